@@ -168,7 +168,6 @@ class ServerConfig:
         """Read what every gRPC service needs; `public` services also need to know the network's tokens."""
         return cls(
             grpc_address=env.address("PARLEY_GRPC_ADDRESS", "0.0.0.0:7000"),
-            metrics_address=env.address("PARLEY_METRICS_ADDRESS", "0.0.0.0:9100"),
             service_key=env.key("PARLEY_SERVICE_KEY"),
             jwks_url=env.text("PARLEY_JWKS_URL") if public else "",
             jwt_issuer=env.text("PARLEY_JWT_ISSUER") if public else "",
