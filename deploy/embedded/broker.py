@@ -48,15 +48,32 @@ def binary() -> Path:
 
 
 async def create_topics(bootstrap: str, topics: list[Topic]) -> None:
-    """Creates the topics that do not exist yet. Idempotent; works on any Kafka."""
+    """Creates the topics that do not exist yet. Idempotent.
+
+    A topic with another number of partitions is made anew: the broker creates whatever a client asks for, so after a
+    restart a client that was faster than we are leaves one with too few.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        answer = await admin.create_topics(
-            [NewTopic(topic.name, topic.partitions, 1, topic_configs=topic.config()) for topic in topics]
-        )
+        existing = await _create(admin, topics)
+        described = await admin.describe_topics([topic.name for topic in existing]) if existing else []
+        found = {topic["topic"]: len(topic["partitions"]) for topic in described}
+        wrong = [topic for topic in existing if found.get(topic.name) != topic.partitions]
+        if wrong:
+            await admin.delete_topics([topic.name for topic in wrong])
+            await _create(admin, wrong)
     finally:
         await admin.close()
-    for name, code, message in answer.topic_errors:
-        if code not in (0, TopicAlreadyExistsError.errno):
-            raise StartError(f"Topic {name} could not be created: {message or for_code(code).__name__}")
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[Topic]:
+    """Returns the topics that existed before."""
+    rows = [NewTopic(topic.name, topic.partitions, 1, topic_configs=topic.config()) for topic in topics]
+    answer = await admin.create_topics(rows)
+    codes = {name: code for name, code, *_ in answer.topic_errors}
+    failed = {name: code for name, code in codes.items() if code not in (0, TopicAlreadyExistsError.errno)}
+    if failed:
+        reasons = ", ".join(f"{name}: {for_code(code).__name__}" for name, code in failed.items())
+        raise StartError(f"Topics could not be created: {reasons}")
+    return [topic for topic in topics if codes.get(topic.name) == TopicAlreadyExistsError.errno]

@@ -1,4 +1,6 @@
-"""The development issuer: stands for the social network's login. Whoever asks gets a token, so it never runs in production.
+"""The development issuer: stands for the social network's login.
+
+Whoever asks gets a token, so it never runs in production.
 
 GET  /.well-known/jwks.json  the key set
 POST /dev/login              {"user_id": "alice", "ttl_s": 3600} -> {"token", "user_id", "expires_at"}

@@ -55,7 +55,8 @@ class KeyRing:
 
     def _load(self) -> list[SigningKey]:
         rows = json.loads(self._path.read_text())
-        return [SigningKey(row["kid"], Ed25519PrivateKey.from_private_bytes(bytes.fromhex(row["seed"]))) for row in rows]
+        private = Ed25519PrivateKey.from_private_bytes
+        return [SigningKey(row["kid"], private(bytes.fromhex(row["seed"]))) for row in rows]
 
     def _save(self) -> None:
         rows = [{"kid": key.kid, "seed": key.private.private_bytes_raw().hex()} for key in self._keys]

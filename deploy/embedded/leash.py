@@ -2,9 +2,9 @@
 
 Run as a script, before anything of Parley is imported:
 `python -I -S leash.py <supervisor pid> <signal> <uid> <gid> <command> ...` (uid and gid -1: unchanged).
-The kernel sends the signal when the supervisor dies, however it dies: a SIGKILL leaves no orphan. The request must come after the
-change of user, which clears it (prctl(2), PR_SET_PDEATHSIG). Where the kernel knows no such request the command runs
-without it.
+The kernel sends the signal when the supervisor dies, however it dies: a SIGKILL leaves no orphan. The request must come
+after the change of user, which clears it (prctl(2), PR_SET_PDEATHSIG). Where the kernel knows no such request the
+command runs without it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
     # The supervisor may have died before the request was in place.
     if os.getppid() != supervisor_pid:
         sys.exit(1)
-    os.execvp(arguments[4], arguments[4:])
+    os.execvp(arguments[4], arguments[4:])  # noqa: S606 - running the given command is what this is for
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Ports:
         if port == 0:
             port = self._free(kind)
         elif port in self._given or not is_free(self._host, port, kind):
-            raise SettingsError(f"Port {port} ({name}) is taken: set {variable} to another one, or to 0 for any free one.")
+            raise SettingsError(f"Port {port} ({name}) is taken: set {variable} to another one, or to 0 for any.")
         self._given.add(port)
         return port
 

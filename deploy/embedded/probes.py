@@ -43,14 +43,18 @@ def http(url: str) -> Probe:
     return probe
 
 
-def grpc_health(address: str) -> Probe:
-    """The server's overall health is SERVING."""
+# The name under which every service tells whether it can do its work (services/runtime/rpc.py).
+READINESS = "readiness"
+
+
+def grpc_ready(address: str) -> Probe:
+    """The service says through gRPC health that it is ready."""
 
     async def probe() -> bool:
         async with grpc.aio.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             try:
-                answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=PROBE_TIMEOUT_S)
+                answer = await stub.Check(health_pb2.HealthCheckRequest(service=READINESS), timeout=PROBE_TIMEOUT_S)
             except grpc.aio.AioRpcError:
                 return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

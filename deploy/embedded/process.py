@@ -72,7 +72,7 @@ class ManagedProcess:
         try:
             await asyncio.wait({waiting, ended}, timeout=READY_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
-                raise StartError(f"{self.spec.name} ended with status {ended.result()} before it was ready.\n{self.tail()}")
+                raise StartError(f"{self.spec.name} ended early, with status {ended.result()}.\n{self.tail()}")
             if not waiting.done():
                 raise StartError(f"{self.spec.name} was not ready within {READY_TIMEOUT_S:.0f} s.\n{self.tail()}")
             waiting.result()
@@ -132,7 +132,7 @@ class ManagedProcess:
         self._output = asyncio.create_task(pump(self._process.stdout, spec.name, self._sink))
 
     async def _until_ready(self) -> None:
-        while not await self.spec.ready():
+        while not await self.spec.ready():  # noqa: ASYNC110 - another process cannot set an event of ours
             await asyncio.sleep(PROBE_INTERVAL_S)
         if self.spec.after_ready is not None:
             await self.spec.after_ready()

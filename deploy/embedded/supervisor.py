@@ -1,4 +1,4 @@
-"""Keeps the processes of the stack running: starts them in order, restarts one that died, stops all in reverse order."""
+"""Starts the processes of the stack in order, restarts one that died, and stops all in reverse order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEALTHY_AFTER_S = 10.0
 
 
 def next_pause_s(pause_s: float, ran_s: float) -> float:
-    """The pause before the next restart, given the last pause (0 before the first crash) and how long the process ran."""
+    """The pause before the next restart; `pause_s` is the one before it, 0 when there was none."""
     if pause_s == 0 or ran_s >= HEALTHY_AFTER_S:
         return FIRST_PAUSE_S
     return min(pause_s * 2, LONGEST_PAUSE_S)
@@ -76,20 +76,17 @@ class Supervisor:
             await self._restart(process)
 
     async def _restart(self, process: ManagedProcess) -> None:
-        starting = asyncio.create_task(process.start())
-        # The new pid is told at once: those who watch want it before the process is ready.
-        await asyncio.sleep(0)
         try:
-            await starting
+            await process.start()
         except StartError as error:
+            # It may run and only be unready, because something else is away: then it is left in peace.
             self._say(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever a probe or hook raises, the process must be tried again
-            self._say(f"{process.spec.name} did not start: {error!r}")
+        except Exception as error:
+            self._say(f"{process.spec.name} could not be prepared: {error!r}")
+            await process.stop(patience_s=0)
         else:
             self._say(f"{process.spec.name} runs again")
-        finally:
-            starting.cancel()
-            self._on_change()
+        self._on_change()
 
     def _say(self, text: str) -> None:
         self._sink.write(LOG_NAME, text)

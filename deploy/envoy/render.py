@@ -1,7 +1,7 @@
 """Renders the edge's configuration.
 
-In Kubernetes an init container of Parley's own image runs `python -m deploy.envoy.render` into a volume that it shares with Envoy,
-with the PARLEY_EDGE_* values from a ConfigMap. The embedded stack calls `render` itself.
+In Kubernetes an init container of Parley's own image runs `python -m deploy.envoy.render` into a volume that it shares
+with Envoy, with the PARLEY_EDGE_* values from a ConfigMap. The embedded stack calls `render` itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The values of the edge's configuration: what they mean, their defaults, and how they are read from the environment."""
+"""The values of the edge's configuration: meaning, defaults, and how they are read from the environment."""
 
 from __future__ import annotations
 
