@@ -1,4 +1,4 @@
-"""Lets Envoy itself check the rendered configuration: as the embedded stack uses it, and with everything switched on."""
+"""Lets Envoy itself check the rendered configuration: as the embedded stack has it, and with everything switched on."""
 
 from __future__ import annotations
 
