@@ -1,10 +1,10 @@
 """How a call moves: an input becomes a trigger, the table gives the rule, the rule gives the next call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.signaling.core.errors import CallNotFound
+from services.signaling.core.errors import CallNotFound, ConversationNotFound, NotDirectConversation
 from services.signaling.core.model import (
     Accept,
     Call,
@@ -61,6 +61,19 @@ class Placed:
     device_id: DeviceId
     callee_id: UserId
     video: bool
+
+
+def find_callee(members: Sequence[UserId], caller_id: UserId) -> UserId:
+    """The other member of a direct conversation.
+
+    Raises ConversationNotFound when the caller is not a member, NotDirectConversation unless there are just two.
+    """
+    if caller_id not in members:
+        raise ConversationNotFound
+    others = [member for member in members if member != caller_id]
+    if len(others) != 1:
+        raise NotDirectConversation("a call needs a conversation of exactly two people")
+    return others[0]
 
 
 def ring(placed: Placed, worker: Worker, now: datetime, timeouts: Timeouts) -> Call:

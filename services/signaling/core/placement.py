@@ -15,6 +15,9 @@ class PlacementPolicy:
     # How long a placement counts against a worker. Higher: calls that never bring media keep others away.
     # Lower: a burst of calls all lands on one worker before its announcements show it.
     recent_s: float = 10.0
+    # Higher: dead calls last longer after an outage of the broker. Lower: calls end before the good news of the
+    # outage have been read.
+    settle_s: float = 10.0
     # Higher: workers run hot and packets wait. Lower: room is left unused.
     max_cpu_ratio: float = 0.85
 
@@ -40,18 +43,25 @@ class NodeTable:
 
     policy: PlacementPolicy = field(default_factory=PlacementPolicy)
     _nodes: dict[WorkerId, Node] = field(default_factory=dict)
+    _steady_since: dict[WorkerId, datetime] = field(default_factory=dict)
     _recent: dict[WorkerId, list[tuple[datetime, int]]] = field(default_factory=dict)
 
     def announce(self, node: Node) -> None:
         """Take in an announcement. One that is older than what is known changes nothing."""
-        known = self._nodes.get(node.worker.worker_id)
-        if known is None or known.announce_time <= node.announce_time:
-            self._nodes[node.worker.worker_id] = node
+        worker_id = node.worker.worker_id
+        known = self._nodes.get(worker_id)
+        if known and node.announce_time < known.announce_time:
+            return
+        gap = timedelta(seconds=self.policy.lost_after_s)
+        if known is None or node.announce_time - known.announce_time > gap:
+            self._steady_since[worker_id] = node.announce_time
+        self._nodes[worker_id] = node
 
     def remove(self, worker_id: WorkerId) -> None:
         """Forget a worker that went in order."""
         self._nodes.pop(worker_id, None)
         self._recent.pop(worker_id, None)
+        self._steady_since.pop(worker_id, None)
 
     def live(self, now: datetime) -> list[Node]:
         """The workers heard of lately, draining ones too, by id. Forgets those long gone."""
@@ -64,6 +74,17 @@ class NodeTable:
     def is_live(self, worker_id: WorkerId, now: datetime) -> bool:
         """Whether the worker was heard of lately."""
         return any(node.worker.worker_id == worker_id for node in self.live(now))
+
+    def is_steady(self, worker_id: WorkerId, now: datetime) -> bool:
+        """Whether the worker has been heard of without a gap for so long that its other events must have come too."""
+        since = self._steady_since.get(worker_id)
+        settled = timedelta(seconds=self.policy.settle_s)
+        return self.is_live(worker_id, now) and since is not None and now - since >= settled
+
+    def current(self, worker: Worker) -> Worker:
+        """The worker with the address that it announced last; as given when it is not known."""
+        node = self._nodes.get(worker.worker_id)
+        return node.worker if node else worker
 
     def choose(self, seats: int, now: datetime) -> Worker | None:
         """The worker with the most headroom after taking `seats` more participants; None when none has room."""
