@@ -39,9 +39,9 @@ class KeyKnown:
 
 @dataclass(frozen=True)
 class CallerTaken:
-    """Nothing was stored: the caller is in this other call."""
+    """Nothing was stored: the caller is in this other call; None when it has ended since."""
 
-    call: Call
+    call: Call | None
 
 
 @dataclass(frozen=True)

@@ -200,8 +200,10 @@ class CallsService:
             case taken:
                 return taken
 
-    async def _meet(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
-        """Answer the call that the callee is placing to us; None when it changed meanwhile."""
+    async def _meet(self, existing: Call | None, placed: Placed, key: ClientKey) -> Call | None:
+        """Answer the call that the callee is placing to us; None when the call in the way changed meanwhile."""
+        if existing is None:
+            return None
         if not is_glare(existing, placed):
             raise AlreadyInCall
         try:

@@ -90,21 +90,17 @@ class PostgresStore:
 
     async def create(self, call: Call, key: ClientKey, records: Sequence[Record]) -> Creation:
         """See ports.Store."""
-        while True:
-            try:
-                await self._insert(call, key, records)
-            except _Taken as taken:
-                if taken.what is CalleeTaken:
-                    return CalleeTaken()
-                by_key = taken.what is KeyKnown
-                active = await self.list_active(call.caller_id)
-                existing = await self.find_by_key(key) if by_key else next(iter(active), None)
-                if existing is None:
-                    # What stood in the way has ended since.
-                    continue
-                return KeyKnown(existing) if by_key else CallerTaken(existing)
-            self._wake(call.call_id)
-            return Created()
+        try:
+            await self._insert(call, key, records)
+        except _Taken as taken:
+            if taken.what is CalleeTaken:
+                return CalleeTaken()
+            known = await self.find_by_key(key)
+            if known:
+                return KeyKnown(known)
+            return CallerTaken(next(iter(await self.list_active(call.caller_id)), None))
+        self._wake(call.call_id)
+        return Created()
 
     async def save(self, call: Call, records: Sequence[Record], key: ClientKey | None = None) -> None:
         """See ports.Store."""

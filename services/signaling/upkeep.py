@@ -1,16 +1,13 @@
 """What happens to calls without anybody asking: timeouts, and workers that die."""
 
-import asyncio
-import heapq
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallNotFound, Contended
 from services.signaling.core.model import Call, CallId, CallState, Tick, Worker, WorkerLost
 from services.signaling.core.placement import NodeTable
-from services.signaling.ports import MediaWorkers, Store, WallClock
+from services.signaling.ports import MediaWorkers, Store
 
 # How long a replica that claimed a due call keeps it from others. Higher: a crash at that moment delays the call's
 # end. Lower: a slow replica's calls are looked at twice, which is harmless.
@@ -72,51 +69,3 @@ class Upkeep:
                 await self.changes.apply(call_id, WorkerLost(worker.worker_id))
             except (CallNotFound, Contended):
                 continue
-
-
-@dataclass
-class Alarms:
-    """When to look at which call next, for this replica: the local half of the timers."""
-
-    _heap: list[tuple[datetime, CallId]] = field(default_factory=list)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def schedule(self, call_id: CallId, due_time: datetime) -> None:
-        """Have the call looked at then, besides any earlier time."""
-        heapq.heappush(self._heap, (due_time, call_id))
-        self._changed.set()
-
-    def pop_due(self, now: datetime) -> list[CallId]:
-        """The calls to look at now; each time is given once."""
-        due: list[CallId] = []
-        while self._heap and self._heap[0][0] <= now:
-            due.append(heapq.heappop(self._heap)[1])
-        return due
-
-    async def wait(self, clock: WallClock, longest_s: float) -> None:
-        """Return when something may be due, at the latest after `longest_s`."""
-        self._changed.clear()
-        until_s = (self._heap[0][0] - clock.now()).total_seconds() if self._heap else longest_s
-        try:
-            async with asyncio.timeout(max(0.0, min(until_s, longest_s))):
-                await self._changed.wait()
-        except TimeoutError:
-            return
-
-
-@dataclass(frozen=True)
-class Routine:
-    """Upkeep done again and again. What fails for an outage is done at the next turn."""
-
-    name: str
-    work: Callable[[], Awaitable[None]]
-    interval_s: float
-
-
-def routines(upkeep: Upkeep) -> Sequence[Routine]:
-    """All of them. Shorter intervals find crashes of other replicas sooner and cost idle queries."""
-    return (
-        Routine("sweep", upkeep.sweep, 1.0),
-        Routine("inspect-workers", upkeep.inspect_workers, 2.0),
-        Routine("count-calls", upkeep.count, 5.0),
-    )
