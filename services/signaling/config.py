@@ -22,26 +22,26 @@ class Config:
     timeouts: Timeouts
     grants: GrantPolicy
 
-
-def load(env: Mapping[str, str]) -> Config:
-    """Read the environment. Raises ConfigError with all that is wrong."""
-    reader = EnvReader(env)
-    config = Config(
-        process=ProcessConfig.read(reader),
-        server=ServerConfig.read(reader),
-        kafka=KafkaConfig.read(reader),
-        database=DatabaseConfig.read(reader),
-        messaging_address=reader.address("PARLEY_MESSAGING_ADDRESS"),
-        join_token_key=reader.key("PARLEY_JOIN_TOKEN_KEY"),
-        timeouts=Timeouts(
-            ring_s=reader.number("PARLEY_RING_TIMEOUT_S", 45, low=0.1, high=600),
-            media_lost_s=reader.number("PARLEY_MEDIA_LOST_TIMEOUT_S", 60, low=0.1, high=3600),
-        ),
-        grants=GrantPolicy(
-            token_ttl_s=reader.number("PARLEY_JOIN_TOKEN_TTL_S", 60, low=2, high=600),
-            audio_slots=reader.integer("PARLEY_AUDIO_SLOTS", 1, low=1, high=16),
-            video_slots=reader.integer("PARLEY_VIDEO_SLOTS", 1, low=1, high=32),
-        ),
-    )
-    reader.finish()
-    return config
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Config":
+        """Read the environment. Raises ConfigError with all that is wrong."""
+        reader = EnvReader(env)
+        config = cls(
+            process=ProcessConfig.read(reader),
+            server=ServerConfig.read(reader),
+            kafka=KafkaConfig.read(reader),
+            database=DatabaseConfig.read(reader),
+            messaging_address=reader.address("PARLEY_MESSAGING_ADDRESS"),
+            join_token_key=reader.key("PARLEY_JOIN_TOKEN_KEY"),
+            timeouts=Timeouts(
+                ring_s=reader.number("PARLEY_RING_TIMEOUT_S", 45, low=0.1, high=600),
+                media_lost_s=reader.number("PARLEY_MEDIA_LOST_TIMEOUT_S", 60, low=0.1, high=3600),
+            ),
+            grants=GrantPolicy(
+                token_ttl_s=reader.number("PARLEY_JOIN_TOKEN_TTL_S", 60, low=2, high=600),
+                audio_slots=reader.integer("PARLEY_AUDIO_SLOTS", 1, low=1, high=16),
+                video_slots=reader.integer("PARLEY_VIDEO_SLOTS", 1, low=1, high=32),
+            ),
+        )
+        reader.finish()
+        return config

@@ -20,9 +20,7 @@ SETUP_FAILURES = Counter(
     "signaling_setup_failures", "Calls that could not be set up: members, placement, join or media.", ["stage"]
 )
 CALLS_ENDED = Counter("signaling_calls_ended", "Calls ended, by reason.", ["reason"])
-CALLS = Gauge(
-    "signaling_calls", "Calls that ring or run, of all replicas: take the greatest, not the sum.", ["state"]
-)
+CALLS = Gauge("signaling_calls", "Calls that ring or run, of all replicas: take the greatest, not the sum.", ["state"])
 
 
 class PrometheusMetrics:

@@ -40,7 +40,7 @@ def encode_call(call: Call) -> messages_pb2.Call:
         caller_id=call.caller_id,
         video=call.video,
         state=_STATES[call.state],
-        end_reason=_END_REASONS[call.end_reason] if call.end_reason else None,
+        end_reason=_END_REASONS[call.end_reason] if call.end_reason else messages_pb2.END_REASON_UNSPECIFIED,
         participants=[
             messages_pb2.Participant(user_id=leg.user_id, device_id=leg.device_id or "") for leg in call.legs
         ],
