@@ -65,6 +65,11 @@ class KafkaPublisher:
     async def start(self) -> None:
         self._connecting = asyncio.create_task(self._connect(), name="kafka-producer-connect")
 
+    async def wait_connected(self) -> None:
+        """Return when the broker has been reached."""
+        if self._connecting:
+            await asyncio.shield(self._connecting)
+
     async def stop(self) -> None:
         await _cancel(self._connecting)
         if self._producer:
