@@ -28,6 +28,10 @@ _READY_WITHIN_S = 10.0
 _MISSED_HEARTBEATS = 3
 
 
+class SyncGapError(Exception):
+    """Sync, the one source of truth, left out a message: a fault of the service."""
+
+
 @dataclass(frozen=True)
 class BackOff:
     """How long to wait before the n-th attempt in a row, in seconds.
@@ -58,7 +62,8 @@ class EventStream:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.inbox = Inbox()
-        self.is_replaced = False
+        # The newer stream of the same device goes on; two that fight for the place would never end.
+        self._is_replaced = False
         self._device = device
         self._back_off = back_off or BackOff()
         self._chance = chance
@@ -87,6 +92,11 @@ class EventStream:
         return self.inbox.readies > 0 and self._synced == self._told
 
     @property
+    def is_ended(self) -> bool:
+        """Whether a newer stream of the same device has taken the place of this one for good."""
+        return self._is_replaced
+
+    @property
     def _told(self) -> tuple[int, int]:
         return self.inbox.readies, len(self.inbox.resyncs)
 
@@ -107,8 +117,10 @@ class EventStream:
         await self._device.presence.WatchPresence(request)
 
     async def _follow(self) -> None:
-        while not self.is_replaced:
+        while True:
             asked_s = await self._follow_once()
+            if self._is_replaced:
+                return
             delay_s = self._back_off.delay_s(self._attempt, self._chance(), asked_s)
             self._attempt += 1
             await asyncio.sleep(delay_s)
@@ -142,8 +154,7 @@ class EventStream:
         if error.code() is grpc.StatusCode.UNAUTHENTICATED:
             self._device.tokens.forget()
         if error.code() is grpc.StatusCode.ABORTED and reason == "REPLACED":
-            # The newer stream of the same device goes on; two that fight for the place would never end.
-            self.is_replaced = True
+            self._is_replaced = True
         return retry_delay_s(error)
 
     async def _keep_synced(self) -> None:
@@ -177,7 +188,7 @@ class EventStream:
             answer = await self._device.messaging.Sync(messaging_service.SyncRequest(cursors=cursors))
             gapless = [self.inbox.apply_delta(delta) for delta in answer.deltas]
             if not all(gapless):
-                raise AssertionError("a Sync answer has a gap")
+                raise SyncGapError("a Sync answer has a gap")
             if not any(delta.has_more for delta in answer.deltas) or self.inbox.conversations.cursors() == known:
                 return
 
