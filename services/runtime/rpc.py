@@ -15,7 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.runtime import metrics, tracing
-from services.runtime.auth import ServiceTokens, UserTokens, bearer_token, set_current_user
+from services.runtime.auth import ServiceTokens, UserTokens, bearer_token, set_current_token
 from services.runtime.config import ServerConfig
 from services.runtime.errors import (
     BASE_TABLE,
@@ -225,9 +225,9 @@ class _Guard(grpc.aio.ServerInterceptor):
         if access is Access.USER:
             if self._user_tokens is None:
                 raise RuntimeError(f"{service} takes users' tokens, but this server knows none")
-            user = (await self._user_tokens.verify(bearer_token(metadata))).user_id
-            set_current_user(user)
-            structlog.contextvars.bind_contextvars(user_id=user)
+            token = await self._user_tokens.verify(bearer_token(metadata))
+            set_current_token(token)
+            structlog.contextvars.bind_contextvars(user_id=token.user_id)
         elif access is Access.SERVICE:
             structlog.contextvars.bind_contextvars(peer_service=self._service_tokens.verify(bearer_token(metadata)))
 
