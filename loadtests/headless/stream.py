@@ -11,6 +11,7 @@ from typing import Self
 
 import grpc
 import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
 from parley.calls.v1 import service_pb2 as calls
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import messages_pb2 as messaging
@@ -71,6 +72,7 @@ class EventStream:
         self._attempt = 0
         self._watched: list[str] = []
         self._must_sync = asyncio.Event()
+        self._sync_time: Timestamp | None = None
         # Readies and resyncs that the last Sync came after.
         self._synced = (0, 0)
         self._tasks: list[asyncio.Task[None]] = []
@@ -182,14 +184,20 @@ class EventStream:
 
     async def _sync(self) -> None:
         """Calls Sync until nothing is missing. At most 1,000 conversations, which one request can carry."""
+        sync_time: Timestamp | None = None
         while True:
             known = self.inbox.conversations.cursors()
             cursors = [messaging.Cursor(conversation_id=key, seq=seq) for key, seq in known.items()]
-            answer = await self._device.messaging.Sync(messaging_service.SyncRequest(cursors=cursors))
+            request = messaging_service.SyncRequest(cursors=cursors, since_time=self._sync_time)
+            answer = await self._device.messaging.Sync(request)
+            # The first page's: what changes between the pages must be told again the next time.
+            sync_time = sync_time or answer.sync_time
             gapless = [self.inbox.apply_delta(delta) for delta in answer.deltas]
             if not all(gapless):
                 raise SyncGapError("a Sync answer has a gap")
-            if not any(delta.has_more for delta in answer.deltas) or self.inbox.conversations.cursors() == known:
+            has_more = answer.has_more or any(delta.has_more for delta in answer.deltas)
+            if not has_more or self.inbox.conversations.cursors() == known:
+                self._sync_time = sync_time
                 return
 
     async def _ask_for_calls_and_presence(self) -> None:
