@@ -81,8 +81,10 @@ class RpcServer:
         errors: ErrorTable,
         service_tokens: ServiceTokens,
         user_tokens: UserTokens | None = None,
+        on_drain: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
+        self._on_drain = on_drain
         self._health = health.aio.HealthServicer()
         guard = _Guard(
             access={api.name: api.access for api in apis},
@@ -119,6 +121,8 @@ class RpcServer:
         """Drain: NOT_SERVING first, then no new calls, then wait for the running ones up to the grace."""
         await self._health.enter_graceful_shutdown()
         await asyncio.sleep(self._config.drain_delay_s)
+        if self._on_drain:
+            self._on_drain()
         await self._server.stop(self._config.drain_grace_s)
 
 
