@@ -218,7 +218,7 @@ class KafkaConsumer:
             auto_offset_reset="earliest",
             session_timeout_ms=self._config.session_timeout_ms,
             heartbeat_interval_ms=self._config.session_timeout_ms // 6,
-            fetch_max_wait_ms=500,
+            fetch_max_wait_ms=self._config.fetch_wait_ms,
             retry_backoff_ms=100,
             metadata_max_age_ms=30_000,
         )
