@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from services.runtime.config import DatabaseConfig, EnvReader, KafkaConfig, ProcessConfig, ServerConfig
 from services.signaling.core.grants import GrantPolicy
 from services.signaling.core.model import Timeouts
+from services.signaling.core.placement import PlacementPolicy
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Config:
     join_token_key: bytes
     timeouts: Timeouts
     grants: GrantPolicy
+    placement: PlacementPolicy
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -41,6 +43,9 @@ class Config:
                 token_ttl_s=reader.number("PARLEY_JOIN_TOKEN_TTL_S", 60, low=2, high=600),
                 audio_slots=reader.integer("PARLEY_AUDIO_SLOTS", 1, low=1, high=16),
                 video_slots=reader.integer("PARLEY_VIDEO_SLOTS", 1, low=1, high=32),
+            ),
+            placement=PlacementPolicy(
+                settle_s=reader.number("PARLEY_MEDIA_SETTLE_S", 10, low=0, high=600),
             ),
         )
         reader.finish()

@@ -40,7 +40,7 @@ def build(config: Config) -> App:
     members = GrpcMembers(config.messaging_address, service_tokens)
     media = SfuClient(service_tokens)
     closer = BackgroundCloser(media)
-    nodes = NodeTable()
+    nodes = NodeTable(config.placement)
     alarms = Alarms()
     changes = CallChanges(store, CallAnnouncer(new_id), closer, alarms, PrometheusMetrics(), clock, config.timeouts)
     service = CallsService(

@@ -313,7 +313,7 @@ async def test_accept_decline_cancel_and_timeout_at_once_have_exactly_one_outcom
         call = new_call(UserId(f"caller-{turn}"), UserId(f"callee-{turn}"))
         caller, callee = call.user_ids
         await changes.store.create(call, key(caller), NEWS)
-        inputs = [
+        inputs: list[Input] = [
             *(Accept(callee, DeviceId(f"device-{number:02}")) for number in range(6)),
             *(Decline(callee) for _ in range(3)),
             *(Cancel(caller) for _ in range(3)),

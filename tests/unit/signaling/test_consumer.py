@@ -1,7 +1,6 @@
 """What comes from Kafka, whatever its bytes."""
 
 import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 from parley.calls.v1 import events_pb2 as calls_events
@@ -19,17 +18,12 @@ def record(value: bytes | None, key: bytes = b"sfu-1") -> Incoming:
     return Incoming("topic", 0, 0, key, value, START, None)
 
 
-def announcement(**changes: object) -> bytes:
-    at = Timestamp()
-    at.FromDatetime(START)
-    fields = {
-        "worker_id": "sfu-1",
-        "grpc_address": WORKER.address,
-        "announce_time": at,
-        "participants": 1,
-        "max_participants": 10,
-    }
-    return sfu_events.NodeAnnouncement(**(fields | changes)).SerializeToString()
+def announcement(worker_id: str = "sfu-1", grpc_address: str = WORKER.address, max_participants: int = 10) -> bytes:
+    message = sfu_events.NodeAnnouncement(
+        worker_id=worker_id, grpc_address=grpc_address, participants=1, max_participants=max_participants
+    )
+    message.announce_time.FromDatetime(START)
+    return message.SerializeToString()
 
 
 def connected(call: Call) -> calls_events.CallEvent:

@@ -51,7 +51,7 @@ def test_another_key_or_algorithm_is_not_taken() -> None:
     for token in (
         jwt.encode(PAYLOAD, b"x" * 32, "HS256"),
         jwt.encode(PAYLOAD, b"k" * 64, "HS512"),
-        jwt.encode(PAYLOAD, None, "none"),
+        jwt.encode(PAYLOAD, "", "none"),
     ):
         with pytest.raises(JoinTokenInvalid):
             TOKENS.read(token)
