@@ -32,20 +32,34 @@ TOKEN_CACHE_SIZE = 20_000
 
 FetchJwks = Callable[[], Awaitable[dict[str, Any]]]
 
-_caller: ContextVar[UserId | None] = ContextVar("parley_caller", default=None)
+
+@dataclass(frozen=True)
+class UserToken:
+    """A verified token: whose it is and until when (Unix seconds)."""
+
+    user_id: UserId
+    expires_at: float
+
+
+_caller: ContextVar[UserToken | None] = ContextVar("parley_caller", default=None)
+
+
+def current_token() -> UserToken:
+    """The verified token of the RPC being served. Raises LookupError outside of a user's RPC, which is a bug."""
+    token = _caller.get()
+    if token is None:
+        raise LookupError("no user in this context")
+    return token
 
 
 def current_user() -> UserId:
-    """The user whose RPC is being served. Raises LookupError outside of a user's RPC, which is a bug."""
-    user = _caller.get()
-    if user is None:
-        raise LookupError("no user in this context")
-    return user
+    """The user whose RPC is being served. Raises LookupError as current_token does."""
+    return current_token().user_id
 
 
-def set_current_user(user: UserId | None) -> None:
-    """Bind the user of this RPC to the context."""
-    _caller.set(user)
+def set_current_token(token: UserToken | None) -> None:
+    """Bind the caller of this RPC to the context."""
+    _caller.set(token)
 
 
 def bearer_token(metadata: dict[str, str]) -> str:
@@ -105,14 +119,6 @@ def http_jwks(url: str) -> FetchJwks:
             return document
 
     return fetch
-
-
-@dataclass(frozen=True)
-class UserToken:
-    """A verified token: whose it is and until when (Unix seconds)."""
-
-    user_id: UserId
-    expires_at: float
 
 
 class UserTokens:

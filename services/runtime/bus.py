@@ -25,8 +25,6 @@ SEND_TIMEOUT_S = 10.0
 POISON_ATTEMPTS = 5
 MAX_BACKOFF_S = 5.0
 REASON_HEADER = "x-parley-dead-letter-reason"
-# A dead member's partitions move after this. Higher: later. Lower: a busy machine loses its partitions for nothing.
-SESSION_TIMEOUT_MS = 6_000
 
 
 class PoisonRecord(Exception):
@@ -140,8 +138,8 @@ HandleBatch = Callable[[Sequence[Incoming]], Awaitable[None]]
 class Rebalanced(Protocol):
     """Told when the partitions of a consumer change, while its records wait."""
 
-    async def on_assigned(self, partitions: Collection[int]) -> None:
-        """All partitions of the topic that this member has from now on."""
+    async def on_assigned(self, partitions: Collection[int], partition_count: int) -> None:
+        """All partitions of the topic that this member has from now on, of so many."""
 
     async def on_revoked(self) -> None:
         """No partition is ours until the next `on_assigned`."""
@@ -218,16 +216,15 @@ class KafkaConsumer:
             group_id=self._subscription.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 3,
-            rebalance_timeout_ms=SESSION_TIMEOUT_MS,
+            session_timeout_ms=self._config.session_timeout_ms,
+            heartbeat_interval_ms=self._config.session_timeout_ms // 6,
             fetch_max_wait_ms=500,
             retry_backoff_ms=100,
             metadata_max_age_ms=30_000,
         )
         self._consumer = consumer
         # Without a group the client assigns itself every partition.
-        consumer.subscribe([self._subscription.topic], listener=_Listener(self._listener))
+        consumer.subscribe([self._subscription.topic], listener=_Listener(self._listener, consumer))
         await consumer.start()
         self._connected = True
         log.info("kafka_consumer_connected", topic=self._subscription.topic)
@@ -323,17 +320,20 @@ def _incoming(record: ConsumerRecord) -> Incoming:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, listener: Rebalanced | None) -> None:
+    def __init__(self, listener: Rebalanced | None, consumer: AIOKafkaConsumer) -> None:
         self._listener = listener
+        self._consumer = consumer
 
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002
-        if self._listener:
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        if self._listener and revoked:
             await self._listener.on_revoked()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         log.info("partitions_assigned", partitions=len(assigned))
-        if self._listener:
-            await self._listener.on_assigned({partition.partition for partition in assigned})
+        if self._listener and assigned:
+            topic = next(iter(assigned)).topic
+            count = len(self._consumer.partitions_for_topic(topic) or ())
+            await self._listener.on_assigned({partition.partition for partition in assigned}, count)
 
 
 async def _cancel(task: asyncio.Task[None] | None) -> None:

@@ -185,12 +185,16 @@ class KafkaConfig:
     bootstrap: str
     # Apache Kafka takes idempotent producers; the embedded broker does not know InitProducerId.
     idempotent: bool
+    # A dead member's partitions move after this. Higher: later. Lower: a busy machine loses its partitions for nothing;
+    # Apache Kafka refuses less than its group.min.session.timeout.ms (6 s unless changed).
+    session_timeout_ms: int
 
     @classmethod
     def read(cls, env: EnvReader) -> "KafkaConfig":
         return cls(
             bootstrap=",".join(env.addresses("PARLEY_KAFKA_BOOTSTRAP")),
             idempotent=env.boolean("PARLEY_KAFKA_IDEMPOTENT", True),
+            session_timeout_ms=env.integer("PARLEY_KAFKA_SESSION_TIMEOUT_MS", 6_000, low=1_000, high=300_000),
         )
 
 

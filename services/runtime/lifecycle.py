@@ -58,6 +58,22 @@ class Worker:
                 await self.task
 
 
+class Probe:
+    """A dependency that needs no start, only a look."""
+
+    def __init__(self, name: str, ready: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+        self.name = name
+        self._ready = ready
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def ready(self) -> bool:
+        """Whether the dependency can be used now."""
+        return await self._ready()
+
+
 class App:
     """A service's parts, started in order and stopped in reverse. The RPC server comes last and drains first."""
 

@@ -3,6 +3,14 @@
 A row's shard comes from its key. Whoever publishes a shard holds its advisory lock for the length of one transaction,
 so any replica can publish any shard at any time, no shard is owned by a dead replica, and the order within a key is
 the order of its commits (writers of one key hold a row lock of their own from the insert to the commit).
+
+Each service that has an outbox creates the table in its own first migration:
+
+    CREATE TABLE outbox (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        shard smallint NOT NULL, topic text NOT NULL, key text NOT NULL, value bytea NOT NULL, trace text
+    );
+    CREATE INDEX outbox_by_shard ON outbox (shard, id);
 """
 
 import asyncio
@@ -26,19 +34,6 @@ BATCH = 500
 # How often rows that a dead replica left are looked for. Higher: they wait longer. Lower: more idle queries.
 SWEEP_INTERVAL_S = 0.5
 _LOCK_SPACE = 0x6F7574
-
-# Each service that has an outbox creates it with this in its first migration.
-SCHEMA = """
-CREATE TABLE outbox (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    shard smallint NOT NULL,
-    topic text NOT NULL,
-    key text NOT NULL,
-    value bytea NOT NULL,
-    trace text
-);
-CREATE INDEX outbox_by_shard ON outbox (shard, id);
-"""
 
 
 def shard_of(key: str) -> int:

@@ -15,7 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.runtime import metrics, tracing
-from services.runtime.auth import ServiceTokens, UserTokens, bearer_token, set_current_user
+from services.runtime.auth import ServiceTokens, UserTokens, bearer_token, set_current_token
 from services.runtime.config import ServerConfig
 from services.runtime.errors import (
     BASE_TABLE,
@@ -81,8 +81,10 @@ class RpcServer:
         errors: ErrorTable,
         service_tokens: ServiceTokens,
         user_tokens: UserTokens | None = None,
+        on_drain: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
+        self._on_drain = on_drain
         self._health = health.aio.HealthServicer()
         guard = _Guard(
             access={api.name: api.access for api in apis},
@@ -119,6 +121,8 @@ class RpcServer:
         """Drain: NOT_SERVING first, then no new calls, then wait for the running ones up to the grace."""
         await self._health.enter_graceful_shutdown()
         await asyncio.sleep(self._config.drain_delay_s)
+        if self._on_drain:
+            self._on_drain()
         await self._server.stop(self._config.drain_grace_s)
 
 
@@ -225,9 +229,9 @@ class _Guard(grpc.aio.ServerInterceptor):
         if access is Access.USER:
             if self._user_tokens is None:
                 raise RuntimeError(f"{service} takes users' tokens, but this server knows none")
-            user = (await self._user_tokens.verify(bearer_token(metadata))).user_id
-            set_current_user(user)
-            structlog.contextvars.bind_contextvars(user_id=user)
+            token = await self._user_tokens.verify(bearer_token(metadata))
+            set_current_token(token)
+            structlog.contextvars.bind_contextvars(user_id=token.user_id)
         elif access is Access.SERVICE:
             structlog.contextvars.bind_contextvars(peer_service=self._service_tokens.verify(bearer_token(metadata)))
 
