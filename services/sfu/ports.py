@@ -27,6 +27,9 @@ class MediaPlane(Protocol):
     def end_call(self, call_id: CallId) -> None:
         """End all media of a call. Idempotent."""
 
+    async def wait_until_empty(self) -> None:
+        """Return when no participant is left."""
+
 
 class JoinTokens(Protocol):
     """Tells what a join token admits to."""

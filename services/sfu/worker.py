@@ -66,6 +66,8 @@ class MediaWorker:
         self._socket = open_socket(config.bind)
         self._batch = open_batch(self._socket, lambda packets: metrics.dropped("socket_full", packets))
         self._sent_packets = self._sent_bytes = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     @property
     def address(self) -> Address:
@@ -148,6 +150,10 @@ class MediaWorker:
     def end_call(self, call_id: CallId) -> None:
         """See ports.MediaPlane."""
         self._carry_out(self._router.end_call(call_id))
+
+    async def wait_until_empty(self) -> None:
+        """See ports.MediaPlane."""
+        await self._empty.wait()
 
     # Receiving.
 
@@ -332,6 +338,10 @@ class MediaWorker:
 
     def _note_occupancy(self) -> None:
         self._metrics.occupancy(len(self._router), self._router.call_count)
+        if len(self._router):
+            self._empty.clear()
+        else:
+            self._empty.set()
 
     def _log(self, participant: Participant, event: str, **fields: str) -> None:
         key = participant.key

@@ -45,9 +45,6 @@ def build_answer(offer: Offer, transport: LocalTransport, slot_ssrcs: Mapping[st
         else:
             lines += _rtp(line, slot_ssrcs.get(line.mid))
         lines += _transport(transport)
-        if line is served[0]:
-            host, port = transport.candidate
-            lines += [f"a=candidate:1 1 udp {_HOST_PRIORITY} {host} {port} typ host", "a=end-of-candidates"]
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -57,11 +54,15 @@ def is_served(line: MediaLine) -> bool:
 
 
 def _transport(transport: LocalTransport) -> list[str]:
+    host, port = transport.candidate
+    # The candidate on every line: aiortc looks at the last of a bundle, browsers at the first.
     return [
         f"a=ice-ufrag:{transport.ice_ufrag}",
         f"a=ice-pwd:{transport.ice_pwd}",
         f"a=fingerprint:{transport.fingerprint.algorithm} {transport.fingerprint.value}",
         "a=setup:passive",
+        f"a=candidate:1 1 udp {_HOST_PRIORITY} {host} {port} typ host",
+        "a=end-of-candidates",
     ]
 
 

@@ -209,8 +209,7 @@ def canonical_audio(datagram: bytes, header: RtpHeader, index: int, level_id: in
 def canonical_vp8(datagram: bytes, header: RtpHeader, index: int) -> MediaPacket:
     """A VP8 packet in canonical form.
 
-    A 7-bit PictureID is widened: aiortc writes its 15-bit counter in 7 bits while it is small, and a receiver's offset
-    would not fit there.
+    A 7-bit PictureID is widened, because a receiver's offset would not fit there.
     """
     payload = datagram[header.payload_at : header.payload_end]
     descriptor = parse_vp8_descriptor(payload)
