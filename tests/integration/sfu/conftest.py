@@ -14,12 +14,14 @@ from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, MediaStreamT
 from av import AudioFrame, VideoFrame
 from parley.calls.v1 import events_pb2 as calls_events
 from parley.sfu.v1 import channel_pb2
+from prometheus_client import REGISTRY
 
 from services.runtime.bus import Outgoing
 from services.runtime.clock import SystemClock
 from services.sfu.config import Config
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId
 from services.sfu.wiring import Services, build_services
+from tests.integration.sfu.relay import Relay, through
 
 KEY = "a2V5LW9mLXRoZS1qb2luLXRva2Vucy0zMi1ieXRlcyE="
 SERVICE_KEY = "a2V5LW9mLXRoZS1zZXJ2aWNlcy1oYXMtMzItYnl0ZXMhISE="
@@ -34,6 +36,11 @@ async def until(condition: Callable[[], bool], what: str, deadline_s: float = DE
         if time.monotonic() > end:
             raise AssertionError(f"waited {deadline_s} s in vain: {what}")
         await asyncio.sleep(0.02)
+
+
+def dropped(reason: str) -> float:
+    """How many packets were dropped for this reason since the process began."""
+    return REGISTRY.get_sample_value("sfu_packets_dropped_total", {"reason": reason}) or 0.0
 
 
 class MemoryPublisher:
@@ -163,7 +170,7 @@ class Client:
     grey: int = 128
     device: str = "d1"
     slots: int = 2
-    sends: bool = True
+    sends: str = "audio video"
     heard: dict[str, Heard] = field(default_factory=dict)
     maps: list[channel_pb2.SlotMap] = field(default_factory=list)
 
@@ -171,8 +178,9 @@ class Client:
         # Under "balanced" aiortc leaves a kind's second and later transceivers on a transport that it then stops.
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._tasks: list[asyncio.Task[None]] = []
-        if self.sends:
+        if "audio" in self.sends:
             self.pc.addTransceiver(Tone(), direction="sendonly")
+        if "video" in self.sends:
             self.pc.addTransceiver(Picture(self.grey), direction="sendonly")
         for kind in ("audio", "video"):
             for _ in range(self.slots):
@@ -184,8 +192,10 @@ class Client:
         await self.pc.setLocalDescription(await self.pc.createOffer())
         return self.pc.localDescription.sdp
 
-    async def join(self, worker: RunningWorker, call: str = "call-1") -> str:
+    async def join(self, worker: RunningWorker, call: str = "call-1", relay: Relay | None = None) -> str:
         answer = await worker.join(await self.offer(), self.user, self.device, call)
+        if relay is not None:
+            answer = through(answer, await relay.start())
         await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         for transceiver in self.pc.getTransceivers():
             if transceiver.direction == "recvonly":
@@ -201,8 +211,16 @@ class Client:
         """Whether a picture of this grey has come to any slot."""
         return any(h.kind == "video" and h.frames and abs(h.grey - grey) < 12 for h in self.heard.values())
 
+    def frames(self) -> int:
+        """Pictures decoded on all slots."""
+        return sum(heard.frames for heard in self.heard.values() if heard.kind == "video")
+
     def hears(self) -> bool:
         return any(h.kind == "audio" and h.energy > 1000 for h in self.heard.values())
+
+    def muted(self) -> set[str]:
+        """MIDs of the slots that the last map says are muted."""
+        return {slot.mid for slot in self.maps[-1].slots if slot.muted} if self.maps else set()
 
     def publishers(self) -> dict[str, str]:
         """User by MID, of the last map."""
