@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import secrets
 import statistics
 import sys
@@ -20,6 +21,7 @@ import grpc
 from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import service_pb2 as presence
 
+from deploy.embedded.errors import StackError
 from loadtests.headless.calls import ACTIVE, ENDED, Phone
 from loadtests.headless.client import Device, Edge, LoginError
 from loadtests.headless.conversations import CallRecord, History, delivery_faults, order_differences
@@ -306,21 +308,31 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.demo", description=__doc__)
     parser.add_argument("--messages", type=int, default=40, help="how many messages, in turn (default 40)")
     parser.add_argument("--media-s", type=float, default=3.0, help="seconds of media on each side (default 3)")
-    parser.add_argument("--size", default="320x180", help="of the test picture (default 320x180)")
+    parser.add_argument("--size", type=_size, default=(320, 180), help="of the test picture (default 320x180)")
     parser.add_argument("--fps", type=int, default=15, help="pictures a second (default 15)")
     parser.add_argument("--own-stack", action="store_true", help="start a stack even when `make run` is running")
     return parser.parse_args()
 
 
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})", text)
+    if match is None or int(match[1]) % 2 or int(match[2]) % 2:
+        raise argparse.ArgumentTypeError("must be two even numbers such as 320x180")
+    return int(match[1]), int(match[2])
+
+
 async def main() -> int:
     """Finds or starts a stack, runs the demo, prints the JSON line. Returns the exit status."""
     arguments = _arguments()
-    width, height = (int(side) for side in arguments.size.split("x"))
+    width, height = arguments.size
     source = SourceOptions(width=width, height=height, pictures_per_s=arguments.fps)
-    async with find_stack(own=arguments.own_stack, say=say) as record:
-        report = await run(edge_of(record), arguments.messages, arguments.media_s, source)
-    for error in report.errors:
-        say(f"missing: {error}")
+    try:
+        async with find_stack(own=arguments.own_stack, say=say) as record:
+            report = await run(edge_of(record), arguments.messages, arguments.media_s, source)
+    except StackError as error:
+        report = Report(errors=[f"no stack to run against: {error}"])
+    for missing in report.errors:
+        say(f"missing: {missing}")
     print(json.dumps(report.as_dict()), flush=True)
     return 1 if report.errors else 0
 

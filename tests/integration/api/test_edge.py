@@ -198,7 +198,7 @@ async def test_a_users_token_opens_nothing_internal(world: World, record: StackR
             await call(channel, [("authorization", f"Bearer {token}")])
 
 
-@pytest.mark.parametrize("body", [b"\x00\x00\x00\x00\x03\xff\xff\xff", b"\x00\x00", b"", b"\xff" * 64])
+@pytest.mark.parametrize("body", [b"\x00\x00\x00\x00\x03\xff\xff\xff", b"\xff" * 64, b"\x01" + b"\x00" * 4])
 async def test_bytes_that_are_no_request_are_refused_and_the_service_goes_on(
     world: World, record: StackRecord, body: bytes
 ) -> None:
