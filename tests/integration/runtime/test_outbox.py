@@ -47,10 +47,13 @@ async def test_rows_stay_until_the_broker_acknowledges(database: Database) -> No
 
 
 async def test_what_a_rolled_back_transaction_wrote_is_never_published(database: Database) -> None:
-    with pytest.raises(RuntimeError, match="changed my mind"):
+    async def write_and_fail() -> None:
         async with database.transaction() as connection:
             await outbox.append(connection, "a", [("topic", "key", b"1")])
             raise RuntimeError("changed my mind")
+
+    with pytest.raises(RuntimeError, match="changed my mind"):
+        await write_and_fail()
     assert await OutboxRelay(database, MemoryPublisher()).publish_shard(outbox.shard_of("a")) == 0
 
 
