@@ -1,0 +1,59 @@
+import type { JSX, RefObject } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import type { CallView, ParleyClient } from "../parley";
+import { Avatar } from "./avatar";
+import { Icon } from "./icons";
+
+interface IncomingCallProps {
+  readonly client: ParleyClient;
+  readonly call: CallView;
+  readonly nameOf: (userId: string) => string;
+}
+
+/** Someone calls; or this device is still in a call whose page was closed. */
+export function IncomingCall({ client, call, nameOf }: IncomingCallProps): JSX.Element {
+  const name = nameOf(call.peerUserId);
+  const first = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    const before = document.activeElement;
+    first.current?.focus();
+    return () => before instanceof HTMLElement && before.focus();
+  }, []);
+  const dropped = call.phase === "dropped";
+  const kind = call.video ? "video call" : "voice call";
+  return (
+    <div class="scrim">
+      <div class="incoming" role="alertdialog" aria-modal="true" aria-label={dropped ? `Call with ${name}` : `Incoming ${kind} from ${name}`}>
+        <span class={dropped ? "" : "pulse"}>
+          <Avatar userId={call.peerUserId} name={name} size="large" />
+        </span>
+        <h2>{name}</h2>
+        <p class="quiet">{dropped ? "You are still in this call" : `Incoming ${kind}…`}</p>
+        <div class="incoming-buttons">
+          <Choice label={dropped ? "Hang up" : "Decline"} tone="danger" icon="hangUp" onClick={() => (dropped ? client.calls.hangUp() : client.calls.decline())} />
+          <Choice label={dropped ? "Return" : call.video ? "Voice only" : "Accept"} tone="go" icon="phone" onClick={() => client.calls.accept(false)} focus={call.video ? undefined : first} />
+          {call.video && <Choice label={dropped ? "With video" : "Accept"} tone="go" icon="video" onClick={() => client.calls.accept(true)} focus={first} />}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+interface ChoiceProps {
+  readonly label: string;
+  readonly tone: "go" | "danger";
+  readonly icon: "phone" | "video" | "hangUp";
+  readonly onClick: () => void;
+  readonly focus?: RefObject<HTMLButtonElement | null> | undefined;
+}
+
+function Choice({ label, tone, icon, onClick, focus }: ChoiceProps): JSX.Element {
+  return (
+    <button type="button" class="choice" onClick={onClick} ref={focus ?? null}>
+      <span class={`round ${tone}`}>
+        <Icon name={icon} />
+      </span>
+      {label}
+    </button>
+  );
+}
