@@ -1,10 +1,9 @@
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
 import type { CallView, ParleyClient } from "../parley";
 import { endLine } from "../parley";
 import { Avatar } from "./avatar";
 import { duration } from "./format";
-import { useEscape, useNow } from "./hooks";
+import { useDialogFocus, useEscape, useNow } from "./hooks";
 import type { IconName } from "./icons";
 import { Icon } from "./icons";
 import { TrackAudio, TrackVideo } from "./track-view";
@@ -13,11 +12,14 @@ interface CallWindowProps {
   readonly client: ParleyClient;
   readonly call: CallView;
   readonly nameOf: (userId: string) => string;
+  /** Beside the conversation instead of over it. */
+  readonly small: boolean;
+  readonly setSmall: (small: boolean) => void;
 }
 
 /** The running call: large, or made small beside the conversation. */
-export function CallWindow({ client, call, nameOf }: CallWindowProps): JSX.Element {
-  const [small, setSmall] = useState(false);
+export function CallWindow({ client, call, nameOf, small, setSmall }: CallWindowProps): JSX.Element {
+  const dialog = useDialogFocus();
   const nowMs = useNow(500);
   const name = nameOf(call.peerUserId);
   useEscape(small ? undefined : () => setSmall(true));
@@ -25,7 +27,7 @@ export function CallWindow({ client, call, nameOf }: CallWindowProps): JSX.Eleme
   const seen = call.phase === "active" && remote && !remote.videoMuted ? remote.video : undefined;
   const line = statusLine(call, name, nowMs);
   return (
-    <div class={`call ${small ? "call-small" : "call-full"}`} role="dialog" aria-modal={!small} aria-label={`Call with ${name}`}>
+    <div class={`call ${small ? "call-small" : "call-full"}`} ref={dialog} tabIndex={-1} role="dialog" aria-modal={!small} aria-label={`Call with ${name}`}>
       <div class="stage">
         {seen ? <TrackVideo track={seen} class="remote-video" label={`Video of ${name}`} /> : <Absent call={call} name={name} />}
         {remote?.audio && <TrackAudio track={remote.audio} />}
@@ -82,18 +84,12 @@ function PeerState({ call, name }: { call: CallView; name: string }): JSX.Elemen
 
 function Controls({ client, call }: { client: ParleyClient; call: CallView }): JSX.Element {
   const { calls } = client;
-  const hangUp = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    hangUp.current?.focus({ focusVisible: false } as FocusOptions);
-    return () => before instanceof HTMLElement && before.isConnected && before.focus();
-  }, []);
   const camera = call.camera !== undefined;
   return (
     <div class="controls">
       <Control icon="mic" struck={call.muted} label={call.muted ? "Unmute" : "Mute"} onClick={() => calls.setMuted(!call.muted)} />
       <Control icon="video" struck={!camera} label={camera ? "Turn camera off" : "Turn camera on"} onClick={() => void calls.setCamera(!camera)} />
-      <button type="button" class="round danger" aria-label="Hang up" title="Hang up" ref={hangUp} onClick={() => calls.hangUp()}>
+      <button type="button" class="round danger" aria-label="Hang up" title="Hang up" onClick={() => calls.hangUp()}>
         <Icon name="hangUp" />
       </button>
     </div>

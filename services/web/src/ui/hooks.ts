@@ -1,10 +1,19 @@
-import { useEffect, useReducer, useState } from "preact/hooks";
-import type { ParleyClient } from "../parley";
+import type { RefObject } from "preact";
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
 
-/** Draws the component again after each change of the client. */
-export function useClient(client: ParleyClient): void {
+/** Something that tells of its changes. */
+interface Subscribable {
+  subscribe(listener: () => void): () => void;
+}
+
+/** Draws the component again after each change of its source: the client, or the session. */
+export function useChanges(source: Subscribable): void {
   const [, redraw] = useReducer((count: number) => count + 1, 0);
-  useEffect(() => client.subscribe(() => redraw(undefined)), [client]);
+  useLayoutEffect(() => {
+    // What changed between drawing and subscribing would otherwise stay unseen.
+    redraw(undefined);
+    return source.subscribe(() => redraw(undefined));
+  }, [source]);
 }
 
 /** The time, moving on every `stepMs`. */
@@ -46,4 +55,20 @@ export function useEscape(onEscape: (() => void) | undefined): void {
     document.addEventListener("keydown", listen);
     return () => document.removeEventListener("keydown", listen);
   }, [onEscape]);
+}
+
+/**
+ * Takes the focus into a dialog and gives it back at the end. It goes to the dialog rather than to a button of it:
+ * whoever is typing when it opens would press that button with the next Enter or space.
+ */
+export function useDialogFocus(): RefObject<HTMLDivElement | null> {
+  const dialog = useRef<HTMLDivElement | null>(null);
+  useEffect(() => {
+    const before = document.activeElement;
+    dialog.current?.focus();
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, []);
+  return dialog;
 }

@@ -1,7 +1,7 @@
-import type { JSX, RefObject } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import type { JSX } from "preact";
 import type { CallView, ParleyClient } from "../parley";
 import { Avatar } from "./avatar";
+import { useDialogFocus } from "./hooks";
 import { Icon } from "./icons";
 
 interface IncomingCallProps {
@@ -13,17 +13,12 @@ interface IncomingCallProps {
 /** Someone calls; or this device is still in a call whose page was closed. */
 export function IncomingCall({ client, call, nameOf }: IncomingCallProps): JSX.Element {
   const name = nameOf(call.peerUserId);
-  const first = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    first.current?.focus();
-    return () => before instanceof HTMLElement && before.focus();
-  }, []);
+  const dialog = useDialogFocus();
   const dropped = call.phase === "dropped";
   const kind = call.video ? "video call" : "voice call";
   return (
     <div class="scrim">
-      <div class="incoming" role="alertdialog" aria-modal="true" aria-label={dropped ? `Call with ${name}` : `Incoming ${kind} from ${name}`}>
+      <div class="incoming" ref={dialog} tabIndex={-1} role="alertdialog" aria-modal="true" aria-label={dropped ? `Call with ${name}` : `Incoming ${kind} from ${name}`}>
         <span class={dropped ? "" : "pulse"}>
           <Avatar userId={call.peerUserId} name={name} size="large" />
         </span>
@@ -31,8 +26,8 @@ export function IncomingCall({ client, call, nameOf }: IncomingCallProps): JSX.E
         <p class="quiet">{dropped ? "You are still in this call" : `Incoming ${kind}…`}</p>
         <div class="incoming-buttons">
           <Choice label={dropped ? "Hang up" : "Decline"} tone="danger" icon="hangUp" onClick={() => (dropped ? client.calls.hangUp() : client.calls.decline())} />
-          <Choice label={dropped ? "Return" : call.video ? "Voice only" : "Accept"} tone="go" icon="phone" onClick={() => client.calls.accept(false)} focus={call.video ? undefined : first} />
-          {call.video && <Choice label={dropped ? "With video" : "Accept"} tone="go" icon="video" onClick={() => client.calls.accept(true)} focus={first} />}
+          <Choice label={dropped ? "Return" : call.video ? "Voice only" : "Accept"} tone="go" icon="phone" onClick={() => client.calls.accept(false)} />
+          {call.video && <Choice label={dropped ? "With video" : "Accept"} tone="go" icon="video" onClick={() => client.calls.accept(true)} />}
         </div>
       </div>
     </div>
@@ -44,12 +39,11 @@ interface ChoiceProps {
   readonly tone: "go" | "danger";
   readonly icon: "phone" | "video" | "hangUp";
   readonly onClick: () => void;
-  readonly focus?: RefObject<HTMLButtonElement | null> | undefined;
 }
 
-function Choice({ label, tone, icon, onClick, focus }: ChoiceProps): JSX.Element {
+function Choice({ label, tone, icon, onClick }: ChoiceProps): JSX.Element {
   return (
-    <button type="button" class="choice" onClick={onClick} ref={focus ?? null}>
+    <button type="button" class="choice" onClick={onClick}>
       <span class={`round ${tone}`}>
         <Icon name={icon} />
       </span>

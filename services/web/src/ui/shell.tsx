@@ -4,7 +4,7 @@ import type { ParleyClient } from "../parley";
 import { Avatar } from "./avatar";
 import { CallWindow } from "./call-window";
 import { ConversationList } from "./conversation-list";
-import { useClient, useEscape, useNow } from "./hooks";
+import { useChanges, useEscape, useNow } from "./hooks";
 import { Icon } from "./icons";
 import { IncomingCall } from "./incoming-call";
 import { NewConversation } from "./new-conversation";
@@ -37,19 +37,24 @@ function useTitle(unread: number): void {
 
 /** Everything behind the login: the list beside (or, on a phone, instead of) the open conversation, and the call. */
 export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
-  useClient(client);
+  useChanges(client);
   const nowMs = useNow(30_000);
   const [openId, open] = useOpenConversation();
   const [composing, setComposing] = useState(false);
+  const [small, setSmall] = useState(false);
   const drafts = useRef(new Map<string, string>());
   const views = client.messaging.store.list();
   const current = client.messaging.store.get(openId);
   const call = client.calls.view();
+  const asking = call.phase === "ringing" || call.phase === "dropped";
+  const calling = !asking && call.phase !== "idle";
+  const covered = asking || (calling && !small);
+  useEffect(() => setSmall(false), [calling]);
   useTitle(views.reduce((sum, view) => sum + view.unread, 0));
   useEscape(composing ? () => setComposing(false) : undefined);
   return (
     <div class={`shell ${current ? "has-open" : ""}`}>
-      <aside class="side" aria-label="Conversations">
+      <aside class="side" aria-label="Conversations" inert={covered}>
         <SideHeader client={client} nameOf={nameOf} onNew={() => setComposing(!composing)} onLogout={onLogout} composing={composing} />
         <StreamLine client={client} />
         {composing && (
@@ -63,17 +68,15 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
         )}
         <ConversationList client={client} views={views} openId={openId} nameOf={nameOf} nowMs={nowMs} onOpen={open} />
       </aside>
-      <main class="main">
+      <main class="main" inert={covered}>
         {current ? (
           <Thread key={openId} client={client} view={current} nameOf={nameOf} nowMs={nowMs} drafts={drafts.current} onClose={() => open("")} />
         ) : (
           <EmptyState loading={!client.messaging.ready || openId !== ""} />
         )}
       </main>
-      {(call.phase === "ringing" || call.phase === "dropped") && <IncomingCall client={client} call={call} nameOf={nameOf} />}
-      {["starting", "calling", "accepting", "active", "ended"].includes(call.phase) && (
-        <CallWindow client={client} call={call} nameOf={nameOf} />
-      )}
+      {asking && <IncomingCall client={client} call={call} nameOf={nameOf} />}
+      {calling && <CallWindow client={client} call={call} nameOf={nameOf} small={small} setSmall={setSmall} />}
       <Notice client={client} />
     </div>
   );

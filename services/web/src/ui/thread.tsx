@@ -58,6 +58,7 @@ interface ThreadHeaderProps {
 
 function ThreadHeader({ client, conversationId, peer, name, nowMs, onClose }: ThreadHeaderProps): JSX.Element {
   const presence = client.presence.of(peer);
+  const typing = client.presence.typing(conversationId).length > 0;
   const phase = client.calls.view().phase;
   const busy = phase !== "idle" && phase !== "ended";
   const dial = (video: boolean) => () => client.calls.dial(conversationId, peer, video);
@@ -69,8 +70,8 @@ function ThreadHeader({ client, conversationId, peer, name, nowMs, onClose }: Th
       <Avatar userId={peer} name={name} online={presence?.online} />
       <div class="grow">
         <h2>{name}</h2>
-        <p class="quiet presence" data-testid="presence">
-          {presenceLine(presence, nowMs)}
+        <p class={`presence ${typing ? "accent" : "quiet"}`} data-testid="presence">
+          {typing ? "typing…" : presenceLine(presence, nowMs)}
         </p>
       </div>
       <button type="button" class="icon-button accent" aria-label={`Voice call with ${name}`} title="Voice call" disabled={busy} onClick={dial(false)}>
