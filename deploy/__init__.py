@@ -1,0 +1,1 @@
+"""How Parley is deployed: the embedded stack of a developer's machine, and what Kubernetes applies."""

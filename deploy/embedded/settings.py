@@ -1,0 +1,46 @@
+"""How a stack is to be run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.embedded.errors import SettingsError
+from deploy.embedded.record import ROOT
+
+# In the order in which they start; what stands in one row starts side by side. The services wait for each other.
+START_ORDER = (
+    ("postgres", "broker", "issuer"),
+    ("messaging", "presence", "gateway", "signaling", "sfu", "web"),
+    ("edge",),
+)
+PARTS = tuple(part for row in START_ORDER for part in row)
+REPLICABLE = ("messaging", "presence", "gateway", "signaling", "sfu")
+
+
+@dataclass(frozen=True)
+class StackSettings:
+    """`folder` keeps the data over runs; `parts` limits the stack to some processes."""
+
+    folder: Path
+    log_folder: Path
+    parts: frozenset[str] = frozenset(PARTS)
+    # By service; one where nothing is said.
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    web_root: Path = ROOT / "build" / "web"
+    log_format: str = "console"
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.parts - set(PARTS))
+        if unknown:
+            raise SettingsError(f"There is no part {', '.join(unknown)}; the parts are {', '.join(PARTS)}.")
+        wrong = [name for name, count in self.replicas.items() if name not in REPLICABLE or count < 1]
+        if wrong:
+            raise SettingsError(f"Replicas of {', '.join(wrong)} are not possible.")
+
+    def names(self, part: str) -> list[str]:
+        """The names of the part's processes: its own, or numbered ones when there are several."""
+        count = self.replicas.get(part, 1)
+        return [part] if count == 1 else [f"{part}-{number}" for number in range(1, count + 1)]

@@ -1,0 +1,277 @@
+"""The whole stack: who listens where, which environment each process gets, and in which order they start."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import fcntl
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from deploy.embedded import broker, envoy, issuer, postgres, probes
+from deploy.embedded.errors import SettingsError
+from deploy.embedded.logs import LogSink
+from deploy.embedded.ports import EDGE_PORT, MEDIA_PORT, Ports, from_environment
+from deploy.embedded.process import ProcessSpec
+from deploy.embedded.record import ROOT, StackRecord
+from deploy.embedded.settings import PARTS, START_ORDER, StackSettings
+from deploy.embedded.supervisor import Supervisor
+from deploy.envoy.values import EdgeValues
+
+HOST = "127.0.0.1"
+GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu")
+# How long the edge may refuse tokens of a key that the issuer has just made.
+JWKS_CACHE_S = 5
+HEALTH_INTERVAL_S = 1
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Who listens where, as `host:port`; the services by process name."""
+
+    edge: str
+    edge_admin_port: int
+    issuer: str
+    kafka: str
+    web: str
+    grpc: dict[str, str]
+    metrics: dict[str, str]
+    media: dict[str, str]
+
+
+class Stack:
+    """The processes of one stack. `on_change` gets the record whenever a process was started anew."""
+
+    def __init__(
+        self,
+        settings: StackSettings,
+        sink: LogSink,
+        ports: Ports,
+        on_change: Callable[[StackRecord], None] = lambda _: None,
+    ) -> None:
+        self._settings = settings
+        self._addresses = _allot(settings, ports)
+        self._postgres = settings.folder.absolute() / "postgres"
+        self._service_key = _new_key()
+        self._join_token_key = _new_key()
+        self._supervisor = Supervisor(sink, lambda: on_change(self.record()))
+
+    async def start(self) -> None:
+        """Starts everything in order. Raises StackError, with what was started still running."""
+        for row in START_ORDER:
+            specs = [spec for part in row if part in self._settings.parts for spec in await self._specs(part)]
+            if specs:
+                await self._supervisor.start(*specs)
+
+    async def stop(self, *, patience_s: float | None = None) -> None:
+        """Stops everything in reverse order. Idempotent; 0 kills at once."""
+        await self._supervisor.stop(patience_s=patience_s)
+
+    def record(self) -> StackRecord:
+        """The stack as it runs now."""
+        at = self._addresses
+        return StackRecord(
+            pid=os.getpid(),
+            web_url=f"http://{at.edge}/",
+            edge_address=at.edge,
+            issuer_url=f"http://{at.issuer}",
+            kafka_bootstrap=at.kafka,
+            database_urls={name: postgres.url(self._postgres, name) for name in postgres.DATABASES},
+            pids=self._supervisor.pids(),
+            grpc_addresses=at.grpc,
+            metrics_addresses=at.metrics,
+            media_addresses=at.media,
+            log_folder=str(self._settings.log_folder),
+            service_key=self._service_key,
+        )
+
+    async def _specs(self, part: str) -> list[ProcessSpec]:
+        match part:
+            case "postgres":
+                return [await asyncio.to_thread(postgres.spec, self._postgres)]
+            case "broker":
+                return [broker.spec(*_split(self._addresses.kafka))]
+            case "issuer":
+                return [self._issuer_spec()]
+            case "edge":
+                return [envoy.spec(self._edge_values(), self._settings.folder / "edge" / "envoy.yaml")]
+            case _:
+                return [self._service_spec(part, name) for name in self._settings.names(part)]
+
+    def _issuer_spec(self) -> ProcessSpec:
+        host, port = _split(self._addresses.issuer)
+        keys = self._settings.folder.absolute() / "issuer" / "keys.json"
+        return ProcessSpec(
+            name="issuer",
+            command=(
+                *(sys.executable, "-m", "deploy.embedded.issuer"),
+                *("--host", host, "--port", str(port), "--keys", str(keys)),
+            ),
+            env=_python_env(),
+            cwd=ROOT,
+            ready=probes.http(f"http://{self._addresses.issuer}/healthz"),
+            stop_timeout_s=5.0,
+        )
+
+    def _service_spec(self, service: str, name: str) -> ProcessSpec:
+        health = probes.http(f"http://{self._addresses.web}/healthz")
+        return ProcessSpec(
+            name=name,
+            command=(sys.executable, "-m", f"services.{service}"),
+            env={**_python_env(), **self._common_env(name), **self._own_env(service, name)},
+            cwd=ROOT,
+            ready=health if service == "web" else probes.grpc_ready(self._addresses.grpc[name]),
+        )
+
+    def _common_env(self, name: str) -> dict[str, str]:
+        at = self._addresses
+        return {
+            "PARLEY_GRPC_ADDRESS": at.grpc.get(name, ""),
+            "PARLEY_METRICS_ADDRESS": at.metrics[name],
+            "PARLEY_LOG_FORMAT": self._settings.log_format,
+            "PARLEY_LOG_LEVEL": self._settings.log_level,
+            "PARLEY_JWKS_URL": f"http://{at.issuer}/.well-known/jwks.json",
+            "PARLEY_JWT_ISSUER": issuer.ISSUER,
+            "PARLEY_JWT_AUDIENCE": issuer.AUDIENCE,
+            "PARLEY_SERVICE_KEY": self._service_key,
+            "PARLEY_KAFKA_BOOTSTRAP": at.kafka,
+            # The embedded broker knows no InitProducerId.
+            "PARLEY_KAFKA_IDEMPOTENT": "false",
+            # A killed replica's partitions move after this and one more join, about 5 s in all.
+            "PARLEY_KAFKA_SESSION_TIMEOUT_MS": "3000",
+            # It answers a waiting fetch only after a share of this: 500 ms cost 130 ms a hop, 10 ms about 4.
+            "PARLEY_KAFKA_FETCH_WAIT_MS": "10",
+        }
+
+    def _own_env(self, service: str, name: str) -> dict[str, str]:
+        """What only this service gets. Other settings, such as PARLEY_RING_TIMEOUT_S, come from our own environment."""
+        at = self._addresses
+        match service:
+            case "messaging":
+                return {"PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging")}
+            case "presence":
+                return {"PARLEY_MESSAGING_ADDRESS": self._all("messaging")}
+            case "gateway":
+                return {
+                    "PARLEY_PRESENCE_ADDRESSES": self._all("presence"),
+                    "PARLEY_MESSAGING_ADDRESS": self._first("messaging"),
+                }
+            case "signaling":
+                return {
+                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_signaling"),
+                    "PARLEY_MESSAGING_ADDRESS": self._first("messaging"),
+                    "PARLEY_JOIN_TOKEN_KEY": self._join_token_key,
+                }
+            case "sfu":
+                return {
+                    "PARLEY_JOIN_TOKEN_KEY": self._join_token_key,
+                    "PARLEY_SFU_WORKER_ID": name,
+                    "PARLEY_SFU_UDP_ADDRESS": at.media[name],
+                    "PARLEY_SFU_PUBLIC_IP": HOST,
+                    "PARLEY_SFU_GRPC_ADVERTISED": at.grpc[name],
+                    "PARLEY_SFU_REGION": "local",
+                }
+            case _:
+                return {"PARLEY_HTTP_ADDRESS": at.web, "PARLEY_WEB_ROOT": str(self._settings.web_root)}
+
+    def _edge_values(self) -> EdgeValues:
+        at = self._addresses
+        host, port = _split(at.edge)
+        return EdgeValues(
+            gateway=self._all("gateway"),
+            messaging=self._all("messaging"),
+            signaling=self._all("signaling"),
+            web=at.web,
+            jwks_url=f"http://{at.issuer}/.well-known/jwks.json",
+            jwt_issuer=issuer.ISSUER,
+            jwt_audience=issuer.AUDIENCE,
+            jwks_cache_s=JWKS_CACHE_S,
+            listen_host=host,
+            listen_port=port,
+            admin_port=at.edge_admin_port,
+            dev_login=True,
+            # Pages of a development server (vite) on this machine.
+            cors_origin_regex=r"^http://(localhost|127\.0\.0\.1)(:[0-9]+)?$",
+            health_interval_s=HEALTH_INTERVAL_S,
+        )
+
+    def _all(self, service: str) -> str:
+        return ",".join(self._addresses.grpc[name] for name in self._settings.names(service))
+
+    def _first(self, service: str) -> str:
+        return self._addresses.grpc[self._settings.names(service)[0]]
+
+
+@contextlib.asynccontextmanager
+async def running_stack(
+    settings: StackSettings,
+    *,
+    console: TextIO | None = None,
+    ports: Ports | None = None,
+    on_change: Callable[[StackRecord], None] = lambda _: None,
+) -> AsyncIterator[Stack]:
+    """A stack for the length of the block. Raises StackError when it cannot start; nothing runs afterwards.
+
+    The event loop must live in a thread that outlives the block: the kernel ends the processes with it.
+    """
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    with _sole_user(settings.folder):
+        sink = LogSink(settings.log_folder, console)
+        stack = Stack(settings, sink, ports or from_environment(), on_change)
+        try:
+            await stack.start()
+            yield stack
+        finally:
+            await stack.stop()
+            sink.close()
+
+
+@contextlib.contextmanager
+def _sole_user(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(f"Another stack runs on the data in {folder}: stop it first.") from None
+        yield
+
+
+def _allot(settings: StackSettings, ports: Ports) -> Addresses:
+    services = {part: settings.names(part) for part in PARTS if part in (*GRPC_SERVICES, "web")}
+    grpc_names = [name for service in GRPC_SERVICES for name in services[service]]
+    every = [name for names in services.values() for name in names]
+    # The ports that people use are only claimed by who serves them.
+    edge_port = EDGE_PORT if "edge" in settings.parts else 0
+    media_port = MEDIA_PORT if "sfu" in settings.parts else 0
+    return Addresses(
+        edge=f"{HOST}:{ports.tcp('edge', edge_port)}",
+        edge_admin_port=ports.tcp("edge-admin"),
+        issuer=f"{HOST}:{ports.tcp('issuer')}",
+        kafka=f"{HOST}:{ports.tcp('kafka')}",
+        web=f"{HOST}:{ports.tcp('web')}",
+        grpc={name: f"{HOST}:{ports.tcp(f'{name}-grpc')}" for name in grpc_names},
+        metrics={name: f"{HOST}:{ports.tcp(f'{name}-metrics')}" for name in every},
+        media={
+            name: f"{HOST}:{ports.udp('media' if index == 0 else f'{name}-media', media_port if index == 0 else 0)}"
+            for index, name in enumerate(services["sfu"])
+        },
+    )
+
+
+def _python_env() -> dict[str, str]:
+    return {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "PYTHONUNBUFFERED": "1"}
+
+
+def _new_key() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)

@@ -1,0 +1,93 @@
+"""Starts the processes of the stack in order, restarts one that died, and stops all in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from deploy.embedded.errors import StartError
+from deploy.embedded.logs import LogSink
+from deploy.embedded.process import ManagedProcess, ProcessSpec
+
+LOG_NAME = "supervisor"
+# The first restart comes nearly at once: a crash should cost clients one reconnect. The pause doubles up to the
+# limit, so that a process that cannot start does not fill the machine and the log.
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+# Who ran this long is taken to be healthy: its next crash starts again with the first pause.
+HEALTHY_AFTER_S = 10.0
+
+
+def next_pause_s(pause_s: float, ran_s: float) -> float:
+    """The pause before the next restart; `pause_s` is the one before it, 0 when there was none."""
+    if pause_s == 0 or ran_s >= HEALTHY_AFTER_S:
+        return FIRST_PAUSE_S
+    return min(pause_s * 2, LONGEST_PAUSE_S)
+
+
+class Supervisor:
+    """Starts groups of processes and keeps them. `on_change` is called whenever a pid has changed."""
+
+    def __init__(self, sink: LogSink, on_change: Callable[[], None] = lambda: None) -> None:
+        self._sink = sink
+        self._on_change = on_change
+        self._groups: list[list[ManagedProcess]] = []
+        self._keepers: list[asyncio.Task[None]] = []
+
+    def pids(self) -> dict[str, int]:
+        """Name to pid, of what runs now."""
+        processes = (process for group in self._groups for process in group)
+        return {process.spec.name: process.pid for process in processes if process.pid is not None}
+
+    async def start(self, *specs: ProcessSpec) -> None:
+        """Starts one group side by side and waits until all are ready. The first that fails ends the wait."""
+        group = [ManagedProcess(spec, self._sink) for spec in specs]
+        self._groups.append(group)
+        starting = [asyncio.create_task(process.start()) for process in group]
+        try:
+            await asyncio.gather(*starting)
+        finally:
+            for task in starting:
+                task.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
+        self._keepers += [asyncio.create_task(self._keep(process)) for process in group]
+        self._on_change()
+
+    async def stop(self, *, patience_s: float | None = None) -> None:
+        """Stops all, the last group first. Idempotent. `patience_s` 0 kills at once."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        self._keepers.clear()
+        for group in reversed(self._groups):
+            await asyncio.gather(*(process.stop(patience_s=patience_s) for process in group))
+        self._groups.clear()
+
+    async def _keep(self, process: ManagedProcess) -> None:
+        pause_s = 0.0
+        while True:
+            began = time.monotonic()
+            status = await process.wait()
+            pause_s = next_pause_s(pause_s, time.monotonic() - began)
+            self._say(f"{process.spec.name} ended with status {status}: restarting it in {pause_s:.1f} s")
+            await process.stop(patience_s=0)
+            await asyncio.sleep(pause_s)
+            await self._restart(process)
+
+    async def _restart(self, process: ManagedProcess) -> None:
+        try:
+            await process.start()
+        except StartError as error:
+            # It may run and only be unready, because something else is away: then it is left in peace.
+            self._say(str(error))
+        except Exception as error:
+            self._say(f"{process.spec.name} could not be prepared: {error!r}")
+            await process.stop(patience_s=0)
+        else:
+            self._say(f"{process.spec.name} runs again")
+        self._on_change()
+
+    def _say(self, text: str) -> None:
+        self._sink.write(LOG_NAME, text)
+        self._sink.flush()

@@ -1,0 +1,1 @@
+"""The edge: one Envoy configuration template, for the embedded stack and for Kubernetes."""

@@ -1,0 +1,136 @@
+"""The values of the edge's configuration: meaning, defaults, and how they are read from the environment."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+_ENDPOINT = re.compile(r"[A-Za-z0-9.-]+:[0-9]{1,5}")
+# Nothing that could leave the place in the YAML where it is put.
+_UNSAFE = re.compile(r"[\"'\n\r]")
+
+
+class ValuesError(Exception):
+    """Values are missing or malformed; the text names all of them."""
+
+
+@dataclass(frozen=True)
+class EdgeValues:
+    """Read from `PARLEY_EDGE_<FIELD>`. Endpoints are `host:port[,host:port...]`; a name is resolved again and again."""
+
+    gateway: str
+    messaging: str
+    signaling: str
+    web: str
+    # Where the key set of the social network is; its host is what Envoy connects to.
+    jwks_url: str
+    jwt_issuer: str
+    jwt_audience: str = "parley"
+    # Longer spares the issuer; shorter learns a new key sooner (an unknown key id is refused until then).
+    jwks_cache_s: int = 300
+    listen_host: str = "0.0.0.0"  # noqa: S104 - in a container this is the pod's own address
+    listen_port: int = 8080
+    admin_port: int = 9901
+    # Serves /dev/ from the issuer's host: only with the development issuer.
+    dev_login: bool = False
+    # Both or none.
+    tls_certificate_file: str = ""
+    tls_key_file: str = ""
+    # The bundle that an https issuer is checked against.
+    ca_file: str = "/etc/ssl/certs/ca-certificates.crt"
+    # Which pages of other origins may call the API; the default is none.
+    cors_origin_regex: str = "^$"
+    # How many proxies in front of this one tell the truth about the client's address.
+    trusted_proxies: int = 0
+    rate_limit_per_s: int = 5_000
+    rate_limit_burst: int = 10_000
+    max_connections: int = 50_000
+    max_heap_bytes: int = 1_073_741_824
+    # Shorter notices a dead service sooner; each replica is asked that often by each edge.
+    health_interval_s: int = 5
+
+
+def from_env(env: Mapping[str, str]) -> EdgeValues:
+    """The values of this environment. Raises ValuesError with all problems at once."""
+    found: dict[str, object] = {}
+    problems: list[str] = []
+    for field in fields(EdgeValues):
+        variable = f"PARLEY_EDGE_{field.name.upper()}"
+        if variable in env:
+            try:
+                found[field.name] = _parse(str(field.type), env[variable])
+            except ValueError as error:
+                problems.append(f"{variable} {error}")
+        elif field.name in ("gateway", "messaging", "signaling", "web", "jwks_url", "jwt_issuer"):
+            problems.append(f"{variable} is missing")
+    if problems:
+        raise ValuesError("; ".join(problems))
+    return EdgeValues(**found)  # type: ignore[arg-type]  # the fields' own types decided how each was parsed
+
+
+def template_values(values: EdgeValues) -> dict[str, str]:
+    """What stands behind each ${NAME} of the template. Raises ValuesError with all problems at once."""
+    problems = _problems(values)
+    if problems:
+        raise ValuesError("; ".join(problems))
+    issuer = urlsplit(values.jwks_url)
+    port = issuer.port or (443 if issuer.scheme == "https" else 80)
+    texts = {field.name.upper(): _text(getattr(values, field.name)) for field in fields(values)}
+    for service in ("gateway", "messaging", "signaling", "web"):
+        texts[f"{service.upper()}_ENDPOINTS"] = _endpoints(getattr(values, service))
+    return {
+        **texts,
+        "ISSUER_ENDPOINTS": _endpoints(f"{issuer.hostname}:{port}"),
+        "ISSUER_HOST": issuer.hostname or "",
+        "ISSUER_TLS": _text(issuer.scheme == "https"),
+        "TLS": _text(bool(values.tls_certificate_file)),
+        "TLS_FOLDER": str(PurePosixPath(values.tls_certificate_file).parent),
+    }
+
+
+def _problems(values: EdgeValues) -> list[str]:
+    problems = [
+        f"{name} must be host:port[,host:port...], not {getattr(values, name)!r}"
+        for name in ("gateway", "messaging", "signaling", "web")
+        if not all(_ENDPOINT.fullmatch(endpoint) for endpoint in getattr(values, name).split(","))
+    ]
+    issuer = urlsplit(values.jwks_url)
+    if issuer.scheme not in ("http", "https") or not issuer.hostname:
+        problems.append(f"jwks_url must be an http or https address, not {values.jwks_url!r}")
+    if bool(values.tls_certificate_file) != bool(values.tls_key_file):
+        problems.append("tls_certificate_file and tls_key_file go together")
+    for field in fields(values):
+        if _UNSAFE.search(str(getattr(values, field.name))):
+            problems.append(f"{field.name} holds a quote or a line end")
+    return problems
+
+
+def _parse(kind: str, text: str) -> object:
+    if kind == "int":
+        if not text.isdecimal():
+            raise ValueError(f"must be a whole number, not {text!r}")
+        return int(text)
+    if kind == "bool":
+        if text not in ("true", "false"):
+            raise ValueError(f"must be true or false, not {text!r}")
+        return text == "true"
+    return text
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _endpoints(addresses: str) -> str:
+    # JSON is YAML too.
+    parts = [address.rpartition(":") for address in addresses.split(",")]
+    return json.dumps(
+        [
+            {"endpoint": {"address": {"socket_address": {"address": host, "port_value": int(port)}}}}
+            for host, _, port in parts
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Parley: one package a service."""

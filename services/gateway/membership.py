@@ -1,0 +1,58 @@
+"""Messaging's MembershipService as the gateway asks it, with a short memory for members."""
+
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+
+import grpc
+from parley.messaging.v1 import service_pb2, service_pb2_grpc
+
+from services.gateway.core import UserId
+from services.gateway.ports import MembershipUnavailable
+from services.runtime.clock import Clock
+
+TIMEOUT_S = 3.0
+# Members are remembered this long. Higher: who left still sees typing. Lower: more calls while people type.
+MEMBERS_TTL_S = 15.0
+MEMBERS_LIMIT = 50_000
+
+
+class GrpcMembership:
+    """See ports.Membership."""
+
+    def __init__(self, channel: grpc.aio.Channel, clock: Clock) -> None:
+        self._stub = service_pb2_grpc.MembershipServiceStub(channel)
+        self._clock = clock
+        self._members: OrderedDict[str, tuple[float, frozenset[UserId]]] = OrderedDict()
+
+    async def members(self, conversation_id: str) -> Collection[UserId]:
+        """See ports.Membership. May be MEMBERS_TTL_S old."""
+        now = self._clock.monotonic()
+        known = self._members.get(conversation_id)
+        if known and now - known[0] < MEMBERS_TTL_S:
+            return known[1]
+        members = await self._fetch(conversation_id)
+        if members:
+            self._members[conversation_id] = (now, members)
+            self._members.move_to_end(conversation_id)
+            if len(self._members) > MEMBERS_LIMIT:
+                self._members.popitem(last=False)
+        return members
+
+    async def contacts_among(self, user_id: UserId, candidates: Sequence[UserId]) -> Sequence[UserId]:
+        """See ports.Membership."""
+        request = service_pb2.FilterContactsRequest(user_id=user_id, user_ids=candidates)
+        try:
+            response = await self._stub.FilterContacts(request, timeout=TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise MembershipUnavailable(f"messaging answered {error.code().name}") from error
+        return [UserId(contact) for contact in response.user_ids]
+
+    async def _fetch(self, conversation_id: str) -> frozenset[UserId]:
+        request = service_pb2.GetMembersRequest(conversation_id=conversation_id)
+        try:
+            response = await self._stub.GetMembers(request, timeout=TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
+                return frozenset()
+            raise MembershipUnavailable(f"messaging answered {error.code().name}") from error
+        return frozenset(UserId(member) for member in response.user_ids)

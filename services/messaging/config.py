@@ -1,0 +1,35 @@
+"""Configuration of messaging; every variable is listed in README.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.runtime.config import DatabaseConfig, EnvReader, KafkaConfig, ProcessConfig, ServerConfig
+
+
+@dataclass(frozen=True)
+class Config:
+    """See README.md."""
+
+    process: ProcessConfig
+    server: ServerConfig
+    database: DatabaseConfig
+    kafka: KafkaConfig
+    # Longest text, in code points. Higher: bigger rows and events. Lower: people's texts are refused.
+    text_limit: int
+    # Sends that may wait for a commit. Higher: longer waits under overload. Lower: earlier RESOURCE_EXHAUSTED.
+    send_queue: int
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Config":
+        """Read and check the environment. Raises ConfigError with all faults."""
+        reader = EnvReader(env)
+        config = cls(
+            process=ProcessConfig.read(reader),
+            server=ServerConfig.read(reader),
+            database=DatabaseConfig.read(reader),
+            kafka=KafkaConfig.read(reader),
+            text_limit=reader.integer("PARLEY_TEXT_LIMIT", 10_000, low=1, high=100_000),
+            send_queue=reader.integer("PARLEY_SEND_QUEUE", 2_000, low=1, high=100_000),
+        )
+        reader.finish()
+        return config

@@ -1,0 +1,9 @@
+"""Messaging's metrics."""
+
+from prometheus_client import Counter, Histogram
+
+MESSAGES = Counter("messaging_messages_stored", "Messages stored, by kind.", ["kind"])
+COMMIT_BATCH = Histogram(
+    "messaging_commit_batch_size", "Messages committed together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+)
+DELIVERIES = Counter("messaging_deliveries_published", "Deliveries produced by the fan-out, one a member and event.")

@@ -1,0 +1,45 @@
+"""Where messaging's objects are built; tests build the same."""
+
+from pathlib import Path
+
+from services.messaging import rpc
+from services.messaging.config import Config
+from services.messaging.consumer import CallRecords, FanOut
+from services.messaging.service import GroupCommit, Messaging
+from services.messaging.store import TOPIC, PostgresStore
+from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
+from services.runtime.bus import KafkaConsumer, KafkaPublisher, Subscription
+from services.runtime.clock import SystemClock
+from services.runtime.db import Database
+from services.runtime.ids import new_id
+from services.runtime.lifecycle import App, Worker
+from services.runtime.outbox import OutboxRelay
+from services.runtime.rpc import RpcServer
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(config: Config) -> App:
+    """The service, not started."""
+    clock = SystemClock()
+    database = Database(config.database, MIGRATIONS)
+    publisher = KafkaPublisher(config.kafka)
+    relay = OutboxRelay(database, publisher)
+    store = PostgresStore(database, relay, new_id)
+    sends = GroupCommit(store, config.send_queue)
+    messaging = Messaging(store, sends, clock, new_id, config.text_limit)
+    fan_out = KafkaConsumer(
+        config.kafka, Subscription(TOPIC, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
+    )
+    call_records = KafkaConsumer(
+        config.kafka, Subscription("calls.events.v1", "messaging-calls"), CallRecords(messaging).handle, publisher
+    )
+    keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
+    server = RpcServer(
+        config.server,
+        rpc.apis(messaging),
+        rpc.ERRORS,
+        ServiceTokens(config.server.service_key, "messaging", clock),
+        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
+    )
+    return App([database, publisher, relay, Worker("group-commit", sends.run), fan_out, call_records], server)

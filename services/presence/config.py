@@ -1,0 +1,37 @@
+"""Configuration of presence; every variable is listed in README.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.runtime.config import EnvReader, KafkaConfig, ProcessConfig, ServerConfig
+
+
+@dataclass(frozen=True)
+class Config:
+    """See README.md."""
+
+    process: ProcessConfig
+    server: ServerConfig
+    kafka: KafkaConfig
+    # From a user's last device leaving to "offline". Higher: stale green dots. Lower: flicker when networks change.
+    offline_delay_s: float
+    # How long a new owner waits for the gateways' registrations before it delivers. Higher: a hung gateway delays all.
+    # Lower: devices of a slow gateway are told to sync.
+    collect_s: float
+    # Frames that may wait for one gateway. Higher: more memory for a slow one. Lower: it is cut off earlier.
+    gateway_queue: int
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Config":
+        """Read and check the environment. Raises ConfigError with all faults."""
+        reader = EnvReader(env)
+        config = cls(
+            process=ProcessConfig.read(reader),
+            server=ServerConfig.read(reader, public=False),
+            kafka=KafkaConfig.read(reader),
+            offline_delay_s=reader.number("PARLEY_OFFLINE_DELAY_S", 20, low=0, high=3600),
+            collect_s=reader.number("PARLEY_COLLECT_S", 2, low=0, high=30),
+            gateway_queue=reader.integer("PARLEY_GATEWAY_QUEUE", 50_000, low=100, high=10_000_000),
+        )
+        reader.finish()
+        return config

@@ -1,0 +1,1 @@
+"""What all of Parley's services share. It imports no service."""

@@ -1,0 +1,348 @@
+"""Kafka: a producer that waits out outages, and consumers that commit after success and park poison records."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from services.runtime import metrics, tracing
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.config import KafkaConfig
+from services.runtime.errors import BusUnavailable, StoreUnavailable
+
+log = structlog.get_logger()
+
+# An ack later than this counts as an outage. Higher: callers wait longer. Lower: a slow broker looks like a dead one.
+SEND_TIMEOUT_S = 10.0
+# A failure that is nobody's outage is tried this often before the record is parked.
+POISON_ATTEMPTS = 5
+MAX_BACKOFF_S = 5.0
+REASON_HEADER = "x-parley-dead-letter-reason"
+
+
+class PoisonRecord(Exception):
+    """This record can never be handled; the message says why. It goes to the dead-letter topic."""
+
+
+class TransientFailure(Exception):
+    """Something else is away; the record is tried again for as long as it takes."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A record to publish. A None value is a tombstone."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Publisher(Protocol):
+    """Publishes records; returns when all are acknowledged by all in-sync replicas, in order per key."""
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Errors: BusUnavailable; some of the records may have been published then."""
+
+
+class KafkaPublisher:
+    """The process's producer (acks=all). Connects in the background and again after outages."""
+
+    name = "kafka-producer"
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+        self._producer: AIOKafkaProducer | None = None
+        self._connecting: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._connecting = asyncio.create_task(self._connect(), name="kafka-producer-connect")
+
+    async def wait_connected(self) -> None:
+        """Return when the broker has been reached."""
+        if self._connecting:
+            await asyncio.shield(self._connecting)
+
+    async def stop(self) -> None:
+        await _cancel(self._connecting)
+        if self._producer:
+            with suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(self._producer.stop(), timeout=3)
+
+    async def ready(self) -> bool:
+        """Whether the broker has been reached."""
+        return self._producer is not None
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """See Publisher."""
+        producer = self._producer
+        if producer is None:
+            raise BusUnavailable("the broker is not connected yet")
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                acks = [await self._send(producer, record) for record in records]
+                await asyncio.gather(*acks)
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise BusUnavailable(f"the broker did not acknowledge: {type(error).__name__}") from error
+
+    async def _send(self, producer: AIOKafkaProducer, record: Outgoing) -> Awaitable[object]:
+        headers = list(record.headers)
+        trace = tracing.current_header()
+        if trace and not any(name == tracing.HEADER for name, _ in headers):
+            headers.append((tracing.HEADER, trace.encode()))
+        ack: Awaitable[object] = await producer.send(record.topic, value=record.value, key=record.key, headers=headers)
+        return ack
+
+    async def _connect(self) -> None:
+        delay_s = 0.2
+        while True:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._config.bootstrap,
+                acks="all",
+                enable_idempotence=self._config.idempotent,
+                linger_ms=0,
+                request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
+                retry_backoff_ms=50,
+            )
+            try:
+                await producer.start()
+            except (KafkaError, OSError) as error:
+                await producer.stop()
+                log.warning("kafka_unavailable", error=type(error).__name__, retry_s=delay_s)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, MAX_BACKOFF_S)
+            else:
+                self._producer = producer
+                log.info("kafka_producer_connected")
+                return
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A record as handlers see it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes | None
+    time: datetime
+    trace: str | None
+
+
+HandleBatch = Callable[[Sequence[Incoming]], Awaitable[None]]
+
+
+class Rebalanced(Protocol):
+    """Told when the partitions of a consumer change, while its records wait."""
+
+    async def on_assigned(self, partitions: Collection[int], partition_count: int) -> None:
+        """All partitions of the topic that this member has from now on, of so many."""
+
+    async def on_revoked(self) -> None:
+        """No partition is ours until the next `on_assigned`."""
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """What a consumer reads, and how."""
+
+    topic: str
+    # Members of a group share the partitions. None: read everything from the start, and commit nothing.
+    group: str | None
+    # Most records a batch. Higher: fewer round trips. Lower: less to repeat after a failure.
+    max_batch: int = 200
+
+
+class KafkaConsumer:
+    """Reads a topic and hands batches of one partition to a handler, in order, at least once.
+
+    Success is committed. TransientFailure, StoreUnavailable and BusUnavailable are retried with back-off without end;
+    PoisonRecord, and any other exception after POISON_ATTEMPTS, park the record in `<topic>.dlq`.
+    """
+
+    def __init__(
+        self,
+        config: KafkaConfig,
+        subscription: Subscription,
+        handle: HandleBatch,
+        publisher: Publisher,
+        listener: Rebalanced | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.name = f"kafka-consumer-{subscription.topic}"
+        self._config = config
+        self._subscription = subscription
+        self._handle = handle
+        self._publisher = publisher
+        self._listener = listener
+        self._clock = clock or SystemClock()
+        self._consumer: AIOKafkaConsumer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._connected = False
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=self.name)
+
+    async def stop(self) -> None:
+        await _cancel(self._task)
+        await self._close()
+
+    async def ready(self) -> bool:
+        """Whether the consumer is a member of its group."""
+        return self._connected
+
+    async def _run(self) -> None:
+        delay_s = 0.2
+        while True:
+            try:
+                await self._open()
+                delay_s = 0.2
+                while True:
+                    await self._poll()
+            except (KafkaError, OSError) as error:
+                log.warning(
+                    "kafka_unavailable", topic=self._subscription.topic, error=type(error).__name__, retry_s=delay_s
+                )
+                await self._close()
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, MAX_BACKOFF_S)
+
+    async def _open(self) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._config.bootstrap,
+            group_id=self._subscription.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=self._config.session_timeout_ms,
+            heartbeat_interval_ms=self._config.session_timeout_ms // 6,
+            fetch_max_wait_ms=self._config.fetch_wait_ms,
+            retry_backoff_ms=100,
+            metadata_max_age_ms=30_000,
+        )
+        self._consumer = consumer
+        # Without a group the client assigns itself every partition.
+        consumer.subscribe([self._subscription.topic], listener=_Listener(self._listener, consumer))
+        await consumer.start()
+        self._connected = True
+        log.info("kafka_consumer_connected", topic=self._subscription.topic)
+
+    async def _close(self) -> None:
+        self._connected = False
+        consumer, self._consumer = self._consumer, None
+        if consumer:
+            with suppress(TimeoutError, KafkaError, OSError):
+                await asyncio.wait_for(consumer.stop(), timeout=5)
+
+    async def _poll(self) -> None:
+        consumer = self._consumer
+        if consumer is None:
+            return
+        fetched = await consumer.getmany(timeout_ms=1000, max_records=self._subscription.max_batch)
+        offsets: dict[TopicPartition, int] = defaultdict(int)
+        for partition, records in fetched.items():
+            await self._deliver([_incoming(record) for record in records])
+            offsets[partition] = records[-1].offset + 1
+        if offsets and self._subscription.group is not None:
+            await self._commit(consumer, dict(offsets))
+
+    async def _commit(self, consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
+        try:
+            await consumer.commit(offsets)
+        except KafkaError as error:
+            # The partitions moved meanwhile: their new owner repeats the batch, which handlers bear.
+            log.info("commit_refused", topic=self._subscription.topic, error=type(error).__name__)
+
+    async def _deliver(self, records: Sequence[Incoming]) -> None:
+        """Hand over a batch; when it fails, one record at a time, so that only the culprit is parked."""
+        try:
+            await self._attempt(records)
+        except Exception as error:
+            log.info("batch_failed", topic=self._subscription.topic, records=len(records), error=type(error).__name__)
+            for record in records:
+                await self._deliver_one(record)
+
+    async def _deliver_one(self, record: Incoming) -> None:
+        attempts, delay_s = 0, 0.05
+        while True:
+            try:
+                return await self._attempt([record])
+            except PoisonRecord as error:
+                return await self._park(record, str(error))
+            except (TransientFailure, StoreUnavailable, BusUnavailable) as error:
+                log.warning("record_retried", topic=record.topic, error=type(error).__name__, retry_s=delay_s)
+            except Exception as error:
+                attempts += 1
+                log.exception("record_failed", topic=record.topic, offset=record.offset, attempt=attempts)
+                if attempts >= POISON_ATTEMPTS:
+                    return await self._park(record, f"{type(error).__name__}: {error}")
+            metrics.RECORDS.labels(record.topic, "retried").inc()
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, MAX_BACKOFF_S)
+
+    async def _attempt(self, records: Sequence[Incoming]) -> None:
+        structlog.contextvars.unbind_contextvars("trace_id")
+        if len(records) == 1:
+            tracing.enter(records[0].trace)
+        await self._handle(records)
+        now = self._clock.now()
+        age = metrics.RECORD_AGE.labels(records[0].topic)
+        for record in records:
+            age.observe(max(0.0, (now - record.time).total_seconds()))
+        metrics.RECORDS.labels(records[0].topic, "ok").inc(len(records))
+
+    async def _park(self, record: Incoming, reason: str) -> None:
+        log.error("record_parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
+        metrics.RECORDS.labels(record.topic, "dead").inc()
+        headers = ((REASON_HEADER, reason[:500].encode()),)
+        dead = Outgoing(f"{record.topic}.dlq", record.key, record.value, headers)
+        while True:
+            try:
+                return await self._publisher.publish([dead])
+            except BusUnavailable:
+                await asyncio.sleep(1)
+
+
+def _incoming(record: ConsumerRecord) -> Incoming:
+    headers = dict(record.headers or ())
+    trace = headers.get(tracing.HEADER)
+    return Incoming(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key or b"",
+        value=record.value,
+        time=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        trace=trace.decode("ascii", "replace") if trace else None,
+    )
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, listener: Rebalanced | None, consumer: AIOKafkaConsumer) -> None:
+        self._listener = listener
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        if self._listener and revoked:
+            await self._listener.on_revoked()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        log.info("partitions_assigned", partitions=len(assigned))
+        if self._listener and assigned:
+            topic = next(iter(assigned)).topic
+            count = len(self._consumer.partitions_for_topic(topic) or ())
+            await self._listener.on_assigned({partition.partition for partition in assigned}, count)
+
+
+async def _cancel(task: asyncio.Task[None] | None) -> None:
+    if task:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task

@@ -1,0 +1,218 @@
+"""Configuration from the environment: all problems are reported at once, and the process exits with 2."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class ConfigError(Exception):
+    """The environment does not make a valid configuration. `problems` has one line for each fault."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class EnvReader:
+    """Reads variables and collects what is wrong with them, so that an operator sees every fault in one go.
+
+    Each method returns a stand-in of the right type for a faulty value; `finish` then raises.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._problems: list[str] = []
+
+    def problem(self, line: str) -> None:
+        """Record a fault found by the caller, such as two values that exclude each other."""
+        self._problems.append(line)
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A string; required when there is no default."""
+        value = self._env.get(name, "").strip()
+        if value:
+            return value
+        if default is None:
+            self.problem(f"{name} is not set")
+            return ""
+        return default
+
+    def integer(self, name: str, default: int, *, low: int, high: int) -> int:
+        """A whole number from low to high."""
+        return int(self._number(name, default, low, high, whole=True))
+
+    def number(self, name: str, default: float, *, low: float, high: float) -> float:
+        """A number from low to high."""
+        return self._number(name, default, low, high, whole=False)
+
+    def boolean(self, name: str, default: bool) -> bool:
+        """`true` or `false`."""
+        value = self._env.get(name, "").strip().lower()
+        if value in ("true", "false"):
+            return value == "true"
+        if value:
+            self.problem(f"{name} is {value!r}, not true or false")
+        return default
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """One of the given words."""
+        value = self.text(name, default)
+        if value not in choices:
+            self.problem(f"{name} is {value!r}, not one of {', '.join(choices)}")
+            return default
+        return value
+
+    def address(self, name: str, default: str | None = None) -> str:
+        """A `host:port`."""
+        value = self.text(name, default)
+        if value and not is_address(value):
+            self.problem(f"{name} is {value!r}, not host:port")
+        return value
+
+    def addresses(self, name: str, default: str | None = None) -> tuple[str, ...]:
+        """Several `host:port`, separated by commas."""
+        values = tuple(part.strip() for part in self.text(name, default).split(",") if part.strip())
+        for value in values:
+            if not is_address(value):
+                self.problem(f"{name} has {value!r}, which is not host:port")
+        return values
+
+    def key(self, name: str) -> bytes:
+        """A secret of at least 32 bytes, in base64. Its value never stands in a problem line."""
+        value = self.text(name)
+        try:
+            secret = base64.b64decode(value, validate=True)
+        except binascii.Error:
+            self.problem(f"{name} is not base64")
+            return b""
+        if value and len(secret) < 32:
+            self.problem(f"{name} is shorter than 32 bytes")
+        return secret
+
+    def finish(self) -> None:
+        """Raise ConfigError when anything was wrong."""
+        if self._problems:
+            raise ConfigError(self._problems)
+
+    def _number(self, name: str, default: float, low: float, high: float, *, whole: bool) -> float:
+        text = self._env.get(name, "").strip()
+        if not text:
+            return default
+        try:
+            value = int(text) if whole else float(text)
+        except ValueError:
+            self.problem(f"{name} is {text!r}, not a {'whole ' if whole else ''}number")
+            return default
+        if not low <= value <= high:
+            self.problem(f"{name} is {text}, not within {low} to {high}")
+            return default
+        return value
+
+
+def is_address(value: str) -> bool:
+    """Whether the value is `host:port`."""
+    host, _, port = value.rpartition(":")
+    return bool(host) and port.isascii() and port.isdigit() and int(port) <= 65535
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """How to log: `json` for machines, `console` for people."""
+
+    format: str
+    level: str
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "LogConfig":
+        return cls(
+            format=env.choice("PARLEY_LOG_FORMAT", "json", ("json", "console")),
+            level=env.choice("PARLEY_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
+        )
+
+
+@dataclass(frozen=True)
+class ProcessConfig:
+    """What every process has: logs and a metrics port."""
+
+    metrics_address: str
+    log: LogConfig
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "ProcessConfig":
+        return cls(
+            metrics_address=env.address("PARLEY_METRICS_ADDRESS", "0.0.0.0:9100"),
+            log=LogConfig.read(env),
+        )
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """Where a service listens, whom it trusts, and how it stops."""
+
+    grpc_address: str
+    service_key: bytes
+    # Empty in services that no user calls.
+    jwks_url: str
+    jwt_issuer: str
+    jwt_audience: str
+    # Time for load balancers to see NOT_SERVING before calls are refused. Higher: slower stops. Lower: refused calls.
+    drain_delay_s: float
+    # Time for running calls after that. Higher: slower stops. Lower: calls cut off.
+    drain_grace_s: float
+    # For callers that give no deadline. Higher: stuck calls hold memory longer. Lower: slow work is cut off.
+    default_deadline_s: float
+
+    @classmethod
+    def read(cls, env: EnvReader, *, public: bool = True) -> "ServerConfig":
+        """Read what every gRPC service needs; `public` services also need to know the network's tokens."""
+        return cls(
+            grpc_address=env.address("PARLEY_GRPC_ADDRESS", "0.0.0.0:7000"),
+            service_key=env.key("PARLEY_SERVICE_KEY"),
+            jwks_url=env.text("PARLEY_JWKS_URL") if public else "",
+            jwt_issuer=env.text("PARLEY_JWT_ISSUER") if public else "",
+            jwt_audience=env.text("PARLEY_JWT_AUDIENCE", "parley"),
+            drain_delay_s=env.number("PARLEY_DRAIN_DELAY_S", 0, low=0, high=300),
+            drain_grace_s=env.number("PARLEY_DRAIN_GRACE_S", 5, low=0, high=3600),
+            default_deadline_s=env.number("PARLEY_DEFAULT_DEADLINE_S", 10, low=0.1, high=300),
+        )
+
+
+@dataclass(frozen=True)
+class KafkaConfig:
+    """How to reach the broker."""
+
+    bootstrap: str
+    # Apache Kafka takes idempotent producers; the embedded broker does not know InitProducerId.
+    idempotent: bool
+    # A dead member's partitions move after this. Higher: later. Lower: a busy machine loses its partitions for nothing;
+    # Apache Kafka refuses less than its group.min.session.timeout.ms (6 s unless changed).
+    session_timeout_ms: int
+    # How long the broker may hold a fetch that finds nothing. Apache Kafka answers as soon as there is something, so
+    # higher is cheaper there; the embedded broker looks only now and then, at a share of this: lower is faster there.
+    fetch_wait_ms: int
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "KafkaConfig":
+        return cls(
+            bootstrap=",".join(env.addresses("PARLEY_KAFKA_BOOTSTRAP")),
+            idempotent=env.boolean("PARLEY_KAFKA_IDEMPOTENT", True),
+            session_timeout_ms=env.integer("PARLEY_KAFKA_SESSION_TIMEOUT_MS", 6_000, low=1_000, high=300_000),
+            fetch_wait_ms=env.integer("PARLEY_KAFKA_FETCH_WAIT_MS", 500, low=1, high=30_000),
+        )
+
+
+@dataclass(frozen=True)
+class DatabaseConfig:
+    """How to reach PostgreSQL."""
+
+    url: str
+    # Higher: more parallel transactions and more server memory. Lower: calls queue for a connection.
+    pool_size: int
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "DatabaseConfig":
+        return cls(
+            url=env.text("PARLEY_DATABASE_URL"),
+            pool_size=env.integer("PARLEY_DATABASE_POOL_SIZE", 8, low=1, high=200),
+        )

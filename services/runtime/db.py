@@ -1,0 +1,141 @@
+"""A pool of PostgreSQL connections that comes and goes with the server, and numbered migrations."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import asyncpg
+import structlog
+
+from services.runtime.config import DatabaseConfig
+from services.runtime.errors import StoreUnavailable
+
+log = structlog.get_logger()
+
+Connection = asyncpg.pool.PoolConnectionProxy
+# Any fixed number serves; it only has to be the same in all replicas.
+_MIGRATION_LOCK = 0x7061726C6579
+_OUTAGE = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+class Database:
+    """The service's database: connects in the background, so that a service starts and lives without PostgreSQL.
+
+    Readiness tells when it is there; until then each use raises StoreUnavailable.
+    """
+
+    name = "database"
+
+    def __init__(self, config: DatabaseConfig, migrations: Path) -> None:
+        self._config = config
+        self._migrations = migrations
+        self._pool: asyncpg.Pool | None = None
+        self._connecting: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._connecting = asyncio.create_task(self._connect(), name="database-connect")
+
+    async def wait_connected(self) -> None:
+        """Return when the database has been reached and migrated; raise what ended the attempts, if anything did."""
+        if self._connecting:
+            await asyncio.shield(self._connecting)
+
+    async def stop(self) -> None:
+        if self._connecting:
+            self._connecting.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await self._connecting
+        if self._pool:
+            try:
+                await asyncio.wait_for(self._pool.close(), timeout=3)
+            except TimeoutError:
+                self._pool.terminate()
+
+    async def ready(self) -> bool:
+        """Whether PostgreSQL answers."""
+        try:
+            async with self.connection() as connection:
+                await connection.execute("SELECT 1")
+        except StoreUnavailable:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection of the pool. Errors: StoreUnavailable when PostgreSQL is away or goes away."""
+        if self._pool is None:
+            raise StoreUnavailable("the database is not connected yet")
+        try:
+            async with self._pool.acquire(timeout=5) as connection:
+                yield connection
+        except TimeoutError as error:
+            raise StoreUnavailable("no database connection became free in time") from error
+        except _OUTAGE as error:
+            raise StoreUnavailable("the database cannot be reached") from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A READ COMMITTED transaction; commits on leaving, rolls back on an exception."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def _connect(self) -> None:
+        delay_s = 0.1
+        while True:
+            try:
+                pool = await asyncpg.create_pool(
+                    self._config.url, min_size=1, max_size=self._config.pool_size, command_timeout=10, timeout=5
+                )
+                await migrate(pool, self._migrations)
+            except (*_OUTAGE, TimeoutError) as error:
+                log.warning("database_unavailable", error=type(error).__name__, retry_s=delay_s)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, 2.0)
+            else:
+                self._pool = pool
+                log.info("database_connected")
+                return
+
+
+async def migrate(pool: asyncpg.Pool, folder: Path) -> list[str]:
+    """Apply the numbered files (`0001_name.sql`) that are not applied yet, in order, each in a transaction.
+
+    Safe to run from many replicas at once (advisory lock) and again (idempotent). Raises RuntimeError when a file
+    that was applied has changed since. Returns the names of what it applied.
+    """
+    applied: list[str] = []
+    files = await asyncio.to_thread(lambda: sorted(folder.glob("[0-9]*.sql")))
+    async with pool.acquire() as connection:
+        await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        try:
+            await connection.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migrations"
+                " (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            known = {row["name"]: row["sha256"] for row in await connection.fetch("SELECT * FROM schema_migrations")}
+            for path in files:
+                sql = path.read_text()
+                digest = hashlib.sha256(sql.encode()).hexdigest()
+                if known.get(path.name, digest) != digest:
+                    raise RuntimeError(f"migration {path.name} was applied and has changed since")
+                if path.name not in known:
+                    async with connection.transaction():
+                        await connection.execute(sql)
+                        await connection.execute(
+                            "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", path.name, digest
+                        )
+                    applied.append(path.name)
+                    log.info("migration_applied", migration=path.name)
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1)", _MIGRATION_LOCK)
+    return applied

@@ -1,0 +1,21 @@
+"""UUIDv7, Parley's public ids: they sort by creation time."""
+
+import secrets
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+
+NewId = Callable[[datetime], uuid.UUID]
+
+
+def uuid7(unix_ms: int, entropy: bytes) -> uuid.UUID:
+    """Build a UUIDv7 (RFC 9562 section 5.7) from a time in Unix milliseconds and 10 random bytes."""
+    value = (unix_ms & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(entropy[:10], "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return uuid.UUID(int=value)
+
+
+def new_id(now: datetime) -> uuid.UUID:
+    """A fresh UUIDv7 for the given time."""
+    return uuid7(int(now.timestamp() * 1000), secrets.token_bytes(10))

@@ -1,0 +1,183 @@
+"""From start to an orderly end: load the configuration, start the parts, watch readiness, drain on SIGTERM."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import structlog
+import uvloop
+
+from services.runtime import logs, metrics
+from services.runtime.config import ConfigError, ProcessConfig
+from services.runtime.rpc import RpcServer
+
+log = structlog.get_logger()
+
+CONFIG_EXIT = 2
+READY_INTERVAL_S = 1.0
+
+
+class Part(Protocol):
+    """Something that starts and stops. `start` returns soon: outages of others are waited out in the background."""
+
+    name: str
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+@runtime_checkable
+class Dependency(Protocol):
+    """A part that tells whether it can be used now."""
+
+    name: str
+
+    async def ready(self) -> bool: ...
+
+
+class Worker:
+    """A part that is one coroutine for the life of the service. If it fails, the service ends loudly."""
+
+    def __init__(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.name = name
+        self._run = run
+        self.task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self.task = asyncio.create_task(self._run(), name=self.name)
+
+    async def stop(self) -> None:
+        if self.task:
+            self.task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await self.task
+
+
+class Probe:
+    """A dependency that needs no start, only a look."""
+
+    def __init__(self, name: str, ready: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+        self.name = name
+        self._ready = ready
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def ready(self) -> bool:
+        """Whether the dependency can be used now."""
+        return await self._ready()
+
+
+class App:
+    """A service's parts, started in order and stopped in reverse. The RPC server comes last and drains first."""
+
+    def __init__(self, parts: Sequence[Part], server: RpcServer | None = None) -> None:
+        self._parts: list[Part] = [*parts, *([server] if server else [])]
+        self._dependencies = [part for part in parts if isinstance(part, Dependency)]
+        self.server = server
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start all parts. If one fails, those before it are stopped again and the error is raised."""
+        for index, part in enumerate(self._parts):
+            try:
+                await part.start()
+            except BaseException:
+                await self._stop_parts(self._parts[:index])
+                raise
+        self._watch = asyncio.create_task(self._watch_readiness(), name="readiness")
+
+    async def stop(self) -> None:
+        """Stop all parts, the last started first."""
+        if self._watch:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        await self._stop_parts(self._parts)
+
+    async def failed(self) -> BaseException:
+        """Wait until a worker ends by itself; give the reason."""
+        workers = [part.task for part in self._parts if isinstance(part, Worker) and part.task]
+        if not workers:
+            await asyncio.Event().wait()
+        done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+        task = done.pop()
+        return task.exception() or RuntimeError(f"{task.get_name()} ended")
+
+    async def _watch_readiness(self) -> None:
+        was_ready: bool | None = None
+        while True:
+            states = {part.name: await part.ready() for part in self._dependencies}
+            for name, state in states.items():
+                metrics.READY.labels(name).set(state)
+            is_ready = all(states.values())
+            if is_ready != was_ready:
+                log.info("readiness_changed", ready=is_ready, missing=[name for name, ok in states.items() if not ok])
+                if self.server:
+                    await self.server.set_ready(is_ready)
+                was_ready = is_ready
+            await asyncio.sleep(READY_INTERVAL_S if is_ready else READY_INTERVAL_S / 5)
+
+    async def _stop_parts(self, parts: Sequence[Part]) -> None:
+        for part in reversed(parts):
+            try:
+                await part.stop()
+            except Exception:
+                log.exception("stop_failed", part=part.name)
+
+
+ConfigT = TypeVar("ConfigT", bound="ServiceConfig")
+
+
+class ServiceConfig(Protocol):
+    """What `main` needs to know of a service's configuration."""
+
+    @property
+    def process(self) -> ProcessConfig: ...
+
+
+def main(service: str, load: Callable[[Mapping[str, str]], ConfigT], build: Callable[[ConfigT], App]) -> int:
+    """Run a service until SIGTERM or SIGINT. Returns the exit status: 0 after a drain, 1 after a failure, 2 for
+    a faulty configuration, whose problems all go to standard error."""
+    try:
+        config = load(os.environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{service}: {problem}\n")
+        return CONFIG_EXIT
+    logs.configure(config.process.log, service)
+    try:
+        metrics.serve(config.process.metrics_address)
+        return uvloop.run(_serve(config, build))
+    except (OSError, RuntimeError) as error:
+        log.error("service_failed", error=str(error))
+        return 1
+
+
+async def _serve(config: ConfigT, build: Callable[[ConfigT], App]) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app = build(config)
+    await app.start()
+    log.info("service_started", pid=os.getpid())
+    asked = asyncio.create_task(stop.wait())
+    broken = asyncio.create_task(app.failed())
+    await asyncio.wait((asked, broken), return_when=asyncio.FIRST_COMPLETED)
+    status = 0
+    if broken.done():
+        log.error("worker_failed", exc_info=broken.result())
+        status = 1
+    log.info("service_draining")
+    for task in (asked, broken):
+        task.cancel()
+    await app.stop()
+    log.info("service_stopped")
+    return status

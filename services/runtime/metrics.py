@@ -1,0 +1,32 @@
+"""The metrics port, and the metrics that all services have. Labels are bounded; ids are never labels."""
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+RPC_HANDLED = Counter(
+    "grpc_server_handled", "RPCs completed, by outcome.", ["grpc_service", "grpc_method", "grpc_code"]
+)
+RPC_SECONDS = Histogram(
+    "grpc_server_handling_seconds",
+    "Time from the arrival of a unary RPC to its answer.",
+    ["grpc_service", "grpc_method"],
+    buckets=LATENCY_BUCKETS,
+)
+RPC_STREAMS = Gauge("grpc_server_streams", "Streaming RPCs that are open.", ["grpc_service", "grpc_method"])
+RECORDS = Counter("kafka_consumer_records", "Records consumed, by result: ok, retried or dead.", ["topic", "result"])
+RECORD_AGE = Histogram(
+    "kafka_consumer_record_age_seconds",
+    "Age of a record when its handling ended: the lag of this stage in seconds.",
+    ["topic"],
+    buckets=(*LATENCY_BUCKETS, 30, 60, 300),
+)
+OUTBOX_PUBLISHED = Counter("outbox_published", "Outbox rows acknowledged by the broker.", ["topic"])
+OUTBOX_BACKLOG = Gauge("outbox_backlog_rows", "Outbox rows not published at the last sweep.")
+READY = Gauge("service_ready", "1 when the service can do its work, by dependency.", ["dependency"])
+
+
+def serve(address: str) -> None:
+    """Serve /metrics (OpenMetrics on request) from a daemon thread for the life of the process."""
+    host, _, port = address.rpartition(":")
+    start_http_server(int(port), host)

@@ -1,0 +1,315 @@
+"""The gRPC server that all services run, and the channels by which they call each other."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from time import perf_counter
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from services.runtime import metrics, tracing
+from services.runtime.auth import ServiceTokens, UserTokens, bearer_token, set_current_token
+from services.runtime.config import ServerConfig
+from services.runtime.errors import (
+    BASE_TABLE,
+    DETAILS_KEY,
+    ErrorTable,
+    InvalidRequest,
+    Refusal,
+    find_refusal,
+    status_details,
+)
+
+log = structlog.get_logger()
+
+Serving = health_pb2.HealthCheckResponse.ServingStatus
+LIVENESS = "liveness"
+READINESS = "readiness"
+# A message of 10,000 four-byte characters, or an SDP offer of 64 KiB, fits many times.
+MAX_REQUEST_BYTES = 1 << 20
+# Keep-alive finds dead peers within about 30 s. Lower: found sooner, more pings from idle connections.
+KEEPALIVE_MS = 20_000
+
+Handler = Callable[[Any, Any], Any]
+Context = grpc.aio.ServicerContext[Any, Any]
+# grpc's own class for it takes no type arguments at run time, while its stubs demand them.
+MethodHandler = Any
+
+
+class Access(Enum):
+    """Who may call a gRPC service."""
+
+    USER = "user"
+    SERVICE = "service"
+    ANYONE = "anyone"
+
+
+@dataclass(frozen=True)
+class Api:
+    """One gRPC service of a server."""
+
+    # Full name, such as parley.messaging.v1.MessagingService.
+    name: str
+    access: Access
+    # Adds the implementation to the server (the generated add_…_to_server with its servicer).
+    register: Callable[[grpc.aio.Server], None]
+
+
+@dataclass(frozen=True)
+class _Undecodable:
+    """Stands in for a request whose bytes are not the message, so that it can be refused in the gRPC way."""
+
+    reason: str
+
+
+class RpcServer:
+    """A gRPC server with health, reflection, tokens, deadlines, the error table, metrics and an orderly drain."""
+
+    name = "rpc"
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        apis: Sequence[Api],
+        errors: ErrorTable,
+        service_tokens: ServiceTokens,
+        user_tokens: UserTokens | None = None,
+        on_drain: Callable[[], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._on_drain = on_drain
+        self._health = health.aio.HealthServicer()
+        guard = _Guard(
+            access={api.name: api.access for api in apis},
+            errors={**BASE_TABLE, **errors},
+            user_tokens=user_tokens,
+            service_tokens=service_tokens,
+            default_deadline_s=config.default_deadline_s,
+        )
+        self._server = grpc.aio.server(interceptors=[guard], options=_SERVER_OPTIONS)
+        self._names = [api.name for api in apis]
+        for api in apis:
+            api.register(self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        known = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(known, self._server)
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen. Raises RuntimeError when the port is taken."""
+        self.port = self._server.add_insecure_port(self._config.grpc_address)
+        await self._server.start()
+        await self._health.set("", Serving.SERVING)
+        await self._health.set(LIVENESS, Serving.SERVING)
+        await self.set_ready(False)
+        log.info("rpc_listening", address=self._config.grpc_address)
+
+    async def set_ready(self, ready: bool) -> None:
+        """Say through gRPC health whether calls would succeed now. Liveness never changes with it."""
+        status = Serving.SERVING if ready else Serving.NOT_SERVING
+        for name in (READINESS, *self._names):
+            await self._health.set(name, status)
+
+    async def stop(self) -> None:
+        """Drain: NOT_SERVING first, then no new calls, then wait for the running ones up to the grace."""
+        await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(self._config.drain_delay_s)
+        if self._on_drain:
+            self._on_drain()
+        await self._server.stop(self._config.drain_grace_s)
+
+
+_SERVER_OPTIONS = [
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+]
+
+
+class _Guard(grpc.aio.ServerInterceptor):
+    """Around each RPC: context, token, deadline, error table, metrics."""
+
+    def __init__(
+        self,
+        access: Mapping[str, Access],
+        errors: ErrorTable,
+        user_tokens: UserTokens | None,
+        service_tokens: ServiceTokens,
+        default_deadline_s: float,
+    ) -> None:
+        self._access = access
+        self._errors = errors
+        self._user_tokens = user_tokens
+        self._service_tokens = service_tokens
+        self._default_deadline_s = default_deadline_s
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[MethodHandler]],
+        details: grpc.HandlerCallDetails,
+    ) -> MethodHandler:
+        handler = await continuation(details)
+        service, _, method = str(details.method).lstrip("/").partition("/")
+        if handler is None or service not in self._access:
+            return handler
+        if handler.response_streaming:
+            return self._wrap_stream(handler, service, method)
+        return self._wrap_unary(handler, service, method)
+
+    def _wrap_unary(self, handler: Any, service: str, method: str) -> MethodHandler:
+        inner: Handler = handler.unary_unary
+
+        async def serve(request: Any, context: Context) -> Any:
+            began = perf_counter()
+            code = grpc.StatusCode.OK
+            try:
+                await self._admit(context, service, method)
+                _refuse_undecodable(request)
+                async with asyncio.timeout(_deadline_s(context, self._default_deadline_s)):
+                    return await inner(request, context)
+            except Exception as error:
+                code, status = self._refusal(error, method)
+                await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+            except asyncio.CancelledError:
+                code = grpc.StatusCode.CANCELLED
+                raise
+            finally:
+                metrics.RPC_SECONDS.labels(service, method).observe(perf_counter() - began)
+                metrics.RPC_HANDLED.labels(service, method, code.name).inc()
+
+        return grpc.unary_unary_rpc_method_handler(
+            serve, _tolerant(handler.request_deserializer), handler.response_serializer
+        )
+
+    def _wrap_stream(self, handler: Any, service: str, method: str) -> MethodHandler:
+        inner: Handler = handler.stream_stream if handler.request_streaming else handler.unary_stream
+
+        async def serve(request: Any, context: Context) -> AsyncIterator[Any]:
+            code = grpc.StatusCode.OK
+            metrics.RPC_STREAMS.labels(service, method).inc()
+            try:
+                await self._admit(context, service, method)
+                _refuse_undecodable(request)
+                async for response in inner(request, context):
+                    yield response
+            except Exception as error:
+                code, status = self._refusal(error, method)
+                await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+            except (asyncio.CancelledError, GeneratorExit):
+                code = grpc.StatusCode.CANCELLED
+                raise
+            finally:
+                metrics.RPC_STREAMS.labels(service, method).dec()
+                metrics.RPC_HANDLED.labels(service, method, code.name).inc()
+
+        make = (
+            grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
+        )
+        deserializer = handler.request_deserializer
+        if not handler.request_streaming:
+            deserializer = _tolerant(deserializer)
+        return make(serve, deserializer, handler.response_serializer)
+
+    async def _admit(self, context: Context, service: str, method: str) -> None:
+        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        structlog.contextvars.bind_contextvars(rpc=method)
+        tracing.enter(metadata.get(tracing.HEADER))
+        access = self._access[service]
+        if access is Access.USER:
+            if self._user_tokens is None:
+                raise RuntimeError(f"{service} takes users' tokens, but this server knows none")
+            token = await self._user_tokens.verify(bearer_token(metadata))
+            set_current_token(token)
+            structlog.contextvars.bind_contextvars(user_id=token.user_id)
+        elif access is Access.SERVICE:
+            structlog.contextvars.bind_contextvars(peer_service=self._service_tokens.verify(bearer_token(metadata)))
+
+    def _refusal(self, error: Exception, method: str) -> tuple[grpc.StatusCode, status_pb2.Status]:
+        refusal = find_refusal(self._errors, error)
+        if refusal is None:
+            log.exception("rpc_failed", rpc=method)
+            refusal, error = Refusal(grpc.StatusCode.INTERNAL, "INTERNAL"), RuntimeError("internal error")
+        else:
+            log.info("rpc_refused", rpc=method, reason=refusal.reason, error=type(error).__name__)
+        return refusal.code, status_details(refusal, error)
+
+
+def _deadline_s(context: Context, default_s: float) -> float:
+    remaining = context.time_remaining()
+    return default_s if remaining is None else max(0.0, min(remaining, 3600.0))
+
+
+def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    if deserialize is None:
+        return None
+
+    def decode(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError as error:
+            return _Undecodable(str(error))
+
+    return decode
+
+
+def _refuse_undecodable(request: Any) -> None:
+    if isinstance(request, _Undecodable):
+        raise InvalidRequest("request", "not a valid message, or a string in it is not valid UTF-8")
+
+
+def connect(address: str, tokens: ServiceTokens) -> grpc.aio.Channel:
+    """A channel to another service of ours: service token, trace context, keep-alive, round robin over all addresses.
+
+    Give every call on it a timeout.
+    """
+    return grpc.aio.insecure_channel(
+        address,
+        options=[
+            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.http2.max_pings_without_data", 0),
+            ("grpc.lb_policy_name", "round_robin"),
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.max_reconnect_backoff_ms", 2_000),
+            ("grpc.enable_retries", 1),
+        ],
+        interceptors=[_UnaryCredentials(tokens), _StreamCredentials(tokens)],
+    )
+
+
+def _with_credentials(details: grpc.aio.ClientCallDetails, tokens: ServiceTokens) -> grpc.aio.ClientCallDetails:
+    metadata = grpc.aio.Metadata(*(details.metadata or ()))
+    metadata.add("authorization", f"Bearer {tokens.token()}")
+    trace = tracing.current_header()
+    if trace:
+        metadata.add(tracing.HEADER, trace)
+    return grpc.aio.ClientCallDetails(
+        details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+    )
+
+
+class _UnaryCredentials(grpc.aio.UnaryUnaryClientInterceptor):
+    def __init__(self, tokens: ServiceTokens) -> None:
+        self._tokens = tokens
+
+    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(_with_credentials(details, self._tokens), request)
+
+
+class _StreamCredentials(grpc.aio.StreamStreamClientInterceptor):
+    def __init__(self, tokens: ServiceTokens) -> None:
+        self._tokens = tokens
+
+    async def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
+        return await continuation(_with_credentials(details, self._tokens), requests)

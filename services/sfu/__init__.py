@@ -1,0 +1,1 @@
+"""The media plane of calls: a selective forwarding unit on one UDP port."""

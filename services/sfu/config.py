@@ -1,0 +1,56 @@
+"""Configuration of the SFU; every variable is listed in README.md."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.runtime.config import EnvReader, KafkaConfig, ProcessConfig, ServerConfig
+from services.sfu.core.ids import WorkerId
+from services.sfu.publisher import Node
+from services.sfu.worker import MediaConfig
+
+
+@dataclass(frozen=True)
+class Config:
+    """See README.md."""
+
+    process: ProcessConfig
+    server: ServerConfig
+    kafka: KafkaConfig
+    join_token_key: bytes
+    media: MediaConfig
+    node: Node
+    # How long a stopping worker waits for its calls to end. Higher: slower stops. Lower: calls cut off.
+    drain_s: float
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Config":
+        """Read and check the environment. Raises ConfigError with all faults."""
+        reader = EnvReader(env)
+        config = cls(
+            process=ProcessConfig.read(reader),
+            server=ServerConfig.read(reader, public=False),
+            kafka=KafkaConfig.read(reader),
+            join_token_key=reader.key("PARLEY_JOIN_TOKEN_KEY"),
+            media=_read_media(reader),
+            node=Node(
+                worker_id=WorkerId(reader.text("PARLEY_SFU_WORKER_ID")),
+                grpc_address=reader.address("PARLEY_SFU_GRPC_ADVERTISED"),
+                region=reader.text("PARLEY_SFU_REGION", "default"),
+                max_participants=reader.integer("PARLEY_SFU_MAX_PARTICIPANTS", 200, low=1, high=100_000),
+            ),
+            drain_s=reader.number("PARLEY_SFU_DRAIN_S", 5, low=0, high=86_400),
+        )
+        reader.finish()
+        return config
+
+
+def _read_media(reader: EnvReader) -> MediaConfig:
+    host, _, port = reader.address("PARLEY_SFU_UDP_ADDRESS", "0.0.0.0:7800").rpartition(":")
+    public_ip = reader.text("PARLEY_SFU_PUBLIC_IP")
+    try:
+        if public_ip:
+            ipaddress.ip_address(public_ip)
+    except ValueError:
+        reader.problem(f"PARLEY_SFU_PUBLIC_IP is {public_ip!r}, not an IP address")
+    return MediaConfig(bind=(host.strip("[]"), int(port) if port.isdigit() else 0), public_ip=public_ip)

@@ -1,0 +1,62 @@
+"""What the core wants done. The shell carries every effect out, in order."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from services.sfu.core.ids import ParticipantKey, ParticipantNumber
+from services.sfu.core.rtp import MediaPacket
+from services.sfu.core.slots import ReceiveSlot
+
+
+class LeaveReason(Enum):
+    """Why a participant's media is gone."""
+
+    REMOVED = auto()
+    REPLACED = auto()
+    CONSENT_EXPIRED = auto()
+    CLOSED = auto()
+    NEVER_CONNECTED = auto()
+    WORKER_STOPPED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class SendRtcp:
+    """Encrypt and send a compound packet."""
+
+    receiver: ParticipantNumber
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendMedia:
+    """Write the receiver's copy of the packet on each slot, encrypt and send it."""
+
+    slots: tuple[ReceiveSlot, ...]
+    packet: MediaPacket
+    is_retransmission: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendSlotMap:
+    """Tell the participant over its data channel who is on which slot."""
+
+    receiver: ParticipantNumber
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceConnected:
+    """Tell signaling that the participant's media has come."""
+
+    key: ParticipantKey
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Close the participant's transport and tell signaling."""
+
+    number: ParticipantNumber
+    key: ParticipantKey
+    reason: LeaveReason
+
+
+Effect = SendRtcp | SendMedia | SendSlotMap | AnnounceConnected | Disconnect

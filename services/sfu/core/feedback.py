@@ -1,0 +1,98 @@
+"""RTCP between the SFU and one participant: what its packets mean, and what it is told."""
+
+from services.sfu.core import rtcp
+from services.sfu.core.effects import Effect, SendMedia, SendRtcp
+from services.sfu.core.participants import Participant
+from services.sfu.core.publications import InboundStream
+from services.sfu.core.stats import round_trip_s
+
+# What publishers may send. Chromium opens all three simulcast layers at 5 Mbit/s (facts/sfu.md).
+# Higher: waste where nobody watches. Lower: the top layer stays shut.
+UPLINK_LIMIT_BPS = 5_000_000
+
+CNAME = b"parley"
+_MAX_REPORT_BLOCKS = 31
+_MAX_NACKED = 256
+
+
+def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp: int) -> list[Effect]:
+    """Take in one packet of a participant's RTCP; gives what is to be sent again. Unknown SSRCs mean nothing."""
+    match report:
+        case rtcp.SenderReport():
+            stream = participant.streams.get(report.ssrc)
+            if stream is not None:
+                stream.stats.add_sender_report(report.ntp, now)
+        case rtcp.ReportBlock():
+            _handle_block(participant, report, now, ntp)
+        case rtcp.Nack():
+            return _resend(participant, report, now)
+        case rtcp.KeyFrameRequest():
+            _want_key_frame(participant, report.media_ssrc)
+        case rtcp.Remb():
+            participant.estimate_bps = float(report.bitrate_bps)
+        case rtcp.Bye():
+            for ssrc in report.ssrcs:
+                participant.streams.pop(ssrc, None)
+    return []
+
+
+def _want_key_frame(participant: Participant, media_ssrc: int) -> None:
+    slot = participant.slots_by_ssrc.get(media_ssrc)
+    if slot is None or slot.publication is None:
+        return
+    stream = slot.wanted or slot.source
+    if stream is not None:
+        slot.publication.want_key_frame(stream)
+
+
+def _handle_block(participant: Participant, block: rtcp.ReportBlock, now: float, ntp: int) -> None:
+    slot = participant.slots_by_ssrc.get(block.ssrc)
+    if slot is None:
+        return
+    slot.handle_report(block, participant.estimate_bps, now)
+    measured = round_trip_s(block, ntp)
+    if measured is not None:
+        participant.round_trip_s = measured
+
+
+def _resend(participant: Participant, nack: rtcp.Nack, now: float) -> list[Effect]:
+    slot = participant.slots_by_ssrc.get(nack.media_ssrc)
+    if slot is None:
+        return []
+    packets = (slot.find_lost(number, now) for number in nack.sequence_numbers[:_MAX_NACKED])
+    return [SendMedia((slot,), packet, is_retransmission=True) for packet in packets if packet is not None]
+
+
+def build_nacks(participant: Participant, stream: InboundStream, now: float) -> list[Effect]:
+    """The NACK that is due on a stream; what was given up makes a key-frame request of it."""
+    numbers, given_up = stream.gaps.due(now, participant.round_trip_s or 0.0)
+    if given_up and stream.publication.kind == "video":
+        stream.publication.want_key_frame(stream)
+    if not numbers:
+        return []
+    nack = rtcp.build_nack(participant.feedback_ssrc, stream.ssrc, numbers)
+    return [SendRtcp(participant.number, rtcp.build_receiver_report(participant.feedback_ssrc) + nack)]
+
+
+def build_key_frame_request(participant: Participant, stream: InboundStream) -> SendRtcp:
+    """A PLI to the publisher."""
+    pli = rtcp.build_pli(participant.feedback_ssrc, stream.ssrc)
+    return SendRtcp(participant.number, rtcp.build_receiver_report(participant.feedback_ssrc) + pli)
+
+
+def build_reports(participant: Participant, now: float, ntp: int) -> list[Effect]:
+    """The reports of one interval: a receiver report with the REMB, and a sender report for each slot in use."""
+    own = participant.feedback_ssrc
+    streams = [stream for stream in participant.streams.values() if stream.last_packet_at is not None]
+    blocks = [stream.stats.report_block(stream.ssrc, now) for stream in streams[:_MAX_REPORT_BLOCKS]]
+    payload = rtcp.build_receiver_report(own, blocks) + rtcp.build_cname(own, CNAME)
+    limited = [stream.ssrc for stream in streams if stream.publication.takes_remb]
+    if limited:
+        payload += rtcp.build_remb(own, UPLINK_LIMIT_BPS, limited)
+    effects: list[Effect] = [SendRtcp(participant.number, payload)]
+    for slot in participant.slots:
+        report = slot.sender_report(ntp, now)
+        if report is not None:
+            payload = rtcp.build_sender_report(report) + rtcp.build_cname(slot.ssrc, CNAME)
+            effects.append(SendRtcp(participant.number, payload))
+    return effects

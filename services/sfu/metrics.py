@@ -1,0 +1,61 @@
+"""The SFU's metrics. Base units; no label ever holds an id."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.sfu.core.quality import Leg, Quality
+
+_RTT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2)
+_JITTER_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
+_LOSS_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+
+PACKETS_RECEIVED = Counter("sfu_packets_received", "Datagrams that came to the media port.")
+BYTES_RECEIVED = Counter("sfu_received_bytes", "Their bytes, without IP and UDP headers.")
+PACKETS_SENT = Counter("sfu_packets_sent", "Datagrams sent from the media port.")
+BYTES_SENT = Counter("sfu_sent_bytes", "Their bytes, without IP and UDP headers.")
+PACKETS_RETRANSMITTED = Counter("sfu_packets_retransmitted", "Packets sent again because a receiver asked.")
+PACKETS_DROPPED = Counter("sfu_packets_dropped", "Packets dropped, by reason.", ["reason"])
+JOINS = Counter("sfu_joins", "Joins, by outcome.", ["outcome"])
+PARTICIPANTS = Gauge("sfu_participants", "Participants of the worker.")
+CALLS = Gauge("sfu_calls", "Calls that have a participant.")
+EVENTS_DROPPED = Counter("sfu_events_dropped", "Events for Kafka dropped because too many waited.", ["kind"])
+LOSS = Histogram("sfu_loss_ratio", "Share of a participant's packets lost in 5 s.", ["leg"], buckets=_LOSS_BUCKETS)
+JITTER = Histogram("sfu_jitter_seconds", "A participant's greatest jitter.", ["leg"], buckets=_JITTER_BUCKETS)
+RTT = Histogram("sfu_rtt_seconds", "Round trip between worker and client.", buckets=_RTT_BUCKETS)
+
+
+class PrometheusMetrics:
+    """See ports.Metrics."""
+
+    def joined(self, outcome: str) -> None:
+        JOINS.labels(outcome).inc()
+
+    def packets_in(self, packets: int, size: int) -> None:
+        PACKETS_RECEIVED.inc(packets)
+        BYTES_RECEIVED.inc(size)
+
+    def packets_out(self, packets: int, size: int) -> None:
+        PACKETS_SENT.inc(packets)
+        BYTES_SENT.inc(size)
+
+    def retransmitted(self, packets: int) -> None:
+        PACKETS_RETRANSMITTED.inc(packets)
+
+    def dropped(self, reason: str, packets: int = 1) -> None:
+        PACKETS_DROPPED.labels(reason).inc(packets)
+
+    def occupancy(self, participants: int, calls: int) -> None:
+        PARTICIPANTS.set(participants)
+        CALLS.set(calls)
+
+    def quality(self, quality: Quality) -> None:
+        _observe("uplink", quality.uplink)
+        _observe("downlink", quality.downlink)
+        if quality.uplink.rtt_s is not None:
+            RTT.observe(quality.uplink.rtt_s)
+
+
+def _observe(name: str, leg: Leg) -> None:
+    # A silent leg would count as a perfect one.
+    if leg.packets:
+        LOSS.labels(name).observe(leg.loss)
+        JITTER.labels(name).observe(leg.jitter_s)

@@ -1,0 +1,220 @@
+"""Events to Kafka, behind a bounded queue: neither the broker nor its loss ever holds media up."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+from parley.calls.v1 import events_pb2 as calls_events
+from parley.sfu.v1 import events_pb2 as sfu_events
+
+from services.runtime.bus import Outgoing, Publisher
+from services.runtime.clock import Clock
+from services.runtime.errors import BusUnavailable
+from services.runtime.ids import NewId
+from services.sfu.core.effects import LeaveReason
+from services.sfu.core.ids import ParticipantKey, WorkerId
+from services.sfu.core.quality import Leg, Quality
+from services.sfu.metrics import EVENTS_DROPPED
+
+log = structlog.get_logger()
+
+CALLS_TOPIC = "calls.events.v1"
+QUALITY_TOPIC = "media.quality.v1"
+NODES_TOPIC = "sfu.nodes.v1"
+
+# Events that wait for the broker. Higher: a longer outage loses nothing. Lower: less memory.
+MAX_QUEUE = 10_000
+MAX_BATCH = 200
+RETRY_S = 0.5
+# What the stop waits for the last events.
+FLUSH_TIMEOUT_S = 2.0
+ANNOUNCE_INTERVAL_S = 2.0
+
+_REASONS = {
+    LeaveReason.REMOVED: calls_events.MEDIA_DISCONNECT_REASON_REMOVED,
+    LeaveReason.REPLACED: calls_events.MEDIA_DISCONNECT_REASON_REPLACED,
+    LeaveReason.CONSENT_EXPIRED: calls_events.MEDIA_DISCONNECT_REASON_CONSENT_EXPIRED,
+    LeaveReason.CLOSED: calls_events.MEDIA_DISCONNECT_REASON_CLOSED,
+    LeaveReason.NEVER_CONNECTED: calls_events.MEDIA_DISCONNECT_REASON_NEVER_CONNECTED,
+    LeaveReason.WORKER_STOPPED: calls_events.MEDIA_DISCONNECT_REASON_WORKER_STOPPED,
+}
+
+
+class KafkaEvents:
+    """See ports.Events. Keeps the order of one call's events; tries again until the broker takes them."""
+
+    name = "media-events"
+
+    def __init__(self, publisher: Publisher, worker_id: WorkerId, clock: Clock, new_id: NewId) -> None:
+        self._publisher = publisher
+        self._worker_id = worker_id
+        self._clock = clock
+        self._new_id = new_id
+        self._queue: asyncio.Queue[Outgoing] = asyncio.Queue(MAX_QUEUE)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to publish."""
+        self._task = asyncio.create_task(self._run(), name="media-events")
+
+    async def stop(self) -> None:
+        """Publish what waits, for a short while, then end."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._queue.join(), FLUSH_TIMEOUT_S)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def media_connected(self, key: ParticipantKey) -> None:
+        """See ports.Events."""
+        event = self._event(key)
+        event.media_connected.user_id = key.user_id
+        event.media_connected.device_id = key.device_id
+        event.media_connected.worker_id = self._worker_id
+        self._put("media_connected", Outgoing(CALLS_TOPIC, key.call_id.encode(), event.SerializeToString()))
+
+    def media_disconnected(self, key: ParticipantKey, reason: LeaveReason) -> None:
+        """See ports.Events."""
+        event = self._event(key)
+        event.media_disconnected.user_id = key.user_id
+        event.media_disconnected.device_id = key.device_id
+        event.media_disconnected.worker_id = self._worker_id
+        event.media_disconnected.reason = _REASONS[reason]
+        self._put("media_disconnected", Outgoing(CALLS_TOPIC, key.call_id.encode(), event.SerializeToString()))
+
+    def quality_measured(self, key: ParticipantKey, quality: Quality) -> None:
+        """See ports.Events."""
+        report = sfu_events.QualityReport(
+            call_id=key.call_id,
+            user_id=key.user_id,
+            device_id=key.device_id,
+            worker_id=self._worker_id,
+            report_time=_timestamp(self._clock),
+            interval_s=quality.interval_s,
+            uplink=_leg(quality.uplink),
+            downlink=_leg(quality.downlink),
+        )
+        self._put("quality", Outgoing(QUALITY_TOPIC, key.call_id.encode(), report.SerializeToString()))
+
+    def _event(self, key: ParticipantKey) -> calls_events.CallEvent:
+        event_id = str(self._new_id(self._clock.now()))
+        return calls_events.CallEvent(event_id=event_id, call_id=key.call_id, event_time=_timestamp(self._clock))
+
+    def _put(self, kind: str, record: Outgoing) -> None:
+        try:
+            self._queue.put_nowait(record)
+        except asyncio.QueueFull:
+            EVENTS_DROPPED.labels(kind).inc()
+
+    async def _run(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < MAX_BATCH and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            await self._publish(batch)
+            for _ in batch:
+                self._queue.task_done()
+
+    async def _publish(self, batch: list[Outgoing]) -> None:
+        while True:
+            try:
+                return await self._publisher.publish(batch)
+            except BusUnavailable as error:
+                log.warning("media_events_waiting", waiting=self._queue.qsize(), error=str(error))
+                await asyncio.sleep(RETRY_S)
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a worker says of itself all its life."""
+
+    worker_id: WorkerId
+    grpc_address: str
+    region: str
+    max_participants: int
+
+
+class Announcer:
+    """Announces the worker on sfu.nodes.v1 until it stops, then leaves a tombstone."""
+
+    name = "announcer"
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        node: Node,
+        clock: Clock,
+        participant_count: Callable[[], int],
+        is_draining: Callable[[], bool],
+    ) -> None:
+        self._publisher = publisher
+        self._node = node
+        self._clock = clock
+        self._participant_count = participant_count
+        self._is_draining = is_draining
+        self._task: asyncio.Task[None] | None = None
+        self._busy_s, self._measured_at = time.process_time(), clock.monotonic()
+        self._cpu_ratio = 0.0
+
+    async def start(self) -> None:
+        """Begin to announce."""
+        self._task = asyncio.create_task(self._run(), name="announcer")
+
+    async def stop(self) -> None:
+        """Say that the worker is gone in order."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        with suppress(TimeoutError, BusUnavailable):
+            record = Outgoing(NODES_TOPIC, self._node.worker_id.encode(), None)
+            await asyncio.wait_for(self._publisher.publish([record]), FLUSH_TIMEOUT_S)
+
+    async def announce(self) -> None:
+        """Announce once, now. A broker that is away is left alone until the next time."""
+        announcement = sfu_events.NodeAnnouncement(
+            worker_id=self._node.worker_id,
+            grpc_address=self._node.grpc_address,
+            region=self._node.region,
+            announce_time=_timestamp(self._clock),
+            participants=self._participant_count(),
+            max_participants=self._node.max_participants,
+            cpu_ratio=self._cpu_ratio,
+            draining=self._is_draining(),
+        )
+        record = Outgoing(NODES_TOPIC, self._node.worker_id.encode(), announcement.SerializeToString())
+        try:
+            await asyncio.wait_for(self._publisher.publish([record]), FLUSH_TIMEOUT_S)
+        except (BusUnavailable, TimeoutError) as error:
+            log.warning("announcement_lost", error=str(error))
+
+    async def _run(self) -> None:
+        while True:
+            self._measure_cpu()
+            await self.announce()
+            await asyncio.sleep(ANNOUNCE_INTERVAL_S)
+
+    def _measure_cpu(self) -> None:
+        busy_s, now = time.process_time(), self._clock.monotonic()
+        if now > self._measured_at:
+            self._cpu_ratio = min((busy_s - self._busy_s) / (now - self._measured_at), 1.0)
+        self._busy_s, self._measured_at = busy_s, now
+
+
+def _timestamp(clock: Clock) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(clock.now())
+    return stamp
+
+
+def _leg(leg: Leg) -> sfu_events.LegQuality:
+    return sfu_events.LegQuality(
+        packets=leg.packets,
+        bytes=leg.bytes,
+        loss_ratio=leg.loss,
+        jitter_ms=leg.jitter_s * 1000,
+        rtt_ms=(leg.rtt_s or 0.0) * 1000,
+    )

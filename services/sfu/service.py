@@ -1,0 +1,84 @@
+"""The use-cases of the SFU: joining, removing, ending a call, draining."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from services.sfu.core.errors import Draining, JoinTokenExpired, JoinTokenInvalid, SdpError, SfuError, WorkerFull
+from services.sfu.core.ids import CallId, ParticipantKey
+from services.sfu.core.sdp import parse_offer
+from services.sfu.ports import JoinTokens, MediaPlane, Metrics
+
+log = structlog.get_logger()
+
+# What a refused join is counted as.
+_OUTCOMES: dict[type[SfuError], str] = {
+    JoinTokenInvalid: "token_invalid",
+    JoinTokenExpired: "token_expired",
+    SdpError: "sdp_invalid",
+    WorkerFull: "full",
+    Draining: "draining",
+}
+
+
+class Sfu:
+    """One media worker, as its callers see it."""
+
+    def __init__(self, media: MediaPlane, tokens: JoinTokens, metrics: Metrics, max_participants: int) -> None:
+        self._media = media
+        self._tokens = tokens
+        self._metrics = metrics
+        self._max_participants = max_participants
+        self._is_draining = False
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether new participants are refused because the worker is about to stop."""
+        return self._is_draining
+
+    @property
+    def participant_count(self) -> int:
+        """How many participants the worker has now."""
+        return self._media.participant_count
+
+    async def join(self, join_token: str, sdp_offer: str) -> str:
+        """Admit a device and answer its offer; a second join of the same device replaces the first.
+
+        Raises JoinTokenInvalid, JoinTokenExpired, Draining, WorkerFull, SdpError.
+        """
+        try:
+            answer = self._admit(join_token, sdp_offer)
+        except SfuError as error:
+            self._metrics.joined(_OUTCOMES[type(error)])
+            raise
+        self._metrics.joined("ok")
+        return answer
+
+    def _admit(self, join_token: str, sdp_offer: str) -> str:
+        key = self._tokens.verify(join_token)
+        if self._is_draining:
+            raise Draining("the worker is about to stop")
+        if self._media.participant_count >= self._max_participants and not self._media.holds(key):
+            raise WorkerFull(f"the worker has all of its {self._max_participants} participants")
+        answer = self._media.admit(key, parse_offer(sdp_offer))
+        log.info("participant_joined", call_id=key.call_id, user_id=key.user_id, device_id=key.device_id)
+        return answer
+
+    async def remove(self, key: ParticipantKey) -> None:
+        """End a device's media. Idempotent."""
+        self._media.remove(key)
+
+    async def end_call(self, call_id: CallId) -> None:
+        """End all media of a call. Idempotent."""
+        self._media.end_call(call_id)
+
+    def start_draining(self) -> None:
+        """Refuse new participants from now on."""
+        self._is_draining = True
+
+    async def wait_until_empty(self, timeout_s: float) -> None:
+        """Wait until the last participant has left, at most `timeout_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._media.wait_until_empty()

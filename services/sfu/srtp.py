@@ -1,0 +1,73 @@
+"""SRTP through pylibsrtp's binding, called directly: its Session costs a third more a packet, in copies."""
+
+from typing import Any
+
+import pylibsrtp
+from pylibsrtp._binding import ffi, lib
+
+from services.sfu.core.errors import PacketError
+
+# Tag, and for SRTCP its index; MKIs are not used.
+MAX_TRAILER = 32
+_MIN_RTP = 12
+_MIN_RTCP = 8
+
+_OK = 0
+# srtp_err_status_t: auth_fail, replay_fail, replay_old.
+_REASONS = {7: "srtp_forged", 9: "srtp_replayed", 10: "srtp_replayed"}
+
+
+class PacketBuffer:
+    """Memory for one packet that Python and libsrtp both work on in place."""
+
+    SIZE = 2048
+
+    def __init__(self) -> None:
+        self._memory = bytearray(self.SIZE)
+        self.view = memoryview(self._memory)
+        self.pointer: Any = ffi.from_buffer(self._memory)
+
+
+class SrtpSession:
+    """The keys of one participant, both ways. Not safe for threads."""
+
+    def __init__(self, rx: pylibsrtp.Session, tx: pylibsrtp.Session) -> None:
+        # Both own the native contexts behind the handles.
+        self._sessions = (rx, tx)
+        self._rx: Any = rx._srtp[0]
+        self._tx: Any = tx._srtp[0]
+        self._size: Any = ffi.new("int *")
+
+    def unprotect_rtp(self, buffer: PacketBuffer, size: int) -> bytes:
+        """The clear RTP packet; PacketError: srtp_malformed, srtp_forged, srtp_replayed, srtp_invalid."""
+        return self._unprotect(lib.srtp_unprotect, buffer, size, _MIN_RTP)
+
+    def unprotect_rtcp(self, buffer: PacketBuffer, size: int) -> bytes:
+        """The clear RTCP packet; errors as above."""
+        return self._unprotect(lib.srtp_unprotect_rtcp, buffer, size, _MIN_RTCP)
+
+    def protect_rtp(self, buffer: PacketBuffer, size: int) -> int:
+        """Encrypt the packet in place; gives its new size. PacketError("srtp_not_protected") if libsrtp refuses."""
+        return self._protect(lib.srtp_protect, buffer, size)
+
+    def protect_rtcp(self, buffer: PacketBuffer, size: int) -> int:
+        """Encrypt the compound packet in place; gives its new size."""
+        return self._protect(lib.srtp_protect_rtcp, buffer, size)
+
+    def _unprotect(self, function: Any, buffer: PacketBuffer, size: int, minimum: int) -> bytes:
+        if size < minimum:
+            raise PacketError("srtp_malformed")
+        self._size[0] = size
+        status = function(self._rx, buffer.pointer, self._size)
+        if status != _OK:
+            raise PacketError(_REASONS.get(status, "srtp_invalid"))
+        return bytes(buffer.view[: self._size[0]])
+
+    def _protect(self, function: Any, buffer: PacketBuffer, size: int) -> int:
+        if size > PacketBuffer.SIZE - MAX_TRAILER:
+            raise PacketError("srtp_not_protected")
+        self._size[0] = size
+        if function(self._tx, buffer.pointer, self._size) != _OK:
+            raise PacketError("srtp_not_protected")
+        new_size: int = self._size[0]
+        return new_size

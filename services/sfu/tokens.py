@@ -1,0 +1,51 @@
+"""Join tokens: HS256 JWTs (RFC 7519) that signaling makes and one worker takes."""
+
+import jwt
+
+from services.runtime.clock import Clock
+from services.sfu.core.errors import JoinTokenExpired, JoinTokenInvalid
+from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId, WorkerId
+
+ISSUER = "parley-signaling"
+AUDIENCE = "parley-sfu"
+ALGORITHM = "HS256"
+_STRINGS = ("sub", "call", "device", "worker", "jti")
+# A token is a few hundred bytes, an id far less; what is longer is not one of ours.
+_MAX_TOKEN_SIZE = 4096
+_MAX_ID_SIZE = 256
+
+
+class JwtJoinTokens:
+    """See ports.JoinTokens. Claims: iss, aud, sub (user), call, device, worker, exp, jti."""
+
+    def __init__(self, key: bytes, worker_id: WorkerId, clock: Clock) -> None:
+        self._key = key
+        self._worker_id = worker_id
+        self._clock = clock
+
+    def verify(self, token: str) -> ParticipantKey:
+        """See ports.JoinTokens."""
+        if len(token) > _MAX_TOKEN_SIZE:
+            raise JoinTokenInvalid("the join token is not valid")
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                # Judged below, by the injected clock.
+                options={"require": ["iss", "aud", "exp", *_STRINGS], "verify_exp": False, "verify_iat": False},
+            )
+            expires_at = float(claims["exp"])
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+            raise JoinTokenInvalid("the join token is not valid") from error
+        values = [claims[name] for name in _STRINGS]
+        if not all(isinstance(value, str) and 0 < len(value) <= _MAX_ID_SIZE for value in values):
+            raise JoinTokenInvalid("the join token is not valid")
+        if claims["worker"] != self._worker_id:
+            raise JoinTokenInvalid("the join token is for another worker")
+        # `not <`: a NaN counts as expired.
+        if not self._clock.now().timestamp() < expires_at:
+            raise JoinTokenExpired("the join token has expired")
+        return ParticipantKey(CallId(claims["call"]), UserId(claims["sub"]), DeviceId(claims["device"]))

@@ -1,0 +1,66 @@
+"""Where the SFU's objects are built; tests build the same."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+
+from services.runtime.auth import ServiceTokens
+from services.runtime.bus import KafkaPublisher, Publisher
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.ids import new_id
+from services.runtime.lifecycle import App, Worker
+from services.runtime.rpc import RpcServer
+from services.sfu import rpc
+from services.sfu.config import Config
+from services.sfu.metrics import PrometheusMetrics
+from services.sfu.publisher import Announcer, KafkaEvents
+from services.sfu.service import Sfu
+from services.sfu.tokens import JwtJoinTokens
+from services.sfu.worker import MediaWorker
+
+
+@dataclass(frozen=True)
+class Services:
+    """The objects of one worker, not started."""
+
+    sfu: Sfu
+    media: MediaWorker
+    events: KafkaEvents
+    announcer: Announcer
+
+
+class DrainingServer(RpcServer):
+    """Waits for running calls before it stops: until then, Remove and EndCall must reach the worker."""
+
+    def __init__(self, config: Config, services: Services, tokens: ServiceTokens) -> None:
+        super().__init__(config.server, rpc.apis(services.sfu), rpc.ERRORS, tokens)
+        self._drain_s = config.drain_s
+        self._services = services
+
+    async def stop(self) -> None:
+        """Refuse joins, say so, wait for the calls, then drain as every server does."""
+        self._services.sfu.start_draining()
+        await asyncio.gather(self._services.announcer.announce(), self._services.sfu.wait_until_empty(self._drain_s))
+        await super().stop()
+
+
+def build_services(config: Config, publisher: Publisher, clock: Clock) -> Services:
+    """The worker on any publisher. Raises OSError when the media port is taken."""
+    metrics = PrometheusMetrics()
+    events = KafkaEvents(publisher, config.node.worker_id, clock, new_id)
+    media = MediaWorker(config.media, events, metrics, clock, secrets.token_bytes)
+    tokens = JwtJoinTokens(config.join_token_key, config.node.worker_id, clock)
+    sfu = Sfu(media, tokens, metrics, config.node.max_participants)
+    announcer = Announcer(publisher, config.node, clock, lambda: sfu.participant_count, lambda: sfu.is_draining)
+    return Services(sfu, media, events, announcer)
+
+
+def build(config: Config) -> App:
+    """The service, not started."""
+    clock = SystemClock()
+    kafka = KafkaPublisher(config.kafka)
+    services = build_services(config, kafka, clock)
+    tokens = ServiceTokens(config.server.service_key, "sfu", clock)
+    server = DrainingServer(config, services, tokens)
+    ticks = Worker("media-ticks", services.media.run)
+    return App([kafka, services.announcer, services.events, services.media, ticks], server)

@@ -1,0 +1,348 @@
+"""The shell around the core: one UDP socket, each participant's DTLS and SRTP, and the clock."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from services.runtime.clock import Clock
+from services.sfu import ice
+from services.sfu.channel import decode_mute_state, encode_slot_map
+from services.sfu.connection import Connection
+from services.sfu.core.addresses import AddressBook, Route
+from services.sfu.core.answer import LocalTransport, build_answer
+from services.sfu.core.effects import AnnounceConnected, Disconnect, Effect, SendMedia, SendRtcp, SendSlotMap
+from services.sfu.core.errors import PacketError
+from services.sfu.core.ids import Address, CallId, ParticipantKey, ParticipantNumber
+from services.sfu.core.participants import Participant, RandomBytes
+from services.sfu.core.quality import QualityMeter
+from services.sfu.core.router import Router
+from services.sfu.core.rtp import MAX_PACKET_SIZE, is_rtcp
+from services.sfu.core.sdp import Offer
+from services.sfu.dtls import Certificate, DtlsConnection
+from services.sfu.ports import Events, Metrics
+from services.sfu.srtp import PacketBuffer, SrtpSession
+from services.sfu.udp import open_batch, open_socket
+
+log = structlog.get_logger()
+
+# How often due work is looked for. Higher: later NACKs. Lower: more wake-ups, which cost more than packets.
+TICK_S = 0.02
+# Quality reports a participant. Higher: coarser history. Lower: more events.
+QUALITY_INTERVAL_S = 5.0
+# Datagrams handled in one turn of the loop, so that a flood leaves room for the rest.
+MAX_DRAIN = 256
+
+
+@dataclass(frozen=True)
+class MediaConfig:
+    """Where the worker listens, and the IP address that clients reach it at."""
+
+    bind: Address
+    public_ip: str
+
+
+class MediaWorker:
+    """All media of one process. Implements ports.MediaPlane."""
+
+    name = "media"
+
+    def __init__(
+        self, config: MediaConfig, events: Events, metrics: Metrics, clock: Clock, random: RandomBytes
+    ) -> None:
+        self._config = config
+        self._events = events
+        self._metrics = metrics
+        self._clock = clock
+        self._random = random
+        self._certificate = Certificate.generateCertificate()
+        self._router = Router(random, clock.now().timestamp() - clock.monotonic())
+        self._book = AddressBook()
+        self._connections: dict[ParticipantNumber, Connection] = {}
+        self._maps_due: set[ParticipantNumber] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._received = PacketBuffer()
+        self._socket = open_socket(config.bind)
+        self._batch = open_batch(self._socket, lambda packets: metrics.dropped("socket_full", packets))
+        self._sent_packets = self._sent_bytes = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def address(self) -> Address:
+        """What the answers' candidate says."""
+        return self._config.public_ip, self._socket.getsockname()[1]
+
+    @property
+    def participant_count(self) -> int:
+        """See ports.MediaPlane."""
+        return len(self._router)
+
+    @property
+    def open_resources(self) -> int:
+        """Participants, calls, connections, addresses and closing tasks that are held: 0 when nobody is there."""
+        transports = len(self._connections) + len(self._book) + len(self._closing) + len(self._maps_due)
+        return len(self._router) + self._router.call_count + transports
+
+    async def start(self) -> None:
+        """Begin to receive."""
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._handle_readable)
+
+    async def stop(self) -> None:
+        """End everyone's media and close the socket."""
+        self._carry_out(self._router.stop())
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    async def run(self) -> None:
+        """Do what is due, for the life of the process."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.tick()
+
+    def tick(self) -> None:
+        """Do what is due now."""
+        now = self._clock.monotonic()
+        self._carry_out(self._router.tick(now))
+        for number in list(self._maps_due):
+            self._send_slot_map(number)
+        for connection in self._connections.values():
+            if now >= connection.quality_due and connection.srtp is not None:
+                connection.quality_due = now + QUALITY_INTERVAL_S
+                quality = connection.meter.take(connection.participant, now)
+                self._events.quality_measured(connection.participant.key, quality)
+                self._metrics.quality(quality)
+
+    def holds(self, key: ParticipantKey) -> bool:
+        """See ports.MediaPlane."""
+        return self._router.find(key) is not None
+
+    def admit(self, key: ParticipantKey, offer: Offer) -> str:
+        """See ports.MediaPlane."""
+        now = self._clock.monotonic()
+        participant, effects = self._router.join(key, offer, now)
+        self._carry_out(effects)
+        number = participant.number
+        route = Route(number, self._random(8).hex(), self._random(16).hex())
+        self._book.add(route)
+        dtls = DtlsConnection(
+            self._certificate,
+            offer.fingerprint,
+            send=lambda datagram: self._send_datagram(route.selected, datagram),
+            on_up=lambda srtp: self._handle_up(number, srtp),
+            on_closed=lambda: self._handle_closed(number),
+        )
+        sctp_port = next((line.sctp_port for line in offer.media if line.sctp_port is not None), None)
+        self._connections[number] = Connection(
+            participant, route, QualityMeter(now), now + QUALITY_INTERVAL_S, dtls, sctp_port
+        )
+        self._note_occupancy()
+        transport = LocalTransport(route.ice_ufrag, route.ice_pwd, self._certificate.fingerprint(), self.address)
+        session_id = int.from_bytes(self._random(7), "big")
+        return build_answer(offer, transport, {slot.mid: slot.ssrc for slot in participant.slots}, session_id)
+
+    def remove(self, key: ParticipantKey) -> None:
+        """See ports.MediaPlane."""
+        self._carry_out(self._router.remove(key))
+
+    def end_call(self, call_id: CallId) -> None:
+        """See ports.MediaPlane."""
+        self._carry_out(self._router.end_call(call_id))
+
+    async def wait_until_empty(self) -> None:
+        """See ports.MediaPlane."""
+        await self._empty.wait()
+
+    # Receiving.
+
+    def _handle_readable(self) -> None:
+        now = self._clock.monotonic()
+        packets = total = 0
+        for _ in range(MAX_DRAIN):
+            try:
+                size, source = self._socket.recvfrom_into(self._received.view)
+            except BlockingIOError:
+                break
+            except OSError:
+                # An ICMP error of an earlier send; it says nothing about this socket.
+                continue
+            packets += 1
+            total += size
+            self._handle_datagram(size, source[:2], now)
+        self._flush()
+        self._metrics.packets_in(packets, total)
+
+    def _handle_datagram(self, size: int, source: Address, now: float) -> None:
+        try:
+            self._demultiplex(size, source, now)
+        except PacketError as error:
+            self._metrics.dropped(error.reason)
+        except Exception:
+            # A bug; loud, but no stranger's packet may end the calls of the others.
+            log.exception("datagram_failed")
+            self._metrics.dropped("internal_error")
+
+    def _demultiplex(self, size: int, source: Address, now: float) -> None:
+        if not 0 < size <= MAX_PACKET_SIZE:
+            raise PacketError("size")
+        first = self._received.view[0]
+        if 128 <= first <= 191:
+            self._handle_srtp(self._find(source), size, source, now)
+        elif 20 <= first <= 63:
+            self._find(source).dtls.receive(bytes(self._received.view[:size]))
+        elif first < 4:
+            self._handle_stun(bytes(self._received.view[:size]), source, now)
+        else:
+            raise PacketError("not_media")
+
+    def _find(self, source: Address) -> Connection:
+        route = self._book.find_by_address(source)
+        if route is None:
+            raise PacketError("unknown_source")
+        return self._connections[route.number]
+
+    def _handle_stun(self, datagram: bytes, source: Address, now: float) -> None:
+        route, is_nominated, response = ice.answer_check(datagram, source, self._book)
+        connection = self._connections[route.number]
+        self._router.handle_consent(connection.participant, now)
+        if self._book.handle_check(route, source, is_nominated, now):
+            self._log(connection.participant, "address_selected")
+        self._send_datagram(source, response)
+
+    def _handle_srtp(self, connection: Connection, size: int, source: Address, now: float) -> None:
+        srtp = connection.srtp
+        if srtp is None:
+            raise PacketError("not_connected")
+        if is_rtcp(self._received.view[:2]):
+            clear = srtp.unprotect_rtcp(self._received, size)
+            effects = self._router.handle_rtcp(connection.participant, clear, now)
+        else:
+            clear = srtp.unprotect_rtp(self._received, size)
+            effects = self._router.handle_rtp(connection.participant, clear, now)
+        if self._book.handle_media(connection.route, source, now):
+            self._log(connection.participant, "address_followed")
+        # The batch goes out when the socket is drained.
+        self._queue(effects)
+
+    def _handle_up(self, number: ParticipantNumber, srtp: SrtpSession) -> None:
+        connection = self._connections.get(number)
+        if connection is None:
+            return
+        connection.srtp = srtp
+        if connection.sctp_port is not None:
+            connection.channel = connection.dtls.open_channel(
+                on_open=lambda: self._maps_due.add(number),
+                on_message=lambda message: self._handle_message(number, message),
+            )
+            connection.starting = asyncio.create_task(connection.channel.start(connection.sctp_port))
+        self._log(connection.participant, "transport_up")
+        self._carry_out(self._router.handle_transport_up(connection.participant, self._clock.monotonic()))
+
+    def _handle_closed(self, number: ParticipantNumber) -> None:
+        connection = self._connections.get(number)
+        if connection is not None:
+            self._carry_out(self._router.handle_transport_closed(connection.participant))
+
+    def _handle_message(self, number: ParticipantNumber, message: bytes) -> None:
+        connection = self._connections.get(number)
+        state = decode_mute_state(message)
+        if connection is None or state is None:
+            self._metrics.dropped("channel_message")
+            return
+        self._carry_out(self._router.handle_mute(connection.participant, state.audio, state.video))
+
+    # Carrying out.
+
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        self._queue(effects)
+        self._flush()
+
+    def _queue(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case SendMedia():
+                    self._send_media(effect)
+                case SendRtcp():
+                    self._send_rtcp(effect)
+                case SendSlotMap():
+                    self._maps_due.add(effect.receiver)
+                case AnnounceConnected():
+                    self._events.media_connected(effect.key)
+                case Disconnect():
+                    self._disconnect(effect)
+
+    def _send_media(self, effect: SendMedia) -> None:
+        for slot in effect.slots:
+            connection = self._connections.get(slot.receiver)
+            if connection is None or connection.srtp is None or connection.route.selected is None:
+                continue
+            buffer = self._batch.reserve()
+            size = slot.write(effect.packet, buffer.view)
+            try:
+                size = connection.srtp.protect_rtp(buffer, size)
+            except PacketError as error:
+                self._metrics.dropped(error.reason)
+            else:
+                self._commit(size, connection.route.selected)
+        if effect.is_retransmission:
+            self._metrics.retransmitted(len(effect.slots))
+
+    def _send_rtcp(self, effect: SendRtcp) -> None:
+        connection = self._connections.get(effect.receiver)
+        if connection is None or connection.srtp is None or connection.route.selected is None:
+            return
+        buffer = self._batch.reserve()
+        size = len(effect.payload)
+        buffer.view[:size] = effect.payload
+        self._commit(connection.srtp.protect_rtcp(buffer, size), connection.route.selected)
+
+    def _send_datagram(self, destination: Address | None, datagram: bytes) -> None:
+        if destination is None:
+            return
+        self._batch.reserve().view[: len(datagram)] = datagram
+        self._commit(len(datagram), destination)
+        self._flush()
+
+    def _commit(self, size: int, destination: Address) -> None:
+        self._batch.commit(size, destination)
+        self._sent_packets += 1
+        self._sent_bytes += size
+
+    def _flush(self) -> None:
+        self._batch.flush()
+        if self._sent_packets:
+            self._metrics.packets_out(self._sent_packets, self._sent_bytes)
+            self._sent_packets = self._sent_bytes = 0
+
+    def _send_slot_map(self, number: ParticipantNumber) -> None:
+        connection = self._connections.get(number)
+        if connection is None or (connection.srtp is not None and connection.sctp_port is None):
+            self._maps_due.discard(number)
+            return
+        message = encode_slot_map(connection.participant.slot_map())
+        if connection.channel is not None and connection.channel.send(message):
+            self._maps_due.discard(number)
+
+    def _disconnect(self, effect: Disconnect) -> None:
+        connection = self._connections.pop(effect.number)
+        self._book.remove(connection.route)
+        self._maps_due.discard(effect.number)
+        self._events.media_disconnected(effect.key, effect.reason)
+        self._log(connection.participant, "participant_left", reason=effect.reason.name)
+        self._note_occupancy()
+        task = asyncio.create_task(connection.close(), name="close-connection")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _note_occupancy(self) -> None:
+        self._metrics.occupancy(len(self._router), self._router.call_count)
+        if len(self._router):
+            self._empty.clear()
+        else:
+            self._empty.set()
+
+    def _log(self, participant: Participant, event: str, **fields: str) -> None:
+        key = participant.key
+        log.info(event, call_id=key.call_id, user_id=key.user_id, device_id=key.device_id, **fields)

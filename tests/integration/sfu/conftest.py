@@ -1,0 +1,251 @@
+"""A worker as wiring builds it, on an in-memory publisher, and aiortc's peer connections as its clients."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import aioice.ice
+import jwt
+import numpy as np
+import pytest
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, MediaStreamTrack
+from av import AudioFrame, VideoFrame
+from parley.calls.v1 import events_pb2 as calls_events
+from parley.sfu.v1 import channel_pb2
+from prometheus_client import REGISTRY
+
+from services.runtime.bus import Outgoing
+from services.runtime.clock import SystemClock
+from services.sfu.config import Config
+from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId
+from services.sfu.wiring import Services, build_services
+from tests.integration.sfu.relay import Relay, through
+
+KEY = "a2V5LW9mLXRoZS1qb2luLXRva2Vucy0zMi1ieXRlcyE="
+SERVICE_KEY = "a2V5LW9mLXRoZS1zZXJ2aWNlcy1oYXMtMzItYnl0ZXMhISE="
+WORKER = "worker-1"
+DEADLINE_S = 20.0
+
+
+async def until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Wait until the condition holds, or fail by name."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {deadline_s} s in vain: {what}")
+        await asyncio.sleep(0.02)
+
+
+def dropped(reason: str) -> float:
+    """How many packets were dropped for this reason since the process began."""
+    return REGISTRY.get_sample_value("sfu_packets_dropped_total", {"reason": reason}) or 0.0
+
+
+class MemoryPublisher:
+    """A broker that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.records: list[Outgoing] = []
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        self.records += records
+
+    def of(self, topic: str) -> list[Outgoing]:
+        return [record for record in self.records if record.topic == topic]
+
+    def call_events(self) -> list[calls_events.CallEvent]:
+        return [calls_events.CallEvent.FromString(record.value or b"") for record in self.of("calls.events.v1")]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What the service reads, with ports of the system's choice."""
+    return {
+        "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
+        "PARLEY_SERVICE_KEY": SERVICE_KEY,
+        "PARLEY_JOIN_TOKEN_KEY": KEY,
+        "PARLEY_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+        "PARLEY_SFU_WORKER_ID": WORKER,
+        "PARLEY_SFU_UDP_ADDRESS": "127.0.0.1:0",
+        "PARLEY_SFU_PUBLIC_IP": "127.0.0.1",
+        "PARLEY_SFU_GRPC_ADVERTISED": "127.0.0.1:7000",
+    } | more
+
+
+def join_token(user: str, device: str = "d1", call: str = "call-1", **changes: object) -> str:
+    """What signaling makes."""
+    claims: dict[str, object] = {
+        "iss": "parley-signaling",
+        "aud": "parley-sfu",
+        "sub": user,
+        "call": call,
+        "device": device,
+        "worker": WORKER,
+        "exp": int(time.time()) + 60,
+        "jti": "t",
+    }
+    key = Config.from_env(environment()).join_token_key
+    return jwt.encode(claims | changes, key, algorithm="HS256")
+
+
+def key_of(user: str, device: str = "d1", call: str = "call-1") -> ParticipantKey:
+    return ParticipantKey(CallId(call), UserId(user), DeviceId(device))
+
+
+@dataclass
+class RunningWorker:
+    """A started worker and its broker."""
+
+    services: Services
+    publisher: MemoryPublisher
+
+    async def join(self, offer: str, user: str, device: str = "d1", call: str = "call-1") -> str:
+        return await self.services.sfu.join(join_token(user, device, call), offer)
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the clients of aiortc off the machine's other networks."""
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[RunningWorker]:
+    publisher = MemoryPublisher()
+    config = Config.from_env(environment())
+    config = replace(config, node=replace(config.node, max_participants=50))
+    services = build_services(config, publisher, SystemClock())
+    await services.events.start()
+    await services.media.start()
+    ticks = asyncio.create_task(services.media.run())
+    yield RunningWorker(services, publisher)
+    ticks.cancel()
+    await asyncio.gather(ticks, return_exceptions=True)
+    await services.media.stop()
+    await services.events.stop()
+
+
+class Tone(AudioStreamTrack):
+    """A sine tone instead of silence."""
+
+    async def recv(self) -> AudioFrame:
+        frame = await super().recv()
+        samples = np.arange(frame.samples) + frame.pts
+        wave = (12000 * np.sin(2 * np.pi * 440 * samples / frame.sample_rate)).astype(np.int16)
+        toned = AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
+        toned.pts, toned.sample_rate, toned.time_base = frame.pts, frame.sample_rate, frame.time_base
+        return toned
+
+
+class Picture(VideoStreamTrack):
+    """Small frames of one grey, so that a test can tell whose they are."""
+
+    def __init__(self, grey: int) -> None:
+        super().__init__()
+        self._grey = grey
+
+    async def recv(self) -> VideoFrame:
+        pts, time_base = await self.next_timestamp()
+        frame = VideoFrame.from_ndarray(np.full((96, 128, 3), self._grey, dtype=np.uint8), format="rgb24")
+        frame.pts, frame.time_base = pts, time_base
+        return frame
+
+
+@dataclass
+class Heard:
+    """What came on one receive slot."""
+
+    kind: str
+    frames: int = 0
+    grey: float = 0.0
+    energy: float = 0.0
+
+
+@dataclass
+class Client:
+    """A device with tone and picture, two receive slots of each kind, and the data channel."""
+
+    user: str
+    grey: int = 128
+    device: str = "d1"
+    slots: int = 2
+    sends: str = "audio video"
+    heard: dict[str, Heard] = field(default_factory=dict)
+    maps: list[channel_pb2.SlotMap] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Under "balanced" aiortc leaves a kind's second and later transceivers on a transport that it then stops.
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._tasks: list[asyncio.Task[None]] = []
+        if "audio" in self.sends:
+            self.pc.addTransceiver(Tone(), direction="sendonly")
+        if "video" in self.sends:
+            self.pc.addTransceiver(Picture(self.grey), direction="sendonly")
+        for kind in ("audio", "video"):
+            for _ in range(self.slots):
+                self.pc.addTransceiver(kind, direction="recvonly")
+        self.channel = self.pc.createDataChannel("parley", negotiated=True, id=0)
+        self.channel.on("message", self._handle_message)
+
+    async def offer(self) -> str:
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        return self.pc.localDescription.sdp
+
+    async def join(self, worker: RunningWorker, call: str = "call-1", relay: Relay | None = None) -> str:
+        answer = await worker.join(await self.offer(), self.user, self.device, call)
+        if relay is not None:
+            answer = through(answer, await relay.start())
+        await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        for transceiver in self.pc.getTransceivers():
+            if transceiver.direction == "recvonly":
+                heard = self.heard.setdefault(transceiver.mid, Heard(transceiver.kind))
+                self._tasks.append(asyncio.create_task(_consume(transceiver.receiver.track, heard)))
+        return answer
+
+    def mute(self, *, audio: bool, video: bool) -> None:
+        state = channel_pb2.MediaState(audio_muted=audio, video_muted=video)
+        self.channel.send(channel_pb2.ChannelMessage(media_state=state).SerializeToString())
+
+    def sees(self, grey: int) -> bool:
+        """Whether a picture of this grey has come to any slot."""
+        return any(h.kind == "video" and h.frames and abs(h.grey - grey) < 12 for h in self.heard.values())
+
+    def frames(self) -> int:
+        """Pictures decoded on all slots."""
+        return sum(heard.frames for heard in self.heard.values() if heard.kind == "video")
+
+    def hears(self) -> bool:
+        return any(h.kind == "audio" and h.energy > 1000 for h in self.heard.values())
+
+    def muted(self) -> set[str]:
+        """MIDs of the slots that the last map says are muted."""
+        return {slot.mid for slot in self.maps[-1].slots if slot.muted} if self.maps else set()
+
+    def publishers(self) -> dict[str, str]:
+        """User by MID, of the last map."""
+        return {slot.mid: slot.user_id for slot in self.maps[-1].slots if slot.user_id} if self.maps else {}
+
+    async def close(self) -> None:
+        await self.pc.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _handle_message(self, data: bytes) -> None:
+        message = channel_pb2.ChannelMessage.FromString(data)
+        if message.WhichOneof("message") == "slot_map":
+            self.maps.append(message.slot_map)
+
+
+async def _consume(track: MediaStreamTrack, heard: Heard) -> None:
+    while True:
+        try:
+            frame = await track.recv()
+        except MediaStreamError:
+            return
+        heard.frames += 1
+        if isinstance(frame, VideoFrame):
+            heard.grey = float(frame.to_ndarray(format="rgb24").mean())
+        elif isinstance(frame, AudioFrame):
+            heard.energy = float(np.abs(frame.to_ndarray()).mean())

@@ -1,0 +1,67 @@
+"""A UDP relay between one client and the worker: it loses packets, keeps copies, and changes its address."""
+
+import asyncio
+import random
+import re
+from collections.abc import Callable
+
+Address = tuple[str, int]
+
+
+class _Side(asyncio.DatagramProtocol):
+    def __init__(self, handle: Callable[[bytes, Address], None]) -> None:
+        self._handle = handle
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        self._handle(data, addr)
+
+
+class Relay:
+    """Loss is the share of packets dropped each way; `sent` keeps what the client sent last."""
+
+    def __init__(self, worker: Address, loss: float = 0.0, seed: int = 1) -> None:
+        self._worker = worker
+        self.loss = loss
+        self._random = random.Random(seed)
+        self._client: Address | None = None
+        self.sent: list[bytes] = []
+
+    async def start(self) -> Address:
+        """The address that the client is to send to."""
+        loop = asyncio.get_running_loop()
+        self._inner, _ = await loop.create_datagram_endpoint(lambda: _Side(self._from_client), ("127.0.0.1", 0))
+        await self.move()
+        host, port = self._inner.get_extra_info("sockname")
+        return host, port
+
+    async def move(self) -> None:
+        """Take a new address towards the worker, as a NAT or a change of network does; the old one is dead."""
+        loop = asyncio.get_running_loop()
+        former = getattr(self, "_outer", None)
+        self._outer, _ = await loop.create_datagram_endpoint(lambda: _Side(self._from_worker), ("127.0.0.1", 0))
+        if former is not None:
+            former.close()
+
+    def inject(self, datagram: bytes) -> None:
+        """Send something to the worker from the client's address."""
+        self._outer.sendto(datagram, self._worker)
+
+    def close(self) -> None:
+        self._inner.close()
+        self._outer.close()
+
+    def _from_client(self, data: bytes, addr: Address) -> None:
+        self._client = addr
+        self.sent = [*self.sent[-200:], data]
+        if self._random.random() >= self.loss:
+            self._outer.sendto(data, self._worker)
+
+    def _from_worker(self, data: bytes, addr: Address) -> None:
+        if self._client is not None and self._random.random() >= self.loss:
+            self._inner.sendto(data, self._client)
+
+
+def through(answer: str, relay: Address) -> str:
+    """The answer with the relay's address in its candidates."""
+    host, port = relay
+    return re.sub(r"(a=candidate:\S+ 1 udp \d+) \S+ \d+", rf"\1 {host} {port}", answer)
