@@ -1,26 +1,101 @@
 # Parley. `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
 VENV := .parley/venv
-PY := $(VENV)/bin/python
+NODE_VENV := .parley/node
+# The venv's programs come first; node from PyPI only where the machine has none.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):$(CURDIR)/$(NODE_VENV)/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/gen
 PROTOS := $(shell find protos -name '*.proto')
+WEB_SOURCES := $(shell find services/web -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' 2>/dev/null)
+TYPED := $(wildcard services deploy loadtests tests/support tests/conftest.py)
 
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
+# ---- Set-up: each stamp is older than what it was made from, or it is made anew.
+
 $(VENV)/.stamp: requirements-dev.lock
-	python3.11 -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@echo "Installing Python packages into $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
 gen/.stamp: $(VENV)/.stamp $(PROTOS)
 	@rm -rf gen && mkdir -p gen
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m grpc_tools.protoc -I protos \
-	  --python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen $(PROTOS)
+	@python -m grpc_tools.protoc -I protos --python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen $(PROTOS)
 	@touch $@
 
-.PHONY: setup gen
-setup: $(VENV)/.stamp gen/.stamp ## Install what the other targets need
+$(NODE_VENV)/.stamp: requirements-node.lock
+	@rm -rf $(NODE_VENV) && mkdir -p $(NODE_VENV)
+	@if ! command -v npm >/dev/null; then \
+	  echo "Installing node from PyPI into $(NODE_VENV) ..."; \
+	  $(PYTHON) -m venv --clear $(NODE_VENV) && \
+	  $(NODE_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-node.lock; fi
+	@touch $@
+
+.parley/npm.stamp: services/web/package-lock.json $(NODE_VENV)/.stamp
+	@echo "Installing the web client's packages ..."
+	@cd services/web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+build/web.stamp: .parley/npm.stamp $(VENV)/.stamp $(PROTOS) $(WEB_SOURCES)
+	@echo "Building the web client ..."
+	@cd services/web && npm run --silent build
+	@touch $@
+
+.PHONY: setup gen web
+setup: $(VENV)/.stamp gen/.stamp build/web.stamp ## Install and generate what the other targets need
 gen: gen/.stamp ## Generate the protobuf code
+web: build/web.stamp ## Build the web client into build/web
+
+# ---- Run
+
+.PHONY: run demo
+run: setup ## Start everything; Ctrl-C stops it
+	@exec python -m deploy.embedded run
+
+demo: setup ## A message and a call between two headless clients; ends with one JSON line
+	@exec python -m loadtests.demo
+
+# ---- Check
+
+.PHONY: test unit integration e2e lint
+test: setup ## All tests
+	@exec .ci/test
+
+unit: setup ## Tests without any server: Python's and the web client's
+	python -m pytest tests/unit
+	cd services/web && npm test
+
+integration: setup ## Tests on the embedded stack, and kill -9 of each service
+	python -m pytest tests/integration tests/faults
+
+e2e: setup ## A message and a call between two real browsers
+	@chromium=$$(.ci/chromium) && PARLEY_CHROMIUM=$$chromium exec python -m pytest tests/e2e
+
+lint: setup ## Style, types, protos, the edge's configuration
+	ruff check .
+	ruff format --check .
+	mypy $(TYPED)
+	buf lint
+	.ci/buf-breaking
+	python -m deploy.envoy.validate
+	cd services/web && npm run --silent lint
+
+# ---- Maintain
+
+.PHONY: lock clean
+UV := .parley/uv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --custom-compile-command "make lock"
+lock: ## Lock the newest Python packages that requirements*.in allow, by hash and without addresses
+	@test -x .parley/uv/bin/uv || { $(PYTHON) -m venv .parley/uv && .parley/uv/bin/pip install --quiet uv; }
+	$(UV) --upgrade requirements.in -o requirements.lock
+	$(UV) --upgrade requirements-dev.in -c requirements.lock -o requirements-dev.lock
+	$(UV) --upgrade requirements-node.in -o requirements-node.lock
+
+clean: ## Remove what was built and installed; the data of `make run` stays in .parley
+	rm -rf build gen services/web/node_modules services/web/src/gen $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv
+	rm -rf .mypy_cache .ruff_cache .pytest_cache

@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from collections import deque
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 # Longer lines are cut into pieces, so that a process that never ends its line cannot fill the memory.
 MAX_LINE_BYTES = 64 * 1024
@@ -67,8 +67,22 @@ class LogSink:
         return f"\x1b[{_COLOURS[zlib.crc32(name.encode()) % len(_COLOURS)]}m{label}\x1b[0m"
 
 
-async def pump(stream: asyncio.StreamReader, name: str, sink: LogSink) -> None:
-    """Carries a process's output into the sink until the process closes it. Bytes that are no UTF-8 are replaced."""
+async def pump(pipe: BinaryIO, name: str, sink: LogSink) -> None:
+    """Carries a process's output into the sink until all who hold the pipe have closed it, then closes our end.
+
+    Bytes that are no UTF-8 are replaced.
+    """
+    stream = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), pipe
+    )
+    try:
+        await _carry(stream, name, sink)
+    finally:
+        transport.close()
+
+
+async def _carry(stream: asyncio.StreamReader, name: str, sink: LogSink) -> None:
     rest = b""
     while chunk := await stream.read(MAX_LINE_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")

@@ -58,6 +58,7 @@ class ManagedProcess:
         self._sink = sink
         self._process: asyncio.subprocess.Process | None = None
         self._output: asyncio.Task[None] | None = None
+        self._swept = False
 
     @property
     def pid(self) -> int | None:
@@ -82,12 +83,15 @@ class ManagedProcess:
             await asyncio.gather(waiting, ended, return_exceptions=True)
 
     async def wait(self) -> int:
-        """Waits until it has ended and its output is written; returns its status, negative for a signal."""
+        """Waits until it has ended and its output is written; returns its status, negative for a signal.
+
+        What it had started itself is killed then: it must not stay, nor speak for the next one.
+        """
         if self._process is None or self._output is None:
             return 0
         status = await self._process.wait()
-        with contextlib.suppress(asyncio.CancelledError, TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._output), KILL_TIMEOUT_S)
+        self._sweep()
+        await asyncio.wait({self._output}, timeout=KILL_TIMEOUT_S)
         return status
 
     async def stop(self, *, patience_s: float | None = None) -> None:
@@ -97,14 +101,11 @@ class ManagedProcess:
             return
         patience = self.spec.stop_timeout_s if patience_s is None else patience_s
         if process.returncode is None and patience > 0:
-            self._signal(self.spec.stop_signal, group=False)
+            process.send_signal(self.spec.stop_signal)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), patience)
-        # Also when it has ended in good order: what it started itself must not stay.
-        self._signal(signal.SIGKILL, group=True)
+        self._sweep()
         await self.wait()
-        if self._output is not None:
-            self._output.cancel()
 
     def tail(self) -> str:
         """The last lines that it wrote."""
@@ -118,18 +119,22 @@ class ManagedProcess:
             *(str(os.getpid()), str(int(spec.death_signal)), str(user.uid), str(user.gid)),
             *spec.command,
         )
-        self._process = await asyncio.create_subprocess_exec(
-            *leashed,
-            env={**os.environ, **spec.env},
-            cwd=spec.cwd,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-        if self._process.stdout is None:
-            raise StartError(f"{spec.name} has no output to read.")
-        self._output = asyncio.create_task(pump(self._process.stdout, spec.name, self._sink))
+        # A pipe of our own: asyncio's would hold back the end of a process whose children still have it open.
+        readable, writable = os.pipe()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *leashed,
+                env={**os.environ, **spec.env},
+                cwd=spec.cwd,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writable,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._swept = False
+        finally:
+            os.close(writable)
+            self._output = asyncio.create_task(pump(os.fdopen(readable, "rb"), spec.name, self._sink))
 
     async def _until_ready(self) -> None:
         while not await self.spec.ready():  # noqa: ASYNC110 - another process cannot set an event of ours
@@ -137,11 +142,9 @@ class ManagedProcess:
         if self.spec.after_ready is not None:
             await self.spec.after_ready()
 
-    def _signal(self, number: signal.Signals, *, group: bool) -> None:
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            if group:
-                os.killpg(self._process.pid, number)
-            else:
-                self._process.send_signal(number)
+    def _sweep(self) -> None:
+        """Kills the process group, once: later its number may be another's."""
+        if self._process is not None and not self._swept:
+            self._swept = True
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)

@@ -9,11 +9,10 @@ from pathlib import Path
 from deploy.embedded.errors import SettingsError
 from deploy.embedded.record import ROOT
 
-# In the order in which they start; what stands in one row starts side by side.
+# In the order in which they start; what stands in one row starts side by side. The services wait for each other.
 START_ORDER = (
     ("postgres", "broker", "issuer"),
-    ("messaging", "presence", "sfu", "web"),
-    ("gateway", "signaling"),
+    ("messaging", "presence", "gateway", "signaling", "sfu", "web"),
     ("edge",),
 )
 PARTS = tuple(part for row in START_ORDER for part in row)

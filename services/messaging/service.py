@@ -42,6 +42,11 @@ class GroupCommit:
         self._store = store
         self._waiting: asyncio.Queue[tuple[Draft, asyncio.Future[Message]]] = asyncio.Queue(capacity)
 
+    @property
+    def waiting(self) -> int:
+        """Sends that wait for the next commit."""
+        return self._waiting.qsize()
+
     async def submit(self, draft: Draft) -> Message:
         """The stored message. Errors: Overloaded, StoreUnavailable, and what place_drafts refuses."""
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()

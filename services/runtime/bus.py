@@ -65,6 +65,11 @@ class KafkaPublisher:
     async def start(self) -> None:
         self._connecting = asyncio.create_task(self._connect(), name="kafka-producer-connect")
 
+    async def wait_connected(self) -> None:
+        """Return when the broker has been reached."""
+        if self._connecting:
+            await asyncio.shield(self._connecting)
+
     async def stop(self) -> None:
         await _cancel(self._connecting)
         if self._producer:
@@ -218,7 +223,7 @@ class KafkaConsumer:
             auto_offset_reset="earliest",
             session_timeout_ms=self._config.session_timeout_ms,
             heartbeat_interval_ms=self._config.session_timeout_ms // 6,
-            fetch_max_wait_ms=500,
+            fetch_max_wait_ms=self._config.fetch_wait_ms,
             retry_backoff_ms=100,
             metadata_max_age_ms=30_000,
         )

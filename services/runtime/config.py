@@ -188,6 +188,9 @@ class KafkaConfig:
     # A dead member's partitions move after this. Higher: later. Lower: a busy machine loses its partitions for nothing;
     # Apache Kafka refuses less than its group.min.session.timeout.ms (6 s unless changed).
     session_timeout_ms: int
+    # How long the broker may hold a fetch that finds nothing. Apache Kafka answers as soon as there is something, so
+    # higher is cheaper there; the embedded broker looks only now and then, at a share of this: lower is faster there.
+    fetch_wait_ms: int
 
     @classmethod
     def read(cls, env: EnvReader) -> "KafkaConfig":
@@ -195,6 +198,7 @@ class KafkaConfig:
             bootstrap=",".join(env.addresses("PARLEY_KAFKA_BOOTSTRAP")),
             idempotent=env.boolean("PARLEY_KAFKA_IDEMPOTENT", True),
             session_timeout_ms=env.integer("PARLEY_KAFKA_SESSION_TIMEOUT_MS", 6_000, low=1_000, high=300_000),
+            fetch_wait_ms=env.integer("PARLEY_KAFKA_FETCH_WAIT_MS", 500, low=1, high=30_000),
         )
 
 

@@ -45,10 +45,15 @@ class Database:
     async def start(self) -> None:
         self._connecting = asyncio.create_task(self._connect(), name="database-connect")
 
+    async def wait_connected(self) -> None:
+        """Return when the database has been reached and migrated; raise what ended the attempts, if anything did."""
+        if self._connecting:
+            await asyncio.shield(self._connecting)
+
     async def stop(self) -> None:
         if self._connecting:
             self._connecting.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, Exception):
                 await self._connecting
         if self._pool:
             try:

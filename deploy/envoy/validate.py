@@ -1,0 +1,91 @@
+"""Lets Envoy itself check the rendered configuration: as the embedded stack has it, and with everything switched on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from deploy.embedded.envoy import binary
+from deploy.envoy.render import render
+from deploy.envoy.values import EdgeValues
+
+FOLDER = Path("build") / "envoy"
+
+
+def variants(certificate: Path, key: Path) -> dict[str, EdgeValues]:
+    """The two ends of what the template can become."""
+    embedded = EdgeValues(
+        gateway="127.0.0.1:7001",
+        messaging="127.0.0.1:7002",
+        signaling="127.0.0.1:7003",
+        web="127.0.0.1:7004",
+        jwks_url="http://127.0.0.1:7005/.well-known/jwks.json",
+        jwt_issuer="https://dev-issuer.parley.invalid",
+        dev_login=True,
+        health_interval_s=1,
+    )
+    kubernetes = EdgeValues(
+        gateway="gateway.parley.svc.cluster.local:7000",
+        messaging="messaging-a.parley.svc.cluster.local:7000,messaging-b.parley.svc.cluster.local:7000",
+        signaling="signaling.parley.svc.cluster.local:7000",
+        web="web.parley.svc.cluster.local:8080",
+        jwks_url="https://login.example.com/.well-known/jwks.json",
+        jwt_issuer="https://login.example.com/",
+        tls_certificate_file=str(certificate.absolute()),
+        tls_key_file=str(key.absolute()),
+        ca_file=str(certificate.absolute()),
+        cors_origin_regex=r"^https://([a-z]+\.)?example\.com$",
+        trusted_proxies=1,
+    )
+    return {"embedded": embedded, "kubernetes": kubernetes}
+
+
+def main() -> int:
+    """Returns 0 when Envoy accepts both."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    certificate, key = FOLDER / "tls.crt", FOLDER / "tls.key"
+    _write_certificate(certificate, key)
+    status = 0
+    for name, values in variants(certificate, key).items():
+        config = FOLDER / f"{name}.yaml"
+        config.write_text(render(values))
+        command = [str(binary()), "--mode", "validate", "-c", str(config), "--log-level", "warning"]
+        result = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - our own Envoy
+        if result.returncode != 0:
+            sys.stderr.write(f"{config}: refused by Envoy\n{result.stderr}{result.stdout}\n")
+            status = 1
+        else:
+            sys.stdout.write(f"{config}: accepted by Envoy\n")
+    return status
+
+
+def _write_certificate(certificate: Path, key: Path) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "edge.invalid")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(private, hashes.SHA256())
+    )
+    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    key.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,341 @@
+"""`make demo`: two people meet, write to each other and have a video call, without a browser.
+
+Progress goes to stderr; the last line of stdout is one JSON object. Exit 1 when any part is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import secrets
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import grpc
+from parley.messaging.v1 import service_pb2 as messaging
+from parley.presence.v1 import service_pb2 as presence
+
+from deploy.embedded.errors import StackError
+from loadtests.headless.calls import ACTIVE, ENDED, Phone
+from loadtests.headless.client import Device, Edge, LoginError
+from loadtests.headless.conversations import CallRecord, History, delivery_faults, order_differences
+from loadtests.headless.media import MediaLostError
+from loadtests.headless.stream import EventStream, SyncGapError
+from loadtests.headless.tracks import SourceOptions
+from loadtests.headless.waiting import DeadlineMissedError
+from loadtests.stacks import edge_of, find_stack
+
+# Generous beside what is measured: a deadline here says "it does not work", not "it is slow".
+STEP_DEADLINE_S = 15.0
+# Each side sends a tone of its own, so that nobody can pass by hearing itself.
+CALLER_HZ = 440.0
+CALLEE_HZ = 587.3
+
+_EXPECTED = (DeadlineMissedError, MediaLostError, LoginError, grpc.aio.AioRpcError, SyncGapError, ValueError)
+
+
+class MissingError(Exception):
+    """A part of the demo did not come out. The text says which."""
+
+
+@dataclass
+class Report:
+    """What the demo measured; `None` and 0 stand for what never came."""
+
+    messages_delivered: int = 0
+    send_to_deliver_ms: list[float] = field(default_factory=list)
+    ring_ms: float | None = None
+    call_connected_ms: float | None = None
+    video_frames_decoded: dict[str, int] = field(default_factory=lambda: {"caller": 0, "callee": 0})
+    audio_ms_decoded: dict[str, int] = field(default_factory=lambda: {"caller": 0, "callee": 0})
+    conversation_has_call_record: bool = False
+    call_length_ms: int = 0
+    seconds: float = 0.0
+    errors: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, object]:
+        """The JSON object of the last line."""
+        times = self.send_to_deliver_ms
+        return {
+            "ok": not self.errors,
+            "messages_delivered": self.messages_delivered,
+            "send_to_deliver_ms_p50": round(statistics.median(times), 1) if times else None,
+            "send_to_deliver_ms_max": round(max(times), 1) if times else None,
+            "ring_ms": _rounded(self.ring_ms),
+            "call_connected_ms": _rounded(self.call_connected_ms),
+            "video_frames_decoded": self.video_frames_decoded,
+            "audio_ms_decoded": self.audio_ms_decoded,
+            "conversation_has_call_record": self.conversation_has_call_record,
+            "call_length_ms": self.call_length_ms,
+            "seconds": round(self.seconds, 1),
+            "errors": self.errors,
+        }
+
+
+def _rounded(value_ms: float | None) -> float | None:
+    return None if value_ms is None else round(value_ms, 1)
+
+
+@dataclass
+class Person:
+    """One side of the demo."""
+
+    device: Device
+    stream: EventStream
+    phone: Phone
+
+    @property
+    def user_id(self) -> str:
+        """The social network's id."""
+        return self.device.user_id
+
+    def history(self, conversation_id: str) -> History:
+        """The conversation as this side has it."""
+        return self.stream.inbox.conversations.history(conversation_id)
+
+    def call_record(self, conversation_id: str, call_id: str) -> CallRecord | None:
+        """The record of the call in the conversation."""
+        records = (entry.call for entry in self.history(conversation_id).shown)
+        return next((record for record in records if record and record.call_id == call_id), None)
+
+
+@asynccontextmanager
+async def person(edge: Edge, user_id: str, source: SourceOptions, expected_hz: float) -> AsyncIterator[Person]:
+    """A user with one device whose stream is current. Everything is closed in the end."""
+    device = Device(edge, user_id, f"{user_id}-device")
+    try:
+        async with EventStream(device) as stream:
+            phone = Phone(device, stream, source, expected_hz)
+            try:
+                await stream.until_current(STEP_DEADLINE_S)
+                yield Person(device, stream, phone)
+            finally:
+                await phone.close()
+    finally:
+        await device.close()
+
+
+class Demo:
+    """The steps, in order, over two people. Each raises what is missing; the report keeps what was measured."""
+
+    def __init__(self, caller: Person, callee: Person, messages: int, media_s: float, report: Report) -> None:
+        self._caller = caller
+        self._callee = callee
+        self._messages = messages
+        self._media_s = media_s
+        self._report = report
+        self._conversation_id = ""
+        self._acknowledged: list[tuple[str, int]] = []
+
+    async def run(self) -> None:
+        """All steps."""
+        await self.meet()
+        await self.see_each_other_online()
+        await self.write_to_each_other()
+        await self.see_typing_and_read()
+        await self.ring()
+        await self.talk()
+        await self.hang_up()
+        self.compare()
+
+    async def meet(self) -> None:
+        """Both open the conversation, at the same time, and get the same one."""
+        pairs = ((self._caller, self._callee), (self._callee, self._caller))
+        answers = await asyncio.gather(
+            *(
+                one.device.messaging.CreateDirectConversation(
+                    messaging.CreateDirectConversationRequest(peer_user_id=other.user_id)
+                )
+                for one, other in pairs
+            )
+        )
+        ids = {answer.conversation.conversation_id for answer in answers}
+        if len(ids) != 1:
+            raise MissingError("the two sides got different conversations")
+        self._conversation_id = ids.pop()
+        say(f"conversation {self._conversation_id}")
+
+    async def see_each_other_online(self) -> None:
+        """Each watches the other."""
+        for one, other in ((self._caller, self._callee), (self._callee, self._caller)):
+            await one.stream.watch([other.user_id])
+            await one.stream.until(
+                lambda one=one, other=other: one.stream.inbox.is_online(other.user_id),  # type: ignore[misc]
+                STEP_DEADLINE_S,
+                f"{other.user_id} online at {one.user_id}",
+            )
+        say("both see each other online")
+
+    async def write_to_each_other(self) -> None:
+        """Messages in turn, each timed from before the send to its arrival on the receiver's stream."""
+        for index in range(self._messages):
+            sides = (self._caller, self._callee)
+            sender, receiver = sides if index % 2 == 0 else sides[::-1]
+            self._report.send_to_deliver_ms.append(await self._write(sender, receiver, f"message {index + 1}"))
+            self._report.messages_delivered += 1
+        times = self._report.send_to_deliver_ms
+        say(f"{len(times)} messages delivered, p50 {statistics.median(times):.1f} ms, max {max(times):.1f} ms")
+
+    async def see_typing_and_read(self) -> None:
+        """The callee types and has read; the caller is told both."""
+        conversation_id, callee, caller = self._conversation_id, self._callee, self._caller
+        await callee.device.presence.SetTyping(presence.SetTypingRequest(conversation_id=conversation_id, typing=True))
+        key = (conversation_id, callee.user_id)
+        await caller.stream.until(lambda: caller.stream.inbox.typing.get(key, False), STEP_DEADLINE_S, "typing")
+        last = callee.history(conversation_id).cursor
+        await callee.device.messaging.MarkRead(messaging.MarkReadRequest(conversation_id=conversation_id, seq=last))
+        await caller.stream.until(
+            lambda: caller.history(conversation_id).read_seq.get(callee.user_id, 0) == last, STEP_DEADLINE_S, "read"
+        )
+        say("typing and read seen")
+
+    async def ring(self) -> None:
+        """The caller places a video call; it rings at the callee. The caller's media is joined meanwhile."""
+        began_s = time.monotonic()
+        call = await self._caller.phone.start(self._conversation_id, video=True)
+        ringing = await self._callee.phone.until_ring(STEP_DEADLINE_S, self._conversation_id)
+        if ringing.call_id != call.call_id:
+            raise MissingError("another call rang")
+        arrived_s = self._callee.stream.inbox.call_arrived_s[call.call_id, ringing.state]
+        self._report.ring_ms = (arrived_s - began_s) * 1000
+        say(f"call {call.call_id} rings after {self._report.ring_ms:.1f} ms")
+        await self._caller.phone.join_media()
+
+    async def talk(self) -> None:
+        """The callee accepts; both hear the other's tone and see a moving picture for some seconds."""
+        began_s = time.monotonic()
+        await self._callee.phone.accept(self._caller.phone.call_id)
+        await self._callee.phone.join_media()
+        medias = {"caller": self._caller.phone.media, "callee": self._callee.phone.media}
+        try:
+            heard_s = await asyncio.gather(*(media.until_media(STEP_DEADLINE_S) for media in medias.values()))
+            self._report.call_connected_ms = (max(heard_s) - began_s) * 1000
+            say(f"both hear and see each other {self._report.call_connected_ms:.0f} ms after the answer")
+            await self._caller.phone.until_state(ACTIVE, STEP_DEADLINE_S)
+            for side, media in medias.items():
+                await media.until(
+                    lambda media=media: media.tone_ms_decoded >= self._media_s * 1000 and media.moved_pictures > 0,  # type: ignore[misc]
+                    STEP_DEADLINE_S + self._media_s,
+                    f"{self._media_s:g} s of the other side's tone and a moving picture at the {side}",
+                )
+        finally:
+            for side, media in medias.items():
+                self._report.video_frames_decoded[side] = media.video_frames_decoded
+                self._report.audio_ms_decoded[side] = round(media.audio_ms_decoded)
+        say(f"decoded: {self._report.video_frames_decoded} pictures, {self._report.audio_ms_decoded} ms of sound")
+
+    async def hang_up(self) -> None:
+        """The caller hangs up; both are told, and both find the call with its length in the conversation."""
+        call_id = self._caller.phone.call_id
+        await self._caller.phone.hang_up()
+        for one in (self._caller, self._callee):
+            await one.phone.until_state(ENDED, STEP_DEADLINE_S)
+            await one.stream.until(
+                lambda one=one: one.call_record(self._conversation_id, call_id) is not None,  # type: ignore[misc]
+                STEP_DEADLINE_S,
+                f"call record at {one.user_id}",
+            )
+        records = {one.call_record(self._conversation_id, call_id) for one in (self._caller, self._callee)}
+        record = records.pop()
+        if records or record is None or record.outcome != "COMPLETED" or record.length_ms <= 0:
+            raise MissingError(f"the record of the call is wrong: {record} {records}")
+        self._report.conversation_has_call_record = True
+        self._report.call_length_ms = record.length_ms
+        say(f"hung up; the conversation has the call, {record.length_ms / 1000:.1f} s long")
+
+    def compare(self) -> None:
+        """Nothing lost, doubled or reordered, and both sides have the same conversation."""
+        one, other = (side.history(self._conversation_id) for side in (self._caller, self._callee))
+        faults = delivery_faults(one, self._acknowledged) + delivery_faults(other, self._acknowledged)
+        faults += order_differences(one, other)
+        if one.cursor != other.cursor:
+            faults.append(f"one side is at seq {one.cursor}, the other at {other.cursor}")
+        if faults:
+            raise MissingError("; ".join(faults))
+
+    async def _write(self, sender: Person, receiver: Person, text: str) -> float:
+        request = messaging.SendMessageRequest(
+            conversation_id=self._conversation_id, client_message_id=secrets.token_hex(16)
+        )
+        request.text.text = text
+        began_s = time.monotonic()
+        answer = await sender.device.messaging.SendMessage(request)
+        key = (self._conversation_id, answer.message.seq)
+        self._acknowledged.append((request.client_message_id, answer.message.seq))
+        arrived = receiver.stream.inbox.message_arrived_s
+        await receiver.stream.until(lambda: key in arrived, STEP_DEADLINE_S, f"{text} at {receiver.user_id}")
+        return (arrived[key] - began_s) * 1000
+
+
+async def run(edge: Edge, messages: int, media_s: float, source: SourceOptions) -> Report:
+    """The demo against an edge. Never raises for what is missing: the report says it."""
+    report = Report()
+    began_s = time.monotonic()
+    mark = secrets.token_hex(4)
+    caller_source = SourceOptions(CALLER_HZ, source.width, source.height, source.pictures_per_s)
+    callee_source = SourceOptions(CALLEE_HZ, source.width, source.height, source.pictures_per_s)
+    try:
+        async with AsyncExitStack() as stack:
+            caller = await stack.enter_async_context(person(edge, f"demo-a-{mark}", caller_source, CALLEE_HZ))
+            callee = await stack.enter_async_context(person(edge, f"demo-b-{mark}", callee_source, CALLER_HZ))
+            await Demo(caller, callee, messages, media_s, report).run()
+    except MissingError as error:
+        report.errors.append(str(error))
+    except _EXPECTED as error:
+        report.errors.append(f"{type(error).__name__}: {_text_of(error)}")
+    report.seconds = time.monotonic() - began_s
+    return report
+
+
+def _text_of(error: BaseException) -> str:
+    if isinstance(error, grpc.aio.AioRpcError):
+        return f"{error.code().name} {error.details()}"
+    return str(error)
+
+
+def say(text: str) -> None:
+    """A line of progress for whoever watches."""
+    print(f"demo: {text}", file=sys.stderr, flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.demo", description=__doc__)
+    parser.add_argument("--messages", type=int, default=40, help="how many messages, in turn (default 40)")
+    parser.add_argument("--media-s", type=float, default=3.0, help="seconds of media on each side (default 3)")
+    parser.add_argument("--size", type=_size, default=(320, 180), help="of the test picture (default 320x180)")
+    parser.add_argument("--fps", type=int, default=15, help="pictures a second (default 15)")
+    parser.add_argument("--own-stack", action="store_true", help="start a stack even when `make run` is running")
+    return parser.parse_args()
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})", text)
+    if match is None or int(match[1]) % 2 or int(match[2]) % 2:
+        raise argparse.ArgumentTypeError("must be two even numbers such as 320x180")
+    return int(match[1]), int(match[2])
+
+
+async def main() -> int:
+    """Finds or starts a stack, runs the demo, prints the JSON line. Returns the exit status."""
+    arguments = _arguments()
+    width, height = arguments.size
+    source = SourceOptions(width=width, height=height, pictures_per_s=arguments.fps)
+    try:
+        async with find_stack(own=arguments.own_stack, say=say) as record:
+            report = await run(edge_of(record), arguments.messages, arguments.media_s, source)
+    except StackError as error:
+        report = Report(errors=[f"no stack to run against: {error}"])
+    for missing in report.errors:
+        say(f"missing: {missing}")
+    print(json.dumps(report.as_dict()), flush=True)
+    return 1 if report.errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

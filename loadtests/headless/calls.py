@@ -1,0 +1,154 @@
+"""Calls of one device: ring, accept, media, mute, hang up, and coming back after the media was lost."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+from parley.calls.v1 import messages_pb2 as calls
+from parley.calls.v1 import service_pb2 as api
+
+from loadtests.headless.client import Device
+from loadtests.headless.media import MediaEndpoint
+from loadtests.headless.stream import EventStream
+from loadtests.headless.tracks import SourceOptions
+
+RINGING = calls.CALL_STATE_RINGING
+ACTIVE = calls.CALL_STATE_ACTIVE
+ENDED = calls.CALL_STATE_ENDED
+
+
+class NoMediaError(Exception):
+    """The call gives no grant for media, or media was not joined."""
+
+
+class Phone:
+    """The calls of one device, one at a time.
+
+    `source` is what this side sends and `expected_hz` the other side's tone; see `media.MediaEndpoint` for the clock.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        stream: EventStream,
+        source: SourceOptions | None = None,
+        expected_hz: float = 440.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._device = device
+        self._stream = stream
+        self._source = source or SourceOptions()
+        self._expected_hz = expected_hz
+        self._clock = clock
+        self._media: MediaEndpoint | None = None
+        self._grant: calls.MediaGrant | None = None
+        self.call_id = ""
+
+    @property
+    def media(self) -> MediaEndpoint:
+        """The media of the current call. Raises NoMediaError before `join_media`."""
+        if self._media is None:
+            raise NoMediaError("media was not joined")
+        return self._media
+
+    @property
+    def state(self) -> calls.CallState.ValueType:
+        """Of the current call, as far as this device has been told."""
+        known = self._stream.inbox.calls.get(self.call_id)
+        return known.state if known else calls.CALL_STATE_UNSPECIFIED
+
+    async def start(self, conversation_id: str, *, video: bool = True, client_call_id: str = "") -> calls.Call:
+        """Rings the other member. The call may have ended already: BUSY."""
+        request = api.StartCallRequest(
+            conversation_id=conversation_id,
+            video=video,
+            device_id=self._device.device_id,
+            client_call_id=client_call_id or str(uuid.uuid4()),
+        )
+        answer = await self._device.calls.StartCall(request)
+        self._take(answer.call, answer.grant if answer.HasField("grant") else None)
+        return answer.call
+
+    async def until_ring(self, deadline_s: float, conversation_id: str = "") -> calls.Call:
+        """Waits for a call of someone else that rings, in this conversation if one is given."""
+
+        def ringing() -> list[calls.Call]:
+            return [
+                call
+                for call in self._stream.inbox.calls.values()
+                if call.state == RINGING
+                and call.caller_id != self._device.user_id
+                and conversation_id in ("", call.conversation_id)
+            ]
+
+        await self._stream.until(lambda: bool(ringing()), deadline_s, f"ring at {self._device.device_id}")
+        return ringing()[0]
+
+    async def accept(self, call_id: str) -> calls.Call:
+        """Answers on this device."""
+        answer = await self._device.calls.AcceptCall(
+            api.AcceptCallRequest(call_id=call_id, device_id=self._device.device_id)
+        )
+        self._take(answer.call, answer.grant)
+        return answer.call
+
+    async def decline(self, call_id: str) -> None:
+        """Refuses on all devices."""
+        await self._device.calls.DeclineCall(api.DeclineCallRequest(call_id=call_id))
+
+    async def join_media(self) -> MediaEndpoint:
+        """Offers this device's media under the grant that start, accept or renewal gave. Raises NoMediaError."""
+        if self._grant is None:
+            raise NoMediaError("the call gave no grant")
+        await self._close_media()
+        grant = self._grant
+        media = MediaEndpoint(
+            grant.audio_slots, grant.video_slots, self._source, expected_hz=self._expected_hz, clock=self._clock
+        )
+        # Kept before the exchange, so that hang_up closes it when the exchange fails half way.
+        self._media = media
+        await media.connect(lambda offer: self._exchange(grant.join_token, offer))
+        return media
+
+    async def rejoin(self) -> MediaEndpoint:
+        """Comes back after the media was lost: a new grant, a new offer, a new peer connection."""
+        request = api.RenewMediaGrantRequest(call_id=self.call_id, device_id=self._device.device_id)
+        self._grant = (await self._device.calls.RenewMediaGrant(request)).grant
+        return await self.join_media()
+
+    async def hang_up(self) -> None:
+        """Leaves the call and closes the media. Idempotent."""
+        try:
+            if self.call_id:
+                request = api.LeaveCallRequest(call_id=self.call_id, device_id=self._device.device_id)
+                await self._device.calls.LeaveCall(request)
+        finally:
+            await self._close_media()
+
+    async def close(self) -> None:
+        """Closes the media without a word to signaling, as a device that dies would."""
+        await self._close_media()
+
+    async def until_state(self, state: calls.CallState.ValueType, deadline_s: float) -> None:
+        """Waits until this device has been told that the current call is in this state."""
+        name = calls.CallState.Name(state).removeprefix("CALL_STATE_").lower()
+        await self._stream.until(lambda: self.state == state, deadline_s, f"call {name} at {self._device.device_id}")
+
+    async def _exchange(self, join_token: str, offer: str) -> str:
+        answer = await self._device.calls.JoinMedia(api.JoinMediaRequest(join_token=join_token, sdp_offer=offer))
+        return answer.sdp_answer
+
+    async def _close_media(self) -> None:
+        if self._media is not None:
+            await self._media.close()
+
+    def _take(self, call: calls.Call, grant: calls.MediaGrant | None) -> None:
+        self.call_id = call.call_id
+        self._grant = grant
+        # The answer's own copy may be here before the event; its time says nothing of the delivery.
+        known = self._stream.inbox.calls.get(call.call_id)
+        if known is None or call.version > known.version:
+            self._stream.inbox.calls[call.call_id] = call
+            self._stream.inbox.changes.notify()

@@ -1,0 +1,118 @@
+"""What a device has been told, by its event stream and by Sync, and when."""
+
+from __future__ import annotations
+
+from google.protobuf.duration_pb2 import Duration
+from parley.calls.v1 import messages_pb2 as calls
+from parley.gateway.v1 import messages_pb2 as gateway
+from parley.messaging.v1 import messages_pb2 as messaging
+
+from loadtests.headless.conversations import Arrival, CallRecord, Conversations, Entry
+from loadtests.headless.waiting import Changes
+
+ONLINE = gateway.PRESENCE_STATE_ONLINE
+OFFLINE = gateway.PRESENCE_STATE_OFFLINE
+
+
+def to_entry(message: messaging.Message) -> Entry:
+    """A message as `conversations` keeps it."""
+    content = message.WhichOneof("content")
+    call = None
+    if content == "call":
+        outcome = messaging.CallOutcome.Name(message.call.outcome).removeprefix("CALL_OUTCOME_")
+        call = CallRecord(message.call.call_id, outcome, message.call.video, _milliseconds(message.call.length))
+    return Entry(
+        conversation_id=message.conversation_id,
+        seq=message.seq,
+        message_id=message.message_id,
+        sender_id=message.sender_id,
+        client_message_id=message.client_message_id,
+        text=message.text.text if content == "text" else None,
+        call=call,
+    )
+
+
+def _milliseconds(duration: Duration) -> int:
+    return duration.ToMilliseconds()
+
+
+class Inbox:
+    """The device's whole knowledge. `changes` wakes whoever waits for some of it.
+
+    `now_s` arguments are of the one clock whose differences the caller wants to know.
+    """
+
+    def __init__(self) -> None:
+        self.changes = Changes()
+        self.conversations = Conversations()
+        # Per user id, the newest.
+        self.presence: dict[str, gateway.PresenceChanged] = {}
+        # Per (conversation, user), the newest.
+        self.typing: dict[tuple[str, str], bool] = {}
+        # Per call id, the highest version.
+        self.calls: dict[str, calls.Call] = {}
+        # When the stream, not Sync, first brought a message, by (conversation, seq), and a call in a state.
+        self.message_arrived_s: dict[tuple[str, int], float] = {}
+        self.call_arrived_s: dict[tuple[str, calls.CallState.ValueType], float] = {}
+        # How often the stream told the device to sync, and why.
+        self.resyncs: list[gateway.ResyncReason.ValueType] = []
+        self.readies = 0
+
+    def apply(self, event: gateway.DeviceEvent, now_s: float) -> bool:
+        """Takes one event of the stream. True when the device must call Sync now."""
+        kind = event.WhichOneof("event")
+        must_sync = False
+        if kind == "ready":
+            self.readies += 1
+            must_sync = True
+        elif kind == "resync":
+            self.resyncs.append(event.resync.reason)
+            must_sync = True
+        elif kind == "message":
+            must_sync = self._take_message(event.message, now_s)
+        elif kind == "call":
+            self.take_call(event.call, now_s)
+        elif kind is not None:
+            self._take_other(kind, event)
+        self.changes.notify()
+        return must_sync
+
+    def apply_delta(self, delta: messaging.ConversationDelta) -> bool:
+        """Takes what Sync says of one conversation. False when the answer was not gapless."""
+        self._take_conversation(delta.conversation)
+        entries = [to_entry(message) for message in delta.messages]
+        gapless = self.conversations.add_delta(delta.conversation.conversation_id, entries)
+        self.changes.notify()
+        return gapless
+
+    def take_call(self, call: calls.Call, now_s: float) -> None:
+        """Takes a copy of a call; of two, the higher version is newer."""
+        self.call_arrived_s.setdefault((call.call_id, call.state), now_s)
+        known = self.calls.get(call.call_id)
+        if known is None or call.version > known.version:
+            self.calls[call.call_id] = call
+        self.changes.notify()
+
+    def is_online(self, user_id: str) -> bool:
+        """Whether the last word on a watched user was online."""
+        return user_id in self.presence and self.presence[user_id].state == ONLINE
+
+    def _take_message(self, message: messaging.Message, now_s: float) -> bool:
+        self.message_arrived_s.setdefault((message.conversation_id, message.seq), now_s)
+        return self.conversations.add(to_entry(message)) is Arrival.GAP
+
+    def _take_conversation(self, conversation: messaging.Conversation) -> None:
+        history = self.conversations.history(conversation.conversation_id)
+        history.members = tuple(member.user_id for member in conversation.members)
+        for member in conversation.members:
+            history.move_read(member.user_id, member.read_seq)
+
+    def _take_other(self, kind: str, event: gateway.DeviceEvent) -> None:
+        if kind == "conversation":
+            self._take_conversation(event.conversation)
+        elif kind == "read":
+            self.conversations.history(event.read.conversation_id).move_read(event.read.user_id, event.read.read_seq)
+        elif kind == "typing":
+            self.typing[event.typing.conversation_id, event.typing.user_id] = event.typing.typing
+        elif kind == "presence":
+            self.presence[event.presence.user_id] = event.presence

@@ -1,0 +1,170 @@
+"""The media of one device in one call: an aiortc peer connection that encodes, sends, receives and decodes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from google.protobuf.message import DecodeError
+from parley.sfu.v1 import channel_pb2
+
+from loadtests.headless.tracks import HeardAudio, PictureTrack, SeenVideo, Sink, SourceOptions, ToneTrack, drain
+from loadtests.headless.waiting import Changes
+
+# Brings an SDP offer to the SFU and returns its answer.
+Exchange = Callable[[str], Awaitable[str]]
+
+
+class MediaLostError(Exception):
+    """The peer connection failed or was closed by the other end."""
+
+
+class MediaEndpoint:
+    """Sends the tone and the picture; decodes and measures what arrives on the receive slots.
+
+    `audio_slots`, `video_slots`: as the media grant has them. `expected_hz`: the tone that the other side sends.
+    `clock` stamps the first good frames, in seconds. One offer, one answer: a new call or a rejoin needs a new one.
+    """
+
+    def __init__(
+        self,
+        audio_slots: int,
+        video_slots: int,
+        source: SourceOptions | None = None,
+        expected_hz: float = 440.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        source = source or SourceOptions()
+        self._clock = clock
+        self._changes = Changes()
+        self._tone = ToneTrack(source.tone_hz)
+        self._picture = PictureTrack(source)
+        # No STUN server: the SFU's address is in its answer, and a call must not depend on anyone else's.
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._peer.addTransceiver(self._tone, direction="sendonly")
+        self._peer.addTransceiver(self._picture, direction="sendonly")
+        self._audio_slots = [self._receive("audio") for _ in range(audio_slots)]
+        self._video_slots = [self._receive("video") for _ in range(video_slots)]
+        self._channel = self._peer.createDataChannel("parley", negotiated=True, id=0)
+        self._channel.on("message", self._on_message)
+        self._channel.on("open", self._say_media_state)
+        self._peer.on("connectionstatechange", self._changes.notify)
+        self._audio = [HeardAudio(expected_hz) for _ in range(audio_slots)]
+        self._video = [SeenVideo() for _ in range(video_slots)]
+        self._drains: list[asyncio.Task[None]] = []
+        self.slot_map: dict[str, channel_pb2.Slot] = {}
+
+    @property
+    def state(self) -> str:
+        """WebRTC's connection state: new, connecting, connected, failed or closed."""
+        return str(self._peer.connectionState)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the media will not come back without a rejoin."""
+        return self.state in ("failed", "closed")
+
+    @property
+    def video_frames_decoded(self) -> int:
+        """Over all slots."""
+        return sum(seen.decoded_frames for seen in self._video)
+
+    @property
+    def flat_pictures(self) -> int:
+        """How many of the pictures that were looked at showed nothing."""
+        return sum(seen.flat for seen in self._video)
+
+    @property
+    def moved_pictures(self) -> int:
+        """How many of the pictures that were looked at differed from the one before."""
+        return sum(seen.moved for seen in self._video)
+
+    @property
+    def audio_ms_decoded(self) -> float:
+        """Over all slots, concealment included."""
+        return sum(heard.decoded_ms for heard in self._audio)
+
+    @property
+    def tone_ms_decoded(self) -> float:
+        """Of the decoded audio, how much was the expected tone."""
+        return sum(heard.tone_ms for heard in self._audio)
+
+    @property
+    def first_media_s(self) -> float | None:
+        """The clock's value when both the tone and a picture that shows something had come; None until then."""
+        tones = [heard.first_tone_s for heard in self._audio if heard.first_tone_s is not None]
+        pictures = [seen.first_picture_s for seen in self._video if seen.first_picture_s is not None]
+        return max(min(tones), min(pictures)) if tones and pictures else None
+
+    async def connect(self, exchange: Exchange) -> None:
+        """Offers, takes the answer, and starts to decode. Returns before the media is up; see `until_media`.
+
+        What `exchange` raises is passed on; an answer that does not fit the offer raises ValueError.
+        """
+        await self._peer.setLocalDescription(await self._peer.createOffer())
+        answer = await exchange(self._peer.localDescription.sdp)
+        await self._peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+        slots: list[tuple[RTCRtpTransceiver, Sink]] = [
+            *zip(self._audio_slots, self._audio, strict=True),
+            *zip(self._video_slots, self._video, strict=True),
+        ]
+        refused = [transceiver.mid for transceiver, _ in slots if transceiver.receiver.track is None]
+        if refused:
+            raise ValueError(f"the answer sends nothing on the receive slots {refused}")
+        self._drains = [self._start_drain(transceiver.receiver.track, sink) for transceiver, sink in slots]
+
+    async def until(self, condition: Callable[[], bool], deadline_s: float, what: str) -> None:
+        """Waits for a condition on this endpoint. Raises MediaLostError at once when the connection is lost."""
+        await self._changes.until(lambda: condition() or self.is_lost, deadline_s, what)
+        if not condition():
+            raise MediaLostError(f"{what}: the connection is {self.state}")
+
+    async def until_media(self, deadline_s: float) -> float:
+        """Waits for the tone and the picture of the other side; returns the clock's value at which both were there."""
+        await self.until(lambda: self.first_media_s is not None, deadline_s, "tone and picture of the other side")
+        assert self.first_media_s is not None
+        return self.first_media_s
+
+    def set_muted(self, *, audio: bool, video: bool) -> None:
+        """Sends silence or black from now on, and tells the SFU so."""
+        self._tone.muted = audio
+        self._picture.muted = video
+        self._say_media_state()
+
+    async def close(self) -> None:
+        """Closes the connection in order. Idempotent."""
+        await self._peer.close()
+        for task in self._drains:
+            task.cancel()
+        await asyncio.gather(*self._drains, return_exceptions=True)
+        self._changes.notify()
+
+    def _receive(self, kind: str) -> RTCRtpTransceiver:
+        return self._peer.addTransceiver(kind, direction="recvonly")
+
+    def _start_drain(self, track: MediaStreamTrack, sink: Sink) -> asyncio.Task[None]:
+        return asyncio.create_task(drain(track, sink, self._clock, self._changes.notify))
+
+    def _on_message(self, data: bytes | str) -> None:
+        message = channel_pb2.ChannelMessage()
+        try:
+            message.ParseFromString(data if isinstance(data, bytes) else data.encode())
+        except DecodeError:
+            return
+        if message.WhichOneof("message") == "slot_map":
+            self.slot_map = {slot.mid: slot for slot in message.slot_map.slots}
+            self._changes.notify()
+
+    def _say_media_state(self) -> None:
+        if self._channel.readyState == "open":
+            state = channel_pb2.MediaState(audio_muted=self._tone.muted, video_muted=self._picture.muted)
+            self._channel.send(channel_pb2.ChannelMessage(media_state=state).SerializeToString())

@@ -1,0 +1,1 @@
+"""Calls: who rings whom, who answered, when it ended, and which SFU worker carries the media."""

@@ -1,0 +1,70 @@
+"""One input to one call, carried out: read, decide, write with its events, then do the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.signaling.core.calls import Decision, handle
+from services.signaling.core.errors import CallNotFound, Contended, VersionConflict
+from services.signaling.core.model import Call, CallId, CallState, EndReason, Input, Timeouts
+from services.signaling.core.table import Effect
+from services.signaling.ports import Announcer, ClientKey, MediaCloser, Metrics, Record, Store, Timers, WallClock
+
+# Each conflict means that another change of the same call was written, and a call bears few changes.
+# Higher: a request that races with many waits longer. Lower: it is refused although it could succeed.
+MAX_ATTEMPTS = 12
+
+
+@dataclass(frozen=True)
+class CallChanges:
+    """Applies inputs to stored calls. Safe from any number of replicas at once: the version decides who was first."""
+
+    store: Store
+    announce: Announcer
+    closer: MediaCloser
+    timers: Timers
+    metrics: Metrics
+    clock: WallClock
+    timeouts: Timeouts
+
+    async def apply(self, call_id: CallId, given: Input, key: ClientKey | None = None) -> Call:
+        """The call after the input; an input that has had its effect changes nothing.
+
+        `key` is remembered with the change. Raises CallNotFound, the state table's refusals, and Contended.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            before = await self.store.find(call_id)
+            if before is None:
+                raise CallNotFound
+            now = self.clock.now()
+            decision = handle(before, given, now, self.timeouts)
+            if decision.call is not before:
+                try:
+                    await self.store.save(decision.call, self.records(decision), key)
+                except VersionConflict:
+                    continue
+            self.carry_out(before, decision)
+            return decision.call
+        raise Contended
+
+    def records(self, decision: Decision) -> Sequence[Record]:
+        """The events of a decision, to be written in its transaction."""
+        return self.announce(decision.call, self.clock.now()) if Effect.ANNOUNCE in decision.effects else ()
+
+    def carry_out(self, before: Call | None, decision: Decision) -> None:
+        """What follows a committed change; `before` is None for a new call."""
+        call = decision.call
+        if Effect.CLOSE_MEDIA in decision.effects and call.worker:
+            self.closer.close(call.worker, call.call_id)
+        if call.due_time and (before is None or before.due_time != call.due_time):
+            self.timers.schedule(call.call_id, call.due_time)
+        self._measure(before, call)
+
+    def _measure(self, before: Call | None, call: Call) -> None:
+        if call.answer_time and not (before and before.answer_time):
+            self.metrics.call_answered((call.answer_time - call.create_time).total_seconds())
+        if call.media_time and call.answer_time and not (before and before.media_time):
+            self.metrics.media_started((call.media_time - call.answer_time).total_seconds())
+        if call.state is CallState.ENDED and call.end_reason and not (before and before.end_reason):
+            self.metrics.call_ended(call.end_reason)
+            if call.end_reason is EndReason.MEDIA_LOST and call.media_time is None:
+                self.metrics.setup_failed("media")

@@ -1,0 +1,194 @@
+"""Calls to other services: messaging for members, SFU workers for media."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from parley.messaging.v1 import service_pb2 as messaging
+from parley.messaging.v1 import service_pb2_grpc as messaging_grpc
+from parley.sfu.v1 import service_pb2 as sfu
+from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
+
+from services.runtime.auth import ServiceTokens
+from services.runtime.errors import reason_of
+from services.runtime.rpc import LIVENESS, connect
+from services.signaling.core.errors import (
+    ConversationNotFound,
+    JoinTokenExpired,
+    JoinTokenInvalid,
+    MediaUnavailable,
+    MembersUnavailable,
+    SdpInvalid,
+)
+from services.signaling.core.model import CallId, ConversationId, UserId, Worker
+from services.signaling.ports import MediaWorkers
+
+log = structlog.get_logger()
+
+MEMBERS_TIMEOUT_S = 3.0
+# A join costs a DTLS certificate and a parse; a worker that needs longer is overloaded.
+JOIN_TIMEOUT_S = 5.0
+PROBE_TIMEOUT_S = 1.0
+END_CALL_TIMEOUT_S = 2.0
+# Channels to workers that are kept. Higher: idle connections. Lower: reconnects with many workers.
+MAX_CHANNELS = 256
+
+# Ended calls whose worker has not been told yet. When full, the worker is left to notice by itself.
+CLOSE_QUEUE_SIZE = 1_000
+CLOSE_ATTEMPTS = 5
+CLOSE_BACKOFF_S = 0.2
+CLOSE_TASKS = 4
+
+
+class GrpcMembers:
+    """See ports.Members; asks messaging each time, because members change."""
+
+    name = "messaging-client"
+
+    def __init__(self, address: str, tokens: ServiceTokens) -> None:
+        self._address = address
+        self._tokens = tokens
+        self._channel: grpc.aio.Channel | None = None
+
+    async def start(self) -> None:
+        self._channel = connect(self._address, self._tokens)
+
+    async def stop(self) -> None:
+        if self._channel:
+            await self._channel.close()
+
+    async def members_of(self, conversation_id: ConversationId) -> Sequence[UserId]:
+        """See ports.Members."""
+        if self._channel is None:
+            raise MembersUnavailable("not started")
+        stub = messaging_grpc.MembershipServiceStub(self._channel)
+        request = messaging.GetMembersRequest(conversation_id=conversation_id)
+        try:
+            response = await stub.GetMembers(request, timeout=MEMBERS_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            # An id that messaging cannot even read names no conversation either.
+            if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
+                raise ConversationNotFound from error
+            log.warning("members_unavailable", code=error.code().name, reason=reason_of(error))
+            raise MembersUnavailable("messaging cannot be reached") from error
+        return [UserId(user_id) for user_id in response.user_ids]
+
+
+class SfuClient:
+    """See ports.MediaWorkers; keeps a channel to each worker in use."""
+
+    name = "sfu-client"
+
+    def __init__(self, tokens: ServiceTokens) -> None:
+        self._tokens = tokens
+        self._channels: OrderedDict[str, grpc.aio.Channel] = OrderedDict()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Channels are opened when they are needed."""
+
+    async def stop(self) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+        if self._closing:
+            await asyncio.gather(*self._closing)
+
+    async def join(self, worker: Worker, join_token: str, sdp_offer: str) -> str:
+        """See ports.MediaWorkers."""
+        stub = sfu_grpc.SfuServiceStub(self._channel(worker.address))
+        request = sfu.JoinRequest(join_token=join_token, sdp_offer=sdp_offer)
+        try:
+            response = await stub.Join(request, timeout=JOIN_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            log.info("join_refused", worker_id=worker.worker_id, code=error.code().name, reason=reason_of(error))
+            raise _join_error(error) from error
+        return str(response.sdp_answer)
+
+    async def end_call(self, worker: Worker, call_id: CallId) -> None:
+        """See ports.MediaWorkers."""
+        stub = sfu_grpc.SfuServiceStub(self._channel(worker.address))
+        try:
+            await stub.EndCall(sfu.EndCallRequest(call_id=call_id), timeout=END_CALL_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise MediaUnavailable(error.code().name) from error
+
+    async def is_reachable(self, worker: Worker) -> bool:
+        """See ports.MediaWorkers: asks for its liveness."""
+        stub = health_pb2_grpc.HealthStub(self._channel(worker.address))
+        try:
+            response = await stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS), timeout=PROBE_TIMEOUT_S)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def _channel(self, address: str) -> grpc.aio.Channel:
+        channel = self._channels.get(address)
+        if channel is None:
+            channel = self._channels[address] = connect(address, self._tokens)
+        self._channels.move_to_end(address)
+        if len(self._channels) > MAX_CHANNELS:
+            _, oldest = self._channels.popitem(last=False)
+            task = asyncio.create_task(oldest.close(grace=JOIN_TIMEOUT_S), name="close-sfu-channel")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        return channel
+
+
+class BackgroundCloser:
+    """See ports.MediaCloser: a bounded queue and a few tasks that try a bounded number of times."""
+
+    name = "media-closer"
+
+    def __init__(self, media: MediaWorkers) -> None:
+        self._media = media
+        self._queue: asyncio.Queue[tuple[Worker, CallId]] = asyncio.Queue(CLOSE_QUEUE_SIZE)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._run(), name=f"media-closer-{n}") for n in range(CLOSE_TASKS)]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def close(self, worker: Worker, call_id: CallId) -> None:
+        """See ports.MediaCloser."""
+        try:
+            self._queue.put_nowait((worker, call_id))
+        except asyncio.QueueFull:
+            log.warning("media_close_dropped", call_id=call_id, worker_id=worker.worker_id)
+
+    async def _run(self) -> None:
+        while True:
+            worker, call_id = await self._queue.get()
+            await self._close(worker, call_id)
+
+    async def _close(self, worker: Worker, call_id: CallId) -> None:
+        for attempt in range(CLOSE_ATTEMPTS):
+            try:
+                return await self._media.end_call(worker, call_id)
+            except MediaUnavailable as error:
+                reason = str(error)
+            if attempt + 1 < CLOSE_ATTEMPTS:
+                await asyncio.sleep(CLOSE_BACKOFF_S * 2**attempt)
+        log.warning("media_close_failed", call_id=call_id, worker_id=worker.worker_id, reason=reason)
+        return None
+
+
+def _join_error(error: grpc.aio.AioRpcError) -> Exception:
+    match reason_of(error):
+        case "SDP_INVALID":
+            return SdpInvalid(error.details() or "")
+        case "JOIN_TOKEN_INVALID":
+            return JoinTokenInvalid("the worker does not take the token")
+        case "JOIN_TOKEN_EXPIRED":
+            return JoinTokenExpired("the token is too old")
+        case _:
+            return MediaUnavailable("the media worker takes nobody now")

@@ -1,0 +1,110 @@
+"""What comes from Kafka: the workers' announcements, and what they report of calls' media."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from uuid import UUID
+
+import structlog
+from google.protobuf.message import DecodeError
+from parley.calls.v1 import events_pb2 as calls_events
+from parley.sfu.v1 import events_pb2 as sfu_events
+
+from services.runtime.bus import Incoming, PoisonRecord, TransientFailure
+from services.runtime.config import is_address
+from services.signaling.core.errors import Contended
+from services.signaling.core.model import (
+    CallId,
+    DeviceId,
+    MediaConnected,
+    MediaDisconnected,
+    UserId,
+    Worker,
+    WorkerId,
+)
+from services.signaling.core.placement import Node, NodeTable
+from services.signaling.service import CallsService
+
+log = structlog.get_logger()
+
+NODES_TOPIC = "sfu.nodes.v1"
+GROUP = "signaling"
+
+
+class NodeConsumer:
+    """Keeps the table of workers; every replica reads all of it, from the start."""
+
+    def __init__(self, nodes: NodeTable) -> None:
+        self._nodes = nodes
+
+    async def handle(self, records: Sequence[Incoming]) -> None:
+        """Idempotent: an older announcement changes nothing. One that has no meaning is passed over."""
+        for record in records:
+            if record.value is None:
+                self._nodes.remove(WorkerId(record.key.decode(errors="replace")))
+                continue
+            node = _decode_node(record.value)
+            if node is None:
+                # Not parked: each replica reads it at each start, and the worker says it anew in 2 s.
+                log.warning("announcement_unreadable", offset=record.offset)
+            else:
+                self._nodes.announce(node)
+
+
+class MediaConsumer:
+    """Gives the workers' reports to the calls. Our own events on the topic are passed over."""
+
+    def __init__(self, service: CallsService) -> None:
+        self._service = service
+
+    async def handle(self, records: Sequence[Incoming]) -> None:
+        """Idempotent. Raises PoisonRecord for bytes that are no event, TransientFailure for a contended call."""
+        for record in records:
+            call_id, report = _decode_report(record.value or b"")
+            if report is None:
+                continue
+            try:
+                await self._service.note_media(call_id, report)
+            except Contended as error:
+                raise TransientFailure("the call changes too often") from error
+            log.info("media_reported", call_id=call_id, report=type(report).__name__, device_id=report.device_id)
+
+
+def _decode_node(value: bytes) -> Node | None:
+    try:
+        message = sfu_events.NodeAnnouncement.FromString(value)
+        announce_time = message.announce_time.ToDatetime(UTC)
+    except (DecodeError, ValueError, OverflowError):
+        return None
+    if not (message.worker_id and is_address(message.grpc_address) and message.max_participants > 0):
+        return None
+    return Node(
+        worker=Worker(WorkerId(message.worker_id), message.grpc_address),
+        region=message.region,
+        announce_time=announce_time,
+        participants=message.participants,
+        max_participants=message.max_participants,
+        cpu_ratio=message.cpu_ratio,
+        draining=message.draining,
+    )
+
+
+def _decode_report(value: bytes) -> tuple[CallId, MediaConnected | MediaDisconnected | None]:
+    try:
+        event = calls_events.CallEvent.FromString(value)
+        call_id = CallId(str(UUID(event.call_id)))
+    except (DecodeError, ValueError) as error:
+        raise PoisonRecord(f"not a call event: {type(error).__name__}") from error
+    match event.WhichOneof("event"):
+        case "media_connected":
+            connected = event.media_connected
+            return call_id, MediaConnected(
+                UserId(connected.user_id), DeviceId(connected.device_id), WorkerId(connected.worker_id)
+            )
+        case "media_disconnected":
+            gone = event.media_disconnected
+            replaced = gone.reason == calls_events.MEDIA_DISCONNECT_REASON_REPLACED
+            return call_id, MediaDisconnected(
+                UserId(gone.user_id), DeviceId(gone.device_id), WorkerId(gone.worker_id), replaced
+            )
+        case _:
+            return call_id, None

@@ -1,0 +1,86 @@
+"""Who is admitted to a call's media: what a join token says, and what must be true when it is shown."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.signaling.core.errors import CallEnded, CallNotFound, JoinTokenExpired, JoinTokenInvalid, NotInCall
+from services.signaling.core.model import Call, CallId, CallState, DeviceId, UserId, Worker, WorkerId
+
+
+@dataclass(frozen=True)
+class GrantPolicy:
+    """What a grant offers."""
+
+    # Higher: a token that leaks is of use for longer. Lower: a slow phone must renew before it joins.
+    token_ttl_s: float
+    # Higher: larger offers, and more streams to receive at once. Lower: people in the call without a slot.
+    audio_slots: int
+    video_slots: int
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a join token says. `token_id` tells tokens apart."""
+
+    call_id: CallId
+    user_id: UserId
+    device_id: DeviceId
+    worker_id: WorkerId
+    expire_time: datetime
+    token_id: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Admission to the media of one call."""
+
+    join_token: str
+    expire_time: datetime
+    audio_slots: int
+    video_slots: int
+
+
+def claim(
+    call: Call, user_id: UserId, device_id: DeviceId, token_id: str, now: datetime, policy: GrantPolicy
+) -> Claims:
+    """What a token for this device would say.
+
+    Raises CallNotFound, CallEnded or NotInCall when the device is not to be admitted.
+    """
+    if call.leg_of(user_id) is None:
+        raise CallNotFound
+    if call.state is CallState.ENDED or call.worker is None:
+        raise CallEnded
+    if not call.has_device(user_id, device_id):
+        raise NotInCall
+    return Claims(
+        call_id=call.call_id,
+        user_id=user_id,
+        device_id=device_id,
+        worker_id=call.worker.worker_id,
+        # Whole seconds, as a JWT carries them.
+        expire_time=(now + timedelta(seconds=policy.token_ttl_s)).replace(microsecond=0),
+        token_id=token_id,
+    )
+
+
+def check_bearer(claims: Claims, user_id: UserId, now: datetime) -> None:
+    """Raises JoinTokenInvalid for another user's token, JoinTokenExpired for an old one."""
+    if claims.user_id != user_id:
+        raise JoinTokenInvalid("the token was given to another user")
+    if now >= claims.expire_time:
+        raise JoinTokenExpired("the token is too old")
+
+
+def admit(claims: Claims, call: Call | None) -> Worker:
+    """The worker that the token admits to, by the call as it stands now.
+
+    Raises JoinTokenInvalid, CallEnded, or JoinTokenExpired when the call has moved to another worker since.
+    """
+    if call is None or not call.has_device(claims.user_id, claims.device_id):
+        raise JoinTokenInvalid("the token does not fit the call")
+    if call.state is CallState.ENDED or call.worker is None:
+        raise CallEnded
+    if call.worker.worker_id != claims.worker_id:
+        raise JoinTokenExpired("the call has moved to another worker")
+    return call.worker

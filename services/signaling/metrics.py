@@ -1,0 +1,48 @@
+"""Signaling's own metrics."""
+
+from collections.abc import Mapping
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.signaling.core.model import CallState, EndReason
+
+RING_SECONDS = Histogram(
+    "signaling_ring_to_answer_seconds",
+    "Time from the ring to the answer.",
+    buckets=(0.25, 0.5, 1, 2, 4, 8, 15, 30, 45, 60),
+)
+MEDIA_SECONDS = Histogram(
+    "signaling_answer_to_media_seconds",
+    "Time from the answer until all sides had media.",
+    buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60),
+)
+SETUP_FAILURES = Counter(
+    "signaling_setup_failures", "Calls that could not be set up: members, placement, join or media.", ["stage"]
+)
+CALLS_ENDED = Counter("signaling_calls_ended", "Calls ended, by reason.", ["reason"])
+CALLS = Gauge("signaling_calls", "Calls that ring or run, of all replicas: take the greatest, not the sum.", ["state"])
+
+
+class PrometheusMetrics:
+    """See ports.Metrics."""
+
+    def call_answered(self, ring_s: float) -> None:
+        """See ports.Metrics."""
+        RING_SECONDS.observe(ring_s)
+
+    def media_started(self, since_answer_s: float) -> None:
+        """See ports.Metrics."""
+        MEDIA_SECONDS.observe(since_answer_s)
+
+    def call_ended(self, reason: EndReason) -> None:
+        """See ports.Metrics."""
+        CALLS_ENDED.labels(reason.value).inc()
+
+    def setup_failed(self, stage: str) -> None:
+        """See ports.Metrics."""
+        SETUP_FAILURES.labels(stage).inc()
+
+    def calls_counted(self, by_state: Mapping[CallState, int]) -> None:
+        """See ports.Metrics."""
+        for state in (CallState.RINGING, CallState.ACTIVE):
+            CALLS.labels(state.value).set(by_state.get(state, 0))

@@ -1,0 +1,139 @@
+"""CallsService over gRPC: checks the form of requests, translates, and names each refusal."""
+
+import re
+from uuid import UUID
+
+import grpc
+from parley.calls.v1 import service_pb2 as api
+from parley.calls.v1 import service_pb2_grpc
+
+from services.runtime.auth import current_user
+from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
+from services.runtime.rpc import Access, Api, Context
+from services.signaling.core import errors
+from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId
+from services.signaling.encoding import encode_call, encode_grant
+from services.signaling.service import CallsService, StartRequest
+
+MAX_OFFER_BYTES = 64 * 1024
+MAX_TOKEN_CHARS = 4096
+_DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_CLIENT_ID = re.compile(r"[!-~ ]{1,64}")
+_FAILED = grpc.StatusCode.FAILED_PRECONDITION
+
+ERRORS: ErrorTable = {
+    errors.CallNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "CALL_NOT_FOUND"),
+    errors.ConversationNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"),
+    errors.NotDirectConversation: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
+    errors.AlreadyInCall: Refusal(_FAILED, "ALREADY_IN_CALL"),
+    errors.NoMediaWorker: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "NO_MEDIA_WORKER", retry_delay_s=2.0),
+    errors.AnsweredElsewhere: Refusal(_FAILED, "ANSWERED_ELSEWHERE"),
+    errors.CallEnded: Refusal(_FAILED, "CALL_ENDED"),
+    errors.NotCallee: Refusal(_FAILED, "NOT_CALLEE"),
+    errors.NotCaller: Refusal(_FAILED, "NOT_CALLER"),
+    errors.AlreadyAnswered: Refusal(_FAILED, "ALREADY_ANSWERED"),
+    errors.NotInCall: Refusal(_FAILED, "NOT_IN_CALL"),
+    errors.JoinTokenInvalid: Refusal(grpc.StatusCode.PERMISSION_DENIED, "JOIN_TOKEN_INVALID"),
+    errors.JoinTokenExpired: Refusal(_FAILED, "JOIN_TOKEN_EXPIRED"),
+    errors.SdpInvalid: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "SDP_INVALID"),
+    errors.MediaUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "MEDIA_UNAVAILABLE", retry_delay_s=1.0),
+    # To a client these are one: what signaling needs in order to decide is away for now.
+    errors.MembersUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_delay_s=1.0),
+    errors.Contended: Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_delay_s=0.2),
+}
+
+
+def apis(service: CallsService) -> list[Api]:
+    """What the server serves."""
+    servicer = CallsServicer(service)
+    return [
+        Api(
+            "parley.calls.v1.CallsService",
+            Access.USER,
+            lambda server: service_pb2_grpc.add_CallsServiceServicer_to_server(servicer, server),
+        )
+    ]
+
+
+class CallsServicer(service_pb2_grpc.CallsServiceServicer):
+    """Translates; the use-cases stand in service.py."""
+
+    def __init__(self, service: CallsService) -> None:
+        self._service = service
+
+    async def StartCall(self, request: api.StartCallRequest, context: Context) -> api.StartCallResponse:
+        if not _CLIENT_ID.fullmatch(request.client_call_id):
+            raise InvalidRequest("client_call_id", "is not 1 to 64 printable ASCII characters")
+        start = StartRequest(
+            caller_id=_me(),
+            device_id=_device_id(request.device_id),
+            conversation_id=ConversationId(_uuid("conversation_id", request.conversation_id)),
+            video=request.video,
+            client_call_id=request.client_call_id,
+        )
+        call, grant = await self._service.start_call(start)
+        return api.StartCallResponse(call=encode_call(call), grant=encode_grant(grant))
+
+    async def AcceptCall(self, request: api.AcceptCallRequest, context: Context) -> api.AcceptCallResponse:
+        device_id = _device_id(request.device_id)
+        call, grant = await self._service.accept_call(_call_id(request.call_id), _me(), device_id)
+        return api.AcceptCallResponse(call=encode_call(call), grant=encode_grant(grant))
+
+    async def DeclineCall(self, request: api.DeclineCallRequest, context: Context) -> api.DeclineCallResponse:
+        call = await self._service.decline_call(_call_id(request.call_id), _me())
+        return api.DeclineCallResponse(call=encode_call(call))
+
+    async def CancelCall(self, request: api.CancelCallRequest, context: Context) -> api.CancelCallResponse:
+        call = await self._service.cancel_call(_call_id(request.call_id), _me())
+        return api.CancelCallResponse(call=encode_call(call))
+
+    async def LeaveCall(self, request: api.LeaveCallRequest, context: Context) -> api.LeaveCallResponse:
+        device_id = _device_id(request.device_id)
+        call = await self._service.leave_call(_call_id(request.call_id), _me(), device_id)
+        return api.LeaveCallResponse(call=encode_call(call))
+
+    async def GetCall(self, request: api.GetCallRequest, context: Context) -> api.GetCallResponse:
+        call = await self._service.get_call(_call_id(request.call_id), _me())
+        return api.GetCallResponse(call=encode_call(call))
+
+    async def ListActiveCalls(
+        self, request: api.ListActiveCallsRequest, context: Context
+    ) -> api.ListActiveCallsResponse:
+        calls = await self._service.list_active_calls(_me())
+        return api.ListActiveCallsResponse(calls=[encode_call(call) for call in calls])
+
+    async def RenewMediaGrant(
+        self, request: api.RenewMediaGrantRequest, context: Context
+    ) -> api.RenewMediaGrantResponse:
+        device_id = _device_id(request.device_id)
+        grant = await self._service.renew_grant(_call_id(request.call_id), _me(), device_id)
+        return api.RenewMediaGrantResponse(grant=encode_grant(grant))
+
+    async def JoinMedia(self, request: api.JoinMediaRequest, context: Context) -> api.JoinMediaResponse:
+        if not 0 < len(request.sdp_offer.encode()) <= MAX_OFFER_BYTES:
+            raise InvalidRequest("sdp_offer", "is empty or over 64 KiB")
+        if len(request.join_token) > MAX_TOKEN_CHARS:
+            raise errors.JoinTokenInvalid("the token is not one of ours")
+        answer = await self._service.join_media(_me(), request.join_token, request.sdp_offer)
+        return api.JoinMediaResponse(sdp_answer=answer)
+
+
+def _me() -> UserId:
+    return UserId(current_user())
+
+
+def _call_id(value: str) -> CallId:
+    return CallId(_uuid("call_id", value))
+
+
+def _uuid(field: str, value: str) -> str:
+    try:
+        return str(UUID(value))
+    except ValueError as error:
+        raise InvalidRequest(field, "is not a UUID") from error
+
+
+def _device_id(value: str) -> DeviceId:
+    if not _DEVICE_ID.fullmatch(value):
+        raise InvalidRequest("device_id", "is not 8 to 64 of [A-Za-z0-9_-]")
+    return DeviceId(value)

@@ -1,0 +1,86 @@
+"""Which file answers which request, and with which headers."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+INDEX = "/index.html"
+
+CONTENT_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "json": "application/json",
+    "map": "application/json",
+    "webmanifest": "application/manifest+json",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "webp": "image/webp",
+    "ico": "image/x-icon",
+    "woff2": "font/woff2",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "wav": "audio/wav",
+    "wasm": "application/wasm",
+    "txt": "text/plain; charset=utf-8",
+}
+
+# The build puts files under /assets/ whose names change with their content, so a copy never grows old.
+HASHED_FOLDER = "/assets/"
+KEEP_FOR_EVER = "public, max-age=31536000, immutable"
+ASK_EACH_TIME = "no-cache"
+
+# https://www.w3.org/TR/CSP3/: nothing but our own code runs, and it speaks to nobody but our own origin.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self' blob: data:",
+        "media-src 'self' blob: mediastream:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
+}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file of the client, ready to be sent."""
+
+    body: bytes
+    content_type: str
+    cache_control: str
+    etag: str
+
+
+def make_asset(path: str, body: bytes) -> Asset:
+    """The asset of a file; `path` is absolute within the client, such as /assets/app-1f2e.js."""
+    suffix = path.rpartition(".")[2].lower()
+    return Asset(
+        body=body,
+        content_type=CONTENT_TYPES.get(suffix, "application/octet-stream"),
+        cache_control=KEEP_FOR_EVER if path.startswith(HASHED_FOLDER) else ASK_EACH_TIME,
+        etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+    )
+
+
+def choose(assets: Mapping[str, Asset], path: str) -> Asset | None:
+    """The asset for a request's path; None when there is none.
+
+    A path is only ever looked up among the files of the build, so nothing outside can be reached. A path that looks
+    like a page of the client, having no suffix, gets the client itself, which finds out what to show.
+    """
+    if path in assets:
+        return assets[path]
+    is_page = "." not in path.rpartition("/")[2] and not path.startswith(HASHED_FOLDER)
+    return assets.get(INDEX) if is_page else None

@@ -1,0 +1,55 @@
+/**
+ * The page without a backend: `npm run mock`. You are Alice; the address's `scene` sets the stage:
+ * `?user=alice&scene=incoming`, `typing`, `offline`, and `&peeroff`, `&shaky` during a call.
+ */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { render } from "preact";
+import { ParleyClient } from "../src/parley";
+import { App } from "../src/ui/app";
+import { Session } from "../src/ui/session";
+import "../src/ui/style/base.css";
+import "../src/ui/style/conversations.css";
+import "../src/ui/style/thread.css";
+import "../src/ui/style/call.css";
+import { MockBackend } from "./backend";
+import { paintedMedia } from "./media";
+import { seed } from "./seed";
+
+const NAMES = { alice: "Alice Moreau", bob: "Bob Lindqvist", chidi: "Chidi Okafor", dana: "Dana Petrov" };
+const backend = new MockBackend();
+seed(backend);
+
+const session = new Session({
+  loadUsers: () => Promise.resolve(Object.entries(NAMES).map(([userId, name]) => ({ userId, name }))),
+  devTokens: (userId) => () => Promise.resolve({ value: "mock", userId, expiresMs: Date.now() + 3_600_000 }),
+  createClient: (userId, tokens) =>
+    new ParleyClient({ userId, tokens, deviceId: "mock-page", transport: backend.transportFor(userId), media: paintedMedia("bob") }),
+});
+
+/** The other side: a second client in the same page. */
+const bob = new ParleyClient({
+  userId: "bob",
+  deviceId: "mock-bob",
+  tokens: () => Promise.resolve({ value: "mock", userId: "bob", expiresMs: Number.POSITIVE_INFINITY }),
+  transport: backend.transportFor("bob"),
+  media: paintedMedia("alice"),
+});
+bob.start();
+bob.onRing = (ringing) => {
+  if (ringing) setTimeout(() => bob.calls.accept(false), 1500);
+};
+
+const scenes: Record<string, () => void> = {
+  incoming: () => setTimeout(() => bob.calls.dial("alice+bob", "alice", true), 1000),
+  typing: () => setInterval(() => bob.presence.draft("alice+bob", `${Date.now()}`), 3000),
+  offline: () =>
+    setTimeout(() => {
+      backend.fault = new ConnectError("down", Code.Unavailable);
+      backend.dropStreams("alice");
+    }, 1500),
+};
+scenes[new URLSearchParams(location.search).get("scene") ?? ""]?.();
+
+const root = document.getElementById("app");
+if (root) render(<App session={session} />, root);
+void session.open();

@@ -1,0 +1,52 @@
+import type { Client, Interceptor, Transport } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import { CallsService } from "../gen/parley/calls/v1/service_pb";
+import { GatewayService } from "../gen/parley/gateway/v1/service_pb";
+import { MessagingService } from "../gen/parley/messaging/v1/service_pb";
+import { PresenceService } from "../gen/parley/presence/v1/service_pb";
+import type { TokenCache } from "./tokens";
+
+/** Unary calls that take longer have failed. Raising it keeps people waiting; lowering it fails slow mobile networks. */
+const UNARY_TIMEOUT_MS = 10_000;
+
+/** Parley's public services. */
+export interface Api {
+  readonly messaging: Client<typeof MessagingService>;
+  readonly presence: Client<typeof PresenceService>;
+  readonly gateway: Client<typeof GatewayService>;
+  readonly calls: Client<typeof CallsService>;
+}
+
+/** The services over any transport: gRPC-Web in a page, an in-memory router in tests. */
+export function createApi(transport: Transport): Api {
+  return {
+    messaging: createClient(MessagingService, transport),
+    presence: createClient(PresenceService, transport),
+    gateway: createClient(GatewayService, transport),
+    calls: createClient(CallsService, transport),
+  };
+}
+
+/** gRPC-Web in binary framing, with the bearer token on every request. */
+export function createWebTransport(baseUrl: string, tokens: TokenCache): Transport {
+  return createGrpcWebTransport({
+    baseUrl,
+    useBinaryFormat: true,
+    defaultTimeoutMs: UNARY_TIMEOUT_MS,
+    interceptors: [authorize(tokens)],
+  });
+}
+
+/** Adds the token; a refused one is dropped, so that the next request brings a new one. */
+function authorize(tokens: TokenCache): Interceptor {
+  return (next) => async (request) => {
+    request.header.set("authorization", `Bearer ${(await tokens.get()).value}`);
+    try {
+      return await next(request);
+    } catch (error) {
+      if (ConnectError.from(error).code === Code.Unauthenticated) tokens.invalidate();
+      throw error;
+    }
+  };
+}

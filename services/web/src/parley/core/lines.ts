@@ -1,0 +1,84 @@
+import type { EndReason } from "./model";
+
+/** Why a camera or microphone is not there. */
+export type DeviceProblem = "refused" | "missing" | "in_use" | "insecure";
+
+const BY_REASON: Record<string, string> = {
+  TOKEN_MISSING: "You are not logged in.",
+  TOKEN_INVALID: "Your login was not accepted. Please log in again.",
+  TOKEN_EXPIRED: "Your login has expired. Please log in again.",
+  CONVERSATION_NOT_FOUND: "This conversation could not be found.",
+  NOT_A_MEMBER: "You are not part of this conversation.",
+  OVERLOADED: "Parley is very busy. Please try again in a moment.",
+  STORE_UNAVAILABLE: "Parley cannot be reached right now.",
+  ROUTER_UNAVAILABLE: "Live updates cannot be reached right now.",
+  DRAINING: "The server is restarting.",
+  SLOW_CONSUMER: "The connection is too slow for live updates.",
+  TOO_MANY_DEVICES: "You are online on too many devices.",
+  REPLACED: "Parley was opened in another window.",
+  ALREADY_IN_CALL: "You are already in a call.",
+  NO_MEDIA_WORKER: "All call lines are busy. Please try again in a moment.",
+  ANSWERED_ELSEWHERE: "The call was answered on another device.",
+  ALREADY_ANSWERED: "The call was already answered.",
+  CALL_ENDED: "The call has ended.",
+  CALL_NOT_FOUND: "The call has ended.",
+  NOT_IN_CALL: "You are no longer in this call.",
+  MEDIA_UNAVAILABLE: "The call's server cannot be reached right now.",
+};
+
+const BY_CODE: Record<string, string> = {
+  invalid_argument: "That was not accepted. Please check what you entered.",
+  not_found: "That could not be found.",
+  permission_denied: "You are not allowed to do that.",
+  unauthenticated: "Please log in again.",
+  resource_exhausted: "That was too much at once. Please try again in a moment.",
+  unavailable: "Parley cannot be reached right now.",
+  deadline_exceeded: "Parley took too long to answer.",
+};
+
+/** A line for people. `reason` is google.rpc.ErrorInfo's, `code` the gRPC code in lower case. */
+export function errorLine(code: string, reason: string | undefined): string {
+  return (reason && BY_REASON[reason]) ?? BY_CODE[code] ?? "Something went wrong. Please try again.";
+}
+
+/** A line for people about what they cannot send, or undefined when all is there. */
+export function deviceLine(camera: DeviceProblem | undefined, microphone: DeviceProblem | undefined): string | undefined {
+  if (camera && camera === microphone) return deviceSentence("camera and microphone", camera, true);
+  const lines = [
+    camera && deviceSentence("camera", camera, false),
+    microphone && deviceSentence("microphone", microphone, false),
+  ];
+  return lines.filter(Boolean).join(" ") || undefined;
+}
+
+function deviceSentence(what: string, problem: DeviceProblem, plural: boolean): string {
+  const are = plural ? "are" : "is";
+  switch (problem) {
+    case "refused":
+      return `Your ${what} ${are} blocked. Allow ${plural ? "them" : "it"} in the browser's site settings.`;
+    case "missing":
+      return plural ? "No camera and no microphone were found." : `No ${what} was found.`;
+    case "in_use":
+      return `Your ${what} ${are} in use by another program.`;
+    case "insecure":
+      return `Your ${what} can only be used over HTTPS.`;
+  }
+}
+
+/** How a call ended, for the one who sees the call window; `peer` is the other's name. */
+export function endLine(reason: EndReason | undefined, peer: string, byCaller: boolean): string {
+  switch (reason) {
+    case "declined":
+      return byCaller ? `${peer} declined the call` : "Call declined";
+    case "missed":
+      return byCaller ? `${peer} did not answer` : "Missed call";
+    case "cancelled":
+      return "Call cancelled";
+    case "busy":
+      return `${peer} is in another call`;
+    case "media_lost":
+      return "The connection was lost";
+    default:
+      return "Call ended";
+  }
+}

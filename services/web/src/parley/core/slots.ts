@@ -1,0 +1,37 @@
+/** One entry of the SFU's slot map. */
+export interface Slot {
+  readonly mid: string;
+  readonly userId: string;
+  readonly muted: boolean;
+}
+
+export interface RemotePerson {
+  readonly userId: string;
+  /** MIDs of the receive slots that carry this person now. */
+  readonly audioMid: string | undefined;
+  readonly videoMid: string | undefined;
+  readonly audioMuted: boolean;
+  readonly videoMuted: boolean;
+}
+
+/**
+ * Who is to be heard and seen where, by user.
+ *
+ * `kinds` says what each MID of one's own offer carries; slots with an unknown MID, or nobody on them, are left out.
+ */
+export function readSlotMap(slots: readonly Slot[], kinds: ReadonlyMap<string, "audio" | "video">): RemotePerson[] {
+  const people = new Map<string, RemotePerson>();
+  for (const slot of slots) {
+    const kind = kinds.get(slot.mid);
+    if (!kind || !slot.userId) continue;
+    const person = people.get(slot.userId) ?? absent(slot.userId);
+    const heard = { ...person, audioMid: slot.mid, audioMuted: slot.muted };
+    const seen = { ...person, videoMid: slot.mid, videoMuted: slot.muted };
+    people.set(slot.userId, kind === "audio" ? heard : seen);
+  }
+  return [...people.values()];
+}
+
+function absent(userId: string): RemotePerson {
+  return { userId, audioMid: undefined, videoMid: undefined, audioMuted: true, videoMuted: true };
+}

@@ -1,0 +1,72 @@
+import { BinaryReader } from "@bufbuild/protobuf/wire";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { errorLine } from "./core/lines";
+
+/** What went wrong, in a form that the interface can act on and show. */
+export interface Failure {
+  /** gRPC code in lower case, such as `not_found`. */
+  readonly code: string;
+  /** The `reason` of google.rpc.ErrorInfo, such as `CALL_ENDED`. */
+  readonly reason: string | undefined;
+  /** How long the server asked to wait; 0 when it did not. */
+  readonly retryDelayMs: number;
+  /** The same request may succeed later. */
+  readonly transient: boolean;
+  /** A line for people. */
+  readonly line: string;
+}
+
+const TRANSIENT = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Aborted, Code.Internal, Code.Unknown]);
+
+/** Reads any thrown value. Never throws; details that cannot be read count as absent. */
+export function readFailure(thrown: unknown): Failure {
+  const error = ConnectError.from(thrown, Code.Unavailable);
+  const reason = detailString(error, "google.rpc.ErrorInfo");
+  const code = codeName(error.code);
+  return { code, reason, retryDelayMs: retryDelayMs(error), transient: TRANSIENT.has(error.code), line: errorLine(code, reason) };
+}
+
+function codeName(code: Code): string {
+  return (Code[code] ?? "Unknown").replace(/(?<!^)([A-Z])/g, "_$1").toLowerCase();
+}
+
+function detail(error: ConnectError, type: string): Uint8Array | undefined {
+  for (const candidate of error.details) {
+    if ("value" in candidate && "type" in candidate && candidate.type === type) return candidate.value as Uint8Array;
+  }
+  return undefined;
+}
+
+/** Field 1 of the detail, as a string. */
+function detailString(error: ConnectError, type: string): string | undefined {
+  const bytes = detail(error, type);
+  if (!bytes) return undefined;
+  try {
+    const reader = new BinaryReader(bytes);
+    const [field] = reader.tag();
+    return field === 1 ? reader.string() : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** google.rpc.RetryInfo: field 1 is a google.protobuf.Duration. */
+function retryDelayMs(error: ConnectError): number {
+  const bytes = detail(error, "google.rpc.RetryInfo");
+  if (!bytes) return 0;
+  try {
+    const outer = new BinaryReader(bytes);
+    outer.tag();
+    const inner = new BinaryReader(outer.bytes());
+    let delayMs = 0;
+    while (inner.pos < inner.len) {
+      const [field, wireType] = inner.tag();
+      if (field === 1) delayMs += Number(inner.int64()) * 1000;
+      else if (field === 2) delayMs += inner.int32() / 1e6;
+      else inner.skip(wireType);
+    }
+    return delayMs;
+  } catch {
+    return 0;
+  }
+}

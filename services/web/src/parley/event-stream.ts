@@ -1,0 +1,138 @@
+import type { DeviceEvent } from "../gen/parley/gateway/v1/messages_pb";
+import type { Api } from "./api";
+import { backoffMs } from "./core/backoff";
+import type { Failure } from "./errors";
+import { readFailure } from "./errors";
+
+/** How the device's event stream stands. */
+export type StreamState =
+  | { readonly kind: "connecting" }
+  | { readonly kind: "live" }
+  /** Lost; a new attempt is timed. */
+  | { readonly kind: "waiting"; readonly line: string }
+  /** Ended for good: replaced by another window, or the login is no longer accepted. */
+  | { readonly kind: "stopped"; readonly reason: "replaced" | "login" | "closed"; readonly line: string };
+
+/** Before Ready says how often the heart beats. */
+const FIRST_EVENT_TIMEOUT_MS = 15_000;
+/** So many heartbeats may be missing (the protocol's figure). */
+const MISSED_HEARTBEATS = 3;
+/** A refused token is renewed once; after so many refusals in a row the login counts as lost. */
+const MAX_REFUSALS = 2;
+
+export interface StreamListener {
+  onEvent(event: DeviceEvent["event"]): void;
+  onState(state: StreamState): void;
+}
+
+/** Keeps one event stream open: reconnects with jittered back-off, and treats silence as a loss. */
+export class EventStream {
+  private attempt = 0;
+  private refusals = 0;
+  private stopped = true;
+  private abort: AbortController | undefined;
+  private watchdog: ReturnType<typeof setTimeout> | undefined;
+  private wake: (() => void) | undefined;
+  private silenceMs = FIRST_EVENT_TIMEOUT_MS;
+
+  constructor(
+    private readonly api: Api,
+    private readonly deviceId: string,
+    private readonly listener: StreamListener,
+  ) {}
+
+  /** Idempotent. Runs until `stop`, or until the server says that another window took over. */
+  start(): void {
+    if (!this.stopped) return;
+    this.stopped = false;
+    this.attempt = 0;
+    this.refusals = 0;
+    void this.run();
+  }
+
+  stop(): void {
+    this.finish({ kind: "stopped", reason: "closed", line: "" });
+  }
+
+  /** The network is back, or the page is seen again: do not wait for the rest of the back-off. */
+  hurry(): void {
+    this.wake?.();
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopped) {
+      this.listener.onState({ kind: "connecting" });
+      const failure = await this.readOnce();
+      if (this.stopped) return;
+      if (this.isFinal(failure)) return;
+      this.listener.onState({ kind: "waiting", line: failure.line });
+      await this.pause(backoffMs(this.attempt++, Math.random(), failure.retryDelayMs));
+    }
+  }
+
+  /** One stream, until it ends. Returns why. */
+  private async readOnce(): Promise<Failure> {
+    const abort = new AbortController();
+    this.abort = abort;
+    this.silenceMs = FIRST_EVENT_TIMEOUT_MS;
+    this.feedWatchdog(abort);
+    try {
+      const options = { signal: abort.signal, timeoutMs: 0 };
+      for await (const { event } of this.api.gateway.subscribe({ deviceId: this.deviceId }, options)) {
+        if (event) this.handle(event.event);
+        this.feedWatchdog(abort);
+      }
+      return readFailure(undefined);
+    } catch (error) {
+      return readFailure(error);
+    } finally {
+      clearTimeout(this.watchdog);
+    }
+  }
+
+  private handle(event: DeviceEvent["event"]): void {
+    if (event.case === "ready") {
+      this.attempt = 0;
+      this.refusals = 0;
+      this.silenceMs = Math.max(1, event.value.heartbeatS) * MISSED_HEARTBEATS * 1000;
+      this.listener.onState({ kind: "live" });
+    }
+    if (!this.stopped) this.listener.onEvent(event);
+  }
+
+  private feedWatchdog(abort: AbortController): void {
+    clearTimeout(this.watchdog);
+    this.watchdog = setTimeout(() => abort.abort(), this.silenceMs);
+  }
+
+  private isFinal(failure: Failure): boolean {
+    if (failure.reason === "REPLACED") {
+      this.finish({ kind: "stopped", reason: "replaced", line: failure.line });
+      return true;
+    }
+    if (failure.code !== "unauthenticated" || ++this.refusals < MAX_REFUSALS) return false;
+    this.finish({ kind: "stopped", reason: "login", line: failure.line });
+    return true;
+  }
+
+  private finish(state: StreamState): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.abort?.abort();
+    clearTimeout(this.watchdog);
+    this.wake?.();
+    this.listener.onState(state);
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.wake = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.wake = done;
+    });
+  }
+}

@@ -1,0 +1,32 @@
+import { backoffMs } from "./core/backoff";
+
+/** Runs an idempotent task until it succeeds, with jittered back-off between the attempts. */
+export class Persistent {
+  private attempt = 0;
+  /** Rises with each start and cancel, so that an older run ends itself. */
+  private run = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly task: () => Promise<void>) {}
+
+  /** Starts at once; takes the place of a run that waits for its next attempt. */
+  start(): void {
+    this.cancel();
+    void this.attemptRun(this.run);
+  }
+
+  cancel(): void {
+    clearTimeout(this.timer);
+    this.attempt = 0;
+    this.run++;
+  }
+
+  private async attemptRun(run: number): Promise<void> {
+    try {
+      await this.task();
+    } catch {
+      if (run !== this.run) return;
+      this.timer = setTimeout(() => void this.attemptRun(run), backoffMs(this.attempt++, Math.random()));
+    }
+  }
+}

@@ -1,0 +1,13 @@
+import type { JSX } from "preact";
+import { useChanges } from "./hooks";
+import { Login } from "./login";
+import type { Session } from "./session";
+import { Shell } from "./shell";
+
+/** The page: the login until someone is there, then their conversations. */
+export function App({ session }: { session: Session }): JSX.Element {
+  useChanges(session);
+  const { client } = session.state;
+  if (!client) return <Login session={session} />;
+  return <Shell key={client.userId} client={client} nameOf={session.nameOf} onLogout={() => session.logout()} />;
+}

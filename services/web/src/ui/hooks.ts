@@ -1,0 +1,75 @@
+import type { RefObject } from "preact";
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
+
+/** Something that tells of its changes. */
+interface Subscribable {
+  subscribe(listener: () => void): () => void;
+}
+
+/** Draws the component again after each change of its source: the client, or the session. */
+export function useChanges(source: Subscribable): void {
+  const [, redraw] = useReducer((count: number) => count + 1, 0);
+  useLayoutEffect(() => {
+    // What changed between drawing and subscribing would otherwise stay unseen.
+    redraw(undefined);
+    return source.subscribe(() => redraw(undefined));
+  }, [source]);
+}
+
+/** The time, moving on every `stepMs`. */
+export function useNow(stepMs: number): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), stepMs);
+    return () => clearInterval(timer);
+  }, [stepMs]);
+  return now;
+}
+
+/** Whether the user can see the page and works in it. */
+export function useAttention(): boolean {
+  const look = (): boolean => document.visibilityState === "visible" && document.hasFocus();
+  const [attentive, setAttentive] = useState(look());
+  useEffect(() => {
+    const update = (): void => setAttentive(look());
+    const targets = [
+      [document, "visibilitychange"],
+      [window, "focus"],
+      [window, "blur"],
+    ] as const;
+    for (const [target, event] of targets) target.addEventListener(event, update);
+    return () => {
+      for (const [target, event] of targets) target.removeEventListener(event, update);
+    };
+  }, []);
+  return attentive;
+}
+
+/** Runs `onEscape` on the Escape key, unless something inside has used it. */
+export function useEscape(onEscape: (() => void) | undefined): void {
+  useEffect(() => {
+    if (!onEscape) return undefined;
+    const listen = (event: KeyboardEvent): void => {
+      if (event.key === "Escape" && !event.defaultPrevented) onEscape();
+    };
+    document.addEventListener("keydown", listen);
+    return () => document.removeEventListener("keydown", listen);
+  }, [onEscape]);
+}
+
+/**
+ * Takes the focus into a dialog and gives it back at the end. It goes to the dialog rather than to a button of it:
+ * whoever is typing when it opens would press that button with the next Enter or space.
+ */
+export function useDialogFocus(): RefObject<HTMLDivElement | null> {
+  const dialog = useRef<HTMLDivElement | null>(null);
+  // Read while drawing: once the page behind is inert, its focus is gone.
+  const before = useRef(document.activeElement);
+  useEffect(() => {
+    dialog.current?.focus();
+    return () => {
+      if (before.current instanceof HTMLElement && before.current.isConnected) before.current.focus();
+    };
+  }, []);
+  return dialog;
+}

@@ -1,0 +1,113 @@
+import type { JSX } from "preact";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import type { ParleyClient } from "../parley";
+import { Avatar } from "./avatar";
+import { CallWindow } from "./call-window";
+import { ConversationList } from "./conversation-list";
+import { useChanges, useEscape, useNow } from "./hooks";
+import { Icon } from "./icons";
+import { IncomingCall } from "./incoming-call";
+import { NewConversation } from "./new-conversation";
+import { Notice, StreamLine } from "./status-lines";
+import { Thread } from "./thread";
+
+interface ShellProps {
+  readonly client: ParleyClient;
+  readonly nameOf: (userId: string) => string;
+  readonly onLogout: () => void;
+}
+
+/** The open conversation stands in the address, so that the browser's back button and a reload do what one expects. */
+function useOpenConversation(): [string, (id: string) => void] {
+  const read = (): string => decodeURIComponent(location.hash.replace(/^#\/?/, ""));
+  const [id, setId] = useState(read());
+  useEffect(() => {
+    const update = (): void => setId(read());
+    addEventListener("hashchange", update);
+    return () => removeEventListener("hashchange", update);
+  }, []);
+  return [id, useCallback((next: string) => (location.hash = next && `/${encodeURIComponent(next)}`), [])];
+}
+
+function useTitle(unread: number): void {
+  useEffect(() => {
+    document.title = unread > 0 ? `(${unread}) Parley` : "Parley";
+  }, [unread]);
+}
+
+/** Everything behind the login: the list beside (or, on a phone, instead of) the open conversation, and the call. */
+export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
+  useChanges(client);
+  const nowMs = useNow(30_000);
+  const [openId, open] = useOpenConversation();
+  const [composing, setComposing] = useState(false);
+  const [small, setSmall] = useState(false);
+  const drafts = useRef(new Map<string, string>());
+  const views = client.messaging.store.list();
+  const current = client.messaging.store.get(openId);
+  const call = client.calls.view();
+  const asking = call.phase === "ringing" || call.phase === "dropped";
+  const calling = !asking && call.phase !== "idle";
+  const covered = asking || (calling && !small);
+  useEffect(() => setSmall(false), [calling]);
+  useTitle(views.reduce((sum, view) => sum + view.unread, 0));
+  useEscape(composing ? () => setComposing(false) : undefined);
+  return (
+    <div class={`shell ${current ? "has-open" : ""}`}>
+      <aside class="side" aria-label="Conversations" inert={covered}>
+        <SideHeader client={client} nameOf={nameOf} onNew={() => setComposing(!composing)} onLogout={onLogout} composing={composing} />
+        <StreamLine client={client} />
+        {composing && (
+          <NewConversation
+            client={client}
+            onOpen={(id) => {
+              setComposing(false);
+              open(id);
+            }}
+          />
+        )}
+        <ConversationList client={client} views={views} openId={openId} nameOf={nameOf} nowMs={nowMs} onOpen={open} />
+      </aside>
+      <main class="main" inert={covered}>
+        {current ? (
+          <Thread key={openId} client={client} view={current} nameOf={nameOf} nowMs={nowMs} drafts={drafts.current} onClose={() => open("")} />
+        ) : (
+          <EmptyState loading={!client.messaging.ready} />
+        )}
+      </main>
+      {asking && <IncomingCall client={client} call={call} nameOf={nameOf} />}
+      {calling && <CallWindow client={client} call={call} nameOf={nameOf} small={small} setSmall={setSmall} />}
+      <Notice client={client} />
+    </div>
+  );
+}
+
+interface SideHeaderProps extends ShellProps {
+  readonly onNew: () => void;
+  readonly composing: boolean;
+}
+
+function SideHeader({ client, nameOf, onNew, onLogout, composing }: SideHeaderProps): JSX.Element {
+  const name = nameOf(client.userId);
+  return (
+    <header class="side-header">
+      <Avatar userId={client.userId} name={name} online={client.stream.kind === "live"} />
+      <h1 class="grow">{name}</h1>
+      <button type="button" class="icon-button" aria-label="New conversation" aria-expanded={composing} title="New conversation" onClick={onNew}>
+        <Icon name="plus" />
+      </button>
+      <button type="button" class="icon-button" aria-label="Log out" title="Log out" onClick={onLogout}>
+        <Icon name="leave" />
+      </button>
+    </header>
+  );
+}
+
+function EmptyState({ loading }: { loading: boolean }): JSX.Element {
+  return (
+    <div class="empty">
+      <Icon name="bubble" />
+      <p>{loading ? "Loading…" : "Choose a conversation, or start a new one."}</p>
+    </div>
+  );
+}

@@ -1,0 +1,17 @@
+import { defineConfig } from "vite";
+
+/** `npm run dev` passes API requests on to a running Parley; set PARLEY_URL when its edge listens elsewhere. */
+const edge = process.env.PARLEY_URL ?? "http://localhost:8080";
+
+export default defineConfig(({ mode }) => ({
+  root: mode === "mock" ? "mock" : ".",
+  build: {
+    outDir: "../../build/web",
+    emptyOutDir: true,
+    // Inlined assets would be data: addresses, which the page's policy forbids.
+    assetsInlineLimit: 0,
+    target: "es2022",
+  },
+  server: mode === "mock" ? {} : { proxy: { "/parley.": edge, "/dev/": edge } },
+  test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: 10_000 },
+}));

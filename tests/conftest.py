@@ -1,0 +1,50 @@
+"""Fixtures for all tests. The stack and its parts are started once a session, and only when a test asks for them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+
+from tests.support.stack import RunningStack, run_stack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[RunningStack]:
+    """The whole embedded stack, shared by all tests: use users and conversations of your own."""
+    with run_stack("stack") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def backing() -> Iterator[RunningStack]:
+    """PostgreSQL and the broker alone, for tests of single services."""
+    with run_stack("backing", parts=("postgres", "broker")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres(backing: RunningStack) -> str:
+    """The address of a PostgreSQL server, by one of its databases."""
+    return backing.record.database_urls["parley_messaging"]
+
+
+@pytest.fixture(scope="session")
+def broker(backing: RunningStack) -> str:
+    """The bootstrap address of a Kafka broker that has all topics."""
+    return backing.record.kafka_bootstrap
+
+
+@pytest.fixture
+async def database_url(postgres: str) -> AsyncIterator[str]:
+    """An empty database of this test's own; it is dropped afterwards."""
+    name = f"test_{secrets.token_hex(6)}"
+    admin = await asyncpg.connect(postgres)
+    try:
+        await admin.execute(f'CREATE DATABASE "{name}"')
+        yield postgres.replace("/parley_messaging?", f"/{name}?")
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await admin.close()

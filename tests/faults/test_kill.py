@@ -1,0 +1,92 @@
+"""kill -9 of each process of the stack while a client sends: it is restarted, clients reconnect, nothing is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+from parley.messaging.v1 import service_pb2 as messaging
+
+from loadtests.headless.client import Device, Edge
+from loadtests.headless.conversations import delivery_faults, order_differences
+from loadtests.headless.stream import EventStream
+from tests.support.sender import SteadySender
+from tests.support.stack import RunningStack, run_stack
+
+SERVICES = ["messaging", "presence", "gateway", "signaling", "sfu", "web"]
+# What the services stand on. The broker comes back with nothing of what it held.
+FOUNDATIONS = ["postgres", "broker", "edge", "issuer"]
+DEADLINE_S = 60.0
+SENT_BEFORE = 10
+SENT_AFTER = 20
+
+
+@dataclass
+class Pair:
+    """Two people in one conversation, both online."""
+
+    conversation_id: str
+    devices: tuple[Device, Device]
+    streams: tuple[EventStream, EventStream]
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[RunningStack]:
+    """A stack of its own: other tests need theirs whole."""
+    with run_stack("faults") as running:
+        yield running
+
+
+@pytest.fixture
+async def pair(faulty: RunningStack) -> AsyncIterator[Pair]:
+    record = faulty.record
+    edge = Edge(record.edge_address, record.issuer_url)
+    async with AsyncExitStack() as cleanup:
+        devices, streams = [], []
+        for name in ("alice", "bob"):
+            device = Device(edge, f"{name}-{secrets.token_hex(4)}", f"{name}-phone")
+            cleanup.push_async_callback(device.close)
+            stream = await cleanup.enter_async_context(EventStream(device))
+            await stream.until_current(DEADLINE_S)
+            devices.append(device)
+            streams.append(stream)
+        request = messaging.CreateDirectConversationRequest(peer_user_id=devices[1].user_id)
+        conversation = (await devices[0].messaging.CreateDirectConversation(request)).conversation
+        yield Pair(conversation.conversation_id, (devices[0], devices[1]), (streams[0], streams[1]))
+
+
+@pytest.mark.parametrize("name", [*SERVICES, *FOUNDATIONS])
+async def test_killed_process_comes_back_and_no_acknowledged_message_is_missing(
+    faulty: RunningStack, pair: Pair, name: str
+) -> None:
+    async with SteadySender(pair.devices[0], pair.conversation_id) as sender:
+        await sender.until_acknowledged(SENT_BEFORE, DEADLINE_S)
+        old_pid = faulty.kill(name)
+        await asyncio.to_thread(faulty.wait_for_restart, name, old_pid, DEADLINE_S)
+        await sender.until_acknowledged(SENT_AFTER, DEADLINE_S)
+        await sender.stop()
+    await _until_all_have(pair, len(sender.acknowledged))
+    histories = [stream.inbox.conversations.history(pair.conversation_id) for stream in pair.streams]
+    for history in histories:
+        assert delivery_faults(history, sender.acknowledged) == []
+    assert order_differences(*histories) == []
+    assert [seq for _, seq in sender.acknowledged] == list(range(1, len(sender.acknowledged) + 1))
+
+
+@pytest.mark.parametrize("name", [*SERVICES, *FOUNDATIONS])
+async def test_messages_come_live_again_after_a_kill(faulty: RunningStack, pair: Pair, name: str) -> None:
+    old_pid = faulty.kill(name)
+    await asyncio.to_thread(faulty.wait_for_restart, name, old_pid, DEADLINE_S)
+    arrived = pair.streams[1].inbox.message_arrived_s
+    async with SteadySender(pair.devices[0], pair.conversation_id):
+        await pair.streams[1].until(lambda: bool(arrived), DEADLINE_S, "a message by the event stream")
+
+
+async def _until_all_have(pair: Pair, seq: int) -> None:
+    for stream in pair.streams:
+        history = stream.inbox.conversations.history(pair.conversation_id)
+        await stream.until(lambda history=history: history.cursor >= seq, DEADLINE_S, f"seq {seq}")  # type: ignore[misc]

@@ -1,0 +1,199 @@
+"""The contract of messaging's store, held by the fake and by PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from services.messaging.core import (
+    CallOutcome,
+    CallRecord,
+    Conversation,
+    ConversationId,
+    ConversationNotFound,
+    Draft,
+    Message,
+    MessageId,
+    NotAMember,
+    PageMark,
+    Text,
+    UserId,
+    open_direct,
+)
+from services.messaging.ports import Store
+from services.messaging.store import PostgresStore
+from services.messaging.wiring import MIGRATIONS
+from services.runtime.config import DatabaseConfig
+from services.runtime.db import Database
+from services.runtime.ids import new_id
+from services.runtime.outbox import OutboxRelay
+from tests.support.bus import MemoryPublisher
+from tests.support.clock import ManualClock
+from tests.support.db import connected
+from tests.support.messaging import FakeStore
+
+ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def url(request: pytest.FixtureRequest) -> str | None:
+    return None if request.param == "fake" else str(request.getfixturevalue("database_url"))
+
+
+@pytest.fixture
+async def store(url: str | None) -> AsyncIterator[Store]:
+    if url is None:
+        yield FakeStore()
+        return
+    async with connected(Database(DatabaseConfig(url, pool_size=6), MIGRATIONS)) as database:
+        yield PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+async def opened(store: Store, clock: ManualClock, one: UserId = ALICE, other: UserId = BOB) -> Conversation:
+    return await store.open_direct(open_direct(ConversationId(new_id(clock.now())), one, other, clock.now()))
+
+
+def text(clock: ManualClock, room: Conversation, key: str, sender: UserId = ALICE) -> Draft:
+    return Draft(MessageId(new_id(clock.now())), room.id, sender, key, clock.now(), Text(f"text {key}"))
+
+
+async def fill(store: Store, clock: ManualClock, room: Conversation, count: int) -> None:
+    await store.append([text(clock, room, str(number)) for number in range(1, count + 1)])
+
+
+async def test_a_pair_has_one_conversation(store: Store, clock: ManualClock) -> None:
+    first = await opened(store, clock, ALICE, BOB)
+    clock.advance(1)
+    second = await opened(store, clock, BOB, ALICE)
+    assert second == first
+    assert [member.user_id for member in second.members] == [ALICE, BOB]
+
+
+async def test_a_pair_has_one_conversation_even_in_a_race(store: Store, clock: ManualClock) -> None:
+    conversations = await asyncio.gather(*(opened(store, clock) for _ in range(10)))
+    assert len({conversation.id for conversation in conversations}) == 1
+
+
+async def test_messages_are_numbered_without_gaps_and_come_back_as_they_were(store: Store, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    record = CallRecord(UUID(int=9), True, CallOutcome.COMPLETED, timedelta(seconds=83))
+    call = Draft(MessageId(new_id(clock.now())), room.id, BOB, "call", clock.now(), record)
+    outcomes = await store.append([text(clock, room, "a"), call, text(clock, room, "b", BOB)])
+    assert [outcome.seq for outcome in outcomes if isinstance(outcome, Message)] == [1, 2, 3]
+    assert list(await store.list_messages(room.id, None, 10)) == list(reversed(outcomes))
+    found = await store.find_conversation(room.id)
+    assert found is not None
+    assert found.last_seq == 3
+
+
+async def test_a_repeated_key_gives_the_first_message(store: Store, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    first = (await store.append([text(clock, room, "k")]))[0]
+    clock.advance(5)
+    again = await store.append([text(clock, room, "k"), text(clock, room, "k"), text(clock, room, "other")])
+    assert again[:2] == [first, first]
+    assert isinstance(again[2], Message)
+    assert again[2].seq == 2
+
+
+async def test_concurrent_retries_store_one_message(store: Store, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    outcomes = await asyncio.gather(*(store.append([text(clock, room, "k")]) for _ in range(8)))
+    assert len({message.id for batch in outcomes for message in batch if isinstance(message, Message)}) == 1
+    found = await store.find_conversation(room.id)
+    assert found is not None
+    assert found.last_seq == 1
+
+
+async def test_concurrent_batches_over_the_same_conversations_neither_deadlock_nor_leave_gaps(
+    store: Store, clock: ManualClock
+) -> None:
+    rooms = [await opened(store, clock, ALICE, UserId(f"peer{number}")) for number in range(4)]
+    batches = [[text(clock, rooms[(turn + step) % 4], f"{turn}-{step}") for step in range(4)] for turn in range(12)]
+    await asyncio.gather(*(store.append(batch) for batch in batches))
+    for room in rooms:
+        seqs = [message.seq for message in await store.list_messages(room.id, None, 100)]
+        assert seqs == list(range(12, 0, -1))
+
+
+async def test_who_is_not_in_it_and_what_is_not_there_is_refused(store: Store, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    nowhere = Draft(MessageId(new_id(clock.now())), ConversationId(UUID(int=5)), ALICE, "k", clock.now(), Text("x"))
+    outcomes = await store.append([text(clock, room, "k", CAROL), nowhere])
+    assert isinstance(outcomes[0], NotAMember)
+    assert isinstance(outcomes[1], ConversationNotFound)
+    assert await store.find_conversation(ConversationId(UUID(int=5))) is None
+
+
+async def test_history_pages_begin_below_a_number(store: Store, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    await fill(store, clock, room, 6)
+    page = await store.list_messages(room.id, 4, 2)
+    assert [message.seq for message in page] == [3, 2]
+
+
+async def test_conversations_are_listed_by_activity(store: Store, clock: ManualClock) -> None:
+    quiet = await opened(store, clock, ALICE, BOB)
+    clock.advance(1)
+    empty = await opened(store, clock, ALICE, CAROL)
+    clock.advance(1)
+    await fill(store, clock, quiet, 2)
+    rows = await store.list_conversations(ALICE, None, 10)
+    assert [(row[0].id, row[1].seq if row[1] else None) for row in rows] == [(quiet.id, 2), (empty.id, None)]
+    below = await store.list_conversations(ALICE, PageMark(rows[0][2], rows[0][0].id), 10)
+    assert [row[0].id for row in below] == [empty.id]
+    assert [row[0].id for row in await store.list_conversations(BOB, None, 10)] == [quiet.id]
+
+
+async def test_a_read_cursor_moves_forward_only_and_not_beyond_the_end(store: Store, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    await fill(store, clock, room, 3)
+    assert await store.move_read_cursor(room.id, BOB, 2, clock.now()) == 2
+    assert await store.move_read_cursor(room.id, BOB, 1, clock.now()) == 2
+    assert await store.move_read_cursor(room.id, BOB, 9, clock.now()) == 3
+    assert await store.move_read_cursor(room.id, CAROL, 1, clock.now()) is None
+    found = await store.find_conversation(room.id)
+    assert found is not None
+    assert {member.user_id: member.read_seq for member in found.members} == {ALICE: 0, BOB: 3}
+
+
+async def test_sync_gives_what_the_cursors_lack_in_order(store: Store, clock: ManualClock) -> None:
+    known, new, current = [await opened(store, clock, ALICE, UserId(f"peer{number}")) for number in range(3)]
+    for room, count in ((known, 5), (new, 4), (current, 2)):
+        clock.advance(1)
+        await fill(store, clock, room, count)
+    deltas = await store.sync(ALICE, {known.id: 2, current.id: 2}, None, 3, 100)
+    assert [(delta.conversation.id, [m.seq for m in delta.messages], delta.has_more) for delta in deltas] == [
+        (known.id, [3, 4, 5], False),
+        (new.id, [2, 3, 4], False),
+    ]
+    short = await store.sync(ALICE, {known.id: 1, current.id: 2, new.id: 4}, None, 3, 100)
+    assert [([m.seq for m in delta.messages], delta.has_more) for delta in short] == [([2, 3, 4], True)]
+    assert len(await store.sync(ALICE, {}, None, 3, 2)) == 2
+    assert await store.sync(CAROL, {known.id: 0}, None, 3, 100) == []
+
+
+async def test_sync_tells_of_read_cursors_that_moved_since(store: Store, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    await fill(store, clock, room, 2)
+    clock.advance(10)
+    await store.move_read_cursor(room.id, BOB, 2, clock.now())
+    since = clock.now() - timedelta(seconds=1)
+    deltas = await store.sync(ALICE, {room.id: 2}, since, 10, 10)
+    assert [delta.messages for delta in deltas] == [()]
+    assert max(member.read_seq for member in deltas[0].conversation.members) == 2
+    assert await store.sync(ALICE, {room.id: 2}, clock.now() + timedelta(seconds=1), 10, 10) == []
+
+
+async def test_members_and_contacts_are_those_of_shared_conversations(store: Store, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    members = await store.members_of([room.id, ConversationId(UUID(int=5))])
+    assert {key: list(value) for key, value in members.items()} == {room.id: [ALICE, BOB]}
+    assert list(await store.contacts_among(ALICE, [ALICE, BOB, CAROL])) == [BOB]

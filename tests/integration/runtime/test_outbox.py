@@ -1,0 +1,95 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.messaging.wiring import MIGRATIONS
+from services.runtime import outbox
+from services.runtime.config import DatabaseConfig
+from services.runtime.db import Database
+from services.runtime.errors import BusUnavailable
+from services.runtime.outbox import OutboxRelay
+from tests.support.bus import MemoryPublisher
+from tests.support.db import connected
+from tests.support.waiting import until
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with connected(Database(DatabaseConfig(database_url, pool_size=10), MIGRATIONS)) as started:
+        yield started
+
+
+async def write(database: Database, order_key: str, *values: bytes) -> None:
+    async with database.transaction() as connection:
+        await outbox.append(connection, order_key, [("topic", "key", value) for value in values])
+
+
+async def test_rows_of_one_transaction_and_of_later_ones_are_published_in_order(database: Database) -> None:
+    publisher = MemoryPublisher()
+    relay = OutboxRelay(database, publisher)
+    await write(database, "a", b"1", b"2", b"3")
+    await write(database, "a", b"4")
+    assert await relay.publish_shard(outbox.shard_of("a")) == 4
+    assert [record.value for record in publisher.records] == [b"1", b"2", b"3", b"4"]
+    assert await relay.publish_shard(outbox.shard_of("a")) == 0
+
+
+async def test_rows_stay_until_the_broker_acknowledges(database: Database) -> None:
+    publisher = MemoryPublisher()
+    relay = OutboxRelay(database, publisher)
+    await write(database, "a", b"1")
+    publisher.down = True
+    with pytest.raises(BusUnavailable):
+        await relay.publish_shard(outbox.shard_of("a"))
+    publisher.down = False
+    assert await relay.publish_shard(outbox.shard_of("a")) == 1
+
+
+async def test_what_a_rolled_back_transaction_wrote_is_never_published(database: Database) -> None:
+    async def write_and_fail() -> None:
+        async with database.transaction() as connection:
+            await outbox.append(connection, "a", [("topic", "key", b"1")])
+            raise RuntimeError("changed my mind")
+
+    with pytest.raises(RuntimeError, match="changed my mind"):
+        await write_and_fail()
+    assert await OutboxRelay(database, MemoryPublisher()).publish_shard(outbox.shard_of("a")) == 0
+
+
+async def test_a_sweep_publishes_what_a_dead_replica_left(database: Database) -> None:
+    await write(database, "a", b"1")
+    await write(database, "b", b"2")
+    publisher = MemoryPublisher()
+    relay = OutboxRelay(database, publisher)
+    await relay.start()
+    await until(lambda: len(publisher.records) == 2)
+    await relay.stop()
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+async def test_several_relays_keep_the_order_of_each_key_and_double_nothing(database: Database, replicas: int) -> None:
+    publisher = MemoryPublisher()
+    relays = [OutboxRelay(database, publisher) for _ in range(replicas)]
+    for relay in relays:
+        await relay.start()
+
+    async def writer(key: str, relay: OutboxRelay) -> None:
+        for number in range(20):
+            await write(database, key, f"{key}:{number:02}".encode())
+            relay.wake(key)
+
+    keys = [f"key{number}" for number in range(6)]
+    await asyncio.gather(*(writer(key, relays[index % replicas]) for index, key in enumerate(keys)))
+    await until(lambda: len(publisher.records) >= 120)
+    for relay in relays:
+        await relay.stop()
+    values = [(record.value or b"").decode() for record in publisher.records]
+    assert len(values) == len(set(values)) == 120
+    for key in keys:
+        mine = [value for value in values if value.startswith(f"{key}:")]
+        assert mine == sorted(mine)
+
+
+def test_the_shard_of_a_key_never_changes() -> None:
+    assert [outbox.shard_of(key) for key in ("a", "b", "01a203f3-d537-79cf-b90e-cf1849d3790e")] == [3, 9, 10]

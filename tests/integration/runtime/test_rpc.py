@@ -1,0 +1,152 @@
+"""The server over a real connection: who is let in, how errors look, health, deadlines, the drain."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from parley.messaging.v1 import service_pb2 as api
+from parley.messaging.v1 import service_pb2_grpc
+
+from services.runtime.auth import ServiceTokens
+from services.runtime.clock import SystemClock
+from services.runtime.config import EnvReader, ServerConfig
+from services.runtime.errors import reason_of
+from services.runtime.rpc import Access, Api, Context, RpcServer, connect
+
+SERVICE = "parley.messaging.v1.MembershipService"
+TOKENS = ServiceTokens(b"k" * 32, "test", SystemClock())
+
+
+class Servicer(service_pb2_grpc.MembershipServiceServicer):
+    """Behaves as the conversation id says."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+        self.release = asyncio.Event()
+
+    async def GetMembers(self, request: api.GetMembersRequest, context: Context) -> api.GetMembersResponse:
+        if request.conversation_id == "bug":
+            raise KeyError("secret detail")
+        if request.conversation_id == "slow":
+            self.entered.set()
+            await self.release.wait()
+        return api.GetMembersResponse(user_ids=["alice"])
+
+
+class Running:
+    """A server, its servicer and a channel with a service token."""
+
+    def __init__(self, default_deadline_s: str = "5") -> None:
+        env = {
+            "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
+            "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
+            "PARLEY_DEFAULT_DEADLINE_S": default_deadline_s,
+        }
+        self.servicer = Servicer()
+        config = ServerConfig.read(EnvReader(env), public=False)
+        add = service_pb2_grpc.add_MembershipServiceServicer_to_server
+        self.server = RpcServer(
+            config, [Api(SERVICE, Access.SERVICE, lambda server: add(self.servicer, server))], {}, TOKENS
+        )
+
+    async def start(self) -> None:
+        await self.server.start()
+        self.address = f"127.0.0.1:{self.server.port}"
+        self.channel = connect(self.address, TOKENS)
+        self.stub = service_pb2_grpc.MembershipServiceStub(self.channel)
+
+    async def stop(self) -> None:
+        await self.channel.close()
+        await self.server.stop()
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Running]:
+    running = Running()
+    await running.start()
+    yield running
+    await running.stop()
+
+
+async def failure(call: "grpc.aio.UnaryUnaryCall[object, object]") -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value
+
+
+async def test_a_service_with_the_key_is_let_in(running: Running) -> None:
+    assert (await running.stub.GetMembers(api.GetMembersRequest(), timeout=5)).user_ids == ["alice"]
+
+
+async def test_a_caller_without_a_token_or_with_a_foreign_one_is_not(running: Running) -> None:
+    async with grpc.aio.insecure_channel(running.address) as channel:
+        stub = service_pb2_grpc.MembershipServiceStub(channel)
+        missing = await failure(stub.GetMembers(api.GetMembersRequest(), timeout=5))
+    async with connect(running.address, ServiceTokens(b"o" * 32, "x", SystemClock())) as channel:
+        stub = service_pb2_grpc.MembershipServiceStub(channel)
+        foreign = await failure(stub.GetMembers(api.GetMembersRequest(), timeout=5))
+    assert {missing.code(), foreign.code()} == {grpc.StatusCode.UNAUTHENTICATED}
+    assert (reason_of(missing), reason_of(foreign)) == ("TOKEN_MISSING", "TOKEN_INVALID")
+
+
+async def test_a_bug_is_internal_and_tells_nothing(running: Running) -> None:
+    error = await failure(running.stub.GetMembers(api.GetMembersRequest(conversation_id="bug"), timeout=5))
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in (error.details() or "")
+
+
+@pytest.mark.parametrize("data", [b"\x0a\x02\xff\xff", b"\xff", b"\x0a\x7f", b"\x0a\x03\xed\xa0\x80"])
+async def test_bytes_that_are_no_request_are_an_invalid_argument(running: Running, data: bytes) -> None:
+    call = running.channel.unary_unary(f"/{SERVICE}/GetMembers")
+    assert (await failure(call(data, timeout=5))).code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_caller_without_a_deadline_gets_the_default_one() -> None:
+    running = Running(default_deadline_s="0.2")
+    await running.start()
+    error = await failure(running.stub.GetMembers(api.GetMembersRequest(conversation_id="slow")))
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await running.stop()
+
+
+async def test_readiness_follows_the_dependencies_and_liveness_does_not(running: Running) -> None:
+    health = health_pb2_grpc.HealthStub(running.channel)
+
+    async def status(service: str) -> int:
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+        return int(answer.status)
+
+    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+    assert [await status(name) for name in ("", "liveness", "readiness", SERVICE)] == [
+        serving,
+        serving,
+        not_serving,
+        not_serving,
+    ]
+    await running.server.set_ready(True)
+    assert [await status(name) for name in ("readiness", SERVICE)] == [serving, serving]
+
+
+async def test_reflection_lists_the_services(running: Running) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(running.channel)
+    call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
+    answer = await call.read()
+    assert SERVICE in {service.name for service in answer.list_services_response.service}
+
+
+async def test_a_drain_lets_a_running_call_end() -> None:
+    running = Running()
+    await running.start()
+    call = running.stub.GetMembers(api.GetMembersRequest(conversation_id="slow"), timeout=5)
+    answer = asyncio.ensure_future(call)
+    await running.servicer.entered.wait()
+    stopping = asyncio.create_task(running.server.stop())
+    await asyncio.sleep(0)
+    running.servicer.release.set()
+    assert (await answer).user_ids == ["alice"]
+    await stopping
+    await running.channel.close()

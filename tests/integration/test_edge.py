@@ -1,0 +1,127 @@
+"""The edge with the issuer behind it, as clients of all kinds see it. No service runs: none needs to be reached."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+import aiohttp
+import grpc
+import pytest
+
+from deploy.embedded.record import StackRecord
+from tests.support.stack import run_stack
+
+# What a client may call, and what only the services may call among themselves.
+PUBLIC = [
+    "/parley.messaging.v1.MessagingService/ListConversations",
+    "/parley.presence.v1.PresenceService/SetTyping",
+    "/parley.gateway.v1.GatewayService/Subscribe",
+    "/parley.calls.v1.CallsService/ListActiveCalls",
+]
+INTERNAL = [
+    "/parley.messaging.v1.MembershipService/GetMembers",
+    "/parley.presence.v1.RouterService/Attach",
+    "/parley.sfu.v1.SfuService/Join",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    "/grpc.health.v1.Health/Check",
+    "//parley.messaging.v1.MembershipService/GetMembers",
+    "/parley.messaging.v1.MessagingService/../../parley.sfu.v1.SfuService/Join",
+    "/./parley.sfu.v1.SfuService/Join",
+]
+EMPTY_FRAME = struct.pack(">BI", 0, 0)
+
+
+@pytest.fixture(scope="module")
+def edge() -> Iterator[StackRecord]:
+    with run_stack("edge", parts=("issuer", "edge")) as running:
+        yield running.record
+
+
+async def token(edge: StackRecord, **fields: object) -> str:
+    url = f"{edge.web_url}dev/login"
+    async with aiohttp.ClientSession() as session, session.post(url, json={"user_id": "alice", **fields}) as answer:
+        text: str = (await answer.json())["token"]
+        return text
+
+
+async def call(edge: StackRecord, method: str, bearer: str | None) -> grpc.aio.AioRpcError:
+    """The error of a unary call with an empty request."""
+    metadata = [("authorization", f"Bearer {bearer}")] if bearer is not None else []
+    async with grpc.aio.insecure_channel(edge.edge_address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary(method)(b"", metadata=metadata, timeout=10)
+    return caught.value
+
+
+async def call_from_a_page(edge: StackRecord, method: str, bearer: str | None) -> str | None:
+    """The gRPC status of a gRPC-Web call over HTTP/1.1."""
+    headers = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
+    if bearer is not None:
+        headers["authorization"] = f"Bearer {bearer}"
+    url = edge.web_url.rstrip("/") + method
+    async with aiohttp.ClientSession() as session, session.post(url, data=EMPTY_FRAME, headers=headers) as answer:
+        return answer.headers.get("grpc-status")
+
+
+@pytest.mark.parametrize("method", PUBLIC)
+async def test_call_without_a_token_is_unauthenticated(edge: StackRecord, method: str) -> None:
+    assert (await call(edge, method, None)).code() == grpc.StatusCode.UNAUTHENTICATED
+    assert await call_from_a_page(edge, method, None) == "16"
+
+
+@pytest.mark.parametrize("bearer", ["", "x", "a.b.c", "e30.e30.e30"])
+async def test_call_with_a_token_that_is_none_is_unauthenticated(edge: StackRecord, bearer: str) -> None:
+    assert (await call(edge, PUBLIC[0], bearer)).code() == grpc.StatusCode.UNAUTHENTICATED
+    assert await call_from_a_page(edge, PUBLIC[0], bearer) == "16"
+
+
+async def test_call_with_an_expired_token_is_unauthenticated_and_says_why(edge: StackRecord) -> None:
+    expired = await token(edge, ttl_s=-3600)
+    error = await call(edge, PUBLIC[0], expired)
+    assert error.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert "expired" in (error.details() or "")
+    assert await call_from_a_page(edge, PUBLIC[0], expired) == "16"
+
+
+async def test_call_with_a_changed_token_is_unauthenticated(edge: StackRecord) -> None:
+    head, _, _ = (await token(edge)).rpartition(".")
+    _, _, signature = (await token(edge, user_id="mallory")).rpartition(".")
+    assert (await call(edge, PUBLIC[0], f"{head}.{signature}")).code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("method", PUBLIC)
+async def test_call_with_a_good_token_is_routed(edge: StackRecord, method: str) -> None:
+    # UNAVAILABLE is what Envoy says for a route whose service does not run.
+    assert (await call(edge, method, await token(edge))).code() == grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("method", INTERNAL)
+async def test_internal_call_is_not_routed_even_with_a_good_token(edge: StackRecord, method: str) -> None:
+    assert (await call(edge, method, await token(edge))).code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_tokens_of_a_new_key_are_accepted_soon(edge: StackRecord) -> None:
+    async with aiohttp.ClientSession() as session, session.post(f"{edge.issuer_url}/dev/rotate") as answer:
+        assert answer.status == 200
+    fresh = await token(edge)
+    # The edge asks for the keys again within its cache's life; grpc's own timeout bounds each try.
+    while (await call(edge, PUBLIC[0], fresh)).code() == grpc.StatusCode.UNAUTHENTICATED:
+        pass
+
+
+async def test_page_of_another_origin_may_not_call_the_api(edge: StackRecord) -> None:
+    preflight = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    url = edge.web_url.rstrip("/") + PUBLIC[0]
+    async with aiohttp.ClientSession() as session:
+        async with session.options(url, headers={"origin": "https://evil.example", **preflight}) as answer:
+            assert "access-control-allow-origin" not in answer.headers
+        async with session.options(url, headers={"origin": "http://localhost:5173", **preflight}) as answer:
+            assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
+            assert "authorization" in answer.headers["access-control-allow-headers"]
+
+
+async def test_escaped_slash_in_a_path_is_refused(edge: StackRecord) -> None:
+    url = edge.web_url + "parley.messaging.v1.MessagingService%2f..%2f..%2fparley.sfu.v1.SfuService/Join"
+    async with aiohttp.ClientSession() as session, session.post(aiohttp.client.URL(url, encoded=True)) as answer:
+        assert answer.status == 400

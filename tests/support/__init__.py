@@ -1,0 +1,1 @@
+"""What the tests share: the embedded stack and its parts as fixtures."""

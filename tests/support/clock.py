@@ -1,0 +1,22 @@
+"""A clock that tests turn by hand."""
+
+from datetime import UTC, datetime, timedelta
+
+
+class ManualClock:
+    """See services.runtime.clock.Clock. Both clocks move only by `advance`."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._now = start
+        self._elapsed_s = 0.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._elapsed_s
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += timedelta(seconds=seconds)
+        self._elapsed_s += seconds

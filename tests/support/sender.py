@@ -1,0 +1,89 @@
+"""A device that goes on sending through faults, as real clients do: the same message until it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import grpc
+from parley.messaging.v1 import service_pb2 as messaging
+
+from loadtests.headless.client import Device
+from loadtests.headless.stream import BackOff
+from loadtests.headless.waiting import Changes
+
+# What a client may meet while a service restarts. Any other status is a fault and ends the sender.
+EXPECTED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+# One message after the other, at a pace that leaves the machine room to restart what was killed.
+PAUSE_S = 0.02
+RPC_TIMEOUT_S = 3.0
+
+
+class SteadySender:
+    """Sends numbered messages to one conversation from `async with` to its end."""
+
+    def __init__(self, device: Device, conversation_id: str) -> None:
+        # (client_message_id, seq) of each acknowledged message, in order.
+        self.acknowledged: list[tuple[str, int]] = []
+        self.retries = 0
+        self._device = device
+        self._conversation_id = conversation_id
+        self._changes = Changes()
+        self._back_off = BackOff(first_s=0.05, most_s=1.0)
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> SteadySender:
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(lambda _: self._changes.notify())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def until_acknowledged(self, count: int, deadline_s: float) -> None:
+        """Waits for so many more acknowledgements. Raises what ended the sender."""
+        wanted = len(self.acknowledged) + count
+        await self._changes.until(
+            lambda: len(self.acknowledged) >= wanted or self._is_over, deadline_s, f"{count} more acknowledgements"
+        )
+        if self._is_over and self._task is not None:
+            self._task.result()
+
+    async def stop(self) -> None:
+        """Finishes the message that is on its way: in the end each message is acknowledged or was never sent."""
+        self._stopping = True
+        if self._task is not None:
+            await self._task
+
+    @property
+    def _is_over(self) -> bool:
+        return self._task is not None and self._task.done()
+
+    async def _run(self) -> None:
+        number = 0
+        while not self._stopping:
+            number += 1
+            client_message_id = f"steady-{number}"
+            seq = await self._send(client_message_id)
+            self.acknowledged.append((client_message_id, seq))
+            self._changes.notify()
+            await asyncio.sleep(PAUSE_S)
+
+    async def _send(self, client_message_id: str) -> int:
+        request = messaging.SendMessageRequest(
+            conversation_id=self._conversation_id, client_message_id=client_message_id
+        )
+        request.text.text = client_message_id
+        attempt = 0
+        while True:
+            try:
+                answer = await self._device.messaging.SendMessage(request, timeout=RPC_TIMEOUT_S)
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in EXPECTED:
+                    raise
+                await asyncio.sleep(self._back_off.delay_s(attempt, random.random()))
+                attempt += 1
+                self.retries += 1
+            else:
+                return int(answer.message.seq)

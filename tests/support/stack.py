@@ -1,0 +1,108 @@
+"""The embedded stack for tests: the same command as `make run`, on free ports and with data of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.embedded.record import ROOT, StackRecord, read_record
+
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 60.0
+LOGS = ROOT / "build" / "test-logs"
+
+
+class RunningStack:
+    """A stack in a process of its own. Its record follows restarts."""
+
+    def __init__(self, process: subprocess.Popen[bytes], record_path: Path, log: Path) -> None:
+        self._process = process
+        self._record_path = record_path
+        self._log = log
+
+    @property
+    def record(self) -> StackRecord:
+        """The stack as it runs now."""
+        record = read_record(self._record_path)
+        if record is None:
+            raise AssertionError(f"the stack does not run any more:\n{self._output()}")
+        return record
+
+    def kill(self, name: str) -> int:
+        """Kills one process (SIGKILL) and returns the pid that it had."""
+        pid = self.record.pids[name]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def wait_for_restart(self, name: str, old_pid: int, timeout_s: float = 60.0) -> None:
+        """Waits until the named process runs again, and is ready, under another pid."""
+        deadline = time.monotonic() + timeout_s
+        while self.record.pids.get(name, old_pid) == old_pid:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{name} was not restarted within {timeout_s} s:\n{self._output()}")
+            time.sleep(0.05)
+
+    def _await_start(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while read_record(self._record_path) is None:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the stack did not start:\n{self._output()}")
+            time.sleep(0.05)
+
+    def _stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise AssertionError(f"the stack did not stop in time:\n{self._output()}") from None
+
+    def _output(self) -> str:
+        return self._log.read_text(errors="replace")[-4000:]
+
+
+@contextmanager
+def run_stack(
+    name: str, *, parts: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+) -> Iterator[RunningStack]:
+    """A stack for the length of the block; all parts unless some are named. Its logs stay in build/test-logs/<name>."""
+    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
+        yield from _run_in(Path(folder), name, parts, env or {})
+
+
+def _run_in(folder: Path, name: str, parts: tuple[str, ...], env: Mapping[str, str]) -> Iterator[RunningStack]:
+    logs = LOGS / name
+    logs.mkdir(parents=True, exist_ok=True)
+    record_path = folder / "stack.json"
+    command = [
+        *(sys.executable, "-m", "deploy.embedded", "run", "--quiet", "--folder", str(folder)),
+        *("--record", str(record_path), "--log-folder", str(logs)),
+        *(("--parts", ",".join(parts)) if parts else ()),
+    ]
+    free_ports = {"PARLEY_PORT_EDGE": "0", "PARLEY_PORT_MEDIA": "0"}
+    output = logs / "stack.log"
+    with output.open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **free_ports, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C at the terminal reaches pytest, which then stops the stack in good order.
+            start_new_session=True,
+        )
+    stack = RunningStack(process, record_path, output)
+    try:
+        stack._await_start()
+        yield stack
+    finally:
+        stack._stop()

@@ -1,0 +1,112 @@
+"""The edge's configuration from its values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.envoy.render import render
+from deploy.envoy.validate import variants
+from deploy.envoy.values import EdgeValues, ValuesError, from_env
+
+VARIANTS = variants(Path("tls.crt"), Path("tls.key"))
+EMBEDDED = VARIANTS["embedded"]
+NEEDED = {
+    "PARLEY_EDGE_GATEWAY": "gateway:7000",
+    "PARLEY_EDGE_MESSAGING": "messaging:7000",
+    "PARLEY_EDGE_SIGNALING": "signaling:7000",
+    "PARLEY_EDGE_WEB": "web:8080",
+    "PARLEY_EDGE_JWKS_URL": "https://login.example.com/jwks.json",
+    "PARLEY_EDGE_JWT_ISSUER": "https://login.example.com/",
+}
+
+
+def parse(values: EdgeValues) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(render(values))
+    return document["static_resources"]  # type: ignore[no-any-return]
+
+
+def routes(values: EdgeValues) -> list[dict[str, Any]]:
+    chain = parse(values)["listeners"][0]["filter_chains"][0]
+    manager = chain["filters"][0]["typed_config"]
+    return manager["route_config"]["virtual_hosts"][0]["routes"]  # type: ignore[no-any-return]
+
+
+def cluster(values: EdgeValues, name: str) -> dict[str, Any]:
+    return next(cluster for cluster in parse(values)["clusters"] if cluster["name"] == name)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_nothing_of_the_template_is_left_over(name: str) -> None:
+    text = render(VARIANTS[name])
+    assert "${" not in text
+    assert "#if" not in text
+    assert "#end" not in text
+
+
+def test_development_login_is_routed_only_when_it_is_switched_on() -> None:
+    assert any(route["match"].get("prefix") == "/dev/" for route in routes(EMBEDDED))
+    assert not any(route["match"].get("prefix") == "/dev/" for route in routes(replace(EMBEDDED, dev_login=False)))
+
+
+def test_rpc_that_no_route_names_never_reaches_the_web_service() -> None:
+    prefixes = [route["match"].get("prefix") for route in routes(EMBEDDED)]
+    assert prefixes.index("/parley.") < prefixes.index("/")
+    refused = routes(EMBEDDED)[prefixes.index("/parley.")]
+    assert refused["direct_response"]["status"] == 404
+
+
+def test_event_stream_has_no_time_limit() -> None:
+    stream = next(route for route in routes(EMBEDDED) if route["match"].get("path", "").endswith("/Subscribe"))
+    assert stream["route"]["timeout"] == "0s"
+    assert stream["route"]["idle_timeout"] == "0s"
+
+
+def test_each_replica_of_a_service_is_an_endpoint() -> None:
+    values = replace(EMBEDDED, messaging="10.0.0.1:7000,10.0.0.2:7001")
+    endpoints = cluster(values, "messaging")["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    addresses = [endpoint["endpoint"]["address"]["socket_address"] for endpoint in endpoints]
+    assert addresses == [{"address": "10.0.0.1", "port_value": 7000}, {"address": "10.0.0.2", "port_value": 7001}]
+
+
+def test_certificate_switches_tls_on() -> None:
+    chain = parse(VARIANTS["kubernetes"])["listeners"][0]["filter_chains"][0]
+    assert chain["transport_socket"]["name"] == "envoy.transport_sockets.tls"
+    assert "transport_socket" not in parse(EMBEDDED)["listeners"][0]["filter_chains"][0]
+
+
+def test_key_set_behind_https_is_fetched_with_a_checked_name() -> None:
+    socket = cluster(VARIANTS["kubernetes"], "issuer")["transport_socket"]["typed_config"]
+    assert socket["sni"] == "login.example.com"
+    assert "transport_socket" not in cluster(EMBEDDED, "issuer")
+
+
+def test_values_come_from_the_environment() -> None:
+    values = from_env({**NEEDED, "PARLEY_EDGE_LISTEN_PORT": "8443", "PARLEY_EDGE_DEV_LOGIN": "true"})
+    assert (values.gateway, values.listen_port, values.dev_login) == ("gateway:7000", 8443, True)
+
+
+def test_all_missing_and_malformed_variables_are_named_at_once() -> None:
+    with pytest.raises(ValuesError) as caught:
+        from_env({"PARLEY_EDGE_LISTEN_PORT": "many", "PARLEY_EDGE_DEV_LOGIN": "yes"})
+    for variable in (*NEEDED, "PARLEY_EDGE_LISTEN_PORT", "PARLEY_EDGE_DEV_LOGIN"):
+        assert variable in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"gateway": "no-port"},
+        {"messaging": "a:1,,b:2"},
+        {"jwks_url": "file:///etc/passwd"},
+        {"tls_key_file": "only.key"},
+        {"jwt_issuer": 'x"\n  evil: true'},
+    ],
+)
+def test_value_that_would_break_the_configuration_is_refused(change: dict[str, str]) -> None:
+    with pytest.raises(ValuesError):
+        render(replace(EMBEDDED, **change))  # type: ignore[arg-type]

@@ -1,0 +1,110 @@
+"""A gRPC server in this process that plays the edge for one user: event streams by hand, Sync from a list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from parley.calls.v1 import messages_pb2 as calls_messages
+from parley.calls.v1 import service_pb2 as calls
+from parley.calls.v1 import service_pb2_grpc as calls_grpc
+from parley.gateway.v1 import messages_pb2 as events
+from parley.gateway.v1 import service_pb2 as gateway
+from parley.gateway.v1 import service_pb2_grpc as gateway_grpc
+from parley.messaging.v1 import messages_pb2 as messaging_messages
+from parley.messaging.v1 import service_pb2 as messaging
+from parley.messaging.v1 import service_pb2_grpc as messaging_grpc
+from parley.presence.v1 import service_pb2 as presence
+from parley.presence.v1 import service_pb2_grpc as presence_grpc
+
+CONVERSATION = "c1"
+
+
+def message(seq: int) -> messaging_messages.Message:
+    """The message with this seq."""
+    built = messaging_messages.Message(
+        message_id=f"m{seq}", conversation_id=CONVERSATION, seq=seq, sender_id="bob", client_message_id=f"k{seq}"
+    )
+    built.text.text = f"text {seq}"
+    return built
+
+
+class FakeEdge(
+    gateway_grpc.GatewayServiceServicer,
+    messaging_grpc.MessagingServiceServicer,
+    presence_grpc.PresenceServiceServicer,
+    calls_grpc.CallsServiceServicer,
+):
+    """`streams` holds a queue for each Subscribe that came; put events in, or None to end it."""
+
+    def __init__(self) -> None:
+        self.streams: list[asyncio.Queue[events.DeviceEvent | None]] = []
+        self.came = asyncio.Condition()
+        self.refusals: list[tuple[grpc.StatusCode, str]] = []
+        self.stored: list[messaging_messages.Message] = []
+        self.active_calls: list[calls_messages.Call] = []
+        self.syncs = 0
+        self.failing_syncs = 0
+        self.tokens: list[str] = []
+        self.watched: list[list[str]] = []
+        self.address = ""
+
+    async def start(self) -> grpc.aio.Server:
+        """Listens on a free port of the loopback."""
+        server = grpc.aio.server()
+        gateway_grpc.add_GatewayServiceServicer_to_server(self, server)
+        messaging_grpc.add_MessagingServiceServicer_to_server(self, server)
+        presence_grpc.add_PresenceServiceServicer_to_server(self, server)
+        calls_grpc.add_CallsServiceServicer_to_server(self, server)
+        self.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        await server.start()
+        return server
+
+    async def stream(self, number: int) -> asyncio.Queue[events.DeviceEvent | None]:
+        """The n-th stream, once it is there (from 0)."""
+        async with asyncio.timeout(10), self.came:
+            await self.came.wait_for(lambda: len(self.streams) > number)
+        return self.streams[number]
+
+    async def say(self, number: int, **event: Any) -> None:
+        """One event on the n-th stream."""
+        (await self.stream(number)).put_nowait(events.DeviceEvent(**event))
+
+    async def Subscribe(self, request: Any, context: Any) -> AsyncIterator[gateway.SubscribeResponse]:
+        self.tokens.append(dict(context.invocation_metadata())["authorization"])
+        if self.refusals:
+            await refuse(context, *self.refusals.pop(0))
+        queue: asyncio.Queue[events.DeviceEvent | None] = asyncio.Queue()
+        async with self.came:
+            self.streams.append(queue)
+            self.came.notify_all()
+        while (event := await queue.get()) is not None:
+            yield gateway.SubscribeResponse(event=event)
+
+    async def Sync(self, request: messaging.SyncRequest, context: Any) -> messaging.SyncResponse:
+        self.syncs += 1
+        if self.failing_syncs:
+            self.failing_syncs -= 1
+            await refuse(context, grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+        cursor = next((each.seq for each in request.cursors if each.conversation_id == CONVERSATION), 0)
+        missing = [each for each in self.stored if each.seq > cursor]
+        delta = messaging_messages.ConversationDelta(messages=missing[:2], has_more=len(missing) > 2)
+        delta.conversation.conversation_id = CONVERSATION
+        return messaging.SyncResponse(deltas=[delta] if missing else [])
+
+    async def WatchPresence(self, request: presence.WatchPresenceRequest, context: Any) -> Any:
+        self.watched.append(list(request.user_ids))
+        return presence.WatchPresenceResponse()
+
+    async def ListActiveCalls(self, request: Any, context: Any) -> calls.ListActiveCallsResponse:
+        return calls.ListActiveCallsResponse(calls=self.active_calls)
+
+
+async def refuse(context: Any, code: grpc.StatusCode, reason: str) -> None:
+    """As our services refuse: with an ErrorInfo."""
+    status = status_pb2.Status(code=code.value[0], message=reason)
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain="parley"))
+    await context.abort(code, reason, (("grpc-status-details-bin", status.SerializeToString()),))

@@ -1,0 +1,143 @@
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.messaging import core
+from services.messaging.core import (
+    ConversationId,
+    ConversationNotFound,
+    Draft,
+    InvalidField,
+    Message,
+    MessageId,
+    NotAMember,
+    PageMark,
+    Text,
+    UserId,
+    place_drafts,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ROOM, OTHER, NOWHERE = (ConversationId(UUID(int=number)) for number in (1, 2, 3))
+ALICE, BOB, MALLORY = UserId("alice"), UserId("bob"), UserId("mallory")
+
+
+def draft(number: int, room: ConversationId = ROOM, sender: UserId = ALICE, key: str = "") -> Draft:
+    return Draft(MessageId(UUID(int=number)), room, sender, key or str(number), NOW, Text("hello"))
+
+
+def is_member(room: ConversationId, user: UserId) -> bool:
+    return room in (ROOM, OTHER) and user in (ALICE, BOB)
+
+
+def test_drafts_take_the_next_numbers_of_their_own_conversation() -> None:
+    placement = place_drafts([draft(1), draft(2, OTHER), draft(3)], {ROOM: 7, OTHER: 0}, is_member, {})
+    assert [(message.conversation_id, message.seq) for message in placement.inserted] == [
+        (ROOM, 8),
+        (OTHER, 1),
+        (ROOM, 9),
+    ]
+    assert placement.last_seqs == {ROOM: 9, OTHER: 1}
+
+
+def test_a_refused_draft_takes_no_number() -> None:
+    drafts = [draft(1), draft(2, sender=MALLORY), draft(3, NOWHERE), draft(4)]
+    outcomes = place_drafts(drafts, {ROOM: 0}, is_member, {}).outcomes
+    assert isinstance(outcomes[1], NotAMember)
+    assert isinstance(outcomes[2], ConversationNotFound)
+    assert isinstance(outcomes[3], Message)
+    assert outcomes[3].seq == 2
+
+
+def test_a_stored_key_gives_the_first_result() -> None:
+    first = place_drafts([draft(1, key="k")], {ROOM: 0}, is_member, {}).inserted[0]
+    again = place_drafts([draft(2, key="k")], {ROOM: 1}, is_member, {draft(1, key="k").key: first})
+    assert again.outcomes == [first]
+    assert again.inserted == []
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([ROOM, OTHER, NOWHERE]), st.sampled_from([ALICE, BOB, MALLORY]), st.text("ab")))
+)
+def test_numbers_have_no_gaps_and_keys_no_doubles(sends: list[tuple[ConversationId, UserId, str]]) -> None:
+    drafts = [draft(number, room, sender, key or "-") for number, (room, sender, key) in enumerate(sends)]
+    placement = place_drafts(drafts, {ROOM: 0, OTHER: 0}, is_member, {})
+    for room in (ROOM, OTHER):
+        seqs = [message.seq for message in placement.inserted if message.conversation_id == room]
+        assert seqs == list(range(1, len(seqs) + 1))
+    keys = [(m.conversation_id, m.sender_id, m.client_message_id) for m in placement.inserted]
+    assert len(keys) == len(set(keys))
+    by_key = dict(zip(keys, placement.inserted, strict=True))
+    for one, outcome in zip(drafts, placement.outcomes, strict=True):
+        if isinstance(outcome, Message):
+            assert by_key[one.conversation_id, one.sender_id, one.client_message_id] == outcome
+
+
+@given(st.text(), st.text())
+def test_no_two_pairs_share_a_key(one: str, other: str) -> None:
+    users = [UserId(name.replace(" ", "") or "x") for name in (one, other)]
+    assert core.pair_key(users[0], users[1]) == core.pair_key(users[1], users[0])
+    assert set(core.pair_key(users[0], users[1]).split(" ")) == set(users)
+
+
+def test_nobody_talks_to_oneself() -> None:
+    with pytest.raises(InvalidField, match="another person"):
+        core.open_direct(ROOM, ALICE, ALICE, NOW)
+
+
+@pytest.mark.parametrize("text", ["", "   \n", "a\x00b", "x" * 11])
+def test_a_faulty_text_names_its_field(text: str) -> None:
+    with pytest.raises(InvalidField) as caught:
+        core.check_text(text, limit=10)
+    assert caught.value.field == "text.text"
+
+
+@pytest.mark.parametrize("text", ["hi", "👩‍👩‍👧‍👦", "مرحبا", "𝄞", " a "])
+def test_a_text_survives_unchanged(text: str) -> None:
+    assert core.check_text(text, limit=10) == text
+
+
+@pytest.mark.parametrize("value", ["", "x" * 65, "ä", "a\n", core.CALL_KEY_PREFIX + "1"])
+def test_a_faulty_client_id_is_refused(value: str) -> None:
+    with pytest.raises(InvalidField):
+        core.check_client_id("client_message_id", value)
+
+
+@pytest.mark.parametrize("value", ["", "x", "{" + str(UUID(int=1)) + "}", UUID(int=1).hex])
+def test_only_the_usual_form_of_a_uuid_is_taken(value: str) -> None:
+    with pytest.raises(InvalidField):
+        core.check_uuid("conversation_id", value)
+
+
+@given(st.integers(0, 2**57), st.uuids())
+def test_a_page_token_gives_back_its_mark(micros: int, id_: UUID) -> None:
+    mark = PageMark(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros), ConversationId(id_))
+    assert core.decode_page_mark(core.encode_page_mark(mark)) == mark
+
+
+@given(st.text())
+def test_a_foreign_page_token_is_refused_or_is_one(token: str) -> None:
+    try:
+        mark = core.decode_page_mark(token)
+    except InvalidField:
+        return
+    assert mark is None or mark.active_at >= datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_a_read_cursor_never_goes_back() -> None:
+    conversation = core.open_direct(ROOM, ALICE, BOB, NOW)
+    moved = core.with_read_cursor(core.with_read_cursor(conversation, BOB, 5), BOB, 3)
+    assert [member.read_seq for member in moved.members] == [0, 5]
+
+
+def test_a_stranger_and_nothing_look_alike() -> None:
+    conversation = core.open_direct(ROOM, ALICE, BOB, NOW + timedelta(0))
+    messages = []
+    for candidate in (conversation, None):
+        with pytest.raises(ConversationNotFound) as caught:
+            core.require_member(candidate, MALLORY)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]

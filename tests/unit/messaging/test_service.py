@@ -1,0 +1,177 @@
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from services.messaging.core import (
+    ConversationNotFound,
+    Draft,
+    InvalidField,
+    Message,
+    MessagingError,
+    NotAMember,
+    Overloaded,
+    UserId,
+)
+from services.messaging.service import GroupCommit, Messaging
+from services.runtime.errors import StoreUnavailable
+from services.runtime.ids import new_id
+from tests.support.clock import ManualClock
+from tests.support.messaging import FakeStore
+from tests.support.waiting import until
+
+ALICE, BOB, MALLORY = UserId("alice"), UserId("bob"), UserId("mallory")
+
+
+class World:
+    """Messaging over a store in memory."""
+
+    def __init__(self, capacity: int = 100) -> None:
+        self.store = FakeStore()
+        self.clock = ManualClock()
+        self.sends = GroupCommit(self.store, capacity)
+        self.messaging = Messaging(self.store, self.sends, self.clock, new_id, text_limit=20)
+
+    async def room(self) -> str:
+        return str((await self.messaging.open_direct(ALICE, BOB)).id)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = World(capacity=5)
+    committer = asyncio.create_task(world.sends.run())
+    yield world
+    committer.cancel()
+
+
+async def test_the_same_pair_gets_the_same_conversation(world: World) -> None:
+    one = await world.messaging.open_direct(ALICE, BOB)
+    other = await world.messaging.open_direct(BOB, ALICE)
+    assert one.id == other.id
+
+
+async def test_a_retry_gets_the_first_message(world: World) -> None:
+    room = await world.room()
+    first = await world.messaging.send_text(ALICE, room, "k", "hello")
+    world.clock.advance(1)
+    assert await world.messaging.send_text(ALICE, room, "k", "something else") == first
+
+
+async def test_sends_that_wait_are_committed_together_and_in_order(world: World) -> None:
+    room = await world.room()
+    world.store.gate.clear()
+    sends = [asyncio.create_task(world.messaging.send_text(ALICE, room, "0", "first"))]
+    await until(lambda: world.store.commits_begun == 1)
+    sends += [asyncio.create_task(world.messaging.send_text(ALICE, room, str(number), "x")) for number in range(1, 5)]
+    await until(lambda: world.sends.waiting == 4)
+    world.store.gate.set()
+    assert [message.seq for message in await asyncio.gather(*sends)] == [1, 2, 3, 4, 5]
+    assert world.store.batches == [1, 4]
+
+
+async def test_sends_beyond_the_queue_are_refused(world: World) -> None:
+    room = await world.room()
+    world.store.gate.clear()
+    sends = [asyncio.create_task(world.messaging.send_text(ALICE, room, "0", "first"))]
+    await until(lambda: world.store.commits_begun == 1)
+    sends += [asyncio.create_task(world.messaging.send_text(ALICE, room, str(number), "x")) for number in range(1, 6)]
+    await until(lambda: world.sends.waiting == 5)
+    with pytest.raises(Overloaded):
+        await world.messaging.send_text(ALICE, room, "6", "x")
+    world.store.gate.set()
+    assert len(await asyncio.gather(*sends)) == 6
+
+
+class FaultyStore(FakeStore):
+    """Fails for batches that hold a certain key."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
+        if any(draft.client_message_id == "faulty" for draft in drafts):
+            await self.gate.wait()
+            raise self.error
+        return await super().append(drafts)
+
+
+@pytest.mark.parametrize("error", [ValueError("no row for this"), StoreUnavailable("away")])
+async def test_a_failed_commit_fails_its_senders_and_never_stops_the_others(error: Exception) -> None:
+    world = World()
+    world.store = FaultyStore(error)
+    world.sends = GroupCommit(world.store, 100)
+    world.messaging = Messaging(world.store, world.sends, world.clock, new_id, text_limit=20)
+    committer = asyncio.create_task(world.sends.run())
+    room = await world.room()
+    keys = ("a", "faulty", "b")
+    results = await asyncio.gather(
+        *(world.messaging.send_text(ALICE, room, key, "x") for key in keys), return_exceptions=True
+    )
+    assert results[1] is error
+    later = await world.messaging.send_text(BOB, room, "c", "x")
+    fine = [result for result in results if isinstance(result, Message)]
+    assert sorted(message.seq for message in [*fine, later]) == list(range(1, len(fine) + 2))
+    if isinstance(error, ValueError):
+        assert len(fine) == 2
+    committer.cancel()
+
+
+async def test_a_stranger_may_not_write_nor_read(world: World) -> None:
+    room = await world.room()
+    with pytest.raises(NotAMember):
+        await world.messaging.send_text(MALLORY, room, "k", "hello")
+    with pytest.raises(NotAMember):
+        await world.messaging.mark_read(MALLORY, room, 1)
+    for read in (
+        world.messaging.get_conversation(MALLORY, room),
+        world.messaging.list_messages(MALLORY, room, 0, 0),
+    ):
+        with pytest.raises(ConversationNotFound):
+            await read
+    assert await world.messaging.sync(MALLORY, [(room, 0)], 0, None) == ([], False, world.clock.now())
+
+
+@pytest.mark.parametrize("text", ["", "x" * 21])
+async def test_a_faulty_text_is_refused(world: World, text: str) -> None:
+    with pytest.raises(InvalidField):
+        await world.messaging.send_text(ALICE, await world.room(), "k", text)
+
+
+async def test_a_read_cursor_stops_at_the_last_message(world: World) -> None:
+    room = await world.room()
+    await world.messaging.send_text(ALICE, room, "k", "hello")
+    assert await world.messaging.mark_read(BOB, room, 99) == 1
+    assert await world.messaging.mark_read(BOB, room, 0) == 1
+
+
+async def test_history_comes_in_pages_from_the_newest(world: World) -> None:
+    room = await world.room()
+    for number in range(5):
+        await world.messaging.send_text(ALICE, room, str(number), "x")
+    newest, more = await world.messaging.list_messages(BOB, room, 0, 2)
+    assert ([message.seq for message in newest], more) == ([5, 4], True)
+    rest, more = await world.messaging.list_messages(BOB, room, 4, 10)
+    assert ([message.seq for message in rest], more) == ([3, 2, 1], False)
+
+
+async def test_conversations_come_in_pages_newest_activity_first(world: World) -> None:
+    rooms = []
+    for number in range(5):
+        world.clock.advance(1)
+        rooms.append((await world.messaging.open_direct(ALICE, f"peer{number}")).id)
+    world.clock.advance(1)
+    await world.messaging.send_text(ALICE, str(rooms[0]), "k", "hello")
+    seen, token = [], ""
+    while True:
+        page = await world.messaging.list_conversations(ALICE, 2, token)
+        seen += [conversation.id for conversation, _ in page.items]
+        token = page.next_token
+        if not token:
+            break
+    assert seen == [rooms[0], rooms[4], rooms[3], rooms[2], rooms[1]]
+
+
+async def test_only_those_who_share_a_conversation_are_contacts(world: World) -> None:
+    await world.room()
+    assert await world.messaging.filter_contacts(ALICE, [BOB, MALLORY, ALICE]) == [BOB]

@@ -1,0 +1,190 @@
+import base64
+import json
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
+
+from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, bearer_token
+from services.runtime.errors import Unauthenticated
+from tests.support.clock import ManualClock
+
+ISSUER, AUDIENCE = "https://network.example", "parley"
+
+
+class Network:
+    """A social network's issuer, with keys that can change."""
+
+    def __init__(self) -> None:
+        self.fetches = 0
+        self.reachable = True
+        self.keys: dict[str, Any] = {}
+        self.rotate("one")
+
+    def rotate(self, key_id: str) -> None:
+        self.keys = {key_id: Ed25519PrivateKey.generate()}
+
+    async def fetch(self) -> dict[str, Any]:
+        self.fetches += 1
+        if not self.reachable:
+            raise OSError("unreachable")
+        return {"keys": [self._jwk(key_id, key) for key_id, key in self.keys.items()]}
+
+    def token(self, clock: ManualClock, **changes: Any) -> str:
+        key_id, key = next(iter(self.keys.items()))
+        now = clock.now().timestamp()
+        claims = {"sub": "alice", "iss": ISSUER, "aud": AUDIENCE, "exp": now + 60} | changes
+        kept = {name: value for name, value in claims.items() if value is not None}
+        algorithm = "EdDSA" if isinstance(key, Ed25519PrivateKey) else "RS256"
+        return jwt.encode(kept, key, algorithm=algorithm, headers={"kid": key_id})
+
+    def _jwk(self, key_id: str, key: Any) -> dict[str, Any]:
+        kind, name = (OKPAlgorithm, "EdDSA") if isinstance(key, Ed25519PrivateKey) else (RSAAlgorithm, "RS256")
+        return {**json.loads(kind.to_jwk(key.public_key())), "kid": key_id, "alg": name, "use": "sig"}
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def tokens(network: Network, clock: ManualClock) -> UserTokens:
+    return UserTokens(JwksKeys(network.fetch, clock), ISSUER, AUDIENCE, clock)
+
+
+async def refused(tokens: UserTokens, token: str) -> str:
+    with pytest.raises(Unauthenticated) as caught:
+        await tokens.verify(token)
+    return caught.value.reason
+
+
+async def test_a_good_token_gives_its_user(tokens: UserTokens, network: Network, clock: ManualClock) -> None:
+    assert (await tokens.verify(network.token(clock))).user_id == "alice"
+
+
+async def test_rs256_is_accepted(tokens: UserTokens, network: Network, clock: ManualClock) -> None:
+    network.keys = {"rsa": generate_private_key(public_exponent=65537, key_size=2048)}
+    assert (await tokens.verify(network.token(clock))).user_id == "alice"
+
+
+async def test_a_token_expires_even_when_it_was_seen_before(
+    tokens: UserTokens, network: Network, clock: ManualClock
+) -> None:
+    token = network.token(clock)
+    await tokens.verify(token)
+    clock.advance(60)
+    assert await refused(tokens, token) == "TOKEN_EXPIRED"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": "other"},
+        {"iss": "https://other.example"},
+        {"sub": None},
+        {"sub": ""},
+        {"sub": "a b"},
+        {"sub": "x" * 65},
+        {"sub": "ä"},
+        {"exp": None},
+    ],
+)
+async def test_a_token_with_wrong_claims_is_refused(
+    tokens: UserTokens, network: Network, clock: ManualClock, changes: dict[str, Any]
+) -> None:
+    assert await refused(tokens, network.token(clock, **changes)) == "TOKEN_INVALID"
+
+
+async def test_a_foreign_key_is_refused_even_under_a_known_id(
+    tokens: UserTokens, network: Network, clock: ManualClock
+) -> None:
+    await tokens.verify(network.token(clock))
+    forged = jwt.encode(
+        {"sub": "alice", "iss": ISSUER, "aud": AUDIENCE, "exp": clock.now().timestamp() + 60},
+        Ed25519PrivateKey.generate(),
+        algorithm="EdDSA",
+        headers={"kid": "one"},
+    )
+    assert await refused(tokens, forged) == "TOKEN_INVALID"
+
+
+async def test_the_public_key_does_not_serve_as_a_shared_secret(
+    tokens: UserTokens, network: Network, clock: ManualClock
+) -> None:
+    public = network.keys["one"].public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    claims = {"sub": "alice", "iss": ISSUER, "aud": AUDIENCE, "exp": clock.now().timestamp() + 60}
+    forged = jwt.encode(claims, public, algorithm="HS256", headers={"kid": "one"})
+    assert await refused(tokens, forged) == "TOKEN_INVALID"
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", "....", base64.b64encode(b"\xff" * 40).decode(), "é.é.é"])
+async def test_what_is_no_token_is_refused(tokens: UserTokens, token: str) -> None:
+    assert await refused(tokens, token) == "TOKEN_INVALID"
+
+
+async def test_an_unsigned_token_is_refused(tokens: UserTokens, clock: ManualClock) -> None:
+    claims = {"sub": "alice", "iss": ISSUER, "aud": AUDIENCE, "exp": clock.now().timestamp() + 60}
+    unsigned = jwt.encode(claims, None, algorithm="none", headers={"kid": "one"})
+    assert await refused(tokens, unsigned) == "TOKEN_INVALID"
+
+
+async def test_a_rotated_key_is_fetched_when_its_first_token_comes(
+    tokens: UserTokens, network: Network, clock: ManualClock
+) -> None:
+    await tokens.verify(network.token(clock))
+    network.rotate("two")
+    clock.advance(2)
+    assert (await tokens.verify(network.token(clock))).user_id == "alice"
+
+
+async def test_forged_key_ids_cause_few_fetches(tokens: UserTokens, network: Network, clock: ManualClock) -> None:
+    for number in range(50):
+        token = jwt.encode({"sub": "x"}, "s" * 32, algorithm="HS256", headers={"kid": str(number)})
+        await refused(tokens, token)
+    assert network.fetches == 1
+
+
+async def test_known_keys_stay_while_the_network_cannot_be_reached(
+    tokens: UserTokens, network: Network, clock: ManualClock
+) -> None:
+    await tokens.verify(network.token(clock))
+    network.reachable = False
+    clock.advance(3600)
+    assert (await tokens.verify(network.token(clock))).user_id == "alice"
+
+
+def test_service_tokens_know_each_other_by_the_key(clock: ManualClock) -> None:
+    ours = ServiceTokens(b"k" * 32, "signaling", clock)
+    assert ServiceTokens(b"k" * 32, "sfu", clock).verify(ours.token()) == "signaling"
+    with pytest.raises(Unauthenticated):
+        ServiceTokens(b"o" * 32, "sfu", clock).verify(ours.token())
+
+
+def test_service_tokens_are_renewed_before_they_expire(clock: ManualClock) -> None:
+    tokens = ServiceTokens(b"k" * 32, "signaling", clock)
+    first = tokens.token()
+    clock.advance(200)
+    second = tokens.token()
+    assert second != first
+    clock.advance(150)
+    with pytest.raises(Unauthenticated) as caught:
+        tokens.verify(first)
+    assert caught.value.reason == "TOKEN_EXPIRED"
+    assert tokens.verify(second) == "signaling"
+
+
+@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic abc"])
+def test_a_missing_token_is_told_apart(value: str) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        bearer_token({"authorization": value})
+    assert caught.value.reason == "TOKEN_MISSING"

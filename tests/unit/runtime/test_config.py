@@ -1,0 +1,57 @@
+import base64
+
+import pytest
+
+from services.messaging.config import Config
+from services.runtime.config import ConfigError, EnvReader
+
+GOOD = {
+    "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
+    "PARLEY_JWKS_URL": "http://127.0.0.1:1/jwks.json",
+    "PARLEY_JWT_ISSUER": "https://network.example",
+    "PARLEY_DATABASE_URL": "postgresql://localhost/x",
+    "PARLEY_KAFKA_BOOTSTRAP": "127.0.0.1:9092",
+}
+
+
+def test_a_good_environment_gives_a_config() -> None:
+    config = Config.from_env(GOOD)
+    assert config.kafka.bootstrap == "127.0.0.1:9092"
+    assert config.text_limit == 10_000
+
+
+def test_all_faults_are_told_at_once() -> None:
+    faulty = {**GOOD, "PARLEY_KAFKA_BOOTSTRAP": "nowhere", "PARLEY_TEXT_LIMIT": "many", "PARLEY_LOG_FORMAT": "xml"}
+    del faulty["PARLEY_DATABASE_URL"]
+    with pytest.raises(ConfigError) as caught:
+        Config.from_env(faulty)
+    told = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 4
+    for name in ("PARLEY_KAFKA_BOOTSTRAP", "PARLEY_TEXT_LIMIT", "PARLEY_LOG_FORMAT", "PARLEY_DATABASE_URL"):
+        assert name in told
+
+
+def test_a_faulty_secret_is_not_repeated_in_the_problem() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_env({**GOOD, "PARLEY_SERVICE_KEY": "c2hvcnQ="})
+    assert caught.value.problems == ["PARLEY_SERVICE_KEY is shorter than 32 bytes"]
+
+
+@pytest.mark.parametrize(("text", "ok"), [("1", True), ("100", True), ("0", False), ("101", False), ("1.5", False)])
+def test_whole_numbers_are_held_within_their_bounds(text: str, ok: bool) -> None:
+    reader = EnvReader({"N": text})
+    reader.integer("N", 7, low=1, high=100)
+    if ok:
+        reader.finish()
+    else:
+        with pytest.raises(ConfigError, match="N is"):
+            reader.finish()
+
+
+def test_booleans_are_true_or_false_and_nothing_else() -> None:
+    reader = EnvReader({"A": "true", "B": "FALSE", "C": "yes"})
+    assert reader.boolean("A", False) is True
+    assert reader.boolean("B", True) is False
+    reader.boolean("C", False)
+    with pytest.raises(ConfigError, match="C is 'yes'"):
+        reader.finish()

@@ -1,0 +1,40 @@
+"""Signaling's configuration."""
+
+import base64
+
+import pytest
+
+from services.runtime.config import ConfigError
+from services.signaling.config import Config
+
+KEY = base64.b64encode(b"k" * 32).decode()
+ENOUGH = {
+    "PARLEY_JWKS_URL": "http://127.0.0.1:1/jwks",
+    "PARLEY_JWT_ISSUER": "dev",
+    "PARLEY_SERVICE_KEY": KEY,
+    "PARLEY_JOIN_TOKEN_KEY": KEY,
+    "PARLEY_KAFKA_BOOTSTRAP": "127.0.0.1:9092",
+    "PARLEY_DATABASE_URL": "postgresql://127.0.0.1/signaling",
+    "PARLEY_MESSAGING_ADDRESS": "127.0.0.1:7000",
+}
+
+
+def test_defaults_serve_one_to_one_calls() -> None:
+    config = Config.from_env(ENOUGH)
+    assert (config.timeouts.ring_s, config.timeouts.media_lost_s) == (45, 60)
+    assert (config.grants.token_ttl_s, config.grants.audio_slots, config.grants.video_slots) == (60, 1, 1)
+
+
+@pytest.mark.parametrize("missing", ENOUGH)
+def test_a_missing_setting_is_named(missing: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_env({name: value for name, value in ENOUGH.items() if name != missing})
+    assert [problem for problem in caught.value.problems if missing in problem]
+
+
+def test_all_faults_are_told_at_once_and_no_secret_is_among_them() -> None:
+    faulty = ENOUGH | {"PARLEY_JOIN_TOKEN_KEY": "c2hvcnQ=", "PARLEY_RING_TIMEOUT_S": "-1", "PARLEY_AUDIO_SLOTS": "many"}
+    with pytest.raises(ConfigError) as caught:
+        Config.from_env(faulty)
+    assert len(caught.value.problems) == 3
+    assert "c2hvcnQ" not in str(caught.value)

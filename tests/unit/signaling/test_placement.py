@@ -1,0 +1,88 @@
+"""Which worker takes a call."""
+
+from datetime import timedelta
+
+from services.signaling.core.placement import NodeTable
+from tests.unit.signaling.fakes import OTHER_WORKER, START, WORKER, node
+
+ONE = timedelta(seconds=1)
+
+
+def table(*nodes: object) -> NodeTable:
+    made = NodeTable()
+    for entry in nodes:
+        made.announce(entry)  # type: ignore[arg-type]
+    return made
+
+
+def test_the_worker_with_the_most_room_is_chosen() -> None:
+    assert table(node(WORKER, participants=50), node(OTHER_WORKER, participants=49)).choose(2, START) == OTHER_WORKER
+    assert table(node(WORKER, cpu_ratio=0.2), node(OTHER_WORKER, cpu_ratio=0.3)).choose(2, START) == WORKER
+
+
+def test_the_scarcer_of_seats_and_processor_counts() -> None:
+    few_seats = node(WORKER, participants=90, cpu_ratio=0.1)
+    assert table(few_seats, node(OTHER_WORKER, participants=10, cpu_ratio=0.6)).choose(2, START) == OTHER_WORKER
+
+
+def test_draining_full_and_hot_workers_take_nobody() -> None:
+    for taken in ({"draining": True}, {"participants": 99}, {"cpu_ratio": 0.85}, {"max_participants": 0}):
+        assert table(node(WORKER, **taken)).choose(2, START) is None
+
+
+def test_a_worker_that_is_silent_for_five_seconds_is_lost() -> None:
+    known = table(node(WORKER))
+    assert known.choose(2, START + 5 * ONE) == WORKER
+    assert known.choose(2, START + 5.01 * ONE) is None
+    assert not known.is_live(WORKER.worker_id, START + 6 * ONE)
+
+
+def test_a_draining_worker_lives() -> None:
+    assert table(node(WORKER, draining=True)).is_live(WORKER.worker_id, START)
+
+
+def test_an_older_announcement_changes_nothing() -> None:
+    known = table(node(WORKER, START, draining=True), node(WORKER, START - ONE))
+    assert known.choose(2, START) is None
+
+
+def test_a_worker_that_went_in_order_is_gone_at_once() -> None:
+    known = table(node(WORKER))
+    known.remove(WORKER.worker_id)
+    assert known.choose(2, START) is None
+    known.remove(WORKER.worker_id)
+
+
+def test_recent_placements_count_until_they_fade() -> None:
+    known = table(node(WORKER), node(OTHER_WORKER, participants=5))
+    for _ in range(3):
+        known.note_placement(WORKER.worker_id, 2, START)
+    assert known.choose(2, START) == OTHER_WORKER
+    known.announce(node(WORKER, START + 10 * ONE))
+    known.announce(node(OTHER_WORKER, START + 10 * ONE, participants=5))
+    assert known.choose(2, START + 10 * ONE) == WORKER
+
+
+def test_recent_placements_fill_a_worker() -> None:
+    known = table(node(WORKER, max_participants=4))
+    known.note_placement(WORKER.worker_id, 2, START)
+    assert known.choose(2, START) == WORKER
+    known.note_placement(WORKER.worker_id, 2, START)
+    assert known.choose(2, START) is None
+
+
+def test_a_worker_is_steady_after_ten_seconds_without_a_gap() -> None:
+    known = table()
+    for second in range(0, 11, 2):
+        known.announce(node(WORKER, START + second * ONE))
+    assert not known.is_steady(WORKER.worker_id, START + 9 * ONE)
+    assert known.is_steady(WORKER.worker_id, START + 10 * ONE)
+    known.announce(node(WORKER, START + 16 * ONE))
+    assert not known.is_steady(WORKER.worker_id, START + 16 * ONE)
+    assert not known.is_steady(OTHER_WORKER.worker_id, START)
+
+
+def test_the_address_announced_last_is_the_current_one() -> None:
+    moved = type(WORKER)(WORKER.worker_id, "127.0.0.1:7999")
+    assert table(node(moved)).current(WORKER) == moved
+    assert table().current(WORKER) == WORKER

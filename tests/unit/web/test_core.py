@@ -1,0 +1,46 @@
+"""Which file answers which request."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.web.core import CONTENT_SECURITY_POLICY, Asset, choose, make_asset
+
+FILES = ("/index.html", "/assets/app-1f2e.js", "/favicon.svg")
+ASSETS: dict[str, Asset] = {path: make_asset(path, path.encode()) for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_file_of_the_build_is_served_as_it_is(path: str) -> None:
+    asset = choose(ASSETS, path)
+    assert asset is not None
+    assert asset.body == path.encode()
+
+
+@pytest.mark.parametrize("path", ["/", "/conversations/0192", "/login"])
+def test_page_of_the_client_gets_the_client(path: str) -> None:
+    assert choose(ASSETS, path) == ASSETS["/index.html"]
+
+
+@pytest.mark.parametrize("path", ["/gone.js", "/assets/gone", "/assets/../secret.txt", "/../pyproject.toml"])
+def test_file_that_is_not_in_the_build_is_not_found(path: str) -> None:
+    assert choose(ASSETS, path) is None
+
+
+def test_only_files_whose_name_holds_their_hash_are_kept_for_ever() -> None:
+    assert "immutable" in ASSETS["/assets/app-1f2e.js"].cache_control
+    assert ASSETS["/index.html"].cache_control == "no-cache"
+    assert ASSETS["/favicon.svg"].cache_control == "no-cache"
+
+
+def test_script_has_the_type_that_nosniff_asks_for() -> None:
+    assert ASSETS["/assets/app-1f2e.js"].content_type.startswith("text/javascript")
+
+
+def test_other_content_has_another_tag() -> None:
+    assert make_asset("/a.js", b"1").etag != make_asset("/a.js", b"2").etag
+
+
+def test_policy_allows_no_inline_script() -> None:
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
+    assert "default-src 'self'" in CONTENT_SECURITY_POLICY
