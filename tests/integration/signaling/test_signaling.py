@@ -92,7 +92,8 @@ class Town:
 
     async def ring(self, replica: int = 0) -> api.StartCallResponse:
         """Alice's phone calls Bob, once a worker is known."""
-        alice, answers = self.user(self.alice, replica), []
+        alice = self.user(self.alice, replica)
+        answers: list[api.StartCallResponse] = []
         request = api.StartCallRequest(
             conversation_id=self.conversation_id, video=True, device_id=PHONE, client_call_id=str(uuid4())
         )
@@ -101,8 +102,7 @@ class Town:
             return await attempt(alice.call("StartCall", request), answers, "NO_MEDIA_WORKER")
 
         await eventually(is_placed)
-        answer: api.StartCallResponse = answers[0]
-        return answer
+        return answers[0]
 
     async def answered(self) -> tuple[api.StartCallResponse, api.AcceptCallResponse]:
         """Alice's phone calls Bob, and his tablet takes it."""
@@ -151,7 +151,7 @@ async def refused(code: grpc.StatusCode, reason: str) -> AsyncIterator[list[stat
         yield details
     assert (caught.value.code(), reason_of(caught.value)) == (code, reason)
     raw = dict(caught.value.trailing_metadata() or ())[DETAILS_KEY]
-    details.append(status_pb2.Status.FromString(raw))  # type: ignore[arg-type]
+    details.append(status_pb2.Status.FromString(raw))
 
 
 def find_detail(status: status_pb2.Status, kind: Any) -> Any:
