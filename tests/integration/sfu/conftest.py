@@ -196,12 +196,16 @@ class Client:
         answer = await worker.join(await self.offer(), self.user, self.device, call)
         if relay is not None:
             answer = through(answer, await relay.start())
-        await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await self.play(RTCSessionDescription(answer, "answer"))
+        return answer
+
+    async def play(self, answer: RTCSessionDescription) -> None:
+        """Take the answer and play what comes."""
+        await self.pc.setRemoteDescription(answer)
         for transceiver in self.pc.getTransceivers():
             if transceiver.direction == "recvonly":
                 heard = self.heard.setdefault(transceiver.mid, Heard(transceiver.kind))
                 self._tasks.append(asyncio.create_task(_consume(transceiver.receiver.track, heard)))
-        return answer
 
     def mute(self, *, audio: bool, video: bool) -> None:
         state = channel_pb2.MediaState(audio_muted=audio, video_muted=video)
