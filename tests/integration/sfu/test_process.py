@@ -19,7 +19,8 @@ from services.runtime.clock import SystemClock
 from services.runtime.errors import reason_of
 from services.runtime.rpc import connect
 from services.sfu.config import Config
-from tests.integration.sfu.conftest import Client, environment, join_token, until
+from tests.integration.sfu.conftest import Client, environment, join_token
+from tests.support.waiting import until
 
 
 def free_port() -> int:
@@ -74,7 +75,7 @@ async def test_calls_run_without_a_broker_and_the_process_ends_in_order(process:
         answer = await process.join(join_token(client.user), await client.offer())
         await client.play(RTCSessionDescription(answer, "answer"))
     ann, bob = clients
-    await until(lambda: ann.sees(200) and bob.sees(60), "both see the other's picture")
+    await until(lambda: ann.sees(200) and bob.sees(60), what="both see the other's picture")
     reader, writer = await asyncio.open_connection("127.0.0.1", process.metrics_port)
     writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
     metrics = (await reader.read()).decode()
@@ -83,23 +84,24 @@ async def test_calls_run_without_a_broker_and_the_process_ends_in_order(process:
     assert "sfu_participants 2.0" in metrics
     process.process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.process.wait(), 15) == 0
-    await until(lambda: ann.pc.connectionState == "closed", "ann is told")
+    await until(lambda: ann.pc.connectionState == "closed", what="ann is told")
     await asyncio.gather(*(client.close() for client in clients))
 
 
 @pytest.mark.parametrize(
-    ("changes", "code", "reason"),
+    ("token", "code", "reason"),
     [
-        ({"exp": 1}, grpc.StatusCode.FAILED_PRECONDITION, "JOIN_TOKEN_EXPIRED"),
-        ({"worker": "other"}, grpc.StatusCode.PERMISSION_DENIED, "JOIN_TOKEN_INVALID"),
-        ({}, grpc.StatusCode.INVALID_ARGUMENT, "SDP_INVALID"),
+        (join_token("ann", exp=1), grpc.StatusCode.FAILED_PRECONDITION, "JOIN_TOKEN_EXPIRED"),
+        (join_token("ann", worker="other"), grpc.StatusCode.PERMISSION_DENIED, "JOIN_TOKEN_INVALID"),
+        ("x" * 300, grpc.StatusCode.PERMISSION_DENIED, "JOIN_TOKEN_INVALID"),
+        (join_token("ann"), grpc.StatusCode.INVALID_ARGUMENT, "SDP_INVALID"),
     ],
 )
 async def test_refusals_have_codes_and_reasons(
-    process: Process, changes: dict[str, object], code: grpc.StatusCode, reason: str
+    process: Process, token: str, code: grpc.StatusCode, reason: str
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await process.join(join_token("ann", **changes), "nonsense")
+        await process.join(token, "nonsense")
     assert caught.value.code() == code
     assert reason_of(caught.value) == reason
 
