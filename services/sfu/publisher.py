@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,6 +14,7 @@ from services.runtime.bus import Outgoing, Publisher
 from services.runtime.clock import Clock
 from services.runtime.errors import BusUnavailable
 from services.runtime.ids import NewId
+from services.sfu.config import Node
 from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import ParticipantKey, WorkerId
 from services.sfu.core.quality import Leg, Quality
@@ -126,16 +126,6 @@ class KafkaEvents:
             except BusUnavailable as error:
                 log.warning("media_events_waiting", waiting=self._queue.qsize(), error=str(error))
                 await asyncio.sleep(RETRY_S)
-
-
-@dataclass(frozen=True)
-class Node:
-    """What a worker says of itself all its life."""
-
-    worker_id: WorkerId
-    grpc_address: str
-    region: str
-    max_participants: int
 
 
 class Announcer:
