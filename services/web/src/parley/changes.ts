@@ -16,7 +16,7 @@ export class Changes {
     this.scheduled = true;
     queueMicrotask(() => {
       this.scheduled = false;
-      for (const listener of [...this.listeners]) listener();
+      for (const listener of this.listeners) listener();
     });
   }
 }

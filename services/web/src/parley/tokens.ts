@@ -67,12 +67,6 @@ export function readToken(jwt: string): Token {
   return { value: jwt, userId: claims.sub, expiresMs };
 }
 
-interface LoginAnswer {
-  readonly token: string;
-  readonly user_id: string;
-  readonly expires_at: number;
-}
-
 /** Tokens of the development issuer, which asks for no password. */
 export function devTokens(userId: string, baseUrl = ""): TokenProvider {
   return async () => {
@@ -81,9 +75,10 @@ export function devTokens(userId: string, baseUrl = ""): TokenProvider {
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ user_id: userId }),
     });
+    if (response.status === 400) throw new Error("A user id is 1 to 64 letters, digits, dots, dashes or underscores.");
     if (!response.ok) throw new Error("The development login is not available here.");
-    const answer = (await response.json()) as LoginAnswer;
-    return { value: answer.token, userId: answer.user_id, expiresMs: answer.expires_at * 1000 };
+    const answer = (await response.json()) as { token: string };
+    return readToken(answer.token);
   };
 }
 

@@ -63,11 +63,12 @@ export function useEscape(onEscape: (() => void) | undefined): void {
  */
 export function useDialogFocus(): RefObject<HTMLDivElement | null> {
   const dialog = useRef<HTMLDivElement | null>(null);
+  // Read while drawing: once the page behind is inert, its focus is gone.
+  const before = useRef(document.activeElement);
   useEffect(() => {
-    const before = document.activeElement;
     dialog.current?.focus();
     return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
+      if (before.current instanceof HTMLElement && before.current.isConnected) before.current.focus();
     };
   }, []);
   return dialog;

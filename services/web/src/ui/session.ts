@@ -95,6 +95,6 @@ export class Session {
 
   private set(change: Partial<SessionState>): void {
     this.state = { ...this.state, ...change };
-    for (const listener of [...this.listeners]) listener();
+    for (const listener of this.listeners) listener();
   }
 }

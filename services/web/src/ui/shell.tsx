@@ -72,7 +72,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
         {current ? (
           <Thread key={openId} client={client} view={current} nameOf={nameOf} nowMs={nowMs} drafts={drafts.current} onClose={() => open("")} />
         ) : (
-          <EmptyState loading={!client.messaging.ready || openId !== ""} />
+          <EmptyState loading={!client.messaging.ready} />
         )}
       </main>
       {asking && <IncomingCall client={client} call={call} nameOf={nameOf} />}

@@ -1,0 +1,83 @@
+import { describe, expect, test } from "vitest";
+import type { ConversationView, Message } from "../src/parley";
+import { avatarTone, callLine, dayLabel, duration, initials, presenceLine, previewLine } from "../src/ui/format";
+import { layOut } from "../src/ui/timeline";
+
+const NOON = new Date(2026, 4, 15, 12, 0).getTime();
+const HOUR = 3_600_000;
+
+function message(seq: number, senderId: string, timeMs: number, content?: Message["content"]): Message {
+  const text = { kind: "text", text: `${seq}` } as const;
+  return { id: `m${seq}`, conversationId: "room", seq, senderId, clientMessageId: `c${seq}`, sendTimeMs: timeMs, content: content ?? text };
+}
+
+function view(messages: Message[], change: Partial<ConversationView> = {}, bobRead = 0): ConversationView {
+  const members = [{ userId: "alice", readSeq: 0 }, { userId: "bob", readSeq: bobRead }];
+  return { conversation: { id: "room", members, lastSeq: 0, createTimeMs: 0 }, messages, outgoing: [], hasOlder: false, unread: 0, ...change };
+}
+
+describe("format", () => {
+  test.each([[0, "0:00"], [83, "1:23"], [3599.4, "59:59"], [3723, "1:02:03"]])("%d seconds read %s", (seconds, expected) => {
+    expect(duration(seconds)).toBe(expected);
+  });
+
+  test("days are named by the calendar, not by hours", () => {
+    expect(dayLabel(NOON - 11 * HOUR, NOON)).toBe("Today");
+    expect(dayLabel(NOON - 13 * HOUR, NOON)).toBe("Yesterday");
+    expect(dayLabel(NOON - 400 * 24 * HOUR, NOON)).toContain("2025");
+  });
+
+  test("a call record reads from the reader's side", () => {
+    const missed = { kind: "call", callId: "x", video: true, outcome: "missed", lengthS: 0 } as const;
+    expect(callLine(missed, false)).toBe("Missed video call");
+    expect(callLine(missed, true)).toBe("Video call · no answer");
+    expect(callLine({ ...missed, outcome: "completed", lengthS: 83 }, true)).toBe("Video call · 1:23");
+  });
+
+  test("a preview is one line and says who wrote", () => {
+    expect(previewLine(message(1, "alice", NOON, { kind: "text", text: "a\n\nb" }), true)).toBe("You: a b");
+  });
+
+  test("presence is empty while nothing is known", () => {
+    expect(presenceLine(undefined, NOON)).toBe("");
+    expect(presenceLine({ online: true, lastSeenMs: undefined }, NOON)).toBe("Online");
+    expect(presenceLine({ online: false, lastSeenMs: NOON - 5 * 60_000 }, NOON)).toBe("Last seen 5 min ago");
+  });
+
+  test("avatars keep their tint and survive odd names", () => {
+    expect(avatarTone("alice")).toBe(avatarTone("alice"));
+    expect(initials("Alice Moreau")).toBe("AM");
+    expect(initials("bob")).toBe("B");
+    expect(initials("  ")).toBe("?");
+  });
+});
+
+describe("timeline", () => {
+  test("days are separated and runs of one sender stand together", () => {
+    const day = 24 * HOUR;
+    const rows = layOut(view([message(1, "bob", NOON - day), message(2, "bob", NOON), message(3, "bob", NOON + 1000)]), "alice", NOON);
+    expect(rows.map((row) => (row.kind === "text" ? `${row.text}${row.first ? "f" : ""}${row.last ? "l" : ""}` : row.kind))).toEqual(["day", "1fl", "day", "2f", "3l"]);
+  });
+
+  test("only one's newest message carries a status, while it is the last", () => {
+    const own = [message(1, "alice", NOON), message(2, "alice", NOON)];
+    const status = (v: ConversationView) => layOut(v, "alice", NOON).map((row) => row.kind === "text" && row.status);
+    expect(status(view(own))).toEqual([false, undefined, "sent"]);
+    expect(status(view(own, {}, 2))).toEqual([false, undefined, "read"]);
+    expect(status(view([...own, message(3, "bob", NOON)], {}, 2))).toEqual([false, undefined, undefined, undefined]);
+  });
+
+  test("an acknowledged message keeps the key of its bubble", () => {
+    const pending = { clientMessageId: "c1", conversationId: "room", text: "1", createTimeMs: NOON, state: "sending", problem: undefined, retryable: true } as const;
+    const before = layOut(view([], { outgoing: [pending] }), "alice", NOON).at(-1);
+    const after = layOut(view([message(1, "alice", NOON)]), "alice", NOON).at(-1);
+    expect(before?.key).toBe(after?.key);
+  });
+
+  test("a call record breaks a run", () => {
+    const record = { kind: "call", callId: "x", video: false, outcome: "completed", lengthS: 5 } as const;
+    const rows = layOut(view([message(1, "bob", NOON), message(2, "bob", NOON, record), message(3, "bob", NOON)]), "alice", NOON);
+    expect(rows.map((row) => row.kind)).toEqual(["day", "text", "call", "text"]);
+    expect(rows[1]).toMatchObject({ first: true, last: true });
+  });
+});

@@ -1,0 +1,114 @@
+import { afterEach, beforeEach, vi } from "vitest";
+import { MockBackend } from "../mock/backend";
+import type { CallMedia, MediaFactory } from "../src/parley";
+import { ParleyClient } from "../src/parley";
+
+/** Polls until the condition holds; fails with `what` after two seconds. */
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  await vi.waitFor(
+    () => {
+      if (!condition()) throw new Error(`never happened: ${what}`);
+    },
+    { timeout: 4000, interval: 5 },
+  );
+}
+
+/** Media that connects at once, and records what it was told. */
+export class FakeMedia implements CallMedia {
+  phase: CallMedia["phase"] = "idle";
+  remotes: CallMedia["remotes"] = [];
+  readonly sent: Parameters<CallMedia["send"]>[0][] = [];
+
+  constructor(private readonly onChange: () => void) {}
+
+  start(): void {
+    this.phase = "connected";
+    this.onChange();
+  }
+
+  hurry(): void {}
+
+  send(sending: Parameters<CallMedia["send"]>[0]): void {
+    this.sent.push(sending);
+  }
+
+  stats(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  close(): void {
+    this.phase = "closed";
+  }
+}
+
+class FakeTrack {
+  enabled = true;
+  stopped = false;
+  constructor(readonly kind: string) {}
+  stop(): void {
+    this.stopped = true;
+  }
+}
+
+class FakeStream {
+  readonly tracks: FakeTrack[];
+  constructor(constraints: MediaStreamConstraints) {
+    this.tracks = [...(constraints.audio ? ["audio"] : []), ...(constraints.video ? ["video"] : [])].map((kind) => new FakeTrack(kind));
+  }
+  getAudioTracks = () => this.tracks.filter((t) => t.kind === "audio");
+  getVideoTracks = () => this.tracks.filter((t) => t.kind === "video");
+}
+
+/** Puts a browser's camera and microphone in place; `refuse` names what the user does not allow. */
+export function fakeDevices(refuse: readonly ("audio" | "video")[] = []): void {
+  const getUserMedia = (constraints: MediaStreamConstraints) => {
+    if (refuse.some((kind) => constraints[kind])) return Promise.reject(new DOMException("no", "NotAllowedError"));
+    return Promise.resolve(new FakeStream(constraints));
+  };
+  vi.stubGlobal("MediaStream", FakeStream);
+  vi.stubGlobal("navigator", { mediaDevices: { getUserMedia } });
+}
+
+export interface World {
+  backend: MockBackend;
+  /** A client of this user, started; stopped after the test. */
+  client(userId: string, deviceId?: string): ParleyClient;
+  /** The media of a client's calls, oldest first. */
+  media(client: ParleyClient): FakeMedia[];
+}
+
+/** A backend and clients for each test of a file. */
+export function useWorld(): World {
+  let clients: ParleyClient[] = [];
+  let media = new Map<string, FakeMedia[]>();
+  const world: World = {
+    backend: new MockBackend(),
+    client(userId, deviceId = `device-of-${userId}`) {
+      const own: FakeMedia[] = [];
+      const factory: MediaFactory = (_admission, listener) => {
+        const made = new FakeMedia(() => listener.onChange());
+        own.push(made);
+        return made;
+      };
+      const tokens = () => Promise.resolve({ value: "t", userId, expiresMs: Number.POSITIVE_INFINITY });
+      const transport = world.backend.transportFor(userId);
+      const client = new ParleyClient({ userId, deviceId, tokens, transport, media: factory, baseUrl: "" });
+      media.set(deviceId, own);
+      clients.push(client);
+      client.start();
+      return client;
+    },
+    media: (client) => media.get(client.deviceId) ?? [],
+  };
+  beforeEach(() => {
+    world.backend = new MockBackend();
+    clients = [];
+    media = new Map();
+    fakeDevices();
+  });
+  afterEach(() => {
+    for (const client of clients) client.stop();
+    vi.unstubAllGlobals();
+  });
+  return world;
+}
