@@ -111,14 +111,17 @@ class RouterServicer(service_pb2_grpc.RouterServiceServicer):
                 yield _encode(frame)
         finally:
             reader.cancel()
-            with suppress(asyncio.CancelledError, Exception):
+            with suppress(asyncio.CancelledError):
                 await reader
             self._presence.detach(link_id)
             log.info("gateway_detached", gateway_id=first.hello.gateway_id)
 
     async def _read(self, link_id: LinkId, requests: AsyncIterator[api.AttachRequest]) -> None:
-        async for request in requests:
-            self._handle(link_id, request)
+        try:
+            async for request in requests:
+                self._handle(link_id, request)
+        except Exception:
+            log.exception("gateway_stream_failed")
 
     def _handle(self, link_id: LinkId, request: api.AttachRequest) -> None:
         presence = self._presence
