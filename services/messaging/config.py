@@ -18,6 +18,11 @@ class Config:
     text_limit: int
     # Sends that may wait for a commit. Higher: longer waits under overload. Lower: earlier RESOURCE_EXHAUSTED.
     send_queue: int
+    # People in a group. Higher: bigger events and more deliveries a message.
+    group_members: int
+    # How long after the sending a text can be edited, and how often.
+    edit_window_s: int
+    max_edits: int
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -30,6 +35,9 @@ class Config:
             kafka=KafkaConfig.read(reader),
             text_limit=reader.integer("PARLEY_TEXT_LIMIT", 10_000, low=1, high=100_000),
             send_queue=reader.integer("PARLEY_SEND_QUEUE", 2_000, low=1, high=100_000),
+            group_members=reader.integer("PARLEY_GROUP_MEMBERS", 256, low=2, high=10_000),
+            edit_window_s=reader.integer("PARLEY_EDIT_WINDOW_S", 900, low=0, high=10_000_000),
+            max_edits=reader.integer("PARLEY_MAX_EDITS", 5, low=0, high=1_000),
         )
         reader.finish()
         return config

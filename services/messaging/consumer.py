@@ -14,15 +14,10 @@ from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging import metrics
-from services.messaging.core import (
-    CallOutcome,
-    CallRecord,
-    ConversationId,
-    MessagingError,
-    Overloaded,
-    UserId,
-    check_uuid,
-)
+from services.messaging.core import model
+from services.messaging.core.checks import check_uuid
+from services.messaging.core.errors import MessagingError, Overloaded
+from services.messaging.core.model import CallOutcome, CallRecord, ConversationId, Recipient
 from services.messaging.service import Messaging
 from services.runtime import tracing
 from services.runtime.bus import Incoming, Outgoing, PoisonRecord, Publisher, TransientFailure
@@ -56,20 +51,37 @@ class FanOut:
         """
         events = [(record, _conversation_event(record)) for record in records]
         ids = {ConversationId(UUID(event.conversation_id)) for _, event in events}
-        members = await self._messaging.members_of_all(ids)
+        recipients = await self._messaging.recipients_of(ids)
         deliveries = [
-            self._delivery(user_id, event, record)
+            delivery
             for record, event in events
-            for user_id in members.get(ConversationId(UUID(event.conversation_id)), ())
+            for delivery in _deliveries(event, recipients.get(ConversationId(UUID(event.conversation_id)), ()), record)
         ]
         await self._publisher.publish(deliveries)
         metrics.DELIVERIES.inc(len(deliveries))
 
-    def _delivery(self, user_id: str, event: events_pb2.ConversationEvent, record: Incoming) -> Outgoing:
-        response = gateway_service.SubscribeResponse(event=_device_event(event))
-        delivery = presence.Delivery(user_id=user_id, frame=response.SerializeToString(), event_time=event.event_time)
-        headers = ((tracing.HEADER, record.trace.encode()),) if record.trace else ()
-        return Outgoing(DELIVERY_TOPIC, user_id.encode(), delivery.SerializeToString(), headers)
+
+def _deliveries(event: events_pb2.ConversationEvent, members: Sequence[Recipient], record: Incoming) -> list[Outgoing]:
+    frame = gateway_service.SubscribeResponse(event=_device_event(event)).SerializeToString()
+    headers = ((tracing.HEADER, record.trace.encode()),) if record.trace else ()
+    deliveries = []
+    for user_id in _receivers(event, members):
+        delivery = presence.Delivery(user_id=user_id, frame=frame, event_time=event.event_time)
+        deliveries.append(Outgoing(DELIVERY_TOPIC, user_id.encode(), delivery.SerializeToString(), headers))
+    return deliveries
+
+
+def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]) -> list[str]:
+    """Who is told: of a message, the members who may see it; of a change of members, also those who are out."""
+    match event.WhichOneof("event"):
+        case "message_sent" | "message_changed":
+            message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
+            return [member.user_id for member in members if member.visible_after_seq < message.seq]
+        case "conversation_changed":
+            still_in = [member.user_id for member in members]
+            return [*still_in, *(user for user in event.conversation_changed.removed_user_ids if user not in still_in)]
+        case _:
+            return [member.user_id for member in members]
 
 
 class CallRecords:
@@ -98,7 +110,7 @@ class CallRecords:
                 length=max(length, timedelta(0)),
             )
             conversation_id = ConversationId(check_uuid("conversation_id", call.conversation_id))
-            await self._messaging.record_call(conversation_id, UserId(call.caller_id), entry)
+            await self._messaging.record_call(conversation_id, model.UserId(call.caller_id), entry)
         except Overloaded as error:
             raise TransientFailure(str(error)) from error
         except (MessagingError, KeyError) as error:
@@ -130,8 +142,12 @@ def _device_event(event: events_pb2.ConversationEvent) -> gateway.DeviceEvent:
     match event.WhichOneof("event"):
         case "message_sent":
             return gateway.DeviceEvent(message=event.message_sent.message)
+        case "message_changed":
+            return gateway.DeviceEvent(message=event.message_changed.message)
         case "conversation_created":
             return gateway.DeviceEvent(conversation=event.conversation_created.conversation)
+        case "conversation_changed":
+            return gateway.DeviceEvent(conversation=event.conversation_changed.conversation)
         case _:
             moved = event.read_cursor_moved
             return gateway.DeviceEvent(

@@ -7,18 +7,35 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from parley.messaging.v1 import events_pb2, messages_pb2
 
-from services.messaging.core import (
+from services.messaging.core.model import (
     CallOutcome,
     CallRecord,
     Content,
     Conversation,
     ConversationKind,
     Delta,
+    Edit,
+    Entity,
+    Line,
+    LineKind,
+    Link,
+    Mention,
     Message,
+    Role,
     Text,
+    Unsent,
+    UserId,
 )
 
-_KINDS = {ConversationKind.DIRECT: messages_pb2.CONVERSATION_KIND_DIRECT}
+_KINDS = {
+    ConversationKind.DIRECT: messages_pb2.CONVERSATION_KIND_DIRECT,
+    ConversationKind.GROUP: messages_pb2.CONVERSATION_KIND_GROUP,
+}
+_ROLES = {
+    Role.MEMBER: messages_pb2.MEMBER_ROLE_MEMBER,
+    Role.ADMIN: messages_pb2.MEMBER_ROLE_ADMIN,
+    Role.OWNER: messages_pb2.MEMBER_ROLE_OWNER,
+}
 _OUTCOMES = {
     CallOutcome.COMPLETED: messages_pb2.CALL_OUTCOME_COMPLETED,
     CallOutcome.MISSED: messages_pb2.CALL_OUTCOME_MISSED,
@@ -27,6 +44,7 @@ _OUTCOMES = {
     CallOutcome.BUSY: messages_pb2.CALL_OUTCOME_BUSY,
     CallOutcome.FAILED: messages_pb2.CALL_OUTCOME_FAILED,
 }
+_ROLES_BACK = {value: key for key, value in _ROLES.items()}
 _OUTCOMES_BACK = {value: key for key, value in _OUTCOMES.items()}
 
 
@@ -37,6 +55,11 @@ def to_timestamp(instant: datetime) -> Timestamp:
     return stamp
 
 
+def role_of(value: int) -> Role | None:
+    """The role of a request; None for none or an unknown one."""
+    return _ROLES_BACK.get(messages_pb2.MemberRole.ValueType(value))
+
+
 def conversation_message(conversation: Conversation) -> messages_pb2.Conversation:
     """The API's form of a conversation."""
     return messages_pb2.Conversation(
@@ -44,12 +67,20 @@ def conversation_message(conversation: Conversation) -> messages_pb2.Conversatio
         kind=_KINDS[conversation.kind],
         members=[
             messages_pb2.Member(
-                user_id=member.user_id, join_time=to_timestamp(member.joined_at), read_seq=member.read_seq
+                user_id=member.user_id,
+                join_time=to_timestamp(member.joined_at),
+                read_seq=member.read_seq,
+                role=_ROLES[member.role],
+                visible_after_seq=member.visible_after_seq,
             )
             for member in conversation.members
         ],
         last_seq=conversation.last_seq,
         create_time=to_timestamp(conversation.created_at),
+        title=conversation.title,
+        avatar_ref=conversation.avatar_ref,
+        history_open=conversation.history_open,
+        revision=conversation.revision,
     )
 
 
@@ -62,13 +93,40 @@ def message_message(message: Message) -> messages_pb2.Message:
         sender_id=message.sender_id,
         client_message_id=message.client_message_id,
         send_time=to_timestamp(message.sent_at),
+        revision=message.revision,
+        edit_time=to_timestamp(message.edited_at) if message.edited_at else None,
+        edit_count=message.edit_count,
+        reply_to_seq=message.reply_to_seq,
+        reactions=[
+            messages_pb2.Reaction(emoji=reaction.emoji, user_ids=reaction.user_ids) for reaction in message.reactions
+        ],
     )
     match message.content:
-        case Text(text):
-            encoded.text.text = text
+        case Text() as text:
+            encoded.text.CopyFrom(text_message(text))
         case CallRecord() as record:
             encoded.call.CopyFrom(call_message(record))
+        case Line() as line:
+            encoded.system.CopyFrom(line_message(line))
+        case Unsent():
+            encoded.unsent.SetInParent()
     return encoded
+
+
+def text_message(text: Text) -> messages_pb2.TextContent:
+    """The API's form of a text."""
+    return messages_pb2.TextContent(text=text.text, entities=[_entity_message(entity) for entity in text.entities])
+
+
+def entities_of(content: messages_pb2.TextContent) -> tuple[Entity, ...]:
+    """The entities of a request or a row; those of kinds that this version does not know are left out."""
+    entities: list[Entity] = []
+    for entity in content.entities:
+        if entity.WhichOneof("entity") == "mention_user_id":
+            entities.append(Mention(entity.offset, entity.length, UserId(entity.mention_user_id)))
+        elif entity.WhichOneof("entity") == "link_url":
+            entities.append(Link(entity.offset, entity.length, entity.link_url))
+    return tuple(entities)
 
 
 def call_message(record: CallRecord) -> messages_pb2.CallContent:
@@ -80,13 +138,77 @@ def call_message(record: CallRecord) -> messages_pb2.CallContent:
     )
 
 
-def to_content(kind: str, body: str, call: bytes | None) -> Content:
-    """A stored row's content."""
-    if kind == "text":
+def line_message(line: Line) -> messages_pb2.SystemContent:
+    """The API's form of a line about the group."""
+    user_id = line.user_ids[0] if line.user_ids else ""
+    match line.kind:
+        case LineKind.CREATED:
+            return messages_pb2.SystemContent(created=messages_pb2.GroupCreated())
+        case LineKind.ADDED:
+            return messages_pb2.SystemContent(members_added=messages_pb2.MembersAdded(user_ids=line.user_ids))
+        case LineKind.REMOVED:
+            return messages_pb2.SystemContent(member_removed=messages_pb2.MemberRemoved(user_id=user_id))
+        case LineKind.LEFT:
+            return messages_pb2.SystemContent(member_left=messages_pb2.MemberLeft())
+        case LineKind.JOINED:
+            return messages_pb2.SystemContent(member_joined=messages_pb2.MemberJoined())
+        case LineKind.RENAMED:
+            return messages_pb2.SystemContent(renamed=messages_pb2.GroupRenamed(title=line.title))
+        case LineKind.ROLE_CHANGED:
+            role = _ROLES[line.role or Role.MEMBER]
+            return messages_pb2.SystemContent(role_changed=messages_pb2.RoleChanged(user_id=user_id, role=role))
+
+
+def to_line(data: bytes) -> Line:
+    """A stored line."""
+    encoded = messages_pb2.SystemContent.FromString(data)
+    match encoded.WhichOneof("event"):
+        case "members_added":
+            return Line(LineKind.ADDED, tuple(UserId(user_id) for user_id in encoded.members_added.user_ids))
+        case "member_removed":
+            return Line(LineKind.REMOVED, (UserId(encoded.member_removed.user_id),))
+        case "member_left":
+            return Line(LineKind.LEFT)
+        case "member_joined":
+            return Line(LineKind.JOINED)
+        case "renamed":
+            return Line(LineKind.RENAMED, title=encoded.renamed.title)
+        case "role_changed":
+            changed = encoded.role_changed
+            return Line(LineKind.ROLE_CHANGED, (UserId(changed.user_id),), role=_ROLES_BACK[changed.role])
+        case _:
+            return Line(LineKind.CREATED)
+
+
+def to_text(body: str, entities: bytes | None) -> Text:
+    """A stored text."""
+    if not entities:
         return Text(body)
-    encoded = messages_pb2.CallContent.FromString(call or b"")
+    return Text(body, entities_of(messages_pb2.TextContent.FromString(entities)))
+
+
+def entity_bytes(text: Text) -> bytes | None:
+    """The column of a text's entities."""
+    if not text.entities:
+        return None
+    return messages_pb2.TextContent(entities=text_message(text).entities).SerializeToString()
+
+
+def to_call(data: bytes) -> CallRecord:
+    """A stored call record."""
+    encoded = messages_pb2.CallContent.FromString(data)
     length: timedelta = encoded.length.ToTimedelta()
     return CallRecord(UUID(encoded.call_id), encoded.video, _OUTCOMES_BACK[encoded.outcome], length)
+
+
+def kind_of(content: Content) -> str:
+    """The column that names a content's kind."""
+    return {Text: "text", CallRecord: "call", Line: "line", Unsent: "unsent"}[type(content)]
+
+
+def edit_message(edit: Edit) -> messages_pb2.Edit:
+    """The API's form of a former text."""
+    return messages_pb2.Edit(text=text_message(edit.text), write_time=to_timestamp(edit.written_at))
 
 
 def delta_message(delta: Delta) -> messages_pb2.ConversationDelta:
@@ -95,32 +217,63 @@ def delta_message(delta: Delta) -> messages_pb2.ConversationDelta:
         conversation=conversation_message(delta.conversation),
         messages=[message_message(message) for message in delta.messages],
         has_more=delta.has_more,
+        changed_messages=[message_message(message) for message in delta.changed],
+        cursor=messages_pb2.Cursor(
+            conversation_id=str(delta.conversation.id), seq=delta.cursor.seq, revision=delta.cursor.revision
+        ),
     )
 
 
-def _event(event_id: str, conversation_id: UUID, time: datetime) -> events_pb2.ConversationEvent:
+def _entity_message(entity: Entity) -> messages_pb2.TextEntity:
+    encoded = messages_pb2.TextEntity(offset=entity.offset, length=entity.length)
+    if isinstance(entity, Mention):
+        encoded.mention_user_id = entity.user_id
+    else:
+        encoded.link_url = entity.url
+    return encoded
+
+
+# Events.
+
+
+def _event(event_id: UUID, conversation_id: UUID, time: datetime) -> events_pb2.ConversationEvent:
     return events_pb2.ConversationEvent(
-        event_id=event_id, conversation_id=str(conversation_id), event_time=to_timestamp(time)
+        event_id=str(event_id), conversation_id=str(conversation_id), event_time=to_timestamp(time)
     )
 
 
 def conversation_created(conversation: Conversation) -> bytes:
     """The event of a new conversation. Its id is the conversation's: there is one per conversation."""
-    event = _event(str(conversation.id), conversation.id, conversation.created_at)
+    event = _event(conversation.id, conversation.id, conversation.created_at)
     event.conversation_created.conversation.CopyFrom(conversation_message(conversation))
+    return event.SerializeToString()
+
+
+def conversation_changed(event_id: UUID, after: Conversation, removed: tuple[UserId, ...], time: datetime) -> bytes:
+    """The event of new members, roles, title or settings."""
+    event = _event(event_id, after.id, time)
+    event.conversation_changed.conversation.CopyFrom(conversation_message(after))
+    event.conversation_changed.removed_user_ids.extend(removed)
     return event.SerializeToString()
 
 
 def message_sent(message: Message) -> bytes:
     """The event of a new message. Its id is the message's."""
-    event = _event(str(message.id), message.conversation_id, message.sent_at)
+    event = _event(message.id, message.conversation_id, message.sent_at)
     event.message_sent.message.CopyFrom(message_message(message))
+    return event.SerializeToString()
+
+
+def message_changed(event_id: UUID, after: Message, time: datetime) -> bytes:
+    """The event of an edit, a reaction, or an unsending."""
+    event = _event(event_id, after.conversation_id, time)
+    event.message_changed.message.CopyFrom(message_message(after))
     return event.SerializeToString()
 
 
 def read_cursor_moved(event_id: UUID, conversation_id: UUID, user_id: str, read_seq: int, time: datetime) -> bytes:
     """The event of a read cursor's move."""
-    event = _event(str(event_id), conversation_id, time)
+    event = _event(event_id, conversation_id, time)
     event.read_cursor_moved.CopyFrom(
         events_pb2.ReadCursorMoved(conversation_id=str(conversation_id), user_id=user_id, read_seq=read_seq)
     )

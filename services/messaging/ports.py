@@ -1,19 +1,65 @@
 """What messaging needs of the world."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from services.messaging.core import (
+from services.messaging.core.changes import MessageChange
+from services.messaging.core.errors import MessagingError
+from services.messaging.core.groups import GroupChange
+from services.messaging.core.model import (
     Conversation,
     ConversationId,
+    Cursor,
     Delta,
     Draft,
+    Edit,
     Message,
-    MessagingError,
+    MessageId,
     PageMark,
+    Recipient,
     UserId,
 )
+
+# Decide under the conversation's lock; None for nothing to do. What they raise undoes the transaction.
+DecideGroup = Callable[[Conversation], GroupChange | None]
+DecideMessage = Callable[[Conversation, Message | None], MessageChange | None]
+
+
+@dataclass(frozen=True)
+class Invite:
+    """A right to join. Only the hash of its token is stored."""
+
+    token_sha256: bytes
+    conversation_id: ConversationId
+    created_by: UserId
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class LineStamp:
+    """What a line about a group needs beside its content: id, who did it, when."""
+
+    message_id: MessageId
+    actor: UserId
+    now: datetime
+
+
+def line_message(change: GroupChange, stamp: LineStamp) -> Message:
+    """The line of a change as the next message of its group."""
+    if change.line is None:
+        raise ValueError("this change has no line")
+    return Message(
+        id=stamp.message_id,
+        conversation_id=change.after.id,
+        seq=change.after.last_seq + 1,
+        sender_id=stamp.actor,
+        # Outside of what users may choose, as for call records.
+        client_message_id=f"\x1fline/{stamp.message_id}",
+        sent_at=stamp.now,
+        content=change.line,
+    )
 
 
 class Store(Protocol):
@@ -25,41 +71,75 @@ class Store(Protocol):
     async def open_direct(self, conversation: Conversation) -> Conversation:
         """Store the conversation unless its pair has one; give the one that stands. Idempotent."""
 
+    async def create_group(self, change: GroupChange, creation_key: str, stamp: LineStamp) -> Conversation:
+        """Store a new group unless the key has one; give the one that stands. Idempotent."""
+
+    async def change_group(
+        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+    ) -> Conversation:
+        """Lock, decide, write; the conversation as it stands then. Errors: ConversationNotFound."""
+
+    async def change_message(
+        self, conversation_id: ConversationId, seq: int, decide: DecideMessage, now: datetime
+    ) -> Message:
+        """Lock, decide, write with the next revision; the message as it stands then. Errors: ConversationNotFound."""
+
     async def find_conversation(self, conversation_id: ConversationId) -> Conversation | None:
         """With its members."""
+
+    async def find_message(self, conversation_id: ConversationId, seq: int) -> Message | None:
+        """As it stands."""
+
+    async def list_edits(self, conversation_id: ConversationId, seq: int) -> Sequence[Edit]:
+        """The former texts, the oldest first."""
 
     async def list_conversations(
         self, user_id: UserId, below: PageMark | None, limit: int
     ) -> Sequence[tuple[Conversation, Message | None, datetime]]:
-        """The user's conversations, newest activity first, with the last message and the time of that activity."""
+        """The user's conversations, newest activity first, with the last message that the user may see and the time
+        of that activity."""
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
         """Append the drafts in one transaction; an outcome for each, in order. Idempotent by Draft.key."""
 
     async def list_messages(
-        self, conversation_id: ConversationId, before_seq: int | None, limit: int
+        self, conversation_id: ConversationId, after_seq: int, before_seq: int | None, limit: int
     ) -> Sequence[Message]:
-        """Descending by seq."""
+        """Above after_seq and below before_seq, descending."""
 
     async def sync(
         self,
         user_id: UserId,
-        cursors: Mapping[ConversationId, int],
+        cursors: Mapping[ConversationId, Cursor],
         read_since: datetime | None,
         limit: int,
         max_deltas: int,
     ) -> Sequence[Delta]:
         """What the user's device lacks: see Sync in service.proto."""
 
+    async def joined_of(
+        self, user_id: UserId, conversation_ids: Collection[ConversationId]
+    ) -> Collection[ConversationId]:
+        """Those of the conversations that the user is in."""
+
     async def move_read_cursor(
         self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
     ) -> int | None:
         """Move forward, at most to the last message; where it stands then. None when the user is no member."""
 
-    async def members_of(
+    async def recipients_of(
         self, conversation_ids: Collection[ConversationId]
-    ) -> Mapping[ConversationId, Sequence[UserId]]:
-        """The members of each conversation that exists."""
+    ) -> Mapping[ConversationId, Sequence[Recipient]]:
+        """The members of each conversation that has some."""
 
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
         """The candidates who share a conversation with the user."""
+
+    async def put_invite(self, invite: Invite) -> None:
+        """Store it in place of the group's older ones."""
+
+    async def revoke_invites(self, conversation_id: ConversationId) -> None:
+        """Forget the group's invites. Idempotent."""
+
+    async def find_invite(self, token_sha256: bytes, now: datetime) -> ConversationId | None:
+        """The group of an invite that has not expired."""

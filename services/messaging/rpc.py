@@ -3,22 +3,37 @@
 from datetime import UTC
 
 import grpc
+from parley.messaging.v1 import messages_pb2, service_pb2_grpc
 from parley.messaging.v1 import service_pb2 as api
-from parley.messaging.v1 import service_pb2_grpc
 
-from services.messaging import core
-from services.messaging.core import UserId
+from services.messaging import encoding
+from services.messaging.core import errors
+from services.messaging.core.groups import Settings
+from services.messaging.core.model import Text, UserId
 from services.messaging.encoding import conversation_message, delta_message, message_message, to_timestamp
-from services.messaging.service import Messaging
+from services.messaging.service import GroupRequest, Messaging, TextRequest
 from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.rpc import Access, Api, Context
 
+_CODE = grpc.StatusCode
+
 ERRORS: ErrorTable = {
-    core.InvalidField: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
-    core.ConversationNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"),
-    core.NotAMember: Refusal(grpc.StatusCode.PERMISSION_DENIED, "NOT_A_MEMBER"),
-    core.Overloaded: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_delay_s=0.5),
+    errors.InvalidField: Refusal(_CODE.INVALID_ARGUMENT, "FIELD_INVALID"),
+    errors.ConversationNotFound: Refusal(_CODE.NOT_FOUND, "CONVERSATION_NOT_FOUND"),
+    errors.MessageNotFound: Refusal(_CODE.NOT_FOUND, "MESSAGE_NOT_FOUND"),
+    errors.MemberNotFound: Refusal(_CODE.NOT_FOUND, "MEMBER_NOT_FOUND"),
+    errors.InviteNotFound: Refusal(_CODE.NOT_FOUND, "INVITE_NOT_FOUND"),
+    errors.NotAMember: Refusal(_CODE.PERMISSION_DENIED, "NOT_A_MEMBER"),
+    errors.RoleTooLow: Refusal(_CODE.PERMISSION_DENIED, "ROLE_TOO_LOW"),
+    errors.NotTheSender: Refusal(_CODE.PERMISSION_DENIED, "NOT_THE_SENDER"),
+    errors.NotAGroup: Refusal(_CODE.FAILED_PRECONDITION, "NOT_A_GROUP"),
+    errors.NotEditable: Refusal(_CODE.FAILED_PRECONDITION, "NOT_EDITABLE"),
+    errors.EditTooLate: Refusal(_CODE.FAILED_PRECONDITION, "EDIT_TOO_LATE"),
+    errors.TooManyEdits: Refusal(_CODE.FAILED_PRECONDITION, "TOO_MANY_EDITS"),
+    errors.TooManyMembers: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_MEMBERS"),
+    errors.TooManyReactions: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_REACTIONS"),
+    errors.Overloaded: Refusal(_CODE.RESOURCE_EXHAUSTED, "OVERLOADED", retry_delay_s=0.5),
 }
 
 
@@ -41,6 +56,10 @@ def apis(messaging: Messaging) -> list[Api]:
 
 def _me() -> UserId:
     return UserId(current_user())
+
+
+def _text(content: messages_pb2.TextContent) -> Text:
+    return Text(content.text, encoding.entities_of(content))
 
 
 class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
@@ -77,9 +96,8 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
     async def SendMessage(self, request: api.SendMessageRequest, context: Context) -> api.SendMessageResponse:
         if request.WhichOneof("content") is None:
             raise InvalidRequest("content", "is not set")
-        message = await self._messaging.send_text(
-            _me(), request.conversation_id, request.client_message_id, request.text.text
-        )
+        wanted = TextRequest(request.client_message_id, _text(request.text), request.reply_to_seq)
+        message = await self._messaging.send_text(_me(), request.conversation_id, wanted)
         return api.SendMessageResponse(message=message_message(message))
 
     async def ListMessages(self, request: api.ListMessagesRequest, context: Context) -> api.ListMessagesResponse:
@@ -95,15 +113,84 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
                 since = request.since_time.ToDatetime(UTC)
             except (ValueError, OverflowError) as error:
                 raise InvalidRequest("since_time", "is not a time") from error
-        cursors = [(cursor.conversation_id, cursor.seq) for cursor in request.cursors]
-        deltas, has_more, sync_time = await self._messaging.sync(_me(), cursors, request.limit, since)
+        cursors = [(cursor.conversation_id, cursor.seq, cursor.revision) for cursor in request.cursors]
+        catchup = await self._messaging.sync(_me(), cursors, request.limit, since)
         return api.SyncResponse(
-            deltas=[delta_message(delta) for delta in deltas], has_more=has_more, sync_time=to_timestamp(sync_time)
+            deltas=[delta_message(delta) for delta in catchup.deltas],
+            has_more=catchup.has_more,
+            sync_time=to_timestamp(catchup.sync_time),
+            gone_conversation_ids=[str(conversation_id) for conversation_id in catchup.gone],
         )
 
     async def MarkRead(self, request: api.MarkReadRequest, context: Context) -> api.MarkReadResponse:
         read_seq = await self._messaging.mark_read(_me(), request.conversation_id, request.seq)
         return api.MarkReadResponse(read_seq=read_seq)
+
+    async def CreateGroup(self, request: api.CreateGroupRequest, context: Context) -> api.CreateGroupResponse:
+        wanted = GroupRequest(
+            request.client_conversation_id, request.title, request.user_ids, request.avatar_ref, request.history_open
+        )
+        group = await self._messaging.create_group(_me(), wanted)
+        return api.CreateGroupResponse(conversation=conversation_message(group))
+
+    async def UpdateGroup(self, request: api.UpdateGroupRequest, context: Context) -> api.UpdateGroupResponse:
+        settings = Settings(
+            title=request.title if request.HasField("title") else None,
+            avatar_ref=request.avatar_ref if request.HasField("avatar_ref") else None,
+            history_open=request.history_open if request.HasField("history_open") else None,
+        )
+        group = await self._messaging.update_group(_me(), request.conversation_id, settings)
+        return api.UpdateGroupResponse(conversation=conversation_message(group))
+
+    async def AddMembers(self, request: api.AddMembersRequest, context: Context) -> api.AddMembersResponse:
+        group = await self._messaging.add_members(_me(), request.conversation_id, request.user_ids)
+        return api.AddMembersResponse(conversation=conversation_message(group))
+
+    async def RemoveMember(self, request: api.RemoveMemberRequest, context: Context) -> api.RemoveMemberResponse:
+        group = await self._messaging.remove_member(_me(), request.conversation_id, request.user_id)
+        return api.RemoveMemberResponse(conversation=conversation_message(group))
+
+    async def LeaveGroup(self, request: api.LeaveGroupRequest, context: Context) -> api.LeaveGroupResponse:
+        await self._messaging.leave_group(_me(), request.conversation_id)
+        return api.LeaveGroupResponse()
+
+    async def SetMemberRole(self, request: api.SetMemberRoleRequest, context: Context) -> api.SetMemberRoleResponse:
+        role = encoding.role_of(request.role)
+        group = await self._messaging.set_role(_me(), request.conversation_id, request.user_id, role)
+        return api.SetMemberRoleResponse(conversation=conversation_message(group))
+
+    async def CreateInvite(self, request: api.CreateInviteRequest, context: Context) -> api.CreateInviteResponse:
+        token, expires_at = await self._messaging.create_invite(_me(), request.conversation_id)
+        invite = messages_pb2.Invite(
+            token=token, conversation_id=request.conversation_id, expire_time=to_timestamp(expires_at)
+        )
+        return api.CreateInviteResponse(invite=invite)
+
+    async def RevokeInvites(self, request: api.RevokeInvitesRequest, context: Context) -> api.RevokeInvitesResponse:
+        await self._messaging.revoke_invites(_me(), request.conversation_id)
+        return api.RevokeInvitesResponse()
+
+    async def JoinByInvite(self, request: api.JoinByInviteRequest, context: Context) -> api.JoinByInviteResponse:
+        group = await self._messaging.join_by_invite(_me(), request.token)
+        return api.JoinByInviteResponse(conversation=conversation_message(group))
+
+    async def EditMessage(self, request: api.EditMessageRequest, context: Context) -> api.EditMessageResponse:
+        message = await self._messaging.edit_message(_me(), request.conversation_id, request.seq, _text(request.text))
+        return api.EditMessageResponse(message=message_message(message))
+
+    async def ListEdits(self, request: api.ListEditsRequest, context: Context) -> api.ListEditsResponse:
+        edits = await self._messaging.list_edits(_me(), request.conversation_id, request.seq)
+        return api.ListEditsResponse(edits=[encoding.edit_message(edit) for edit in edits])
+
+    async def UnsendMessage(self, request: api.UnsendMessageRequest, context: Context) -> api.UnsendMessageResponse:
+        message = await self._messaging.unsend_message(_me(), request.conversation_id, request.seq)
+        return api.UnsendMessageResponse(message=message_message(message))
+
+    async def SetReaction(self, request: api.SetReactionRequest, context: Context) -> api.SetReactionResponse:
+        message = await self._messaging.set_reaction(
+            _me(), request.conversation_id, request.seq, request.emoji, present=request.present
+        )
+        return api.SetReactionResponse(message=message_message(message))
 
 
 class MembershipServicer(service_pb2_grpc.MembershipServiceServicer):

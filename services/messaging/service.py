@@ -1,87 +1,47 @@
 """What messaging does for its callers."""
 
-import asyncio
-from collections.abc import Collection, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.messaging import core, metrics
-from services.messaging.core import (
+from services.messaging import metrics
+from services.messaging.core import changes, checks, groups, model, paging
+from services.messaging.core.changes import ChangePolicy, MessageChange
+from services.messaging.core.errors import ConversationNotFound, InvalidField, InviteNotFound, NotAMember
+from services.messaging.core.groups import Act, Settings
+from services.messaging.core.model import (
     CallRecord,
     Content,
     Conversation,
     ConversationId,
+    Cursor,
     Delta,
     Draft,
+    Edit,
+    Mention,
     Message,
     MessageId,
-    NotAMember,
-    Overloaded,
     PageMark,
+    Recipient,
+    Role,
+    Text,
     UserId,
+    require_member,
 )
-from services.messaging.ports import Store
+from services.messaging.group_commit import GroupCommit
+from services.messaging.ports import DecideGroup, Invite, LineStamp, Store
 from services.runtime.clock import Clock
-from services.runtime.errors import StoreUnavailable
-from services.runtime.ids import NewId
+from services.runtime.ids import NewId, NewSecret
 
-# Sends committed together. Higher: more throughput under load. Lower: the first of a batch waits less.
-MAX_COMMIT_BATCH = 64
+# Decides on a message that the caller may see.
+DecideVisible = Callable[[Message], MessageChange | None]
+
+MAX_CURSORS = 1_000
+MAX_SYNC_DELTAS = 200
 # Read cursors that moved this long before the last sync are told again: commits become visible late. Higher: more
 # is repeated. Lower: a move that committed slowly can be missed.
 READ_OVERLAP = timedelta(seconds=60)
-
-
-class GroupCommit:
-    """Commits concurrent sends together: while one transaction runs, the next batch gathers.
-
-    A lone send waits for nobody. The queue is bounded: beyond it, Overloaded.
-    """
-
-    def __init__(self, store: Store, capacity: int) -> None:
-        self._store = store
-        self._waiting: asyncio.Queue[tuple[Draft, asyncio.Future[Message]]] = asyncio.Queue(capacity)
-
-    @property
-    def waiting(self) -> int:
-        """Sends that wait for the next commit."""
-        return self._waiting.qsize()
-
-    async def submit(self, draft: Draft) -> Message:
-        """The stored message. Errors: Overloaded, StoreUnavailable, and what place_drafts refuses."""
-        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        try:
-            self._waiting.put_nowait((draft, future))
-        except asyncio.QueueFull:
-            raise Overloaded("too many sends are waiting") from None
-        return await future
-
-    async def run(self) -> None:
-        """Commit batches for ever."""
-        while True:
-            batch = [await self._waiting.get()]
-            while len(batch) < MAX_COMMIT_BATCH and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
-            await self._commit(batch)
-
-    async def _commit(self, batch: Sequence[tuple[Draft, "asyncio.Future[Message]"]]) -> None:
-        metrics.COMMIT_BATCH.observe(len(batch))
-        try:
-            outcomes: Sequence[Message | BaseException] = await self._store.append([draft for draft, _ in batch])
-        except Exception as error:
-            if len(batch) > 1 and not isinstance(error, StoreUnavailable):
-                # One faulty draft must not take the others down.
-                for one in batch:
-                    await self._commit([one])
-                return
-            outcomes = [error] * len(batch)
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
-            if future.done():
-                continue
-            if isinstance(outcome, BaseException):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
 
 
 @dataclass(frozen=True)
@@ -92,22 +52,79 @@ class Page:
     next_token: str
 
 
+@dataclass(frozen=True)
+class Catchup:
+    """What a device lacks, what it is to forget, and what it sends as `since` the next time."""
+
+    deltas: Sequence[Delta]
+    has_more: bool
+    gone: Sequence[ConversationId]
+    sync_time: datetime
+
+
+@dataclass(frozen=True)
+class GroupRequest:
+    """A group as its founder wants it."""
+
+    client_conversation_id: str
+    title: str
+    user_ids: Sequence[str]
+    avatar_ref: str
+    history_open: bool
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """A text as its sender wants it."""
+
+    client_message_id: str
+    text: Text
+    reply_to_seq: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is configured."""
+
+    text_chars: int = 10_000
+    group_members: int = 256
+    invite_ttl: timedelta = timedelta(days=7)
+    changes: ChangePolicy = ChangePolicy()
+
+
 class Messaging:
     """The use-cases. `user_id` is always the authenticated caller."""
 
-    def __init__(self, store: Store, sends: GroupCommit, clock: Clock, new_id: NewId, text_limit: int) -> None:
+    def __init__(
+        self, store: Store, sends: GroupCommit, clock: Clock, new_id: NewId, new_secret: NewSecret, limits: Limits
+    ) -> None:
         self._store = store
         self._sends = sends
         self._clock = clock
         self._new_id = new_id
-        self._text_limit = text_limit
+        self._new_secret = new_secret
+        self._limits = limits
+
+    # Conversations.
 
     async def open_direct(self, user_id: UserId, peer: str) -> Conversation:
         """The one conversation of the pair. Idempotent. Errors: InvalidField."""
         now = self._clock.now()
-        peer_id = core.check_user_id("peer_user_id", peer)
-        fresh = core.open_direct(ConversationId(self._new_id(now)), user_id, peer_id, now)
+        peer_id = checks.check_user_id("peer_user_id", peer)
+        fresh = model.open_direct(ConversationId(self._new_id(now)), user_id, peer_id, now)
         return await self._store.open_direct(fresh)
+
+    async def create_group(self, user_id: UserId, request: GroupRequest) -> Conversation:
+        """A new group of the caller's. Idempotent by client_conversation_id. Errors: InvalidField."""
+        client_id = checks.check_client_id("client_conversation_id", request.client_conversation_id)
+        others = checks.check_users("user_ids", request.user_ids, self._limits.group_members - 1)
+        settings = Settings(
+            checks.check_title(request.title), checks.check_avatar_ref(request.avatar_ref), request.history_open
+        )
+        stamp = self._stamp(user_id)
+        conversation_id = ConversationId(self._new_id(stamp.now))
+        change = groups.create_group(conversation_id, user_id, others, settings, stamp.now)
+        return await self._store.create_group(change, f"{user_id} {client_id}", stamp)
 
     async def get_conversation(self, user_id: UserId, conversation_id: str) -> Conversation:
         """Errors: InvalidField, ConversationNotFound."""
@@ -115,96 +132,242 @@ class Messaging:
 
     async def list_conversations(self, user_id: UserId, page_size: int, page_token: str) -> Page:
         """Errors: InvalidField."""
-        limit = core.check_range("page_size", page_size, 50, 100)
-        below = core.decode_page_mark(page_token)
+        limit = checks.check_range("page_size", page_size, 50, 100)
+        below = paging.decode_page_mark(page_token)
         rows = await self._store.list_conversations(user_id, below, limit + 1)
         page = rows[:limit]
         token = ""
         if len(rows) > limit:
             last, _, active_at = page[-1]
-            token = core.encode_page_mark(PageMark(active_at, last.id))
+            token = paging.encode_page_mark(PageMark(active_at, last.id))
         return Page([(conversation, message) for conversation, message, _ in page], token)
 
-    async def send_text(self, user_id: UserId, conversation_id: str, client_message_id: str, text: str) -> Message:
+    # Groups. Errors of each beside those named: InvalidField, ConversationNotFound, NotAGroup, RoleTooLow.
+
+    async def update_group(self, user_id: UserId, conversation_id: str, settings: Settings) -> Conversation:
+        """Change what is set."""
+        if settings.title is not None:
+            checks.check_title(settings.title)
+        checks.check_avatar_ref(settings.avatar_ref or "")
+        return await self._change_group(user_id, conversation_id, lambda group: groups.update(group, user_id, settings))
+
+    async def add_members(self, user_id: UserId, conversation_id: str, user_ids: Sequence[str]) -> Conversation:
+        """Add people. Idempotent. Errors: TooManyMembers."""
+        limit = self._limits.group_members
+        people = checks.check_users("user_ids", user_ids, limit)
+        now = self._clock.now()
+        return await self._change_group(
+            user_id, conversation_id, lambda group: groups.add_members(group, user_id, people, now, limit)
+        )
+
+    async def remove_member(self, user_id: UserId, conversation_id: str, target: str) -> Conversation:
+        """Take a person out. Idempotent."""
+        person = checks.check_user_id("user_id", target)
+        return await self._change_group(
+            user_id, conversation_id, lambda group: groups.remove_member(group, user_id, person)
+        )
+
+    async def leave_group(self, user_id: UserId, conversation_id: str) -> None:
+        """Go."""
+        await self._change_group(user_id, conversation_id, lambda group: groups.leave(group, user_id))
+
+    async def set_role(self, user_id: UserId, conversation_id: str, target: str, role: Role | None) -> Conversation:
+        """Give a role. Idempotent. Errors: MemberNotFound."""
+        person = checks.check_user_id("user_id", target)
+        if role is None:
+            raise InvalidField("role", "is not set")
+        return await self._change_group(
+            user_id, conversation_id, lambda group: groups.set_role(group, user_id, person, role)
+        )
+
+    async def create_invite(self, user_id: UserId, conversation_id: str) -> tuple[str, datetime]:
+        """A token by which others can join, and until when. It makes the group's older ones invalid."""
+        group = await self._readable(user_id, conversation_id)
+        groups.require(group, user_id, Act.INVITE)
+        token = self._new_secret()
+        expires_at = self._clock.now() + self._limits.invite_ttl
+        await self._store.put_invite(Invite(_digest(token), group.id, user_id, expires_at))
+        return token, expires_at
+
+    async def revoke_invites(self, user_id: UserId, conversation_id: str) -> None:
+        """Make the group's invites invalid. Idempotent."""
+        group = await self._readable(user_id, conversation_id)
+        groups.require(group, user_id, Act.INVITE)
+        await self._store.revoke_invites(group.id)
+
+    async def join_by_invite(self, user_id: UserId, token: str) -> Conversation:
+        """Come in. Idempotent. Errors: InviteNotFound, TooManyMembers."""
+        now = self._clock.now()
+        conversation_id = await self._store.find_invite(_digest(token), now)
+        if conversation_id is None:
+            raise InviteNotFound("no such invite, or it is no longer valid")
+        limit = self._limits.group_members
+        return await self._change_group(
+            user_id, str(conversation_id), lambda group: groups.join(group, user_id, now, limit)
+        )
+
+    # Messages.
+
+    async def send_text(self, user_id: UserId, conversation_id: str, request: TextRequest) -> Message:
         """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAMember,
         Overloaded."""
-        target = ConversationId(core.check_uuid("conversation_id", conversation_id))
-        client_id = core.check_client_id("client_message_id", client_message_id)
-        content = core.Text(core.check_text(text, self._text_limit))
-        return await self._send(target, user_id, client_id, content)
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        client_id = checks.check_client_id("client_message_id", request.client_message_id)
+        text = await self._checked_text(target, request.text)
+        reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
+        return await self._send(target, user_id, client_id, text, reply_to)
 
     async def record_call(self, conversation_id: ConversationId, caller: UserId, record: CallRecord) -> Message:
         """Put an ended call into its conversation. Idempotent by the call's id. Errors as for send_text."""
-        return await self._send(conversation_id, caller, core.CALL_KEY_PREFIX + str(record.call_id), record)
+        return await self._send(conversation_id, caller, model.CALL_KEY_PREFIX + str(record.call_id), record, 0)
+
+    async def edit_message(self, user_id: UserId, conversation_id: str, seq: int, text: Text) -> Message:
+        """Replace one's own text. Errors: InvalidField, ConversationNotFound, MessageNotFound, NotTheSender,
+        NotEditable, EditTooLate, TooManyEdits."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        checked = await self._checked_text(target, text)
+        now, policy = self._clock.now(), self._limits.changes
+        return await self._change_message(
+            user_id, conversation_id, seq, lambda message: changes.edit(message, user_id, checked, now, policy)
+        )
+
+    async def unsend_message(self, user_id: UserId, conversation_id: str, seq: int) -> Message:
+        """Take one's own message back. Idempotent. Errors: InvalidField, ConversationNotFound, MessageNotFound,
+        NotTheSender, NotEditable."""
+        return await self._change_message(
+            user_id, conversation_id, seq, lambda message: changes.unsend(message, user_id)
+        )
+
+    async def set_reaction(
+        self, user_id: UserId, conversation_id: str, seq: int, emoji: str, *, present: bool
+    ) -> Message:
+        """Put a reaction on or take it away. Idempotent. Errors: InvalidField, ConversationNotFound,
+        MessageNotFound, NotEditable, TooManyReactions."""
+        checked, policy = checks.check_emoji(emoji), self._limits.changes
+        return await self._change_message(
+            user_id,
+            conversation_id,
+            seq,
+            lambda message: changes.react(message, user_id, checked, policy, present=present),
+        )
+
+    async def list_edits(self, user_id: UserId, conversation_id: str, seq: int) -> Sequence[Edit]:
+        """The former texts, the oldest first. Errors: InvalidField, ConversationNotFound, MessageNotFound."""
+        conversation = await self._readable(user_id, conversation_id)
+        message = await self._store.find_message(conversation.id, checks.check_seq("seq", seq))
+        changes.find_visible(conversation, user_id, message)
+        return await self._store.list_edits(conversation.id, seq)
 
     async def list_messages(
         self, user_id: UserId, conversation_id: str, before_seq: int, page_size: int
     ) -> tuple[Sequence[Message], bool]:
         """A page, descending, and whether there is more. Errors: InvalidField, ConversationNotFound."""
-        limit = core.check_range("page_size", page_size, 50, 200)
-        before = core.check_seq("before_seq", before_seq) or None
+        limit = checks.check_range("page_size", page_size, 50, 200)
+        before = checks.check_seq("before_seq", before_seq) or None
         conversation = await self._readable(user_id, conversation_id)
-        messages = await self._store.list_messages(conversation.id, before, limit + 1)
+        member = conversation.member(user_id)
+        visible_after = member.visible_after_seq if member else 0
+        messages = await self._store.list_messages(conversation.id, visible_after, before, limit + 1)
         return messages[:limit], len(messages) > limit
 
     async def sync(
-        self, user_id: UserId, cursors: Sequence[tuple[str, int]], limit: int, since: datetime | None
-    ) -> tuple[Sequence[Delta], bool, datetime]:
-        """What the device lacks, whether there is more, and the time for the next `since`. Errors: InvalidField."""
-        if len(cursors) > core.MAX_CURSORS:
-            raise core.InvalidField("cursors", f"has {len(cursors)} entries; at most {core.MAX_CURSORS} are allowed")
+        self, user_id: UserId, cursors: Sequence[tuple[str, int, int]], limit: int, since: datetime | None
+    ) -> Catchup:
+        """What the device lacks; each cursor is (conversation, seq, revision). Errors: InvalidField."""
+        if len(cursors) > MAX_CURSORS:
+            raise InvalidField("cursors", f"has {len(cursors)} entries; at most {MAX_CURSORS} are allowed")
         positions = {
-            ConversationId(core.check_uuid("cursors.conversation_id", id_)): core.check_seq("cursors.seq", seq)
-            for id_, seq in cursors
+            ConversationId(checks.check_uuid("cursors.conversation_id", id_)): Cursor(
+                checks.check_seq("cursors.seq", seq), checks.check_seq("cursors.revision", revision)
+            )
+            for id_, seq, revision in cursors
         }
-        count = core.check_range("limit", limit, 100, 200)
+        count = checks.check_range("limit", limit, 100, 200)
         sync_time = self._clock.now()
         read_since = since - READ_OVERLAP if since else None
-        deltas = await self._store.sync(user_id, positions, read_since, count, core.MAX_SYNC_DELTAS + 1)
-        page = deltas[: core.MAX_SYNC_DELTAS]
-        return page, len(deltas) > len(page), sync_time
+        deltas = await self._store.sync(user_id, positions, read_since, count, MAX_SYNC_DELTAS + 1)
+        joined = await self._store.joined_of(user_id, positions)
+        gone = [conversation_id for conversation_id in positions if conversation_id not in joined]
+        return Catchup(deltas[:MAX_SYNC_DELTAS], len(deltas) > MAX_SYNC_DELTAS, gone, sync_time)
 
     async def mark_read(self, user_id: UserId, conversation_id: str, seq: int) -> int:
         """Where the cursor stands now. Errors: InvalidField, ConversationNotFound, NotAMember."""
-        target = ConversationId(core.check_uuid("conversation_id", conversation_id))
-        core.check_seq("seq", seq)
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        checks.check_seq("seq", seq)
         read_seq = await self._store.move_read_cursor(target, user_id, seq, self._clock.now())
         if read_seq is None:
             if await self._store.find_conversation(target) is None:
-                raise core.ConversationNotFound("no such conversation")
-            raise NotAMember("not a member of this conversation")
+                raise ConversationNotFound
+            raise NotAMember
         return read_seq
+
+    # For the other services and the fan-out.
 
     async def members_of(self, conversation_id: str) -> Sequence[UserId]:
         """Errors: InvalidField, ConversationNotFound."""
-        target = ConversationId(core.check_uuid("conversation_id", conversation_id))
-        members = (await self._store.members_of([target])).get(target)
-        if members is None:
-            raise core.ConversationNotFound("no such conversation")
-        return members
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        recipients = (await self._store.recipients_of([target])).get(target)
+        if recipients is None:
+            raise ConversationNotFound
+        return [recipient.user_id for recipient in recipients]
 
-    async def members_of_all(self, ids: Collection[ConversationId]) -> Mapping[ConversationId, Sequence[UserId]]:
-        """The members of each conversation that exists."""
-        return await self._store.members_of(ids)
+    async def recipients_of(self, ids: Collection[ConversationId]) -> Mapping[ConversationId, Sequence[Recipient]]:
+        """The members of each conversation that has some."""
+        return await self._store.recipients_of(ids)
 
     async def filter_contacts(self, user_id: str, candidates: Sequence[str]) -> Collection[UserId]:
         """Those who share a conversation with the user. Errors: InvalidField."""
-        if len(candidates) > core.MAX_CURSORS:
-            raise core.InvalidField("user_ids", f"has more than {core.MAX_CURSORS} entries")
-        user = core.check_user_id("user_id", user_id)
-        return await self._store.contacts_among(user, [core.check_user_id("user_ids", id_) for id_ in candidates])
+        user = checks.check_user_id("user_id", user_id)
+        return await self._store.contacts_among(user, checks.check_users("user_ids", candidates, MAX_CURSORS))
 
     async def _readable(self, user_id: UserId, conversation_id: str) -> Conversation:
-        target = ConversationId(core.check_uuid("conversation_id", conversation_id))
-        return core.require_member(await self._store.find_conversation(target), user_id)
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        return require_member(await self._store.find_conversation(target), user_id)
+
+    async def _checked_text(self, conversation_id: ConversationId, text: Text) -> Text:
+        checks.check_text(text.text, self._limits.text_chars)
+        checked = checks.check_entities(text.text, text.entities)
+        mentioned = {entity.user_id for entity in checked.entities if isinstance(entity, Mention)}
+        if mentioned:
+            recipients = (await self._store.recipients_of([conversation_id])).get(conversation_id, ())
+            if not mentioned <= {recipient.user_id for recipient in recipients}:
+                raise InvalidField("text.entities.mention_user_id", "is not a member of the conversation")
+        return checked
 
     async def _send(
-        self, conversation_id: ConversationId, sender: UserId, client_message_id: str, content: Content
+        self,
+        conversation_id: ConversationId,
+        sender: UserId,
+        client_message_id: str,
+        content: Content,
+        reply_to_seq: int,
     ) -> Message:
         now = self._clock.now()
         message_id = MessageId(self._new_id(now))
-        draft = Draft(message_id, conversation_id, sender, client_message_id, now, content)
+        draft = Draft(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq)
         message = await self._sends.submit(draft)
         if message.id == message_id:
-            metrics.MESSAGES.labels("text" if isinstance(content, core.Text) else "call").inc()
+            metrics.MESSAGES.labels("text" if isinstance(content, Text) else "call").inc()
         return message
+
+    async def _change_group(self, user_id: UserId, conversation_id: str, decide: DecideGroup) -> Conversation:
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        return await self._store.change_group(target, decide, self._stamp(user_id))
+
+    async def _change_message(self, user_id: UserId, conversation_id: str, seq: int, decide: DecideVisible) -> Message:
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        checks.check_seq("seq", seq)
+
+        def decide_for_caller(conversation: Conversation, message: Message | None) -> MessageChange | None:
+            require_member(conversation, user_id)
+            return decide(changes.find_visible(conversation, user_id, message))
+
+        return await self._store.change_message(target, seq, decide_for_caller, self._clock.now())
+
+    def _stamp(self, user_id: UserId) -> LineStamp:
+        now = self._clock.now()
+        return LineStamp(MessageId(self._new_id(now)), user_id, now)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

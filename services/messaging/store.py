@@ -1,31 +1,28 @@
-"""PostgreSQL: the truth of conversations and messages."""
+"""PostgreSQL: the truth of conversations and messages. The statements stand in rows.py."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from uuid import UUID
 
-import asyncpg
-
-from services.messaging import encoding
-from services.messaging.core import (
-    CallRecord,
+from services.messaging import encoding, rows
+from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
+from services.messaging.core.groups import GroupChange
+from services.messaging.core.model import (
     Conversation,
     ConversationId,
-    ConversationKind,
+    Cursor,
     Delta,
     Draft,
-    DraftKey,
-    Member,
+    Edit,
     Message,
-    MessageId,
-    MessagingError,
     PageMark,
-    Text,
+    Recipient,
     UserId,
     pair_key,
-    place_drafts,
 )
+from services.messaging.core.placing import place_drafts
+from services.messaging.core.syncing import build_delta
+from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
@@ -34,7 +31,7 @@ TOPIC = "messaging.events.v1"
 
 
 class PostgresStore:
-    """See ports.Store. `wake` is told the conversations whose events were committed."""
+    """See ports.Store. The relay is woken for the conversations whose events were committed."""
 
     def __init__(self, database: Database, relay: outbox.OutboxRelay, new_id: NewId) -> None:
         self._database = database
@@ -44,35 +41,71 @@ class PostgresStore:
     async def open_direct(self, conversation: Conversation) -> Conversation:
         key = pair_key(conversation.members[0].user_id, conversation.members[1].user_id)
         async with self._database.transaction() as connection:
-            inserted = await connection.fetchval(
-                "INSERT INTO conversations (id, kind, pair_key, active_at, created_at) VALUES ($1, $2, $3, $4, $4)"
-                " ON CONFLICT (pair_key) DO NOTHING RETURNING id",
-                conversation.id,
-                conversation.kind.value,
-                key,
-                conversation.created_at,
-            )
-            if inserted is None:
-                existing = await connection.fetchval("SELECT id FROM conversations WHERE pair_key = $1", key)
-                return (await _conversations(connection, [existing]))[existing]
-            await connection.executemany(
-                "INSERT INTO members (conversation_id, user_id, joined_at) VALUES ($1, $2, $3)",
-                [(conversation.id, member.user_id, member.joined_at) for member in conversation.members],
-            )
-            event = encoding.conversation_created(conversation)
-            await outbox.append(connection, str(conversation.id), [(TOPIC, str(conversation.id), event)])
+            if not await rows.insert_conversation(connection, conversation, pair_key=key, creation_key=None):
+                return await _load_by(connection, "pair_key", key)
+            await _append_events(connection, conversation.id, [encoding.conversation_created(conversation)])
         self._relay.wake(str(conversation.id))
         return conversation
 
+    async def create_group(self, change: GroupChange, creation_key: str, stamp: LineStamp) -> Conversation:
+        async with self._database.transaction() as connection:
+            if not await rows.insert_conversation(connection, change.after, pair_key=None, creation_key=creation_key):
+                return await _load_by(connection, "creation_key", creation_key)
+            after, events = await _write_line(connection, change, stamp)
+            await _append_events(connection, after.id, [encoding.conversation_created(after), *events])
+        self._relay.wake(str(after.id))
+        return after
+
+    async def change_group(
+        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+    ) -> Conversation:
+        async with self._database.transaction() as connection:
+            before = await _lock_conversation(connection, conversation_id)
+            change = decide(before)
+            if change is None:
+                return before
+            await rows.write_group(connection, before, change.after)
+            after, events = await _write_line(connection, change, stamp)
+            changed = encoding.conversation_changed(self._new_id(stamp.now), after, change.removed, stamp.now)
+            await _append_events(connection, after.id, [changed, *events])
+        self._relay.wake(str(conversation_id))
+        return after
+
+    async def change_message(
+        self, conversation_id: ConversationId, seq: int, decide: DecideMessage, now: datetime
+    ) -> Message:
+        async with self._database.transaction() as connection:
+            conversation = await _lock_conversation(connection, conversation_id)
+            before = await rows.load_message(connection, conversation_id, seq)
+            change = decide(conversation, before)
+            if change is None:
+                if before is None:
+                    raise MessageNotFound
+                return before
+            after = replace(change.after, revision=conversation.revision + 1)
+            await rows.write_change(connection, replace(change, after=after))
+            event = encoding.message_changed(self._new_id(now), after, now)
+            await _append_events(connection, conversation_id, [event])
+        self._relay.wake(str(conversation_id))
+        return after
+
     async def find_conversation(self, conversation_id: ConversationId) -> Conversation | None:
         async with self._database.connection() as connection:
-            return (await _conversations(connection, [conversation_id])).get(conversation_id)
+            return (await rows.load_conversations(connection, [conversation_id])).get(conversation_id)
+
+    async def find_message(self, conversation_id: ConversationId, seq: int) -> Message | None:
+        async with self._database.connection() as connection:
+            return await rows.load_message(connection, conversation_id, seq)
+
+    async def list_edits(self, conversation_id: ConversationId, seq: int) -> Sequence[Edit]:
+        async with self._database.connection() as connection:
+            return await rows.load_edits(connection, conversation_id, seq)
 
     async def list_conversations(
         self, user_id: UserId, below: PageMark | None, limit: int
     ) -> Sequence[tuple[Conversation, Message | None, datetime]]:
         async with self._database.connection() as connection:
-            rows = await connection.fetch(
+            found = await connection.fetch(
                 "SELECT c.id, c.active_at FROM conversations c JOIN members m ON m.conversation_id = c.id"
                 " WHERE m.user_id = $1 AND ($2::timestamptz IS NULL OR (c.active_at, c.id) < ($2, $3::uuid))"
                 " ORDER BY c.active_at DESC, c.id DESC LIMIT $4",
@@ -81,58 +114,85 @@ class PostgresStore:
                 below.conversation_id if below else None,
                 limit,
             )
-            ids = [row["id"] for row in rows]
-            conversations = await _conversations(connection, ids)
+            ids = [row["id"] for row in found]
+            conversations = await rows.load_conversations(connection, ids)
             last = await connection.fetch(
-                "SELECT m.* FROM unnest($1::uuid[]) AS wanted (id) JOIN conversations c ON c.id = wanted.id"
-                " JOIN messages m ON m.conversation_id = c.id AND m.seq = c.last_seq",
+                "SELECT m.* FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.last_seq"
+                " JOIN members me ON me.conversation_id = c.id AND me.user_id = $2 AND m.seq > me.visible_after_seq"
+                " WHERE c.id = ANY($1)",
                 ids,
+                user_id,
             )
-        last_of = {row["conversation_id"]: _message(row) for row in last}
-        return [(conversations[row["id"]], last_of.get(row["id"]), row["active_at"]) for row in rows]
+            last_of = {message.conversation_id: message for message in await rows.to_messages(connection, last)}
+        return [(conversations[row["id"]], last_of.get(row["id"]), row["active_at"]) for row in found]
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction() as connection:
-            members = await _member_pairs(connection, drafts)
-            last_seqs = await _lock(connection, ids)
-            # After the lock, so that a concurrent send of the same key is seen.
-            stored = await _stored(connection, [draft.key for draft in drafts])
+            last_seqs = await rows.lock_counters(connection, ids)
+            # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
+            members = await rows.member_pairs(connection, drafts)
+            stored = await rows.load_stored(connection, [draft.key for draft in drafts])
             placement = place_drafts(drafts, last_seqs, lambda *pair: pair in members, stored)
             if placement.inserted:
-                await _insert(connection, placement.inserted)
+                await rows.insert_messages(connection, placement.inserted)
                 await outbox.append_many(connection, [_record(message) for message in placement.inserted])
         for conversation_id in {message.conversation_id for message in placement.inserted}:
             self._relay.wake(str(conversation_id))
         return placement.outcomes
 
     async def list_messages(
-        self, conversation_id: ConversationId, before_seq: int | None, limit: int
+        self, conversation_id: ConversationId, after_seq: int, before_seq: int | None, limit: int
     ) -> Sequence[Message]:
         async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT * FROM messages WHERE conversation_id = $1 AND ($2::bigint IS NULL OR seq < $2)"
-                " ORDER BY seq DESC LIMIT $3",
+            found = await connection.fetch(
+                "SELECT * FROM messages WHERE conversation_id = $1 AND seq > $2 AND ($3::bigint IS NULL OR seq < $3)"
+                " ORDER BY seq DESC LIMIT $4",
                 conversation_id,
+                after_seq,
                 before_seq,
                 limit,
             )
-        return [_message(row) for row in rows]
+            return await rows.to_messages(connection, found)
 
     async def sync(
         self,
         user_id: UserId,
-        cursors: Mapping[ConversationId, int],
+        cursors: Mapping[ConversationId, Cursor],
         read_since: datetime | None,
         limit: int,
         max_deltas: int,
     ) -> Sequence[Delta]:
+        # One snapshot: a revision and the messages must be of the same moment.
+        async with (
+            self._database.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            behind = await rows.load_behind(connection, user_id, cursors, read_since, max_deltas)
+            conversations = await rows.load_conversations(connection, [row["id"] for row in behind])
+            new = await rows.load_new(connection, behind, limit)
+            changed = await rows.load_changed(connection, behind, limit)
+        return [
+            build_delta(
+                conversations[row["id"]],
+                cursors.get(row["id"]),
+                new.get(row["id"], ()),
+                changed.get(row["id"], ()),
+                limit,
+            )
+            for row in behind
+        ]
+
+    async def joined_of(
+        self, user_id: UserId, conversation_ids: Collection[ConversationId]
+    ) -> Collection[ConversationId]:
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_SYNC, user_id, list(cursors), list(cursors.values()), read_since, max_deltas)
-            conversations = await _conversations(connection, [row["id"] for row in rows])
-            wanted = {row["id"]: row["cursor"] for row in rows}
-            messages = await _messages_after(connection, wanted, conversations, limit)
-        return [Delta(conversations[id_], tuple(messages[id_][:limit]), len(messages[id_]) > limit) for id_ in wanted]
+            found = await connection.fetch(
+                "SELECT conversation_id FROM members WHERE user_id = $1 AND conversation_id = ANY($2)",
+                user_id,
+                list(conversation_ids),
+            )
+        return {row["conversation_id"] for row in found}
 
     async def move_read_cursor(
         self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
@@ -153,161 +213,88 @@ class PostgresStore:
                 )
                 return unmoved
             event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
-            await outbox.append(connection, str(conversation_id), [(TOPIC, str(conversation_id), event)])
+            await _append_events(connection, conversation_id, [event])
         self._relay.wake(str(conversation_id))
         return read_seq
 
-    async def members_of(
+    async def recipients_of(
         self, conversation_ids: Collection[ConversationId]
-    ) -> Mapping[ConversationId, Sequence[UserId]]:
+    ) -> Mapping[ConversationId, Sequence[Recipient]]:
         async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT conversation_id, array_agg(user_id ORDER BY user_id) AS users FROM members"
-                " WHERE conversation_id = ANY($1) GROUP BY conversation_id",
+            conversations = await connection.fetch(
+                "SELECT c.id, array_agg(m.user_id ORDER BY m.user_id) AS users,"
+                " array_agg(m.visible_after_seq ORDER BY m.user_id) AS after"
+                " FROM conversations c JOIN members m ON m.conversation_id = c.id WHERE c.id = ANY($1) GROUP BY c.id",
                 list(conversation_ids),
             )
-        return {row["conversation_id"]: row["users"] for row in rows}
+        return {
+            row["id"]: [Recipient(user, after) for user, after in zip(row["users"], row["after"], strict=True)]
+            for row in conversations
+        }
 
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
         async with self._database.connection() as connection:
-            rows = await connection.fetch(
+            found = await connection.fetch(
                 "SELECT DISTINCT other.user_id FROM members mine"
                 " JOIN members other ON other.conversation_id = mine.conversation_id"
                 " WHERE mine.user_id = $1 AND other.user_id = ANY($2) AND other.user_id <> $1",
                 user_id,
                 list(candidates),
             )
-        return [row["user_id"] for row in rows]
+        return [row["user_id"] for row in found]
+
+    async def put_invite(self, invite: Invite) -> None:
+        async with self._database.transaction() as connection:
+            await _lock_conversation(connection, invite.conversation_id)
+            await connection.execute("DELETE FROM invites WHERE conversation_id = $1", invite.conversation_id)
+            await connection.execute(
+                "INSERT INTO invites (token_sha256, conversation_id, created_by, expires_at) VALUES ($1, $2, $3, $4)",
+                invite.token_sha256,
+                invite.conversation_id,
+                invite.created_by,
+                invite.expires_at,
+            )
+
+    async def revoke_invites(self, conversation_id: ConversationId) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute("DELETE FROM invites WHERE conversation_id = $1", conversation_id)
+
+    async def find_invite(self, token_sha256: bytes, now: datetime) -> ConversationId | None:
+        async with self._database.connection() as connection:
+            found: ConversationId | None = await connection.fetchval(
+                "SELECT conversation_id FROM invites WHERE token_sha256 = $1 AND expires_at > $2", token_sha256, now
+            )
+        return found
 
 
-_SYNC = """
-SELECT c.id, coalesce(cursor.seq, 0) AS cursor
-FROM members m
-JOIN conversations c ON c.id = m.conversation_id
-LEFT JOIN unnest($2::uuid[], $3::bigint[]) AS cursor (id, seq) ON cursor.id = c.id
-WHERE m.user_id = $1 AND (
-    cursor.id IS NULL
-    OR c.last_seq > cursor.seq
-    OR EXISTS (SELECT FROM members r WHERE r.conversation_id = c.id AND r.read_moved_at >= $4)
-)
-ORDER BY c.active_at, c.id
-LIMIT $5
-"""
+async def _lock_conversation(connection: Connection, conversation_id: ConversationId) -> Conversation:
+    if not await rows.lock_counters(connection, [conversation_id]):
+        raise ConversationNotFound
+    return (await rows.load_conversations(connection, [conversation_id]))[conversation_id]
 
 
-async def _conversations(connection: Connection, ids: Collection[ConversationId]) -> dict[ConversationId, Conversation]:
-    rows = await connection.fetch(
-        "SELECT c.*, m.user_id, m.joined_at, m.read_seq FROM conversations c"
-        " JOIN members m ON m.conversation_id = c.id WHERE c.id = ANY($1) ORDER BY c.id, m.user_id",
-        list(ids),
-    )
-    grouped: dict[ConversationId, list[asyncpg.Record]] = defaultdict(list)
-    for row in rows:
-        grouped[row["id"]].append(row)
-    return {id_: _conversation(group) for id_, group in grouped.items()}
+async def _load_by(connection: Connection, column: str, key: str) -> Conversation:
+    # The column is one of two names of ours.
+    found = await connection.fetchval(f"SELECT id FROM conversations WHERE {column} = $1", key)  # noqa: S608
+    return (await rows.load_conversations(connection, [found]))[found]
 
 
-def _conversation(rows: Sequence[asyncpg.Record]) -> Conversation:
-    head = rows[0]
-    members = tuple(Member(UserId(row["user_id"]), row["joined_at"], row["read_seq"]) for row in rows)
-    kind = ConversationKind(head["kind"])
-    return Conversation(head["id"], kind, members, head["last_seq"], head["created_at"])
+async def _write_line(
+    connection: Connection, change: GroupChange, stamp: LineStamp
+) -> tuple[Conversation, list[bytes]]:
+    """Insert the line that tells of a change; the conversation with its new counter, and the line's event."""
+    if change.line is None:
+        return change.after, []
+    message = line_message(change, stamp)
+    await rows.insert_messages(connection, [message])
+    return replace(change.after, last_seq=message.seq), [encoding.message_sent(message)]
 
 
-def _message(row: asyncpg.Record) -> Message:
-    return Message(
-        id=MessageId(row["id"]),
-        conversation_id=ConversationId(row["conversation_id"]),
-        seq=row["seq"],
-        sender_id=UserId(row["sender_id"]),
-        client_message_id=row["client_message_id"],
-        sent_at=row["sent_at"],
-        content=encoding.to_content(row["kind"], row["body"], row["call"]),
-    )
+async def _append_events(connection: Connection, conversation_id: ConversationId, events: Sequence[bytes]) -> None:
+    key = str(conversation_id)
+    await outbox.append(connection, key, [(TOPIC, key, event) for event in events])
 
 
 def _record(message: Message) -> tuple[str, str, str, bytes]:
     key = str(message.conversation_id)
     return (key, TOPIC, key, encoding.message_sent(message))
-
-
-async def _member_pairs(connection: Connection, drafts: Sequence[Draft]) -> set[tuple[ConversationId, UserId]]:
-    rows = await connection.fetch(
-        "SELECT conversation_id, user_id FROM members JOIN unnest($1::uuid[], $2::text[])"
-        " AS asked (conversation_id, user_id) USING (conversation_id, user_id)",
-        [draft.conversation_id for draft in drafts],
-        [draft.sender_id for draft in drafts],
-    )
-    return {(row["conversation_id"], row["user_id"]) for row in rows}
-
-
-async def _lock(connection: Connection, ids: Iterable[ConversationId]) -> dict[ConversationId, int]:
-    """The counters of the conversations that exist, locked in one order, so that batches cannot deadlock."""
-    rows = await connection.fetch(
-        "SELECT id, last_seq FROM conversations WHERE id = ANY($1) ORDER BY id FOR UPDATE", list(ids)
-    )
-    return {row["id"]: row["last_seq"] for row in rows}
-
-
-async def _stored(connection: Connection, keys: Sequence[DraftKey]) -> dict[DraftKey, Message]:
-    rows = await connection.fetch(
-        "SELECT m.* FROM unnest($1::uuid[], $2::text[], $3::text[])"
-        " AS k (conversation_id, sender_id, client_message_id)"
-        " JOIN messages m USING (conversation_id, sender_id, client_message_id)",
-        [key.conversation_id for key in keys],
-        [key.sender_id for key in keys],
-        [key.client_message_id for key in keys],
-    )
-    messages = [_message(row) for row in rows]
-    return {DraftKey(m.conversation_id, m.sender_id, m.client_message_id): m for m in messages}
-
-
-async def _insert(connection: Connection, messages: Sequence[Message]) -> None:
-    """Insert the messages and move the counters of their conversations, in one statement."""
-    await connection.execute(
-        "WITH row AS (SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[],"
-        " $6::timestamptz[], $7::text[], $8::text[], $9::bytea[])"
-        " AS r (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, call)),"
-        " counted AS (UPDATE conversations c SET last_seq = top.seq, active_at = greatest(c.active_at, top.sent_at)"
-        " FROM (SELECT conversation_id, max(seq) AS seq, max(sent_at) AS sent_at FROM row GROUP BY 1) AS top"
-        " WHERE c.id = top.conversation_id)"
-        " INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, call)"
-        " SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, call FROM row",
-        [message.conversation_id for message in messages],
-        [message.seq for message in messages],
-        [message.id for message in messages],
-        [message.sender_id for message in messages],
-        [message.client_message_id for message in messages],
-        [message.sent_at for message in messages],
-        ["text" if isinstance(message.content, Text) else "call" for message in messages],
-        [message.content.text if isinstance(message.content, Text) else "" for message in messages],
-        [_call_bytes(message) for message in messages],
-    )
-
-
-def _call_bytes(message: Message) -> bytes | None:
-    if isinstance(message.content, CallRecord):
-        return encoding.call_message(message.content).SerializeToString()
-    return None
-
-
-async def _messages_after(
-    connection: Connection,
-    cursors: Mapping[ConversationId, int],
-    conversations: Mapping[ConversationId, Conversation],
-    limit: int,
-) -> Mapping[UUID, list[Message]]:
-    """Ascending, at most limit + 1 a conversation; for a conversation that is new to the device, the newest page."""
-    starts = [seq if seq > 0 else max(0, conversations[id_].last_seq - limit) for id_, seq in cursors.items()]
-    rows = await connection.fetch(
-        "SELECT m.* FROM unnest($1::uuid[], $2::bigint[]) AS k (id, seq) CROSS JOIN LATERAL ("
-        " SELECT * FROM messages WHERE conversation_id = k.id AND messages.seq > k.seq"
-        " ORDER BY messages.seq LIMIT $3) AS m ORDER BY m.conversation_id, m.seq",
-        list(cursors),
-        starts,
-        limit + 1,
-    )
-    grouped: dict[UUID, list[Message]] = defaultdict(list)
-    for row in rows:
-        grouped[row["conversation_id"]].append(_message(row))
-    return grouped

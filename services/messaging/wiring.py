@@ -1,22 +1,31 @@
 """Where messaging's objects are built; tests build the same."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from services.messaging import rpc
 from services.messaging.config import Config
 from services.messaging.consumer import CallRecords, FanOut
-from services.messaging.service import GroupCommit, Messaging
+from services.messaging.core.changes import ChangePolicy
+from services.messaging.group_commit import GroupCommit
+from services.messaging.service import Limits, Messaging
 from services.messaging.store import TOPIC, PostgresStore
 from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
 from services.runtime.bus import KafkaConsumer, KafkaPublisher, Subscription
 from services.runtime.clock import SystemClock
 from services.runtime.db import Database
-from services.runtime.ids import new_id
+from services.runtime.ids import new_id, new_secret
 from services.runtime.lifecycle import App, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.rpc import RpcServer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def limits(config: Config) -> Limits:
+    """The limits that are configured."""
+    policy = ChangePolicy(edit_window=timedelta(seconds=config.edit_window_s), max_edits=config.max_edits)
+    return Limits(text_chars=config.text_limit, group_members=config.group_members, changes=policy)
 
 
 def build(config: Config) -> App:
@@ -27,7 +36,7 @@ def build(config: Config) -> App:
     relay = OutboxRelay(database, publisher)
     store = PostgresStore(database, relay, new_id)
     sends = GroupCommit(store, config.send_queue)
-    messaging = Messaging(store, sends, clock, new_id, config.text_limit)
+    messaging = Messaging(store, sends, clock, new_id, new_secret, limits(config))
     fan_out = KafkaConsumer(
         config.kafka, Subscription(TOPIC, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 NewId = Callable[[datetime], uuid.UUID]
+NewSecret = Callable[[], str]
 
 
 def uuid7(unix_ms: int, entropy: bytes) -> uuid.UUID:
@@ -19,3 +20,8 @@ def uuid7(unix_ms: int, entropy: bytes) -> uuid.UUID:
 def new_id(now: datetime) -> uuid.UUID:
     """A fresh UUIDv7 for the given time."""
     return uuid7(int(now.timestamp() * 1000), secrets.token_bytes(10))
+
+
+def new_secret() -> str:
+    """An unguessable token of 128 bits, safe in addresses."""
+    return secrets.token_urlsafe(16)

@@ -1,0 +1,103 @@
+"""What may happen to a message after it was sent: edits, reactions, and taking it back."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from services.messaging.core.errors import (
+    EditTooLate,
+    MessageNotFound,
+    NotEditable,
+    NotTheSender,
+    TooManyEdits,
+    TooManyReactions,
+)
+from services.messaging.core.model import Conversation, Edit, Line, Message, Reaction, Text, Unsent, UserId
+
+
+@dataclass(frozen=True)
+class ChangePolicy:
+    """Limits of changes."""
+
+    # Higher: what was read can become something else later. Lower: slips stay.
+    edit_window: timedelta = timedelta(minutes=15)
+    max_edits: int = 5
+    # Different emojis on one message. Higher: bigger messages and events.
+    max_emojis: int = 20
+
+
+@dataclass(frozen=True)
+class ReactionChange:
+    """One person's emoji put on, or taken away."""
+
+    user_id: UserId
+    emoji: str
+    present: bool
+
+
+@dataclass(frozen=True)
+class MessageChange:
+    """The message after the change, without its new revision, and what is to be written beside it."""
+
+    after: Message
+    edit: Edit | None = None
+    reaction: ReactionChange | None = None
+
+
+def find_visible(conversation: Conversation, user: UserId, message: Message | None) -> Message:
+    """The message, if the user may see it. Raises MessageNotFound."""
+    member = conversation.member(user)
+    if message is None or member is None or message.seq <= member.visible_after_seq:
+        raise MessageNotFound
+    return message
+
+
+def edit(message: Message, user: UserId, text: Text, now: datetime, policy: ChangePolicy) -> MessageChange | None:
+    """Replace the text; the former one is kept. None when it is the same already."""
+    _require_sender(message, user)
+    if not isinstance(message.content, Text):
+        raise NotEditable("only texts can be edited")
+    if message.content == text:
+        return None
+    if now - message.sent_at > policy.edit_window:
+        raise EditTooLate(f"a message can be edited for {int(policy.edit_window.total_seconds())} s")
+    if message.edit_count >= policy.max_edits:
+        raise TooManyEdits(f"a message can be edited {policy.max_edits} times")
+    former = Edit(message.content, message.edited_at or message.sent_at)
+    after = replace(message, content=text, edited_at=now, edit_count=message.edit_count + 1)
+    return MessageChange(after, edit=former)
+
+
+def unsend(message: Message, user: UserId) -> MessageChange | None:
+    """Take it back for everyone: its place stays, nothing of its content does. None when it is unsent already."""
+    _require_sender(message, user)
+    if isinstance(message.content, Unsent):
+        return None
+    if not isinstance(message.content, Text):
+        raise NotEditable("only what a person wrote can be unsent")
+    return MessageChange(replace(message, content=Unsent(), reply_to_seq=0, edited_at=None, edit_count=0, reactions=()))
+
+
+def react(message: Message, user: UserId, emoji: str, policy: ChangePolicy, *, present: bool) -> MessageChange | None:
+    """Put a reaction on or take it away. None when it stands so already."""
+    if isinstance(message.content, Unsent | Line):
+        raise NotEditable("there is nothing to react to")
+    users = next((reaction.user_ids for reaction in message.reactions if reaction.emoji == emoji), ())
+    if (user in users) is present:
+        return None
+    if present and not users and len(message.reactions) >= policy.max_emojis:
+        raise TooManyReactions(f"a message has at most {policy.max_emojis} different reactions")
+    change = ReactionChange(user, emoji, present)
+    return MessageChange(replace(message, reactions=apply_reaction(message.reactions, change)), reaction=change)
+
+
+def apply_reaction(reactions: tuple[Reaction, ...], change: ReactionChange) -> tuple[Reaction, ...]:
+    """The reactions afterwards: by emoji, and for each the people in the order of their reactions."""
+    grouped = {reaction.emoji: reaction.user_ids for reaction in reactions}
+    others = tuple(user for user in grouped.get(change.emoji, ()) if user != change.user_id)
+    grouped[change.emoji] = (*others, change.user_id) if change.present else others
+    return tuple(Reaction(emoji, users) for emoji, users in sorted(grouped.items()) if users)
+
+
+def _require_sender(message: Message, user: UserId) -> None:
+    if message.sender_id != user:
+        raise NotTheSender("only the sender may do this")

@@ -1,0 +1,122 @@
+"""Bounds of what requests may hold. Each check gives the value back, or raises InvalidField naming the field."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.messaging.core.errors import InvalidField
+from services.messaging.core.model import Entity, Link, Text, UserId
+
+MAX_CLIENT_ID_CHARS = 64
+MAX_USER_ID_CHARS = 64
+MAX_TITLE_CHARS = 100
+MAX_AVATAR_REF_CHARS = 512
+MAX_EMOJI_BYTES = 32
+MAX_ENTITIES = 50
+MAX_URL_CHARS = 2_048
+
+
+def check_text(text: str, limit: int) -> str:
+    """The text unchanged. Raises InvalidField when it is empty, only white space, too long, or holds a NUL."""
+    if not text.strip():
+        raise InvalidField("text.text", "is empty")
+    if len(text) > limit:
+        raise InvalidField("text.text", f"has {len(text)} characters; at most {limit} are allowed")
+    if "\x00" in text:
+        raise InvalidField("text.text", "holds the character NUL, which is not text")
+    return text
+
+
+def check_client_id(field_name: str, value: str) -> str:
+    """A client's idempotency key. Raises InvalidField."""
+    if not 0 < len(value) <= MAX_CLIENT_ID_CHARS or not value.isascii() or not value.isprintable():
+        raise InvalidField(field_name, f"must be 1 to {MAX_CLIENT_ID_CHARS} printable ASCII characters")
+    return value
+
+
+def check_user_id(field_name: str, value: str) -> UserId:
+    """A user's id. Raises InvalidField."""
+    ok = 0 < len(value) <= MAX_USER_ID_CHARS and value.isascii() and value.isprintable() and " " not in value
+    if not ok:
+        raise InvalidField(field_name, f"must be 1 to {MAX_USER_ID_CHARS} printable ASCII characters without spaces")
+    return UserId(value)
+
+
+def check_uuid(field_name: str, value: str) -> UUID:
+    """An id of ours. Raises InvalidField unless it is a UUID in the usual form of 36 characters."""
+    try:
+        parsed = UUID(value)
+    except ValueError:
+        parsed = None
+    if parsed is None or len(value) != 36:
+        raise InvalidField(field_name, "must be a UUID")
+    return parsed
+
+
+def check_range(field_name: str, value: int, default: int, high: int) -> int:
+    """A count from 1 to high, with 0 for the default. Raises InvalidField."""
+    if value == 0:
+        return default
+    if not 0 < value <= high:
+        raise InvalidField(field_name, f"must be 1 to {high}, or 0 for {default}")
+    return value
+
+
+def check_seq(field_name: str, value: int) -> int:
+    """A sequence number or 0. Raises InvalidField when it is negative."""
+    if value < 0:
+        raise InvalidField(field_name, "must not be negative")
+    return value
+
+
+def check_entities(text: str, entities: Sequence[Entity]) -> Text:
+    """A text with what its parts mean: within the text, ascending, not overlapping, http and https only."""
+    if len(entities) > MAX_ENTITIES:
+        raise InvalidField("text.entities", f"has {len(entities)} entries; at most {MAX_ENTITIES} are allowed")
+    end = 0
+    for entity in entities:
+        if entity.offset < end or entity.length < 1 or entity.offset + entity.length > len(text):
+            raise InvalidField("text.entities", "must lie within the text, ascend, and not overlap")
+        end = entity.offset + entity.length
+        if isinstance(entity, Link):
+            check_url(entity.url)
+        else:
+            check_user_id("text.entities.mention_user_id", entity.user_id)
+    return Text(text, tuple(entities))
+
+
+def check_url(url: str) -> str:
+    """An http or https address."""
+    scheme, _, rest = url.partition("://")
+    is_clean = url.isprintable() and " " not in url and len(url) <= MAX_URL_CHARS
+    if scheme.lower() not in ("http", "https") or not rest or not is_clean:
+        raise InvalidField("text.entities.link_url", "must be an http or https address")
+    return url
+
+
+def check_title(value: str) -> str:
+    """A group's title."""
+    if not value.strip() or len(value) > MAX_TITLE_CHARS or "\x00" in value:
+        raise InvalidField("title", f"must have 1 to {MAX_TITLE_CHARS} characters")
+    return value
+
+
+def check_avatar_ref(value: str) -> str:
+    """A reference to a picture; empty for none."""
+    if len(value) > MAX_AVATAR_REF_CHARS or not value.isascii() or not (value.isprintable() or not value):
+        raise InvalidField("avatar_ref", f"must have at most {MAX_AVATAR_REF_CHARS} printable ASCII characters")
+    return value
+
+
+def check_emoji(value: str) -> str:
+    """One emoji. What counts as one is for the clients to say; here it is short, visible, and no letters."""
+    is_short = 0 < len(value.encode()) <= MAX_EMOJI_BYTES
+    if not is_short or any(char.isspace() or char.isalpha() or ord(char) < 0x20 for char in value):
+        raise InvalidField("emoji", f"must be one emoji of at most {MAX_EMOJI_BYTES} bytes")
+    return value
+
+
+def check_users(field_name: str, values: Sequence[str], limit: int) -> tuple[UserId, ...]:
+    """Some people, each once, in the order given."""
+    if len(values) > limit:
+        raise InvalidField(field_name, f"has {len(values)} entries; at most {limit} are allowed")
+    return tuple(dict.fromkeys(check_user_id(field_name, value) for value in values))

@@ -1,0 +1,78 @@
+"""What messaging refuses."""
+
+
+class MessagingError(Exception):
+    """Base of what messaging refuses."""
+
+
+class InvalidField(MessagingError):
+    """A value of the request is out of bounds; `field` names it."""
+
+    def __init__(self, field_name: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field_name
+
+
+class ConversationNotFound(MessagingError):
+    """There is no such conversation, or the caller may not know of it."""
+
+    def __init__(self) -> None:
+        super().__init__("no such conversation")
+
+
+class NotAMember(MessagingError):
+    """The conversation exists, but the caller is not in it."""
+
+    def __init__(self) -> None:
+        super().__init__("not a member of this conversation")
+
+
+class MessageNotFound(MessagingError):
+    """There is no such message, or the caller may not see it."""
+
+    def __init__(self) -> None:
+        super().__init__("no such message")
+
+
+class MemberNotFound(MessagingError):
+    """The person is not in the conversation."""
+
+
+class InviteNotFound(MessagingError):
+    """The invite does not exist, has expired or was revoked."""
+
+
+class NotAGroup(MessagingError):
+    """Direct conversations have no title, roles or invites."""
+
+
+class RoleTooLow(MessagingError):
+    """The caller's role does not allow this."""
+
+
+class TooManyMembers(MessagingError):
+    """The group is full."""
+
+
+class TooManyReactions(MessagingError):
+    """The message has no room for another reaction."""
+
+
+class NotTheSender(MessagingError):
+    """Only who sent a message may edit or unsend it."""
+
+
+class NotEditable(MessagingError):
+    """Messages of this kind cannot be changed so: call records, lines about the group, unsent messages."""
+
+
+class EditTooLate(MessagingError):
+    """The time for edits is over."""
+
+
+class TooManyEdits(MessagingError):
+    """The message was edited as often as is allowed."""
+
+
+class Overloaded(MessagingError):
+    """More sends are waiting than the service takes."""

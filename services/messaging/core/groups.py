@@ -1,0 +1,204 @@
+"""What may happen to a group, by whom. Each decision takes the group as it is and gives the change, or None for nothing
+to do; `who may do what` is one table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+from services.messaging.core.errors import (
+    ConversationNotFound,
+    InvalidField,
+    MemberNotFound,
+    NotAGroup,
+    RoleTooLow,
+    TooManyMembers,
+)
+from services.messaging.core.model import (
+    Conversation,
+    ConversationId,
+    ConversationKind,
+    Line,
+    LineKind,
+    Member,
+    Role,
+    UserId,
+)
+
+
+class Act(Enum):
+    """What members do to a group."""
+
+    ADD = "add people"
+    UPDATE = "change the title, the picture or the history setting"
+    INVITE = "make or revoke invites"
+    REMOVE_MEMBER = "remove a member"
+    REMOVE_ADMIN = "remove an admin"
+    SET_ROLE = "give roles"
+
+
+RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2}
+
+LEAST_ROLE = {
+    Act.ADD: Role.MEMBER,
+    Act.UPDATE: Role.ADMIN,
+    Act.INVITE: Role.ADMIN,
+    Act.REMOVE_MEMBER: Role.ADMIN,
+    Act.REMOVE_ADMIN: Role.OWNER,
+    Act.SET_ROLE: Role.OWNER,
+}
+
+
+@dataclass(frozen=True)
+class GroupChange:
+    """The group after the change (its revision is one higher), the line that tells of it, and who is out."""
+
+    after: Conversation
+    line: Line | None
+    removed: tuple[UserId, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be changed; None leaves it."""
+
+    title: str | None = None
+    avatar_ref: str | None = None
+    history_open: bool | None = None
+
+
+def create_group(
+    conversation_id: ConversationId, owner: UserId, others: Sequence[UserId], settings: Settings, now: datetime
+) -> GroupChange:
+    """A new group. Its first line says who made it."""
+    people = {owner, *others}
+    members = tuple(Member(user, now, role=Role.OWNER if user == owner else Role.MEMBER) for user in sorted(people))
+    empty = Conversation(
+        id=conversation_id,
+        kind=ConversationKind.GROUP,
+        members=members,
+        last_seq=0,
+        created_at=now,
+        title=settings.title or "",
+        avatar_ref=settings.avatar_ref or "",
+        history_open=bool(settings.history_open),
+    )
+    return GroupChange(empty, Line(LineKind.CREATED))
+
+
+def add_members(
+    group: Conversation, actor: UserId, users: Sequence[UserId], now: datetime, limit: int
+) -> GroupChange | None:
+    """Add people. Raises TooManyMembers and what `require` raises."""
+    require(group, actor, Act.ADD)
+    return _enter(group, users, now, limit, LineKind.ADDED)
+
+
+def join(group: Conversation, user: UserId, now: datetime, limit: int) -> GroupChange | None:
+    """Come in by an invite. Raises TooManyMembers, NotAGroup."""
+    _require_group(group)
+    return _enter(group, [user], now, limit, LineKind.JOINED)
+
+
+def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChange | None:
+    """Take a person out. Raises RoleTooLow and what `require` raises; oneself is left by `leave`."""
+    target = group.member(user)
+    act = Act.REMOVE_ADMIN if target and target.role is not Role.MEMBER else Act.REMOVE_MEMBER
+    require(group, actor, act)
+    if user == actor:
+        raise InvalidField("user_id", "leave the group instead of removing yourself")
+    if target is None:
+        return None
+    return _without(group, user, Line(LineKind.REMOVED, (user,)))
+
+
+def leave(group: Conversation, user: UserId) -> GroupChange:
+    """Go. The owner's role passes to the longest-standing admin, or else member.
+
+    Raises ConversationNotFound, NotAGroup.
+    """
+    member = group.member(user)
+    if member is None:
+        raise ConversationNotFound
+    _require_group(group)
+    change = _without(group, user, Line(LineKind.LEFT))
+    if member.role is Role.OWNER and change.after.members:
+        heir = min(change.after.members, key=lambda heir: (-RANK[heir.role], heir.joined_at, heir.user_id))
+        change = replace(change, after=_with_role(change.after, heir.user_id, Role.OWNER))
+    return change
+
+
+def set_role(group: Conversation, actor: UserId, user: UserId, role: Role) -> GroupChange | None:
+    """Give a role; OWNER hands the group over. Raises MemberNotFound and what `require` raises."""
+    require(group, actor, Act.SET_ROLE)
+    target = group.member(user)
+    if target is None:
+        raise MemberNotFound("not a member of this group")
+    if target.role is role:
+        return None
+    if user == actor:
+        raise InvalidField("role", "hand the group over to another member instead")
+    after = _with_role(group, user, role)
+    if role is Role.OWNER:
+        after = _with_role(after, actor, Role.ADMIN)
+    return GroupChange(_next(after), Line(LineKind.ROLE_CHANGED, (user,), role=role))
+
+
+def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChange | None:
+    """Change what is set. Raises what `require` raises."""
+    require(group, actor, Act.UPDATE)
+    after = replace(
+        group,
+        title=group.title if settings.title is None else settings.title,
+        avatar_ref=group.avatar_ref if settings.avatar_ref is None else settings.avatar_ref,
+        history_open=group.history_open if settings.history_open is None else settings.history_open,
+    )
+    if after == group:
+        return None
+    renamed = Line(LineKind.RENAMED, title=after.title) if after.title != group.title else None
+    return GroupChange(_next(after), renamed)
+
+
+def require(group: Conversation, actor: UserId, act: Act) -> None:
+    """Raises ConversationNotFound, NotAGroup, RoleTooLow unless the actor may do this."""
+    member = group.member(actor)
+    if member is None:
+        raise ConversationNotFound
+    _require_group(group)
+    if RANK[member.role] < RANK[LEAST_ROLE[act]]:
+        raise RoleTooLow(f"only {LEAST_ROLE[act].value}s may {act.value}")
+
+
+def _require_group(group: Conversation) -> None:
+    if group.kind is not ConversationKind.GROUP:
+        raise NotAGroup("this is a direct conversation")
+
+
+def _enter(
+    group: Conversation, users: Sequence[UserId], now: datetime, limit: int, kind: LineKind
+) -> GroupChange | None:
+    fresh = [user for user in users if group.member(user) is None]
+    if not fresh:
+        return None
+    if len(group.members) + len(fresh) > limit:
+        raise TooManyMembers(f"a group has at most {limit} members")
+    # They see the line that tells of their coming, which takes the next number.
+    visible_after = 0 if group.history_open else group.last_seq
+    comers = [Member(user, now, read_seq=visible_after, visible_after_seq=visible_after) for user in fresh]
+    members = tuple(sorted((*group.members, *comers), key=lambda member: member.user_id))
+    told = tuple(fresh) if kind is LineKind.ADDED else ()
+    return GroupChange(_next(replace(group, members=members)), Line(kind, told))
+
+
+def _without(group: Conversation, user: UserId, line: Line) -> GroupChange:
+    members = tuple(member for member in group.members if member.user_id != user)
+    return GroupChange(_next(replace(group, members=members)), line, removed=(user,))
+
+
+def _with_role(group: Conversation, user: UserId, role: Role) -> Conversation:
+    members = tuple(replace(member, role=role) if member.user_id == user else member for member in group.members)
+    return replace(group, members=members)
+
+
+def _next(group: Conversation) -> Conversation:
+    return replace(group, revision=group.revision + 1)

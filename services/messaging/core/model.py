@@ -1,0 +1,256 @@
+"""The nouns: conversations, members, messages and what they hold."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import NewType
+from uuid import UUID
+
+from services.messaging.core.errors import ConversationNotFound, InvalidField
+
+UserId = NewType("UserId", str)
+ConversationId = NewType("ConversationId", UUID)
+MessageId = NewType("MessageId", UUID)
+
+# Outside of what a user may choose as a client_message_id, so that nobody can take a call record's place.
+CALL_KEY_PREFIX = "\x1fcall/"
+
+
+class ConversationKind(Enum):
+    DIRECT = "direct"
+    GROUP = "group"
+
+
+class Role(Enum):
+    """What a member may do in a group, from the least to the most."""
+
+    MEMBER = "member"
+    ADMIN = "admin"
+    OWNER = "owner"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A person in a conversation, who sees only messages above `visible_after_seq`."""
+
+    user_id: UserId
+    joined_at: datetime
+    read_seq: int = 0
+    role: Role = Role.MEMBER
+    visible_after_seq: int = 0
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Members are ordered by user id. `revision` counts changes other than new messages and read cursors."""
+
+    id: ConversationId
+    kind: ConversationKind
+    members: tuple[Member, ...]
+    last_seq: int
+    created_at: datetime
+    title: str = ""
+    avatar_ref: str = ""
+    history_open: bool = False
+    revision: int = 0
+
+    def member(self, user_id: UserId) -> Member | None:
+        """The member of this id."""
+        return next((member for member in self.members if member.user_id == user_id), None)
+
+
+class CallOutcome(Enum):
+    COMPLETED = "completed"
+    MISSED = "missed"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    BUSY = "busy"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A member's name in a text; offset and length in code points."""
+
+    offset: int
+    length: int
+    user_id: UserId
+
+
+@dataclass(frozen=True)
+class Link:
+    """An address in a text; offset and length in code points."""
+
+    offset: int
+    length: int
+    url: str
+
+
+Entity = Mention | Link
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+    entities: tuple[Entity, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """The sender took it back; nothing of it is kept."""
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    call_id: UUID
+    video: bool
+    outcome: CallOutcome
+    length: timedelta
+
+
+class LineKind(Enum):
+    """What a line about the group tells."""
+
+    CREATED = "created"
+    ADDED = "added"
+    REMOVED = "removed"
+    LEFT = "left"
+    JOINED = "joined"
+    RENAMED = "renamed"
+    ROLE_CHANGED = "role_changed"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line about the group; the sender of the message is who did it."""
+
+    kind: LineKind
+    user_ids: tuple[UserId, ...] = ()
+    title: str = ""
+    role: Role | None = None
+
+
+Content = Text | CallRecord | Line | Unsent
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """One emoji and who put it, the first one first. A message has them ordered by emoji."""
+
+    emoji: str
+    user_ids: tuple[UserId, ...]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A text as it was before an edit, and when it was written."""
+
+    text: Text
+    written_at: datetime
+
+
+@dataclass(frozen=True)
+class Message:
+    id: MessageId
+    conversation_id: ConversationId
+    seq: int
+    sender_id: UserId
+    client_message_id: str
+    sent_at: datetime
+    content: Content
+    reply_to_seq: int = 0
+    # The conversation's revision of the last change; 0 when there was none.
+    revision: int = 0
+    edited_at: datetime | None = None
+    edit_count: int = 0
+    reactions: tuple[Reaction, ...] = ()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message that has no place in its conversation yet."""
+
+    message_id: MessageId
+    conversation_id: ConversationId
+    sender_id: UserId
+    client_message_id: str
+    sent_at: datetime
+    content: Content
+    reply_to_seq: int = 0
+
+    @property
+    def key(self) -> "DraftKey":
+        return DraftKey(self.conversation_id, self.sender_id, self.client_message_id)
+
+
+@dataclass(frozen=True)
+class DraftKey:
+    """What makes a send idempotent."""
+
+    conversation_id: ConversationId
+    sender_id: UserId
+    client_message_id: str
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a device stands in a conversation: it has all messages up to `seq` and all changes up to `revision`."""
+
+    seq: int
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What a device lacks of one conversation: new messages by seq, changed ones by revision, both ascending."""
+
+    conversation: Conversation
+    messages: tuple[Message, ...]
+    changed: tuple[Message, ...]
+    has_more: bool
+    cursor: Cursor
+
+
+@dataclass(frozen=True)
+class PageMark:
+    """The last row of a page of conversations: the next page begins below it."""
+
+    active_at: datetime
+    conversation_id: ConversationId
+
+
+def pair_key(one: UserId, other: UserId) -> str:
+    """The same for a pair in either direction. User ids hold no space, so no two pairs share a key."""
+    return " ".join(sorted((one, other)))
+
+
+def open_direct(conversation_id: ConversationId, caller: UserId, peer: UserId, now: datetime) -> Conversation:
+    """A new conversation of two people. Raises InvalidField when the peer is the caller."""
+    if caller == peer:
+        raise InvalidField("peer_user_id", "a direct conversation needs another person")
+    members = tuple(Member(user, now) for user in sorted((caller, peer)))
+    return Conversation(conversation_id, ConversationKind.DIRECT, members, 0, now)
+
+
+def with_read_cursor(conversation: Conversation, user_id: UserId, read_seq: int) -> Conversation:
+    """The conversation after a member's cursor moved; cursors never go back."""
+    members = tuple(
+        replace(member, read_seq=max(member.read_seq, read_seq)) if member.user_id == user_id else member
+        for member in conversation.members
+    )
+    return replace(conversation, members=members)
+
+
+def require_member(conversation: Conversation | None, user_id: UserId) -> Conversation:
+    """The conversation, if the user is in it. Raises ConversationNotFound in both other cases alike."""
+    if conversation is None or conversation.member(user_id) is None:
+        raise ConversationNotFound
+    return conversation
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A member as the fan-out sees it."""
+
+    user_id: UserId
+    visible_after_seq: int
