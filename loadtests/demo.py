@@ -10,11 +10,11 @@ import asyncio
 import json
 import re
 import secrets
+import signal
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import grpc
@@ -22,11 +22,12 @@ from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import service_pb2 as presence
 
 from deploy.embedded.errors import StackError
-from loadtests.headless.calls import ACTIVE, ENDED, Phone
-from loadtests.headless.client import Device, Edge, LoginError
-from loadtests.headless.conversations import CallRecord, History, delivery_faults, order_differences
+from loadtests.headless.calls import ACTIVE, ENDED
+from loadtests.headless.client import Edge, LoginError
+from loadtests.headless.conversations import delivery_faults, order_differences
 from loadtests.headless.media import MediaLostError
-from loadtests.headless.stream import EventStream, SyncGapError
+from loadtests.headless.person import Person, person
+from loadtests.headless.stream import SyncGapError
 from loadtests.headless.tracks import SourceOptions
 from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.stacks import edge_of, find_stack
@@ -80,45 +81,6 @@ class Report:
 
 def _rounded(value_ms: float | None) -> float | None:
     return None if value_ms is None else round(value_ms, 1)
-
-
-@dataclass
-class Person:
-    """One side of the demo."""
-
-    device: Device
-    stream: EventStream
-    phone: Phone
-
-    @property
-    def user_id(self) -> str:
-        """The social network's id."""
-        return self.device.user_id
-
-    def history(self, conversation_id: str) -> History:
-        """The conversation as this side has it."""
-        return self.stream.inbox.conversations.history(conversation_id)
-
-    def call_record(self, conversation_id: str, call_id: str) -> CallRecord | None:
-        """The record of the call in the conversation."""
-        records = (entry.call for entry in self.history(conversation_id).shown)
-        return next((record for record in records if record and record.call_id == call_id), None)
-
-
-@asynccontextmanager
-async def person(edge: Edge, user_id: str, source: SourceOptions, expected_hz: float) -> AsyncIterator[Person]:
-    """A user with one device whose stream is current. Everything is closed in the end."""
-    device = Device(edge, user_id, f"{user_id}-device")
-    try:
-        async with EventStream(device) as stream:
-            phone = Phone(device, stream, source, expected_hz)
-            try:
-                await stream.until_current(STEP_DEADLINE_S)
-                yield Person(device, stream, phone)
-            finally:
-                await phone.close()
-    finally:
-        await device.close()
 
 
 class Demo:
@@ -337,5 +299,16 @@ async def main() -> int:
     return 1 if report.errors else 0
 
 
+async def _until_told_to_stop() -> int:
+    task = asyncio.create_task(main())
+    # Without this the stack's data would stay behind.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(_until_told_to_stop()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        say("stopped")
+        sys.exit(130)

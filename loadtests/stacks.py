@@ -20,6 +20,7 @@ from deploy.embedded.stack import running_stack
 from loadtests.headless.client import Edge
 
 _WORKING_FOLDER = ROOT / ".parley"
+_PREFIX = "stack-"
 # A stack that runs answers at once; a longer wait only delays the decision to start one.
 _ANSWER_WITHIN_S = 3.0
 # The two ports that people know stay free for `make run`.
@@ -52,13 +53,26 @@ async def find_stack(*, own: bool, say: Callable[[str], None]) -> AsyncIterator[
 async def own_stack(log_folder: Path = _WORKING_FOLDER / "demo-logs") -> AsyncIterator[StackRecord]:
     """A stack on free ports with empty data, without the web client's files."""
     _WORKING_FOLDER.mkdir(exist_ok=True)
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="demo-", dir=_WORKING_FOLDER))
+    await asyncio.to_thread(_remove_leftovers)
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=f"{_PREFIX}{os.getpid()}-", dir=_WORKING_FOLDER))
     settings = StackSettings(folder=folder, log_folder=log_folder, parts=frozenset(PARTS) - {"web"})
     try:
         async with running_stack(settings, ports=Ports({**os.environ, **_ANY_PORT})) as stack:
             yield stack.record()
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _remove_leftovers() -> None:
+    """Who was killed, or stopped while PostgreSQL made its first files, has left data that nobody will use again."""
+    for folder in _WORKING_FOLDER.glob(f"{_PREFIX}[0-9]*-*"):
+        pid = int(folder.name.removeprefix(_PREFIX).partition("-")[0])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except PermissionError:
+            continue
 
 
 async def _answers(record: StackRecord) -> bool:

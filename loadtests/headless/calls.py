@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
+import grpc
 from parley.calls.v1 import messages_pb2 as calls
 from parley.calls.v1 import service_pb2 as api
 
 from loadtests.headless.client import Device
 from loadtests.headless.media import MediaEndpoint
+from loadtests.headless.statuses import retry_delay_s
 from loadtests.headless.stream import EventStream
 from loadtests.headless.tracks import SourceOptions
+
+T = TypeVar("T")
+# Higher: rides out a longer outage of the media workers. Lower: says sooner that there are none.
+_TRIES = 5
 
 RINGING = calls.CALL_STATE_RINGING
 ACTIVE = calls.CALL_STATE_ACTIVE
@@ -21,6 +29,22 @@ ENDED = calls.CALL_STATE_ENDED
 
 class NoMediaError(Exception):
     """The call gives no grant for media, or media was not joined."""
+
+
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """The call's answer, tried again as long and as late as the server asks (google.rpc.RetryInfo).
+
+    Only for idempotent calls. Raises the refusal when it asks for nothing, or when the tries are used up.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            delay_s = retry_delay_s(error)
+            if not delay_s:
+                raise
+            await asyncio.sleep(delay_s)
+    return await call()
 
 
 class Phone:
@@ -67,7 +91,7 @@ class Phone:
             device_id=self._device.device_id,
             client_call_id=client_call_id or str(uuid.uuid4()),
         )
-        answer = await self._device.calls.StartCall(request)
+        answer = await patiently(lambda: self._device.calls.StartCall(request))
         self._take(answer.call, answer.grant if answer.HasField("grant") else None)
         return answer.call
 
@@ -115,7 +139,7 @@ class Phone:
     async def rejoin(self) -> MediaEndpoint:
         """Comes back after the media was lost: a new grant, a new offer, a new peer connection."""
         request = api.RenewMediaGrantRequest(call_id=self.call_id, device_id=self._device.device_id)
-        self._grant = (await self._device.calls.RenewMediaGrant(request)).grant
+        self._grant = (await patiently(lambda: self._device.calls.RenewMediaGrant(request))).grant
         return await self.join_media()
 
     async def hang_up(self) -> None:
@@ -137,7 +161,8 @@ class Phone:
         await self._stream.until(lambda: self.state == state, deadline_s, f"call {name} at {self._device.device_id}")
 
     async def _exchange(self, join_token: str, offer: str) -> str:
-        answer = await self._device.calls.JoinMedia(api.JoinMediaRequest(join_token=join_token, sdp_offer=offer))
+        request = api.JoinMediaRequest(join_token=join_token, sdp_offer=offer)
+        answer = await patiently(lambda: self._device.calls.JoinMedia(request))
         return answer.sdp_answer
 
     async def _close_media(self) -> None:

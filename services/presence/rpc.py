@@ -1,6 +1,7 @@
 """RouterService: the gateways' streams."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -51,26 +52,40 @@ def apis(presence: Presence, queue_size: int) -> list[Api]:
 
 
 class QueueLink:
-    """A bounded queue of frames for one gateway. When it overflows, the stream ends."""
+    """A bounded queue of frames for one gateway. When it overflows, or the gateway leaves, reading it ends."""
 
     def __init__(self, size: int) -> None:
-        self._frames: asyncio.Queue[Frame] = asyncio.Queue(size)
-        self._overflowed = asyncio.Event()
+        self._size = size
+        self._frames: deque[Frame] = deque()
+        self._changed = asyncio.Event()
+        self._closed = False
+        self._overflowed = False
 
     def push(self, frame: Frame) -> bool:
         """See ports.Link."""
-        try:
-            self._frames.put_nowait(frame)
-        except asyncio.QueueFull:
-            self._overflowed.set()
-            return False
-        return True
+        if len(self._frames) >= self._size:
+            self._overflowed = True
+        else:
+            self._frames.append(frame)
+        self._changed.set()
+        return not self._overflowed
 
-    async def pop(self) -> Frame:
-        """The next frame. Errors: GatewayTooSlow."""
-        if self._overflowed.is_set():
-            raise GatewayTooSlow("the gateway's queue is full")
-        return await self._frames.get()
+    def close(self) -> None:
+        """The gateway has left."""
+        self._closed = True
+        self._changed.set()
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        """What is to be sent, until the link is closed. Errors: GatewayTooSlow."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            while self._frames and not self._overflowed:
+                yield self._frames.popleft()
+            if self._overflowed:
+                raise GatewayTooSlow("the gateway's queue is full")
+            if self._closed:
+                return
 
 
 class RouterServicer(service_pb2_grpc.RouterServiceServicer):
@@ -90,24 +105,23 @@ class RouterServicer(service_pb2_grpc.RouterServiceServicer):
         link = QueueLink(self._queue_size)
         link_id = self._presence.attach(link)
         reader = asyncio.create_task(self._read(link_id, request_iterator))
+        reader.add_done_callback(lambda _: link.close())
         try:
-            while not reader.done():
-                frame = asyncio.ensure_future(link.pop())
-                await asyncio.wait((frame, reader), return_when=asyncio.FIRST_COMPLETED)
-                if not frame.done():
-                    frame.cancel()
-                    break
-                yield _encode(frame.result())
+            async for frame in link.frames():
+                yield _encode(frame)
         finally:
             reader.cancel()
-            with suppress(asyncio.CancelledError, Exception):
+            with suppress(asyncio.CancelledError):
                 await reader
             self._presence.detach(link_id)
             log.info("gateway_detached", gateway_id=first.hello.gateway_id)
 
     async def _read(self, link_id: LinkId, requests: AsyncIterator[api.AttachRequest]) -> None:
-        async for request in requests:
-            self._handle(link_id, request)
+        try:
+            async for request in requests:
+                self._handle(link_id, request)
+        except Exception:
+            log.exception("gateway_stream_failed")
 
     def _handle(self, link_id: LinkId, request: api.AttachRequest) -> None:
         presence = self._presence

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from services.signaling.core.calls import Decision, handle
 from services.signaling.core.errors import CallNotFound, Contended, VersionConflict
 from services.signaling.core.model import Call, CallId, CallState, EndReason, Input, Timeouts
 from services.signaling.core.table import Effect
 from services.signaling.ports import Announcer, ClientKey, MediaCloser, Metrics, Record, Store, Timers, WallClock
+
+log = structlog.get_logger()
 
 # Each conflict means that another change of the same call was written, and a call bears few changes.
 # Higher: a request that races with many waits longer. Lower: it is refused although it could succeed.
@@ -53,6 +57,9 @@ class CallChanges:
     def carry_out(self, before: Call | None, decision: Decision) -> None:
         """What follows a committed change; `before` is None for a new call."""
         call = decision.call
+        if Effect.ANNOUNCE in decision.effects:
+            reason = call.end_reason.value if call.end_reason else None
+            log.info("call_changed", call_id=call.call_id, state=call.state.value, reason=reason, version=call.version)
         if Effect.CLOSE_MEDIA in decision.effects and call.worker:
             self.closer.close(call.worker, call.call_id)
         if call.due_time and (before is None or before.due_time != call.due_time):

@@ -45,6 +45,7 @@ class Config:
                 video_slots=reader.integer("PARLEY_VIDEO_SLOTS", 1, low=1, high=32),
             ),
             placement=PlacementPolicy(
+                lost_after_s=reader.number("PARLEY_WORKER_LOST_S", 5, low=0.5, high=600),
                 settle_s=reader.number("PARLEY_MEDIA_SETTLE_S", 10, low=0, high=600),
             ),
         )

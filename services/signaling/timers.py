@@ -76,7 +76,7 @@ class Routine:
             try:
                 await self.work()
             except StoreUnavailable:
-                log.warning("upkeep_waiting", routine=self.name)
+                log.info("upkeep_waiting", routine=self.name)
             await asyncio.sleep(self.interval_s)
 
 

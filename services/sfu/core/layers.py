@@ -13,7 +13,7 @@ SILENT_LAYER_S = 1.0
 # Receivers that lose more than this step down. Higher: broken pictures. Lower: a poor picture on a merely noisy path.
 HIGH_LOSS = 0.10
 # An estimate below this share of what is sent counts as congestion.
-LOW_ESTIMATE = 0.7
+LOW_ESTIMATE = 0.6
 # Before the first try to step up again, and at most. Higher: a poor picture for longer. Lower: repeated overload.
 FIRST_HOLD_S = 8.0
 MAX_HOLD_S = 64.0

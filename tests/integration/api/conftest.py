@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import pytest
@@ -132,3 +133,9 @@ def refused(code: grpc.StatusCode, reason: str = "") -> Iterator[Refusal]:
     error = raised.value
     refusal.reason, refusal.fields = reason_of(error), tuple(fields_of(error))
     assert (error.code(), refusal.reason if reason else "") == (code, reason), error.details()
+
+
+async def read_to_the_end(call: Any) -> None:
+    """Reads a stream until it ends; raises what ends it."""
+    while await call.read() is not grpc.aio.EOF:
+        pass

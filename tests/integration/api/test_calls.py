@@ -124,6 +124,21 @@ async def test_a_caller_has_one_call_at_a_time(world: World) -> None:
     await alice.phone.hang_up()
 
 
+async def test_two_people_who_call_each_other_at_once_are_never_in_two_calls(world: World) -> None:
+    alice, bob, conversation_id = await world.pair_online()
+    starts = (alice.phone.start(conversation_id), bob.phone.start(conversation_id))
+    results = await asyncio.gather(*starts, return_exceptions=True)
+    placed = [call for call in results if isinstance(call, calls.Call)]
+    assert all(error.code() is FAILED for error in results if isinstance(error, grpc.aio.AioRpcError))
+    ringing = [call for call in placed if call.state == RINGING]
+    assert len(ringing) == 1
+    for online in (alice, bob):
+        active = await online.device.calls.ListActiveCalls(api.ListActiveCallsRequest())
+        assert [call.call_id for call in active.calls] == [ringing[0].call_id]
+    caller = alice if ringing[0].caller_id == alice.user_id else bob
+    await caller.phone.hang_up()
+
+
 async def test_a_retried_start_returns_the_same_call(world: World) -> None:
     alice, _, conversation_id = await world.pair_online()
     first = await alice.phone.start(conversation_id, client_call_id="key-1")

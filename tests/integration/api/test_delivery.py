@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import grpc
 import pytest
@@ -14,7 +13,7 @@ from parley.presence.v1 import service_pb2 as presence
 from loadtests.headless.conversations import delivery_faults, order_differences
 from loadtests.headless.inbox import OFFLINE
 from loadtests.headless.stream import EventStream
-from tests.integration.api.conftest import DEADLINE_S, World, new_user, open_direct, refused, send
+from tests.integration.api.conftest import DEADLINE_S, World, new_user, open_direct, read_to_the_end, refused, send
 
 # The delayed offline, with room to spare.
 OFFLINE_DEADLINE_S = 60.0
@@ -102,11 +101,6 @@ async def test_a_newer_stream_of_the_same_device_replaces_the_older(world: World
     with refused(grpc.StatusCode.ABORTED, "REPLACED"):
         await read_to_the_end(older)
     newer.cancel()
-
-
-async def read_to_the_end(call: Any) -> None:
-    while await call.read() is not grpc.aio.EOF:
-        pass
 
 
 async def test_the_stream_beats_as_often_as_it_says(world: World) -> None:

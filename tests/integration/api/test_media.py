@@ -122,8 +122,16 @@ async def test_a_device_that_is_not_in_the_call_gets_no_token(world: World) -> N
 
 @pytest.mark.parametrize(
     "offer",
-    ["", "v=0", "not an offer", "v=0\r\n" * 5000, "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 96\r\n", "\x00" * 40],
-    ids=["empty", "bare", "prose", "long", "no media attributes", "zeroes"],
+    [
+        "",
+        "v=0",
+        "not an offer",
+        "v=0\r\n" * 5000,
+        "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 96\r\n",
+        "\x00" * 40,
+        "a" * 70_000,
+    ],
+    ids=["empty", "bare", "prose", "long", "no media attributes", "zeroes", "too long"],
 )
 async def test_an_offer_that_is_none_is_refused(world: World, offer: str) -> None:
     alice, _, conversation_id = await world.pair_online()

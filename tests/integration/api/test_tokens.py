@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 import jwt
 import pytest
@@ -24,7 +26,7 @@ from deploy.embedded.issuer import AUDIENCE, ISSUER
 from deploy.embedded.keys import KeyRing
 from deploy.embedded.record import StackRecord
 from loadtests.headless.client import http_login
-from tests.integration.api.conftest import new_user, refused
+from tests.integration.api.conftest import new_user, read_to_the_end, refused
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 Call = Callable[[grpc.aio.Channel, Any], Awaitable[object]]
@@ -58,6 +60,9 @@ CALLS: list[tuple[str, Call]] = [
     ("gateway", watch_presence),
     ("gateway", subscribe),
 ]
+
+
+USER_SERVICES = sorted({service for service, _ in CALLS})
 
 
 class Tokens:
@@ -139,3 +144,42 @@ async def test_the_edge_lets_no_bad_token_through(record: StackRecord, call: Cal
         for token in bad:
             with refused(UNAUTHENTICATED):
                 await call(channel, bearer(token))
+
+
+async def test_a_stream_ends_when_its_token_does(record: StackRecord) -> None:
+    token = (await http_login(record.issuer_url, ttl_s=2)(new_user())).value
+    async with grpc.aio.insecure_channel(record.grpc_addresses["gateway"]) as channel:
+        stub: Any = GatewayServiceStub(channel)
+        call = stub.Subscribe(gateway.SubscribeRequest(device_id="device-1"), metadata=bearer(token), timeout=30)
+        with refused(UNAUTHENTICATED, "TOKEN_EXPIRED"):
+            await read_to_the_end(call)
+
+
+async def test_a_new_signing_key_is_taken_soon_and_the_old_ones_tokens_stay_good(record: StackRecord) -> None:
+    tokens = Tokens(record)
+    old = await tokens.make("good")
+    async with aiohttp.ClientSession() as session, session.post(f"{record.issuer_url}/dev/rotate") as response:
+        response.raise_for_status()
+    new = await tokens.make("good")
+    for address in (*(record.grpc_addresses[service] for service in USER_SERVICES), record.edge_address):
+        async with grpc.aio.insecure_channel(address) as channel:
+            calls_here = [
+                call for service, call in CALLS if address in (record.edge_address, record.grpc_addresses[service])
+            ]
+            for call in calls_here:
+                await call(channel, bearer(old))
+                await until_taken(call, channel, new)
+
+
+async def until_taken(call: Call, channel: grpc.aio.Channel, token: str) -> None:
+    """Until the new key has been fetched, the token of a new key is refused."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await call(channel, bearer(token))
+                return
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not UNAUTHENTICATED:
+                    raise
+                # The key set may be fetched once in two seconds; asking at once again would only load it.
+                await asyncio.sleep(0.2)

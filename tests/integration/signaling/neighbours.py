@@ -33,6 +33,7 @@ from services.runtime.rpc import Access, Api, RpcServer
 SERVICE_KEY = b"s" * 32
 JOIN_KEY = b"j" * 32
 CLOCK = SystemClock()
+ANNOUNCE_INTERVAL_S = 0.5
 
 
 def kafka_config(broker: str) -> KafkaConfig:
@@ -149,6 +150,8 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
 
     worker_id: str
     publisher: KafkaPublisher
+    # Announced: how full it is, so that tests can steer calls to an emptier one.
+    participants: int = 0
     refusal: Exception | None = None
     reports_media: bool = True
     joined: list[dict[str, Any]] = field(default_factory=list)
@@ -218,8 +221,9 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
                 worker_id=self.worker_id,
                 grpc_address=f"127.0.0.1:{self._server.port}",
                 announce_time=at,
+                participants=self.participants,
                 max_participants=100,
             )
             record = Outgoing("sfu.nodes.v1", self.worker_id.encode(), node.SerializeToString())
             await self.publisher.publish([record])
-            await asyncio.sleep(1)
+            await asyncio.sleep(ANNOUNCE_INTERVAL_S)

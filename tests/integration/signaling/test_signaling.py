@@ -2,15 +2,22 @@
 
 import asyncio
 import base64
+import os
+import signal
+import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import grpc
+import jwt
 import pytest
+import pytest_asyncio
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.calls.v1 import events_pb2 as calls_events
@@ -44,71 +51,114 @@ RINGING_ACTIVE_ENDED = [
     messages_pb2.CALL_STATE_ACTIVE,
     messages_pb2.CALL_STATE_ENDED,
 ]
+# Not a refusal of the service: there is no process yet.
+NOT_LISTENING = ""
 FAILED = grpc.StatusCode.FAILED_PRECONDITION
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@dataclass
+class Replica:
+    """One signaling process's worth of objects, and a channel to it."""
+
+    app: App
+    channel: grpc.aio.Channel
+
+    async def is_ready(self) -> bool:
+        health = health_pb2_grpc.HealthStub(self.channel)
+        answer = await health.Check(health_pb2.HealthCheckRequest(service="readiness"))
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self) -> None:
+        """Whatever it held in memory is lost."""
+        await self.channel.close()
+        await self.app.stop()
 
 
 @dataclass
 class Town:
-    """Signaling and its neighbours, and two users with a conversation."""
+    """Signaling's neighbours, and a replica that runs for all tests."""
 
     env: dict[str, str]
     issuer: Issuer
     publisher: KafkaPublisher
     sfu: FakeSfu
+    conversations: dict[str, list[str]]
+    replica: Replica
+
+    def pair(self) -> "Pair":
+        """Two new users with a conversation."""
+        pair = Pair(self, str(uuid4()), f"alice-{uuid4().hex[:8]}", f"bob-{uuid4().hex[:8]}")
+        self.conversations[pair.conversation_id] = [pair.alice, pair.bob]
+        return pair
+
+    def user(self, user_id: str, replica: Replica | None = None) -> "User":
+        """One user's client, at a replica."""
+        token = self.issuer.token(user_id)
+        return User((replica or self.replica).channel, (("authorization", f"Bearer {token}"),))
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[FakeSfu]:
+        """Another worker, emptier than the town's."""
+        worker = FakeSfu(f"sfu-{uuid4().hex[:8]}", self.publisher)
+        await worker.start()
+        yield worker
+        await worker.stop()
+
+    @asynccontextmanager
+    async def another(self, **env: str) -> AsyncIterator[Replica]:
+        """One more replica, with settings of its own."""
+        replica = await start_replica(self.env | env)
+        yield replica
+        await replica.stop()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two users who call each other."""
+
+    town: Town
     conversation_id: str
     alice: str
     bob: str
-    stack: AsyncExitStack
-    apps: list[App] = field(default_factory=list)
-    channels: list[grpc.aio.Channel] = field(default_factory=list)
 
-    async def run(self, **env: str) -> App:
-        """Start a replica of signaling, and wait until it is ready."""
-        app = build(Config.from_env(self.env | env))
-        await app.start()
-        self.apps.append(app)
-        assert app.server is not None
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{app.server.port}")
-        self.channels.append(channel)
-        health = health_pb2_grpc.HealthStub(channel)
-
-        async def is_ready() -> bool:
-            answer = await health.Check(health_pb2.HealthCheckRequest(service="readiness"))
-            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-        await eventually(is_ready, 30)
-        return app
-
-    async def crash(self, app: App) -> None:
-        """A replica goes; whatever it held in memory is lost."""
-        index = self.apps.index(app)
-        await self.channels.pop(index).close()
-        self.apps.pop(index)
-        await app.stop()
-
-    def user(self, user_id: str, replica: int = 0) -> "User":
-        """One user's client, at a replica."""
-        return User(self.channels[replica], (("authorization", f"Bearer {self.issuer.token(user_id)}"),))
-
-    async def ring(self, replica: int = 0) -> api.StartCallResponse:
-        """Alice's phone calls Bob, once a worker is known."""
-        alice, answers = self.user(self.alice, replica), []
+    async def ring(self, replica: Replica | None = None) -> api.StartCallResponse:
+        """Alice's phone calls Bob, as soon as the replica knows of a worker."""
+        alice = self.town.user(self.alice, replica)
+        answers: list[api.StartCallResponse] = []
         request = api.StartCallRequest(
             conversation_id=self.conversation_id, video=True, device_id=PHONE, client_call_id=str(uuid4())
         )
 
         async def is_placed() -> bool:
-            return await attempt(alice.call("StartCall", request), answers, "NO_MEDIA_WORKER")
+            passing = ("NO_MEDIA_WORKER", "STORE_UNAVAILABLE", NOT_LISTENING)
+            return await attempt(alice.call("StartCall", request), answers, *passing)
 
-        await eventually(is_placed)
-        answer: api.StartCallResponse = answers[0]
-        return answer
+        await eventually(is_placed, 30)
+        return answers[0]
 
-    async def answered(self) -> tuple[api.StartCallResponse, api.AcceptCallResponse]:
+    async def answered(self, replica: Replica | None = None) -> tuple[api.StartCallResponse, api.AcceptCallResponse]:
         """Alice's phone calls Bob, and his tablet takes it."""
-        start = await self.ring()
+        start = await self.ring(replica)
         accept = api.AcceptCallRequest(call_id=start.call.call_id, device_id=TABLET)
-        return start, await self.user(self.bob).call("AcceptCall", accept)
+        return start, await self.town.user(self.bob, replica).call("AcceptCall", accept)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def start_replica(env: dict[str, str]) -> Replica:
+    app = build(Config.from_env(env))
+    await app.start()
+    assert app.server is not None
+    return Replica(app, grpc.aio.insecure_channel(f"127.0.0.1:{app.server.port}"))
 
 
 @dataclass(frozen=True)
@@ -151,7 +201,7 @@ async def refused(code: grpc.StatusCode, reason: str) -> AsyncIterator[list[stat
         yield details
     assert (caught.value.code(), reason_of(caught.value)) == (code, reason)
     raw = dict(caught.value.trailing_metadata() or ())[DETAILS_KEY]
-    details.append(status_pb2.Status.FromString(raw))  # type: ignore[arg-type]
+    details.append(status_pb2.Status.FromString(raw))
 
 
 def find_detail(status: status_pb2.Status, kind: Any) -> Any:
@@ -163,14 +213,30 @@ def find_detail(status: status_pb2.Status, kind: Any) -> Any:
     raise AssertionError(f"no {kind.DESCRIPTOR.name}")
 
 
-@pytest.fixture
-async def town(database_url: str, broker: str, tmp_path: Path) -> AsyncIterator[Town]:
-    alice, bob, conversation_id = f"alice-{uuid4().hex[:8]}", f"bob-{uuid4().hex[:8]}", str(uuid4())
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("issuer")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def database_url(postgres: str) -> AsyncIterator[str]:
+    """A database that all tests of this file share, as replicas do."""
+    name = f"test_{uuid4().hex[:12]}"
+    admin = await asyncpg.connect(postgres)
+    await admin.execute(f'CREATE DATABASE "{name}"')
+    yield postgres.replace("/parley_messaging?", f"/{name}?")
+    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await admin.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(database_url: str, broker: str, folder: Path) -> AsyncIterator[Town]:
+    conversations: dict[str, list[str]] = {}
     async with AsyncExitStack() as stack:
         publisher = KafkaPublisher(kafka_config(broker))
-        messaging = membership_server({conversation_id: [alice, bob]})
-        sfu = FakeSfu(f"sfu-{uuid4().hex[:8]}", publisher)
-        issuer = Issuer(tmp_path)
+        messaging = membership_server(conversations)
+        sfu = FakeSfu(f"sfu-{uuid4().hex[:8]}", publisher, participants=50)
+        issuer = Issuer(folder)
         await publisher.start()
         stack.push_async_callback(publisher.stop)
         await eventually(publisher.ready, 30)
@@ -187,21 +253,24 @@ async def town(database_url: str, broker: str, tmp_path: Path) -> AsyncIterator[
             "PARLEY_KAFKA_BOOTSTRAP": broker,
             "PARLEY_KAFKA_IDEMPOTENT": "false",
             "PARLEY_KAFKA_FETCH_WAIT_MS": "50",
+            "PARLEY_WORKER_LOST_S": "2",
             "PARLEY_MEDIA_SETTLE_S": "1",
+            "PARLEY_MEDIA_LOST_TIMEOUT_S": "6",
             "PARLEY_DATABASE_URL": database_url,
             "PARLEY_MESSAGING_ADDRESS": f"127.0.0.1:{messaging.port}",
         }
-        made = Town(env, issuer, publisher, sfu, conversation_id, alice, bob, stack)
-        yield made
-        for app in list(made.apps):
-            await made.crash(app)
+        replica = await start_replica(env)
+        stack.push_async_callback(replica.stop)
+        await eventually(replica.is_ready, 30)
+        yield Town(env, issuer, publisher, sfu, conversations, replica)
 
 
-async def read(town: Town, broker: str, topic: str) -> Reader:
+@asynccontextmanager
+async def reading(town: Town, broker: str, topic: str) -> AsyncIterator[Reader]:
     reader = Reader(broker, topic, town.publisher)
     await reader.start()
-    town.stack.push_async_callback(reader.stop)
-    return reader
+    yield reader
+    await reader.stop()
 
 
 async def ends(user: User, call_id: str, reason: int) -> None:
@@ -215,42 +284,41 @@ async def ends(user: User, call_id: str, reason: int) -> None:
 
 
 async def test_a_call_from_ring_to_hang_up(town: Town, broker: str) -> None:
-    await town.run()
-    events, deliveries = await read(town, broker, "calls.events.v1"), await read(town, broker, "delivery.v1")
-    start, accept = await town.answered()
+    pair = town.pair()
+    start, accept = await pair.answered()
     call_id = start.call.call_id
-    alice, bob = town.user(town.alice), town.user(town.bob)
+    alice, bob = town.user(pair.alice), town.user(pair.bob)
     assert [seat.device_id for seat in accept.call.participants] == [PHONE, TABLET]
     assert await alice.join(start.grant, "hers") == f"answer of {town.sfu.worker_id} to hers"
     assert await bob.join(accept.grant, "his") == f"answer of {town.sfu.worker_id} to his"
-    assert [(claims["sub"], claims["device"]) for claims in town.sfu.joined] == [
-        (town.alice, PHONE),
-        (town.bob, TABLET),
-    ]
+    joined = [(claims["sub"], claims["device"]) for claims in town.sfu.joined if claims["call"] == call_id]
+    assert joined == [(pair.alice, PHONE), (pair.bob, TABLET)]
     ended = await bob.call("LeaveCall", api.LeaveCallRequest(call_id=call_id, device_id=TABLET))
     assert ended.call.end_reason == messages_pb2.END_REASON_HUNG_UP
-
-    async def everyone_knows() -> bool:
-        changed = [calls_events.CallEvent.FromString(value) for value in events.values()]
-        told = [event.call_changed.call for event in changed if event.HasField("call_changed")]
-        frames = [presence_events.Delivery.FromString(value) for value in deliveries.values()]
-        shown = [(to.user_id, gateway_service.SubscribeResponse.FromString(to.frame).event.call) for to in frames]
-        histories = [[call.state for call in told if call.call_id == call_id]]
-        for user_id in (town.alice, town.bob):
-            histories.append([call.state for to, call in shown if to == user_id])
-        return histories == [RINGING_ACTIVE_ENDED] * 3
 
     async def media_is_closed() -> bool:
         return call_id in town.sfu.ended
 
-    await eventually(everyone_knows)
     await eventually(media_is_closed)
+    async with reading(town, broker, "calls.events.v1") as events, reading(town, broker, "delivery.v1") as deliveries:
+
+        async def everyone_knows() -> bool:
+            changed = [calls_events.CallEvent.FromString(value) for value in events.values()]
+            told = [event.call_changed.call for event in changed if event.HasField("call_changed")]
+            frames = [presence_events.Delivery.FromString(value) for value in deliveries.values()]
+            shown = [(to.user_id, gateway_service.SubscribeResponse.FromString(to.frame).event.call) for to in frames]
+            histories = [[call.state for call in told if call.call_id == call_id]]
+            for user_id in (pair.alice, pair.bob):
+                histories.append([call.state for to, call in shown if to == user_id])
+            return histories == [RINGING_ACTIVE_ENDED] * 3
+
+        await eventually(everyone_knows, 20)
 
 
 async def test_other_devices_are_told_answered_elsewhere(town: Town) -> None:
-    await town.run()
-    start, accept = await town.answered()
-    bob = town.user(town.bob)
+    pair = town.pair()
+    start, accept = await pair.answered()
+    bob = town.user(pair.bob)
     request = api.AcceptCallRequest(call_id=start.call.call_id, device_id=LAPTOP)
     async with refused(FAILED, "ANSWERED_ELSEWHERE"):
         await bob.call("AcceptCall", request)
@@ -259,97 +327,146 @@ async def test_other_devices_are_told_answered_elsewhere(town: Town) -> None:
 
 
 async def test_any_replica_serves_any_request(town: Town) -> None:
-    await town.run()
-    await town.run()
-    start = await town.ring(replica=0)
+    pair = town.pair()
+    async with town.another() as other:
+        start = await pair.ring(other)
+    # The replica that placed the call is gone.
     request = api.DeclineCallRequest(call_id=start.call.call_id)
-    declined = await town.user(town.bob, replica=1).call("DeclineCall", request)
+    declined = await town.user(pair.bob).call("DeclineCall", request)
     assert declined.call.end_reason == messages_pb2.END_REASON_DECLINED
-    listed = await town.user(town.alice, replica=0).call("ListActiveCalls", api.ListActiveCallsRequest())
+    listed = await town.user(pair.alice).call("ListActiveCalls", api.ListActiveCallsRequest())
     assert list(listed.calls) == []
 
 
 async def test_an_unanswered_call_is_missed(town: Town) -> None:
-    await town.run(PARLEY_RING_TIMEOUT_S="0.3")
-    start = await town.ring()
-    await ends(town.user(town.alice), start.call.call_id, messages_pb2.END_REASON_MISSED)
+    pair = town.pair()
+    async with town.another(PARLEY_RING_TIMEOUT_S="0.3") as other:
+        start = await pair.ring(other)
+        await ends(town.user(pair.alice, other), start.call.call_id, messages_pb2.END_REASON_MISSED)
 
 
-async def test_a_ring_ends_even_when_its_replica_crashes(town: Town) -> None:
-    first = await town.run(PARLEY_RING_TIMEOUT_S="1")
-    start = await town.ring()
-    await town.crash(first)
-    await town.run()
-    await ends(town.user(town.alice), start.call.call_id, messages_pb2.END_REASON_MISSED)
+async def test_a_ring_ends_even_when_its_replica_is_gone(town: Town) -> None:
+    pair = town.pair()
+    async with town.another(PARLEY_RING_TIMEOUT_S="2") as other:
+        start = await pair.ring(other)
+    await ends(town.user(pair.alice), start.call.call_id, messages_pb2.END_REASON_MISSED)
 
 
 async def test_a_call_whose_media_never_comes_ends(town: Town) -> None:
-    await town.run(PARLEY_MEDIA_LOST_TIMEOUT_S="0.5")
-    town.sfu.reports_media = False
-    start, _ = await town.answered()
-    await ends(town.user(town.bob), start.call.call_id, messages_pb2.END_REASON_MEDIA_LOST)
+    pair = town.pair()
+    async with town.another(PARLEY_MEDIA_LOST_TIMEOUT_S="0.5") as other:
+        start, _ = await pair.answered(other)
+        await ends(town.user(pair.bob), start.call.call_id, messages_pb2.END_REASON_MEDIA_LOST)
 
 
 async def test_a_call_whose_media_is_lost_for_good_ends(town: Town) -> None:
-    await town.run(PARLEY_MEDIA_LOST_TIMEOUT_S="2")
-    start, accept = await town.answered()
-    await town.user(town.alice).join(start.grant)
-    await town.user(town.bob).join(accept.grant)
-    await town.sfu.report(town.sfu.joined[1], connected=False)
-    await ends(town.user(town.bob), start.call.call_id, messages_pb2.END_REASON_MEDIA_LOST)
+    pair = town.pair()
+    start, accept = await pair.answered()
+    await town.user(pair.alice).join(start.grant)
+    await town.user(pair.bob).join(accept.grant)
+    await town.sfu.report(town.sfu.joined[-1], connected=False)
+    await ends(town.user(pair.bob), start.call.call_id, messages_pb2.END_REASON_MEDIA_LOST)
+
+
+async def place_on(worker: FakeSfu, pair: Pair) -> api.StartCallResponse:
+    """A call of the pair on that worker, once its announcements have come through."""
+    found: list[api.StartCallResponse] = []
+
+    async def is_on_worker() -> bool:
+        start = await pair.ring()
+        claims = jwt.decode(start.grant.join_token, JOIN_KEY, ["HS256"], audience="parley-sfu")
+        if claims["worker"] != worker.worker_id:
+            await pair.town.user(pair.alice).call("CancelCall", api.CancelCallRequest(call_id=start.call.call_id))
+            return False
+        found.append(start)
+        return True
+
+    await eventually(is_on_worker)
+    return found[0]
 
 
 async def test_a_call_survives_the_crash_of_its_worker(town: Town) -> None:
-    await town.run()
-    start, accept = await town.answered()
-    alice, bob = town.user(town.alice), town.user(town.bob)
-    await alice.join(start.grant)
-    await town.sfu.crash()
-    async with refused(grpc.StatusCode.UNAVAILABLE, "MEDIA_UNAVAILABLE") as details:
-        await bob.join(accept.grant)
-    assert find_detail(details[0], error_details_pb2.RetryInfo).HasField("retry_delay")
-    other = FakeSfu(f"sfu-{uuid4().hex[:8]}", town.publisher)
-    await other.start()
-    town.stack.push_async_callback(other.stop)
+    pair = town.pair()
+    alice, bob = town.user(pair.alice), town.user(pair.bob)
+    async with town.worker() as worker:
+        start = await place_on(worker, pair)
+        call_id = start.call.call_id
+        accept = await bob.call("AcceptCall", api.AcceptCallRequest(call_id=call_id, device_id=TABLET))
+        await alice.join(start.grant)
+        await worker.crash()
+        async with refused(grpc.StatusCode.UNAVAILABLE, "MEDIA_UNAVAILABLE") as details:
+            await bob.join(accept.grant)
+        assert find_detail(details[0], error_details_pb2.RetryInfo).HasField("retry_delay")
 
-    async def rejoin(user: User, device_id: str) -> None:
-        renew = api.RenewMediaGrantRequest(call_id=start.call.call_id, device_id=device_id)
-        answers: list[str] = []
+        async def rejoin(user: User, device_id: str) -> list[str]:
+            renew = api.RenewMediaGrantRequest(call_id=call_id, device_id=device_id)
+            answers: list[str] = []
 
-        async def renew_and_join() -> str:
-            return await user.join((await user.call("RenewMediaGrant", renew)).grant)
+            async def renew_and_join() -> str:
+                return await user.join((await user.call("RenewMediaGrant", renew)).grant)
 
-        async def has_moved() -> bool:
-            return await attempt(renew_and_join(), answers, "MEDIA_UNAVAILABLE", "NO_MEDIA_WORKER")
+            async def has_moved() -> bool:
+                return await attempt(renew_and_join(), answers, "MEDIA_UNAVAILABLE")
 
-        await eventually(has_moved, 20)
-        assert answers == [f"answer of {other.worker_id} to offer"]
+            await eventually(has_moved)
+            return answers
 
-    await asyncio.gather(rejoin(alice, PHONE), rejoin(bob, TABLET))
-    assert (await alice.state(start.call.call_id))[0] == messages_pb2.CALL_STATE_ACTIVE
+        answers = await asyncio.gather(rejoin(alice, PHONE), rejoin(bob, TABLET))
+        assert list(answers) == [[f"answer of {town.sfu.worker_id} to offer"]] * 2
+    assert (await alice.state(call_id))[0] == messages_pb2.CALL_STATE_ACTIVE
 
 
 async def test_what_the_worker_refuses_reaches_the_client(town: Town) -> None:
-    await town.run()
-    start = await town.ring()
-    alice = town.user(town.alice)
-    town.sfu.refusal = SdpRefused("m-line 2 has no mid")
-    async with refused(grpc.StatusCode.INVALID_ARGUMENT, "SDP_INVALID") as details:
-        await alice.join(start.grant)
-    assert details[0].message == "m-line 2 has no mid"
-    for fault in (WorkerFull(), Draining()):
-        town.sfu.refusal = fault
-        async with refused(grpc.StatusCode.UNAVAILABLE, "MEDIA_UNAVAILABLE") as details:
+    pair = town.pair()
+    alice = town.user(pair.alice)
+    async with town.worker() as worker:
+        start = await place_on(worker, pair)
+        worker.refusal = SdpRefused("m-line 2 has no mid")
+        async with refused(grpc.StatusCode.INVALID_ARGUMENT, "SDP_INVALID") as details:
             await alice.join(start.grant)
-        assert find_detail(details[0], error_details_pb2.RetryInfo).HasField("retry_delay")
+        assert details[0].message == "m-line 2 has no mid"
+        for fault in (WorkerFull(), Draining()):
+            worker.refusal = fault
+            async with refused(grpc.StatusCode.UNAVAILABLE, "MEDIA_UNAVAILABLE") as details:
+                await alice.join(start.grant)
+            assert find_detail(details[0], error_details_pb2.RetryInfo).HasField("retry_delay")
+
+
+async def test_a_killed_process_comes_back_to_its_calls_and_ends_in_order_on_sigterm(town: Town) -> None:
+    pair = town.pair()
+    address = f"127.0.0.1:{free_port()}"
+    env = {**os.environ, **town.env, "PARLEY_GRPC_ADDRESS": address, "PARLEY_METRICS_ADDRESS": "127.0.0.1:0"}
+    channel = grpc.aio.insecure_channel(address, options=[("grpc.max_reconnect_backoff_ms", 200)])
+    process = Replica(town.replica.app, channel)
+    first = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.signaling", env=env)
+    try:
+        start = await pair.ring(process)
+    finally:
+        first.kill()
+        await first.wait()
+    second = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.signaling", env=env)
+    try:
+        bob = town.user(pair.bob, process)
+        accept = api.AcceptCallRequest(call_id=start.call.call_id, device_id=TABLET)
+        answers: list[api.AcceptCallResponse] = []
+
+        async def is_answered() -> bool:
+            return await attempt(bob.call("AcceptCall", accept), answers, NOT_LISTENING, "STORE_UNAVAILABLE")
+
+        await eventually(is_answered, 30)
+        assert answers[0].call.state == messages_pb2.CALL_STATE_ACTIVE
+    finally:
+        second.send_signal(signal.SIGTERM)
+        await channel.close()
+        assert await second.wait() == 0
 
 
 async def test_every_refusal_has_its_documented_reason(town: Town) -> None:
-    await town.run()
-    alice, bob, carol = town.user(town.alice), town.user(town.bob), town.user("carol")
-    start = await town.ring()
+    pair = town.pair()
+    alice, bob, carol = town.user(pair.alice), town.user(pair.bob), town.user("carol")
+    start = await pair.ring()
     call_id, nowhere = start.call.call_id, str(uuid4())
-    place = api.StartCallRequest(conversation_id=town.conversation_id, device_id=PHONE, client_call_id="other")
+    place = api.StartCallRequest(conversation_id=pair.conversation_id, device_id=PHONE, client_call_id="other")
     not_found, permission = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED
     foreign = api.JoinMediaRequest(join_token=start.grant.join_token, sdp_offer="offer")
     forged = api.JoinMediaRequest(join_token="a.b.c", sdp_offer="offer")
@@ -392,7 +509,7 @@ async def test_every_refusal_has_its_documented_reason(town: Town) -> None:
 
 
 async def test_a_faulty_field_is_named(town: Town) -> None:
-    await town.run()
+    alice = town.user("alice")
     some = str(uuid4())
     faulty: list[tuple[str, Any, str]] = [
         ("StartCall", api.StartCallRequest(device_id=PHONE, client_call_id="c"), "conversation_id"),
@@ -407,20 +524,19 @@ async def test_a_faulty_field_is_named(town: Town) -> None:
     ]
     for name, request, field_name in faulty:
         async with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID") as details:
-            await town.user(town.alice).call(name, request)
+            await alice.call(name, request)
         violations = find_detail(details[0], error_details_pb2.BadRequest).field_violations
         assert [violation.field for violation in violations] == [field_name]
 
 
 async def test_nobody_calls_without_a_valid_token(town: Town) -> None:
-    await town.run()
     unauthenticated = grpc.StatusCode.UNAUTHENTICATED
     request = api.ListActiveCallsRequest()
-    expired = (("authorization", f"Bearer {town.issuer.token(town.alice, ttl_s=-10)}"),)
+    expired = (("authorization", f"Bearer {town.issuer.token('alice', ttl_s=-10)}"),)
     for metadata, reason in (
         ((), "TOKEN_MISSING"),
         ((("authorization", "Bearer nonsense"),), "TOKEN_INVALID"),
         (expired, "TOKEN_EXPIRED"),
     ):
         async with refused(unauthenticated, reason):
-            await User(town.channels[0], metadata).call("ListActiveCalls", request)
+            await User(town.replica.channel, metadata).call("ListActiveCalls", request)

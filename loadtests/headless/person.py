@@ -1,0 +1,54 @@
+"""A person with one device: everything that a scenario needs of a user."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from loadtests.headless.calls import Phone
+from loadtests.headless.client import Device, Edge
+from loadtests.headless.conversations import CallRecord, History
+from loadtests.headless.stream import EventStream
+from loadtests.headless.tracks import SourceOptions
+
+
+@dataclass
+class Person:
+    """A user, the user's device, its stream and its phone."""
+
+    device: Device
+    stream: EventStream
+    phone: Phone
+
+    @property
+    def user_id(self) -> str:
+        """The social network's id."""
+        return self.device.user_id
+
+    def history(self, conversation_id: str) -> History:
+        """The conversation as this side has it."""
+        return self.stream.inbox.conversations.history(conversation_id)
+
+    def call_record(self, conversation_id: str, call_id: str) -> CallRecord | None:
+        """The record of the call in the conversation."""
+        records = (entry.call for entry in self.history(conversation_id).shown)
+        return next((record for record in records if record and record.call_id == call_id), None)
+
+
+@asynccontextmanager
+async def person(
+    edge: Edge, user_id: str, source: SourceOptions, expected_hz: float, deadline_s: float = 15.0
+) -> AsyncIterator[Person]:
+    """A user with one device whose stream is current within the deadline. Everything is closed in the end."""
+    device = Device(edge, user_id, f"{user_id}-device")
+    try:
+        async with EventStream(device) as stream:
+            phone = Phone(device, stream, source, expected_hz)
+            try:
+                await stream.until_current(deadline_s)
+                yield Person(device, stream, phone)
+            finally:
+                await phone.close()
+    finally:
+        await device.close()

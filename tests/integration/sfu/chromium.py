@@ -1,0 +1,132 @@
+"""Headless Chromium over its DevTools protocol, and a page that joins a call on a worker of the same process."""
+
+import asyncio
+import itertools
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from services.sfu.service import Sfu
+from tests.integration.sfu.conftest import join_token
+from tests.support.waiting import until
+
+PAGE = Path(__file__).with_name("page.html")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
+    "--remote-debugging-port=0",
+)
+
+
+def find() -> str | None:
+    """Where Chromium is, if it is installed."""
+    return shutil.which("chromium") or shutil.which("google-chrome")
+
+
+class Page:
+    """One tab."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._ids = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._reader = asyncio.create_task(self._read())
+
+    async def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression, awaited."""
+        number = next(self._ids)
+        self._answers[number] = asyncio.get_running_loop().create_future()
+        params = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        await self._socket.send_json({"id": number, "method": "Runtime.evaluate", "params": params})
+        answer = await asyncio.wait_for(self._answers[number], 30)
+        if "exceptionDetails" in answer["result"]:
+            raise AssertionError(json.dumps(answer["result"]["exceptionDetails"])[:2000])
+        return answer["result"]["result"].get("value")
+
+    async def loaded(self, function: str) -> None:
+        """Wait until the page has this function; the tab's first document is an empty one."""
+        async with asyncio.timeout(30):
+            while True:
+                if await self.evaluate(f"document.readyState === 'complete' && typeof {function} === 'function'"):
+                    return
+                await asyncio.sleep(0.05)
+
+    async def _read(self) -> None:
+        async for message in self._socket:
+            answer = json.loads(message.data)
+            if answer.get("id") in self._answers:
+                self._answers[answer["id"]].set_result(answer)
+
+    async def close(self) -> None:
+        await self._socket.close()
+        await asyncio.gather(self._reader, return_exceptions=True)
+
+
+class Browser:
+    """A Chromium process with a profile of its own, and the server of its page."""
+
+    def __init__(self, sfu: Sfu) -> None:
+        self._sfu = sfu
+        self._pages: list[Page] = []
+
+    async def start(self) -> None:
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._process = await asyncio.create_subprocess_exec(
+            find() or "chromium",
+            *FLAGS,
+            f"--user-data-dir={self._profile.name}",
+            "about:blank",
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        app = web.Application()
+        app.add_routes([web.get("/", self._serve_page), web.post("/join", self._join)])
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self._url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
+        self._http = aiohttp.ClientSession()
+        port_file = Path(self._profile.name) / "DevToolsActivePort"
+        await until(lambda: port_file.exists() and "\n" in port_file.read_text(), what="Chromium names its port")
+        self._port = int(port_file.read_text().split()[0])
+
+    async def open(self, user: str) -> Page:
+        """A tab in which the user has joined the call."""
+        url = f"http://127.0.0.1:{self._port}/json/new?{self._url}"
+        async with self._http.put(url) as response:
+            target = await response.json(content_type=None)
+        page = Page(await self._http.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0))
+        self._pages.append(page)
+        await page.loaded("join")
+        await page.evaluate(f"join({json.dumps(user)})")
+        return page
+
+    async def stop(self) -> None:
+        for page in self._pages:
+            await page.close()
+        await self._http.close()
+        self._process.terminate()
+        await self._process.wait()
+        await self._runner.cleanup()
+        self._profile.cleanup()
+
+    async def _serve_page(self, _request: web.Request) -> web.Response:
+        return web.Response(text=PAGE.read_text(), content_type="text/html")
+
+    async def _join(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        return web.Response(text=await self._sfu.join(join_token(body["user"]), body["offer"]))
