@@ -37,6 +37,7 @@ class Database:
     """
 
     name = "database"
+    essential = True
 
     def __init__(self, config: DatabaseConfig, migrations: Path) -> None:
         self._config = config

@@ -183,9 +183,10 @@ class Announcer:
 
     async def _run(self) -> None:
         while True:
-            self._measure_cpu()
             await self.announce()
             await asyncio.sleep(ANNOUNCE_INTERVAL_S)
+            # Only over a whole interval: over the first instants of a process, its start looks like full load.
+            self._measure_cpu()
 
     def _measure_cpu(self) -> None:
         busy_s, now = time.process_time(), self._clock.monotonic()

@@ -179,6 +179,7 @@ async def until_taken(call: Call, channel: grpc.aio.Channel, token: str) -> None
                 await call(channel, bearer(token))
                 return
             except grpc.aio.AioRpcError as error:
-                assert error.code() is UNAUTHENTICATED, error.details()
+                if error.code() is not UNAUTHENTICATED:
+                    raise
                 # The key set may be fetched once in two seconds; asking at once again would only load it.
                 await asyncio.sleep(0.2)
