@@ -18,7 +18,12 @@ def build(config: Config) -> App:
     presence = Presence(Router(config.offline_delay_s), clock, config.collect_s)
     publisher = KafkaPublisher(config.kafka)
     consumer = KafkaConsumer(
-        config.kafka, Subscription(TOPIC, "presence"), Deliveries(presence).handle, publisher, listener=presence
+        config.kafka,
+        Subscription(TOPIC, "presence"),
+        Deliveries(presence).handle,
+        publisher,
+        listener=presence,
+        essential=True,
     )
     tokens = ServiceTokens(config.server.service_key, "presence", clock)
     server = RpcServer(config.server, rpc.apis(presence, config.gateway_queue), rpc.ERRORS, tokens)

@@ -56,6 +56,7 @@ class KafkaPublisher:
     """The process's producer (acks=all). Connects in the background and again after outages."""
 
     name = "kafka-producer"
+    essential = False
 
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
@@ -176,7 +177,10 @@ class KafkaConsumer:
         publisher: Publisher,
         listener: Rebalanced | None = None,
         clock: Clock | None = None,
+        *,
+        essential: bool = False,
     ) -> None:
+        self.essential = essential
         self.name = f"kafka-consumer-{subscription.topic}"
         self._config = config
         self._subscription = subscription

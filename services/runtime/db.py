@@ -35,6 +35,7 @@ class Database:
     """
 
     name = "database"
+    essential = True
 
     def __init__(self, config: DatabaseConfig, migrations: Path) -> None:
         self._config = config

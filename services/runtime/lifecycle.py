@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import structlog
@@ -19,6 +20,8 @@ log = structlog.get_logger()
 
 CONFIG_EXIT = 2
 READY_INTERVAL_S = 1.0
+# Higher: a service that starts while Kafka is away takes calls later. Lower: it takes them before its consumers joined.
+WARM_UP_S = 15.0
 
 
 class Part(Protocol):
@@ -33,9 +36,14 @@ class Part(Protocol):
 
 @runtime_checkable
 class Dependency(Protocol):
-    """A part that tells whether it can be used now."""
+    """A part that tells whether it can be used now.
+
+    Without an essential one the service cannot do its work. The others are waited for at the start, up to WARM_UP_S;
+    later their outage shows in `service_ready` alone: while Kafka is away, sends and hang-ups must still be let in.
+    """
 
     name: str
+    essential: bool
 
     async def ready(self) -> bool: ...
 
@@ -61,6 +69,8 @@ class Worker:
 class Probe:
     """A dependency that needs no start, only a look."""
 
+    essential = True
+
     def __init__(self, name: str, ready: Callable[[], Coroutine[Any, Any, bool]]) -> None:
         self.name = name
         self._ready = ready
@@ -72,6 +82,26 @@ class Probe:
     async def ready(self) -> bool:
         """Whether the dependency can be used now."""
         return await self._ready()
+
+
+class Readiness:
+    """What keeps a service from being ready: an essential dependency that is away, or another that never came yet.
+
+    `essential` says it of each dependency by name; `began` and `now` are monotonic seconds.
+    """
+
+    def __init__(self, essential: Mapping[str, bool], began: float) -> None:
+        self._essential = essential
+        self._began = began
+        self._never_came = {name for name, is_essential in essential.items() if not is_essential}
+
+    def update(self, states: Mapping[str, bool], now: float) -> list[str]:
+        """The names of what is missing; empty when the service is ready."""
+        self._never_came -= {name for name, is_up in states.items() if is_up}
+        if now - self._began > WARM_UP_S:
+            self._never_came.clear()
+        away = {name for name, is_up in states.items() if not is_up and self._essential[name]}
+        return sorted(away | self._never_came)
 
 
 class App:
@@ -111,18 +141,19 @@ class App:
         return task.exception() or RuntimeError(f"{task.get_name()} ended")
 
     async def _watch_readiness(self) -> None:
+        readiness = Readiness({part.name: part.essential for part in self._dependencies}, monotonic())
         was_ready: bool | None = None
         while True:
             states = {part.name: await part.ready() for part in self._dependencies}
             for name, state in states.items():
                 metrics.READY.labels(name).set(state)
-            is_ready = all(states.values())
-            if is_ready != was_ready:
-                log.info("readiness_changed", ready=is_ready, missing=[name for name, ok in states.items() if not ok])
+            missing = readiness.update(states, monotonic())
+            if (not missing) != was_ready:
+                was_ready = not missing
+                log.info("readiness_changed", ready=was_ready, missing=missing)
                 if self.server:
-                    await self.server.set_ready(is_ready)
-                was_ready = is_ready
-            await asyncio.sleep(READY_INTERVAL_S if is_ready else READY_INTERVAL_S / 5)
+                    await self.server.set_ready(was_ready)
+            await asyncio.sleep(READY_INTERVAL_S if was_ready else READY_INTERVAL_S / 5)
 
     async def _stop_parts(self, parts: Sequence[Part]) -> None:
         for part in reversed(parts):

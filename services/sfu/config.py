@@ -5,9 +5,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.runtime.config import EnvReader, KafkaConfig, ProcessConfig, ServerConfig
-from services.sfu.core.ids import WorkerId
-from services.sfu.publisher import Node
-from services.sfu.worker import MediaConfig
+from services.sfu.core.ids import Address, WorkerId
+
+
+@dataclass(frozen=True)
+class MediaConfig:
+    """Where the worker listens, and the IP address that clients reach it at."""
+
+    bind: Address
+    public_ip: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a worker says of itself all its life."""
+
+    worker_id: WorkerId
+    grpc_address: str
+    region: str
+    max_participants: int
 
 
 @dataclass(frozen=True)

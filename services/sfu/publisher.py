@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,6 +14,7 @@ from services.runtime.bus import Outgoing, Publisher
 from services.runtime.clock import Clock
 from services.runtime.errors import BusUnavailable
 from services.runtime.ids import NewId
+from services.sfu.config import Node
 from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import ParticipantKey, WorkerId
 from services.sfu.core.quality import Leg, Quality
@@ -128,16 +128,6 @@ class KafkaEvents:
                 await asyncio.sleep(RETRY_S)
 
 
-@dataclass(frozen=True)
-class Node:
-    """What a worker says of itself all its life."""
-
-    worker_id: WorkerId
-    grpc_address: str
-    region: str
-    max_participants: int
-
-
 class Announcer:
     """Announces the worker on sfu.nodes.v1 until it stops, then leaves a tombstone."""
 
@@ -193,9 +183,10 @@ class Announcer:
 
     async def _run(self) -> None:
         while True:
-            self._measure_cpu()
             await self.announce()
             await asyncio.sleep(ANNOUNCE_INTERVAL_S)
+            # Only over a whole interval: over the first instants of a process, its start looks like full load.
+            self._measure_cpu()
 
     def _measure_cpu(self) -> None:
         busy_s, now = time.process_time(), self._clock.monotonic()

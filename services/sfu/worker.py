@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import structlog
 
 from services.runtime.clock import Clock
 from services.sfu import ice
 from services.sfu.channel import decode_mute_state, encode_slot_map
+from services.sfu.config import MediaConfig
 from services.sfu.connection import Connection
 from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.answer import LocalTransport, build_answer
@@ -33,14 +33,6 @@ TICK_S = 0.02
 QUALITY_INTERVAL_S = 5.0
 # Datagrams handled in one turn of the loop, so that a flood leaves room for the rest.
 MAX_DRAIN = 256
-
-
-@dataclass(frozen=True)
-class MediaConfig:
-    """Where the worker listens, and the IP address that clients reach it at."""
-
-    bind: Address
-    public_ip: str
 
 
 class MediaWorker:

@@ -146,9 +146,9 @@ describe("calls", () => {
 
   test("mute silences the track and tells the media; unmute brings it back", async () => {
     const [alice] = await connected();
-    alice.calls.setMuted(true);
+    await alice.calls.setMuted(true);
     expect(world.media(alice)[0]?.sent.at(-1)).toMatchObject({ muted: true, microphone: { enabled: false } });
-    alice.calls.setMuted(false);
+    await alice.calls.setMuted(false);
     expect(world.media(alice)[0]?.sent.at(-1)).toMatchObject({ muted: false, microphone: { enabled: true } });
   });
 
@@ -173,6 +173,15 @@ describe("calls", () => {
     fakeDevices(["video", "audio"]);
     const [alice] = await connected();
     expect(alice.calls.view()).toMatchObject({ link: "connected", deviceProblem: expect.stringContaining("camera and microphone") as string });
+  });
+
+  test("a microphone that was refused is asked for again on unmute", async () => {
+    fakeDevices(["audio"]);
+    const [alice] = await connected();
+    expect(alice.calls.view()).toMatchObject({ muted: true, deviceProblem: expect.stringContaining("microphone is blocked") as string });
+    fakeDevices();
+    await alice.calls.setMuted(false);
+    expect(alice.calls.view()).toMatchObject({ muted: false, deviceProblem: undefined });
   });
 
   test("hanging up frees camera and microphone", async () => {

@@ -89,6 +89,13 @@ describe("client", () => {
     expect(alice.stream.kind).toBe("live");
   });
 
+  test("on another network the client opens a new stream at once", async () => {
+    const [alice] = await pair();
+    const before = world.backend.requests["subscribe"] ?? 0;
+    alice.reconnect();
+    await until("a new stream", () => world.backend.requests["subscribe"] === before + 1 && alice.stream.kind === "live");
+  });
+
   test("while the services are down the client goes on trying, and then catches up", async () => {
     world.backend.open("alice", "bob");
     world.backend.fault = down();

@@ -12,7 +12,8 @@ import aiohttp
 from aiohttp import web
 
 from services.sfu.service import Sfu
-from tests.integration.sfu.conftest import join_token, until
+from tests.integration.sfu.conftest import join_token
+from tests.support.waiting import until
 
 PAGE = Path(__file__).with_name("page.html")
 FLAGS = (
@@ -56,6 +57,14 @@ class Page:
             raise AssertionError(json.dumps(answer["result"]["exceptionDetails"])[:2000])
         return answer["result"]["result"].get("value")
 
+    async def loaded(self, function: str) -> None:
+        """Wait until the page has this function; the tab's first document is an empty one."""
+        async with asyncio.timeout(30):
+            while True:
+                if await self.evaluate(f"document.readyState === 'complete' && typeof {function} === 'function'"):
+                    return
+                await asyncio.sleep(0.05)
+
     async def _read(self) -> None:
         async for message in self._socket:
             answer = json.loads(message.data)
@@ -92,7 +101,7 @@ class Browser:
         self._url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
         self._http = aiohttp.ClientSession()
         port_file = Path(self._profile.name) / "DevToolsActivePort"
-        await until(lambda: port_file.exists() and "\n" in port_file.read_text(), "Chromium names its port")
+        await until(lambda: port_file.exists() and "\n" in port_file.read_text(), what="Chromium names its port")
         self._port = int(port_file.read_text().split()[0])
 
     async def open(self, user: str) -> Page:
@@ -102,9 +111,7 @@ class Browser:
             target = await response.json(content_type=None)
         page = Page(await self._http.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0))
         self._pages.append(page)
-        await page.evaluate(
-            "new Promise((done) => document.readyState === 'complete' ? done() : addEventListener('load', done))"
-        )
+        await page.loaded("join")
         await page.evaluate(f"join({json.dumps(user)})")
         return page
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 import aioice.ice
@@ -22,20 +22,11 @@ from services.sfu.config import Config
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId
 from services.sfu.wiring import Services, build_services
 from tests.integration.sfu.relay import Relay, through
+from tests.support.bus import MemoryPublisher
 
 KEY = "a2V5LW9mLXRoZS1qb2luLXRva2Vucy0zMi1ieXRlcyE="
 SERVICE_KEY = "a2V5LW9mLXRoZS1zZXJ2aWNlcy1oYXMtMzItYnl0ZXMhISE="
 WORKER = "worker-1"
-DEADLINE_S = 20.0
-
-
-async def until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Wait until the condition holds, or fail by name."""
-    end = time.monotonic() + deadline_s
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {deadline_s} s in vain: {what}")
-        await asyncio.sleep(0.02)
 
 
 def dropped(reason: str) -> float:
@@ -43,14 +34,8 @@ def dropped(reason: str) -> float:
     return REGISTRY.get_sample_value("sfu_packets_dropped_total", {"reason": reason}) or 0.0
 
 
-class MemoryPublisher:
+class Broker(MemoryPublisher):
     """A broker that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.records: list[Outgoing] = []
-
-    async def publish(self, records: Sequence[Outgoing]) -> None:
-        self.records += records
 
     def of(self, topic: str) -> list[Outgoing]:
         return [record for record in self.records if record.topic == topic]
@@ -98,7 +83,7 @@ class RunningWorker:
     """A started worker and its broker."""
 
     services: Services
-    publisher: MemoryPublisher
+    publisher: Broker
 
     async def join(self, offer: str, user: str, device: str = "d1", call: str = "call-1") -> str:
         return await self.services.sfu.join(join_token(user, device, call), offer)
@@ -112,7 +97,7 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def worker() -> AsyncIterator[RunningWorker]:
-    publisher = MemoryPublisher()
+    publisher = Broker()
     config = Config.from_env(environment())
     config = replace(config, node=replace(config.node, max_participants=50))
     services = build_services(config, publisher, SystemClock())
@@ -131,6 +116,8 @@ class Tone(AudioStreamTrack):
 
     async def recv(self) -> AudioFrame:
         frame = await super().recv()
+        assert isinstance(frame, AudioFrame)
+        assert frame.pts is not None
         samples = np.arange(frame.samples) + frame.pts
         wave = (12000 * np.sin(2 * np.pi * 440 * samples / frame.sample_rate)).astype(np.int16)
         toned = AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
@@ -196,12 +183,16 @@ class Client:
         answer = await worker.join(await self.offer(), self.user, self.device, call)
         if relay is not None:
             answer = through(answer, await relay.start())
-        await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await self.play(RTCSessionDescription(answer, "answer"))
+        return answer
+
+    async def play(self, answer: RTCSessionDescription) -> None:
+        """Take the answer and play what comes."""
+        await self.pc.setRemoteDescription(answer)
         for transceiver in self.pc.getTransceivers():
             if transceiver.direction == "recvonly":
-                heard = self.heard.setdefault(transceiver.mid, Heard(transceiver.kind))
+                heard = self.heard.setdefault(str(transceiver.mid), Heard(transceiver.kind))
                 self._tasks.append(asyncio.create_task(_consume(transceiver.receiver.track, heard)))
-        return answer
 
     def mute(self, *, audio: bool, video: bool) -> None:
         state = channel_pb2.MediaState(audio_muted=audio, video_muted=video)

@@ -1,6 +1,7 @@
 """Calls between real peers."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from parley.calls.v1 import events_pb2 as calls_events
@@ -8,21 +9,22 @@ from parley.sfu.v1 import events_pb2 as sfu_events
 
 from services.sfu.core.errors import SdpError
 from services.sfu.core.ids import CallId
-from tests.integration.sfu.conftest import Client, RunningWorker, key_of, until
+from tests.integration.sfu.conftest import Client, RunningWorker, key_of
 from tests.integration.sfu.relay import Relay
+from tests.support.waiting import until
 
 
 async def join_two(worker: RunningWorker) -> tuple[Client, Client]:
     ann, bob = Client("ann", grey=60), Client("bob", grey=200)
     await ann.join(worker)
     await bob.join(worker)
-    await until(lambda: ann.sees(200) and bob.sees(60), "both see the other's picture")
+    await until(lambda: ann.sees(200) and bob.sees(60), what="both see the other's picture")
     return ann, bob
 
 
 async def close(worker: RunningWorker, *clients: Client) -> None:
     await asyncio.gather(*(client.close() for client in clients))
-    await until(lambda: worker.services.media.open_resources == 0, "the worker has forgotten them")
+    await until(lambda: worker.services.media.open_resources == 0, what="the worker has forgotten them")
 
 
 def disconnects(worker: RunningWorker) -> list[tuple[str, int]]:
@@ -35,7 +37,7 @@ def disconnects(worker: RunningWorker) -> list[tuple[str, int]]:
 
 async def test_two_peers_see_and_hear_each_other(worker: RunningWorker) -> None:
     ann, bob = await join_two(worker)
-    await until(lambda: ann.hears() and bob.hears(), "both hear the other's tone")
+    await until(lambda: ann.hears() and bob.hears(), what="both hear the other's tone")
     connected = [event.media_connected.user_id for event in worker.publisher.call_events()]
     assert sorted(connected) == ["ann", "bob"]
     await close(worker, ann, bob)
@@ -45,13 +47,13 @@ async def test_two_peers_see_and_hear_each_other(worker: RunningWorker) -> None:
 
 async def test_slot_map_names_the_publisher_and_follows_mute(worker: RunningWorker) -> None:
     ann, bob = await join_two(worker)
-    await until(lambda: ann.publishers() == {"2": "bob", "4": "bob"}, "ann's map names bob")
+    await until(lambda: ann.publishers() == {"2": "bob", "4": "bob"}, what="ann's map names bob")
     bob.mute(audio=False, video=True)
-    await until(lambda: ann.muted() == {"4"}, "ann is told that bob's camera is off")
+    await until(lambda: ann.muted() == {"4"}, what="ann is told that bob's camera is off")
     bob.mute(audio=True, video=False)
-    await until(lambda: ann.muted() == {"2"}, "ann is told that bob's microphone is off")
+    await until(lambda: ann.muted() == {"2"}, what="ann is told that bob's microphone is off")
     await bob.close()
-    await until(lambda: ann.publishers() == {}, "ann's slots are free again")
+    await until(lambda: ann.publishers() == {}, what="ann's slots are free again")
     await close(worker, ann)
 
 
@@ -59,7 +61,7 @@ async def test_rejoin_of_a_device_replaces_it_and_brings_media_again(worker: Run
     ann, bob = await join_two(worker)
     again = Client("bob", grey=20)
     await again.join(worker)
-    await until(lambda: again.sees(60) and ann.sees(20), "both see each other again")
+    await until(lambda: again.sees(60) and ann.sees(20), what="both see each other again")
     assert (("bob", calls_events.MEDIA_DISCONNECT_REASON_REPLACED)) in disconnects(worker)
     assert worker.services.sfu.participant_count == 2
     await close(worker, ann, bob, again)
@@ -69,7 +71,7 @@ async def test_third_participant_takes_the_second_slots(worker: RunningWorker) -
     ann, bob = await join_two(worker)
     cid = Client("cid", grey=20)
     await cid.join(worker)
-    await until(lambda: ann.sees(20) and bob.sees(20) and cid.sees(60) and cid.sees(200), "all see all")
+    await until(lambda: ann.sees(20) and bob.sees(20) and cid.sees(60) and cid.sees(200), what="all see all")
     assert ann.publishers() == {"2": "bob", "3": "cid", "4": "bob", "5": "cid"}
     await close(worker, ann, bob, cid)
 
@@ -78,7 +80,7 @@ async def test_two_devices_of_one_user_see_each_other_but_never_themselves(worke
     phone, desk = Client("ann", grey=60, device="phone"), Client("ann", grey=200, device="desk")
     await phone.join(worker)
     await desk.join(worker)
-    await until(lambda: phone.sees(200) and desk.sees(60), "the devices see each other")
+    await until(lambda: phone.sees(200) and desk.sees(60), what="the devices see each other")
     assert not phone.sees(60)
     await close(worker, phone, desk)
 
@@ -87,8 +89,8 @@ async def test_listener_without_own_media_is_connected_and_sees(worker: RunningW
     ann, bob = Client("ann", grey=60, sends=""), Client("bob", sends="audio")
     await ann.join(worker)
     await bob.join(worker)
-    await until(ann.hears, "ann hears bob")
-    await until(lambda: len(worker.publisher.call_events()) == 2, "both count as connected")
+    await until(ann.hears, what="ann hears bob")
+    await until(lambda: len(worker.publisher.call_events()) == 2, what="both count as connected")
     await close(worker, ann, bob)
 
 
@@ -96,7 +98,7 @@ async def test_calls_are_apart(worker: RunningWorker) -> None:
     ann, bob = await join_two(worker)
     eve = Client("eve", grey=20)
     await eve.join(worker, call="call-2")
-    await until(lambda: any(e.media_connected.user_id == "eve" for e in worker.publisher.call_events()), "eve is in")
+    await until(lambda: len(worker.publisher.call_events()) == 3, what="eve is in")
     assert eve.publishers() == {}
     assert not ann.sees(20)
     await close(worker, ann, bob, eve)
@@ -106,10 +108,10 @@ async def test_removed_and_ended_participants_are_told(worker: RunningWorker) ->
     ann, bob = await join_two(worker)
     await worker.services.sfu.remove(key_of("bob"))
     await worker.services.sfu.remove(key_of("bob"))
-    await until(lambda: bob.pc.connectionState == "closed", "bob's connection is closed")
+    await until(lambda: bob.pc.connectionState == "closed", what="bob's connection is closed")
     await worker.services.sfu.end_call(CallId("call-1"))
     await worker.services.sfu.end_call(CallId("call-1"))
-    await until(lambda: worker.services.media.open_resources == 0, "the worker has forgotten both")
+    await until(lambda: worker.services.media.open_resources == 0, what="the worker has forgotten both")
     reason = calls_events.MEDIA_DISCONNECT_REASON_REMOVED
     assert disconnects(worker) == [("bob", reason), ("ann", reason)]
     await asyncio.gather(ann.close(), bob.close())
@@ -120,11 +122,11 @@ async def test_pictures_go_on_at_five_percent_loss_each_way(worker: RunningWorke
     ann, bob = Client("ann", grey=60), Client("bob", grey=200)
     await ann.join(worker, relay=relays[0])
     await bob.join(worker, relay=relays[1])
-    await until(lambda: ann.sees(200) and bob.sees(60), "both see the other's picture")
+    await until(lambda: ann.sees(200) and bob.sees(60), what="both see the other's picture")
     for relay in relays:
         relay.loss = 0.05
     before = ann.frames(), bob.frames()
-    await until(lambda: min(ann.frames() - before[0], bob.frames() - before[1]) >= 150, "150 more pictures each")
+    await until(lambda: min(ann.frames() - before[0], bob.frames() - before[1]) >= 150, what="150 more pictures each")
     for relay in relays:
         relay.loss = 0.0
     await close(worker, ann, bob)
@@ -137,17 +139,17 @@ async def test_client_that_moves_to_another_address_keeps_its_media(worker: Runn
     ann, bob = Client("ann", grey=60), Client("bob", grey=200)
     await ann.join(worker, relay=relay)
     await bob.join(worker)
-    await until(lambda: ann.sees(200) and bob.sees(60), "both see the other's picture")
+    await until(lambda: ann.sees(200) and bob.sees(60), what="both see the other's picture")
     await relay.move()
     before = ann.frames(), bob.frames()
-    await until(lambda: min(ann.frames() - before[0], bob.frames() - before[1]) >= 30, "pictures go on both ways")
+    await until(lambda: min(ann.frames() - before[0], bob.frames() - before[1]) >= 30, what="pictures go on both ways")
     await close(worker, ann, bob)
     relay.close()
 
 
 async def test_quality_is_reported_for_each_participant(worker: RunningWorker) -> None:
     ann, bob = await join_two(worker)
-    await until(lambda: len(worker.publisher.of("media.quality.v1")) >= 2, "a report each")
+    await until(lambda: len(worker.publisher.of("media.quality.v1")) >= 2, what="a report each")
     record = worker.publisher.of("media.quality.v1")[0]
     report = sfu_events.QualityReport.FromString(record.value or b"")
     assert record.key == b"call-1"
@@ -165,12 +167,12 @@ async def test_many_joins_and_leaves_leave_nothing_behind(worker: RunningWorker)
     for turn in range(6):
         bob = Client("bob", grey=200, device=f"d{turn % 2}", slots=1)
         await bob.join(worker)
-        await until(lambda bob=bob: bob.sees(60), "bob sees ann")
+        await until(partial(bob.sees, 60), what="bob sees ann")
         await bob.close()
     for turn in range(20):
         await worker.join(await Client("cid", device=f"d{turn}").offer(), "cid", device=f"d{turn}")
         await worker.services.sfu.remove(key_of("cid", f"d{turn}"))
-    await until(lambda: worker.services.sfu.participant_count == 1, "only ann is left")
+    await until(lambda: worker.services.sfu.participant_count == 1, what="only ann is left")
     await close(worker, ann)
 
 

@@ -2,13 +2,14 @@
 
 import random
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from aioice import stun
 
-from tests.integration.sfu.conftest import Client, RunningWorker, dropped, until
+from tests.integration.sfu.conftest import Client, RunningWorker, dropped
 from tests.integration.sfu.relay import Relay
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ async def call(worker: RunningWorker) -> AsyncIterator[tuple[Client, Client, Rel
     ann, bob = Client("ann", grey=60), Client("bob", grey=200)
     await ann.join(worker, relay=relay)
     await bob.join(worker)
-    await until(lambda: ann.sees(200) and bob.sees(60), "both see the other's picture")
+    await until(lambda: ann.sees(200) and bob.sees(60), what="both see the other's picture")
     yield ann, bob, relay
     await ann.close()
     await bob.close()
@@ -37,7 +38,7 @@ async def call(worker: RunningWorker) -> AsyncIterator[tuple[Client, Client, Rel
 async def media_goes_on(call: tuple[Client, Client, Relay]) -> None:
     ann, bob, _ = call
     before = ann.frames(), bob.frames()
-    await until(lambda: min(ann.frames() - before[0], bob.frames() - before[1]) >= 10, "pictures go on")
+    await until(lambda: min(ann.frames() - before[0], bob.frames() - before[1]) >= 10, what="pictures go on")
 
 
 def answers(sock: socket.socket) -> int:
@@ -57,16 +58,21 @@ def check(username: str, password: str) -> bytes:
     return bytes(message)
 
 
-async def expect_drop(worker: RunningWorker, sock: socket.socket, datagram: bytes, reason: str) -> None:
+def sender(sock: socket.socket, worker: RunningWorker) -> Callable[[bytes], object]:
+    return lambda datagram: sock.sendto(datagram, worker.services.media.address)
+
+
+async def expect_drop(send: Callable[[bytes], object], datagram: bytes, reason: str) -> None:
     before = dropped(reason)
-    sock.sendto(datagram, worker.services.media.address)
-    await until(lambda: dropped(reason) > before, f"a drop for {reason}")
+    send(datagram)
+    await until(lambda: dropped(reason) > before, what=f"a drop for {reason}")
 
 
 async def test_strangers_datagrams_are_dropped_by_reason(
     worker: RunningWorker, call: tuple[Client, Client, Relay], stranger: socket.socket
 ) -> None:
     good = check("nobody:x", "password")
+    send = sender(stranger, worker)
     for datagram, reason in (
         (b"", "size"),
         (bytes(1600), "size"),
@@ -81,7 +87,7 @@ async def test_strangers_datagrams_are_dropped_by_reason(
         (bytes(stun.Message(stun.Method.ALLOCATE, stun.Class.REQUEST)), "stun_unexpected"),
         (bytes(stun.Message(stun.Method.BINDING, stun.Class.RESPONSE)), "stun_unexpected"),
     ):
-        await expect_drop(worker, stranger, datagram, reason)
+        await expect_drop(send, datagram, reason)
     assert answers(stranger) == 0
     await media_goes_on(call)
 
@@ -92,10 +98,11 @@ async def test_forged_check_gets_no_answer_and_moves_nobody(
     relay = call[2]
     check_of_ann = next(datagram for datagram in relay.sent if datagram[0] < 4)
     username = stun.parse_message(check_of_ann).attributes["USERNAME"]
-    await expect_drop(worker, stranger, check(username, "guess"), "stun_forged")
+    send = sender(stranger, worker)
+    await expect_drop(send, check(username, "guess"), "stun_forged")
     unsigned = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     unsigned.attributes["USERNAME"] = username
-    await expect_drop(worker, stranger, bytes(unsigned), "stun_forged")
+    await expect_drop(send, bytes(unsigned), "stun_forged")
     assert answers(stranger) == 0
     await media_goes_on(call)
 
@@ -104,7 +111,7 @@ async def test_replayed_and_forged_srtp_from_the_clients_own_address_is_dropped(
     worker: RunningWorker, call: tuple[Client, Client, Relay]
 ) -> None:
     relay = call[2]
-    await until(lambda: any(200 <= d[1] <= 206 for d in relay.sent if d[0] >> 6 == 2), "ann has sent RTCP")
+    await until(lambda: any(200 <= d[1] <= 206 for d in relay.sent if d[0] >> 6 == 2), what="ann has sent RTCP")
     rtp = next(d for d in relay.sent if d[0] >> 6 == 2 and not 192 <= d[1] <= 223)
     rtcp = next(d for d in relay.sent if d[0] >> 6 == 2 and 200 <= d[1] <= 206)
     later = (int.from_bytes(rtp[2:4], "big") + 5000) & 0xFFFF
@@ -119,9 +126,7 @@ async def test_replayed_and_forged_srtp_from_the_clients_own_address_is_dropped(
         (rtp[:9], "srtp_malformed"),
         (rtcp[:5], "srtp_malformed"),
     ):
-        before = dropped(reason)
-        relay.inject(datagram)
-        await until(lambda before=before, reason=reason: dropped(reason) > before, f"a drop for {reason}")
+        await expect_drop(relay.inject, datagram, reason)
     await media_goes_on(call)
 
 

@@ -2,6 +2,10 @@
 
 import asyncio
 import base64
+import os
+import signal
+import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -47,6 +51,8 @@ RINGING_ACTIVE_ENDED = [
     messages_pb2.CALL_STATE_ACTIVE,
     messages_pb2.CALL_STATE_ENDED,
 ]
+# Not a refusal of the service: there is no process yet.
+NOT_LISTENING = ""
 FAILED = grpc.StatusCode.FAILED_PRECONDITION
 
 
@@ -127,9 +133,10 @@ class Pair:
         )
 
         async def is_placed() -> bool:
-            return await attempt(alice.call("StartCall", request), answers, "NO_MEDIA_WORKER", "STORE_UNAVAILABLE")
+            passing = ("NO_MEDIA_WORKER", "STORE_UNAVAILABLE", NOT_LISTENING)
+            return await attempt(alice.call("StartCall", request), answers, *passing)
 
-        await eventually(is_placed)
+        await eventually(is_placed, 30)
         return answers[0]
 
     async def answered(self, replica: Replica | None = None) -> tuple[api.StartCallResponse, api.AcceptCallResponse]:
@@ -137,6 +144,14 @@ class Pair:
         start = await self.ring(replica)
         accept = api.AcceptCallRequest(call_id=start.call.call_id, device_id=TABLET)
         return start, await self.town.user(self.bob, replica).call("AcceptCall", accept)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 async def start_replica(env: dict[str, str]) -> Replica:
@@ -415,6 +430,35 @@ async def test_what_the_worker_refuses_reaches_the_client(town: Town) -> None:
             async with refused(grpc.StatusCode.UNAVAILABLE, "MEDIA_UNAVAILABLE") as details:
                 await alice.join(start.grant)
             assert find_detail(details[0], error_details_pb2.RetryInfo).HasField("retry_delay")
+
+
+async def test_a_killed_process_comes_back_to_its_calls_and_ends_in_order_on_sigterm(town: Town) -> None:
+    pair = town.pair()
+    address = f"127.0.0.1:{free_port()}"
+    env = {**os.environ, **town.env, "PARLEY_GRPC_ADDRESS": address, "PARLEY_METRICS_ADDRESS": "127.0.0.1:0"}
+    channel = grpc.aio.insecure_channel(address, options=[("grpc.max_reconnect_backoff_ms", 200)])
+    process = Replica(town.replica.app, channel)
+    first = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.signaling", env=env)
+    try:
+        start = await pair.ring(process)
+    finally:
+        first.kill()
+        await first.wait()
+    second = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.signaling", env=env)
+    try:
+        bob = town.user(pair.bob, process)
+        accept = api.AcceptCallRequest(call_id=start.call.call_id, device_id=TABLET)
+        answers: list[api.AcceptCallResponse] = []
+
+        async def is_answered() -> bool:
+            return await attempt(bob.call("AcceptCall", accept), answers, NOT_LISTENING, "STORE_UNAVAILABLE")
+
+        await eventually(is_answered, 30)
+        assert answers[0].call.state == messages_pb2.CALL_STATE_ACTIVE
+    finally:
+        second.send_signal(signal.SIGTERM)
+        await channel.close()
+        assert await second.wait() == 0
 
 
 async def test_every_refusal_has_its_documented_reason(town: Town) -> None:

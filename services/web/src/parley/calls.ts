@@ -18,6 +18,7 @@ export interface CallView {
   /** The other side; empty only while idle. */
   readonly peerUserId: string;
   readonly video: boolean;
+  /** The other side hears nothing: muted, or without a microphone. */
   readonly muted: boolean;
   readonly camera: MediaStreamTrack | undefined;
   readonly remote: Remote | undefined;
@@ -76,7 +77,7 @@ export class Calls {
       call: this.call,
       peerUserId: this.peerUserId,
       video: this.video,
-      muted: this.local.muted,
+      muted: this.local.muted || !this.local.microphone,
       camera: this.local.camera,
       remote: this.media?.remotes.find((r) => r.userId === this.peerUserId),
       link: this.media?.phase ?? "idle",
@@ -111,8 +112,8 @@ export class Calls {
     this.handle("dismiss");
   }
 
-  setMuted(muted: boolean): void {
-    this.local.setMuted(muted);
+  async setMuted(muted: boolean): Promise<void> {
+    await this.local.setMuted(muted);
   }
 
   async setCamera(on: boolean): Promise<void> {

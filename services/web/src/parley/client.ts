@@ -96,9 +96,15 @@ export class ParleyClient {
     return this.changes.subscribe(listener);
   }
 
-  /** The network is back, or the page is seen again. */
+  /** The page is seen again: whatever waits for its next attempt makes it now. */
   hurry(): void {
     this.events.hurry();
+    this.calls.hurry();
+  }
+
+  /** The device has a network again, perhaps another one. */
+  reconnect(): void {
+    this.events.restart();
     this.calls.hurry();
   }
 

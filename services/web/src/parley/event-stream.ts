@@ -30,6 +30,7 @@ export class EventStream {
   private attempt = 0;
   private refusals = 0;
   private stopped = true;
+  private impatient = false;
   private abort: AbortController | undefined;
   private watchdog: ReturnType<typeof setTimeout> | undefined;
   private wake: (() => void) | undefined;
@@ -54,8 +55,15 @@ export class EventStream {
     this.finish({ kind: "stopped", reason: "closed", line: "" });
   }
 
-  /** The network is back, or the page is seen again: do not wait for the rest of the back-off. */
+  /** The page is seen again: do not wait for the rest of the back-off. */
   hurry(): void {
+    this.wake?.();
+  }
+
+  /** The way to the network changed: what runs over the old one may be dead without a sign, so open a new stream. */
+  restart(): void {
+    this.impatient = true;
+    this.abort?.abort();
     this.wake?.();
   }
 
@@ -66,7 +74,8 @@ export class EventStream {
       if (this.stopped) return;
       if (this.isFinal(failure)) return;
       this.listener.onState({ kind: "waiting", line: failure.line });
-      await this.pause(backoffMs(this.attempt++, Math.random(), failure.retryDelayMs));
+      if (!this.impatient) await this.pause(backoffMs(this.attempt++, Math.random(), failure.retryDelayMs));
+      this.impatient = false;
     }
   }
 

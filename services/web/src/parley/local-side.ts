@@ -1,5 +1,5 @@
 import type { DeviceProblem } from "./core/lines";
-import { openCamera, openLocalMedia } from "./local-media";
+import { openCamera, openLocalMedia, openMicrophone } from "./local-media";
 
 /** How long joining waits for the browser's permission question. Then it goes on, and the tracks follow. */
 const DEVICE_WAIT_MS = 2500;
@@ -29,9 +29,17 @@ export class LocalSide {
     await Promise.race([this.opening, new Promise((resolve) => setTimeout(resolve, DEVICE_WAIT_MS))]);
   }
 
-  setMuted(muted: boolean): void {
+  /** Unmuting without a microphone asks for it again: the user may have allowed it meanwhile. */
+  async setMuted(muted: boolean): Promise<void> {
     this.muted = muted;
     if (this.microphone) this.microphone.enabled = !muted;
+    this.changed();
+    if (muted || this.microphone) return;
+    const epoch = this.epoch;
+    const got = await openMicrophone();
+    if (epoch !== this.epoch) return stop(got);
+    this.microphoneProblem = typeof got === "string" ? got : undefined;
+    this.microphone = typeof got === "string" ? undefined : got;
     this.changed();
   }
 

@@ -9,12 +9,12 @@ interface AvatarProps {
   readonly online?: boolean | undefined;
 }
 
-/** A person's round picture. The name stands beside it everywhere, so readers skip it; the dot is spoken. */
+/** A person's round picture. Their name, and whether they are online, stand in words beside it: readers skip it. */
 export function Avatar({ userId, name, size = "small", online }: AvatarProps): JSX.Element {
   return (
-    <span class={`avatar avatar-${size} tone-${avatarTone(userId)}`}>
-      <span aria-hidden="true">{initials(name)}</span>
-      {online && <span class="dot" role="img" aria-label="online" />}
+    <span class={`avatar avatar-${size} tone-${avatarTone(userId)}`} aria-hidden="true">
+      {initials(name)}
+      {online && <span class="dot" />}
     </span>
   );
 }

@@ -72,12 +72,13 @@ function Absent({ call, name }: { call: CallView; name: string }): JSX.Element {
 function PeerState({ call, name }: { call: CallView; name: string }): JSX.Element | null {
   const { remote } = call;
   if (call.phase !== "active" || !remote) return null;
-  const lines = [remote.audioMuted && `${name} is muted`, call.video && remote.videoMuted && `${name}'s camera is off`].filter(Boolean);
-  if (lines.length === 0) return null;
+  const dark = call.video && remote.videoMuted;
+  const line = remote.audioMuted ? `${name} is muted${dark ? " · camera is off" : ""}` : dark && `${name}'s camera is off`;
+  if (!line) return null;
   return (
     <p class="peer-state" data-testid="peer-state">
       {remote.audioMuted && <Icon name="mic" struck />}
-      {lines.join(" · ")}
+      {line}
     </p>
   );
 }
@@ -87,7 +88,7 @@ function Controls({ client, call }: { client: ParleyClient; call: CallView }): J
   const camera = call.camera !== undefined;
   return (
     <div class="controls">
-      <Control icon="mic" struck={call.muted} label={call.muted ? "Unmute" : "Mute"} onClick={() => calls.setMuted(!call.muted)} />
+      <Control icon="mic" struck={call.muted} label={call.muted ? "Unmute" : "Mute"} onClick={() => void calls.setMuted(!call.muted)} />
       <Control icon="video" struck={!camera} label={camera ? "Turn camera off" : "Turn camera on"} onClick={() => void calls.setCamera(!camera)} />
       <button type="button" class="round danger" aria-label="Hang up" title="Hang up" onClick={() => calls.hangUp()}>
         <Icon name="hangUp" />

@@ -40,13 +40,15 @@ function Item({ client, view, openId, nameOf, nowMs, onOpen }: ItemProps): JSX.E
   const pending = outgoing.at(-1);
   const timeMs = pending?.createTimeMs ?? newest?.sendTimeMs;
   const current = conversation.id === openId;
+  const online = client.presence.of(peer)?.online;
   return (
     <li>
       <button type="button" class="item" aria-current={current ? "true" : undefined} onClick={() => onOpen(conversation.id)}>
-        <Avatar userId={peer} name={name} online={client.presence.of(peer)?.online} />
+        <Avatar userId={peer} name={name} online={online} />
         <span class="item-body">
           <span class="item-top">
             <span class="item-name">{name}</span>
+            {online && <span class="visually-hidden">, online</span>}
             {timeMs !== undefined && <time class="item-time">{listTime(timeMs, nowMs)}</time>}
           </span>
           <span class="item-bottom">

@@ -45,6 +45,19 @@ export function useAttention(): boolean {
   return attentive;
 }
 
+/** Whether the browser believes that there is a network. */
+export function useOnline(): boolean {
+  const [online, setOnline] = useState(navigator.onLine);
+  useEffect(() => {
+    const update = (): void => setOnline(navigator.onLine);
+    for (const event of ["online", "offline"]) addEventListener(event, update);
+    return () => {
+      for (const event of ["online", "offline"]) removeEventListener(event, update);
+    };
+  }, []);
+  return online;
+}
+
 /** Runs `onEscape` on the Escape key, unless something inside has used it. */
 export function useEscape(onEscape: (() => void) | undefined): void {
   useEffect(() => {

@@ -27,7 +27,7 @@ export class Session {
 
   constructor(private readonly options: SessionOptions = {}) {
     addEventListener("pagehide", () => this.state.client?.farewell());
-    addEventListener("online", () => this.state.client?.hurry());
+    addEventListener("online", () => this.state.client?.reconnect());
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") this.state.client?.hurry();
     });

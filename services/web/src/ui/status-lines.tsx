@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { ParleyClient } from "../parley";
+import { useOnline } from "./hooks";
 
 const NOTICE_MS = 4000;
 /** A short hiccup is not worth a line. */
@@ -9,6 +10,7 @@ const CONNECTING_QUIET_MS = 1200;
 /** One line about the event stream, when it is not simply there. */
 export function StreamLine({ client }: { client: ParleyClient }): JSX.Element | null {
   const { stream } = client;
+  const online = useOnline();
   const down = stream.kind === "connecting" || stream.kind === "waiting";
   const [late, setLate] = useState(false);
   useEffect(() => {
@@ -28,11 +30,11 @@ export function StreamLine({ client }: { client: ParleyClient }): JSX.Element | 
       </div>
     );
   }
-  if (!down || !late) return null;
+  if (online && (!down || !late)) return null;
   return (
     <div class="stream-line" role="status">
       <span class="spinner" aria-hidden="true" />
-      <span>{navigator.onLine ? "Reconnecting…" : "You are offline. Waiting for the network…"}</span>
+      <span>{online ? "Reconnecting…" : "You are offline. Waiting for the network…"}</span>
     </div>
   );
 }

@@ -7,6 +7,7 @@ import { presenceLine } from "./format";
 import { useAttention } from "./hooks";
 import { Icon } from "./icons";
 import { MessageRow } from "./message-row";
+import { StreamLine } from "./status-lines";
 import { layOut } from "./timeline";
 
 interface ThreadProps {
@@ -41,6 +42,9 @@ export function Thread({ client, view, nameOf, nowMs, drafts, onClose }: ThreadP
   return (
     <section class="thread" aria-label={`Conversation with ${nameOf(peer)}`}>
       <ThreadHeader client={client} conversationId={conversation.id} peer={peer} name={nameOf(peer)} nowMs={nowMs} onClose={onClose} />
+      <div class="narrow-only">
+        <StreamLine client={client} />
+      </div>
       <MessageList client={client} view={view} nowMs={nowMs} typing={typing} peerName={nameOf(peer)} />
       <Composer client={client} conversationId={conversation.id} peerName={nameOf(peer)} drafts={drafts} />
     </section>

@@ -1,0 +1,67 @@
+// Starts the one Chromium of the end-to-end test, and a person in a context of its own.
+import { createRequire } from "node:module";
+
+const require = createRequire(new URL("../../services/web/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+
+/** How long any single expectation may take, in milliseconds. */
+export const PATIENCE_MS = 20_000;
+
+const FLAGS = [
+  "--no-sandbox",
+  // Ten frames a second: six encoders share the machine with the whole stack.
+  "--use-fake-device-for-media-stream=fps=10",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--no-first-run",
+  "--disable-quic",
+  // Both people are on one screen that nobody looks at: none of them may be slowed down for it.
+  "--disable-background-timer-throttling",
+  "--disable-renderer-backgrounding",
+  "--disable-backgrounding-occluded-windows",
+];
+
+export function launch(executablePath) {
+  return chromium.launch({ executablePath, args: FLAGS });
+}
+
+/** A person: a context with camera and microphone, whose page's errors end up in `faults`. */
+export async function person(browser, url, options, faults) {
+  const context = await browser.newContext({ permissions: ["camera", "microphone"], ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error") faults.push(`console: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    if (new URL(request.url()).origin !== new URL(url).origin) faults.push(`foreign request: ${request.url()}`);
+  });
+  await page.goto(url);
+  return page;
+}
+
+/** Reads until `good` holds, and returns what was read; fails with `what` and the last reading. */
+export async function eventually(what, read, good) {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const value = await read();
+    if (good(value)) return value;
+    if (Date.now() > deadline) throw new Error(`${what}: still ${JSON.stringify(value)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** What the page receives in its call, from getStats. */
+export async function received(page) {
+  const reports = await page.evaluate(() => window.parley.stats());
+  const inbound = reports.filter((report) => report.type === "inbound-rtp");
+  const sum = (kind, field) => inbound.filter((r) => r.kind === kind).reduce((total, r) => total + (r[field] ?? 0), 0);
+  return {
+    framesDecoded: sum("video", "framesDecoded"),
+    frameWidth: Math.max(0, ...inbound.map((r) => r.frameWidth ?? 0)),
+    audioEnergy: sum("audio", "totalAudioEnergy"),
+    audioSeconds: sum("audio", "totalSamplesDuration"),
+  };
+}

@@ -1,0 +1,47 @@
+"""One run of the scenario in two browsers; the tests look at what was seen in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCREENSHOTS = ROOT / "build" / "e2e"
+# Above what the scenario's own limits add up to on a machine that is not overloaded.
+SCENARIO_TIMEOUT_S = 150.0
+
+
+@pytest.fixture(scope="session")
+def web_url(request: pytest.FixtureRequest) -> str:
+    """The page under test: PARLEY_E2E_URL, or the session's embedded stack."""
+    given = os.environ.get("PARLEY_E2E_URL")
+    return given or request.getfixturevalue("stack").record.web_url
+
+
+@pytest.fixture(scope="session")
+def seen(web_url: str) -> dict[str, Any]:
+    """The facts of the scenario by name (scenario.mjs). Screenshots are in build/e2e/."""
+    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
+    SCREENSHOTS.mkdir(parents=True)
+    chromium = os.environ.get("PARLEY_CHROMIUM") or shutil.which("chromium")
+    assert chromium, "There is no Chromium here; `make e2e` installs Debian's when it may."
+    script = Path(__file__).with_name("scenario.mjs")
+    command = ["node", str(script), web_url, chromium, str(SCREENSHOTS)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=SCENARIO_TIMEOUT_S, check=False)
+    assert result.returncode == 0, result.stderr
+    (SCREENSHOTS / "facts.json").write_text(result.stdout)
+    facts: dict[str, Any] = json.loads(result.stdout)
+    return facts
+
+
+@pytest.fixture
+def facts(seen: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a scenario that ran to its end."""
+    assert "failure" not in seen, f"the scenario stopped: {seen['failure']} (screenshots in build/e2e/)"
+    return seen

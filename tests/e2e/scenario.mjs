@@ -1,0 +1,219 @@
+// Two people in two browsers: what issue 2 says that a user gets, done by clicking.
+// Usage: node scenario.mjs <web address> <chromium> <folder for screenshots>
+// Prints one JSON object: the facts that were seen, by name, with how long each step took; `failure` when one stopped it.
+import { eventually, launch, person, received } from "./browsers.mjs";
+
+const [url, executablePath, folder] = process.argv.slice(2);
+const facts = { steps_ms: {}, faults: [], screenshots: [] };
+// A row and a seat of this run's own, since the people may have talked before.
+const seat = Date.now() % 100_000;
+const HELLO = `Hi Bob! I have the tickets: row ${Math.floor(seat / 1000) + 1}, seat ${seat % 1000}.`;
+const ANSWER = `Wonderful! Then number ${(seat % 1000) + 1} beside it in row ${Math.floor(seat / 1000) + 1} is mine?`;
+
+const OFFLINE = `Train is in a tunnel. Seat ${seat % 1000}, right?`;
+
+const WIDE = { viewport: { width: 1200, height: 780 }, colorScheme: "light" };
+const PHONE = { viewport: { width: 390, height: 800 }, colorScheme: "dark" };
+
+async function step(name, act) {
+  const started = Date.now();
+  try {
+    Object.assign(facts, await act());
+  } catch (error) {
+    throw new Error(`${name}: ${error.message}`, { cause: error });
+  }
+  facts.steps_ms[name] = Date.now() - started;
+}
+
+async function shoot(page, name) {
+  const path = `${folder}/${name}.png`;
+  await page.screenshot({ path });
+  facts.screenshots.push(path);
+}
+
+const bubble = (page, text) => page.getByRole("log").getByText(text, { exact: true });
+const write = async (page, text) => {
+  await page.getByRole("textbox", { name: /^Message to/ }).fill(text);
+  await page.keyboard.press("Enter");
+};
+const records = (page) => page.getByTestId("call-record").count();
+const status = (page) => page.getByTestId("call-status").textContent();
+
+async function logIn(alice, bob) {
+  await shoot(alice, "login-wide-light");
+  await alice.getByRole("button", { name: "Continue as Alice" }).click();
+  await bob.getByRole("button", { name: "Continue as Bob" }).click();
+  for (const page of [alice, bob]) await page.getByRole("button", { name: "New conversation" }).waitFor();
+  return { logged_in: true };
+}
+
+async function meet(alice, bob) {
+  await alice.getByRole("button", { name: "New conversation" }).click();
+  await alice.getByLabel("Message someone").fill("bob");
+  await alice.keyboard.press("Enter");
+  await alice.getByRole("heading", { name: /^Bob/, level: 2 }).waitFor();
+  await bob.getByRole("button", { name: /^Alice/ }).click();
+  for (const page of [alice, bob]) await page.getByTestId("presence").getByText("Online", { exact: true }).waitFor();
+  return { see_each_other_online: true };
+}
+
+async function talk(alice, bob) {
+  await write(alice, HELLO);
+  await bubble(bob, HELLO).waitFor();
+  await alice.getByText("Read", { exact: true }).waitFor();
+  await bob.getByRole("textbox", { name: /^Message to/ }).pressSequentially("I am writing", { delay: 30 });
+  await alice.getByTestId("typing").waitFor();
+  await shoot(alice, "typing-wide-light");
+  await write(bob, ANSWER);
+  await bubble(alice, ANSWER).waitFor();
+  await alice.getByTestId("typing").waitFor({ state: "detached" });
+  await bob.getByText("Read", { exact: true }).waitFor();
+  await shoot(bob, "conversation-phone-dark");
+  const counts = await Promise.all([alice, bob].flatMap((page) => [HELLO, ANSWER].map((text) => bubble(page, text).count())));
+  return { typing_seen: true, read_seen: true, copies_of_each_message: counts };
+}
+
+async function ring(alice, bob) {
+  const before = await records(alice);
+  await alice.getByRole("button", { name: /^Video call with/ }).click();
+  await bob.getByRole("alertdialog", { name: /^Incoming video call from Alice/ }).waitFor();
+  await eventually("the caller hears that it rings", () => status(alice), (text) => text === "Ringing…");
+  await shoot(bob, "incoming-phone-dark");
+  await shoot(alice, "ringing-wide-light");
+  await bob.getByRole("button", { name: "Accept", exact: true }).click();
+  for (const page of [alice, bob]) await eventually("the clock runs", () => status(page), (text) => /^\d+:\d\d$/.test(text ?? ""));
+  return { rang: true, records_before: before };
+}
+
+async function seeAndHear(alice, bob) {
+  const facts = {};
+  for (const [name, page] of [["alice", alice], ["bob", bob]]) {
+    const first = await eventually(`${name} sees frames`, () => received(page), (r) => r.framesDecoded > 0);
+    const later = await eventually(
+      `${name} goes on seeing and hearing`,
+      () => received(page),
+      (r) => r.framesDecoded >= first.framesDecoded + 20 && r.audioEnergy > 0 && r.audioSeconds >= 1,
+    );
+    facts[name] = { first, later };
+  }
+  await shoot(alice, "call-wide-light");
+  await shoot(bob, "call-phone-dark");
+  return { media: facts };
+}
+
+async function muteAndDarken(alice, bob) {
+  await alice.getByRole("button", { name: "Mute", exact: true }).click();
+  await bob.getByTestId("peer-state").getByText("is muted").waitFor();
+  await alice.getByRole("button", { name: "Turn camera off" }).click();
+  await bob.getByTestId("peer-state").getByText("camera is off").waitFor();
+  await shoot(bob, "muted-phone-dark");
+  const quiet = await silence(bob);
+  await alice.getByRole("button", { name: "Unmute", exact: true }).click();
+  await alice.getByRole("button", { name: "Turn camera on" }).click();
+  await bob.getByTestId("peer-state").waitFor({ state: "detached" });
+  const before = await received(bob);
+  const after = await eventually("the picture is back", () => received(bob), (r) => r.framesDecoded > before.framesDecoded + 5);
+  return { mute_seen: true, camera_off_seen: true, energy_while_muted: quiet, frames_after_camera_on: after.framesDecoded - before.framesDecoded };
+}
+
+/** The audio energy that one more second brings, once what was on its way has been played. */
+async function silence(page) {
+  const second = async (from) => eventually("a second passes", () => received(page), (r) => r.audioSeconds >= from.audioSeconds + 1);
+  const start = await second(await received(page));
+  return (await second(start)).audioEnergy - start.audioEnergy;
+}
+
+async function hangUp(alice, bob) {
+  await alice.getByRole("button", { name: "Make call smaller" }).click();
+  await alice.getByRole("button", { name: "Enlarge call" }).waitFor();
+  await shoot(alice, "small-call-wide-light");
+  await bob.getByRole("button", { name: "Hang up" }).click();
+  const texts = [];
+  for (const page of [alice, bob]) {
+    await eventually("one more record", () => records(page), (count) => count === facts.records_before + 1);
+    texts.push(await page.getByTestId("call-record").last().textContent());
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+  }
+  const open = await Promise.all([alice, bob].map((page) => page.evaluate(() => window.parley.stats().then((s) => s.length))));
+  return { call_records: texts, connections_after: open };
+}
+
+async function reload(alice, bob) {
+  for (const page of [alice, bob]) {
+    await page.reload();
+    for (const text of [HELLO, ANSWER]) await bubble(page, text).waitFor();
+    await eventually("the record is there", () => records(page), (count) => count >= 1);
+  }
+  await alice.getByTestId("presence").getByText("Online", { exact: true }).waitFor();
+  await alice.emulateMedia({ colorScheme: "dark" });
+  await shoot(alice, "conversation-wide-dark");
+  await bob.emulateMedia({ colorScheme: "light" });
+  await shoot(bob, "conversation-phone-light");
+  await bob.getByRole("button", { name: "Back to conversations" }).click();
+  await bob.getByRole("button", { name: /^Alice/ }).waitFor();
+  await shoot(bob, "list-phone-light");
+  return { reload_keeps_messages: true };
+}
+
+/** The fake network of the browser is cut for Bob; his page's failed requests are what is meant to happen. */
+async function loseTheNetwork(alice, bob) {
+  await bob.getByRole("button", { name: /^Alice/ }).click();
+  const faultsBefore = facts.faults.length;
+  await bob.context().setOffline(true);
+  await write(bob, OFFLINE);
+  const line = bob.getByRole("status").getByText("offline").and(bob.locator(":visible"));
+  await line.waitFor();
+  const text = await line.textContent();
+  await shoot(bob, "offline-phone-light");
+  await bob.context().setOffline(false);
+  await bubble(alice, OFFLINE).waitFor();
+  await line.waitFor({ state: "detached" });
+  facts.faults.splice(faultsBefore, Infinity, ...facts.faults.slice(faultsBefore).filter((f) => !f.includes("INTERNET_DISCONNECTED")));
+  return { offline_line: text, offline_message_arrived: true };
+}
+
+/** Carol's browser gives her neither camera nor microphone. */
+async function callWithoutDevices(_alice, bob) {
+  const carol = await person(browser, url, { ...WIDE, permissions: [] }, facts.faults);
+  await carol.getByRole("button", { name: "Continue as Carol" }).click();
+  await carol.getByRole("button", { name: "New conversation" }).click();
+  await carol.getByLabel("Message someone").fill("bob");
+  await carol.keyboard.press("Enter");
+  await carol.getByRole("button", { name: /^Video call with/ }).click();
+  await bob.getByRole("button", { name: "Accept", exact: true }).click();
+  const seen = await eventually("Carol sees Bob", () => received(carol), (r) => r.framesDecoded > 0);
+  const text = await carol.getByRole("alert").textContent();
+  await shoot(carol, "refused-wide-light");
+  await carol.getByRole("button", { name: "Hang up" }).click();
+  await bob.getByRole("dialog").waitFor({ state: "detached" });
+  await carol.context().close();
+  return { refused_line: text, refused_sees_frames: seen.framesDecoded };
+}
+
+async function closeInACall(alice, bob) {
+  await alice.getByRole("button", { name: /^Voice call with/ }).click();
+  await bob.getByRole("button", { name: "Accept", exact: true }).click();
+  await eventually("the clock runs", () => status(bob), (text) => /^\d+:\d\d$/.test(text ?? ""));
+  await alice.goto("about:blank");
+  await eventually("the call ends for the other", () => bob.getByRole("dialog").count(), (count) => count === 0);
+  return { closed_tab_hangs_up: true };
+}
+
+const browser = await launch(executablePath);
+try {
+  const alice = await person(browser, url, WIDE, facts.faults);
+  const bob = await person(browser, url, PHONE, facts.faults);
+  for (const act of [logIn, meet, talk, ring, seeAndHear, muteAndDarken, hangUp, reload, loseTheNetwork, callWithoutDevices, closeInACall]) {
+    try {
+      await step(act.name, () => act(alice, bob));
+    } catch (error) {
+      for (const [name, page] of [["alice", alice], ["bob", bob]]) await shoot(page, `failed-${name}`).catch(() => undefined);
+      throw error;
+    }
+  }
+} catch (error) {
+  facts.failure = error.message;
+} finally {
+  await browser.close();
+}
+console.log(JSON.stringify(facts));

@@ -1,0 +1,66 @@
+import pytest
+
+from services.runtime.lifecycle import WARM_UP_S, App, Readiness, Worker
+
+
+def test_an_essential_dependency_makes_and_unmakes_readiness() -> None:
+    readiness = Readiness({"database": True}, began=0)
+    assert readiness.update({"database": False}, now=1) == ["database"]
+    assert readiness.update({"database": True}, now=2) == []
+    assert readiness.update({"database": False}, now=100) == ["database"]
+
+
+def test_another_one_is_waited_for_at_the_start_and_never_again() -> None:
+    readiness = Readiness({"database": True, "kafka": False}, began=0)
+    assert readiness.update({"database": True, "kafka": False}, now=1) == ["kafka"]
+    assert readiness.update({"database": True, "kafka": True}, now=2) == []
+    assert readiness.update({"database": True, "kafka": False}, now=3) == []
+
+
+def test_the_wait_for_another_one_ends() -> None:
+    readiness = Readiness({"kafka": False}, began=0)
+    assert readiness.update({"kafka": False}, now=WARM_UP_S) == ["kafka"]
+    assert readiness.update({"kafka": False}, now=WARM_UP_S + 1) == []
+
+
+class Recorder:
+    """A part that writes down what happens to it."""
+
+    def __init__(self, name: str, story: list[str], *, fails: bool = False) -> None:
+        self.name = name
+        self._story = story
+        self._fails = fails
+
+    async def start(self) -> None:
+        if self._fails:
+            raise RuntimeError(f"{self.name} cannot start")
+        self._story.append(f"{self.name} started")
+
+    async def stop(self) -> None:
+        self._story.append(f"{self.name} stopped")
+
+
+async def test_parts_start_in_order_and_stop_in_reverse() -> None:
+    story: list[str] = []
+    app = App([Recorder("a", story), Recorder("b", story)])
+    await app.start()
+    await app.stop()
+    assert story == ["a started", "b started", "b stopped", "a stopped"]
+
+
+async def test_a_part_that_cannot_start_leaves_nothing_running() -> None:
+    story: list[str] = []
+    app = App([Recorder("a", story), Recorder("b", story, fails=True), Recorder("c", story)])
+    with pytest.raises(RuntimeError, match="b cannot start"):
+        await app.start()
+    assert story == ["a started", "a stopped"]
+
+
+async def test_a_worker_that_fails_is_the_end_of_the_service() -> None:
+    async def fail() -> None:
+        raise ValueError("a bug")
+
+    app = App([Worker("work", fail)])
+    await app.start()
+    assert isinstance(await app.failed(), ValueError)
+    await app.stop()

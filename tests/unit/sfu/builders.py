@@ -1,0 +1,136 @@
+"""Offers, packets and participants for the tests of the core."""
+
+import random
+from struct import pack
+
+from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId
+from services.sfu.core.participants import Participant
+from services.sfu.core.router import Router
+from services.sfu.core.sdp import Offer, parse_offer
+
+FINGERPRINT = ":".join(["AB"] * 32)
+
+HEAD = f"""v=0
+o=- 1 2 IN IP4 127.0.0.1
+s=-
+t=0 0
+a=group:BUNDLE 0 1 2 3 4
+a=extmap-allow-mixed
+a=ice-ufrag:abcd
+a=ice-pwd:0123456789012345678901
+a=fingerprint:sha-256 {FINGERPRINT}
+a=setup:actpass
+"""
+
+AUDIO = """m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9
+c=IN IP4 0.0.0.0
+a=mid:{mid}
+a={direction}
+a=rtcp-mux
+a=rtpmap:111 opus/48000/2
+a=rtpmap:63 red/48000/2
+a=rtpmap:9 G722/8000
+a=rtcp-fb:111 transport-cc
+a=fmtp:111 minptime=10;useinbandfec=1
+a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level
+a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
+"""
+
+VIDEO = """m=video 9 UDP/TLS/RTP/SAVPF 96 97
+c=IN IP4 0.0.0.0
+a=mid:{mid}
+a={direction}
+a=rtcp-mux
+a=rtpmap:96 VP8/90000
+a=rtcp-fb:96 goog-remb
+a=rtcp-fb:96 transport-cc
+a=rtcp-fb:96 ccm fir
+a=rtcp-fb:96 nack
+a=rtcp-fb:96 nack pli
+a=rtpmap:97 rtx/90000
+a=fmtp:97 apt=96
+a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
+a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id
+a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id
+a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01
+"""
+
+SIMULCAST = "a=rid:q send\na=rid:h send\na=rid:f send\na=simulcast:send q;h;f\n"
+
+CHANNEL = """m=application 9 UDP/DTLS/SCTP webrtc-datachannel
+c=IN IP4 0.0.0.0
+a=mid:4
+a=sctp-port:5000
+"""
+
+
+def offer_text(*, simulcast: bool = False) -> str:
+    """Own audio (0) and video (1), a slot of each (2, 3), and the channel (4)."""
+    parts = [
+        HEAD,
+        AUDIO.format(mid=0, direction="sendonly"),
+        VIDEO.format(mid=1, direction="sendrecv") + SIMULCAST * simulcast,
+        AUDIO.format(mid=2, direction="recvonly"),
+        VIDEO.format(mid=3, direction="recvonly"),
+        CHANNEL,
+    ]
+    return "".join(parts).replace("\n", "\r\n")
+
+
+def offer(*, simulcast: bool = False) -> Offer:
+    return parse_offer(offer_text(simulcast=simulcast))
+
+
+def key(user: str, device: str = "d1", call: str = "call-1") -> ParticipantKey:
+    return ParticipantKey(CallId(call), UserId(user), DeviceId(device))
+
+
+def make_router(seed: int = 1) -> Router:
+    return Router(random.Random(seed).randbytes, unix_offset_s=1_700_000_000.0)
+
+
+def join(router: Router, user: str, now: float = 0.0, *, simulcast: bool = False, device: str = "d1") -> Participant:
+    """A participant whose transport is up."""
+    participant, _ = router.join(key(user, device), offer(simulcast=simulcast), now)
+    router.handle_transport_up(participant, now)
+    return participant
+
+
+def extensions(**values: bytes) -> bytes:
+    """A one-byte header extension block; names: level, mid, rid, with the ids of the offers above."""
+    ids = {"level": 1, "mid": 4, "rid": 10}
+    elements = b"".join(bytes((ids[name] << 4 | len(value) - 1,)) + value for name, value in values.items())
+    elements += bytes(-len(elements) % 4)
+    return b"\xbe\xde" + pack("!H", len(elements) // 4) + elements
+
+
+def rtp(
+    ssrc: int,
+    number: int,
+    payload: bytes = b"x",
+    *,
+    pt: int = 111,
+    timestamp: int = 0,
+    marker: bool = False,
+    **ext: bytes,
+) -> bytes:
+    """An RTP packet in clear text."""
+    first = 0x90 if ext else 0x80
+    header = pack("!BBHII", first, pt | 0x80 * marker, number & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+    return header + (extensions(**ext) if ext else b"") + payload
+
+
+def vp8(picture_id: int, *, key_frame: bool = False, tl0: int | None = None, body: bytes = b"frame") -> bytes:
+    """A VP8 payload that starts a frame, with a 15-bit PictureID."""
+    flags = 0x80 | (0x40 if tl0 is not None else 0)
+    descriptor = bytes((0x90, flags)) + pack("!H", 0x8000 | picture_id)
+    if tl0 is not None:
+        descriptor += bytes((tl0,))
+    return descriptor + bytes((0x00 if key_frame else 0x01,)) + body
+
+
+def video(ssrc: int, number: int, picture_id: int, *, key_frame: bool = False, rid: bytes = b"", **more: int) -> bytes:
+    """A VP8 packet of m-line 1."""
+    ext = {"mid": b"1"} | ({"rid": rid} if rid else {})
+    payload = vp8(picture_id, key_frame=key_frame, tl0=more.get("tl0"))
+    return rtp(ssrc, number, payload, pt=96, timestamp=more.get("timestamp", number * 3000), marker=True, **ext)

@@ -1,0 +1,173 @@
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.sfu.core.answer import LocalTransport, build_answer
+from services.sfu.core.errors import SdpError
+from services.sfu.core.sdp import LEVEL_URI, MID_URI, RID_URI, Fingerprint, parse_offer
+from tests.unit.sfu.builders import AUDIO, FINGERPRINT, HEAD, SIMULCAST, VIDEO, offer, offer_text
+
+TRANSPORT = LocalTransport("ours", "secret", Fingerprint("sha-256", "CD"), ("192.0.2.1", 7800))
+
+
+def answer_of(text: str) -> list[str]:
+    return build_answer(parse_offer(text), TRANSPORT, {"2": 22, "3": 33}, 1).split("\r\n")
+
+
+def section(lines: list[str], mid: str) -> list[str]:
+    starts = [i for i, line in enumerate(lines) if line.startswith("m=")] + [len(lines)]
+    parts = [lines[a:b] for a, b in itertools.pairwise(starts)]
+    return next(part for part in parts if f"a=mid:{mid}" in part)
+
+
+def test_offer_of_a_browser_is_read() -> None:
+    parsed = offer(simulcast=True)
+    assert [line.mid for line in parsed.media if line.is_own] == ["0", "1"]
+    assert [line.mid for line in parsed.media if line.is_slot] == ["2", "3"]
+    own = parsed.media[1]
+    assert (own.payload_type, own.rids) == (96, ("q", "h", "f"))
+    assert own.extensions == {MID_URI: 4, RID_URI: 10}
+    assert own.feedback == ("nack", "nack pli", "ccm fir", "goog-remb")
+    assert parsed.media[0].extensions[LEVEL_URI] == 1
+    assert parsed.media[4].sctp_port == 5000
+    assert parsed.fingerprint == Fingerprint("sha-256", FINGERPRINT)
+
+
+def test_answer_has_what_browsers_insist_on() -> None:
+    lines = answer_of(offer_text(simulcast=True))
+    assert "a=ice-lite" in lines
+    assert "a=group:BUNDLE 0 1 2 3 4" in lines
+    own = section(lines, "1")
+    for line in ("a=recvonly", "a=rtcp-mux", "a=setup:passive", "a=rid:q recv", "a=simulcast:recv q;h;f"):
+        assert line in own
+    assert "a=extmap:10 " + RID_URI in own
+    slot = section(lines, "3")
+    assert "a=sendonly" in slot
+    assert "a=ssrc:33 cname:parley" in slot
+    assert "a=candidate:1 1 udp 2130706431 192.0.2.1 7800 typ host" in lines
+    assert section(lines, "4")[0] == "m=application 9 UDP/DTLS/SCTP webrtc-datachannel"
+
+
+def test_answer_never_takes_transport_cc_or_rtx() -> None:
+    text = "\n".join(answer_of(offer_text(simulcast=True)))
+    for word in ("transport-cc", "transport-wide", "rtx", "repaired", "G722", "red/"):
+        assert word not in text
+
+
+def test_line_of_unknown_kind_or_port_zero_is_rejected_in_its_place() -> None:
+    text = offer_text() + "m=text 9 RTP/AVP 100\r\na=mid:t\r\n"
+    lines = answer_of(
+        text.replace("BUNDLE 0 1 2 3 4", "BUNDLE 0 1 2 3 4 t").replace("m=application 9", "m=application 0")
+    )
+    assert "m=text 0 RTP/AVP 100" in lines
+    assert "m=application 0 UDP/DTLS/SCTP webrtc-datachannel" in lines
+    assert "a=group:BUNDLE 0 1 2 3" in lines
+
+
+def test_inactive_own_lines_are_answered_inactive() -> None:
+    text = offer_text().replace("a=sendonly", "a=inactive").replace("a=sendrecv", "a=inactive")
+    parsed = parse_offer(text)
+    assert not any(line.is_own for line in parsed.media)
+    assert "a=inactive" in section(answer_of(text), "0")
+
+
+def test_bundle_only_lines_are_served() -> None:
+    text = offer_text().replace(
+        "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n", "m=video 0 UDP/TLS/RTP/SAVPF 96 97\r\na=bundle-only\r\n"
+    )
+    assert len([line for line in parse_offer(text).media if line.is_own]) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("v=0\r\n", "", "v=0"),
+        ("s=-", "nonsense", "line 3"),
+        ("a=group:BUNDLE 0 1 2 3 4\r\n", "", "BUNDLE is missing"),
+        ("BUNDLE 0 1 2 3 4", "BUNDLE 0 1 2 3", "mid 4 is not in"),
+        ("a=mid:1\r\n", "", "no a=mid"),
+        ("a=mid:1\r\n", "a=mid:0\r\n", "same a=mid"),
+        ("a=mid:1\r\n", "a=mid:1 x\r\n", "malformed"),
+        ("a=ice-ufrag:abcd\r\n", "", "ice-ufrag"),
+        ("a=ice-pwd:0123456789012345678901\r\n", "", "ice-pwd"),
+        ("a=setup:actpass", "a=setup:passive", "setup"),
+        ("a=setup:actpass", "a=setup:holdconn", "setup"),
+        (f"a=fingerprint:sha-256 {FINGERPRINT}\r\n", "", "fingerprint"),
+        (FINGERPRINT, "AB:CD", "fingerprint is malformed"),
+        ("sha-256", "md5", "fingerprint"),
+        ("a=rtcp-mux\r\n", "", "rtcp-mux is missing"),
+        ("UDP/TLS/RTP/SAVPF 96", "RTP/AVP 96", "protocol"),
+        ("a=rtpmap:96 VP8/90000", "a=rtpmap:96 H264/90000", "no vp8"),
+        ("a=rtpmap:111 opus/48000/2", "a=rtpmap:111 opus/8000", "no opus"),
+        ("a=extmap:10 ", "a=extmap:x ", "extmap is not a number"),
+        ("a=extmap:10 ", "a=extmap:999 ", "out of range"),
+        ("a=rid:h send", "a=rid:q send", "rids"),
+        ("a=rid:h send", "a=rid:", "rid is malformed"),
+        ("a=sctp-port:5000", "a=sctp-port:foo", "sctp-port"),
+        ("a=sctp-port:5000", "a=sctp-port:0", "sctp-port"),
+        ("UDP/DTLS/SCTP", "DTLS/SCTP", "data channel"),
+        ("m=video 9 ", "m=video nine ", "m-line"),
+        ("a=sendonly", "a=sendonly\r\na=ssrc:1x foo", "ssrc is not a number"),
+        ("a=sendonly", "a=sendonly\r\na=ssrc:9999999999 foo", "ssrc is out of range"),
+    ],
+)
+def test_fault_is_named(old: str, new: str, complaint: str) -> None:
+    text = offer_text(simulcast=True)
+    assert old in text
+    with pytest.raises(SdpError, match=complaint):
+        parse_offer(text.replace(old, new))
+
+
+def test_lines_that_other_parsers_trip_over_are_passed_over() -> None:
+    text = offer_text() + "a=ssrc-group:FID x\r\na=fmtp:120 apt=1\r\na=simulcast:nonsense\r\na=candidate:garbage\r\n"
+    assert len(parse_offer(text).media) == 5
+
+
+def test_offers_without_bounds_are_refused() -> None:
+    with pytest.raises(SdpError, match="longer"):
+        parse_offer("v=0\r\n" + "a=x\r\n" * 20_000)
+    with pytest.raises(SdpError, match="more than 128"):
+        parse_offer(HEAD + "m=text 9 RTP/AVP 0\n" * 129)
+
+
+@given(st.text(max_size=300))
+def test_any_text_gives_an_sdp_error(text: str) -> None:
+    with pytest.raises(SdpError):
+        parse_offer(text)
+
+
+LINES = (HEAD + AUDIO.format(mid=0, direction="sendonly") + VIDEO.format(mid=1, direction="x") + SIMULCAST).split("\n")
+
+
+@given(
+    st.lists(st.sampled_from(LINES), max_size=60),
+    st.lists(st.tuples(st.integers(0, 2000), st.characters()), max_size=8),
+)
+def test_shuffled_and_damaged_offers_give_an_answer_or_an_sdp_error(
+    lines: list[str], damage: list[tuple[int, str]]
+) -> None:
+    text = "v=0\n" + "\n".join(lines)
+    for place, character in damage:
+        at = place % len(text)
+        text = text[:at] + character + text[at + 1 :]
+    try:
+        parsed = parse_offer(text)
+    except SdpError:
+        return
+    build_answer(parsed, TRANSPORT, {}, 1)
+
+
+@given(st.data())
+def test_damaged_good_offers_give_an_answer_or_an_sdp_error(data: st.DataObject) -> None:
+    text = offer_text(simulcast=True)
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        text = text[:at] + data.draw(st.text(max_size=3)) + text[at + data.draw(st.integers(0, 20)) :]
+    try:
+        parsed = parse_offer(text)
+    except SdpError:
+        return
+    answer = build_answer(parsed, TRANSPORT, {}, 1)
+    assert answer.count("\r\nm=") == len(parsed.media)
