@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.messaging import metrics
@@ -89,7 +89,7 @@ class Limits:
     text_chars: int = 10_000
     group_members: int = 256
     invite_ttl: timedelta = timedelta(days=7)
-    changes: ChangePolicy = ChangePolicy()
+    changes: ChangePolicy = field(default_factory=ChangePolicy)
 
 
 class Messaging:

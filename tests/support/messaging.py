@@ -5,20 +5,27 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.messaging.core import (
+from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
+from services.messaging.core.groups import GroupChange
+from services.messaging.core.model import (
     Conversation,
     ConversationId,
+    Cursor,
     Delta,
     Draft,
     DraftKey,
+    Edit,
     Message,
-    MessagingError,
     PageMark,
+    Recipient,
+    Unsent,
     UserId,
     pair_key,
-    place_drafts,
     with_read_cursor,
 )
+from services.messaging.core.placing import place_drafts
+from services.messaging.core.syncing import build_delta
+from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
 
 
 class FakeStore:
@@ -27,26 +34,67 @@ class FakeStore:
     def __init__(self) -> None:
         self.batches: list[int] = []
         self.commits_begun = 0
+        # What changed, as the fan-out would see it: messages and conversations after each change, in order.
+        self.events: list[Message | Conversation] = []
         # Held to make sends wait for their commit.
         self.gate = asyncio.Event()
         self.gate.set()
         self._conversations: dict[ConversationId, Conversation] = {}
-        self._pairs: dict[str, ConversationId] = {}
+        self._keys: dict[str, ConversationId] = {}
         self._messages: dict[ConversationId, list[Message]] = {}
+        self._edits: dict[tuple[ConversationId, int], list[Edit]] = {}
         self._active: dict[ConversationId, datetime] = {}
         self._read_moved: dict[ConversationId, datetime] = {}
+        self._invites: dict[bytes, Invite] = {}
 
     async def open_direct(self, conversation: Conversation) -> Conversation:
         key = pair_key(conversation.members[0].user_id, conversation.members[1].user_id)
-        if key not in self._pairs:
-            self._pairs[key] = conversation.id
-            self._conversations[conversation.id] = conversation
-            self._messages[conversation.id] = []
-            self._active[conversation.id] = conversation.created_at
-        return self._conversations[self._pairs[key]]
+        return self._insert(conversation, key)[0]
+
+    async def create_group(self, change: GroupChange, creation_key: str, stamp: LineStamp) -> Conversation:
+        group, is_new = self._insert(change.after, f"group {creation_key}")
+        return self._write_line(replace(change, after=group), stamp) if is_new else group
+
+    async def change_group(
+        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+    ) -> Conversation:
+        before = self._require(conversation_id)
+        change = decide(before)
+        if change is None:
+            return before
+        self._conversations[conversation_id] = change.after
+        self.events.append(change.after)
+        return self._write_line(change, stamp)
+
+    async def change_message(
+        self, conversation_id: ConversationId, seq: int, decide: DecideMessage, now: datetime
+    ) -> Message:
+        conversation = self._require(conversation_id)
+        before = await self.find_message(conversation_id, seq)
+        change = decide(conversation, before)
+        if change is None:
+            if before is None:
+                raise MessageNotFound
+            return before
+        after = replace(change.after, revision=conversation.revision + 1)
+        self._conversations[conversation_id] = replace(conversation, revision=after.revision)
+        self._messages[conversation_id][seq - 1] = after
+        if change.edit:
+            self._edits.setdefault((conversation_id, seq), []).append(change.edit)
+        if isinstance(after.content, Unsent):
+            self._edits.pop((conversation_id, seq), None)
+        self.events.append(after)
+        return after
 
     async def find_conversation(self, conversation_id: ConversationId) -> Conversation | None:
         return self._conversations.get(conversation_id)
+
+    async def find_message(self, conversation_id: ConversationId, seq: int) -> Message | None:
+        messages = self._messages.get(conversation_id, [])
+        return messages[seq - 1] if 0 < seq <= len(messages) else None
+
+    async def list_edits(self, conversation_id: ConversationId, seq: int) -> Sequence[Edit]:
+        return list(self._edits.get((conversation_id, seq), []))
 
     async def list_conversations(
         self, user_id: UserId, below: PageMark | None, limit: int
@@ -54,11 +102,11 @@ class FakeStore:
         marks = [(self._active[id_], id_) for id_ in self._of(user_id)]
         if below:
             marks = [mark for mark in marks if mark < (below.active_at, below.conversation_id)]
-        rows = sorted(marks, reverse=True)[:limit]
-        return [
-            (self._conversations[id_], self._messages[id_][-1] if self._messages[id_] else None, active_at)
-            for active_at, id_ in rows
-        ]
+        rows = []
+        for active_at, id_ in sorted(marks, reverse=True)[:limit]:
+            last = await self.list_messages(id_, self._visible_after(id_, user_id), None, 1)
+            rows.append((self._conversations[id_], last[0] if last else None, active_at))
+        return rows
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
         self.commits_begun += 1
@@ -73,33 +121,38 @@ class FakeStore:
         last_seqs = {id_: self._conversations[id_].last_seq for id_ in ids}
         placement = place_drafts(drafts, last_seqs, self._is_member, stored)
         for message in placement.inserted:
-            id_ = message.conversation_id
-            self._messages[id_].append(message)
-            self._active[id_] = max(self._active[id_], message.sent_at)
-            self._conversations[id_] = replace(self._conversations[id_], last_seq=message.seq)
+            self._append(message)
         return placement.outcomes
 
     async def list_messages(
-        self, conversation_id: ConversationId, before_seq: int | None, limit: int
+        self, conversation_id: ConversationId, after_seq: int, before_seq: int | None, limit: int
     ) -> Sequence[Message]:
-        messages = self._messages.get(conversation_id, [])
-        return [m for m in reversed(messages) if before_seq is None or m.seq < before_seq][:limit]
+        messages = reversed(self._messages.get(conversation_id, []))
+        wanted = [m for m in messages if m.seq > after_seq and (before_seq is None or m.seq < before_seq)]
+        return wanted[:limit]
 
     async def sync(
         self,
         user_id: UserId,
-        cursors: Mapping[ConversationId, int],
+        cursors: Mapping[ConversationId, Cursor],
         read_since: datetime | None,
         limit: int,
         max_deltas: int,
     ) -> Sequence[Delta]:
         deltas = []
         for id_ in sorted(self._of(user_id), key=lambda id_: (self._active[id_], id_)):
-            conversation, moved = self._conversations[id_], self._read_moved.get(id_)
+            conversation, cursor = self._conversations[id_], cursors.get(id_)
+            moved = self._read_moved.get(id_)
             read_news = read_since is not None and moved is not None and moved >= read_since
-            if id_ not in cursors or conversation.last_seq > cursors[id_] or read_news:
-                deltas.append(self._delta(conversation, cursors.get(id_, 0), limit))
+            is_behind = cursor is None or conversation.last_seq > cursor.seq or conversation.revision > cursor.revision
+            if is_behind or read_news:
+                deltas.append(self._delta(conversation, user_id, cursor, limit))
         return deltas[:max_deltas]
+
+    async def joined_of(
+        self, user_id: UserId, conversation_ids: Collection[ConversationId]
+    ) -> Collection[ConversationId]:
+        return {id_ for id_ in conversation_ids if self._is_member(id_, user_id)}
 
     async def move_read_cursor(
         self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
@@ -114,30 +167,78 @@ class FakeStore:
             self._read_moved[conversation_id] = now
         return _read_seq(moved, user_id)
 
-    async def members_of(
+    async def recipients_of(
         self, conversation_ids: Collection[ConversationId]
-    ) -> Mapping[ConversationId, Sequence[UserId]]:
+    ) -> Mapping[ConversationId, Sequence[Recipient]]:
         return {
-            id_: [member.user_id for member in self._conversations[id_].members]
+            id_: [Recipient(m.user_id, m.visible_after_seq) for m in self._conversations[id_].members]
             for id_ in conversation_ids
-            if id_ in self._conversations
+            if id_ in self._conversations and self._conversations[id_].members
         }
 
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
         known = {m.user_id for id_ in self._of(user_id) for m in self._conversations[id_].members} - {user_id}
         return [candidate for candidate in candidates if candidate in known]
 
+    async def put_invite(self, invite: Invite) -> None:
+        await self.revoke_invites(invite.conversation_id)
+        self._invites[invite.token_sha256] = invite
+
+    async def revoke_invites(self, conversation_id: ConversationId) -> None:
+        self._invites = {key: kept for key, kept in self._invites.items() if kept.conversation_id != conversation_id}
+
+    async def find_invite(self, token_sha256: bytes, now: datetime) -> ConversationId | None:
+        invite = self._invites.get(token_sha256)
+        return invite.conversation_id if invite and invite.expires_at > now else None
+
+    def _insert(self, conversation: Conversation, key: str) -> tuple[Conversation, bool]:
+        is_new = key not in self._keys
+        if is_new:
+            self._keys[key] = conversation.id
+            self._conversations[conversation.id] = conversation
+            self._messages[conversation.id] = []
+            self._active[conversation.id] = conversation.created_at
+            self.events.append(conversation)
+        return self._conversations[self._keys[key]], is_new
+
+    def _write_line(self, change: GroupChange, stamp: LineStamp) -> Conversation:
+        if change.line is not None:
+            self._append(line_message(change, stamp))
+        return self._conversations[change.after.id]
+
+    def _append(self, message: Message) -> None:
+        id_ = message.conversation_id
+        self._messages[id_].append(message)
+        self._active[id_] = max(self._active[id_], message.sent_at)
+        self._conversations[id_] = replace(self._conversations[id_], last_seq=message.seq)
+        self.events.append(message)
+
+    def _require(self, conversation_id: ConversationId) -> Conversation:
+        if conversation_id not in self._conversations:
+            raise ConversationNotFound
+        return self._conversations[conversation_id]
+
     def _of(self, user_id: UserId) -> list[ConversationId]:
         return [id_ for id_ in self._conversations if self._is_member(id_, user_id)]
 
     def _is_member(self, conversation_id: ConversationId, user_id: UserId) -> bool:
         conversation = self._conversations.get(conversation_id)
-        return conversation is not None and any(member.user_id == user_id for member in conversation.members)
+        return conversation is not None and conversation.member(user_id) is not None
 
-    def _delta(self, conversation: Conversation, cursor: int, limit: int) -> Delta:
-        start = cursor if cursor > 0 else max(0, conversation.last_seq - limit)
-        messages = [message for message in self._messages[conversation.id] if message.seq > start]
-        return Delta(conversation, tuple(messages[:limit]), len(messages) > limit)
+    def _visible_after(self, conversation_id: ConversationId, user_id: UserId) -> int:
+        member = self._conversations[conversation_id].member(user_id)
+        return member.visible_after_seq if member else 0
+
+    def _delta(self, conversation: Conversation, user_id: UserId, cursor: Cursor | None, limit: int) -> Delta:
+        visible_after = self._visible_after(conversation.id, user_id)
+        known_seq = cursor.seq if cursor else 0
+        start = max(visible_after, known_seq or conversation.last_seq - limit)
+        messages = self._messages[conversation.id]
+        new = [message for message in messages if message.seq > start]
+        revision = cursor.revision if cursor else conversation.revision
+        changed = [m for m in messages if m.revision > revision and visible_after < m.seq <= known_seq]
+        changed.sort(key=lambda message: message.revision)
+        return build_delta(conversation, cursor, new[: limit + 1], changed[: limit + 1], limit)
 
 
 def _read_seq(conversation: Conversation, user_id: UserId) -> int:

@@ -7,16 +7,16 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.core import (
+from services.messaging.core.errors import ConversationNotFound, NotAMember
+from services.messaging.core.model import (
     CallOutcome,
     CallRecord,
     Conversation,
     ConversationId,
-    ConversationNotFound,
+    Cursor,
     Draft,
     Message,
     MessageId,
-    NotAMember,
     PageMark,
     Text,
     UserId,
@@ -87,7 +87,7 @@ async def test_messages_are_numbered_without_gaps_and_come_back_as_they_were(sto
     call = Draft(MessageId(new_id(clock.now())), room.id, BOB, "call", clock.now(), record)
     outcomes = await store.append([text(clock, room, "a"), call, text(clock, room, "b", BOB)])
     assert [outcome.seq for outcome in outcomes if isinstance(outcome, Message)] == [1, 2, 3]
-    assert list(await store.list_messages(room.id, None, 10)) == list(reversed(outcomes))
+    assert list(await store.list_messages(room.id, 0, None, 10)) == list(reversed(outcomes))
     found = await store.find_conversation(room.id)
     assert found is not None
     assert found.last_seq == 3
@@ -119,7 +119,7 @@ async def test_concurrent_batches_over_the_same_conversations_neither_deadlock_n
     batches = [[text(clock, rooms[(turn + step) % 4], f"{turn}-{step}") for step in range(4)] for turn in range(12)]
     await asyncio.gather(*(store.append(batch) for batch in batches))
     for room in rooms:
-        seqs = [message.seq for message in await store.list_messages(room.id, None, 100)]
+        seqs = [message.seq for message in await store.list_messages(room.id, 0, None, 100)]
         assert seqs == list(range(12, 0, -1))
 
 
@@ -135,7 +135,7 @@ async def test_who_is_not_in_it_and_what_is_not_there_is_refused(store: Store, c
 async def test_history_pages_begin_below_a_number(store: Store, clock: ManualClock) -> None:
     room = await opened(store, clock)
     await fill(store, clock, room, 6)
-    page = await store.list_messages(room.id, 4, 2)
+    page = await store.list_messages(room.id, 0, 4, 2)
     assert [message.seq for message in page] == [3, 2]
 
 
@@ -169,15 +169,15 @@ async def test_sync_gives_what_the_cursors_lack_in_order(store: Store, clock: Ma
     for room, count in ((known, 5), (new, 4), (current, 2)):
         clock.advance(1)
         await fill(store, clock, room, count)
-    deltas = await store.sync(ALICE, {known.id: 2, current.id: 2}, None, 3, 100)
+    deltas = await store.sync(ALICE, {known.id: Cursor(2), current.id: Cursor(2)}, None, 3, 100)
     assert [(delta.conversation.id, [m.seq for m in delta.messages], delta.has_more) for delta in deltas] == [
         (known.id, [3, 4, 5], False),
         (new.id, [2, 3, 4], False),
     ]
-    short = await store.sync(ALICE, {known.id: 1, current.id: 2, new.id: 4}, None, 3, 100)
+    short = await store.sync(ALICE, {known.id: Cursor(1), current.id: Cursor(2), new.id: Cursor(4)}, None, 3, 100)
     assert [([m.seq for m in delta.messages], delta.has_more) for delta in short] == [([2, 3, 4], True)]
     assert len(await store.sync(ALICE, {}, None, 3, 2)) == 2
-    assert await store.sync(CAROL, {known.id: 0}, None, 3, 100) == []
+    assert await store.sync(CAROL, {known.id: Cursor(0)}, None, 3, 100) == []
 
 
 async def test_sync_tells_of_read_cursors_that_moved_since(store: Store, clock: ManualClock) -> None:
@@ -186,14 +186,14 @@ async def test_sync_tells_of_read_cursors_that_moved_since(store: Store, clock: 
     clock.advance(10)
     await store.move_read_cursor(room.id, BOB, 2, clock.now())
     since = clock.now() - timedelta(seconds=1)
-    deltas = await store.sync(ALICE, {room.id: 2}, since, 10, 10)
+    deltas = await store.sync(ALICE, {room.id: Cursor(2)}, since, 10, 10)
     assert [delta.messages for delta in deltas] == [()]
     assert max(member.read_seq for member in deltas[0].conversation.members) == 2
-    assert await store.sync(ALICE, {room.id: 2}, clock.now() + timedelta(seconds=1), 10, 10) == []
+    assert await store.sync(ALICE, {room.id: Cursor(2)}, clock.now() + timedelta(seconds=1), 10, 10) == []
 
 
 async def test_members_and_contacts_are_those_of_shared_conversations(store: Store, clock: ManualClock) -> None:
     room = await opened(store, clock)
-    members = await store.members_of([room.id, ConversationId(UUID(int=5))])
-    assert {key: list(value) for key, value in members.items()} == {room.id: [ALICE, BOB]}
+    members = await store.recipients_of([room.id, ConversationId(UUID(int=5))])
+    assert {key: [person.user_id for person in value] for key, value in members.items()} == {room.id: [ALICE, BOB]}
     assert list(await store.contacts_among(ALICE, [ALICE, BOB, CAROL])) == [BOB]

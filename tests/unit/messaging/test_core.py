@@ -5,20 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging import core
-from services.messaging.core import (
-    ConversationId,
-    ConversationNotFound,
-    Draft,
-    InvalidField,
-    Message,
-    MessageId,
-    NotAMember,
-    PageMark,
-    Text,
-    UserId,
-    place_drafts,
-)
+from services.messaging.core import checks, model, paging
+from services.messaging.core.errors import ConversationNotFound, InvalidField, NotAMember
+from services.messaging.core.model import ConversationId, Draft, Message, MessageId, PageMark, Text, UserId
+from services.messaging.core.placing import place_drafts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROOM, OTHER, NOWHERE = (ConversationId(UUID(int=number)) for number in (1, 2, 3))
@@ -79,65 +69,65 @@ def test_numbers_have_no_gaps_and_keys_no_doubles(sends: list[tuple[Conversation
 @given(st.text(), st.text())
 def test_no_two_pairs_share_a_key(one: str, other: str) -> None:
     users = [UserId(name.replace(" ", "") or "x") for name in (one, other)]
-    assert core.pair_key(users[0], users[1]) == core.pair_key(users[1], users[0])
-    assert set(core.pair_key(users[0], users[1]).split(" ")) == set(users)
+    assert model.pair_key(users[0], users[1]) == model.pair_key(users[1], users[0])
+    assert set(model.pair_key(users[0], users[1]).split(" ")) == set(users)
 
 
 def test_nobody_talks_to_oneself() -> None:
     with pytest.raises(InvalidField, match="another person"):
-        core.open_direct(ROOM, ALICE, ALICE, NOW)
+        model.open_direct(ROOM, ALICE, ALICE, NOW)
 
 
 @pytest.mark.parametrize("text", ["", "   \n", "a\x00b", "x" * 11])
 def test_a_faulty_text_names_its_field(text: str) -> None:
     with pytest.raises(InvalidField) as caught:
-        core.check_text(text, limit=10)
+        checks.check_text(text, limit=10)
     assert caught.value.field == "text.text"
 
 
 @pytest.mark.parametrize("text", ["hi", "👩‍👩‍👧‍👦", "مرحبا", "𝄞", " a "])
 def test_a_text_survives_unchanged(text: str) -> None:
-    assert core.check_text(text, limit=10) == text
+    assert checks.check_text(text, limit=10) == text
 
 
-@pytest.mark.parametrize("value", ["", "x" * 65, "ä", "a\n", core.CALL_KEY_PREFIX + "1"])
+@pytest.mark.parametrize("value", ["", "x" * 65, "ä", "a\n", model.CALL_KEY_PREFIX + "1"])
 def test_a_faulty_client_id_is_refused(value: str) -> None:
     with pytest.raises(InvalidField):
-        core.check_client_id("client_message_id", value)
+        checks.check_client_id("client_message_id", value)
 
 
 @pytest.mark.parametrize("value", ["", "x", "{" + str(UUID(int=1)) + "}", UUID(int=1).hex])
 def test_only_the_usual_form_of_a_uuid_is_taken(value: str) -> None:
     with pytest.raises(InvalidField):
-        core.check_uuid("conversation_id", value)
+        checks.check_uuid("conversation_id", value)
 
 
 @given(st.integers(0, 2**57), st.uuids())
 def test_a_page_token_gives_back_its_mark(micros: int, id_: UUID) -> None:
     mark = PageMark(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros), ConversationId(id_))
-    assert core.decode_page_mark(core.encode_page_mark(mark)) == mark
+    assert paging.decode_page_mark(paging.encode_page_mark(mark)) == mark
 
 
 @given(st.text())
 def test_a_foreign_page_token_is_refused_or_is_one(token: str) -> None:
     try:
-        mark = core.decode_page_mark(token)
+        mark = paging.decode_page_mark(token)
     except InvalidField:
         return
     assert mark is None or mark.active_at >= datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def test_a_read_cursor_never_goes_back() -> None:
-    conversation = core.open_direct(ROOM, ALICE, BOB, NOW)
-    moved = core.with_read_cursor(core.with_read_cursor(conversation, BOB, 5), BOB, 3)
+    conversation = model.open_direct(ROOM, ALICE, BOB, NOW)
+    moved = model.with_read_cursor(model.with_read_cursor(conversation, BOB, 5), BOB, 3)
     assert [member.read_seq for member in moved.members] == [0, 5]
 
 
 def test_a_stranger_and_nothing_look_alike() -> None:
-    conversation = core.open_direct(ROOM, ALICE, BOB, NOW + timedelta(0))
+    conversation = model.open_direct(ROOM, ALICE, BOB, NOW + timedelta(0))
     messages = []
     for candidate in (conversation, None):
         with pytest.raises(ConversationNotFound) as caught:
-            core.require_member(candidate, MALLORY)
+            model.require_member(candidate, MALLORY)
         messages.append(str(caught.value))
     assert messages[0] == messages[1]

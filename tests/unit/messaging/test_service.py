@@ -3,19 +3,18 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from services.messaging.core import (
+from services.messaging.core.errors import (
     ConversationNotFound,
-    Draft,
     InvalidField,
-    Message,
     MessagingError,
     NotAMember,
     Overloaded,
-    UserId,
 )
-from services.messaging.service import GroupCommit, Messaging
+from services.messaging.core.model import Draft, Message, Text, UserId
+from services.messaging.group_commit import GroupCommit
+from services.messaging.service import Limits, Messaging, TextRequest
 from services.runtime.errors import StoreUnavailable
-from services.runtime.ids import new_id
+from services.runtime.ids import new_id, new_secret
 from tests.support.clock import ManualClock
 from tests.support.messaging import FakeStore
 from tests.support.waiting import until
@@ -30,10 +29,14 @@ class World:
         self.store = FakeStore()
         self.clock = ManualClock()
         self.sends = GroupCommit(self.store, capacity)
-        self.messaging = Messaging(self.store, self.sends, self.clock, new_id, text_limit=20)
+        self.messaging = Messaging(self.store, self.sends, self.clock, new_id, new_secret, Limits(text_chars=20))
 
     async def room(self) -> str:
         return str((await self.messaging.open_direct(ALICE, BOB)).id)
+
+
+async def send(world: World, user: UserId, room: str, key: str, text: str) -> Message:
+    return await world.messaging.send_text(user, room, TextRequest(key, Text(text)))
 
 
 @pytest.fixture
@@ -52,17 +55,17 @@ async def test_the_same_pair_gets_the_same_conversation(world: World) -> None:
 
 async def test_a_retry_gets_the_first_message(world: World) -> None:
     room = await world.room()
-    first = await world.messaging.send_text(ALICE, room, "k", "hello")
+    first = await send(world, ALICE, room, "k", "hello")
     world.clock.advance(1)
-    assert await world.messaging.send_text(ALICE, room, "k", "something else") == first
+    assert await send(world, ALICE, room, "k", "something else") == first
 
 
 async def test_sends_that_wait_are_committed_together_and_in_order(world: World) -> None:
     room = await world.room()
     world.store.gate.clear()
-    sends = [asyncio.create_task(world.messaging.send_text(ALICE, room, "0", "first"))]
+    sends = [asyncio.create_task(send(world, ALICE, room, "0", "first"))]
     await until(lambda: world.store.commits_begun == 1)
-    sends += [asyncio.create_task(world.messaging.send_text(ALICE, room, str(number), "x")) for number in range(1, 5)]
+    sends += [asyncio.create_task(send(world, ALICE, room, str(number), "x")) for number in range(1, 5)]
     await until(lambda: world.sends.waiting == 4)
     world.store.gate.set()
     assert [message.seq for message in await asyncio.gather(*sends)] == [1, 2, 3, 4, 5]
@@ -72,12 +75,12 @@ async def test_sends_that_wait_are_committed_together_and_in_order(world: World)
 async def test_sends_beyond_the_queue_are_refused(world: World) -> None:
     room = await world.room()
     world.store.gate.clear()
-    sends = [asyncio.create_task(world.messaging.send_text(ALICE, room, "0", "first"))]
+    sends = [asyncio.create_task(send(world, ALICE, room, "0", "first"))]
     await until(lambda: world.store.commits_begun == 1)
-    sends += [asyncio.create_task(world.messaging.send_text(ALICE, room, str(number), "x")) for number in range(1, 6)]
+    sends += [asyncio.create_task(send(world, ALICE, room, str(number), "x")) for number in range(1, 6)]
     await until(lambda: world.sends.waiting == 5)
     with pytest.raises(Overloaded):
-        await world.messaging.send_text(ALICE, room, "6", "x")
+        await send(world, ALICE, room, "6", "x")
     world.store.gate.set()
     assert len(await asyncio.gather(*sends)) == 6
 
@@ -101,15 +104,13 @@ async def test_a_failed_commit_fails_its_senders_and_never_stops_the_others(erro
     world = World()
     world.store = FaultyStore(error)
     world.sends = GroupCommit(world.store, 100)
-    world.messaging = Messaging(world.store, world.sends, world.clock, new_id, text_limit=20)
+    world.messaging = Messaging(world.store, world.sends, world.clock, new_id, new_secret, Limits(text_chars=20))
     committer = asyncio.create_task(world.sends.run())
     room = await world.room()
     keys = ("a", "faulty", "b")
-    results = await asyncio.gather(
-        *(world.messaging.send_text(ALICE, room, key, "x") for key in keys), return_exceptions=True
-    )
+    results = await asyncio.gather(*(send(world, ALICE, room, key, "x") for key in keys), return_exceptions=True)
     assert results[1] is error
-    later = await world.messaging.send_text(BOB, room, "c", "x")
+    later = await send(world, BOB, room, "c", "x")
     fine = [result for result in results if isinstance(result, Message)]
     assert sorted(message.seq for message in [*fine, later]) == list(range(1, len(fine) + 2))
     if isinstance(error, ValueError):
@@ -120,7 +121,7 @@ async def test_a_failed_commit_fails_its_senders_and_never_stops_the_others(erro
 async def test_a_stranger_may_not_write_nor_read(world: World) -> None:
     room = await world.room()
     with pytest.raises(NotAMember):
-        await world.messaging.send_text(MALLORY, room, "k", "hello")
+        await send(world, MALLORY, room, "k", "hello")
     with pytest.raises(NotAMember):
         await world.messaging.mark_read(MALLORY, room, 1)
     for read in (
@@ -129,18 +130,19 @@ async def test_a_stranger_may_not_write_nor_read(world: World) -> None:
     ):
         with pytest.raises(ConversationNotFound):
             await read
-    assert await world.messaging.sync(MALLORY, [(room, 0)], 0, None) == ([], False, world.clock.now())
+    catchup = await world.messaging.sync(MALLORY, [(room, 0, 0)], 0, None)
+    assert (list(catchup.deltas), [str(id_) for id_ in catchup.gone]) == ([], [room])
 
 
 @pytest.mark.parametrize("text", ["", "x" * 21])
 async def test_a_faulty_text_is_refused(world: World, text: str) -> None:
     with pytest.raises(InvalidField):
-        await world.messaging.send_text(ALICE, await world.room(), "k", text)
+        await send(world, ALICE, await world.room(), "k", text)
 
 
 async def test_a_read_cursor_stops_at_the_last_message(world: World) -> None:
     room = await world.room()
-    await world.messaging.send_text(ALICE, room, "k", "hello")
+    await send(world, ALICE, room, "k", "hello")
     assert await world.messaging.mark_read(BOB, room, 99) == 1
     assert await world.messaging.mark_read(BOB, room, 0) == 1
 
@@ -148,7 +150,7 @@ async def test_a_read_cursor_stops_at_the_last_message(world: World) -> None:
 async def test_history_comes_in_pages_from_the_newest(world: World) -> None:
     room = await world.room()
     for number in range(5):
-        await world.messaging.send_text(ALICE, room, str(number), "x")
+        await send(world, ALICE, room, str(number), "x")
     newest, more = await world.messaging.list_messages(BOB, room, 0, 2)
     assert ([message.seq for message in newest], more) == ([5, 4], True)
     rest, more = await world.messaging.list_messages(BOB, room, 4, 10)
@@ -161,7 +163,7 @@ async def test_conversations_come_in_pages_newest_activity_first(world: World) -
         world.clock.advance(1)
         rooms.append((await world.messaging.open_direct(ALICE, f"peer{number}")).id)
     world.clock.advance(1)
-    await world.messaging.send_text(ALICE, str(rooms[0]), "k", "hello")
+    await send(world, ALICE, str(rooms[0]), "k", "hello")
     seen, token = [], ""
     while True:
         page = await world.messaging.list_conversations(ALICE, 2, token)
