@@ -1,0 +1,165 @@
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.messaging.core import changes, checks
+from services.messaging.core.changes import ChangePolicy, MessageChange, ReactionChange
+from services.messaging.core.errors import (
+    EditTooLate,
+    InvalidField,
+    MessageNotFound,
+    NotEditable,
+    NotTheSender,
+    TooManyEdits,
+    TooManyReactions,
+)
+from services.messaging.core.model import (
+    CallOutcome,
+    CallRecord,
+    ConversationId,
+    Line,
+    LineKind,
+    Link,
+    Mention,
+    Message,
+    MessageId,
+    Reaction,
+    Text,
+    Unsent,
+    UserId,
+    open_direct,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ROOM = ConversationId(UUID(int=1))
+ALICE, BOB, MALLORY = UserId("alice"), UserId("bob"), UserId("mallory")
+POLICY = ChangePolicy(edit_window=timedelta(minutes=15), max_edits=2, max_emojis=2)
+CALL = CallRecord(UUID(int=3), True, CallOutcome.MISSED, timedelta(0))
+
+
+def message(content: object = None) -> Message:
+    kept = content if isinstance(content, Text | CallRecord | Line | Unsent) else Text("hello")
+    return Message(MessageId(UUID(int=2)), ROOM, 1, ALICE, "k", NOW, kept)
+
+
+def made(change: MessageChange | None) -> MessageChange:
+    assert change is not None
+    return change
+
+
+def test_an_edit_keeps_the_former_text_and_its_time() -> None:
+    first = made(changes.edit(message(), ALICE, Text("hullo"), NOW + timedelta(minutes=1), POLICY))
+    assert first.edit == changes.Edit(Text("hello"), NOW)
+    second = made(changes.edit(first.after, ALICE, Text("hi"), NOW + timedelta(minutes=2), POLICY))
+    assert second.edit == changes.Edit(Text("hullo"), NOW + timedelta(minutes=1))
+    assert second.after.edit_count == 2
+    with pytest.raises(TooManyEdits):
+        changes.edit(second.after, ALICE, Text("third"), NOW, POLICY)
+
+
+def test_the_same_text_is_no_edit() -> None:
+    assert changes.edit(message(), ALICE, Text("hello"), NOW + timedelta(days=9), POLICY) is None
+
+
+def test_edits_end_with_the_window() -> None:
+    changes.edit(message(), ALICE, Text("x"), NOW + timedelta(minutes=15), POLICY)
+    with pytest.raises(EditTooLate):
+        changes.edit(message(), ALICE, Text("x"), NOW + timedelta(minutes=15, seconds=1), POLICY)
+
+
+def test_only_the_sender_edits_and_unsends() -> None:
+    with pytest.raises(NotTheSender):
+        changes.edit(message(), BOB, Text("x"), NOW, POLICY)
+    with pytest.raises(NotTheSender):
+        changes.unsend(message(), BOB)
+
+
+@pytest.mark.parametrize("content", [CALL, Line(LineKind.LEFT)])
+def test_what_nobody_wrote_is_neither_edited_nor_unsent(content: object) -> None:
+    with pytest.raises(NotEditable):
+        changes.edit(message(content), ALICE, Text("x"), NOW, POLICY)
+    with pytest.raises(NotEditable):
+        changes.unsend(message(content), ALICE)
+
+
+def test_nothing_of_an_unsent_message_is_left() -> None:
+    edited = made(changes.edit(message(), ALICE, Text("secret"), NOW, POLICY)).after
+    reacted = made(changes.react(edited, BOB, "👍", POLICY, present=True)).after
+    after = made(changes.unsend(reacted, ALICE)).after
+    assert (after.content, after.reactions, after.edited_at, after.edit_count) == (Unsent(), (), None, 0)
+    assert changes.unsend(after, ALICE) is None
+    with pytest.raises(NotEditable):
+        changes.react(after, BOB, "👍", POLICY, present=True)
+    with pytest.raises(NotEditable):
+        changes.edit(after, ALICE, Text("back"), NOW, POLICY)
+
+
+def test_each_emoji_once_a_person() -> None:
+    once = made(changes.react(message(), BOB, "👍", POLICY, present=True)).after
+    assert once.reactions == (Reaction("👍", (BOB,)),)
+    assert changes.react(once, BOB, "👍", POLICY, present=True) is None
+    both = made(changes.react(once, BOB, "❤", POLICY, present=True)).after
+    assert {reaction.emoji for reaction in both.reactions} == {"👍", "❤"}
+    with pytest.raises(TooManyReactions):
+        changes.react(both, ALICE, "😀", POLICY, present=True)
+    assert made(changes.react(both, BOB, "👍", POLICY, present=False)).after.reactions == (Reaction("❤", (BOB,)),)
+    assert changes.react(message(), BOB, "👍", POLICY, present=False) is None
+
+
+@given(st.lists(st.tuples(st.sampled_from([ALICE, BOB]), st.sampled_from("ab"), st.booleans())))
+def test_reactions_are_a_set_of_person_and_emoji(steps: list[tuple[UserId, str, bool]]) -> None:
+    reactions: tuple[Reaction, ...] = ()
+    expected: set[tuple[str, str]] = set()
+    for user, emoji, present in steps:
+        reactions = changes.apply_reaction(reactions, ReactionChange(user, emoji, present))
+        (expected.add if present else expected.discard)((emoji, user))
+    assert {(r.emoji, user) for r in reactions for user in r.user_ids} == expected
+    assert [reaction.emoji for reaction in reactions] == sorted(reaction.emoji for reaction in reactions)
+    assert all(reaction.user_ids for reaction in reactions)
+
+
+def test_what_one_may_not_see_is_not_there() -> None:
+    conversation = open_direct(ROOM, ALICE, BOB, NOW)
+    assert changes.find_visible(conversation, BOB, message()) == message()
+    for user, candidate in ((MALLORY, message()), (BOB, None)):
+        with pytest.raises(MessageNotFound):
+            changes.find_visible(conversation, user, candidate)
+
+
+@pytest.mark.parametrize(
+    "entities",
+    [
+        (Mention(-1, 2, BOB),),
+        (Mention(4, 2, BOB),),
+        (Mention(0, 0, BOB),),
+        (Mention(0, 3, BOB), Link(2, 1, "https://x.example")),
+        (Mention(3, 1, BOB), Mention(0, 1, BOB)),
+        (Link(0, 1, "javascript:alert(1)"),),
+        (Link(0, 1, "https://"),),
+        (Link(0, 1, "https://x.example/ y"),),
+        (Mention(0, 1, UserId("")),),
+        tuple(Mention(0, 1, BOB) for _ in range(51)),
+    ],
+)
+def test_faulty_entities_are_refused(entities: tuple[Mention | Link, ...]) -> None:
+    with pytest.raises(InvalidField):
+        checks.check_entities("hello", entities)
+
+
+def test_entities_within_the_text_are_kept() -> None:
+    entities = (Mention(0, 2, BOB), Link(2, 3, "HTTPS://x.example/é?a=b#c"))
+    assert checks.check_entities("hello", entities) == Text("hello", entities)
+
+
+@pytest.mark.parametrize("emoji", ["", "a", "👍 👍", "x" * 33, "\x00", "ß", "\n"])
+def test_what_is_no_emoji_is_refused(emoji: str) -> None:
+    with pytest.raises(InvalidField):
+        checks.check_emoji(emoji)
+
+
+@pytest.mark.parametrize("emoji", ["👍", "❤️", "👩‍👩‍👧‍👦", "🏳️‍🌈", "1️⃣", "🇧🇭"])
+def test_emojis_are_taken_whole(emoji: str) -> None:
+    assert checks.check_emoji(emoji) == emoji

@@ -1,0 +1,189 @@
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from services.messaging.core import groups
+from services.messaging.core.errors import (
+    ConversationNotFound,
+    InvalidField,
+    MemberNotFound,
+    MessagingError,
+    NotAGroup,
+    RoleTooLow,
+    TooManyMembers,
+)
+from services.messaging.core.groups import Act, GroupChange, Settings
+from services.messaging.core.model import Conversation, ConversationId, LineKind, Role, UserId, open_direct
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ROOM = ConversationId(UUID(int=1))
+OLGA, ADAM, MIA, NEW, STRANGER = (UserId(name) for name in ("olga", "adam", "mia", "new", "stranger"))
+
+
+def group(history_open: bool = False) -> Conversation:
+    """Olga owns it, Adam is an admin, Mia a member; nine messages."""
+    made = groups.create_group(ROOM, OLGA, [ADAM, MIA], Settings("Trip", "", history_open), NOW).after
+    return replace(changed(groups.set_role(made, OLGA, ADAM, Role.ADMIN)).after, last_seq=9)
+
+
+def changed(change: GroupChange | None) -> GroupChange:
+    assert change is not None
+    return change
+
+
+def roles(conversation: Conversation) -> dict[str, Role]:
+    return {member.user_id: member.role for member in conversation.members}
+
+
+@pytest.mark.parametrize("act", list(Act))
+@pytest.mark.parametrize("actor", [OLGA, ADAM, MIA])
+def test_each_act_is_allowed_from_its_least_role_on(act: Act, actor: UserId) -> None:
+    member = group().member(actor)
+    assert member is not None
+    if groups.RANK[member.role] >= groups.RANK[groups.LEAST_ROLE[act]]:
+        groups.require(group(), actor, act)
+    else:
+        with pytest.raises(RoleTooLow):
+            groups.require(group(), actor, act)
+
+
+@pytest.mark.parametrize("act", list(Act))
+def test_a_stranger_learns_of_no_group(act: Act) -> None:
+    with pytest.raises(ConversationNotFound):
+        groups.require(group(), STRANGER, act)
+
+
+def test_a_direct_conversation_is_no_group() -> None:
+    direct = open_direct(ROOM, OLGA, ADAM, NOW)
+    for attempt in (
+        lambda: groups.update(direct, OLGA, Settings("x")),
+        lambda: groups.leave(direct, OLGA),
+        lambda: groups.join(direct, NEW, NOW, 10),
+    ):
+        with pytest.raises(NotAGroup):
+            attempt()
+
+
+def test_a_new_member_sees_from_the_coming_on() -> None:
+    change = changed(groups.add_members(group(), MIA, [NEW, ADAM], NOW, 10))
+    member = change.after.member(NEW)
+    assert member is not None
+    assert (member.visible_after_seq, member.read_seq, member.role) == (9, 9, Role.MEMBER)
+    assert change.line is not None
+    assert (change.line.kind, change.line.user_ids) == (LineKind.ADDED, (NEW,))
+
+
+def test_a_new_member_of_an_open_group_sees_everything() -> None:
+    member = changed(groups.add_members(group(history_open=True), MIA, [NEW], NOW, 10)).after.member(NEW)
+    assert member is not None
+    assert member.visible_after_seq == 0
+
+
+def test_adding_whom_one_has_changes_nothing() -> None:
+    assert groups.add_members(group(), MIA, [ADAM, OLGA], NOW, 10) is None
+
+
+def test_a_full_group_takes_nobody() -> None:
+    with pytest.raises(TooManyMembers):
+        groups.add_members(group(), MIA, [NEW], NOW, 3)
+    with pytest.raises(TooManyMembers):
+        groups.join(group(), NEW, NOW, 3)
+
+
+def test_admins_remove_members_but_not_each_other() -> None:
+    change = changed(groups.remove_member(group(), ADAM, MIA))
+    assert change.removed == (MIA,)
+    assert MIA not in roles(change.after)
+    with pytest.raises(RoleTooLow):
+        groups.remove_member(group(), ADAM, OLGA)
+    assert changed(groups.remove_member(group(), OLGA, ADAM)).removed == (ADAM,)
+    assert groups.remove_member(group(), ADAM, STRANGER) is None
+    with pytest.raises(InvalidField):
+        groups.remove_member(group(), OLGA, OLGA)
+
+
+def test_the_owners_role_passes_to_the_admin_and_then_to_the_longest_standing_member() -> None:
+    late = changed(groups.add_members(group(), OLGA, [NEW], NOW + timedelta(days=1), 10)).after
+    after = groups.leave(late, OLGA).after
+    assert roles(after)[ADAM] is Role.OWNER
+    assert roles(groups.leave(after, ADAM).after)[MIA] is Role.OWNER
+
+
+def test_the_last_one_can_leave() -> None:
+    alone = groups.create_group(ROOM, OLGA, [], Settings("x"), NOW).after
+    assert groups.leave(alone, OLGA).after.members == ()
+
+
+def test_a_group_is_handed_over() -> None:
+    after = changed(groups.set_role(group(), OLGA, MIA, Role.OWNER)).after
+    assert roles(after) == {OLGA: Role.ADMIN, ADAM: Role.ADMIN, MIA: Role.OWNER}
+    with pytest.raises(MemberNotFound):
+        groups.set_role(group(), OLGA, STRANGER, Role.ADMIN)
+    with pytest.raises(InvalidField):
+        groups.set_role(group(), OLGA, OLGA, Role.MEMBER)
+    assert groups.set_role(group(), OLGA, ADAM, Role.ADMIN) is None
+
+
+def test_only_a_new_title_makes_a_line() -> None:
+    assert changed(groups.update(group(), ADAM, Settings(history_open=True))).line is None
+    renamed = changed(groups.update(group(), ADAM, Settings(title="Trips")))
+    assert renamed.line is not None
+    assert renamed.line.title == "Trips"
+    assert groups.update(group(), ADAM, Settings(title="Trip")) is None
+
+
+PEOPLE = st.sampled_from([OLGA, ADAM, MIA, NEW, STRANGER])
+
+
+class GroupMachine(RuleBasedStateMachine):
+    """Anybody does anything, in any order."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.group = groups.create_group(ROOM, OLGA, [ADAM, MIA], Settings("Trip"), NOW).after
+        self.limit = 4
+
+    def take(self, change: GroupChange | None) -> None:
+        if change is not None:
+            assert change.after.revision == self.group.revision + 1
+            gone = {m.user_id for m in self.group.members} - {m.user_id for m in change.after.members}
+            assert gone == set(change.removed)
+            self.group = change.after
+
+    @rule(
+        actor=PEOPLE,
+        other=PEOPLE,
+        role=st.sampled_from(Role),
+        act=st.sampled_from(["add", "remove", "leave", "role", "join"]),
+    )
+    def something(self, actor: UserId, other: UserId, role: Role, act: str) -> None:
+        with suppress(MessagingError):
+            match act:
+                case "add":
+                    self.take(groups.add_members(self.group, actor, [other], NOW, self.limit))
+                case "remove":
+                    self.take(groups.remove_member(self.group, actor, other))
+                case "leave":
+                    self.take(groups.leave(self.group, actor))
+                case "role":
+                    self.take(groups.set_role(self.group, actor, other, role))
+                case _:
+                    self.take(groups.join(self.group, actor, NOW, self.limit))
+
+    @invariant()
+    def a_group_with_people_has_at_most_one_owner_and_is_not_too_big(self) -> None:
+        owners = [member for member in self.group.members if member.role is Role.OWNER]
+        assert len(owners) <= 1
+        assert len(self.group.members) <= self.limit
+        users = [member.user_id for member in self.group.members]
+        assert users == sorted(set(users))
+
+
+TestGroupMachine = GroupMachine.TestCase
+TestGroupMachine.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
