@@ -15,7 +15,6 @@ from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import WorkerId
 from services.sfu.publisher import Announcer, KafkaEvents
 from tests.integration.sfu.conftest import key_of
-from tests.support.waiting import until
 
 
 async def consume(broker: str, topic: str, key: bytes, count: int) -> list[bytes | None]:
@@ -35,7 +34,9 @@ async def consume(broker: str, topic: str, key: bytes, count: int) -> list[bytes
 
 
 async def test_announcements_events_and_the_tombstone_reach_the_broker(broker: str) -> None:
-    publisher = KafkaPublisher(KafkaConfig.read(EnvReader({"PARLEY_KAFKA_BOOTSTRAP": broker, "PARLEY_KAFKA_IDEMPOTENT": "false"})))
+    publisher = KafkaPublisher(
+        KafkaConfig.read(EnvReader({"PARLEY_KAFKA_BOOTSTRAP": broker, "PARLEY_KAFKA_IDEMPOTENT": "false"}))
+    )
     worker_id = WorkerId("worker-of-test-kafka")
     events = KafkaEvents(publisher, worker_id, SystemClock(), new_id)
     node = Node(worker_id, "127.0.0.1:7000", "local", 10)
