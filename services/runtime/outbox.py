@@ -122,6 +122,9 @@ class OutboxRelay:
             except (StoreUnavailable, BusUnavailable) as error:
                 # The rows stay; the sweep finds them.
                 log.warning("outbox_waiting", shard=shard, error=str(error))
+            except Exception:
+                # A shard that nobody publishes any more would be a silent loss; the sweep tries it again.
+                log.exception("outbox_failed", shard=shard)
 
     async def _sweep(self) -> None:
         while True:
@@ -129,6 +132,9 @@ class OutboxRelay:
                 async with self._database.connection() as connection:
                     rows = await connection.fetch("SELECT shard, count(*) AS backlog FROM outbox GROUP BY shard")
             except StoreUnavailable:
+                rows = []
+            except Exception:
+                log.exception("outbox_sweep_failed")
                 rows = []
             metrics.OUTBOX_BACKLOG.set(sum(row["backlog"] for row in rows))
             for row in rows:

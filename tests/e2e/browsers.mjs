@@ -4,8 +4,8 @@ import { createRequire } from "node:module";
 const require = createRequire(new URL("../../services/web/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
 
-/** How long any single expectation may take, in milliseconds. */
-export const PATIENCE_MS = 20_000;
+/** How long any single expectation may take, in milliseconds. Far above what is usual: other work may share the machine. */
+export const PATIENCE_MS = 40_000;
 
 const FLAGS = [
   "--no-sandbox",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 # The first test starts the stack and runs the whole scenario.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 
 Facts = dict[str, Any]
 

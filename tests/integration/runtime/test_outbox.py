@@ -1,10 +1,11 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from services.messaging.wiring import MIGRATIONS
 from services.runtime import outbox
+from services.runtime.bus import Outgoing
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
 from services.runtime.errors import BusUnavailable
@@ -64,6 +65,26 @@ async def test_a_sweep_publishes_what_a_dead_replica_left(database: Database) ->
     relay = OutboxRelay(database, publisher)
     await relay.start()
     await until(lambda: len(publisher.records) == 2)
+    await relay.stop()
+
+
+async def test_a_shard_is_published_again_after_a_fault_that_nobody_expected(database: Database) -> None:
+    class FaultyOnce(MemoryPublisher):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = 0
+
+        async def publish(self, records: Sequence[Outgoing]) -> None:
+            self.calls += 1
+            if self.calls == 1:
+                raise RuntimeError("a fault in a library")
+            await super().publish(records)
+
+    await write(database, "a", b"1")
+    publisher = FaultyOnce()
+    relay = OutboxRelay(database, publisher)
+    await relay.start()
+    await until(lambda: len(publisher.records) == 1)
     await relay.stop()
 
 

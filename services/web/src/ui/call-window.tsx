@@ -43,6 +43,12 @@ export function CallWindow({ client, call, nameOf, small, setSmall }: CallWindow
           <Icon name={small ? "grow" : "shrink"} />
         </button>
       </header>
+      {isLost(call) && (
+        <p class="lost" aria-hidden="true">
+          <span class="spinner" />
+          Reconnecting…
+        </p>
+      )}
       <PeerState call={call} name={name} />
       {call.camera && call.phase !== "ended" && <TrackVideo track={call.camera} class="local-video" label="Your camera" />}
       {call.deviceProblem && call.phase !== "ended" && (
@@ -128,11 +134,15 @@ function statusLine(call: CallView, name: string, nowMs: number): string {
 }
 
 function activeLine(call: CallView, nowMs: number): string {
-  const { link } = call;
-  if (link === "shaky" || link === "rejoining" || link === "waiting") return "Reconnecting…";
-  if (link !== "connected") return "Connecting…";
+  if (isLost(call)) return "Reconnecting…";
+  if (call.link !== "connected") return "Connecting…";
   const answeredMs = call.call?.answerTimeMs;
   return answeredMs === undefined ? "Connected" : duration((nowMs - answeredMs) / 1000);
+}
+
+/** The media stopped and is being brought back. The header says so too, which is what readers hear. */
+function isLost(call: CallView): boolean {
+  return call.phase === "active" && ["shaky", "rejoining", "waiting"].includes(call.link);
 }
 
 function withLength(call: CallView, line: string): string {

@@ -1,0 +1,169 @@
+"""The thin adapters around libraries: STUN, SRTP, the socket's batches, the channel's messages, the configuration."""
+
+import socket
+import struct
+
+import pylibsrtp
+import pytest
+from aioice import stun
+from hypothesis import given
+from hypothesis import strategies as st
+from parley.sfu.v1 import channel_pb2
+
+from services.runtime.config import ConfigError
+from services.sfu.channel import MuteState, decode_mute_state, encode_slot_map
+from services.sfu.config import Config
+from services.sfu.core.addresses import AddressBook, Route
+from services.sfu.core.errors import PacketError
+from services.sfu.core.ids import ParticipantNumber
+from services.sfu.core.participants import SlotEntry
+from services.sfu.ice import answer_check
+from services.sfu.srtp import PacketBuffer, SrtpSession
+from services.sfu.udp import BATCH_SIZE, Batch, SendmmsgBatch, SendtoBatch, encode_sockaddr, open_socket
+from tests.unit.sfu.builders import key, rtp
+
+SOURCE = ("192.0.2.7", 4444)
+ROUTE = Route(ParticipantNumber(1), "ours", "password")
+BOOK = AddressBook()
+BOOK.add(ROUTE)
+
+
+def check(password: str = "password") -> bytes:
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = "ours:theirs"
+    request.attributes["USE-CANDIDATE"] = None
+    request.add_message_integrity(password.encode())
+    return bytes(request)
+
+
+def test_check_is_answered_with_the_mapped_address_under_our_password() -> None:
+    route, is_nominated, response = answer_check(check(), SOURCE, BOOK)
+    assert route is ROUTE
+    assert is_nominated
+    answer = stun.parse_message(response)
+    assert answer.check_message_integrity(b"password")
+    assert answer.attributes["XOR-MAPPED-ADDRESS"] == SOURCE
+
+
+@given(st.data())
+def test_damaged_checks_are_refused_and_nothing_else(data: st.DataObject) -> None:
+    datagram = bytearray(check())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(datagram) - 1))
+        datagram[at] ^= data.draw(st.integers(1, 255))
+    damaged = bytes(datagram[: data.draw(st.integers(0, len(datagram)))])
+    try:
+        answer_check(damaged, SOURCE, BOOK)
+    except PacketError as error:
+        reason = error.reason
+    else:
+        # The damage cancelled itself, or lay in what is not authenticated.
+        return
+    assert reason.startswith("stun_")
+
+
+@given(st.binary(max_size=300))
+def test_any_stun_bytes_are_refused(body: bytes) -> None:
+    for datagram in (body, struct.pack("!HHI", 1, len(body) + 8 - 20 & 0xFFFF, 0x2112A442) + bytes(12) + body):
+        with pytest.raises(PacketError):
+            answer_check(datagram, SOURCE, BOOK)
+
+
+def srtp_session(profile: int, key_size: int) -> SrtpSession:
+    def session(ssrc_type: int) -> pylibsrtp.Session:
+        policy = pylibsrtp.Policy(key=bytes(key_size), ssrc_type=ssrc_type, srtp_profile=profile)
+        policy.allow_repeat_tx = True
+        return pylibsrtp.Session(policy)
+
+    return SrtpSession(session(pylibsrtp.Policy.SSRC_ANY_INBOUND), session(pylibsrtp.Policy.SSRC_ANY_OUTBOUND))
+
+
+def fill(data: bytes) -> PacketBuffer:
+    buffer = PacketBuffer()
+    buffer.view[: len(data)] = data
+    return buffer
+
+
+@pytest.mark.parametrize(
+    ("profile", "key_size"),
+    [
+        (pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 28),
+        (pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 30),
+    ],
+)
+def test_srtp_round_trip_replay_and_forgery(profile: int, key_size: int) -> None:
+    session = srtp_session(profile, key_size)
+    clear = rtp(7, 1000, b"opus" * 20)
+    buffer = fill(clear)
+    protected = bytes(buffer.view[: session.protect_rtp(buffer, len(clear))])
+    again = fill(clear)
+    assert bytes(again.view[: session.protect_rtp(again, len(clear))]) == protected
+    assert session.unprotect_rtp(fill(protected), len(protected)) == clear
+    with pytest.raises(PacketError, match="srtp_replayed"):
+        session.unprotect_rtp(fill(protected), len(protected))
+    forged = protected[:3] + bytes((protected[3] ^ 1,)) + protected[4:]
+    with pytest.raises(PacketError, match="srtp_forged"):
+        session.unprotect_rtp(fill(forged), len(forged))
+
+
+@given(st.binary(max_size=120), st.booleans())
+def test_any_bytes_are_refused_by_srtp(body: bytes, is_control: bool) -> None:
+    session = srtp_session(pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 28)
+    datagram = (b"\x80\xc8" if is_control else b"\x90\x60") + body
+    unprotect = session.unprotect_rtcp if is_control else session.unprotect_rtp
+    with pytest.raises(PacketError):
+        unprotect(fill(datagram), len(datagram))
+
+
+@pytest.mark.parametrize("kind", [SendmmsgBatch, SendtoBatch])
+def test_batches_send_all_in_order_and_count_what_cannot_go(kind: type[SendmmsgBatch] | type[SendtoBatch]) -> None:
+    dropped: list[int] = []
+    with open_socket(("127.0.0.1", 0)) as sender, open_socket(("127.0.0.1", 0)) as receiver:
+        batch: Batch = kind(sender, dropped.append)
+        destination = receiver.getsockname()
+        for number in range(BATCH_SIZE * 2 + 5):
+            batch.reserve().view[:2] = number.to_bytes(2, "big")
+            batch.commit(2, destination)
+            if number == 3:
+                batch.reserve()
+                batch.commit(2, ("255.255.255.255", 9))
+        batch.flush()
+        received = [int.from_bytes(receiver.recv(10), "big") for _ in range(BATCH_SIZE * 2 + 5)]
+    assert received == list(range(BATCH_SIZE * 2 + 5))
+    assert sum(dropped) == 1
+
+
+def test_addresses_are_encoded_as_the_kernel_wants_them() -> None:
+    assert encode_sockaddr(socket.AF_INET, ("1.2.3.4", 258))[2:8] == b"\x01\x02\x01\x02\x03\x04"
+    assert len(encode_sockaddr(socket.AF_INET, ("1.2.3.4", 1))) == 16
+    assert len(encode_sockaddr(socket.AF_INET6, ("::1", 1))) == 28
+
+
+def test_slot_map_names_publishers_and_leaves_free_slots_empty() -> None:
+    message = channel_pb2.ChannelMessage.FromString(
+        encode_slot_map([SlotEntry("2", key("ann"), True), SlotEntry("3", None, False)])
+    )
+    first, second = message.slot_map.slots
+    assert (first.mid, first.user_id, first.device_id, first.muted) == ("2", "ann", "d1", True)
+    assert (second.mid, second.user_id, second.muted) == ("3", "", False)
+
+
+def test_only_a_mute_state_is_taken_from_a_client() -> None:
+    state = channel_pb2.MediaState(audio_muted=True)
+    assert decode_mute_state(channel_pb2.ChannelMessage(media_state=state).SerializeToString()) == MuteState(
+        True, False
+    )
+    for message in (b"", b"\xff\xff", encode_slot_map([]), bytes(5000)):
+        assert decode_mute_state(message) is None
+
+
+@given(st.binary(max_size=60))
+def test_any_channel_message_is_taken_or_passed_over(message: bytes) -> None:
+    decode_mute_state(message)
+
+
+def test_configuration_names_all_its_faults_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_env({"PARLEY_SFU_PUBLIC_IP": "example.org", "PARLEY_SFU_MAX_PARTICIPANTS": "0"})
+    for name in ("SERVICE_KEY", "JOIN_TOKEN_KEY", "KAFKA_BOOTSTRAP", "WORKER_ID", "PUBLIC_IP", "MAX_PARTICIPANTS"):
+        assert name in str(caught.value)

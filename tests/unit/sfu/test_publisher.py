@@ -1,0 +1,93 @@
+from parley.calls.v1 import events_pb2 as calls_events
+from parley.sfu.v1 import events_pb2 as sfu_events
+from prometheus_client import REGISTRY
+
+from services.runtime.ids import new_id
+from services.sfu.config import Node
+from services.sfu.core.effects import LeaveReason
+from services.sfu.core.ids import WorkerId
+from services.sfu.core.quality import Leg, Quality
+from services.sfu.publisher import MAX_QUEUE, Announcer, KafkaEvents
+from tests.support.bus import MemoryPublisher
+from tests.support.clock import ManualClock
+from tests.support.waiting import until
+from tests.unit.sfu.builders import key
+
+QUALITY = Quality(5.0, Leg(100, 5000, 0.1, 0.02, 0.05), Leg(0, 0, 0.0, 0.0, None))
+
+
+def make(publisher: MemoryPublisher) -> KafkaEvents:
+    return KafkaEvents(publisher, WorkerId("w1"), ManualClock(), new_id)
+
+
+async def test_events_of_a_call_come_in_order_under_its_key() -> None:
+    publisher = MemoryPublisher()
+    events = make(publisher)
+    await events.start()
+    events.media_connected(key("ann"))
+    events.quality_measured(key("ann"), QUALITY)
+    events.media_disconnected(key("ann"), LeaveReason.CONSENT_EXPIRED)
+    await events.stop()
+    assert [record.topic for record in publisher.records] == ["calls.events.v1", "media.quality.v1", "calls.events.v1"]
+    assert {record.key for record in publisher.records} == {b"call-1"}
+    last = calls_events.CallEvent.FromString(publisher.records[2].value or b"").media_disconnected
+    assert (last.user_id, last.worker_id) == ("ann", "w1")
+    assert last.reason == calls_events.MEDIA_DISCONNECT_REASON_CONSENT_EXPIRED
+    report = sfu_events.QualityReport.FromString(publisher.records[1].value or b"")
+    assert (report.uplink.jitter_ms, report.uplink.rtt_ms, report.downlink.rtt_ms) == (20.0, 50.0, 0.0)
+
+
+async def test_every_reason_has_its_own_name_in_the_event() -> None:
+    publisher = MemoryPublisher()
+    events = make(publisher)
+    await events.start()
+    for reason in LeaveReason:
+        events.media_disconnected(key("ann"), reason)
+    await events.stop()
+    decoded = [calls_events.CallEvent.FromString(record.value or b"") for record in publisher.records]
+    assert len({event.media_disconnected.reason for event in decoded} - {0}) == len(LeaveReason)
+
+
+async def test_events_wait_out_an_outage() -> None:
+    publisher = MemoryPublisher()
+    publisher.down = True
+    events = make(publisher)
+    await events.start()
+    events.media_connected(key("ann"))
+    publisher.down = False
+    await until(lambda: publisher.records, what="the event is published")
+    await events.stop()
+
+
+async def test_events_beyond_the_queue_are_dropped_and_counted() -> None:
+    def lost() -> float:
+        return REGISTRY.get_sample_value("sfu_events_dropped_total", {"kind": "media_connected"}) or 0.0
+
+    before = lost()
+    events = make(MemoryPublisher())
+    for _ in range(MAX_QUEUE + 3):
+        events.media_connected(key("ann"))
+    assert lost() - before == 3
+
+
+async def test_worker_is_announced_and_leaves_a_tombstone() -> None:
+    publisher = MemoryPublisher()
+    node = Node(WorkerId("w1"), "sfu-1:7000", "north", 200)
+    announcer = Announcer(publisher, node, ManualClock(), lambda: 3, lambda: True)
+    await announcer.announce()
+    await announcer.stop()
+    first, last = publisher.records
+    announcement = sfu_events.NodeAnnouncement.FromString(first.value or b"")
+    assert (first.topic, first.key) == ("sfu.nodes.v1", b"w1")
+    assert (announcement.grpc_address, announcement.region) == ("sfu-1:7000", "north")
+    assert (announcement.participants, announcement.max_participants, announcement.draining) == (3, 200, True)
+    assert (last.key, last.value) == (b"w1", None)
+
+
+async def test_announcer_does_not_mind_an_outage() -> None:
+    publisher = MemoryPublisher()
+    publisher.down = True
+    announcer = Announcer(publisher, Node(WorkerId("w1"), "a:1", "r", 1), ManualClock(), lambda: 0, lambda: False)
+    await announcer.announce()
+    await announcer.stop()
+    assert publisher.records == []

@@ -1,0 +1,356 @@
+"""Who receives what: two or three participants without a socket between them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.sfu.core import rtcp
+from services.sfu.core.effects import (
+    AnnounceConnected,
+    Disconnect,
+    Effect,
+    LeaveReason,
+    SendMedia,
+    SendRtcp,
+    SendSlotMap,
+)
+from services.sfu.core.errors import PacketError
+from services.sfu.core.ids import CallId
+from services.sfu.core.participants import MAX_STREAMS, Participant
+from services.sfu.core.router import Router
+from services.sfu.core.rtp import parse_header
+from tests.unit.sfu.builders import join, key, make_router, offer, rtp, video
+
+Q, H, F = 11, 12, 13
+
+
+def media(effects: list[Effect]) -> list[SendMedia]:
+    return [effect for effect in effects if isinstance(effect, SendMedia)]
+
+
+def sent(effects: list[Effect]) -> list[bytes]:
+    """The packets as their receivers get them, in clear text."""
+    packets = []
+    for effect in media(effects):
+        for slot in effect.slots:
+            out = memoryview(bytearray(2000))
+            packets.append(bytes(out[: slot.write(effect.packet, out)]))
+    return packets
+
+
+def reports(effects: list[Effect], receiver: Participant) -> list[rtcp.Report]:
+    """All RTCP for one participant."""
+    mine = [e for e in effects if isinstance(e, SendRtcp) and e.receiver == receiver.number]
+    return [report for effect in mine for report in rtcp.parse_compound(effect.payload)]
+
+
+def key_frame_requests(effects: list[Effect], receiver: Participant) -> list[int]:
+    return [r.media_ssrc for r in reports(effects, receiver) if isinstance(r, rtcp.KeyFrameRequest)]
+
+
+@pytest.fixture
+def router() -> Router:
+    return make_router()
+
+
+def test_audio_goes_to_the_other_and_not_back(router: Router) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob")
+    effects = router.handle_rtp(ann, rtp(7, 100, b"opus", mid=b"0"), 1.0)
+    assert [slot.receiver for effect in media(effects) for slot in effect.slots] == [bob.number]
+    header = parse_header(sent(effects)[0])
+    assert header.ssrc == bob.slots[0].ssrc
+    assert header.payload_type == 111
+
+
+def test_nothing_goes_to_who_has_no_transport_yet(router: Router) -> None:
+    ann = join(router, "ann")
+    router.join(key("bob"), offer(), 0.0)
+    assert media(router.handle_rtp(ann, rtp(7, 100, mid=b"0"), 1.0)) == []
+
+
+def test_video_waits_for_a_key_frame_and_asks_for_it(router: Router) -> None:
+    ann, _ = join(router, "ann"), join(router, "bob")
+    effects = router.handle_rtp(ann, video(Q, 1, 1), 1.0)
+    assert media(effects) == []
+    assert key_frame_requests(effects, ann) == [Q]
+    assert media(router.handle_rtp(ann, video(Q, 2, 2), 1.1)) == []
+    assert len(sent(router.handle_rtp(ann, video(Q, 3, 3, key_frame=True), 1.2))) == 1
+    assert len(sent(router.handle_rtp(ann, video(Q, 4, 4), 1.3))) == 1
+
+
+def test_key_frame_requests_are_throttled_and_repeated(router: Router) -> None:
+    ann, _ = join(router, "ann"), join(router, "bob")
+    router.handle_rtp(ann, video(Q, 1, 1), 1.0)
+    requests = []
+    for step in range(1, 101):
+        now = 1.0 + step * 0.02
+        if step % 5 == 0:
+            router.handle_rtp(ann, video(Q, step, step), now)
+        requests += key_frame_requests(router.tick(now), ann)
+    assert 3 <= len(requests) <= 7
+
+
+def test_sequence_time_and_picture_go_on_when_the_publisher_changes(router: Router) -> None:
+    ann, bob, cid = join(router, "ann"), join(router, "bob"), join(router, "cid")
+    slot = cid.slots[1]
+    assert slot.publication is ann.publications[1]
+    first = sent(router.handle_rtp(ann, video(Q, 65535, 32767, key_frame=True, tl0=255, timestamp=1 << 31), 1.0))
+    one = next(packet for packet in first if parse_header(packet).ssrc == slot.ssrc)
+    router.remove(ann.key)
+    assert slot.publication is bob.publications[1]
+    router.handle_rtp(bob, video(H, 9, 1), 1.9)
+    two = sent(router.handle_rtp(bob, video(H, 10, 2, key_frame=True, tl0=3, timestamp=77), 2.0))[0]
+    before, after = parse_header(one), parse_header(two)
+    assert after.ssrc == before.ssrc
+    assert (after.sequence_number - before.sequence_number) & 0xFFFF == 1
+    assert (after.timestamp - before.timestamp) & 0xFFFFFFFF == 90000
+    picture = [int.from_bytes(packet[14:16], "big") & 0x7FFF for packet in (one, two)]
+    assert (picture[1] - picture[0]) & 0x7FFF == 1
+    assert (two[16] - one[16]) & 0xFF == 1
+
+
+def test_packets_from_before_the_key_frame_are_never_let_through(router: Router) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob")
+    router.handle_rtp(ann, video(Q, 8, 8), 1.0)
+    first = sent(router.handle_rtp(ann, video(Q, 10, 10, key_frame=True), 1.1))
+    assert media(router.handle_rtp(ann, video(Q, 9, 9), 1.2)) == []
+    number = parse_header(first[0]).sequence_number
+    nack = rtcp.build_nack(1, bob.slots[1].ssrc, [number - 2, number - 1, number])
+    assert sent(router.handle_rtcp(bob, nack, 1.3)) == first
+
+
+def test_highest_flowing_layer_is_sent_and_a_silent_one_is_left(router: Router) -> None:
+    ann, bob = join(router, "ann", simulcast=True), join(router, "bob")
+    for number, (ssrc, rid) in enumerate(((Q, b"q"), (F, b"f"), (H, b"h"))):
+        router.handle_rtp(ann, video(ssrc, 1, 1, key_frame=True, rid=rid), 1.0 + number / 100)
+    slot = bob.slots[1]
+    router.handle_rtp(ann, video(F, 2, 2, key_frame=True, rid=b"f"), 1.1)
+    assert slot.source is ann.streams[F]
+    for step in range(1, 80):
+        now = 1.1 + step * 0.02
+        router.handle_rtp(ann, video(H, step + 1, step + 1), now)
+        router.tick(now)
+    assert slot.wanted is ann.streams[H]
+    router.handle_rtp(ann, video(H, 90, 90, key_frame=True), 2.8)
+    assert slot.source is ann.streams[H]
+
+
+def test_lost_packets_are_asked_for_again_and_again_and_then_given_up(router: Router) -> None:
+    ann, _ = join(router, "ann"), join(router, "bob")
+    router.handle_rtp(ann, video(Q, 1, 1, key_frame=True), 1.0)
+    router.handle_rtp(ann, video(Q, 4, 4), 1.0)
+    asked, requests = [], []
+    for step in range(1, 60):
+        effects = router.tick(1.0 + step * 0.02)
+        asked += [r.sequence_numbers for r in reports(effects, ann) if isinstance(r, rtcp.Nack)]
+        requests += key_frame_requests(effects, ann)
+    assert asked
+    assert set(asked) == {(2, 3)}
+    assert 8 <= len(asked) <= 12
+    assert requests == [Q]
+
+
+def test_a_packet_that_comes_late_is_forwarded_and_not_asked_for_again(router: Router) -> None:
+    ann, _ = join(router, "ann"), join(router, "bob")
+    router.handle_rtp(ann, video(Q, 1, 1, key_frame=True), 1.0)
+    router.handle_rtp(ann, video(Q, 3, 3), 1.0)
+    assert len(sent(router.handle_rtp(ann, video(Q, 2, 2), 1.005))) == 1
+    assert not any(isinstance(r, rtcp.Nack) for r in reports(router.tick(1.1), ann))
+
+
+def test_what_a_receiver_lost_is_sent_again_byte_for_byte(router: Router) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob")
+    originals = [sent(router.handle_rtp(ann, video(Q, n, n, key_frame=n == 1, tl0=n), 1.0))[0] for n in range(1, 5)]
+    lost = parse_header(originals[2]).sequence_number
+    effects = router.handle_rtcp(bob, rtcp.build_nack(1, bob.slots[1].ssrc, [lost]), 1.1)
+    assert sent(effects) == [originals[2]]
+    assert media(effects)[0].is_retransmission
+    assert media(router.handle_rtcp(bob, rtcp.build_nack(1, bob.slots[1].ssrc, [lost]), 1.11)) == []
+
+
+def test_receivers_picture_loss_reaches_the_publisher(router: Router) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob")
+    router.handle_rtp(ann, video(Q, 1, 1, key_frame=True), 1.0)
+    effects = router.handle_rtcp(bob, rtcp.build_pli(1, bob.slots[1].ssrc), 2.0)
+    assert key_frame_requests(effects, ann) == [Q]
+    assert key_frame_requests(router.handle_rtcp(bob, rtcp.build_pli(1, bob.slots[1].ssrc), 2.1), ann) == []
+
+
+def test_reports_say_what_came_and_open_the_uplink(router: Router) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob")
+    router.tick(0.5)
+    for number in (1, 2, 4):
+        router.handle_rtp(ann, video(Q, number, number, key_frame=True), 1.0)
+    effects = router.tick(1.6)
+    block = next(r for r in reports(effects, ann) if isinstance(r, rtcp.ReportBlock))
+    assert (block.ssrc, block.fraction_lost, block.packets_lost) == (Q, 64, 1)
+    assert any(isinstance(r, rtcp.Remb) and r.bitrate_bps > 4_900_000 for r in reports(effects, ann))
+    sender = next(r for r in reports(effects, bob) if isinstance(r, rtcp.SenderReport))
+    assert (sender.ssrc, sender.packet_count) == (bob.slots[1].ssrc, 3)
+
+
+def test_round_trip_comes_from_the_receivers_report(router: Router) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob")
+    router.handle_rtp(ann, rtp(7, 1, mid=b"0"), 1.0)
+    sender = next(r for r in reports(router.tick(2.0), bob) if isinstance(r, rtcp.SenderReport))
+    block = rtcp.ReportBlock(sender.ssrc, 26, 3, 1, 480, sender.ntp >> 16 & 0xFFFFFFFF, 65536 // 10)
+    router.handle_rtcp(bob, rtcp.build_receiver_report(1, [block]), 2.15)
+    assert bob.round_trip_s == pytest.approx(0.05, abs=0.001)
+    assert bob.slots[0].downlink.jitter_s == pytest.approx(0.01)
+
+
+def test_connected_is_announced_once_at_the_first_media(router: Router) -> None:
+    ann = join(router, "ann")
+    first = router.handle_rtp(ann, rtp(7, 1, mid=b"0"), 1.0)
+    assert AnnounceConnected(ann.key) in first
+    assert AnnounceConnected(ann.key) not in router.handle_rtp(ann, rtp(7, 2, mid=b"0"), 1.1)
+
+
+def test_mute_is_told_to_the_receivers_once(router: Router) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob")
+    assert router.handle_mute(ann, audio=True, video=False) == [SendSlotMap(bob.number)]
+    assert router.handle_mute(ann, audio=True, video=False) == []
+    assert [entry.muted for entry in bob.slot_map()] == [True, False]
+
+
+def test_dead_participants_are_dropped_in_time(router: Router) -> None:
+    ann = join(router, "ann")
+    waiting, _ = router.join(key("bob"), offer(), 0.0)
+    router.tick(14.0)
+    assert router.get(waiting.number) is waiting
+    assert Disconnect(waiting.number, waiting.key, LeaveReason.NEVER_CONNECTED) in router.tick(15.1)
+    router.handle_consent(ann, 16.0)
+    assert not any(isinstance(effect, Disconnect) for effect in router.tick(45.9))
+    assert Disconnect(ann.number, ann.key, LeaveReason.CONSENT_EXPIRED) in router.tick(47.0)
+    assert router.call_count == 0
+
+
+def test_a_second_join_replaces_the_first_and_its_late_signals_mean_nothing(router: Router) -> None:
+    first = join(router, "ann")
+    second, effects = router.join(key("ann"), offer(), 1.0)
+    assert Disconnect(first.number, first.key, LeaveReason.REPLACED) in effects
+    assert router.handle_transport_closed(first) == []
+    assert router.find(key("ann")) is second
+
+
+def test_waiting_publisher_moves_up_when_a_slot_is_freed(router: Router) -> None:
+    ann, bob, cid = join(router, "ann"), join(router, "bob"), join(router, "cid")
+    assert [entry.publisher for entry in ann.slot_map()] == [bob.key, bob.key]
+    effects = router.remove(bob.key)
+    assert SendSlotMap(ann.number) in effects
+    assert [entry.publisher for entry in ann.slot_map()] == [cid.key, cid.key]
+
+
+@pytest.mark.parametrize(
+    ("packet", "reason"),
+    [
+        (rtp(7, 1, pt=9, mid=b"0"), "unknown_ssrc"),
+        (rtp(7, 1, mid=b"9"), "unknown_ssrc"),
+        (rtp(7, 1, pt=96, mid=b"0"), "unknown_ssrc"),
+        (rtp(7, 1, b"", pt=96, mid=b"1"), None),
+        (b"\x80\x60", "rtp_malformed"),
+    ],
+)
+def test_packets_of_no_publication_are_refused(router: Router, packet: bytes, reason: str | None) -> None:
+    ann = join(router, "ann")
+    if reason is None:
+        router.handle_rtp(ann, packet, 1.0)
+        return
+    with pytest.raises(PacketError, match=reason):
+        router.handle_rtp(ann, packet, 1.0)
+
+
+def test_known_ssrc_with_another_payload_type_is_refused(router: Router) -> None:
+    ann = join(router, "ann")
+    router.handle_rtp(ann, rtp(7, 1, mid=b"0"), 1.0)
+    with pytest.raises(PacketError, match="unknown_payload_type"):
+        router.handle_rtp(ann, rtp(7, 2, pt=13), 1.0)
+
+
+def test_simulcast_packet_without_or_with_unknown_rid_is_refused(router: Router) -> None:
+    ann = join(router, "ann", simulcast=True)
+    for rid in (b"", b"x"):
+        with pytest.raises(PacketError, match="unknown_ssrc"):
+            router.handle_rtp(ann, video(Q, 1, 1, rid=rid), 1.0)
+
+
+def test_a_flood_of_ssrcs_keeps_a_bounded_number(router: Router) -> None:
+    ann = join(router, "ann")
+    for ssrc in range(100, 400):
+        router.handle_rtp(ann, rtp(ssrc, 1, mid=b"0"), 1.0)
+    assert len(ann.streams) <= MAX_STREAMS
+
+
+def test_media_after_the_end_of_a_slot_goes_nowhere(router: Router) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob")
+    router.handle_rtp(ann, video(Q, 1, 1, key_frame=True), 1.0)
+    router.remove(bob.key)
+    assert media(router.handle_rtp(ann, video(Q, 2, 2), 1.1)) == []
+    nack = rtcp.build_nack(1, bob.slots[1].ssrc, [1, 2, 3])
+    assert media(router.handle_rtcp(ann, nack, 1.2)) == []
+
+
+def test_many_joins_and_leaves_leave_nothing(router: Router) -> None:
+    for turn in range(200):
+        ann, bob = join(router, "ann", device=f"d{turn}"), join(router, "bob")
+        router.handle_rtp(ann, video(Q, 1, 1, key_frame=True), 1.0)
+        router.handle_rtp(ann, video(Q, 5, 5), 1.0)
+        router.remove(ann.key)
+        assert not any(slot.publication for slot in bob.slots)
+    router.end_call(CallId("call-1"))
+    assert (len(router), router.call_count) == (0, 0)
+    assert router.tick(5.0) == []
+
+
+def test_stop_ends_everyone(router: Router) -> None:
+    join(router, "ann")
+    router.join(key("bob"), offer(), 0.0)
+    reasons = [effect.reason for effect in router.stop() if isinstance(effect, Disconnect)]
+    assert reasons == [LeaveReason.WORKER_STOPPED] * 2
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["q", "h", "f"]), st.integers(0, 65535), st.booleans(), st.integers(0, 30)),
+        min_size=1,
+        max_size=120,
+    )
+)
+def test_one_ssrc_and_number_always_stand_for_the_same_bytes(steps: list[tuple[str, int, bool, int]]) -> None:
+    """SRTP's counter modes break when two different packets share both."""
+    router = make_router()
+    ann, bob = join(router, "ann", simulcast=True), join(router, "bob")
+    ssrcs = {"q": Q, "h": H, "f": F}
+    numbers = dict.fromkeys(ssrcs, 100)
+    seen: dict[int, bytes] = {}
+    published: set[tuple[str, int]] = set()
+    now = 1.0
+    for rid, nacked, is_key_frame, jump in steps:
+        now += 0.03
+        number = numbers[rid] + jump - 8
+        numbers[rid] = max(numbers[rid], number)
+        if (rid, number) in published:
+            continue
+        published.add((rid, number))
+        packet = video(ssrcs[rid], number, number & 0x7FFF, key_frame=is_key_frame, rid=rid.encode())
+        effects = router.handle_rtp(ann, packet, now)
+        effects += router.handle_rtcp(bob, rtcp.build_nack(1, bob.slots[1].ssrc, [nacked, *list(seen)[-3:]]), now)
+        effects += router.tick(now)
+        for clear in sent(effects):
+            header = parse_header(clear)
+            assert seen.setdefault(header.sequence_number, clear) == clear
+
+
+@given(st.lists(st.tuples(st.booleans(), st.binary(max_size=80)), max_size=20))
+def test_any_authenticated_bytes_give_effects_or_a_packet_error(packets: list[tuple[bool, bytes]]) -> None:
+    router = make_router()
+    ann, _ = join(router, "ann"), join(router, "bob")
+    for is_control, body in packets:
+        try:
+            if is_control:
+                router.handle_rtcp(ann, body, 1.0)
+            else:
+                router.handle_rtp(ann, rtp(7, 1, mid=b"1", pt=96)[:12] + body, 1.0)
+        except PacketError:
+            continue
+    router.tick(2.0)

@@ -1,0 +1,122 @@
+from collections import Counter
+
+import pytest
+
+from services.sfu.core.errors import Draining, JoinTokenExpired, JoinTokenInvalid, SdpError, SfuError, WorkerFull
+from services.sfu.core.ids import CallId, ParticipantKey
+from services.sfu.core.quality import Quality
+from services.sfu.core.sdp import Offer
+from services.sfu.service import Sfu
+from tests.unit.sfu.builders import key, offer_text
+
+
+class FakeMedia:
+    """Keeps keys in place of media."""
+
+    def __init__(self) -> None:
+        self.held: list[ParticipantKey] = []
+
+    @property
+    def participant_count(self) -> int:
+        return len(self.held)
+
+    def holds(self, wanted: ParticipantKey) -> bool:
+        return wanted in self.held
+
+    def admit(self, wanted: ParticipantKey, offer: Offer) -> str:
+        if wanted not in self.held:
+            self.held.append(wanted)
+        return f"answer to {len(offer.media)}"
+
+    def remove(self, wanted: ParticipantKey) -> None:
+        self.held = [held for held in self.held if held != wanted]
+
+    def end_call(self, call_id: CallId) -> None:
+        self.held = [held for held in self.held if held.call_id != call_id]
+
+    async def wait_until_empty(self) -> None:
+        return
+
+
+class FakeTokens:
+    """A token is its user's name, or what is wrong with it."""
+
+    def verify(self, token: str) -> ParticipantKey:
+        if token == "expired":
+            raise JoinTokenExpired
+        if token == "forged":
+            raise JoinTokenInvalid
+        return key(token)
+
+
+class FakeMetrics:
+    """Counts the outcomes of joins."""
+
+    def __init__(self) -> None:
+        self.joins: Counter[str] = Counter()
+
+    def joined(self, outcome: str) -> None:
+        self.joins[outcome] += 1
+
+    def packets_in(self, packets: int, size: int) -> None: ...
+
+    def packets_out(self, packets: int, size: int) -> None: ...
+
+    def retransmitted(self, packets: int) -> None: ...
+
+    def dropped(self, reason: str, packets: int = 1) -> None: ...
+
+    def occupancy(self, participants: int, calls: int) -> None: ...
+
+    def quality(self, quality: Quality) -> None: ...
+
+
+@pytest.fixture
+def metrics() -> FakeMetrics:
+    return FakeMetrics()
+
+
+@pytest.fixture
+def sfu(metrics: FakeMetrics) -> Sfu:
+    return Sfu(FakeMedia(), FakeTokens(), metrics, max_participants=2)
+
+
+async def test_good_join_is_answered(sfu: Sfu, metrics: FakeMetrics) -> None:
+    assert await sfu.join("ann", offer_text()) == "answer to 5"
+    assert metrics.joins == {"ok": 1}
+
+
+@pytest.mark.parametrize(
+    ("token", "offer", "error", "outcome"),
+    [
+        ("expired", offer_text(), JoinTokenExpired, "token_expired"),
+        ("forged", offer_text(), JoinTokenInvalid, "token_invalid"),
+        ("ann", "v=1", SdpError, "sdp_invalid"),
+    ],
+)
+async def test_refused_joins_are_counted_and_leave_nothing(
+    sfu: Sfu, metrics: FakeMetrics, token: str, offer: str, error: type[SfuError], outcome: str
+) -> None:
+    with pytest.raises(error):
+        await sfu.join(token, offer)
+    assert metrics.joins == {outcome: 1}
+    assert sfu.participant_count == 0
+
+
+async def test_full_worker_takes_back_who_it_has_and_nobody_else(sfu: Sfu) -> None:
+    await sfu.join("ann", offer_text())
+    await sfu.join("bob", offer_text())
+    with pytest.raises(WorkerFull):
+        await sfu.join("cid", offer_text())
+    await sfu.join("bob", offer_text())
+    await sfu.remove(key("ann"))
+    await sfu.join("cid", offer_text())
+
+
+async def test_draining_worker_takes_nobody_but_lets_go(sfu: Sfu) -> None:
+    await sfu.join("ann", offer_text())
+    sfu.start_draining()
+    with pytest.raises(Draining):
+        await sfu.join("ann", offer_text())
+    await sfu.end_call(CallId("call-1"))
+    assert sfu.participant_count == 0
