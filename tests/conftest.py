@@ -14,7 +14,8 @@ from tests.support.stack import RunningStack, run_stack
 @pytest.fixture(scope="session")
 def stack() -> Iterator[RunningStack]:
     """The whole embedded stack, shared by all tests: use users and conversations of your own."""
-    with run_stack("stack") as running:
+    # Whoever leaves is offline soon, so that tests need not wait for it.
+    with run_stack("stack", env={"PARLEY_OFFLINE_DELAY_S": "2"}) as running:
         yield running
 
 

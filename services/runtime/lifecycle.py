@@ -69,10 +69,9 @@ class Worker:
 class Probe:
     """A dependency that needs no start, only a look."""
 
-    essential = True
-
-    def __init__(self, name: str, ready: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+    def __init__(self, name: str, ready: Callable[[], Coroutine[Any, Any, bool]], *, essential: bool = True) -> None:
         self.name = name
+        self.essential = essential
         self._ready = ready
 
     async def start(self) -> None: ...

@@ -9,7 +9,7 @@ from services.runtime.bus import KafkaConsumer, KafkaPublisher, Subscription
 from services.runtime.clock import SystemClock
 from services.runtime.db import Database
 from services.runtime.ids import new_id
-from services.runtime.lifecycle import App, Worker
+from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.rpc import RpcServer
 from services.signaling import rpc
@@ -65,7 +65,14 @@ def build(config: Config) -> App:
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
         *(Worker(routine.name, routine.run) for routine in routines(upkeep)),
     ]
-    return App([database, publisher, relay, members, media, closer, node_reader, media_reader, *workers], server)
+
+    async def has_media_worker() -> bool:
+        return bool(nodes.live(clock.now()))
+
+    # Waited for at the start only: without it the first calls would find no worker.
+    worker_known = Probe("media-worker", has_media_worker, essential=False)
+    outward: list[Part] = [database, publisher, relay, members, media, closer]
+    return App([*outward, node_reader, media_reader, worker_known, *workers], server)
 
 
 def _new_id(now: datetime) -> str:

@@ -67,7 +67,7 @@ def join_token(user: str, device: str = "d1", call: str = "call-1", **changes: o
         "call": call,
         "device": device,
         "worker": WORKER,
-        "exp": int(time.time()) + 60,
+        "exp": int(time.time()) + 3600,
         "jti": "t",
     }
     key = Config.from_env(environment()).join_token_key

@@ -127,7 +127,11 @@ async def test_pictures_go_on_at_five_percent_loss_each_way(worker: RunningWorke
     for relay in relays:
         relay.loss = 0.05
     before = ann.frames(), bob.frames()
-    await until(lambda: min(ann.frames() - before[0], bob.frames() - before[1]) >= 150, what="150 more pictures each")
+    await until(
+        lambda: min(ann.frames() - before[0], bob.frames() - before[1]) >= 150,
+        what="150 more pictures each",
+        within_s=60,
+    )
     for relay in relays:
         relay.loss = 0.0
     await close(worker, ann, bob)

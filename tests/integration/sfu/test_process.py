@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import grpc
@@ -89,19 +89,20 @@ async def test_calls_run_without_a_broker_and_the_process_ends_in_order(process:
 
 
 @pytest.mark.parametrize(
-    ("token", "code", "reason"),
+    # Tokens are made when the test runs: a long session would outlive them.
+    ("make_token", "code", "reason"),
     [
-        (join_token("ann", exp=1), grpc.StatusCode.FAILED_PRECONDITION, "JOIN_TOKEN_EXPIRED"),
-        (join_token("ann", worker="other"), grpc.StatusCode.PERMISSION_DENIED, "JOIN_TOKEN_INVALID"),
-        ("x" * 300, grpc.StatusCode.PERMISSION_DENIED, "JOIN_TOKEN_INVALID"),
-        (join_token("ann"), grpc.StatusCode.INVALID_ARGUMENT, "SDP_INVALID"),
+        (lambda: join_token("ann", exp=1), grpc.StatusCode.FAILED_PRECONDITION, "JOIN_TOKEN_EXPIRED"),
+        (lambda: join_token("ann", worker="other"), grpc.StatusCode.PERMISSION_DENIED, "JOIN_TOKEN_INVALID"),
+        (lambda: "x" * 300, grpc.StatusCode.PERMISSION_DENIED, "JOIN_TOKEN_INVALID"),
+        (lambda: join_token("ann"), grpc.StatusCode.INVALID_ARGUMENT, "SDP_INVALID"),
     ],
 )
 async def test_refusals_have_codes_and_reasons(
-    process: Process, token: str, code: grpc.StatusCode, reason: str
+    process: Process, make_token: Callable[[], str], code: grpc.StatusCode, reason: str
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await process.join(token, "nonsense")
+        await process.join(make_token(), "nonsense")
     assert caught.value.code() == code
     assert reason_of(caught.value) == reason
 

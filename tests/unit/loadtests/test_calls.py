@@ -52,7 +52,7 @@ async def test_the_tries_have_an_end() -> None:
     server = Server(*(refusal(asks_to_wait=True) for _ in range(20)))
     with pytest.raises(grpc.aio.AioRpcError):
         await patiently(server.call)
-    assert server.calls == 5
+    assert server.calls == 6
 
 
 def test_what_a_refusal_says_is_read_from_its_details() -> None:

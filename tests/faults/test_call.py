@@ -1,0 +1,150 @@
+"""A call outlives its control plane, and comes back when its media worker was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from parley.messaging.v1 import service_pb2 as messaging
+
+from loadtests.headless.calls import ACTIVE, ENDED
+from loadtests.headless.client import Edge
+from loadtests.headless.person import Person, person
+from loadtests.headless.tracks import SourceOptions
+from tests.support.stack import RunningStack, run_stack
+
+CONTROL_PLANE = ["postgres", "broker", "messaging", "presence", "gateway", "signaling", "edge", "issuer"]
+DEADLINE_S = 60.0
+# How much of the other side's tone must come while nothing but the SFU runs.
+OUTAGE_MS = 4000
+
+
+@dataclass
+class Talk:
+    """A call in which both sides hear and see each other."""
+
+    conversation_id: str
+    call_id: str
+    sides: tuple[Person, Person]
+
+    async def until_more_media(self, tone_ms: float) -> None:
+        """Waits until both sides have decoded this much more of the tone, and more pictures."""
+        await asyncio.gather(*(_until_more(side, tone_ms) for side in self.sides))
+
+
+async def _until_more(side: Person, tone_ms: float) -> None:
+    media = side.phone.media
+    tone_before, frames_before = media.tone_ms_decoded, media.video_frames_decoded
+    await media.until(
+        lambda: media.tone_ms_decoded >= tone_before + tone_ms and media.video_frames_decoded > frames_before,
+        DEADLINE_S,
+        f"{tone_ms:g} ms more of the tone at {side.user_id}",
+    )
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[RunningStack]:
+    """A stack of its own: other tests need theirs whole."""
+    with run_stack("faults-call") as running:
+        yield running
+
+
+@pytest.fixture
+async def talk(faulty: RunningStack) -> AsyncIterator[Talk]:
+    edge = Edge(faulty.record.edge_address, faulty.record.issuer_url)
+    source = SourceOptions(width=160, height=90, pictures_per_s=10)
+    async with AsyncExitStack() as cleanup:
+        caller, callee = [
+            await cleanup.enter_async_context(
+                person(edge, f"{name}-{secrets.token_hex(4)}", source, source.tone_hz, DEADLINE_S)
+            )
+            for name in ("caller", "callee")
+        ]
+        request = messaging.CreateDirectConversationRequest(peer_user_id=callee.user_id)
+        answer = await caller.device.messaging.CreateDirectConversation(request)
+        conversation_id = answer.conversation.conversation_id
+        call = await caller.phone.start(conversation_id)
+        await caller.phone.join_media()
+        await callee.phone.until_ring(DEADLINE_S)
+        await callee.phone.accept(call.call_id)
+        await callee.phone.join_media()
+        await asyncio.gather(*(side.phone.media.until_media(DEADLINE_S) for side in (caller, callee)))
+        yield Talk(conversation_id, call.call_id, (caller, callee))
+
+
+@contextmanager
+def halted(stack: RunningStack, names: list[str]) -> Iterator[None]:
+    """The processes stand still for the length of the block: they neither answer nor end, the worst kind of outage."""
+    pids = [stack.record.pids[name] for name in names]
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+async def until_ready(stack: RunningStack, name: str) -> None:
+    """Waits until the service says so itself: of several that were killed, one may have a pid before it is ready."""
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        grpc.aio.insecure_channel(stack.record.grpc_addresses[name]) as channel,
+    ):
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        async for answer in stub.Watch(health_pb2.HealthCheckRequest(service="readiness"), wait_for_ready=True):
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+
+
+async def hang_up_and_find_the_record(talk: Talk) -> None:
+    """The call can be ended in order, and stands in the conversation of both."""
+    await talk.sides[0].phone.hang_up()
+    for side in talk.sides:
+        await side.phone.until_state(ENDED, DEADLINE_S)
+        await side.stream.until(
+            lambda side=side: side.call_record(talk.conversation_id, talk.call_id) is not None,  # type: ignore[misc]
+            DEADLINE_S,
+            "the record of the call",
+        )
+        record = side.call_record(talk.conversation_id, talk.call_id)
+        assert record is not None
+        assert record.outcome == "COMPLETED"
+
+
+async def test_a_call_keeps_its_media_while_everything_but_the_sfu_stands_still(
+    faulty: RunningStack, talk: Talk
+) -> None:
+    with halted(faulty, CONTROL_PLANE):
+        await talk.until_more_media(OUTAGE_MS)
+    assert [side.phone.media.state for side in talk.sides] == ["connected", "connected"]
+    await hang_up_and_find_the_record(talk)
+
+
+async def test_a_call_keeps_its_media_while_the_control_plane_is_killed(faulty: RunningStack, talk: Talk) -> None:
+    old_pids = {name: faulty.kill(name) for name in ("signaling", "messaging", "presence", "gateway", "broker")}
+    await talk.until_more_media(1000)
+    for name, pid in old_pids.items():
+        await asyncio.to_thread(faulty.wait_for_restart, name, pid, DEADLINE_S)
+    await until_ready(faulty, "signaling")
+    assert [side.phone.state for side in talk.sides] == [ACTIVE, ACTIVE]
+    await hang_up_and_find_the_record(talk)
+
+
+async def test_both_sides_come_back_when_the_sfu_was_killed(faulty: RunningStack, talk: Talk) -> None:
+    old_pid = faulty.kill("sfu")
+    await asyncio.to_thread(faulty.wait_for_restart, "sfu", old_pid, DEADLINE_S)
+    for side in talk.sides:
+        await side.phone.rejoin()
+    await asyncio.gather(*(side.phone.media.until_media(DEADLINE_S) for side in talk.sides))
+    await talk.until_more_media(500)
+    await hang_up_and_find_the_record(talk)
