@@ -249,6 +249,15 @@ class Conversations:
         known = (history for history in self._histories.values() if history.card is not None)
         return {history.conversation_id: (history.cursor, history.revision) for history in known}
 
+    def unknown(self) -> list[str]:
+        """The conversations of which only messages were heard. Those that a whole Sync does not tell are none of ours."""
+        return [history.conversation_id for history in self._histories.values() if history.card is None]
+
+    def forget_unknown(self, conversation_ids: Iterable[str]) -> None:
+        """After a whole Sync: drops those that were unknown before it and still are."""
+        for conversation_id in set(conversation_ids) & set(self.unknown()):
+            self.forget(conversation_id)
+
     def _take_unknown(self, conversation_id: str) -> list[Entry]:
         """The messages of a conversation of which nothing else is known; it begins anew."""
         history = self._histories.get(conversation_id)

@@ -185,6 +185,7 @@ class EventStream:
     async def _sync(self) -> None:
         """Calls Sync until nothing is missing. At most 1,000 conversations, which one request can carry."""
         sync_time: Timestamp | None = None
+        unknown = self.inbox.conversations.unknown()
         while True:
             known = self.inbox.conversations.cursors()
             cursors = [
@@ -203,6 +204,7 @@ class EventStream:
             has_more = answer.has_more or any(delta.has_more for delta in answer.deltas)
             if not has_more or self.inbox.conversations.cursors() == known:
                 self._sync_time = sync_time
+                self.inbox.conversations.forget_unknown(unknown)
                 return
 
     async def _ask_for_calls_and_presence(self) -> None:
