@@ -5,7 +5,7 @@ Pure: no clock, no network, no protobuf. `stream.py` feeds it; the demo and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -50,6 +50,20 @@ class Card:
     roles: tuple[tuple[str, int], ...] = ()
     # One's own: what was said up to it is not to be seen.
     visible_after_seq: int = 0
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What Sync says of one conversation, of one moment: new entries by seq, changed ones by revision.
+
+    `revision`: up to where the device has all changes then. `last_seq`: the conversation's newest message.
+    """
+
+    card: Card
+    entries: tuple[Entry, ...] = ()
+    changed: tuple[Entry, ...] = ()
+    revision: int = 0
+    last_seq: int = 0
 
 
 class Arrival(Enum):
@@ -140,6 +154,11 @@ class History:
             self.base = seq
             self._show_what_follows()
 
+    def drop_held_back(self, last_seq: int) -> None:
+        """Forgets the messages up to this seq that wait behind a gap."""
+        for seq in [seq for seq in self.held_back if seq <= last_seq]:
+            self._seq_by_message_id.pop(self.held_back.pop(seq).message_id, None)
+
     def hear_revision(self, revision: int) -> None:
         """Notes the revision of a live event: the next one, an old one, or one that says that others were missed."""
         if revision == self.revision + 1:
@@ -222,24 +241,21 @@ class Conversations:
         """Drops a conversation that one is not in (any more)."""
         self._histories.pop(conversation_id, None)
 
-    def add_delta(
-        self, card: Card, entries: Sequence[Entry], changed: Sequence[Entry] = (), revision: int | None = None
-    ) -> bool:
-        """Takes what Sync says of one conversation, ascending. False when the answer itself has a gap.
-
-        `revision`: where the device stands then, in changes.
-        """
-        early = self._take_unknown(card.conversation_id)
-        history = self.history(card.conversation_id)
-        history.take_card(card)
-        if entries:
-            history.begin_at(entries[0].seq)
+    def add_delta(self, delta: Delta) -> bool:
+        """Takes what Sync says of one conversation. False when the answer itself has a gap."""
+        early = self._take_unknown(delta.card.conversation_id)
+        history = self.history(delta.card.conversation_id)
+        history.take_card(delta.card)
+        # Copies that came live and wait behind a gap may have changed meanwhile; later pages bring them as they are.
+        history.drop_held_back(delta.last_seq)
+        if delta.entries:
+            history.begin_at(delta.entries[0].seq)
         before = history.cursor
-        for entry in (*entries, *changed, *early):
+        for entry in (*delta.entries, *delta.changed, *(entry for entry in early if entry.seq > delta.last_seq)):
             history.add(entry)
-        history.revision = card.revision if revision is None else max(revision, history.revision)
+        history.revision = max(delta.revision, history.revision)
         history.missed = False
-        return not entries or history.cursor >= max(before, entries[-1].seq)
+        return not delta.entries or history.cursor >= max(before, delta.entries[-1].seq)
 
     def cursors(self) -> dict[str, tuple[int, int]]:
         """What the device says in Sync: (seq, revision) of each conversation that it knows.
@@ -250,7 +266,7 @@ class Conversations:
         return {history.conversation_id: (history.cursor, history.revision) for history in known}
 
     def unknown(self) -> list[str]:
-        """The conversations of which only messages were heard. Those that a whole Sync does not tell are none of ours."""
+        """The conversations of which only messages were heard."""
         return [history.conversation_id for history in self._histories.values() if history.card is None]
 
     def forget_unknown(self, conversation_ids: Iterable[str]) -> None:

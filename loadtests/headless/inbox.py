@@ -7,7 +7,7 @@ from parley.calls.v1 import messages_pb2 as calls
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.messaging.v1 import messages_pb2 as messaging
 
-from loadtests.headless.conversations import Arrival, CallRecord, Card, Conversations, Entry
+from loadtests.headless.conversations import Arrival, CallRecord, Card, Conversations, Delta, Entry
 from loadtests.headless.waiting import Changes
 
 ONLINE = gateway.PRESENCE_STATE_ONLINE
@@ -100,10 +100,14 @@ class Inbox:
 
     def apply_delta(self, delta: messaging.ConversationDelta) -> bool:
         """Takes what Sync says of one conversation. False when the answer was not gapless."""
-        card = to_card(delta.conversation, self.me)
-        entries = [to_entry(message) for message in delta.messages]
-        changed = [to_entry(message) for message in delta.changed_messages]
-        gapless = self.conversations.add_delta(card, entries, changed, delta.cursor.revision)
+        told = Delta(
+            card=to_card(delta.conversation, self.me),
+            entries=tuple(to_entry(message) for message in delta.messages),
+            changed=tuple(to_entry(message) for message in delta.changed_messages),
+            revision=delta.cursor.revision,
+            last_seq=delta.conversation.last_seq,
+        )
+        gapless = self.conversations.add_delta(told)
         self._take_read_cursors(delta.conversation)
         self.changes.notify()
         return gapless

@@ -166,7 +166,7 @@ def assert_same(stale: Inbox, fresh: Inbox) -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([0.0, 0.2, 0.8]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_a_stale_device_stands_after_sync_where_a_new_one_stands(seed: int, limit: int, loss: float) -> None:
     async def run() -> None:
         async with living(seed) as world:
