@@ -55,7 +55,11 @@ class Town:
         room = str(self.loop.run_until_complete(group).id)
         direct = str(self.loop.run_until_complete(messaging.open_direct(ALICE, "bob")).id)
         token, _ = self.loop.run_until_complete(messaging.create_invite(ALICE, room))
-        self.known = ["alice", "bob", "mallory", room, direct, "k", token, "👍", "https://x.example", "hello"]
+        self.known = [
+            *("alice", "bob", "mallory", room, direct, "k", token, "👍", "https://x.example", "hello"),
+            # What databases choke on.
+            *("a\x00b", "\x00", "x" * 20_000, "\ufeff", "'; --", "%s", "\U0010ffff"),
+        ]
 
     def call(self, service: str, method: str, user: str, request: object) -> Exception | None:
         """The error of an RPC, if it had one."""
