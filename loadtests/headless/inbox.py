@@ -68,6 +68,8 @@ class Inbox:
         self.presence: dict[str, gateway.PresenceChanged] = {}
         # Per (conversation, user), the newest.
         self.typing: dict[tuple[str, str], bool] = {}
+        # Per conversation, how this user keeps it.
+        self.own_states: dict[str, messaging.OwnState] = {}
         # Per call id, the highest version.
         self.calls: dict[str, calls.Call] = {}
         # When the stream, not Sync, first brought a message, by (conversation, seq), and a call in a state.
@@ -108,6 +110,7 @@ class Inbox:
             last_seq=delta.conversation.last_seq,
         )
         gapless = self.conversations.add_delta(told)
+        self.own_states[delta.conversation.conversation_id] = delta.own_state
         self._take_read_cursors(delta.conversation)
         self.changes.notify()
         return gapless
@@ -141,7 +144,10 @@ class Inbox:
 
     def _take_other(self, kind: str, event: gateway.DeviceEvent) -> None:
         if kind == "read":
+            # Of an unknown conversation, Sync tells it.
             self.conversations.history(event.read.conversation_id).move_read(event.read.user_id, event.read.read_seq)
+        elif kind == "own_state":
+            self.own_states[event.own_state.conversation_id] = event.own_state.own_state
         elif kind == "typing":
             self.typing[event.typing.conversation_id, event.typing.user_id] = event.typing.typing
         elif kind == "presence":

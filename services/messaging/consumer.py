@@ -13,7 +13,7 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging import metrics
+from services.messaging import metrics, topics
 from services.messaging.core import model
 from services.messaging.core.checks import check_uuid
 from services.messaging.core.errors import MessagingError, Overloaded
@@ -21,8 +21,6 @@ from services.messaging.core.model import CallOutcome, CallRecord, ConversationI
 from services.messaging.service import Messaging
 from services.runtime import tracing
 from services.runtime.bus import Incoming, Outgoing, PoisonRecord, Publisher, TransientFailure
-
-DELIVERY_TOPIC = "delivery.v1"
 
 _OUTCOMES = {
     call_messages.END_REASON_HUNG_UP: CallOutcome.COMPLETED,
@@ -67,7 +65,7 @@ def _deliveries(event: events_pb2.ConversationEvent, members: Sequence[Recipient
     deliveries = []
     for user_id in _receivers(event, members):
         delivery = presence.Delivery(user_id=user_id, frame=frame, event_time=event.event_time)
-        deliveries.append(Outgoing(DELIVERY_TOPIC, user_id.encode(), delivery.SerializeToString(), headers))
+        deliveries.append(Outgoing(topics.DELIVERY, user_id.encode(), delivery.SerializeToString(), headers))
     return deliveries
 
 

@@ -5,7 +5,10 @@ from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from parley.gateway.v1 import messages_pb2 as gateway
+from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2, messages_pb2
+from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.core.model import (
     CallOutcome,
@@ -26,6 +29,7 @@ from services.messaging.core.model import (
     Unsent,
     UserId,
 )
+from services.messaging.core.own_state import OwnState
 
 _KINDS = {
     ConversationKind.DIRECT: messages_pb2.CONVERSATION_KIND_DIRECT,
@@ -221,7 +225,26 @@ def delta_message(delta: Delta) -> messages_pb2.ConversationDelta:
         cursor=messages_pb2.Cursor(
             conversation_id=str(delta.conversation.id), seq=delta.cursor.seq, revision=delta.cursor.revision
         ),
+        own_state=own_state_message(delta.own),
     )
+
+
+def own_state_message(state: OwnState) -> messages_pb2.OwnState:
+    """The API's form of how a person keeps a conversation."""
+    return messages_pb2.OwnState(
+        pinned=state.pinned,
+        archived=state.archived,
+        marked_unread=state.marked_unread,
+        mute_end_time=to_timestamp(state.muted_until) if state.muted_until else None,
+        unread_count=state.unread,
+    )
+
+
+def own_state_delivery(user_id: UserId, conversation_id: UUID, state: OwnState, time: datetime) -> bytes:
+    """What the person's own devices are told: nobody else is, so it needs no fan-out."""
+    changed = gateway.OwnStateChanged(conversation_id=str(conversation_id), own_state=own_state_message(state))
+    frame = gateway_service.SubscribeResponse(event=gateway.DeviceEvent(own_state=changed)).SerializeToString()
+    return presence.Delivery(user_id=user_id, frame=frame, event_time=to_timestamp(time)).SerializeToString()
 
 
 def _entity_message(entity: Entity) -> messages_pb2.TextEntity:

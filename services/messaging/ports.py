@@ -19,8 +19,10 @@ from services.messaging.core.model import (
     MessageId,
     PageMark,
     Recipient,
+    Summary,
     UserId,
 )
+from services.messaging.core.own_state import OwnChange, OwnState
 
 # Decide under the conversation's lock; None for nothing to do. What they raise undoes the transaction.
 DecideGroup = Callable[[Conversation], GroupChange | None]
@@ -93,11 +95,8 @@ class Store(Protocol):
     async def list_edits(self, conversation_id: ConversationId, seq: int) -> Sequence[Edit]:
         """The former texts, the oldest first."""
 
-    async def list_conversations(
-        self, user_id: UserId, below: PageMark | None, limit: int
-    ) -> Sequence[tuple[Conversation, Message | None, datetime]]:
-        """The user's conversations, newest activity first, with the last message that the user may see and the time
-        of that activity."""
+    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
+        """The user's conversations, newest activity first."""
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
         """Append the drafts in one transaction; an outcome for each, in order. Idempotent by Draft.key."""
@@ -125,7 +124,15 @@ class Store(Protocol):
     async def move_read_cursor(
         self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
     ) -> int | None:
-        """Move forward, at most to the last message; where it stands then. None when the user is no member."""
+        """Move forward, at most to the last message; where it stands then. None when the user is no member.
+
+        A mark "unread" is taken away.
+        """
+
+    async def change_own_state(
+        self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime
+    ) -> OwnState | None:
+        """The state afterwards; the user's devices are told. None when the user is no member. Idempotent."""
 
     async def recipients_of(
         self, conversation_ids: Collection[ConversationId]

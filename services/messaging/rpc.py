@@ -1,8 +1,9 @@
 """MessagingService and MembershipService over gRPC."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 from parley.messaging.v1 import messages_pb2, service_pb2_grpc
 from parley.messaging.v1 import service_pb2 as api
 
@@ -10,6 +11,7 @@ from services.messaging import encoding
 from services.messaging.core import errors
 from services.messaging.core.groups import Settings
 from services.messaging.core.model import Text, UserId
+from services.messaging.core.own_state import OwnChange
 from services.messaging.encoding import conversation_message, delta_message, message_message, to_timestamp
 from services.messaging.service import GroupRequest, Messaging, TextRequest
 from services.runtime.auth import current_user
@@ -58,6 +60,13 @@ def _me() -> UserId:
     return UserId(current_user())
 
 
+def _instant(field: str, stamp: Timestamp) -> datetime:
+    try:
+        return stamp.ToDatetime(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(field, "is not a time") from error
+
+
 def _text(content: messages_pb2.TextContent) -> Text:
     return Text(content.text, encoding.entities_of(content))
 
@@ -86,10 +95,11 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         page = await self._messaging.list_conversations(_me(), request.page_size, request.page_token)
         summaries = [
             api.ConversationSummary(
-                conversation=conversation_message(conversation),
-                last_message=message_message(message) if message else None,
+                conversation=conversation_message(summary.conversation),
+                last_message=message_message(summary.last_message) if summary.last_message else None,
+                own_state=encoding.own_state_message(summary.own),
             )
-            for conversation, message in page.items
+            for summary in page.items
         ]
         return api.ListConversationsResponse(conversations=summaries, next_page_token=page.next_token)
 
@@ -107,12 +117,7 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         return api.ListMessagesResponse(messages=[message_message(message) for message in messages], has_more=has_more)
 
     async def Sync(self, request: api.SyncRequest, context: Context) -> api.SyncResponse:
-        since = None
-        if request.HasField("since_time"):
-            try:
-                since = request.since_time.ToDatetime(UTC)
-            except (ValueError, OverflowError) as error:
-                raise InvalidRequest("since_time", "is not a time") from error
+        since = _instant("since_time", request.since_time) if request.HasField("since_time") else None
         cursors = [(cursor.conversation_id, cursor.seq, cursor.revision) for cursor in request.cursors]
         catchup = await self._messaging.sync(_me(), cursors, request.limit, since)
         return api.SyncResponse(
@@ -125,6 +130,16 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
     async def MarkRead(self, request: api.MarkReadRequest, context: Context) -> api.MarkReadResponse:
         read_seq = await self._messaging.mark_read(_me(), request.conversation_id, request.seq)
         return api.MarkReadResponse(read_seq=read_seq)
+
+    async def UpdateOwnState(self, request: api.UpdateOwnStateRequest, context: Context) -> api.UpdateOwnStateResponse:
+        change = OwnChange(
+            pinned=request.pinned if request.HasField("pinned") else None,
+            archived=request.archived if request.HasField("archived") else None,
+            marked_unread=request.marked_unread if request.HasField("marked_unread") else None,
+            mute_until=_instant("mute_end_time", request.mute_end_time) if request.HasField("mute_end_time") else None,
+        )
+        state = await self._messaging.update_own_state(_me(), request.conversation_id, change)
+        return api.UpdateOwnStateResponse(own_state=encoding.own_state_message(state))
 
     async def CreateGroup(self, request: api.CreateGroupRequest, context: Context) -> api.CreateGroupResponse:
         wanted = GroupRequest(

@@ -25,10 +25,12 @@ from services.messaging.core.model import (
     PageMark,
     Recipient,
     Role,
+    Summary,
     Text,
     UserId,
     require_member,
 )
+from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.group_commit import GroupCommit
 from services.messaging.ports import DecideGroup, Invite, LineStamp, Store
 from services.runtime.clock import Clock
@@ -48,7 +50,7 @@ READ_OVERLAP = timedelta(seconds=60)
 class Page:
     """A page of conversations and the token of the next, empty on the last."""
 
-    items: Sequence[tuple[Conversation, Message | None]]
+    items: Sequence[Summary]
     next_token: str
 
 
@@ -138,9 +140,8 @@ class Messaging:
         page = rows[:limit]
         token = ""
         if len(rows) > limit:
-            last, _, active_at = page[-1]
-            token = paging.encode_page_mark(PageMark(active_at, last.id))
-        return Page([(conversation, message) for conversation, message, _ in page], token)
+            token = paging.encode_page_mark(PageMark(page[-1].active_at, page[-1].conversation.id))
+        return Page(page, token)
 
     # Groups. Errors of each beside those named: InvalidField, ConversationNotFound, NotAGroup, RoleTooLow.
 
@@ -300,6 +301,14 @@ class Messaging:
                 raise ConversationNotFound
             raise NotAMember
         return read_seq
+
+    async def update_own_state(self, user_id: UserId, conversation_id: str, change: OwnChange) -> OwnState:
+        """Pin, archive, mute or mark for the caller alone. Idempotent. Errors: InvalidField, ConversationNotFound."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        state = await self._store.change_own_state(target, user_id, change, self._clock.now())
+        if state is None:
+            raise ConversationNotFound
+        return state
 
     # For the other services and the fan-out.
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.messaging import encoding, rows
+from services.messaging import encoding, rows, topics
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
@@ -17,17 +17,17 @@ from services.messaging.core.model import (
     Message,
     PageMark,
     Recipient,
+    Summary,
     UserId,
     pair_key,
 )
+from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
 from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
-
-TOPIC = "messaging.events.v1"
 
 
 class PostgresStore:
@@ -101,9 +101,7 @@ class PostgresStore:
         async with self._database.connection() as connection:
             return await rows.load_edits(connection, conversation_id, seq)
 
-    async def list_conversations(
-        self, user_id: UserId, below: PageMark | None, limit: int
-    ) -> Sequence[tuple[Conversation, Message | None, datetime]]:
+    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
         async with self._database.connection() as connection:
             found = await connection.fetch(
                 "SELECT c.id, c.active_at FROM conversations c JOIN members m ON m.conversation_id = c.id"
@@ -124,7 +122,11 @@ class PostgresStore:
                 user_id,
             )
             last_of = {message.conversation_id: message for message in await rows.to_messages(connection, last)}
-        return [(conversations[row["id"]], last_of.get(row["id"]), row["active_at"]) for row in found]
+            own = await rows.load_own_states(connection, user_id, ids)
+        return [
+            Summary(conversations[row["id"]], last_of.get(row["id"]), row["active_at"], own.get(row["id"], OwnState()))
+            for row in found
+        ]
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
         ids = {draft.conversation_id for draft in drafts}
@@ -172,12 +174,14 @@ class PostgresStore:
             conversations = await rows.load_conversations(connection, [row["id"] for row in behind])
             new = await rows.load_new(connection, behind, limit)
             changed = await rows.load_changed(connection, behind, limit)
+            own = await rows.load_own_states(connection, user_id, [row["id"] for row in behind])
         return [
             build_delta(
                 conversations[row["id"]],
                 cursors.get(row["id"]),
                 new.get(row["id"], ()),
                 changed.get(row["id"], ()),
+                own[row["id"]],
                 limit,
             )
             for row in behind
@@ -214,8 +218,35 @@ class PostgresStore:
                 return unmoved
             event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
             await _append_events(connection, conversation_id, [event])
+            await connection.execute(
+                "UPDATE own_states SET marked_unread = false, changed_at = $3"
+                " WHERE user_id = $1 AND conversation_id = $2 AND marked_unread",
+                user_id,
+                conversation_id,
+                now,
+            )
         self._relay.wake(str(conversation_id))
         return read_seq
+
+    async def change_own_state(
+        self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime
+    ) -> OwnState | None:
+        async with self._database.transaction() as connection:
+            # The member's row is the lock: changes of one person's two devices come one after the other.
+            await connection.execute(
+                "SELECT FROM members WHERE conversation_id = $1 AND user_id = $2 FOR UPDATE", conversation_id, user_id
+            )
+            before = (await rows.load_own_states(connection, user_id, [conversation_id])).get(conversation_id)
+            if before is None:
+                return None
+            after = apply_own_change(before, change, now)
+            if after == before:
+                return before
+            await rows.write_own_state(connection, user_id, conversation_id, after, now)
+            delivery = encoding.own_state_delivery(user_id, conversation_id, after, now)
+            await outbox.append(connection, user_id, [(topics.DELIVERY, user_id, delivery)])
+        self._relay.wake(user_id)
+        return after
 
     async def recipients_of(
         self, conversation_ids: Collection[ConversationId]
@@ -292,9 +323,9 @@ async def _write_line(
 
 async def _append_events(connection: Connection, conversation_id: ConversationId, events: Sequence[bytes]) -> None:
     key = str(conversation_id)
-    await outbox.append(connection, key, [(TOPIC, key, event) for event in events])
+    await outbox.append(connection, key, [(topics.EVENTS, key, event) for event in events])
 
 
 def _record(message: Message) -> tuple[str, str, str, bytes]:
     key = str(message.conversation_id)
-    return (key, TOPIC, key, encoding.message_sent(message))
+    return (key, topics.EVENTS, key, encoding.message_sent(message))

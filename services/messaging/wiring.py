@@ -3,13 +3,13 @@
 from datetime import timedelta
 from pathlib import Path
 
-from services.messaging import rpc
+from services.messaging import rpc, topics
 from services.messaging.config import Config
 from services.messaging.consumer import CallRecords, FanOut
 from services.messaging.core.changes import ChangePolicy
 from services.messaging.group_commit import GroupCommit
 from services.messaging.service import Limits, Messaging
-from services.messaging.store import TOPIC, PostgresStore
+from services.messaging.store import PostgresStore
 from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
 from services.runtime.bus import KafkaConsumer, KafkaPublisher, Subscription
 from services.runtime.clock import SystemClock
@@ -38,10 +38,10 @@ def build(config: Config) -> App:
     sends = GroupCommit(store, config.send_queue)
     messaging = Messaging(store, sends, clock, new_id, new_secret, limits(config))
     fan_out = KafkaConsumer(
-        config.kafka, Subscription(TOPIC, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
+        config.kafka, Subscription(topics.EVENTS, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
     )
     call_records = KafkaConsumer(
-        config.kafka, Subscription("calls.events.v1", "messaging-calls"), CallRecords(messaging).handle, publisher
+        config.kafka, Subscription(topics.CALLS, "messaging-calls"), CallRecords(messaging).handle, publisher
     )
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(

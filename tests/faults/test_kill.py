@@ -88,5 +88,9 @@ async def test_messages_come_live_again_after_a_kill(faulty: RunningStack, pair:
 
 async def _until_all_have(pair: Pair, seq: int) -> None:
     for stream in pair.streams:
-        history = stream.inbox.conversations.history(pair.conversation_id)
-        await stream.until(lambda history=history: history.cursor >= seq, DEADLINE_S, f"seq {seq}")  # type: ignore[misc]
+        known = stream.inbox.conversations
+        await stream.until(
+            lambda known=known: known.history(pair.conversation_id).cursor >= seq,  # type: ignore[misc]
+            DEADLINE_S,
+            f"seq {seq}",
+        )

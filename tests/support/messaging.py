@@ -9,6 +9,7 @@ from services.messaging import encoding
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
+    CallRecord,
     Conversation,
     ConversationId,
     Cursor,
@@ -19,11 +20,14 @@ from services.messaging.core.model import (
     Message,
     PageMark,
     Recipient,
+    Summary,
+    Text,
     Unsent,
     UserId,
     pair_key,
     with_read_cursor,
 )
+from services.messaging.core.own_state import MAX_UNREAD, OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
 from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
@@ -47,6 +51,8 @@ class FakeStore:
         self._active: dict[ConversationId, datetime] = {}
         self._read_moved: dict[ConversationId, datetime] = {}
         self._invites: dict[bytes, Invite] = {}
+        self._own: dict[tuple[UserId, ConversationId], OwnState] = {}
+        self._own_moved: dict[tuple[UserId, ConversationId], datetime] = {}
 
     async def open_direct(self, conversation: Conversation) -> Conversation:
         key = pair_key(conversation.members[0].user_id, conversation.members[1].user_id)
@@ -98,16 +104,15 @@ class FakeStore:
     async def list_edits(self, conversation_id: ConversationId, seq: int) -> Sequence[Edit]:
         return list(self._edits.get((conversation_id, seq), []))
 
-    async def list_conversations(
-        self, user_id: UserId, below: PageMark | None, limit: int
-    ) -> Sequence[tuple[Conversation, Message | None, datetime]]:
+    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
         marks = [(self._active[id_], id_) for id_ in self._of(user_id)]
         if below:
             marks = [mark for mark in marks if mark < (below.active_at, below.conversation_id)]
         rows = []
         for active_at, id_ in sorted(marks, reverse=True)[:limit]:
             last = await self.list_messages(id_, self._visible_after(id_, user_id), None, 1)
-            rows.append((self._conversations[id_], last[0] if last else None, active_at))
+            own = self._own_state(id_, user_id)
+            rows.append(Summary(self._conversations[id_], last[0] if last else None, active_at, own))
         return rows
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
@@ -147,7 +152,9 @@ class FakeStore:
             moved = self._read_moved.get(id_)
             read_news = read_since is not None and moved is not None and moved >= read_since
             is_behind = cursor is None or conversation.last_seq > cursor.seq or conversation.revision > cursor.revision
-            if is_behind or read_news:
+            own_moved = self._own_moved.get((user_id, id_))
+            own_news = read_since is not None and own_moved is not None and own_moved >= read_since
+            if is_behind or read_news or own_news:
                 deltas.append(self._delta(conversation, user_id, cursor, limit))
         return deltas[:max_deltas]
 
@@ -167,7 +174,23 @@ class FakeStore:
         self._conversations[conversation_id] = moved
         if _read_seq(moved, user_id) > before:
             self._read_moved[conversation_id] = now
+            own = self._own.get((user_id, conversation_id), OwnState())
+            if own.marked_unread:
+                self._own[user_id, conversation_id] = replace(own, marked_unread=False)
+                self._own_moved[user_id, conversation_id] = now
         return _read_seq(moved, user_id)
+
+    async def change_own_state(
+        self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime
+    ) -> OwnState | None:
+        if not self._is_member(conversation_id, user_id):
+            return None
+        before = self._own_state(conversation_id, user_id)
+        after = apply_own_change(before, change, now)
+        if after != before:
+            self._own[user_id, conversation_id] = after
+            self._own_moved[user_id, conversation_id] = now
+        return after
 
     async def recipients_of(
         self, conversation_ids: Collection[ConversationId]
@@ -240,7 +263,19 @@ class FakeStore:
         revision = cursor.revision if cursor else conversation.revision
         changed = [m for m in messages if m.revision > revision and visible_after < m.seq <= known_seq]
         changed.sort(key=lambda message: message.revision)
-        return build_delta(conversation, cursor, new[: limit + 1], changed[: limit + 1], limit)
+        own = self._own_state(conversation.id, user_id)
+        return build_delta(conversation, cursor, new[: limit + 1], changed[: limit + 1], own, limit)
+
+    def _own_state(self, conversation_id: ConversationId, user_id: UserId) -> OwnState:
+        member = self._conversations[conversation_id].member(user_id)
+        start = max(member.read_seq, member.visible_after_seq) if member else 0
+        unread = [
+            message
+            for message in self._messages[conversation_id][start:]
+            if message.sender_id != user_id and isinstance(message.content, Text | CallRecord)
+        ]
+        kept = self._own.get((user_id, conversation_id), OwnState())
+        return replace(kept, unread=min(len(unread), MAX_UNREAD))
 
 
 def _read_seq(conversation: Conversation, user_id: UserId) -> int:

@@ -7,6 +7,7 @@ from typing import NewType
 from uuid import UUID
 
 from services.messaging.core.errors import ConversationNotFound, InvalidField
+from services.messaging.core.own_state import OwnState
 
 UserId = NewType("UserId", str)
 ConversationId = NewType("ConversationId", UUID)
@@ -209,6 +210,17 @@ class Delta:
     changed: tuple[Message, ...]
     has_more: bool
     cursor: Cursor
+    own: OwnState
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A conversation in a list: its last message that the user may see, and when it was active last."""
+
+    conversation: Conversation
+    last_message: Message | None
+    active_at: datetime
+    own: OwnState
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from services.messaging.core.model import Conversation, Cursor, Delta, Message
+from services.messaging.core.own_state import OwnState
 
 
 def build_delta(
@@ -10,6 +11,7 @@ def build_delta(
     cursor: Cursor | None,
     new: Sequence[Message],
     changed: Sequence[Message],
+    own: OwnState,
     limit: int,
 ) -> Delta:
     """A page of at most `limit` new and `limit` changed messages, from lists that hold one more when there is more.
@@ -20,4 +22,4 @@ def build_delta(
     more_new, more_changed = len(new) > limit, len(changed) > limit
     seq = page[-1].seq if more_new else max(conversation.last_seq, cursor.seq if cursor else 0)
     revision = changes[-1].revision if more_changed else conversation.revision
-    return Delta(conversation, page, changes, more_new or more_changed, Cursor(seq, revision))
+    return Delta(conversation, page, changes, more_new or more_changed, Cursor(seq, revision), own)

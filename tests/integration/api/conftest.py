@@ -56,8 +56,12 @@ class Online:
 
     async def until_seq(self, conversation_id: str, seq: int) -> None:
         """Waits until the device has everything up to this seq."""
-        history = self.stream.inbox.conversations.history(conversation_id)
-        await self.stream.until(lambda: history.cursor >= seq, DEADLINE_S, f"seq {seq} at {self.device.device_id}")
+        conversations = self.stream.inbox.conversations
+        await self.stream.until(
+            lambda: conversations.history(conversation_id).cursor >= seq,
+            DEADLINE_S,
+            f"seq {seq} at {self.device.device_id}",
+        )
 
 
 class World:

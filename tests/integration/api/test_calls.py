@@ -30,9 +30,9 @@ async def until_call(online: Online, call_id: str, state: calls.CallState.ValueT
 
 async def until_record(online: Online, conversation_id: str, call_id: str) -> str:
     """The outcome in the conversation's record of the call, once it is there."""
-    history = online.stream.inbox.conversations.history(conversation_id)
 
     def outcomes() -> list[str]:
+        history = online.stream.inbox.conversations.history(conversation_id)
         return [entry.call.outcome for entry in history.shown if entry.call and entry.call.call_id == call_id]
 
     await online.stream.until(lambda: bool(outcomes()), DEADLINE_S, "the record of the call")

@@ -73,8 +73,8 @@ async def test_a_device_that_was_away_has_everything_after_its_return(world: Wor
     async with stream:
         await stream.until_current(DEADLINE_S)
         await send(alice.device, conversation_id, "before")
-        history = stream.inbox.conversations.history(conversation_id)
-        await stream.until(lambda: history.cursor == 1, DEADLINE_S, "the message before")
+        before = stream.inbox.conversations
+        await stream.until(lambda: before.history(conversation_id).cursor == 1, DEADLINE_S, "the message before")
     acknowledged = []
     for number in range(150):
         message = await send(alice.device, conversation_id, f"while away {number}")
@@ -83,9 +83,9 @@ async def test_a_device_that_was_away_has_everything_after_its_return(world: Wor
     async with EventStream(away) as again:
         await again.until_current(DEADLINE_S)
         await send(alice.device, conversation_id, "after")
-        history = again.inbox.conversations.history(conversation_id)
-        await again.until(lambda: history.cursor == 152, DEADLINE_S, "the message after")
-        assert delivery_faults(history, acknowledged) == []
+        now = again.inbox.conversations
+        await again.until(lambda: now.history(conversation_id).cursor == 152, DEADLINE_S, "the message after")
+        assert delivery_faults(now.history(conversation_id), acknowledged) == []
 
 
 async def test_a_newer_stream_of_the_same_device_replaces_the_older(world: World) -> None:
@@ -150,9 +150,9 @@ async def test_reading_is_told_to_the_peer_and_to_ones_other_devices(world: Worl
     await bob.until_seq(conversation_id, 1)
     await bob.device.messaging.MarkRead(messaging.MarkReadRequest(conversation_id=conversation_id, seq=1))
     for online in (alice, tablet):
-        history = online.stream.inbox.conversations.history(conversation_id)
+        conversations = online.stream.inbox.conversations
         await online.stream.until(
-            lambda history=history: history.read_seq.get(bob.user_id) == 1,  # type: ignore[misc]
+            lambda known=conversations: known.history(conversation_id).read_seq.get(bob.user_id) == 1,  # type: ignore[misc]
             DEADLINE_S,
             "read",
         )

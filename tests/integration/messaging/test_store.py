@@ -31,6 +31,7 @@ from services.messaging.core.model import (
     UserId,
     open_direct,
 )
+from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.ports import Invite, LineStamp, Store
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
@@ -155,10 +156,13 @@ async def test_conversations_are_listed_by_activity(store: Store, clock: ManualC
     clock.advance(1)
     await fill(store, clock, quiet, 2)
     rows = await store.list_conversations(ALICE, None, 10)
-    assert [(row[0].id, row[1].seq if row[1] else None) for row in rows] == [(quiet.id, 2), (empty.id, None)]
-    below = await store.list_conversations(ALICE, PageMark(rows[0][2], rows[0][0].id), 10)
-    assert [row[0].id for row in below] == [empty.id]
-    assert [row[0].id for row in await store.list_conversations(BOB, None, 10)] == [quiet.id]
+    assert [(row.conversation.id, row.last_message.seq if row.last_message else None) for row in rows] == [
+        (quiet.id, 2),
+        (empty.id, None),
+    ]
+    below = await store.list_conversations(ALICE, PageMark(rows[0].active_at, quiet.id), 10)
+    assert [row.conversation.id for row in below] == [empty.id]
+    assert [row.conversation.id for row in await store.list_conversations(BOB, None, 10)] == [quiet.id]
 
 
 async def test_a_read_cursor_moves_forward_only_and_not_beyond_the_end(store: Store, clock: ManualClock) -> None:
@@ -358,7 +362,8 @@ async def test_nobody_syncs_what_was_said_before_the_coming(store: Store, clock:
         delta = (await store.sync(CAROL, cursors, None, 10, 10))[0]
         assert [message.seq for message in delta.messages] == [5]
         assert delta.changed == ()
-    assert [row[1].seq for row in await store.list_conversations(CAROL, None, 5) if row[1]] == [5]
+    listed = await store.list_conversations(CAROL, None, 5)
+    assert [row.last_message.seq for row in listed if row.last_message] == [5]
 
 
 async def test_who_left_is_in_no_sync_and_gets_no_news(store: Store, clock: ManualClock) -> None:
@@ -380,3 +385,54 @@ async def test_a_newer_invite_replaces_the_older_and_each_expires(store: Store, 
     assert await store.find_invite(b"two", end) is None
     await store.revoke_invites(room.id)
     assert await store.find_invite(b"two", clock.now()) is None
+
+
+# How each person keeps a conversation.
+
+
+async def own(store: Store, user: UserId, room: Conversation) -> OwnState:
+    return next(row.own for row in await store.list_conversations(user, None, 10) if row.conversation.id == room.id)
+
+
+async def test_what_one_sets_stays_and_is_ones_own(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    week = clock.now() + timedelta(days=7)
+    for change in (OwnChange(pinned=True), OwnChange(mute_until=week), OwnChange(marked_unread=True)):
+        state = await store.change_own_state(room.id, ALICE, change, clock.now())
+    assert state == OwnState(pinned=True, marked_unread=True, muted_until=week)
+    assert await own(store, ALICE, room) == state
+    assert await own(store, BOB, room) == OwnState()
+    assert await store.change_own_state(room.id, CAROL, OwnChange(pinned=True), clock.now()) is None
+    unmuted = await store.change_own_state(room.id, ALICE, OwnChange(mute_until=clock.now()), clock.now())
+    assert unmuted == OwnState(pinned=True, marked_unread=True)
+
+
+async def test_unread_counts_what_others_wrote_and_still_stands(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    sent = await store.append(
+        [text(clock, room, str(number), sender) for number, sender in enumerate([BOB, BOB, ALICE, BOB])]
+    )
+    assert [(await own(store, user, room)).unread for user in (ALICE, BOB)] == [3, 1]
+    await store.change_message(room.id, 2, lambda _, message: changes.unsend(message or fail(sent), BOB), clock.now())
+    assert (await own(store, ALICE, room)).unread == 2
+    await store.move_read_cursor(room.id, ALICE, 3, clock.now())
+    assert (await own(store, ALICE, room)).unread == 1
+    await added(store, clock, room, CAROL)
+    assert (await own(store, CAROL, room)).unread == 0
+
+
+async def test_reading_takes_the_mark_away_and_sync_tells_it(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await fill(store, clock, room, 1)
+    await store.change_own_state(room.id, BOB, OwnChange(marked_unread=True), clock.now())
+    clock.advance(10)
+    current = {room.id: Cursor(2, 0)}
+    assert await store.sync(BOB, current, clock.now(), 10, 10) == []
+    clock.advance(1)
+    await store.move_read_cursor(room.id, BOB, 2, clock.now())
+    deltas = await store.sync(BOB, current, clock.now(), 10, 10)
+    assert [(delta.messages, delta.own) for delta in deltas] == [((), OwnState())]
+
+
+def fail(what: object) -> Message:
+    raise AssertionError(f"not there: {what}")

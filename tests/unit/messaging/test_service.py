@@ -140,7 +140,7 @@ async def test_conversations_come_in_pages_newest_activity_first(world: World) -
     seen, token = [], ""
     while True:
         page = await world.messaging.list_conversations(ALICE, 2, token)
-        seen += [conversation.id for conversation, _ in page.items]
+        seen += [summary.conversation.id for summary in page.items]
         token = page.next_token
         if not token:
             break

@@ -1,0 +1,5 @@
+"""The Kafka topics that messaging touches; what is in them stands in the protos."""
+
+EVENTS = "messaging.events.v1"
+DELIVERY = "delivery.v1"
+CALLS = "calls.events.v1"

@@ -1,0 +1,105 @@
+"""A group, live: who is told what, and what each sees afterwards."""
+
+from __future__ import annotations
+
+import grpc
+from parley.messaging.v1 import messages_pb2 as messages
+from parley.messaging.v1 import service_pb2 as messaging
+
+from loadtests.headless.conversations import History
+from tests.integration.api.conftest import DEADLINE_S, Online, World, new_user, refused, send
+
+
+async def found_group(founder: Online, *users: str) -> str:
+    request = messaging.CreateGroupRequest(client_conversation_id="g1", title="Trip", user_ids=users)
+    return (await founder.device.messaging.CreateGroup(request)).conversation.conversation_id
+
+
+def seen(online: Online, conversation_id: str) -> History:
+    return online.stream.inbox.conversations.history(conversation_id)
+
+
+async def until_title(online: Online, conversation_id: str, title: str) -> None:
+    def has_title() -> bool:
+        card = seen(online, conversation_id).card
+        return card is not None and card.title == title
+
+    await online.stream.until(has_title, DEADLINE_S, f"the title {title}")
+
+
+async def until_revision(online: Online, conversation_id: str, revision: int) -> None:
+    await online.stream.until(
+        lambda: seen(online, conversation_id).revision >= revision, DEADLINE_S, f"revision {revision}"
+    )
+
+
+async def test_a_groups_life_is_seen_live_by_everybody_in_it(world: World) -> None:
+    alice, bob, carol = await world.online(), await world.online(), await world.online()
+    group = await found_group(alice, bob.user_id, carol.user_id)
+    sent = await send(alice.device, group, "hello")
+    for online in (alice, bob, carol):
+        await online.until_seq(group, sent.seq)
+    text = messages.TextContent(text="hello all")
+    await alice.device.messaging.EditMessage(
+        messaging.EditMessageRequest(conversation_id=group, seq=sent.seq, text=text)
+    )
+    await bob.device.messaging.SetReaction(
+        messaging.SetReactionRequest(conversation_id=group, seq=sent.seq, emoji="👍", present=True)
+    )
+    await alice.device.messaging.UpdateGroup(messaging.UpdateGroupRequest(conversation_id=group, title="Trips"))
+    for online in (alice, bob, carol):
+        await until_title(online, group, "Trips")
+        await until_revision(online, group, 3)
+        entry = seen(online, group).entry(sent.seq)
+        assert entry is not None
+        assert (entry.text, entry.edit_count, entry.reactions) == ("hello all", 1, (("👍", (bob.user_id,)),))
+        assert online.stream.inbox.resyncs == []
+    await alice.device.messaging.UnsendMessage(messaging.UnsendMessageRequest(conversation_id=group, seq=sent.seq))
+    for online in (alice, bob, carol):
+        await until_revision(online, group, 4)
+        entry = seen(online, group).entry(sent.seq)
+        assert entry is not None
+        assert (entry.kind, entry.text, entry.reactions) == ("unsent", None, ())
+
+
+async def test_who_is_removed_is_told_and_hears_nothing_more(world: World) -> None:
+    alice, bob = await world.online(), await world.online()
+    group = await found_group(alice, bob.user_id)
+    await bob.until_seq(group, 1)
+    await alice.device.messaging.RemoveMember(messaging.RemoveMemberRequest(conversation_id=group, user_id=bob.user_id))
+    await bob.stream.until(lambda: group not in bob.stream.inbox.conversations, DEADLINE_S, "the removal")
+    request = messaging.GetConversationRequest(conversation_id=group)
+    with refused(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"):
+        await bob.device.messaging.GetConversation(request)
+    with refused(grpc.StatusCode.PERMISSION_DENIED, "NOT_A_MEMBER"):
+        await send(bob.device, group, "let me in")
+
+
+async def test_who_comes_by_an_invite_sees_from_the_coming_on(world: World) -> None:
+    alice, carol = await world.online(), await world.online()
+    group = await found_group(alice)
+    await send(alice.device, group, "before")
+    invite = (await alice.device.messaging.CreateInvite(messaging.CreateInviteRequest(conversation_id=group))).invite
+    await carol.device.messaging.JoinByInvite(messaging.JoinByInviteRequest(token=invite.token))
+    sent = await send(alice.device, group, "after")
+    await carol.until_seq(group, sent.seq)
+    assert [entry.text or entry.kind for entry in seen(carol, group).shown] == ["system", "after"]
+    history = await carol.device.messaging.ListMessages(messaging.ListMessagesRequest(conversation_id=group))
+    assert [message.seq for message in history.messages] == [4, 3]
+    with refused(grpc.StatusCode.NOT_FOUND, "INVITE_NOT_FOUND"):
+        await carol.device.messaging.JoinByInvite(messaging.JoinByInviteRequest(token="x" * 22))
+    with refused(grpc.StatusCode.PERMISSION_DENIED, "ROLE_TOO_LOW"):
+        await carol.device.messaging.CreateInvite(messaging.CreateInviteRequest(conversation_id=group))
+
+
+async def test_what_one_keeps_is_told_to_ones_own_devices_alone(world: World) -> None:
+    user = new_user()
+    phone, tablet, bob = await world.online(user), await world.online(user), await world.online()
+    group = await found_group(phone, bob.user_id)
+    await tablet.until_seq(group, 1)
+    await phone.device.messaging.UpdateOwnState(messaging.UpdateOwnStateRequest(conversation_id=group, pinned=True))
+    await tablet.stream.until(lambda: group in tablet.stream.inbox.own_states, DEADLINE_S, "the pin")
+    assert tablet.stream.inbox.own_states[group].pinned
+    sent = await send(phone.device, group, "to be seen")
+    await bob.until_seq(group, sent.seq)
+    assert not bob.stream.inbox.own_states.get(group, messages.OwnState()).pinned
