@@ -85,3 +85,42 @@ describe("timeline", () => {
     expect(rows[1]).toMatchObject({ first: true, last: true });
   });
 });
+
+describe("people", () => {
+  test.each([
+    [{ kind: "created" } as const, "bob", "Bob Berger created the group"],
+    [{ kind: "added", userIds: ["bob", "carol", "alice"] } as const, "dave", "dave added Bob Berger, Carol Castro and you"],
+    [{ kind: "removed", userId: "bob" } as const, "alice", "You removed Bob Berger"],
+    [{ kind: "renamed", title: "Hike" } as const, "alice", "You renamed the group to “Hike”"],
+    [{ kind: "role_changed", userId: "alice", role: "admin" } as const, "bob", "Bob Berger made you an admin"],
+  ])("a line about the group reads from the reader's side (%#)", (event, actor, expected) => {
+    expect(groupLine(event, actor, READER)).toBe(expected);
+  });
+
+  test("a group's preview says who wrote, and an unsent message shows nothing of itself", () => {
+    expect(previewLine(message(1, "bob", NOON), "group", READER)).toBe("Bob: 1");
+    expect(previewLine(message(1, "bob", NOON), "direct", READER)).toBe("1");
+    expect(previewLine(message(1, "bob", NOON, { kind: "unsent" }), "group", READER)).toBe("Message unsent");
+  });
+
+  test("who reacted and who types is said by name, oneself last", () => {
+    expect(reactionLine("👍", ["alice", "bob"], READER)).toBe("👍 by Bob Berger and you");
+    expect(typingLine(["bob"], "group", READER)).toBe("Bob is typing…");
+    expect(typingLine(["bob", "carol", "dave"], "group", READER)).toBe("several people are typing…");
+  });
+
+  test("in a group it is said by how many a message was read", () => {
+    const members = [member("alice"), member("bob", { readSeq: 1 }), member("carol")];
+    const group = (change: typeof members) => view([message(1, "alice", NOON)], { conversation: conversation({ kind: "group", members: change }) });
+    const status = (change: typeof members) => layOut(group(change), "alice", NOON).map((row) => row.kind === "text" && row.status).at(-1);
+    expect(status(members)).toBe("Read by 1");
+    expect(status(members.map((m) => ({ ...m, readSeq: 1 })))).toBe("Read by everyone");
+  });
+
+  test("an answer carries the message that it answers, when that is loaded", () => {
+    const answers = [sample(7), sample(8, { replyToSeq: 7 }), sample(9, { replyToSeq: 2 })];
+    const quotes = layOut(view(answers), "alice", NOON).map((row) => (row.kind === "text" ? row.quote?.message?.seq : undefined));
+    expect(quotes.slice(-3)).toEqual([undefined, 7, undefined]);
+    expect(layOut(view(answers), "alice", NOON).at(-1)).toMatchObject({ quote: { seq: 2, message: undefined } });
+  });
+});
