@@ -28,16 +28,16 @@ export function InviteLink({ client, conversationId, run }: InviteLinkProps): JS
     );
   return (
     <div class="panel-form">
-      <label for="invite-link">Invite link</label>
+      <h3>Invite link</h3>
       {address ? (
         <div class="field-row">
-          <input id="invite-link" readOnly value={address} onFocus={(event) => event.currentTarget.select()} />
+          <input aria-label="Invite link" readOnly value={address} onFocus={(event) => event.currentTarget.select()} />
           <button type="button" class="primary" onClick={copy}>
             Copy
           </button>
         </div>
       ) : (
-        <button type="button" id="invite-link" class="panel-action" onClick={() => void create()}>
+        <button type="button" class="panel-action" onClick={() => void create()}>
           <Icon name="link" />
           Create a link
         </button>
