@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Transport } from "@connectrpc/connect";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
@@ -11,17 +11,20 @@ import {
   type Conversation,
   ConversationKind,
   ConversationSchema,
+  type Cursor,
   type Message,
   MessageSchema,
+  type TextContent,
 } from "../src/gen/parley/messaging/v1/messages_pb";
 import { MessagingService } from "../src/gen/parley/messaging/v1/service_pb";
 import { PresenceService } from "../src/gen/parley/presence/v1/service_pb";
+import { groupsOf } from "./groups";
 import { Mailbox } from "./mailbox";
 
 type Event = DeviceEvent["event"];
 
-interface Room {
-  readonly conversation: Conversation;
+export interface Room {
+  conversation: Conversation;
   readonly messages: Message[];
 }
 
@@ -34,6 +37,8 @@ export class MockBackend {
   private readonly calls = new Map<string, Call>();
   private readonly streams = new Map<string, Map<string, Mailbox<SubscribeResponse>>>();
   private ids = 0;
+  /** Groups by the tokens that lead into them. */
+  readonly invites = new Map<string, string>();
   /** Requests fail while set. */
   fault: ConnectError | undefined;
   /** How many messages were sent to each method, by name. */
@@ -46,7 +51,7 @@ export class MockBackend {
     return createRouterTransport((router) => {
       router.service(GatewayService, { subscribe: (request, context) => this.subscribe(userId, request.deviceId, context.signal) });
       router.service(PresenceService, this.presenceOf(userId));
-      router.service(MessagingService, this.messagingOf(userId));
+      router.service(MessagingService, { ...this.messagingOf(userId), ...groupsOf(this, userId) });
       router.service(CallsService, this.callsOf(userId));
     });
   }
@@ -83,15 +88,37 @@ export class MockBackend {
     const known = this.rooms.get(pair);
     if (known) return known.conversation;
     const members = [userId, peerId].map((id) => ({ userId: id, readSeq: 0n }));
-    const conversation = create(ConversationSchema, {
-      conversationId: pair,
-      kind: ConversationKind.DIRECT,
-      members,
-      createTime: timestampFromMs(this.now()),
-    });
-    this.rooms.set(pair, { conversation, messages: [] });
-    this.tell([userId, peerId], { case: "conversation", value: conversation });
-    return conversation;
+    return this.found({ conversationId: pair, kind: ConversationKind.DIRECT, members }).conversation;
+  }
+
+  /** Makes a conversation and tells its members. */
+  found(init: MessageInitShape<typeof ConversationSchema>): Room {
+    const conversation = create(ConversationSchema, { createTime: timestampFromMs(this.now()), ...init });
+    const room: Room = { conversation, messages: [] };
+    this.rooms.set(conversation.conversationId, room);
+    this.tell(memberIds(room), { case: "conversation", value: structuredClone(conversation) });
+    return room;
+  }
+
+  /** Changes a conversation and counts it. With `lost`, nobody is told; `alsoTold` are those who are out. */
+  change(room: Room, next: Partial<Conversation>, options: { lost?: boolean; alsoTold?: readonly string[] } = {}): Conversation {
+    room.conversation = { ...room.conversation, ...next, revision: room.conversation.revision + 1n };
+    const told = [...memberIds(room), ...(options.alsoTold ?? [])];
+    if (!options.lost) this.tell(told, { case: "conversation", value: structuredClone(room.conversation) });
+    return room.conversation;
+  }
+
+  /** Changes a message and counts it. With `lost`, nobody is told. */
+  changeMessage(conversationId: string, seq: number, next: Partial<Message>, options: { lost?: boolean } = {}): Message {
+    const room = this.room(conversationId);
+    const before = room.messages[seq - 1];
+    if (!before) throw new ConnectError("no such message", Code.NotFound);
+    const revision = room.conversation.revision + 1n;
+    room.conversation = { ...room.conversation, revision };
+    const message = { ...before, ...next, revision };
+    room.messages[seq - 1] = message;
+    if (!options.lost) this.tell(memberIds(room), { case: "message", value: message });
+    return message;
   }
 
   tell(userIds: readonly string[], event: Event): void {
@@ -164,12 +191,16 @@ export class MockBackend {
         const older = this.room(conversationId).messages.filter((m) => beforeSeq === 0n || m.seq < beforeSeq);
         return { messages: older.slice(-pageSize).reverse(), hasMore: older.length > pageSize };
       },
-      sync: ({ cursors, limit }: { cursors: { conversationId: string; seq: bigint }[]; limit: number }) => {
+      sync: ({ cursors, limit }: { cursors: Cursor[]; limit: number }) => {
         this.count("sync");
-        const known = new Map(cursors.map((c) => [c.conversationId, c.seq]));
-        return { deltas: mine().map((room) => delta(room, known.get(room.conversation.conversationId), limit)) };
+        const known = new Map(cursors.map((c) => [c.conversationId, c]));
+        const ids = new Set(mine().map((room) => room.conversation.conversationId));
+        return {
+          deltas: mine().map((room) => delta(room, known.get(room.conversation.conversationId), limit)),
+          goneConversationIds: [...known.keys()].filter((id) => !ids.has(id)),
+        };
       },
-      sendMessage: (request: { conversationId: string; clientMessageId: string; content: { case: "text"; value: { text: string } } | { case: undefined } }) => {
+      sendMessage: (request: { conversationId: string; clientMessageId: string; replyToSeq: bigint; content: { case: "text"; value: TextContent } | { case: undefined } }) => {
         this.count("sendMessage");
         const room = this.room(request.conversationId);
         const known = room.messages.find((m) => m.senderId === userId && m.clientMessageId === request.clientMessageId);
@@ -183,6 +214,7 @@ export class MockBackend {
           senderId: userId,
           sendTime: timestampFromMs(this.now()),
           content: request.content as Message["content"],
+          replyToSeq: request.replyToSeq,
         });
         this.append(room, message, false);
         return { message };
@@ -288,18 +320,18 @@ export class MockBackend {
     if (!lost) this.tell(memberIds(room), { case: "message", value: message });
   }
 
-  private room(conversationId: string): Room {
+  room(conversationId: string): Room {
     const room = this.rooms.get(conversationId);
     if (!room) throw new ConnectError("no such conversation", Code.NotFound);
     return room;
   }
 
-  private count(name: string): void {
+  count(name: string): void {
     this.requests[name] = (this.requests[name] ?? 0) + 1;
     if (this.fault) throw this.fault;
   }
 
-  private id(prefix: string): string {
+  id(prefix: string): string {
     return `${prefix}-${++this.ids}`;
   }
 }
@@ -315,14 +347,15 @@ function frame(event: Event): SubscribeResponse {
   return create(SubscribeResponseSchema, { event: { event } });
 }
 
-function memberIds(room: Room): string[] {
+export function memberIds(room: Room): string[] {
   return room.conversation.members.map((m) => m.userId);
 }
 
 /** From the cursor on; without one, the newest page only. */
-function delta(room: Room, cursor: bigint | undefined, limit: number) {
-  const { conversation, messages } = room;
-  if (cursor === undefined) return { conversation, messages: messages.slice(-limit), hasMore: false };
-  const newer = messages.filter((m) => m.seq > cursor);
-  return { conversation, messages: newer.slice(0, limit), hasMore: newer.length > limit };
+function delta({ conversation, messages }: Room, cursor: Cursor | undefined, limit: number) {
+  const { revision } = conversation;
+  if (!cursor) return { conversation, messages: messages.slice(-limit), hasMore: false, cursor: { seq: conversation.lastSeq, revision } };
+  const newer = messages.filter((m) => m.seq > cursor.seq);
+  const changedMessages = messages.filter((m) => m.seq <= cursor.seq && m.revision > cursor.revision);
+  return { conversation, messages: newer.slice(0, limit), hasMore: newer.length > limit, changedMessages, cursor: { seq: cursor.seq, revision } };
 }

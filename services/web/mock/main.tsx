@@ -10,6 +10,8 @@ import { Session } from "../src/ui/session";
 import "../src/ui/style/base.css";
 import "../src/ui/style/conversations.css";
 import "../src/ui/style/thread.css";
+import "../src/ui/style/messages.css";
+import "../src/ui/style/group.css";
 import "../src/ui/style/call.css";
 import { MockBackend } from "./backend";
 import { paintedMedia } from "./media";

@@ -4,7 +4,7 @@ import type { MockBackend } from "./backend";
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-const text = (value: string): Message["content"] => ({ case: "text", value: { $typeName: "parley.messaging.v1.TextContent", text: value } });
+const text = (value: string): Message["content"] => ({ case: "text", value: { $typeName: "parley.messaging.v1.TextContent", text: value, entities: [] } });
 
 const call = (outcome: CallOutcome, seconds: number): Message["content"] => ({
   case: "call",

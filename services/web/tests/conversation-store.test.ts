@@ -1,24 +1,15 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { ConversationStore } from "../src/parley/core/conversation-store";
-import type { Conversation, Message, Outgoing } from "../src/parley/core/model";
+import type { Message } from "../src/parley/core/model";
+import { conversation, member, message as sample, outgoing, ROOM } from "./samples";
 
-const ROOM = "room";
+const message = (seq: number, senderId = "bob", clientMessageId = `c${seq}`): Message => sample(seq, { senderId, clientMessageId });
 
-function conversation(change: Partial<Conversation> = {}): Conversation {
-  const members = [
-    { userId: "alice", readSeq: 0 },
-    { userId: "bob", readSeq: 0 },
-  ];
-  return { id: ROOM, members, lastSeq: 0, createTimeMs: 0, ...change };
-}
-
-function message(seq: number, senderId = "bob", clientMessageId = `c${seq}`): Message {
-  return { id: `m${seq}`, conversationId: ROOM, seq, senderId, clientMessageId, sendTimeMs: seq * 1000, content: { kind: "text", text: `${seq}` } };
-}
-
-function outgoing(clientMessageId: string): Outgoing {
-  return { clientMessageId, conversationId: ROOM, text: "hi", createTimeMs: 1, state: "sending", problem: undefined, retryable: true };
-}
+/** A delta without changes of what is held. */
+const delta = (change: Parameters<typeof conversation>[0], messages: Message[]) => {
+  const next = conversation(change);
+  return { conversation: next, messages, changed: [], revision: next.revision };
+};
 
 const seqs = (store: ConversationStore) => store.get(ROOM)?.messages.map((m) => m.seq);
 
@@ -54,19 +45,19 @@ describe("conversation store", () => {
   test("a delta fills a gap, and what overlaps is held once", () => {
     store.applyMessage(message(1));
     store.applyMessage(message(2));
-    store.applyDelta(conversation({ lastSeq: 4 }), [message(2), message(3), message(4)]);
+    store.applyDelta(delta({ lastSeq: 4 }, [message(2), message(3), message(4)]));
     expect(seqs(store)).toEqual([1, 2, 3, 4]);
   });
 
   test("a newest page that does not touch what is held takes its place", () => {
     store.applyMessage(message(1));
-    store.applyDelta(conversation({ lastSeq: 9 }), [message(8), message(9)]);
+    store.applyDelta(delta({ lastSeq: 9 }, [message(8), message(9)]));
     expect(seqs(store)).toEqual([8, 9]);
     expect(store.get(ROOM)?.hasOlder).toBe(true);
   });
 
   test("history is put before what is held, in order, and only where it touches", () => {
-    store.applyDelta(conversation({ lastSeq: 9 }), [message(8), message(9)]);
+    store.applyDelta(delta({ lastSeq: 9 }, [message(8), message(9)]));
     store.applyHistory(ROOM, [message(7), message(6)]);
     store.applyHistory(ROOM, [message(4), message(3)]);
     expect(seqs(store)).toEqual([6, 7, 8, 9]);
@@ -75,7 +66,7 @@ describe("conversation store", () => {
   });
 
   test("a message older than what is held is left to history", () => {
-    store.applyDelta(conversation({ lastSeq: 9 }), [message(8), message(9)]);
+    store.applyDelta(delta({ lastSeq: 9 }, [message(8), message(9)]));
     expect(store.applyMessage(message(3))).toBe("known");
     expect(seqs(store)).toEqual([8, 9]);
   });
@@ -85,7 +76,7 @@ describe("conversation store", () => {
     store.addOutgoing(outgoing("c2"));
     store.applyMessage(message(1, "alice", "c1"));
     expect(store.get(ROOM)?.outgoing.map((o) => o.clientMessageId)).toEqual(["c2"]);
-    store.applyDelta(conversation(), [message(2, "alice", "c2")]);
+    store.applyDelta(delta({}, [message(2, "alice", "c2")]));
     expect(store.get(ROOM)?.outgoing).toEqual([]);
   });
 
@@ -110,30 +101,30 @@ describe("conversation store", () => {
   });
 
   test("unread counts others' messages after the cursor", () => {
-    store.applyDelta(conversation({ lastSeq: 3 }), [message(1), message(2, "alice"), message(3)]);
+    store.applyDelta(delta({ lastSeq: 3 }, [message(1), message(2, "alice"), message(3)]));
     expect(store.get(ROOM)?.unread).toBe(2);
     store.applyRead(ROOM, "alice", 3);
     expect(store.get(ROOM)?.unread).toBe(0);
   });
 
   test("unread counts messages that are not loaded", () => {
-    store.applyDelta(conversation({ lastSeq: 9 }), [message(9)]);
+    store.applyDelta(delta({ lastSeq: 9 }, [message(9)]));
     expect(store.get(ROOM)?.unread).toBe(9);
   });
 
   test("nothing is unread above one's own newest message", () => {
-    store.applyDelta(conversation({ lastSeq: 9 }), [message(9, "alice")]);
+    store.applyDelta(delta({ lastSeq: 9 }, [message(9, "alice")]));
     expect(store.get(ROOM)?.unread).toBe(0);
   });
 
   test("cursors name what is held, and leave out what is not", () => {
     store.applyConversation(conversation({ id: "empty" }));
     store.applyMessage(message(1));
-    expect(store.cursors()).toEqual([{ conversationId: ROOM, seq: 1 }]);
+    expect(store.cursors()).toEqual([{ conversationId: ROOM, seq: 1, revision: 0 }]);
   });
 
   test("the list has the newest activity first, and peers are everyone else", () => {
-    const other = { ...conversation({ id: "other" }), members: [{ userId: "alice", readSeq: 0 }, { userId: "dana", readSeq: 0 }] };
+    const other = { ...conversation({ id: "other" }), members: [member("alice"), member("dana")] };
     store.applyConversation(other);
     store.applyMessage(message(1));
     expect(store.list().map((view) => view.conversation.id)).toEqual([ROOM, "other"]);
@@ -153,12 +144,12 @@ describe("conversation store", () => {
         const arrived = device.applyMessage(all[Math.floor(random() * all.length)] as Message);
         if (arrived === "gap" && random() < 0.5) {
           const have = device.cursors()[0]?.seq ?? 0;
-          device.applyDelta(conversation({ lastSeq: 12 }), all.slice(have, have + 3));
+          device.applyDelta(delta({ lastSeq: 12 }, all.slice(have, have + 3)));
         }
         const held = device.get(ROOM)?.messages.map((m) => m.seq) ?? [];
         expect(held).toEqual(held.map((_, k) => k + 1));
       }
-      device.applyDelta(conversation({ lastSeq: 12 }), all.slice(device.cursors()[0]?.seq ?? 0));
+      device.applyDelta(delta({ lastSeq: 12 }, all.slice(device.cursors()[0]?.seq ?? 0)));
       expect(device.get(ROOM)?.messages).toEqual(all);
     }
   });

@@ -1,20 +1,24 @@
 import { describe, expect, test } from "vitest";
 import type { ConversationView, Message } from "../src/parley";
-import { avatarTone, callLine, dayLabel, duration, initials, presenceLine, previewLine } from "../src/ui/format";
+import { avatarTone, callLine, dayLabel, duration, initials, presenceLine } from "../src/ui/format";
+import { groupLine, previewLine, reactionLine, typingLine } from "../src/ui/people";
 import { layOut } from "../src/ui/timeline";
+import { conversation, member, message as sample, outgoing } from "./samples";
 
 const NOON = new Date(2026, 4, 15, 12, 0).getTime();
 const HOUR = 3_600_000;
 
 function message(seq: number, senderId: string, timeMs: number, content?: Message["content"]): Message {
-  const text = { kind: "text", text: `${seq}` } as const;
-  return { id: `m${seq}`, conversationId: "room", seq, senderId, clientMessageId: `c${seq}`, sendTimeMs: timeMs, content: content ?? text };
+  return sample(seq, { senderId, sendTimeMs: timeMs, ...(content ? { content } : {}) });
 }
 
 function view(messages: Message[], change: Partial<ConversationView> = {}, bobRead = 0): ConversationView {
-  const members = [{ userId: "alice", readSeq: 0 }, { userId: "bob", readSeq: bobRead }];
-  return { conversation: { id: "room", members, lastSeq: 0, createTimeMs: 0 }, messages, outgoing: [], hasOlder: false, unread: 0, ...change };
+  const known = conversation({ members: [member("alice"), member("bob", { readSeq: bobRead })] });
+  return { conversation: known, messages, outgoing: [], hasOlder: false, unread: 0, ...change };
 }
+
+const NAMES: Record<string, string> = { alice: "Alice Adler", bob: "Bob Berger", carol: "Carol Castro" };
+const READER = { selfId: "alice", nameOf: (id: string) => NAMES[id] ?? id };
 
 describe("format", () => {
   test.each([[0, "0:00"], [83, "1:23"], [3599.4, "59:59"], [3723, "1:02:03"]])("%d seconds read %s", (seconds, expected) => {
@@ -35,7 +39,7 @@ describe("format", () => {
   });
 
   test("a preview is one line and says who wrote", () => {
-    expect(previewLine(message(1, "alice", NOON, { kind: "text", text: "a\n\nb" }), true)).toBe("You: a b");
+    expect(previewLine(message(1, "alice", NOON, { kind: "text", text: "a\n\nb", entities: [] }), "direct", READER)).toBe("You: a b");
   });
 
   test("presence is empty while nothing is known", () => {
@@ -62,13 +66,13 @@ describe("timeline", () => {
   test("only one's newest message carries a status, while it is the last", () => {
     const own = [message(1, "alice", NOON), message(2, "alice", NOON)];
     const status = (v: ConversationView) => layOut(v, "alice", NOON).map((row) => row.kind === "text" && row.status);
-    expect(status(view(own))).toEqual([false, undefined, "sent"]);
-    expect(status(view(own, {}, 2))).toEqual([false, undefined, "read"]);
+    expect(status(view(own))).toEqual([false, undefined, "Sent"]);
+    expect(status(view(own, {}, 2))).toEqual([false, undefined, "Read"]);
     expect(status(view([...own, message(3, "bob", NOON)], {}, 2))).toEqual([false, undefined, undefined, undefined]);
   });
 
   test("an acknowledged message keeps the key of its bubble", () => {
-    const pending = { clientMessageId: "c1", conversationId: "room", text: "1", createTimeMs: NOON, state: "sending", problem: undefined, retryable: true } as const;
+    const pending = outgoing("c1", { createTimeMs: NOON });
     const before = layOut(view([], { outgoing: [pending] }), "alice", NOON).at(-1);
     const after = layOut(view([message(1, "alice", NOON)]), "alice", NOON).at(-1);
     expect(before?.key).toBe(after?.key);
@@ -79,5 +83,44 @@ describe("timeline", () => {
     const rows = layOut(view([message(1, "bob", NOON), message(2, "bob", NOON, record), message(3, "bob", NOON)]), "alice", NOON);
     expect(rows.map((row) => row.kind)).toEqual(["day", "text", "call", "text"]);
     expect(rows[1]).toMatchObject({ first: true, last: true });
+  });
+});
+
+describe("people", () => {
+  test.each([
+    [{ kind: "created" } as const, "bob", "Bob Berger created the group"],
+    [{ kind: "added", userIds: ["bob", "carol", "alice"] } as const, "dave", "dave added Bob Berger, Carol Castro and you"],
+    [{ kind: "removed", userId: "bob" } as const, "alice", "You removed Bob Berger"],
+    [{ kind: "renamed", title: "Hike" } as const, "alice", "You renamed the group to “Hike”"],
+    [{ kind: "role_changed", userId: "alice", role: "admin" } as const, "bob", "Bob Berger made you an admin"],
+  ])("a line about the group reads from the reader's side (%#)", (event, actor, expected) => {
+    expect(groupLine(event, actor, READER)).toBe(expected);
+  });
+
+  test("a group's preview says who wrote, and an unsent message shows nothing of itself", () => {
+    expect(previewLine(message(1, "bob", NOON), "group", READER)).toBe("Bob: 1");
+    expect(previewLine(message(1, "bob", NOON), "direct", READER)).toBe("1");
+    expect(previewLine(message(1, "bob", NOON, { kind: "unsent" }), "group", READER)).toBe("Message unsent");
+  });
+
+  test("who reacted and who types is said by name, oneself last", () => {
+    expect(reactionLine("👍", ["alice", "bob"], READER)).toBe("👍 by Bob Berger and you");
+    expect(typingLine(["bob"], "group", READER)).toBe("Bob is typing…");
+    expect(typingLine(["bob", "carol", "dave"], "group", READER)).toBe("several people are typing…");
+  });
+
+  test("in a group it is said by how many a message was read", () => {
+    const members = [member("alice"), member("bob", { readSeq: 1 }), member("carol")];
+    const group = (change: typeof members) => view([message(1, "alice", NOON)], { conversation: conversation({ kind: "group", members: change }) });
+    const status = (change: typeof members) => layOut(group(change), "alice", NOON).map((row) => row.kind === "text" && row.status).at(-1);
+    expect(status(members)).toBe("Read by 1");
+    expect(status(members.map((m) => ({ ...m, readSeq: 1 })))).toBe("Read by everyone");
+  });
+
+  test("an answer carries the message that it answers, when that is loaded", () => {
+    const answers = [sample(7), sample(8, { replyToSeq: 7 }), sample(9, { replyToSeq: 2 })];
+    const quotes = layOut(view(answers), "alice", NOON).map((row) => (row.kind === "text" ? row.quote?.message?.seq : undefined));
+    expect(quotes.slice(-3)).toEqual([undefined, 7, undefined]);
+    expect(layOut(view(answers), "alice", NOON).at(-1)).toMatchObject({ quote: { seq: 2, message: undefined } });
   });
 });

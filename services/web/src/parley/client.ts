@@ -11,6 +11,7 @@ import type { StreamState } from "./event-stream";
 import { EventStream } from "./event-stream";
 import { sayFarewell } from "./farewell";
 import { MediaLink } from "./media-link";
+import { Groups } from "./groups";
 import { Messaging } from "./messaging";
 import { Persistent } from "./persistent";
 import { PresenceBoard } from "./presence";
@@ -40,6 +41,7 @@ export class ParleyClient {
   readonly userId: string;
   readonly deviceId: string;
   readonly messaging: Messaging;
+  readonly groups: Groups;
   readonly presence: PresenceBoard;
   readonly calls: Calls;
   /** How the event stream stands. */
@@ -62,7 +64,10 @@ export class ParleyClient {
     this.tokens = new TokenCache(options.tokens);
     const api: Api = createApi(options.transport ?? createWebTransport(this.baseUrl, this.tokens));
     const changed = (): void => this.changes.announce();
-    this.messaging = new Messaging(api, this.userId, new ConversationStore(this.userId), changed);
+    this.messaging = new Messaging(api, this.userId, new ConversationStore(this.userId), changed, (group) =>
+      this.tell(`You are no longer in “${group.title}”.`),
+    );
+    this.groups = new Groups(api, this.messaging);
     this.presence = new PresenceBoard(api, this.deviceId, changed);
     const media: MediaFactory = options.media ?? ((admission, listener) => new MediaLink(admission, listener));
     this.calls = new Calls(api, this.userId, this.deviceId, media, {
@@ -154,7 +159,7 @@ export class ParleyClient {
 
   private receiveMessage(message: Message): void {
     // Whoever has sent is no longer typing, even if the news of that is lost or late.
-    this.presence.applyTyping(message.conversationId, message.senderId, false);
+    if (message.revision === 0) this.presence.applyTyping(message.conversationId, message.senderId, false);
     this.messaging.receive(message);
   }
 

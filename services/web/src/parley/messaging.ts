@@ -1,10 +1,12 @@
 import type { Api } from "./api";
 import { backoffMs } from "./core/backoff";
-import type { ConversationStore } from "./core/conversation-store";
-import type { Conversation, Message, Outgoing } from "./core/model";
+import type { Arrival, ConversationStore } from "./core/conversation-store";
+import type { Conversation, Entity, Message, Outgoing } from "./core/model";
 import type { Failure } from "./errors";
 import { readFailure } from "./errors";
-import { readConversation, readMessage } from "./wire";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Message as WireMessage } from "../gen/parley/messaging/v1/messages_pb";
+import { readConversation, readDelta, readMessage, writeText } from "./wire";
 
 /** Messages of history that one request brings. */
 const HISTORY_PAGE = 50;
@@ -12,11 +14,21 @@ const HISTORY_PAGE = 50;
 const SEND_ATTEMPTS = 3;
 const SYNC_LIMIT = 200;
 
+/** What one writes. */
+export interface Draft {
+  readonly text: string;
+  readonly entities?: readonly Entity[];
+  /** The message that it answers. */
+  readonly replyToSeq?: number;
+}
+
 /** Fills the conversation store from the messaging service, and sends. */
 export class Messaging {
   private syncing: Promise<void> | undefined;
   private syncAgain = false;
   private listed = false;
+  /** When the service last told everything, in its own words. */
+  private syncTime: Timestamp | undefined;
   private readonly loading = new Set<string>();
   private readonly lanes = new Map<string, Promise<void>>();
   private readonly unsentReads = new Set<string>();
@@ -26,6 +38,8 @@ export class Messaging {
     private readonly selfId: string,
     readonly store: ConversationStore,
     private readonly changed: () => void,
+    /** Told of a group that this user was taken out of. */
+    private readonly onRemoved: (conversation: Conversation) => void,
   ) {}
 
   /** True once the list of conversations has been brought. */
@@ -61,7 +75,9 @@ export class Messaging {
     do {
       const page = await this.api.messaging.listConversations({ pageSize: 100, pageToken });
       for (const { conversation, lastMessage } of page.conversations) {
-        if (conversation) this.store.applyDelta(readConversation(conversation), lastMessage ? [readMessage(lastMessage)] : []);
+        if (!conversation) continue;
+        const known = readConversation(conversation);
+        this.store.applyDelta({ conversation: known, messages: lastMessage ? [readMessage(lastMessage)] : [], changed: [], revision: known.revision });
       }
       pageToken = page.nextPageToken;
       this.changed();
@@ -71,28 +87,49 @@ export class Messaging {
   }
 
   private async syncDeltas(): Promise<void> {
+    const since = this.syncTime;
+    let first: Timestamp | undefined;
     let more = true;
     while (more) {
-      const cursors = this.store.cursors().map((c) => ({ conversationId: c.conversationId, seq: BigInt(c.seq) }));
-      const { deltas } = await this.api.messaging.sync({ cursors, limit: SYNC_LIMIT });
-      for (const { conversation, messages } of deltas) {
-        if (conversation) this.store.applyDelta(readConversation(conversation), messages.map(readMessage));
-      }
-      more = deltas.some((delta) => delta.hasMore && delta.messages.length > 0);
+      const cursors = this.store.cursors().map(({ conversationId, seq, revision }) => ({ conversationId, seq: BigInt(seq), revision: BigInt(revision) }));
+      const page = await this.api.messaging.sync({ cursors, limit: SYNC_LIMIT, ...(since ? { sinceTime: since } : {}) });
+      first ??= page.syncTime;
+      for (const id of page.goneConversationIds) this.drop(id);
+      const moved = page.deltas.map(readDelta).map((delta) => delta !== undefined && this.store.applyDelta(delta));
+      // A page that brings nothing new would come again and again.
+      more = moved.includes(true) && (page.hasMore || page.deltas.some((delta) => delta.hasMore));
       this.changed();
     }
+    this.syncTime = first;
   }
 
-  /** A message from the event stream. What does not fit starts a sync. */
+  /** A message from the event stream, new or changed. What does not fit starts a sync. */
   receive(message: Message): void {
-    const arrival = this.store.applyMessage(message);
-    if (arrival === "gap" || arrival === "stranger") void this.sync().catch(() => undefined);
+    this.syncIfMissing(this.store.applyMessage(message));
     this.changed();
   }
 
   receiveConversation(conversation: Conversation): void {
-    this.store.applyConversation(conversation);
+    const before = this.store.get(conversation.id);
+    const arrival = this.store.applyConversation(conversation);
+    if (arrival === "left" && before) this.onRemoved(before.conversation);
+    this.syncIfMissing(arrival);
     this.changed();
+  }
+
+  /** This user has left. */
+  forget(conversationId: string): void {
+    this.store.forget(conversationId);
+    this.changed();
+  }
+
+  private drop(conversationId: string): void {
+    const before = this.store.get(conversationId);
+    if (this.store.forget(conversationId) && before) this.onRemoved(before.conversation);
+  }
+
+  private syncIfMissing(arrival: Arrival): void {
+    if (arrival === "gap" || arrival === "stranger") void this.sync().catch(() => undefined);
   }
 
   receiveRead(conversationId: string, userId: string, readSeq: number): void {
@@ -128,12 +165,37 @@ export class Messaging {
   }
 
   /** Shows the text at once and sends it; the sends of one conversation leave in the order of writing. */
-  send(conversationId: string, text: string): void {
-    const clientMessageId = crypto.randomUUID();
-    const common = { clientMessageId, conversationId, text, createTimeMs: Date.now() };
-    this.store.addOutgoing({ ...common, state: "sending", problem: undefined, retryable: true });
+  send(conversationId: string, draft: string | Draft): void {
+    const { text, entities = [], replyToSeq = 0 } = typeof draft === "string" ? { text: draft } : draft;
+    const common = { clientMessageId: crypto.randomUUID(), conversationId, text, entities, replyToSeq, createTimeMs: Date.now() };
+    const outgoing = { ...common, state: "sending", problem: undefined, retryable: true } as const;
+    this.store.addOutgoing(outgoing);
     this.changed();
-    this.enqueue(conversationId, clientMessageId, text);
+    this.enqueue(outgoing);
+  }
+
+  /** Replaces the text of one's own message. Rejects with a Failure. */
+  edit(conversationId: string, seq: number, text: string, entities: readonly Entity[] = []): Promise<void> {
+    return this.changedMessage(this.api.messaging.editMessage({ conversationId, seq: BigInt(seq), text: writeText(text, entities) }));
+  }
+
+  /** Takes one's own message back for everyone. Rejects with a Failure. */
+  unsend(conversationId: string, seq: number): Promise<void> {
+    return this.changedMessage(this.api.messaging.unsendMessage({ conversationId, seq: BigInt(seq) }));
+  }
+
+  /** Puts one's reaction on a message, or takes it away. Rejects with a Failure. */
+  react(conversationId: string, seq: number, emoji: string, present: boolean): Promise<void> {
+    return this.changedMessage(this.api.messaging.setReaction({ conversationId, seq: BigInt(seq), emoji, present }));
+  }
+
+  private async changedMessage(request: Promise<{ message?: WireMessage | undefined }>): Promise<void> {
+    try {
+      const { message } = await request;
+      if (message) this.receive(readMessage(message));
+    } catch (error) {
+      throw readFailure(error);
+    }
   }
 
   /** Sends a failed message again, under its first id: had the first arrived after all, this returns it. */
@@ -142,7 +204,7 @@ export class Messaging {
     if (outgoing?.state !== "failed") return;
     this.store.updateOutgoing(conversationId, clientMessageId, { state: "sending", problem: undefined });
     this.changed();
-    this.enqueue(conversationId, clientMessageId, outgoing.text);
+    this.enqueue(outgoing);
   }
 
   /** After the connection came back. */
@@ -174,26 +236,27 @@ export class Messaging {
     return this.store.get(conversationId)?.outgoing.find((o) => o.clientMessageId === clientMessageId);
   }
 
-  private enqueue(conversationId: string, clientMessageId: string, text: string): void {
-    const before = this.lanes.get(conversationId) ?? Promise.resolve();
-    const after = before.then(() => this.deliver(conversationId, clientMessageId, text));
-    this.lanes.set(conversationId, after);
+  private enqueue(outgoing: Outgoing): void {
+    const before = this.lanes.get(outgoing.conversationId) ?? Promise.resolve();
+    const after = before.then(() => this.deliver(outgoing));
+    this.lanes.set(outgoing.conversationId, after);
   }
 
-  private async deliver(conversationId: string, clientMessageId: string, text: string): Promise<void> {
-    const failure = await this.attempt(conversationId, clientMessageId, text);
+  private async deliver(outgoing: Outgoing): Promise<void> {
+    const failure = await this.attempt(outgoing);
     if (failure) {
       const change = { state: "failed", problem: failure.line, retryable: failure.transient } as const;
-      this.store.updateOutgoing(conversationId, clientMessageId, change);
+      this.store.updateOutgoing(outgoing.conversationId, outgoing.clientMessageId, change);
     }
     this.changed();
   }
 
-  private async attempt(conversationId: string, clientMessageId: string, text: string): Promise<Failure | undefined> {
-    const content = { case: "text", value: { text } } as const;
+  private async attempt({ conversationId, clientMessageId, text, entities, replyToSeq }: Outgoing): Promise<Failure | undefined> {
+    const content = { case: "text", value: writeText(text, entities) } as const;
+    const request = { conversationId, clientMessageId, content, replyToSeq: BigInt(replyToSeq) };
     for (let attempt = 0; ; attempt++) {
       try {
-        const { message } = await this.api.messaging.sendMessage({ conversationId, clientMessageId, content });
+        const { message } = await this.api.messaging.sendMessage(request);
         if (message) this.receive(readMessage(message));
         return undefined;
       } catch (error) {

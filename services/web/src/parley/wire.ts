@@ -1,11 +1,21 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Call as WireCall } from "../gen/parley/calls/v1/messages_pb";
 import { CallState, EndReason } from "../gen/parley/calls/v1/messages_pb";
 import type { PresenceChanged } from "../gen/parley/gateway/v1/messages_pb";
 import { PresenceState } from "../gen/parley/gateway/v1/messages_pb";
-import type { CallContent, Conversation as WireConversation, Message as WireMessage } from "../gen/parley/messaging/v1/messages_pb";
-import { CallOutcome } from "../gen/parley/messaging/v1/messages_pb";
+import type {
+  CallContent,
+  ConversationDelta,
+  Conversation as WireConversation,
+  Invite as WireInvite,
+  Message as WireMessage,
+  SystemContent,
+  TextEntity,
+} from "../gen/parley/messaging/v1/messages_pb";
+import { CallOutcome, ConversationKind, MemberRole, type TextContentSchema } from "../gen/parley/messaging/v1/messages_pb";
+import type { Delta } from "./core/conversation-store";
 import type * as model from "./core/model";
 
 const OUTCOMES: Partial<Record<CallOutcome, model.CallOutcome>> = {
@@ -31,14 +41,40 @@ const END_REASONS: Partial<Record<EndReason, model.EndReason>> = {
   [EndReason.MEDIA_LOST]: "media_lost",
 };
 
+const ROLES: Partial<Record<MemberRole, model.Role>> = {
+  [MemberRole.ADMIN]: "admin",
+  [MemberRole.OWNER]: "owner",
+};
+
+const readRole = (role: MemberRole): model.Role => ROLES[role] ?? "member";
+
 const millis = (time: Timestamp | undefined): number | undefined => time && timestampMs(time);
 
 export function readConversation(wire: WireConversation): model.Conversation {
   return {
     id: wire.conversationId,
-    members: wire.members.map((m) => ({ userId: m.userId, readSeq: Number(m.readSeq) })),
+    kind: wire.kind === ConversationKind.GROUP ? "group" : "direct",
+    title: wire.title,
+    members: wire.members.map((m) => ({
+      userId: m.userId,
+      readSeq: Number(m.readSeq),
+      role: readRole(m.role),
+      visibleAfterSeq: Number(m.visibleAfterSeq),
+    })),
     lastSeq: Number(wire.lastSeq),
     createTimeMs: millis(wire.createTime) ?? 0,
+    revision: Number(wire.revision),
+  };
+}
+
+/** Undefined when there is no conversation in it. */
+export function readDelta(wire: ConversationDelta): Delta | undefined {
+  if (!wire.conversation) return undefined;
+  return {
+    conversation: readConversation(wire.conversation),
+    messages: wire.messages.map(readMessage),
+    changed: wire.changedMessages.map(readMessage),
+    revision: Number(wire.cursor?.revision ?? wire.conversation.revision),
   };
 }
 
@@ -51,18 +87,74 @@ export function readMessage(wire: WireMessage): model.Message {
     clientMessageId: wire.clientMessageId,
     sendTimeMs: millis(wire.sendTime) ?? 0,
     content: readContent(wire.content),
+    replyToSeq: Number(wire.replyToSeq),
+    reactions: wire.reactions.map(({ emoji, userIds }) => ({ emoji, userIds })),
+    edited: wire.editCount > 0,
+    revision: Number(wire.revision),
   };
 }
 
 function readContent(content: WireMessage["content"]): model.Content {
   switch (content.case) {
     case "text":
-      return { kind: "text", text: content.value.text };
+      return { kind: "text", text: content.value.text, entities: content.value.entities.flatMap(readEntity) };
     case "call":
       return readCallContent(content.value);
+    case "system":
+      return readSystemContent(content.value.event);
+    case "unsent":
+      return { kind: "unsent" };
     default:
       return { kind: "unknown" };
   }
+}
+
+/** None for a kind of a newer Parley: the text is there all the same. */
+function readEntity({ offset, length, entity }: TextEntity): model.Entity[] {
+  if (entity.case === "mentionUserId") return [{ offset, length, kind: "mention", userId: entity.value }];
+  if (entity.case === "linkUrl") return [{ offset, length, kind: "link", url: entity.value }];
+  return [];
+}
+
+function readSystemContent(event: SystemContent["event"]): model.Content {
+  switch (event.case) {
+    case "created":
+      return { kind: "system", event: { kind: "created" } };
+    case "memberLeft":
+      return { kind: "system", event: { kind: "left" } };
+    case "memberJoined":
+      return { kind: "system", event: { kind: "joined" } };
+    case "membersAdded":
+      return { kind: "system", event: { kind: "added", userIds: event.value.userIds } };
+    case "memberRemoved":
+      return { kind: "system", event: { kind: "removed", userId: event.value.userId } };
+    case "renamed":
+      return { kind: "system", event: { kind: "renamed", title: event.value.title } };
+    case "roleChanged":
+      return { kind: "system", event: { kind: "role_changed", userId: event.value.userId, role: readRole(event.value.role) } };
+    default:
+      return { kind: "unknown" };
+  }
+}
+
+export function readInvite(wire: WireInvite): model.Invite {
+  return { token: wire.token, expireTimeMs: millis(wire.expireTime) ?? 0 };
+}
+
+/** A text as requests carry it. */
+export function writeText(text: string, entities: readonly model.Entity[]): MessageInitShape<typeof TextContentSchema> {
+  return {
+    text,
+    entities: entities.map(({ offset, length, ...entity }) => ({
+      offset,
+      length,
+      entity: entity.kind === "mention" ? { case: "mentionUserId", value: entity.userId } : { case: "linkUrl", value: entity.url },
+    })),
+  };
+}
+
+export function writeRole(role: model.Role): MemberRole {
+  return { member: MemberRole.MEMBER, admin: MemberRole.ADMIN, owner: MemberRole.OWNER }[role];
 }
 
 function readCallContent(wire: CallContent): model.Content {

@@ -4,7 +4,7 @@ import { avatarTone, initials } from "./format";
 interface AvatarProps {
   readonly userId: string;
   readonly name: string;
-  readonly size?: "small" | "large";
+  readonly size?: "tiny" | "small" | "large";
   /** Undefined shows no dot. */
   readonly online?: boolean | undefined;
 }

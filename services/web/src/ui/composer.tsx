@@ -1,48 +1,63 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { ParleyClient } from "../parley";
+import type { Conversation, Failure, Message, ParleyClient, Person } from "../parley";
+import { findEntities } from "../parley";
 import { Icon } from "./icons";
+import { MentionList, useMentions } from "./mentions";
+import { messageLine, type Reader } from "./people";
 
 /** The service's limit, in code points. */
 const MAX_CHARACTERS = 10_000;
 
-interface ComposerProps {
-  readonly client: ParleyClient;
-  readonly conversationId: string;
-  readonly peerName: string;
-  /** What was written and not sent, by conversation. */
-  readonly drafts: Map<string, string>;
+/** What the next text is, when it is no plain new message. */
+export interface Task {
+  readonly kind: "reply" | "edit";
+  readonly message: Message;
 }
 
-/** Enter sends; Shift and Enter starts a new line. */
-export function Composer({ client, conversationId, peerName, drafts }: ComposerProps): JSX.Element {
-  const [text, setText] = useState(drafts.get(conversationId) ?? "");
+interface ComposerProps {
+  readonly client: ParleyClient;
+  readonly conversation: Conversation;
+  readonly reader: Reader;
+  /** The peer's name, or the group's title. */
+  readonly name: string;
+  /** What was written and not sent, by conversation. */
+  readonly drafts: Map<string, string>;
+  readonly task: Task | undefined;
+  readonly onDone: () => void;
+}
+
+/** Enter sends; Shift and Enter starts a new line; Escape ends a reply or an edit. */
+export function Composer(props: ComposerProps): JSX.Element {
+  const { reader, name, task, onDone } = props;
   const field = useRef<HTMLTextAreaElement>(null);
+  const { text, change, submit, problem } = useWriting(props);
+  const mentions = useMentions(field, text, change, peopleOf(props));
   const excess = text.length > MAX_CHARACTERS ? [...text].length - MAX_CHARACTERS : 0;
   const sendable = text.trim() !== "" && excess <= 0;
   useLayoutEffect(() => fit(field.current), [text]);
   useEffect(() => {
-    // On a touch screen this would push the keyboard over the conversation.
-    if (matchMedia("(pointer: fine)").matches) field.current?.focus();
-    return () => client.presence.stopTyping(conversationId);
-  }, []);
-  const change = (next: string): void => {
-    setText(next);
-    drafts.set(conversationId, next);
-    client.presence.draft(conversationId, next);
-  };
+    // On a touch screen this would push the keyboard over the conversation, unless it was asked for.
+    if (task || matchMedia("(pointer: fine)").matches) field.current?.focus();
+  }, [task]);
   const send = (): void => {
     if (!sendable) return;
-    client.messaging.send(conversationId, text.trim());
-    change("");
+    submit();
     field.current?.focus();
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     // While an input method composes, Enter chooses a word.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    if (event.isComposing || mentions.onKeyDown(event)) return;
+    if (event.key === "Escape" && task) {
+      event.preventDefault();
+      return onDone();
+    }
+    if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     send();
   };
+  const verb = task?.kind === "edit" ? "Save" : "Send";
+  const lines = [problem, excess > 0 && `Too long by ${excess.toLocaleString()} ${excess === 1 ? "character" : "characters"}.`];
   return (
     <form
       class="composer"
@@ -51,27 +66,81 @@ export function Composer({ client, conversationId, peerName, drafts }: ComposerP
         send();
       }}
     >
-      {excess > 0 && (
-        <p class="problem" role="alert">
-          Too long by {excess.toLocaleString()} {excess === 1 ? "character" : "characters"}.
-        </p>
-      )}
+      <p class="problem" role="alert">
+        {lines.filter(Boolean).join(" ")}
+      </p>
+      <MentionList mentions={mentions} />
+      {task && <TaskLine task={task} reader={reader} onDone={onDone} />}
       <div class="composer-row">
         <textarea
           ref={field}
           rows={1}
           value={text}
-          aria-label={`Message to ${peerName}`}
+          aria-label={`Message to ${name}`}
           placeholder="Write a message"
           dir="auto"
           onInput={(event) => change(event.currentTarget.value)}
           onKeyDown={onKeyDown}
+          onSelect={mentions.look}
+          {...mentions.aria}
         />
-        <button type="submit" class="send" aria-label="Send" title="Send" disabled={!sendable}>
-          <Icon name="send" />
+        <button type="submit" class="send" aria-label={verb} title={verb} disabled={!sendable}>
+          <Icon name={task?.kind === "edit" ? "check" : "send"} />
         </button>
       </div>
     </form>
+  );
+}
+
+function peopleOf({ conversation, reader }: ComposerProps): Person[] {
+  if (conversation.kind === "direct") return [];
+  const others = conversation.members.filter((m) => m.userId !== reader.selfId);
+  return others.map(({ userId }) => ({ userId, name: reader.nameOf(userId) }));
+}
+
+/** The text in the field: a draft that is kept, or the message under edit in its place for a while. */
+function useWriting(props: ComposerProps) {
+  const { client, conversation, drafts, task, onDone } = props;
+  const { id } = conversation;
+  const [text, setText] = useState(drafts.get(id) ?? "");
+  const [problem, setProblem] = useState("");
+  const edited = task?.kind === "edit" ? task.message : undefined;
+  useEffect(() => () => client.presence.stopTyping(id), []);
+  useLayoutEffect(() => {
+    setProblem("");
+    setText(edited?.content.kind === "text" ? edited.content.text : (drafts.get(id) ?? ""));
+  }, [edited]);
+  const change = (next: string): void => {
+    setText(next);
+    if (edited) return;
+    drafts.set(id, next);
+    client.presence.draft(id, next);
+  };
+  const submit = (): void => {
+    const written = text.trim();
+    const entities = findEntities(written, peopleOf(props));
+    if (edited) return void client.messaging.edit(id, edited.seq, written, entities).then(onDone, (failure: Failure) => setProblem(failure.line));
+    client.messaging.send(id, { text: written, entities, replyToSeq: task?.message.seq ?? 0 });
+    change("");
+    onDone();
+  };
+  return { text, change, submit, problem };
+}
+
+function TaskLine({ task, reader, onDone }: { task: Task; reader: Reader; onDone: () => void }): JSX.Element {
+  const { kind, message } = task;
+  const author = message.senderId === reader.selfId ? "yourself" : reader.nameOf(message.senderId);
+  return (
+    <div class="task">
+      <Icon name={kind} />
+      <p class="grow">
+        <strong>{kind === "edit" ? "Editing" : `Replying to ${author}`}</strong>
+        <span class="task-text">{messageLine(message, reader)}</span>
+      </p>
+      <button type="button" class="icon-button" aria-label={kind === "edit" ? "Stop editing" : "Do not reply"} title="Cancel (Esc)" onClick={onDone}>
+        <Icon name="close" />
+      </button>
+    </div>
   );
 }
 

@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
 import type { ConversationView, ParleyClient } from "../parley";
 import { Avatar } from "./avatar";
-import { listTime, previewLine } from "./format";
+import { listTime } from "./format";
+import { faceOf, previewLine, type Reader, typingLine } from "./people";
 
 interface ConversationListProps {
   readonly client: ParleyClient;
@@ -34,17 +35,17 @@ interface ItemProps extends Omit<ConversationListProps, "views"> {
 
 function Item({ client, view, openId, nameOf, nowMs, onOpen }: ItemProps): JSX.Element {
   const { conversation, messages, outgoing, unread } = view;
-  const peer = conversation.members.find((m) => m.userId !== client.userId)?.userId ?? client.userId;
-  const name = nameOf(peer);
+  const reader = { selfId: client.userId, nameOf };
+  const { id, name, peer } = faceOf(conversation, reader);
   const newest = messages.at(-1);
   const pending = outgoing.at(-1);
   const timeMs = pending?.createTimeMs ?? newest?.sendTimeMs;
   const current = conversation.id === openId;
-  const online = client.presence.of(peer)?.online;
+  const online = peer ? client.presence.of(peer)?.online : undefined;
   return (
     <li>
       <button type="button" class="item" aria-current={current ? "true" : undefined} onClick={() => onOpen(conversation.id)}>
-        <Avatar userId={peer} name={name} online={online} />
+        <Avatar userId={id} name={name} online={online} />
         <span class="item-body">
           <span class="item-top">
             <span class="item-name">{name}</span>
@@ -52,7 +53,7 @@ function Item({ client, view, openId, nameOf, nowMs, onOpen }: ItemProps): JSX.E
             {timeMs !== undefined && <time class="item-time">{listTime(timeMs, nowMs)}</time>}
           </span>
           <span class="item-bottom">
-            <Preview client={client} view={view} />
+            <Preview client={client} view={view} reader={reader} />
             {unread > 0 && (
               <span class="badge" aria-label={`${unread} unread`}>
                 {unread > 99 ? "99+" : unread}
@@ -65,14 +66,22 @@ function Item({ client, view, openId, nameOf, nowMs, onOpen }: ItemProps): JSX.E
   );
 }
 
-function Preview({ client, view }: { client: ParleyClient; view: ConversationView }): JSX.Element {
+interface PreviewProps {
+  readonly client: ParleyClient;
+  readonly view: ConversationView;
+  readonly reader: Reader;
+}
+
+function Preview({ client, view, reader }: PreviewProps): JSX.Element {
+  const { kind, id } = view.conversation;
+  const typing = client.presence.typing(id);
   const pending = view.outgoing.at(-1);
   const newest = view.messages.at(-1);
-  if (client.presence.typing(view.conversation.id).length > 0) return <span class="item-preview accent">typing…</span>;
+  if (typing.length > 0) return <span class="item-preview accent">{typingLine(typing, kind, reader)}</span>;
   if (pending) {
     const line = pending.state === "failed" ? "Not sent" : `You: ${pending.text}`;
     return <span class={`item-preview ${pending.state === "failed" ? "danger" : ""}`}>{line}</span>;
   }
-  const line = newest ? previewLine(newest, newest.senderId === client.userId) : "Say hello";
+  const line = newest ? previewLine(newest, kind, reader) : "Say hello";
   return <span class={`item-preview ${view.unread > 0 ? "strong" : ""}`}>{line}</span>;
 }

@@ -77,14 +77,6 @@ export function callLine(call: CallContent, own: boolean): string {
   }
 }
 
-/** A message as one line of the list. */
-export function previewLine(message: Message, own: boolean): string {
-  const { content } = message;
-  if (content.kind === "call") return callLine(content, own);
-  if (content.kind === "unknown") return "Message";
-  return `${own ? "You: " : ""}${content.text.replace(/\s+/g, " ")}`;
-}
-
 /** One or two letters for the round picture. */
 export function initials(name: string): string {
   const words = name.trim().split(/[\s._-]+/).filter(Boolean);

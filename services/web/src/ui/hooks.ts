@@ -86,3 +86,22 @@ export function useDialogFocus(): RefObject<HTMLDivElement | null> {
   }, []);
   return dialog;
 }
+
+/** So long a finger rests, in milliseconds, before it means the menu. */
+const LONG_PRESS_MS = 450;
+
+/** Listeners that call back when a finger rests on an element; a mouse has other ways. */
+export function useLongPress(onPress: () => void) {
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const cancel = (): void => clearTimeout(timer.current);
+  useEffect(() => cancel, []);
+  return {
+    onPointerDown: (event: PointerEvent): void => {
+      cancel();
+      if (event.pointerType === "touch") timer.current = setTimeout(onPress, LONG_PRESS_MS);
+    },
+    onPointerUp: cancel,
+    onPointerMove: cancel,
+    onPointerCancel: cancel,
+  };
+}

@@ -5,6 +5,8 @@ import { Session } from "./session";
 import "./style/base.css";
 import "./style/conversations.css";
 import "./style/thread.css";
+import "./style/messages.css";
+import "./style/group.css";
 import "./style/call.css";
 
 /** What the page offers to an embedding network and to whoever debugs it, as `window.parley`. */

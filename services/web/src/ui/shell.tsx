@@ -4,9 +4,11 @@ import type { ParleyClient } from "../parley";
 import { Avatar } from "./avatar";
 import { CallWindow } from "./call-window";
 import { ConversationList } from "./conversation-list";
+import { Question } from "./dialog";
 import { useChanges, useEscape, useNow } from "./hooks";
 import { Icon } from "./icons";
 import { IncomingCall } from "./incoming-call";
+import { invite } from "./invite-link";
 import { NewConversation } from "./new-conversation";
 import { Notice, StreamLine } from "./status-lines";
 import { Thread } from "./thread";
@@ -77,9 +79,26 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
       </main>
       {asking && <IncomingCall client={client} call={call} nameOf={nameOf} />}
       {calling && <CallWindow client={client} call={call} nameOf={nameOf} small={small} setSmall={setSmall} />}
+      {client.messaging.ready && !covered && <Invitation client={client} onOpen={open} />}
       <Notice client={client} />
     </div>
   );
+}
+
+/** Asks whoever came by an invite link; joining shows them to the group, so opening a link is not enough. */
+function Invitation({ client, onOpen }: { client: ParleyClient; onOpen: (id: string) => void }): JSX.Element | null {
+  const [token, setToken] = useState(invite.read);
+  if (!token) return null;
+  const close = (): void => {
+    invite.clear();
+    setToken("");
+  };
+  const join = async (): Promise<void> => {
+    const id = await client.groups.join(token);
+    close();
+    onOpen(id);
+  };
+  return <Question title="Join the group?" body="You were invited to a group. Its members will see your name and when you are online." verb="Join" act={join} onClose={close} />;
 }
 
 interface SideHeaderProps extends ShellProps {

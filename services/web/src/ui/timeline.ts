@@ -4,20 +4,33 @@ import { dayLabel } from "./format";
 /** One row of a conversation, top to bottom. */
 export type Row =
   | { readonly kind: "day"; readonly key: string; readonly label: string }
-  | { readonly kind: "call"; readonly key: string; readonly message: Message }
-  | {
-      readonly kind: "text";
-      readonly key: string;
-      readonly own: boolean;
-      readonly text: string;
-      readonly timeMs: number;
-      /** First and last of a run of messages by one sender close in time. */
-      readonly first: boolean;
-      readonly last: boolean;
-      readonly outgoing: Outgoing | undefined;
-      /** Under the newest of one's own messages only. */
-      readonly status: "sent" | "read" | undefined;
-    };
+  | { readonly kind: "call" | "system"; readonly key: string; readonly message: Message }
+  | BubbleRow;
+
+export interface BubbleRow {
+  readonly kind: "text";
+  readonly key: string;
+  readonly own: boolean;
+  readonly senderId: string;
+  readonly text: string;
+  readonly timeMs: number;
+  /** First and last of a run of messages by one sender close in time. */
+  readonly first: boolean;
+  readonly last: boolean;
+  /** Undefined while it is on its way. */
+  readonly message: Message | undefined;
+  readonly outgoing: Outgoing | undefined;
+  /** The message that this one answers. */
+  readonly quote: Quote | undefined;
+  /** Under the newest of one's own messages only: whether it was read, and by how many in a group. */
+  readonly status: string | undefined;
+}
+
+export interface Quote {
+  readonly seq: number;
+  /** Undefined when it is not loaded. */
+  readonly message: Message | undefined;
+}
 
 /** Messages of one sender closer than this stand together. */
 const RUN_MS = 3 * 60_000;
@@ -27,44 +40,71 @@ interface Line {
   readonly own: boolean;
   readonly sender: string;
   readonly timeMs: number;
+  /** Undefined for what is no bubble. */
   readonly text: string | undefined;
+  readonly replyToSeq: number;
   readonly message: Message | undefined;
   readonly outgoing: Outgoing | undefined;
 }
 
-/** Lays a conversation out: days, runs, call records, and what is still on its way. */
+/** Lays a conversation out: days, runs, call records, lines about the group, and what is still on its way. */
 export function layOut(view: ConversationView, selfId: string, nowMs: number): Row[] {
   const lines = [...view.messages.map((m) => fromMessage(m, selfId)), ...view.outgoing.map((o) => fromOutgoing(o, selfId))];
   const newestOwn = lines.filter((line) => line.own && line.message).at(-1);
-  const readSeq = Math.max(0, ...view.conversation.members.filter((m) => m.userId !== selfId).map((m) => m.readSeq));
   const rows: Row[] = [];
   lines.forEach((line, i) => {
     const [before, after] = [lines[i - 1], lines[i + 1]];
     const newDay = !before || dayKey(before.timeMs) !== dayKey(line.timeMs);
     if (newDay) rows.push({ kind: "day", key: `day-${dayKey(line.timeMs)}-${line.key}`, label: dayLabel(line.timeMs, nowMs) });
-    if (line.text === undefined && line.message) return void rows.push({ kind: "call", key: line.key, message: line.message });
+    const { key, own, timeMs, message, outgoing, text, sender: senderId } = line;
+    if (text === undefined) return void (message && rows.push({ kind: message.content.kind === "system" ? "system" : "call", key, message }));
     const first = newDay || !sameRun(before, line);
-    const last = !after || !sameRun(line, after) || dayKey(after.timeMs) !== dayKey(line.timeMs);
-    const seen = line.message && line.message.seq <= readSeq;
-    const status = line === newestOwn && !after ? (seen ? "read" : "sent") : undefined;
-    const { key, own, timeMs, outgoing } = line;
-    rows.push({ kind: "text", key, own, text: line.text ?? "", timeMs, first, last, outgoing, status });
+    const last = !after || !sameRun(line, after) || dayKey(after.timeMs) !== dayKey(timeMs);
+    const status = line === newestOwn && !after && message ? readStatus(view, message, selfId) : undefined;
+    rows.push({ kind: "text", key, own, senderId, text, timeMs, first, last, message, outgoing, quote: quote(view, line.replyToSeq), status });
   });
   return rows;
 }
 
+/** In a group it says by how many; of two people there is only one to read it. */
+function readStatus({ conversation }: ConversationView, { seq }: Message, selfId: string): string {
+  const others = conversation.members.filter((m) => m.userId !== selfId);
+  const readers = others.filter((m) => m.readSeq >= seq).length;
+  if (readers === 0) return "Sent";
+  if (conversation.kind === "direct") return "Read";
+  return readers === others.length ? "Read by everyone" : `Read by ${readers}`;
+}
+
+function quote({ messages }: ConversationView, seq: number): Quote | undefined {
+  if (seq === 0) return undefined;
+  const low = messages[0]?.seq ?? 0;
+  return { seq, message: messages[seq - low] };
+}
+
+function bubbleText({ content }: Message): string | undefined {
+  switch (content.kind) {
+    case "text":
+      return content.text;
+    case "unsent":
+      return "Message unsent";
+    case "unknown":
+      return "This message needs a newer version of Parley.";
+    default:
+      return undefined;
+  }
+}
+
 function fromMessage(message: Message, selfId: string): Line {
-  const { content, senderId, clientMessageId } = message;
+  const { senderId, clientMessageId, replyToSeq, sendTimeMs } = message;
   const own = senderId === selfId;
-  const texts = { text: content.kind === "text" ? content.text : "", unknown: "This message needs a newer Parley.", call: undefined };
   // One's own message keeps its key when it is acknowledged, so that its bubble stays instead of being drawn anew.
   const key = own && clientMessageId ? clientMessageId : message.id;
-  return { key, own, sender: senderId, timeMs: message.sendTimeMs, text: texts[content.kind], message, outgoing: undefined };
+  return { key, own, sender: senderId, timeMs: sendTimeMs, text: bubbleText(message), replyToSeq, message, outgoing: undefined };
 }
 
 function fromOutgoing(outgoing: Outgoing, selfId: string): Line {
-  const { clientMessageId, createTimeMs, text } = outgoing;
-  return { key: clientMessageId, own: true, sender: selfId, timeMs: createTimeMs, text, message: undefined, outgoing };
+  const { clientMessageId, createTimeMs, text, replyToSeq } = outgoing;
+  return { key: clientMessageId, own: true, sender: selfId, timeMs: createTimeMs, text, replyToSeq, message: undefined, outgoing };
 }
 
 function sameRun(a: Line | undefined, b: Line): boolean {

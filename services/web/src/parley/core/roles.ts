@@ -1,0 +1,26 @@
+import type { Conversation, Role } from "./model";
+
+/** What one member may do to a group, as the service decides it; the interface offers nothing else. */
+export interface Rights {
+  readonly rename: boolean;
+  readonly invite: boolean;
+  readonly giveRoles: boolean;
+  mayRemove(userId: string): boolean;
+}
+
+export function roleOf(conversation: Conversation, userId: string): Role | undefined {
+  return conversation.members.find((m) => m.userId === userId)?.role;
+}
+
+/** Admins may rename, invite and remove members; the owner may do all. */
+export function rightsOf(conversation: Conversation, userId: string): Rights {
+  const role = roleOf(conversation, userId);
+  const owner = role === "owner";
+  const leads = owner || role === "admin";
+  return {
+    rename: leads,
+    invite: leads,
+    giveRoles: owner,
+    mayRemove: (other) => other !== userId && (owner || (leads && roleOf(conversation, other) === "member")),
+  };
+}

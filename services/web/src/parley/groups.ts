@@ -1,0 +1,77 @@
+import type { Api } from "./api";
+import type { Conversation, Invite, Role } from "./core/model";
+import { readFailure } from "./errors";
+import type { Conversation as WireConversation } from "../gen/parley/messaging/v1/messages_pb";
+import { readConversation, readInvite, writeRole } from "./wire";
+
+/** Where what the service answers goes. */
+interface Conversations {
+  receiveConversation(conversation: Conversation): void;
+  forget(conversationId: string): void;
+}
+
+/** Making groups and changing them. Every method rejects with a Failure; its `line` is for people. */
+export class Groups {
+  constructor(
+    private readonly api: Api,
+    private readonly conversations: Conversations,
+  ) {}
+
+  /** Makes a group of this user's and returns its id. */
+  create(title: string, userIds: readonly string[]): Promise<string> {
+    const clientConversationId = crypto.randomUUID();
+    return this.changed(this.api.messaging.createGroup({ clientConversationId, title, userIds: [...userIds] }));
+  }
+
+  async rename(conversationId: string, title: string): Promise<void> {
+    await this.changed(this.api.messaging.updateGroup({ conversationId, title }));
+  }
+
+  async add(conversationId: string, userIds: readonly string[]): Promise<void> {
+    await this.changed(this.api.messaging.addMembers({ conversationId, userIds: [...userIds] }));
+  }
+
+  async remove(conversationId: string, userId: string): Promise<void> {
+    await this.changed(this.api.messaging.removeMember({ conversationId, userId }));
+  }
+
+  async setRole(conversationId: string, userId: string, role: Role): Promise<void> {
+    await this.changed(this.api.messaging.setMemberRole({ conversationId, userId, role: writeRole(role) }));
+  }
+
+  async leave(conversationId: string): Promise<void> {
+    await answered(this.api.messaging.leaveGroup({ conversationId }));
+    this.conversations.forget(conversationId);
+  }
+
+  /** A link's token; the older ones of the group are invalid from then on. */
+  async createInvite(conversationId: string): Promise<Invite> {
+    const { invite } = await answered(this.api.messaging.createInvite({ conversationId }));
+    if (!invite) throw readFailure(new Error("no invite in the answer"));
+    return readInvite(invite);
+  }
+
+  async revokeInvites(conversationId: string): Promise<void> {
+    await answered(this.api.messaging.revokeInvites({ conversationId }));
+  }
+
+  /** Joins, and returns the conversation's id. */
+  join(token: string): Promise<string> {
+    return this.changed(this.api.messaging.joinByInvite({ token }));
+  }
+
+  private async changed(request: Promise<{ conversation?: WireConversation | undefined }>): Promise<string> {
+    const { conversation } = await answered(request);
+    if (!conversation) throw readFailure(new Error("no conversation in the answer"));
+    this.conversations.receiveConversation(readConversation(conversation));
+    return conversation.conversationId;
+  }
+}
+
+async function answered<T>(request: Promise<T>): Promise<T> {
+  try {
+    return await request;
+  } catch (error) {
+    throw readFailure(error);
+  }
+}

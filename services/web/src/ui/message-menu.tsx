@@ -1,0 +1,105 @@
+import type { JSX } from "preact";
+import type { Message, ParleyClient } from "../parley";
+import type { IconName } from "./icons";
+import { Icon } from "./icons";
+import { Menu } from "./menu";
+
+export const EMOJIS: readonly { readonly emoji: string; readonly name: string }[] = [
+  { emoji: "👍", name: "Thumbs up" },
+  { emoji: "❤️", name: "Heart" },
+  { emoji: "😂", name: "Laughing" },
+  { emoji: "😮", name: "Surprised" },
+  { emoji: "😢", name: "Sad" },
+  { emoji: "🙏", name: "Thank you" },
+];
+
+/** What the open menu belongs to. */
+export interface MenuTarget {
+  readonly seq: number;
+  readonly anchor: HTMLElement;
+  /** Only the emojis, or everything. */
+  readonly brief: boolean;
+}
+
+export interface MessageActions {
+  readonly reply: (message: Message) => void;
+  readonly edit: (message: Message) => void;
+  readonly unsend: (message: Message) => void;
+  readonly react: (message: Message, emoji: string) => void;
+  readonly openMenu: (target: MenuTarget | undefined) => void;
+  /** Shows a message that another one answers. */
+  readonly jump: (seq: number) => void;
+}
+
+interface MessageMenuProps {
+  readonly client: ParleyClient;
+  readonly message: Message;
+  readonly target: MenuTarget;
+  readonly actions: MessageActions;
+}
+
+/** Reactions, and what one may do with the message. */
+export function MessageMenu({ client, message, target, actions }: MessageMenuProps): JSX.Element {
+  const { content } = message;
+  const close = (): void => actions.openMenu(undefined);
+  const own = message.senderId === client.userId;
+  const text = content.kind === "text" ? content.text : undefined;
+  const choose = (act: (message: Message) => void) => () => {
+    close();
+    act(message);
+  };
+  const copy = (): void => {
+    void navigator.clipboard.writeText(text ?? "").then(
+      () => client.tell("Copied."),
+      () => client.tell("The browser did not allow copying."),
+    );
+  };
+  return (
+    <Menu anchor={target.anchor} label={target.brief ? "React" : "Message actions"} onClose={close}>
+      <Reactions message={message} selfId={client.userId} choose={(emoji) => choose((m) => actions.react(m, emoji))()} />
+      {!target.brief && (
+        <>
+          <MenuItem icon="reply" label="Reply" onClick={choose(actions.reply)} />
+          {text !== undefined && <MenuItem icon="copy" label="Copy text" onClick={choose(copy)} />}
+          {own && text !== undefined && <MenuItem icon="edit" label="Edit" onClick={choose(actions.edit)} />}
+          {own && text !== undefined && <MenuItem icon="undo" label="Unsend" danger onClick={choose(actions.unsend)} />}
+        </>
+      )}
+    </Menu>
+  );
+}
+
+interface ReactionsProps {
+  readonly message: Message;
+  readonly selfId: string;
+  readonly choose: (emoji: string) => void;
+}
+
+function Reactions({ message, selfId, choose }: ReactionsProps): JSX.Element {
+  const mine = message.reactions.filter((r) => r.userIds.includes(selfId)).map((r) => r.emoji);
+  return (
+    <div class="menu-emojis" role="group" aria-label="React">
+      {EMOJIS.map(({ emoji, name }) => (
+        <button key={emoji} type="button" role="menuitemcheckbox" tabIndex={-1} aria-checked={mine.includes(emoji)} aria-label={name} title={name} onClick={() => choose(emoji)}>
+          {emoji}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+interface MenuItemProps {
+  readonly label: string;
+  readonly icon?: IconName;
+  readonly danger?: boolean;
+  readonly onClick: () => void;
+}
+
+export function MenuItem({ label, icon, danger = false, onClick }: MenuItemProps): JSX.Element {
+  return (
+    <button type="button" role="menuitem" tabIndex={-1} class={`menu-item ${danger ? "danger" : ""}`} onClick={onClick}>
+      {icon && <Icon name={icon} />}
+      {label}
+    </button>
+  );
+}
