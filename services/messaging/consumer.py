@@ -82,6 +82,24 @@ def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]
             return [member.user_id for member in members]
 
 
+class SearchIndex:
+    """messaging.events.v1 → the words of new and edited texts. Idempotent: what stands in the store is indexed."""
+
+    def __init__(self, messaging: Messaging) -> None:
+        self._messaging = messaging
+
+    async def handle(self, records: Sequence[Incoming]) -> None:
+        """Index a batch. Errors: PoisonRecord, StoreUnavailable."""
+        keys = []
+        for record in records:
+            event = _conversation_event(record)
+            message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
+            if message.HasField("text"):
+                keys.append((ConversationId(UUID(event.conversation_id)), message.seq))
+        if keys:
+            await self._messaging.index_words(list(dict.fromkeys(keys)))
+
+
 class CallRecords:
     """calls.events.v1 → a message in the conversation for each call that ended. Idempotent by the call's id."""
 

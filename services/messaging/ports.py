@@ -142,6 +142,14 @@ class Store(Protocol):
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
         """The candidates who share a conversation with the user."""
 
+    async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
+        """Make the texts at these places findable as they stand now. Idempotent, in any order."""
+
+    async def search(
+        self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
+    ) -> Sequence[Message]:
+        """Texts that the user may see and that answer the query of searching.query_of, newest first."""
+
     async def put_invite(self, invite: Invite) -> None:
         """Store it in place of the group's older ones."""
 

@@ -116,6 +116,14 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         )
         return api.ListMessagesResponse(messages=[message_message(message) for message in messages], has_more=has_more)
 
+    async def SearchMessages(self, request: api.SearchMessagesRequest, context: Context) -> api.SearchMessagesResponse:
+        messages, token = await self._messaging.search(
+            _me(), request.query, request.conversation_id, request.page_size, request.page_token
+        )
+        return api.SearchMessagesResponse(
+            messages=[message_message(message) for message in messages], next_page_token=token
+        )
+
     async def Sync(self, request: api.SyncRequest, context: Context) -> api.SyncResponse:
         since = _instant("since_time", request.since_time) if request.HasField("since_time") else None
         cursors = [(cursor.conversation_id, cursor.seq, cursor.revision) for cursor in request.cursors]

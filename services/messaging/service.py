@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.messaging import metrics
-from services.messaging.core import changes, checks, groups, model, paging
+from services.messaging.core import changes, checks, groups, model, paging, searching
 from services.messaging.core.changes import ChangePolicy, MessageChange
 from services.messaging.core.errors import ConversationNotFound, InvalidField, InviteNotFound, NotAMember
 from services.messaging.core.groups import Act, Settings
@@ -270,6 +270,22 @@ class Messaging:
         visible_after = member.visible_after_seq if member else 0
         messages = await self._store.list_messages(conversation.id, visible_after, before, limit + 1)
         return messages[:limit], len(messages) > limit
+
+    async def search(
+        self, user_id: UserId, query: str, conversation_id: str, page_size: int, page_token: str
+    ) -> tuple[Sequence[Message], str]:
+        """A page of texts, newest first, and the token of the next. Errors: InvalidField, ConversationNotFound."""
+        limit = checks.check_range("page_size", page_size, 20, 50)
+        words = searching.query_of(query)
+        below = MessageId(checks.check_uuid("page_token", page_token)) if page_token else None
+        within = (await self._readable(user_id, conversation_id)).id if conversation_id else None
+        found = await self._store.search(user_id, words, within, below, limit + 1)
+        page = found[:limit]
+        return page, str(page[-1].id) if len(found) > limit else ""
+
+    async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
+        """Make the texts at these places findable. Idempotent."""
+        await self._store.index_words(keys)
 
     async def sync(
         self, user_id: UserId, cursors: Sequence[tuple[str, int, int]], limit: int, since: datetime | None

@@ -15,6 +15,7 @@ from services.messaging.core.model import (
     Draft,
     Edit,
     Message,
+    MessageId,
     PageMark,
     Recipient,
     Summary,
@@ -273,6 +274,16 @@ class PostgresStore:
                 list(candidates),
             )
         return [row["user_id"] for row in found]
+
+    async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
+        async with self._database.transaction() as connection:
+            await rows.index_words(connection, keys)
+
+    async def search(
+        self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
+    ) -> Sequence[Message]:
+        async with self._database.connection() as connection:
+            return await rows.search_words(connection, user_id, query, within, below, limit)
 
     async def put_invite(self, invite: Invite) -> None:
         async with self._database.transaction() as connection:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from services.messaging import rpc, topics
 from services.messaging.config import Config
-from services.messaging.consumer import CallRecords, FanOut
+from services.messaging.consumer import CallRecords, FanOut, SearchIndex
 from services.messaging.core.changes import ChangePolicy
 from services.messaging.group_commit import GroupCommit
 from services.messaging.service import Limits, Messaging
@@ -40,6 +40,9 @@ def build(config: Config) -> App:
     fan_out = KafkaConsumer(
         config.kafka, Subscription(topics.EVENTS, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
     )
+    search_index = KafkaConsumer(
+        config.kafka, Subscription(topics.EVENTS, "messaging-search"), SearchIndex(messaging).handle, publisher
+    )
     call_records = KafkaConsumer(
         config.kafka, Subscription(topics.CALLS, "messaging-calls"), CallRecords(messaging).handle, publisher
     )
@@ -51,4 +54,6 @@ def build(config: Config) -> App:
         ServiceTokens(config.server.service_key, "messaging", clock),
         UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
     )
-    return App([database, publisher, relay, Worker("group-commit", sends.run), fan_out, call_records], server)
+    return App(
+        [database, publisher, relay, Worker("group-commit", sends.run), fan_out, call_records, search_index], server
+    )

@@ -18,6 +18,7 @@ from services.messaging.core.model import (
     DraftKey,
     Edit,
     Message,
+    MessageId,
     PageMark,
     Recipient,
     Summary,
@@ -29,6 +30,7 @@ from services.messaging.core.model import (
 )
 from services.messaging.core.own_state import MAX_UNREAD, OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
+from services.messaging.core.searching import words_of
 from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
 
@@ -51,6 +53,7 @@ class FakeStore:
         self._active: dict[ConversationId, datetime] = {}
         self._read_moved: dict[ConversationId, datetime] = {}
         self._invites: dict[bytes, Invite] = {}
+        self._indexed: set[tuple[ConversationId, int]] = set()
         self._own: dict[tuple[UserId, ConversationId], OwnState] = {}
         self._own_moved: dict[tuple[UserId, ConversationId], datetime] = {}
 
@@ -89,6 +92,8 @@ class FakeStore:
         self._messages[conversation_id][seq - 1] = after
         if change.edit:
             self._edits.setdefault((conversation_id, seq), []).append(change.edit)
+        if change.reaction is None:
+            self._indexed.discard((conversation_id, seq))
         if isinstance(after.content, Unsent):
             self._edits.pop((conversation_id, seq), None)
         self.events.append(encoding.message_changed(after.id, after, now))
@@ -205,6 +210,26 @@ class FakeStore:
         known = {m.user_id for id_ in self._of(user_id) for m in self._conversations[id_].members} - {user_id}
         return [candidate for candidate in candidates if candidate in known]
 
+    async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
+        self._indexed |= set(keys)
+
+    async def search(
+        self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
+    ) -> Sequence[Message]:
+        wanted = query.removesuffix(":*").replace("'", "").split(" & ")
+        found = [
+            message
+            for id_ in self._of(user_id)
+            for message in self._messages[id_]
+            if within in (None, id_)
+            and (id_, message.seq) in self._indexed
+            and message.seq > self._visible_after(id_, user_id)
+            and (below is None or message.id < below)
+            and isinstance(message.content, Text)
+            and _answers(words_of(message.content.text), wanted)
+        ]
+        return sorted(found, key=lambda message: message.id, reverse=True)[:limit]
+
     async def put_invite(self, invite: Invite) -> None:
         await self.revoke_invites(invite.conversation_id)
         self._invites[invite.token_sha256] = invite
@@ -276,6 +301,11 @@ class FakeStore:
         ]
         kept = self._own.get((user_id, conversation_id), OwnState())
         return replace(kept, unread=min(len(unread), MAX_UNREAD))
+
+
+def _answers(words: list[str], wanted: list[str]) -> bool:
+    *whole, beginning = wanted
+    return set(whole) <= set(words) and any(word.startswith(beginning) for word in words)
 
 
 def _read_seq(conversation: Conversation, user_id: UserId) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import service_pb2 as messaging
@@ -103,3 +105,19 @@ async def test_what_one_keeps_is_told_to_ones_own_devices_alone(world: World) ->
     sent = await send(phone.device, group, "to be seen")
     await bob.until_seq(group, sent.seq)
     assert not bob.stream.inbox.own_states.get(group, messages.OwnState()).pinned
+
+
+async def test_a_text_is_found_by_those_who_may_see_it(world: World) -> None:
+    alice, bob, stranger = await world.online(), await world.online(), await world.online()
+    group = await found_group(alice, bob.user_id)
+    sent = await send(alice.device, group, "the café is closed")
+    request = messaging.SearchMessagesRequest(query="CAFE clo")
+
+    async def found(online: Online) -> list[str]:
+        answer = await online.device.messaging.SearchMessages(request)
+        return [message.message_id for message in answer.messages]
+
+    async with asyncio.timeout(DEADLINE_S):
+        while await found(bob) != [sent.message_id]:
+            await asyncio.sleep(0.1)
+    assert await found(stranger) == []

@@ -65,6 +65,7 @@ class Town:
             "client_message_id": ["k", "k2"],
             "avatar_ref": ["a/b.png"],
             "token": [token],
+            "query": ["hello", "الس", "' & | ! :*"],
         }
 
     def call(self, service: str, method: str, user: str, request: object) -> Exception | None:
