@@ -65,9 +65,8 @@ class Member:
         """Calls Sync until nothing is missing."""
         conversations = self.witness.conversations
         while True:
-            cursors = [
-                messages_pb2.Cursor(conversation_id=id_, seq=seq) for id_, seq in conversations.cursors().items()
-            ]
+            known = conversations.cursors()
+            cursors = [messages_pb2.Cursor(conversation_id=key, seq=seq) for key, seq in known.items()]
             request = service_pb2.SyncRequest(cursors=cursors, limit=200)
             answer = await self.call("Sync", request, service_pb2.SyncResponse)
             for delta in answer.deltas:
@@ -163,7 +162,7 @@ class Fleet:
 
     async def _follow(self, member: Member) -> None:
         request = gateway.SubscribeRequest(device_id="load-device-1").SerializeToString()
-        subscribe = member.streams.unary_stream(_SUBSCRIBE)
+        subscribe: Any = member.streams.unary_stream(_SUBSCRIBE)
         while True:
             member.reconnects += 1
             with suppress(grpc.aio.AioRpcError):

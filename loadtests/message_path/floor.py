@@ -29,7 +29,8 @@ async def database_rate(url: str, duration_s: float, body_bytes: int) -> float:
         await pool.execute(_SCHEMA)
         ids = [uuid.uuid4() for _ in range(_CONVERSATIONS)]
         await pool.executemany(
-            "INSERT INTO load_floor.conversations (id, kind, active_at, created_at) VALUES ($1, 'direct', now(), now())",
+            "INSERT INTO load_floor.conversations (id, kind, active_at, created_at)"
+            " VALUES ($1, 'direct', now(), now())",
             [(conversation_id,) for conversation_id in ids],
         )
         began_s = time.monotonic()

@@ -88,9 +88,9 @@ class Proof:
 def prove(witnesses: Iterable[Witness], acknowledged: dict[str, list[tuple[str, int]]]) -> Proof:
     """Compares what the devices have after a last Sync with what the senders were told, and with each other.
 
-    lost: acknowledged messages that a device of the conversation has not got. duplicated: messages that a stream brought
-    twice, or that stand twice. reordered: messages that a stream brought before an earlier one, or that stand in another
-    place on another device.
+    lost: acknowledged messages that a device of the conversation has not got. duplicated: messages that a stream
+    brought twice, or that stand twice. reordered: messages that a stream brought before an earlier one, or that stand
+    in another place on another device.
     """
     everybody = list(witnesses)
     lost = 0
