@@ -5,7 +5,7 @@ Pure: no clock, no network, no protobuf. `stream.py` feeds it; the demo and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -22,7 +22,7 @@ class CallRecord:
 
 @dataclass(frozen=True)
 class Entry:
-    """One message. Exactly one of `text` and `call` is set, for the kinds of content that this client knows."""
+    """One message as it stands at a revision of its conversation (0: never changed). `kind` names its content."""
 
     conversation_id: str
     seq: int
@@ -31,15 +31,50 @@ class Entry:
     client_message_id: str
     text: str | None = None
     call: CallRecord | None = None
+    kind: str = "text"
+    revision: int = 0
+    edit_count: int = 0
+    reply_to_seq: int = 0
+    # (emoji, user ids)
+    reactions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a device knows of a conversation beside its messages. `roles` is by user id."""
+
+    conversation_id: str
+    revision: int = 0
+    title: str = ""
+    history_open: bool = False
+    roles: tuple[tuple[str, int], ...] = ()
+    # One's own: what was said up to it is not to be seen.
+    visible_after_seq: int = 0
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What Sync says of one conversation, of one moment: new entries by seq, changed ones by revision.
+
+    `revision`: up to where the device has all changes then. `last_seq`: the conversation's newest message.
+    """
+
+    card: Card
+    entries: tuple[Entry, ...] = ()
+    changed: tuple[Entry, ...] = ()
+    revision: int = 0
+    last_seq: int = 0
 
 
 class Arrival(Enum):
     """What became of a message that arrived."""
 
     SHOWN = "shown"
+    # A newer copy of what was had: an edit, a reaction, an unsending.
+    CHANGED = "changed"
     # Had already: at-least-once delivery, or a live copy of what Sync brought.
     DUPLICATE = "duplicate"
-    # Later messages came before earlier ones: kept back until Sync fills the gap.
+    # Later messages or changes came before earlier ones: Sync must fill the gap.
     GAP = "gap"
     # Another message under a seq or id that is taken: the one thing that must never be.
     CONFLICT = "conflict"
@@ -58,6 +93,10 @@ class History:
     held_back: dict[int, Entry] = field(default_factory=dict)
     members: tuple[str, ...] = ()
     read_seq: dict[str, int] = field(default_factory=dict)
+    card: Card | None = None
+    # The device has all changes up to this one; `missed` is set once a later one was heard of.
+    revision: int = 0
+    missed: bool = False
     duplicates: int = 0
     conflicts: list[str] = field(default_factory=list)
     _seq_by_message_id: dict[str, int] = field(default_factory=dict)
@@ -69,8 +108,13 @@ class History:
 
     @property
     def has_gap(self) -> bool:
-        """Whether a message waits for earlier ones."""
-        return bool(self.held_back)
+        """Whether a message or a change waits for earlier ones."""
+        return bool(self.held_back) or self.missed
+
+    @property
+    def needs_sync(self) -> bool:
+        """Whether there is a gap, or the conversation itself is not known yet."""
+        return self.has_gap or self.card is None
 
     def entry(self, seq: int) -> Entry | None:
         """The message with this seq, shown or held back."""
@@ -85,7 +129,7 @@ class History:
             return Arrival.DUPLICATE
         known = self.entry(entry.seq)
         if known is not None:
-            return self._same_or_conflict(known, entry)
+            return self._newer_same_or_conflict(known, entry)
         other_seq = self._seq_by_message_id.get(entry.message_id)
         if other_seq is not None:
             self.conflicts.append(f"message {entry.message_id} has both seq {other_seq} and seq {entry.seq}")
@@ -102,16 +146,55 @@ class History:
             self.held_back = {seq: entry for seq, entry in self.held_back.items() if seq > self.base}
             self._show_what_follows()
 
+    def hide_through(self, seq: int) -> None:
+        """Forgets what one may not see (any more): all messages up to this seq."""
+        if seq > self.base:
+            self.shown = self.shown[seq - self.base :] if seq < self.cursor else []
+            self.held_back = {key: entry for key, entry in self.held_back.items() if key > seq}
+            self.base = seq
+            self._show_what_follows()
+
+    def drop_held_back(self, last_seq: int) -> None:
+        """Forgets the messages up to this seq that wait behind a gap."""
+        for seq in [seq for seq in self.held_back if seq <= last_seq]:
+            self._seq_by_message_id.pop(self.held_back.pop(seq).message_id, None)
+
+    def hear_revision(self, revision: int) -> None:
+        """Notes the revision of a live event: the next one, an old one, or one that says that others were missed."""
+        if revision == self.revision + 1:
+            self.revision = revision
+        elif revision > self.revision:
+            self.missed = True
+
+    def take_card(self, card: Card) -> None:
+        """Takes what is known of the conversation; of two, the higher revision is newer."""
+        if self.card is None or card.revision >= self.card.revision:
+            self.card = card
+            self.members = tuple(user_id for user_id, _ in card.roles)
+            self.hide_through(card.visible_after_seq)
+
     def move_read(self, user_id: str, read_seq: int) -> None:
         """A read cursor only moves forward; a late event changes nothing."""
         self.read_seq[user_id] = max(read_seq, self.read_seq.get(user_id, 0))
 
-    def _same_or_conflict(self, known: Entry, entry: Entry) -> Arrival:
-        if known == entry:
-            self.duplicates += 1
-            return Arrival.DUPLICATE
-        self.conflicts.append(f"seq {entry.seq} is both message {known.message_id} and {entry.message_id}")
-        return Arrival.CONFLICT
+    def _newer_same_or_conflict(self, known: Entry, entry: Entry) -> Arrival:
+        if known.message_id != entry.message_id:
+            self.conflicts.append(f"seq {entry.seq} is both message {known.message_id} and {entry.message_id}")
+            return Arrival.CONFLICT
+        if entry.revision > known.revision:
+            self._replace(entry)
+            return Arrival.CHANGED
+        if entry.revision == known.revision and entry != known:
+            self.conflicts.append(f"message {entry.message_id} has two contents at revision {entry.revision}")
+            return Arrival.CONFLICT
+        self.duplicates += 1
+        return Arrival.DUPLICATE
+
+    def _replace(self, entry: Entry) -> None:
+        if self.base < entry.seq <= self.cursor:
+            self.shown[entry.seq - self.base - 1] = entry
+        else:
+            self.held_back[entry.seq] = entry
 
     def _show_what_follows(self) -> None:
         while (entry := self.held_back.pop(self.cursor + 1, None)) is not None:
@@ -135,27 +218,74 @@ class Conversations:
         return self._histories.setdefault(conversation_id, History(conversation_id))
 
     def add(self, entry: Entry) -> Arrival:
-        """Takes one live message."""
-        return self.history(entry.conversation_id).add(entry)
+        """Takes one live message, new or changed."""
+        history = self.history(entry.conversation_id)
+        arrival = history.add(entry)
+        history.hear_revision(entry.revision)
+        return Arrival.GAP if history.needs_sync else arrival
 
-    def add_delta(self, conversation_id: str, entries: Sequence[Entry]) -> bool:
-        """Takes what Sync says of one conversation, ascending. False when the answer itself has a gap."""
-        history = self.history(conversation_id)
-        if entries:
-            history.begin_at(entries[0].seq)
+    def take_card(self, card: Card, me: str) -> Arrival:
+        """Takes one live event of a conversation. The conversation is forgotten when I am not in it."""
+        if me not in dict(card.roles):
+            self.forget(card.conversation_id)
+            return Arrival.SHOWN
+        is_new = card.conversation_id not in self
+        history = self.history(card.conversation_id)
+        history.take_card(card)
+        if is_new:
+            history.revision = card.revision
+        history.hear_revision(card.revision)
+        return Arrival.GAP if history.missed else Arrival.SHOWN
+
+    def forget(self, conversation_id: str) -> None:
+        """Drops a conversation that one is not in (any more)."""
+        self._histories.pop(conversation_id, None)
+
+    def add_delta(self, delta: Delta) -> bool:
+        """Takes what Sync says of one conversation. False when the answer itself has a gap."""
+        early = self._take_unknown(delta.card.conversation_id)
+        history = self.history(delta.card.conversation_id)
+        history.take_card(delta.card)
+        # Copies that came live and wait behind a gap may have changed meanwhile; later pages bring them as they are.
+        history.drop_held_back(delta.last_seq)
+        if delta.entries:
+            history.begin_at(delta.entries[0].seq)
         before = history.cursor
-        for entry in entries:
+        for entry in (*delta.entries, *delta.changed, *(entry for entry in early if entry.seq > delta.last_seq)):
             history.add(entry)
-        return not entries or history.cursor >= max(before, entries[-1].seq)
+        history.revision = max(delta.revision, history.revision)
+        history.missed = False
+        return not delta.entries or history.cursor >= max(before, delta.entries[-1].seq)
 
-    def cursors(self) -> dict[str, int]:
-        """What the device says in Sync: the cursor of each conversation that it knows."""
-        return {history.conversation_id: history.cursor for history in self._histories.values()}
+    def cursors(self) -> dict[str, tuple[int, int]]:
+        """What the device says in Sync: (seq, revision) of each conversation that it knows.
+
+        One of which only messages were heard is not known: without a cursor, Sync tells all of it.
+        """
+        known = (history for history in self._histories.values() if history.card is not None)
+        return {history.conversation_id: (history.cursor, history.revision) for history in known}
+
+    def unknown(self) -> list[str]:
+        """The conversations of which only messages were heard."""
+        return [history.conversation_id for history in self._histories.values() if history.card is None]
+
+    def forget_unknown(self, conversation_ids: Iterable[str]) -> None:
+        """After a whole Sync: drops those that were unknown before it and still are."""
+        for conversation_id in set(conversation_ids) & set(self.unknown()):
+            self.forget(conversation_id)
+
+    def _take_unknown(self, conversation_id: str) -> list[Entry]:
+        """The messages of a conversation of which nothing else is known; it begins anew."""
+        history = self._histories.get(conversation_id)
+        if history is None or history.card is not None:
+            return []
+        del self._histories[conversation_id]
+        return [*history.shown, *history.held_back.values()]
 
     @property
     def has_gap(self) -> bool:
         """Whether any conversation waits for a Sync."""
-        return any(history.has_gap for history in self._histories.values())
+        return any(history.needs_sync for history in self._histories.values())
 
 
 def delivery_faults(history: History, acknowledged: Iterable[tuple[str, int]]) -> list[str]:

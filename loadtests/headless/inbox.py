@@ -7,7 +7,7 @@ from parley.calls.v1 import messages_pb2 as calls
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.messaging.v1 import messages_pb2 as messaging
 
-from loadtests.headless.conversations import Arrival, CallRecord, Conversations, Entry
+from loadtests.headless.conversations import Arrival, CallRecord, Card, Conversations, Delta, Entry
 from loadtests.headless.waiting import Changes
 
 ONLINE = gateway.PRESENCE_STATE_ONLINE
@@ -29,6 +29,24 @@ def to_entry(message: messaging.Message) -> Entry:
         client_message_id=message.client_message_id,
         text=message.text.text if content == "text" else None,
         call=call,
+        kind=content or "unknown",
+        revision=message.revision,
+        edit_count=message.edit_count,
+        reply_to_seq=message.reply_to_seq,
+        reactions=tuple((reaction.emoji, tuple(reaction.user_ids)) for reaction in message.reactions),
+    )
+
+
+def to_card(conversation: messaging.Conversation, me: str) -> Card:
+    """A conversation as `conversations` keeps it on a device of mine."""
+    own = next((member for member in conversation.members if member.user_id == me), None)
+    return Card(
+        conversation_id=conversation.conversation_id,
+        revision=conversation.revision,
+        title=conversation.title,
+        history_open=conversation.history_open,
+        roles=tuple((member.user_id, int(member.role)) for member in conversation.members),
+        visible_after_seq=own.visible_after_seq if own else 0,
     )
 
 
@@ -42,7 +60,8 @@ class Inbox:
     `now_s` arguments are of the one clock whose differences the caller wants to know.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, me: str) -> None:
+        self.me = me
         self.changes = Changes()
         self.conversations = Conversations()
         # Per user id, the newest.
@@ -70,6 +89,8 @@ class Inbox:
             must_sync = True
         elif kind == "message":
             must_sync = self._take_message(event.message, now_s)
+        elif kind == "conversation":
+            must_sync = self._take_conversation(event.conversation)
         elif kind == "call":
             self.take_call(event.call, now_s)
         elif kind is not None:
@@ -79,9 +100,15 @@ class Inbox:
 
     def apply_delta(self, delta: messaging.ConversationDelta) -> bool:
         """Takes what Sync says of one conversation. False when the answer was not gapless."""
-        self._take_conversation(delta.conversation)
-        entries = [to_entry(message) for message in delta.messages]
-        gapless = self.conversations.add_delta(delta.conversation.conversation_id, entries)
+        told = Delta(
+            card=to_card(delta.conversation, self.me),
+            entries=tuple(to_entry(message) for message in delta.messages),
+            changed=tuple(to_entry(message) for message in delta.changed_messages),
+            revision=delta.cursor.revision,
+            last_seq=delta.conversation.last_seq,
+        )
+        gapless = self.conversations.add_delta(told)
+        self._take_read_cursors(delta.conversation)
         self.changes.notify()
         return gapless
 
@@ -101,16 +128,19 @@ class Inbox:
         self.message_arrived_s.setdefault((message.conversation_id, message.seq), now_s)
         return self.conversations.add(to_entry(message)) is Arrival.GAP
 
-    def _take_conversation(self, conversation: messaging.Conversation) -> None:
+    def _take_conversation(self, conversation: messaging.Conversation) -> bool:
+        arrival = self.conversations.take_card(to_card(conversation, self.me), self.me)
+        if conversation.conversation_id in self.conversations:
+            self._take_read_cursors(conversation)
+        return arrival is Arrival.GAP
+
+    def _take_read_cursors(self, conversation: messaging.Conversation) -> None:
         history = self.conversations.history(conversation.conversation_id)
-        history.members = tuple(member.user_id for member in conversation.members)
         for member in conversation.members:
             history.move_read(member.user_id, member.read_seq)
 
     def _take_other(self, kind: str, event: gateway.DeviceEvent) -> None:
-        if kind == "conversation":
-            self._take_conversation(event.conversation)
-        elif kind == "read":
+        if kind == "read":
             self.conversations.history(event.read.conversation_id).move_read(event.read.user_id, event.read.read_seq)
         elif kind == "typing":
             self.typing[event.typing.conversation_id, event.typing.user_id] = event.typing.typing

@@ -62,7 +62,7 @@ class EventStream:
         chance: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.inbox = Inbox()
+        self.inbox = Inbox(device.user_id)
         # The newer stream of the same device goes on; two that fight for the place would never end.
         self._is_replaced = False
         self._device = device
@@ -185,19 +185,26 @@ class EventStream:
     async def _sync(self) -> None:
         """Calls Sync until nothing is missing. At most 1,000 conversations, which one request can carry."""
         sync_time: Timestamp | None = None
+        unknown = self.inbox.conversations.unknown()
         while True:
             known = self.inbox.conversations.cursors()
-            cursors = [messaging.Cursor(conversation_id=key, seq=seq) for key, seq in known.items()]
+            cursors = [
+                messaging.Cursor(conversation_id=key, seq=seq, revision=revision)
+                for key, (seq, revision) in known.items()
+            ]
             request = messaging_service.SyncRequest(cursors=cursors, since_time=self._sync_time)
             answer = await self._device.messaging.Sync(request)
             # The first page's: what changes between the pages must be told again the next time.
             sync_time = sync_time or answer.sync_time
+            for conversation_id in answer.gone_conversation_ids:
+                self.inbox.conversations.forget(conversation_id)
             gapless = [self.inbox.apply_delta(delta) for delta in answer.deltas]
             if not all(gapless):
                 raise SyncGapError("a Sync answer has a gap")
             has_more = answer.has_more or any(delta.has_more for delta in answer.deltas)
             if not has_more or self.inbox.conversations.cursors() == known:
                 self._sync_time = sync_time
+                self.inbox.conversations.forget_unknown(unknown)
                 return
 
     async def _ask_for_calls_and_presence(self) -> None:

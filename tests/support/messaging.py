@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from services.messaging import encoding
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
@@ -34,8 +35,8 @@ class FakeStore:
     def __init__(self) -> None:
         self.batches: list[int] = []
         self.commits_begun = 0
-        # What changed, as the fan-out would see it: messages and conversations after each change, in order.
-        self.events: list[Message | Conversation] = []
+        # The outbox: serialized ConversationEvents, in order.
+        self.events: list[bytes] = []
         # Held to make sends wait for their commit.
         self.gate = asyncio.Event()
         self.gate.set()
@@ -63,7 +64,8 @@ class FakeStore:
         if change is None:
             return before
         self._conversations[conversation_id] = change.after
-        self.events.append(change.after)
+        told = change.after if change.line is None else replace(change.after, last_seq=change.after.last_seq + 1)
+        self.events.append(encoding.conversation_changed(stamp.message_id, told, change.removed, stamp.now))
         return self._write_line(change, stamp)
 
     async def change_message(
@@ -83,7 +85,7 @@ class FakeStore:
             self._edits.setdefault((conversation_id, seq), []).append(change.edit)
         if isinstance(after.content, Unsent):
             self._edits.pop((conversation_id, seq), None)
-        self.events.append(after)
+        self.events.append(encoding.message_changed(after.id, after, now))
         return after
 
     async def find_conversation(self, conversation_id: ConversationId) -> Conversation | None:
@@ -198,7 +200,7 @@ class FakeStore:
             self._conversations[conversation.id] = conversation
             self._messages[conversation.id] = []
             self._active[conversation.id] = conversation.created_at
-            self.events.append(conversation)
+            self.events.append(encoding.conversation_created(conversation))
         return self._conversations[self._keys[key]], is_new
 
     def _write_line(self, change: GroupChange, stamp: LineStamp) -> Conversation:
@@ -211,7 +213,7 @@ class FakeStore:
         self._messages[id_].append(message)
         self._active[id_] = max(self._active[id_], message.sent_at)
         self._conversations[id_] = replace(self._conversations[id_], last_seq=message.seq)
-        self.events.append(message)
+        self.events.append(encoding.message_sent(message))
 
     def _require(self, conversation_id: ConversationId) -> Conversation:
         if conversation_id not in self._conversations:

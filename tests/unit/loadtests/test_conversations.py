@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from loadtests.headless.conversations import (
     Arrival,
+    Card,
     Conversations,
+    Delta,
     Entry,
     History,
     delivery_faults,
@@ -62,15 +64,32 @@ def test_one_message_under_two_seqs_is_a_conflict() -> None:
 def test_a_device_that_begins_with_the_newest_page_counts_from_there() -> None:
     conversations = Conversations()
     assert conversations.add(entry(52)) is Arrival.GAP
-    assert conversations.add_delta("c1", [entry(50), entry(51), entry(52)])
-    assert conversations.cursors() == {"c1": 52}
+    assert conversations.add_delta(
+        Delta(
+            Card("c1"),
+            (
+                entry(50),
+                entry(51),
+                entry(52),
+            ),
+        )
+    )
+    assert conversations.cursors() == {"c1": (52, 0)}
     assert not conversations.has_gap
 
 
 def test_a_sync_answer_with_a_hole_is_reported() -> None:
     conversations = Conversations()
-    conversations.add(entry(1))
-    assert not conversations.add_delta("c1", [entry(2), entry(4)])
+    conversations.add_delta(Delta(Card("c1"), (entry(1),)))
+    assert not conversations.add_delta(
+        Delta(
+            Card("c1"),
+            (
+                entry(2),
+                entry(4),
+            ),
+        )
+    )
     assert conversations.has_gap
 
 

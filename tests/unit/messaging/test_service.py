@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -10,41 +10,14 @@ from services.messaging.core.errors import (
     NotAMember,
     Overloaded,
 )
-from services.messaging.core.model import Draft, Message, Text, UserId
+from services.messaging.core.model import Draft, Message
 from services.messaging.group_commit import GroupCommit
-from services.messaging.service import Limits, Messaging, TextRequest
+from services.messaging.service import Limits, Messaging
 from services.runtime.errors import StoreUnavailable
 from services.runtime.ids import new_id, new_secret
-from tests.support.clock import ManualClock
 from tests.support.messaging import FakeStore
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
 from tests.support.waiting import until
-
-ALICE, BOB, MALLORY = UserId("alice"), UserId("bob"), UserId("mallory")
-
-
-class World:
-    """Messaging over a store in memory."""
-
-    def __init__(self, capacity: int = 100) -> None:
-        self.store = FakeStore()
-        self.clock = ManualClock()
-        self.sends = GroupCommit(self.store, capacity)
-        self.messaging = Messaging(self.store, self.sends, self.clock, new_id, new_secret, Limits(text_chars=20))
-
-    async def room(self) -> str:
-        return str((await self.messaging.open_direct(ALICE, BOB)).id)
-
-
-async def send(world: World, user: UserId, room: str, key: str, text: str) -> Message:
-    return await world.messaging.send_text(user, room, TextRequest(key, Text(text)))
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World(capacity=5)
-    committer = asyncio.create_task(world.sends.run())
-    yield world
-    committer.cancel()
 
 
 async def test_the_same_pair_gets_the_same_conversation(world: World) -> None:

@@ -1,0 +1,100 @@
+"""Any bytes in any field of any RPC give an answer or a documented error, never a bug, on the real database."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from parley.messaging.v1 import service_pb2
+
+from services.messaging.core.model import UserId
+from services.messaging.group_commit import GroupCommit
+from services.messaging.rpc import ERRORS, MembershipServicer, MessagingServicer
+from services.messaging.service import GroupRequest, Limits, Messaging
+from services.messaging.store import PostgresStore
+from services.messaging.wiring import MIGRATIONS
+from services.runtime.auth import UserId as CallerId
+from services.runtime.auth import UserToken, set_current_token
+from services.runtime.clock import SystemClock
+from services.runtime.config import DatabaseConfig
+from services.runtime.db import Database
+from services.runtime.errors import BASE_TABLE, find_refusal
+from services.runtime.ids import new_id, new_secret
+from services.runtime.outbox import OutboxRelay
+from tests.support.bus import MemoryPublisher
+from tests.support.requests import any_request
+
+TABLE = {**BASE_TABLE, **ERRORS}
+ALICE = UserId("alice")
+RPCS = [
+    (service.name, method.name)
+    for service in service_pb2.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+]
+
+
+class Town:
+    """Messaging on a real database, driven from tests that are not async themselves."""
+
+    def __init__(self, url: str) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.database = Database(DatabaseConfig(url, pool_size=3), MIGRATIONS)
+        store = PostgresStore(self.database, OutboxRelay(self.database, MemoryPublisher()), new_id)
+        sends = GroupCommit(store, 100)
+        messaging = Messaging(store, sends, SystemClock(), new_id, new_secret, Limits())
+        self.servicers = {
+            "MessagingService": MessagingServicer(messaging),
+            "MembershipService": MembershipServicer(messaging),
+        }
+        self.loop.run_until_complete(self.database.start())
+        self.loop.run_until_complete(self.database.wait_connected())
+        self.committer = self.loop.create_task(sends.run())
+        group = messaging.create_group(ALICE, GroupRequest("k", "Trip", ["bob"], "", False))
+        room = str(self.loop.run_until_complete(group).id)
+        direct = str(self.loop.run_until_complete(messaging.open_direct(ALICE, "bob")).id)
+        token, _ = self.loop.run_until_complete(messaging.create_invite(ALICE, room))
+        self.known = [
+            *("alice", "bob", "mallory", room, direct, "k", token, "👍", "https://x.example", "hello"),
+            # What databases choke on.
+            *("a\x00b", "\x00", "x" * 20_000, "\ufeff", "'; --", "%s", "\U0010ffff"),
+        ]
+
+    def call(self, service: str, method: str, user: str, request: object) -> Exception | None:
+        """The error of an RPC, if it had one."""
+
+        async def run() -> Exception | None:
+            set_current_token(UserToken(CallerId(user), 2e9))
+            try:
+                await getattr(self.servicers[service], method)(request, None)
+            except Exception as error:
+                return error
+            return None
+
+        return self.loop.run_until_complete(run())
+
+    def close(self) -> None:
+        self.committer.cancel()
+        self.loop.run_until_complete(self.database.stop())
+        self.loop.close()
+
+
+@pytest.fixture
+def town(database_url: str) -> Iterator[Town]:
+    town = Town(database_url)
+    yield town
+    town.close()
+
+
+@pytest.mark.parametrize(("service", "method"), RPCS)
+def test_any_request_is_answered_or_refused(town: Town, service: str, method: str) -> None:
+    kind = GetMessageClass(service_pb2.DESCRIPTOR.services_by_name[service].methods_by_name[method].input_type)
+
+    @given(any_request(kind, town.known), st.sampled_from(["alice", "bob", "mallory"]))
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    def hold(request: object, user: str) -> None:
+        error = town.call(service, method, user, request)
+        assert error is None or find_refusal(TABLE, error) is not None, repr(error)
+
+    hold()

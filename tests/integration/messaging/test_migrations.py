@@ -1,0 +1,78 @@
+"""The code of the release before must run on the schema of this one: replicas of both serve during an update."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from services.messaging.wiring import MIGRATIONS
+from services.runtime.config import DatabaseConfig
+from services.runtime.db import Database, migrate
+from tests.support.db import connected
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+# What the code before 0002 says to the database, and enough of what it reads.
+OLD_INSERT_CONVERSATION = (
+    "INSERT INTO conversations (id, kind, pair_key, active_at, created_at) VALUES ($1, $2, $3, $4, $4)"
+    " ON CONFLICT (pair_key) DO NOTHING RETURNING id"
+)
+OLD_INSERT_MEMBER = "INSERT INTO members (conversation_id, user_id, joined_at) VALUES ($1, $2, $3)"
+OLD_INSERT_MESSAGE = (
+    "WITH row AS (SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[],"
+    " $6::timestamptz[], $7::text[], $8::text[], $9::bytea[])"
+    " AS r (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, call)),"
+    " counted AS (UPDATE conversations c SET last_seq = top.seq, active_at = greatest(c.active_at, top.sent_at)"
+    " FROM (SELECT conversation_id, max(seq) AS seq, max(sent_at) AS sent_at FROM row GROUP BY 1) AS top"
+    " WHERE c.id = top.conversation_id)"
+    " INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, call)"
+    " SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, call FROM row"
+)
+OLD_READ = (
+    "SELECT c.*, m.user_id, m.joined_at, m.read_seq FROM conversations c"
+    " JOIN members m ON m.conversation_id = c.id WHERE c.id = ANY($1) ORDER BY c.id, m.user_id"
+)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with connected(Database(DatabaseConfig(database_url, pool_size=2), MIGRATIONS)) as started:
+        yield started
+
+
+async def test_the_release_before_writes_and_reads_on_this_schema(database: Database) -> None:
+    room = uuid4()
+    async with database.connection() as connection:
+        assert await connection.fetchval(OLD_INSERT_CONVERSATION, room, "direct", "alice bob", NOW) == room
+        for user in ("alice", "bob"):
+            await connection.execute(OLD_INSERT_MEMBER, room, user, NOW)
+        message = ([room], [1], [uuid4()], ["alice"], ["k"], [NOW], ["text"], ["hello"], [None])
+        await connection.execute(OLD_INSERT_MESSAGE, *message)
+        rows = await connection.fetch(OLD_READ, [room])
+    assert [(row["user_id"], row["last_seq"], row["read_seq"]) for row in rows] == [("alice", 1, 0), ("bob", 1, 0)]
+
+
+async def test_what_the_release_before_wrote_is_there_for_this_one(database: Database) -> None:
+    room = uuid4()
+    async with database.connection() as connection:
+        await connection.execute(OLD_INSERT_CONVERSATION, room, "direct", "alice bob", NOW)
+        await connection.execute(OLD_INSERT_MEMBER, room, "alice", NOW)
+        row = await connection.fetchrow(
+            "SELECT c.revision, c.title, m.role, m.visible_after_seq FROM conversations c"
+            " JOIN members m ON m.conversation_id = c.id"
+        )
+    assert row is not None
+    assert tuple(row) == (0, "", "member", 0)
+
+
+async def test_migrations_are_applied_once_in_order_and_refuse_a_changed_file(database_url: str) -> None:
+    folder = MIGRATIONS
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=2) as pool:
+        applied = await migrate(pool, folder)
+        assert applied == sorted(path.name for path in folder.glob("*.sql"))
+        assert await migrate(pool, folder) == []
+        await pool.execute("UPDATE schema_migrations SET sha256 = 'other' WHERE name LIKE '0001%'")
+        with pytest.raises(RuntimeError, match="has changed since"):
+            await migrate(pool, folder)

@@ -1,0 +1,59 @@
+"""Any request of a protobuf type: anything that the wire can carry, mixed with what has a meaning."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from hypothesis import strategies as st
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+_INT32, _INT64 = 2**31 - 1, 2**63 - 1
+_INTEGERS = {
+    FieldDescriptor.TYPE_INT32: st.one_of(st.integers(-3, 12), st.integers(-_INT32 - 1, _INT32)),
+    FieldDescriptor.TYPE_INT64: st.one_of(st.integers(-3, 12), st.integers(-_INT64 - 1, _INT64)),
+    FieldDescriptor.TYPE_ENUM: st.one_of(st.integers(0, 4), st.integers(-_INT32 - 1, _INT32)),
+}
+
+
+def any_request(kind: type[MessageT], known: Sequence[str]) -> st.SearchStrategy[MessageT]:
+    """Messages of the type. Strings are any text, or one of the `known` values, such as ids that exist."""
+    text = st.one_of(st.sampled_from(list(known)), st.text(max_size=300))
+
+    @st.composite
+    def build(draw: st.DrawFn) -> MessageT:
+        message = kind()
+        _fill(draw, message, text, depth=3)
+        return message
+
+    return build()
+
+
+def _fill(draw: st.DrawFn, message: Message, text: st.SearchStrategy[str], depth: int) -> None:
+    for field in message.DESCRIPTOR.fields:
+        if not draw(st.booleans()):
+            continue
+        target: Any = message
+        if field.type == FieldDescriptor.TYPE_MESSAGE:
+            if depth == 0:
+                continue
+            if field.is_repeated:
+                for _ in range(draw(st.integers(0, 3))):
+                    _fill(draw, getattr(target, field.name).add(), text, depth - 1)
+            else:
+                part = getattr(target, field.name)
+                part.SetInParent()
+                _fill(draw, part, text, depth - 1)
+        elif field.is_repeated:
+            getattr(target, field.name).extend(draw(st.lists(_value(field, text), max_size=4)))
+        else:
+            setattr(target, field.name, draw(_value(field, text)))
+
+
+def _value(field: Any, text: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return text
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return st.booleans()
+    return _INTEGERS[field.type]

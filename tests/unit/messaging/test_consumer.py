@@ -1,0 +1,150 @@
+"""Who is told of what."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from parley.calls.v1 import events_pb2 as calls
+from parley.calls.v1 import messages_pb2 as call_messages
+from parley.gateway.v1 import messages_pb2 as gateway
+from parley.gateway.v1 import service_pb2 as gateway_service
+from parley.presence.v1 import events_pb2 as presence
+
+from services.messaging import encoding
+from services.messaging.consumer import CallRecords, FanOut
+from services.messaging.core import groups
+from services.messaging.core.groups import Settings
+from services.messaging.core.model import (
+    CallOutcome,
+    CallRecord,
+    Conversation,
+    ConversationId,
+    Message,
+    MessageId,
+    Text,
+    UserId,
+    open_direct,
+)
+from services.messaging.ports import LineStamp
+from services.runtime.bus import Incoming, PoisonRecord
+from tests.support.bus import MemoryPublisher
+from tests.support.messaging_world import World
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ROOM = ConversationId(UUID(int=1))
+ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
+
+
+def incoming(value: bytes | None) -> Incoming:
+    return Incoming("topic", 0, 0, b"", value, NOW, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+
+
+async def told(world: World, *events: bytes) -> list[tuple[str, gateway.DeviceEvent]]:
+    """The deliveries that the events become: who, and what the device reads."""
+    publisher = MemoryPublisher()
+    await FanOut(world.messaging, publisher).handle([incoming(event) for event in events])
+    deliveries = [presence.Delivery.FromString(record.value or b"") for record in publisher.records]
+    assert [record.key.decode() for record in publisher.records] == [delivery.user_id for delivery in deliveries]
+    assert all(record.topic == "delivery.v1" and record.headers for record in publisher.records)
+    return [
+        (delivery.user_id, gateway_service.SubscribeResponse.FromString(delivery.frame).event)
+        for delivery in deliveries
+    ]
+
+
+async def group_with_latecomer(world: World) -> Conversation:
+    """Alice's group with Bob; Carol came after message 1."""
+    made = groups.create_group(ROOM, ALICE, [BOB], Settings("Trip"), NOW)
+    await world.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW))
+    return await world.messaging.add_members(ALICE, str(ROOM), [CAROL])
+
+
+def message(seq: int) -> Message:
+    return Message(MessageId(UUID(int=50 + seq)), ROOM, seq, ALICE, f"k{seq}", NOW, Text("hello"))
+
+
+async def test_a_message_is_told_to_every_member_the_sender_too(world: World) -> None:
+    await world.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW))
+    deliveries = await told(world, encoding.message_sent(message(1)), encoding.message_sent(message(2)))
+    assert [(user, event.message.seq) for user, event in deliveries] == [
+        ("alice", 1),
+        ("bob", 1),
+        ("alice", 2),
+        ("bob", 2),
+    ]
+
+
+async def test_who_came_later_hears_nothing_of_earlier_messages(world: World) -> None:
+    await group_with_latecomer(world)
+    early, late = message(1), message(2)
+    assert [user for user, _ in await told(world, encoding.message_changed(UUID(int=9), early, NOW))] == [ALICE, BOB]
+    assert [user for user, _ in await told(world, encoding.message_sent(late))] == [ALICE, BOB, CAROL]
+
+
+async def test_who_was_removed_is_told_that_and_nothing_more(world: World) -> None:
+    await group_with_latecomer(world)
+    before = len(world.store.events)
+    await world.messaging.remove_member(ALICE, str(ROOM), BOB)
+    deliveries = await told(world, *world.store.events[before:])
+    kinds = [(user, event.WhichOneof("event")) for user, event in deliveries]
+    assert ("bob", "conversation") in kinds
+    assert ("bob", "message") not in kinds
+    assert {user for user, _ in kinds} == {ALICE, BOB, CAROL}
+
+
+async def test_a_read_cursor_is_told_to_all(world: World) -> None:
+    await group_with_latecomer(world)
+    deliveries = await told(world, encoding.read_cursor_moved(UUID(int=8), ROOM, BOB, 1, NOW))
+    assert {(user, event.read.user_id, event.read.read_seq) for user, event in deliveries} == {
+        (user, "bob", 1) for user in (ALICE, BOB, CAROL)
+    }
+
+
+@pytest.mark.parametrize("value", [b"\xff\xff", b"", b"\x12\x03abc", None])
+async def test_an_event_that_nobody_can_read_is_poison(world: World, value: bytes | None) -> None:
+    with pytest.raises(PoisonRecord):
+        await FanOut(world.messaging, MemoryPublisher()).handle([incoming(value)])
+
+
+def ended_call(reason: call_messages.EndReason.ValueType, conversation_id: str) -> calls.CallEvent:
+    def stamp(instant: datetime) -> Timestamp:
+        value = Timestamp()
+        value.FromDatetime(instant)
+        return value
+
+    call = call_messages.Call(
+        call_id=str(UUID(int=7)),
+        conversation_id=conversation_id,
+        caller_id=ALICE,
+        video=True,
+        state=call_messages.CALL_STATE_ENDED,
+        end_reason=reason,
+        answer_time=stamp(NOW),
+        end_time=stamp(NOW + timedelta(seconds=83)),
+    )
+    return calls.CallEvent(call_changed=calls.CallChanged(call=call))
+
+
+async def test_an_ended_call_is_recorded_once(world: World) -> None:
+    room = await world.room()
+    event = ended_call(call_messages.END_REASON_HUNG_UP, room).SerializeToString()
+    await CallRecords(world.messaging).handle([incoming(event), incoming(event)])
+    messages, _ = await world.messaging.list_messages(ALICE, room, 0, 0)
+    record = CallRecord(UUID(int=7), True, CallOutcome.COMPLETED, timedelta(seconds=83))
+    assert [(entry.sender_id, entry.content) for entry in messages] == [(ALICE, record)]
+
+
+async def test_a_call_that_goes_on_is_not_recorded(world: World) -> None:
+    room = await world.room()
+    event = ended_call(call_messages.END_REASON_HUNG_UP, room)
+    event.call_changed.call.state = call_messages.CALL_STATE_ACTIVE
+    await CallRecords(world.messaging).handle([incoming(event.SerializeToString())])
+    assert (await world.messaging.list_messages(ALICE, room, 0, 0))[0] == []
+
+
+@pytest.mark.parametrize("conversation_id", ["nonsense", str(UUID(int=99))])
+async def test_a_record_for_no_conversation_is_poison(world: World, conversation_id: str) -> None:
+    event = ended_call(call_messages.END_REASON_MISSED, conversation_id)
+    with pytest.raises(PoisonRecord):
+        await CallRecords(world.messaging).handle([incoming(event.SerializeToString())])

@@ -1,0 +1,198 @@
+"""The proof of Sync: a device that missed some events, and got some twice, stands after one Sync where a new device
+stands. Real use-cases, real encoding, the real fan-out and the real client's memory; only the store is in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parley.gateway.v1 import service_pb2 as gateway
+from parley.messaging.v1 import messages_pb2
+from parley.presence.v1 import events_pb2 as presence
+
+from loadtests.headless.conversations import Entry
+from loadtests.headless.inbox import Inbox
+from services.messaging import encoding
+from services.messaging.consumer import FanOut
+from services.messaging.core.errors import MessagingError
+from services.messaging.core.groups import Settings
+from services.messaging.core.model import Role, Text, UserId
+from services.messaging.group_commit import GroupCommit
+from services.messaging.service import GroupRequest, Limits, Messaging, TextRequest
+from services.runtime.bus import Incoming
+from services.runtime.ids import new_id, new_secret
+from tests.support.bus import MemoryPublisher
+from tests.support.clock import ManualClock
+from tests.support.messaging import FakeStore
+
+PEOPLE = [UserId(name) for name in ("alice", "bob", "carol", "dave")]
+
+
+DOINGS = (
+    *("send", "send", "send", "send", "edit", "unsend", "react", "unreact"),
+    *("add", "remove", "leave", "role", "rename", "open"),
+)
+
+
+class World:
+    """Messaging, its fan-out, and one device for each person that misses and doubles events."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.clock = ManualClock()
+        self.store = FakeStore()
+        self.sends = GroupCommit(self.store, 100)
+        self.messaging = Messaging(self.store, self.sends, self.clock, new_id, new_secret, Limits(group_members=4))
+        self.devices = {user: Inbox(user) for user in PEOPLE}
+        self.rooms: list[str] = []
+        self.count = 0
+        self._told = 0
+
+    async def do_something(self) -> None:
+        """Anybody tries anything; refusals are part of life."""
+        self.clock.advance(1)
+        self.count += 1
+        actor, other = self.random.choice(PEOPLE), self.random.choice(PEOPLE)
+        with suppress(MessagingError):
+            await self._act(actor, other)
+
+    async def _act(self, actor: UserId, other: UserId) -> None:  # noqa: C901 - one case a doing
+        messaging, random = self.messaging, self.random
+        if not self.rooms or random.random() < 0.08:
+            request = GroupRequest(f"g{self.count}", f"group {self.count}", [other], "", random.random() < 0.3)
+            group = await messaging.create_group(actor, request)
+            self.rooms.append(str(group.id))
+            return
+        room, seq = random.choice(self.rooms), random.randint(1, 12)
+        match random.choice(DOINGS):
+            case "send":
+                await messaging.send_text(actor, room, TextRequest(f"k{self.count}", Text(f"text {self.count}")))
+            case "edit":
+                await messaging.edit_message(actor, room, seq, Text(f"edit {self.count}"))
+            case "unsend":
+                await messaging.unsend_message(actor, room, seq)
+            case "react":
+                await messaging.set_reaction(actor, room, seq, random.choice("👍❤"), present=True)
+            case "unreact":
+                await messaging.set_reaction(actor, room, seq, random.choice("👍❤"), present=False)
+            case "add":
+                await messaging.add_members(actor, room, [other])
+            case "remove":
+                await messaging.remove_member(actor, room, other)
+            case "leave":
+                await messaging.leave_group(actor, room)
+            case "role":
+                await messaging.set_role(actor, room, other, random.choice(list(Role)))
+            case "rename":
+                await messaging.update_group(actor, room, Settings(title=f"title {self.count}"))
+            case _:
+                self.rooms.append(str((await messaging.open_direct(actor, other)).id))
+
+    async def fan_out(self, loss: float) -> None:
+        """Carry what happened to the devices: some of it never, some of it twice, in order otherwise."""
+        publisher = MemoryPublisher()
+        fan_out = FanOut(self.messaging, publisher)
+        news, self._told = self.store.events[self._told :], len(self.store.events)
+        await fan_out.handle([incoming(event) for event in news])
+        for record in publisher.records:
+            delivery = presence.Delivery.FromString(record.value or b"")
+            event = gateway.SubscribeResponse.FromString(delivery.frame).event
+            for _ in range(self.random.choices([0, 1, 2], [loss, 1 - loss, 0.2])[0]):
+                self.devices[UserId(delivery.user_id)].apply(event, 0.0)
+
+    async def sync(self, device: Inbox, limit: int) -> None:
+        """What a device does: ask until there is no more."""
+        unknown = device.conversations.unknown()
+        for _ in range(200):
+            cursors = [(key, seq, revision) for key, (seq, revision) in device.conversations.cursors().items()]
+            catchup = await self.messaging.sync(UserId(device.me), cursors, limit, None)
+            for conversation_id in catchup.gone:
+                device.conversations.forget(str(conversation_id))
+            for delta in catchup.deltas:
+                encoded = messages_pb2.ConversationDelta.FromString(encoding.delta_message(delta).SerializeToString())
+                assert device.apply_delta(encoded)
+            if not catchup.has_more and not any(delta.has_more for delta in catchup.deltas):
+                return device.conversations.forget_unknown(unknown)
+        raise AssertionError("Sync never ends")
+
+
+def incoming(value: bytes) -> Incoming:
+    return Incoming("messaging.events.v1", 0, 0, b"", value, datetime(2026, 1, 1, tzinfo=UTC), None)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a person sees of a conversation."""
+
+    title: str
+    roles: tuple[tuple[str, int], ...]
+    messages: tuple[Entry, ...]
+
+
+def sights(device: Inbox) -> dict[str, Sight]:
+    return {
+        history.conversation_id: Sight(
+            history.card.title if history.card else "", history.card.roles if history.card else (), tuple(history.shown)
+        )
+        for history in device.conversations
+    }
+
+
+@asynccontextmanager
+async def living(seed: int) -> AsyncIterator[World]:
+    world = World(seed)
+    committer = asyncio.create_task(world.sends.run())
+    try:
+        yield world
+    finally:
+        committer.cancel()
+
+
+def assert_same(stale: Inbox, fresh: Inbox) -> None:
+    """What both show is the same, over what both have: each may begin at another page."""
+    old, new = sights(stale), sights(fresh)
+    assert old.keys() == new.keys()
+    for key, sight in new.items():
+        assert (old[key].title, old[key].roles) == (sight.title, sight.roles)
+        count = min(len(sight.messages), len(old[key].messages))
+        assert count > 0 or not sight.messages
+        assert old[key].messages[len(old[key].messages) - count :] == sight.messages[len(sight.messages) - count :]
+        assert not stale.conversations.history(key).conflicts
+
+
+@given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([0.0, 0.2, 0.8]))
+@settings(max_examples=400, deadline=None)
+def test_a_stale_device_stands_after_sync_where_a_new_one_stands(seed: int, limit: int, loss: float) -> None:
+    async def run() -> None:
+        async with living(seed) as world:
+            for _ in range(6):
+                for _ in range(15):
+                    await world.do_something()
+                await world.fan_out(loss)
+                wanderer = world.devices[world.random.choice(PEOPLE)]
+                await world.sync(wanderer, limit)
+            for user, device in world.devices.items():
+                await world.sync(device, limit)
+                fresh = Inbox(user)
+                await world.sync(fresh, 200)
+                assert_same(device, fresh)
+                assert not device.conversations.has_gap
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_a_device_that_missed_nothing_needs_no_sync(seed: int) -> None:
+    async with living(seed) as world:
+        for _ in range(150):
+            await world.do_something()
+            await world.fan_out(0.0)
+        for user, device in world.devices.items():
+            fresh = Inbox(user)
+            await world.sync(fresh, 200)
+            assert_same(device, fresh)
