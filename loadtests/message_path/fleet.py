@@ -15,7 +15,7 @@ from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import messages_pb2, service_pb2
 
 from loadtests.headless.client import Edge, http_login
-from loadtests.headless.inbox import to_entry
+from loadtests.headless.inbox import Inbox, to_entry
 from loadtests.headless.waiting import Changes
 from loadtests.message_path.witness import Ledger, Witness
 
@@ -37,7 +37,8 @@ class Member:
     """A user with one device: its stream is followed as long as the fleet lives."""
 
     def __init__(self, user_id: str, token: str, streams: grpc.aio.Channel, unary: grpc.aio.Channel) -> None:
-        self.witness = Witness(user_id)
+        self._inbox = Inbox(user_id)
+        self.witness = Witness(user_id, self._inbox.conversations)
         self.user_id = user_id
         self.metadata = (("authorization", f"Bearer {token}"),)
         self.ready = asyncio.Event()
@@ -63,15 +64,16 @@ class Member:
 
     async def sync(self) -> None:
         """Calls Sync until nothing is missing."""
-        conversations = self.witness.conversations
         while True:
-            known = conversations.cursors()
-            cursors = [messages_pb2.Cursor(conversation_id=key, seq=seq) for key, seq in known.items()]
+            known = self.witness.conversations.cursors()
+            cursors = [
+                messages_pb2.Cursor(conversation_id=key, seq=seq, revision=revision)
+                for key, (seq, revision) in known.items()
+            ]
             request = service_pb2.SyncRequest(cursors=cursors, limit=200)
             answer = await self.call("Sync", request, service_pb2.SyncResponse)
             for delta in answer.deltas:
-                entries = [to_entry(message) for message in delta.messages]
-                conversations.add_delta(delta.conversation.conversation_id, entries)
+                self._inbox.apply_delta(delta)
             if not answer.has_more and not any(delta.has_more for delta in answer.deltas):
                 return
 

@@ -58,7 +58,7 @@ class Witness:
     """What one device was told: by its stream, in order of arrival, and by Sync."""
 
     user_id: str
-    conversations: Conversations = field(default_factory=Conversations)
+    conversations: Conversations
     live: set[tuple[str, int]] = field(default_factory=set)
     doubled: int = 0
     early: int = 0
@@ -70,7 +70,7 @@ class Witness:
             self.doubled += 1
             return False
         self.live.add(key)
-        if self.conversations.add(entry) is Arrival.GAP:
+        if self.conversations.history(entry.conversation_id).add(entry) is Arrival.GAP:
             self.early += 1
         return True
 
