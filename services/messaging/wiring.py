@@ -19,6 +19,8 @@ from services.runtime.lifecycle import App, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.rpc import RpcServer
 
+# Nobody waits for the record of a call that is over. Higher: it stands in the conversation later.
+CALLS_PATIENCE_MS = 50
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -40,9 +42,8 @@ def build(config: Config) -> App:
     fan_out = KafkaConsumer(
         config.kafka, Subscription(TOPIC, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
     )
-    call_records = KafkaConsumer(
-        config.kafka, Subscription("calls.events.v1", "messaging-calls"), CallRecords(messaging).handle, publisher
-    )
+    ended_calls = Subscription("calls.events.v1", "messaging-calls", patience_ms=CALLS_PATIENCE_MS)
+    call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messaging).handle, publisher)
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
