@@ -54,12 +54,15 @@ web: build/web.stamp ## Build the web client into build/web
 
 # ---- Run
 
-.PHONY: run demo
+.PHONY: run demo load-messages
 run: setup ## Start everything; Ctrl-C stops it
 	@exec python -m deploy.embedded run
 
 demo: setup ## A message and a call between two headless clients; ends with one JSON line
 	@exec python -m loadtests.demo
+
+load-messages: gen/.stamp ## The message path under load; report in build/reports/messages.json
+	@exec python -m loadtests.messages $(ARGS)
 
 # ---- Check
 

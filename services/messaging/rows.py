@@ -31,6 +31,7 @@ from services.messaging.core.model import (
 )
 from services.messaging.core.own_state import MAX_UNREAD, OwnState
 from services.messaging.core.searching import words_of
+from services.runtime import outbox
 from services.runtime.db import Connection
 
 
@@ -56,15 +57,37 @@ async def lock_counters(connection: Connection, ids: Iterable[ConversationId]) -
     return {row["id"]: row["last_seq"] for row in rows}
 
 
-async def member_pairs(connection: Connection, drafts: Sequence[Draft]) -> set[tuple[ConversationId, UserId]]:
-    """Which of the drafts' senders are in the drafts' conversations."""
+def lock_statement(ids: Iterable[ConversationId]) -> str:
+    """Locks conversations as `lock_counters` does, without parameters, so that it can go out with BEGIN."""
+    # An id is a UUID by type and by construction here, so that nothing of a caller gets into the text.
+    texts = ", ".join(f"'{UUID(int=conversation_id.int)}'" for conversation_id in ids)
+    return f"SELECT 1 FROM conversations WHERE id IN ({texts}) ORDER BY id FOR UPDATE"  # noqa: S608
+
+
+async def load_places(
+    connection: Connection, drafts: Sequence[Draft]
+) -> tuple[dict[ConversationId, int], set[tuple[ConversationId, UserId]], list[DraftKey]]:
+    """Of the locked conversations that exist: the counters, which of the senders are in them, and which keys are taken.
+
+    A statement of its own, so that its snapshot is newer than the locks.
+    """
     rows = await connection.fetch(
-        "SELECT conversation_id, user_id FROM members JOIN unnest($1::uuid[], $2::text[])"
-        " AS asked (conversation_id, user_id) USING (conversation_id, user_id)",
+        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq,"
+        " m.user_id IS NOT NULL AS is_member, s.seq IS NOT NULL AS is_stored"
+        " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)"
+        " JOIN conversations c ON c.id = k.conversation_id"
+        " LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id"
+        " LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id"
+        " AND s.client_message_id = k.client_message_id",
         [draft.conversation_id for draft in drafts],
         [draft.sender_id for draft in drafts],
+        [draft.client_message_id for draft in drafts],
     )
-    return {(row["conversation_id"], row["user_id"]) for row in rows}
+    return (
+        {row["conversation_id"]: row["last_seq"] for row in rows},
+        {(row["conversation_id"], row["sender_id"]) for row in rows if row["is_member"]},
+        [DraftKey(*row[:3]) for row in rows if row["is_stored"]],
+    )
 
 
 async def load_stored(connection: Connection, keys: Sequence[DraftKey]) -> dict[DraftKey, Message]:
@@ -88,20 +111,32 @@ async def to_messages(connection: Connection, rows: Sequence[asyncpg.Record]) ->
     return [_message(row, reactions.get((row["conversation_id"], row["seq"]), ())) for row in rows]
 
 
-async def insert_messages(connection: Connection, messages: Sequence[Message]) -> None:
-    """Insert the messages and move the counters of their conversations, in one statement."""
+_INSERT_MESSAGES = f"""
+WITH told AS ({outbox.insertion(13)}),
+row AS (
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
+        $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bigint[]) AS r
+        (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,
+        reply_to_seq)
+),
+counted AS (
+    UPDATE conversations c SET last_seq = top.seq, active_at = greatest(c.active_at, top.sent_at)
+    FROM (SELECT conversation_id, max(seq) AS seq, max(sent_at) AS sent_at FROM row GROUP BY 1) AS top
+    WHERE c.id = top.conversation_id
+)
+INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call,
+    line, reply_to_seq)
+SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line, reply_to_seq
+FROM row
+"""  # noqa: S608
+
+
+async def insert_messages(
+    connection: Connection, messages: Sequence[Message], events: Sequence[tuple[str, str, str, bytes]] = ()
+) -> None:
+    """Insert the messages with rows for the outbox, and move the counters of their conversations, in one statement."""
     await connection.execute(
-        "WITH row AS (SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[],"
-        " $6::timestamptz[], $7::text[], $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bigint[]) AS r"
-        " (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,"
-        " reply_to_seq)),"
-        " counted AS (UPDATE conversations c SET last_seq = top.seq, active_at = greatest(c.active_at, top.sent_at)"
-        " FROM (SELECT conversation_id, max(seq) AS seq, max(sent_at) AS sent_at FROM row GROUP BY 1) AS top"
-        " WHERE c.id = top.conversation_id)"
-        " INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body,"
-        " entities, call, line, reply_to_seq)"
-        " SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,"
-        " reply_to_seq FROM row",
+        _INSERT_MESSAGES,
         [message.conversation_id for message in messages],
         [message.seq for message in messages],
         [message.id for message in messages],
@@ -110,6 +145,7 @@ async def insert_messages(connection: Connection, messages: Sequence[Message]) -
         [message.sent_at for message in messages],
         *zip(*(_columns(message.content) for message in messages), strict=True),
         [message.reply_to_seq for message in messages],
+        *outbox.columns(events),
     )
 
 

@@ -131,15 +131,14 @@ class PostgresStore:
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
         ids = {draft.conversation_id for draft in drafts}
-        async with self._database.transaction() as connection:
-            last_seqs = await rows.lock_counters(connection, ids)
+        async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            members = await rows.member_pairs(connection, drafts)
-            stored = await rows.load_stored(connection, [draft.key for draft in drafts])
+            last_seqs, members, known = await rows.load_places(connection, drafts)
+            stored = await rows.load_stored(connection, known) if known else {}
             placement = place_drafts(drafts, last_seqs, lambda *pair: pair in members, stored)
             if placement.inserted:
-                await rows.insert_messages(connection, placement.inserted)
-                await outbox.append_many(connection, [_record(message) for message in placement.inserted])
+                events = [_record(message) for message in placement.inserted]
+                await rows.insert_messages(connection, placement.inserted, events)
         for conversation_id in {message.conversation_id for message in placement.inserted}:
             self._relay.wake(str(conversation_id))
         return placement.outcomes

@@ -19,6 +19,10 @@ from services.runtime.lifecycle import App, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.rpc import RpcServer
 
+# Nobody waits for the record of a call that is over. Higher: it stands in the conversation later.
+CALLS_PATIENCE_MS = 50
+# Nor for the words of a text that was sent just now. Higher: it is found later.
+SEARCH_PATIENCE_MS = 1_000
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -40,12 +44,10 @@ def build(config: Config) -> App:
     fan_out = KafkaConsumer(
         config.kafka, Subscription(topics.EVENTS, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
     )
-    search_index = KafkaConsumer(
-        config.kafka, Subscription(topics.EVENTS, "messaging-search"), SearchIndex(messaging).handle, publisher
-    )
-    call_records = KafkaConsumer(
-        config.kafka, Subscription(topics.CALLS, "messaging-calls"), CallRecords(messaging).handle, publisher
-    )
+    sent = Subscription(topics.EVENTS, "messaging-search", patience_ms=SEARCH_PATIENCE_MS)
+    search_index = KafkaConsumer(config.kafka, sent, SearchIndex(messaging).handle, publisher)
+    ended_calls = Subscription(topics.CALLS, "messaging-calls", patience_ms=CALLS_PATIENCE_MS)
+    call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messaging).handle, publisher)
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,

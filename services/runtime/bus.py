@@ -1,7 +1,6 @@
 """Kafka: a producer that waits out outages, and consumers that commit after success and park poison records."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -160,10 +159,13 @@ class Subscription:
     group: str | None
     # Most records a batch. Higher: fewer round trips. Lower: less to repeat after a failure.
     max_batch: int = 200
+    # How late a record may come from a broker that answers a waiting fetch only in the end. Higher: fewer fetches
+    # while nothing happens. Lower: sooner. Never shorter than what is configured.
+    patience_ms: int = 0
 
 
 class KafkaConsumer:
-    """Reads a topic and hands batches of one partition to a handler, in order, at least once.
+    """Reads a topic and hands batches to a handler, at least once, each partition's records in order.
 
     Success is committed. TransientFailure, StoreUnavailable and BusUnavailable are retried with back-off without end;
     PoisonRecord, and any other exception after POISON_ATTEMPTS, park the record in `<topic>.dlq`.
@@ -190,6 +192,7 @@ class KafkaConsumer:
         self._clock = clock or SystemClock()
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
+        self._committing: asyncio.Task[None] | None = None
         self._connected = False
 
     async def start(self) -> None:
@@ -227,7 +230,7 @@ class KafkaConsumer:
             auto_offset_reset="earliest",
             session_timeout_ms=self._config.session_timeout_ms,
             heartbeat_interval_ms=self._config.session_timeout_ms // 6,
-            fetch_max_wait_ms=self._config.fetch_wait_ms,
+            fetch_max_wait_ms=max(self._config.fetch_wait_ms, self._subscription.patience_ms),
             retry_backoff_ms=100,
             metadata_max_age_ms=30_000,
         )
@@ -241,6 +244,9 @@ class KafkaConsumer:
     async def _close(self) -> None:
         self._connected = False
         consumer, self._consumer = self._consumer, None
+        committing, self._committing = self._committing, None
+        if committing:
+            await asyncio.wait({committing}, timeout=2)
         if consumer:
             with suppress(TimeoutError, KafkaError, OSError):
                 await asyncio.wait_for(consumer.stop(), timeout=5)
@@ -250,18 +256,26 @@ class KafkaConsumer:
         if consumer is None:
             return
         fetched = await consumer.getmany(timeout_ms=1000, max_records=self._subscription.max_batch)
-        offsets: dict[TopicPartition, int] = defaultdict(int)
-        for partition, records in fetched.items():
-            await self._deliver([_incoming(record) for record in records])
-            offsets[partition] = records[-1].offset + 1
-        if offsets and self._subscription.group is not None:
-            await self._commit(consumer, dict(offsets))
+        if not fetched:
+            return
+        await self._deliver([_incoming(record) for records in fetched.values() for record in records])
+        if self._subscription.group is not None:
+            offsets = {partition: records[-1].offset + 1 for partition, records in fetched.items()}
+            await self._committed()
+            self._committing = asyncio.create_task(self._commit(consumer, offsets), name=f"{self.name}-commit")
+
+    async def _committed(self) -> None:
+        """Wait for the commit of the batch before: commits stay in order, and the next batch need not wait."""
+        if self._committing:
+            # Shielded: what was handled shall be committed also when the consumer is stopped now.
+            await asyncio.shield(self._committing)
+            self._committing = None
 
     async def _commit(self, consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
         try:
             await consumer.commit(offsets)
-        except KafkaError as error:
-            # The partitions moved meanwhile: their new owner repeats the batch, which handlers bear.
+        except (KafkaError, OSError) as error:
+            # The partitions moved, or the broker went: whoever reads on repeats the batch, which handlers bear.
             log.info("commit_refused", topic=self._subscription.topic, error=type(error).__name__)
 
     async def _deliver(self, records: Sequence[Incoming]) -> None:

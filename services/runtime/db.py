@@ -30,6 +30,18 @@ _OUTAGE = (
 )
 
 
+# Our statements take arrays or whole keys: a plan made for the very values is never better, and to plan the joins over
+# the partitions of `messages` takes longer than to run them.
+_SERVER_SETTINGS = {"plan_cache_mode": "force_generic_plan"}
+
+
+class _PooledConnection(asyncpg.Connection):
+    def get_reset_query(self) -> str:
+        # Nothing of ours outlives a transaction (locks and settings are of the transaction), so that there is nothing
+        # to reset; the usual query would be a round trip at every release, and every commit would wait for it.
+        return ""
+
+
 class Database:
     """The service's database: connects in the background, so that a service starts and lives without PostgreSQL.
 
@@ -92,12 +104,35 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
+    @asynccontextmanager
+    async def transaction_from(self, first: str) -> AsyncIterator[Connection]:
+        """As `transaction`, with a first statement that goes out together with BEGIN: one round trip less.
+
+        `first` takes no parameters and its rows are not returned: a lock, a setting. It must hold nothing of a caller.
+        """
+        async with self.connection() as connection:
+            try:
+                await connection.execute(f"BEGIN; {first}")
+                yield connection
+            except BaseException:
+                # When this fails too, the connection is broken or the pool's release rolls back.
+                with suppress(*_OUTAGE, asyncpg.PostgresError):
+                    await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
+
     async def _connect(self) -> None:
         delay_s = 0.1
         while True:
             try:
                 pool = await asyncpg.create_pool(
-                    self._config.url, min_size=1, max_size=self._config.pool_size, command_timeout=10, timeout=5
+                    self._config.url,
+                    connection_class=_PooledConnection,
+                    server_settings=_SERVER_SETTINGS,
+                    min_size=1,
+                    max_size=self._config.pool_size,
+                    command_timeout=10,
+                    timeout=5,
                 )
                 await migrate(pool, self._migrations)
             except (*_OUTAGE, TimeoutError) as error:

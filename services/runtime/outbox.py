@@ -15,6 +15,7 @@ Each service that has an outbox creates the table in its own first migration:
 
 import asyncio
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -29,11 +30,17 @@ from services.runtime.errors import BusUnavailable, StoreUnavailable
 log = structlog.get_logger()
 
 SHARDS = 16
+# Shards of one lane share a transaction when they wake together. Higher: more transactions for the same rows. Lower:
+# a shard waits for what another replica does with its neighbours.
+LANES = 2
 # Rows a transaction. Higher: fewer commits. Lower: less to repeat when the broker fails in the middle.
 BATCH = 500
 # How often rows that a dead replica left are looked for. Higher: they wait longer. Lower: more idle queries.
 SWEEP_INTERVAL_S = 0.5
 _LOCK_SPACE = 0x6F7574
+
+# Whatever the limit cuts off, each shard's rows are taken from its oldest on.
+_SELECT = "SELECT id, topic, key, value, trace FROM outbox WHERE shard = ANY($1::smallint[]) ORDER BY id LIMIT $2"
 
 
 def shard_of(key: str) -> int:
@@ -51,17 +58,48 @@ async def append(connection: Connection, order_key: str, records: Sequence[tuple
 
 async def append_many(connection: Connection, records: Sequence[tuple[str, str, str, bytes]]) -> None:
     """Insert (order_key, topic, key, value) rows of several order keys in one statement."""
-    trace = tracing.current_header()
-    await connection.execute(
-        "INSERT INTO outbox (shard, topic, key, value, trace)"
-        " SELECT shard, topic, key, value, $5 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bytea[])"
-        " WITH ORDINALITY AS row (shard, topic, key, value, position) ORDER BY position",
+    await connection.execute(insertion(1), *columns(records))
+
+
+def insertion(first: int) -> str:
+    """The statement that inserts rows, for use within a larger one; `columns` are its parameters from $first on."""
+    shard, topic, key, value, trace = (f"${number}" for number in range(first, first + 5))
+    return (
+        f"INSERT INTO outbox (shard, topic, key, value, trace) SELECT shard, topic, key, value, {trace}"  # noqa: S608
+        f" FROM unnest({shard}::smallint[], {topic}::text[], {key}::text[], {value}::bytea[])"
+        " WITH ORDINALITY AS told (shard, topic, key, value, position) ORDER BY position"
+    )
+
+
+def columns(records: Sequence[tuple[str, str, str, bytes]]) -> tuple[object, ...]:
+    """The parameters of `insertion` for (order_key, topic, key, value) rows."""
+    return (
         [shard_of(order_key) for order_key, _, _, _ in records],
         [topic for _, topic, _, _ in records],
         [key for _, _, key, _ in records],
         [value for _, _, _, value in records],
-        trace,
+        tracing.current_header(),
     )
+
+
+class _Lane:
+    """Shards that are published together, since they have new rows at the same time."""
+
+    def __init__(self) -> None:
+        self._awake: set[int] = set()
+        self._changed = asyncio.Event()
+
+    def wake(self, shard: int) -> None:
+        self._awake.add(shard)
+        self._changed.set()
+
+    async def next_shards(self) -> list[int]:
+        """The shards that were woken since the last time; waits until there are some."""
+        await self._changed.wait()
+        self._changed.clear()
+        shards = sorted(self._awake)
+        self._awake.clear()
+        return shards
 
 
 class OutboxRelay:
@@ -72,11 +110,14 @@ class OutboxRelay:
     def __init__(self, database: Database, publisher: Publisher) -> None:
         self._database = database
         self._publisher = publisher
-        self._awake = [asyncio.Event() for _ in range(SHARDS)]
+        self._lanes = [_Lane() for _ in range(LANES)]
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._run_shard(shard), name=f"outbox-{shard}") for shard in range(SHARDS)]
+        self._tasks = [
+            asyncio.create_task(self._run_lane(lane), name=f"outbox-{number}")
+            for number, lane in enumerate(self._lanes)
+        ]
         self._tasks.append(asyncio.create_task(self._sweep(), name="outbox-sweep"))
 
     async def stop(self) -> None:
@@ -88,43 +129,39 @@ class OutboxRelay:
 
     def wake(self, order_key: str) -> None:
         """Say that rows of this key were committed just now."""
-        self._awake[shard_of(order_key)].set()
+        self._wake_shard(shard_of(order_key))
 
-    async def publish_shard(self, shard: int) -> int:
-        """Publish what stands in a shard, in order; rows go only after the broker's ack. Returns how many.
+    def _wake_shard(self, shard: int) -> None:
+        self._lanes[shard % LANES].wake(shard)
+
+    async def publish_shards(self, shards: Sequence[int]) -> int:
+        """Publish what stands in some shards, in order; rows go only after the broker's ack. Returns how many.
 
         Rows may be published twice (a crash between ack and commit). Errors: StoreUnavailable, BusUnavailable.
         """
-        async with self._database.transaction() as connection:
-            await connection.execute("SELECT pg_advisory_xact_lock($1, $2)", _LOCK_SPACE, shard)
-            # A statement of its own: its snapshot must be newer than the lock.
-            rows = await connection.fetch(
-                "SELECT id, topic, key, value, trace FROM outbox WHERE shard = $1 ORDER BY id LIMIT $2", shard, BATCH
-            )
+        async with self._database.transaction_from(_lock_statement(shards)) as connection:
+            # A statement of its own: its snapshot must be newer than the locks.
+            rows = await connection.fetch(_SELECT, list(shards), BATCH)
             if not rows:
                 return 0
             await self._publisher.publish([_outgoing(row) for row in rows])
-            # A lost delete only means that the rows are published again.
-            await connection.execute("SET LOCAL synchronous_commit = off")
             await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row in rows])
-        for row in rows:
-            metrics.OUTBOX_PUBLISHED.labels(row["topic"]).inc()
+        for topic, count in Counter(row["topic"] for row in rows).items():
+            metrics.OUTBOX_PUBLISHED.labels(topic).inc(count)
         return len(rows)
 
-    async def _run_shard(self, shard: int) -> None:
-        awake = self._awake[shard]
+    async def _run_lane(self, lane: "_Lane") -> None:
         while True:
-            await awake.wait()
-            awake.clear()
+            shards = await lane.next_shards()
             try:
-                while await self.publish_shard(shard) == BATCH:
+                while await self.publish_shards(shards) == BATCH:
                     pass
             except (StoreUnavailable, BusUnavailable) as error:
                 # The rows stay; the sweep finds them.
-                log.warning("outbox_waiting", shard=shard, error=str(error))
+                log.warning("outbox_waiting", shards=shards, error=str(error))
             except Exception:
                 # A shard that nobody publishes any more would be a silent loss; the sweep tries it again.
-                log.exception("outbox_failed", shard=shard)
+                log.exception("outbox_failed", shards=shards)
 
     async def _sweep(self) -> None:
         while True:
@@ -138,8 +175,15 @@ class OutboxRelay:
                 rows = []
             metrics.OUTBOX_BACKLOG.set(sum(row["backlog"] for row in rows))
             for row in rows:
-                self._awake[row["shard"]].set()
+                self._wake_shard(row["shard"])
             await asyncio.sleep(SWEEP_INTERVAL_S)
+
+
+def _lock_statement(shards: Sequence[int]) -> str:
+    """Takes the shards' locks, in one order, so that replicas cannot deadlock. Numbers of ours only."""
+    locks = "; ".join(f"SELECT pg_advisory_xact_lock({_LOCK_SPACE}, {shard:d})" for shard in sorted(shards))
+    # A lost delete only means that the rows are published again.
+    return f"SET LOCAL synchronous_commit = off; {locks}"
 
 
 def _outgoing(row: asyncpg.Record) -> Outgoing:

@@ -26,6 +26,8 @@ from services.signaling.timers import Alarms, routines, run_alarms
 from services.signaling.tokens import JwtJoinTokens
 from services.signaling.upkeep import Upkeep
 
+# Workers announce themselves every 2 s. Higher: a new one gets calls later.
+NODES_PATIENCE_MS = 50
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -47,9 +49,8 @@ def build(config: Config) -> App:
         store, changes, members, media, nodes, JwtJoinTokens(config.join_token_key), config.grants, _new_id
     )
     upkeep = Upkeep(store, changes, media, nodes)
-    node_reader = KafkaConsumer(
-        config.kafka, Subscription(NODES_TOPIC, group=None), NodeConsumer(nodes).handle, publisher
-    )
+    announcements = Subscription(NODES_TOPIC, group=None, patience_ms=NODES_PATIENCE_MS)
+    node_reader = KafkaConsumer(config.kafka, announcements, NodeConsumer(nodes).handle, publisher)
     media_reader = KafkaConsumer(
         config.kafka, Subscription(CALLS_TOPIC, GROUP), MediaConsumer(service).handle, publisher
     )

@@ -31,9 +31,9 @@ async def test_rows_of_one_transaction_and_of_later_ones_are_published_in_order(
     relay = OutboxRelay(database, publisher)
     await write(database, "a", b"1", b"2", b"3")
     await write(database, "a", b"4")
-    assert await relay.publish_shard(outbox.shard_of("a")) == 4
+    assert await relay.publish_shards([outbox.shard_of("a")]) == 4
     assert [record.value for record in publisher.records] == [b"1", b"2", b"3", b"4"]
-    assert await relay.publish_shard(outbox.shard_of("a")) == 0
+    assert await relay.publish_shards([outbox.shard_of("a")]) == 0
 
 
 async def test_rows_stay_until_the_broker_acknowledges(database: Database) -> None:
@@ -42,9 +42,9 @@ async def test_rows_stay_until_the_broker_acknowledges(database: Database) -> No
     await write(database, "a", b"1")
     publisher.down = True
     with pytest.raises(BusUnavailable):
-        await relay.publish_shard(outbox.shard_of("a"))
+        await relay.publish_shards([outbox.shard_of("a")])
     publisher.down = False
-    assert await relay.publish_shard(outbox.shard_of("a")) == 1
+    assert await relay.publish_shards([outbox.shard_of("a")]) == 1
 
 
 async def test_what_a_rolled_back_transaction_wrote_is_never_published(database: Database) -> None:
@@ -55,7 +55,7 @@ async def test_what_a_rolled_back_transaction_wrote_is_never_published(database:
 
     with pytest.raises(RuntimeError, match="changed my mind"):
         await write_and_fail()
-    assert await OutboxRelay(database, MemoryPublisher()).publish_shard(outbox.shard_of("a")) == 0
+    assert await OutboxRelay(database, MemoryPublisher()).publish_shards([outbox.shard_of("a")]) == 0
 
 
 async def test_a_sweep_publishes_what_a_dead_replica_left(database: Database) -> None:

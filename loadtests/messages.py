@@ -1,0 +1,128 @@
+"""The message path under load: latency at a pace, throughput at saturation, a large group; with proof that nothing was
+lost, doubled or reordered. The report is build/reports/messages.json."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.embedded.errors import StackError
+from deploy.embedded.record import ROOT, StackRecord
+from loadtests.message_path.figures import SUMMED, summarize
+from loadtests.message_path.generator import Job
+from loadtests.message_path.parts import Plan
+from loadtests.stacks import find_stack, own_stack
+
+REPORT = ROOT / "build" / "reports" / "messages.json"
+LOGS = ROOT / ".parley" / "load-messages-logs"
+QUICK = replace(Plan(), paced_s=4.0, full_s=3.0, group_messages=8, floor_s=1.5)
+
+
+class GeneratorError(Exception):
+    """The generator's process ended without figures."""
+
+
+def job_of(record: StackRecord, plan: Plan) -> Job:
+    """A round against this stack."""
+    return Job(record.edge_address, record.issuer_url, record.database_urls["parley_messaging"], record.pids, plan)
+
+
+async def run_rounds(record: StackRecord, plan: Plan, rounds: int) -> list[dict[str, Any]]:
+    """Each round in a process of its own, with users of its own. Raises GeneratorError."""
+    done = []
+    for number in range(1, rounds + 1):
+        figures = await _generate(job_of(record, replace(plan, seed=number)))
+        say(f"round {number}: {_in_short(figures)}")
+        done.append(figures)
+    return done
+
+
+async def _generate(job: Job) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "loadtests.message_path.generator"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    try:
+        out, _ = await process.communicate(job.to_json().encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode != 0:
+        raise GeneratorError(f"the generator ended with status {process.returncode}")
+    figures: dict[str, Any] = json.loads(out)
+    return figures
+
+
+def _in_short(figures: dict[str, Any]) -> str:
+    names = ("send_to_deliver_ms", "throughput", "group256_last_ms", "ratio_to_database", *SUMMED, "load_average")
+    return ", ".join(f"{name} {figures[name]}" for name in names)
+
+
+def say(text: str) -> None:
+    """A line of progress for whoever watches."""
+    print(f"load-messages: {text}", file=sys.stderr, flush=True)
+
+
+def write_report(path: Path, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The medians of the rounds, beside what tells how they came about."""
+    report = {
+        **summarize(rounds),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "command": " ".join(("python -m loadtests.messages", *sys.argv[1:])),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rounds": rounds,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.messages", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="the report has their medians (default 3)")
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
+    parser.add_argument(
+        "--running-stack", action="store_true", help="use that of a running `make run`, if there is one"
+    )
+    parser.add_argument("--report", type=Path, default=REPORT, help="where the JSON report goes")
+    return parser.parse_args()
+
+
+async def main() -> int:
+    """Starts a stack, runs the rounds, writes the report. Returns the exit status."""
+    arguments = _arguments()
+    plan, rounds = (QUICK, 1) if arguments.quick else (Plan(), max(arguments.rounds, 1))
+    stack = find_stack(own=False, say=say) if arguments.running_stack else own_stack(LOGS)
+    try:
+        async with stack as record:
+            report = write_report(arguments.report, await run_rounds(record, plan, rounds))
+    except (StackError, GeneratorError) as error:
+        say(str(error))
+        return 1
+    print(json.dumps({name: value for name, value in report.items() if name != "rounds"}), flush=True)
+    return 1 if any(report[name] for name in SUMMED) else 0
+
+
+async def _until_told_to_stop() -> int:
+    task = asyncio.create_task(main())
+    # Without this the stack's data would stay behind.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(asyncio.run(_until_told_to_stop()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        say("stopped")
+        sys.exit(130)
