@@ -31,17 +31,22 @@ def web_url(request: pytest.FixtureRequest) -> str:
     return given or request.getfixturevalue("stack").record.web_url
 
 
-@pytest.fixture(scope="session")
-def seen(web_url: str) -> dict[str, Any]:
-    """The facts of the scenario by name (scenario.mjs). Screenshots are in build/e2e/."""
+def run_script(name: str, web_url: str) -> dict[str, Any]:
+    """The facts that a scenario prints, by name; they are kept beside its screenshots."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    script = Path(__file__).with_name("scenario.mjs")
+    script = Path(__file__).with_name(name)
     command = ["node", str(script), web_url, find_chromium(), str(SCREENSHOTS)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=SCENARIO_TIMEOUT_S, check=False)
     assert result.returncode == 0, result.stderr
-    (SCREENSHOTS / "facts.json").write_text(result.stdout)
+    (SCREENSHOTS / f"{script.stem}-facts.json").write_text(result.stdout)
     facts: dict[str, Any] = json.loads(result.stdout)
     return facts
+
+
+@pytest.fixture(scope="session")
+def seen(web_url: str) -> dict[str, Any]:
+    """The facts of the scenario of a message and a call (scenario.mjs)."""
+    return run_script("scenario.mjs", web_url)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-import { type Message, CallOutcome } from "../src/gen/parley/messaging/v1/messages_pb";
+import { create } from "@bufbuild/protobuf";
+import { CallOutcome, ConversationKind, MemberRole, type Message, ReactionSchema } from "../src/gen/parley/messaging/v1/messages_pb";
 import type { MockBackend } from "./backend";
 
 const MINUTE_MS = 60_000;
@@ -19,6 +20,7 @@ const call = (outcome: CallOutcome, seconds: number): Message["content"] => ({
 
 /** Some days of talk, so that the page has something to show. */
 export function seed(backend: MockBackend): void {
+  seedGroup(backend);
   seedBob(backend, backend.open("alice", "bob").conversationId);
   const chidi = backend.open("alice", "chidi").conversationId;
   backend.post(chidi, "chidi", text("The slides are in the shared folder. Could you look at page 4 before tomorrow? I am not sure about the second figure."), { ageMs: 26 * 60 * MINUTE_MS });
@@ -41,4 +43,21 @@ function seedBob(backend: MockBackend, id: string): void {
   say("bob", "The second half especially.\nDo you know what the encore was?", 49 * MINUTE_MS);
   say("alice", "Something by Pärt, I think. Let me look it up", 31 * MINUTE_MS);
   say("alice", "Found it: Spiegel im Spiegel", 12 * MINUTE_MS);
+}
+
+/** Alice's group, with an answer, reactions, an edit and an unsent message. */
+function seedGroup(backend: MockBackend): void {
+  const members = ["alice", "bob", "chidi"].map((userId, i) => ({ userId, role: i === 0 ? MemberRole.OWNER : MemberRole.MEMBER }));
+  const { conversationId: id } = backend.found({ conversationId: "hike", kind: ConversationKind.GROUP, title: "Sunday hike", members }).conversation;
+  const say = (who: string, what: string, ageMs: number) => Number(backend.post(id, who, text(what), { ageMs }).seq);
+  const plan = say("chidi", "Shall we take the ridge or the valley? The ridge is longer, but the view is worth it.", 9 * MINUTE_MS);
+  const edited = say("bob", "The ridge!", 8 * MINUTE_MS);
+  const slip = say("bob", "Wrong group", 7 * MINUTE_MS);
+  const answer = say("alice", "Ridge for me too. I bring tea", 5 * MINUTE_MS);
+  const react = (seq: number, emoji: string, userIds: string[]) => backend.changeMessage(id, seq, { reactions: [create(ReactionSchema, { emoji, userIds })] });
+  react(plan, "👍", ["alice", "bob"]);
+  react(answer, "❤️", ["chidi"]);
+  backend.changeMessage(id, edited, { editCount: 1 });
+  backend.changeMessage(id, slip, { content: { case: "unsent", value: { $typeName: "parley.messaging.v1.Unsent" } } });
+  backend.changeMessage(id, answer, { replyToSeq: BigInt(plan) });
 }

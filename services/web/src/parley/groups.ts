@@ -1,13 +1,14 @@
+import type { Conversation as WireConversation } from "../gen/parley/messaging/v1/messages_pb";
 import type { Api } from "./api";
 import type { Conversation, Invite, Role } from "./core/model";
 import { readFailure } from "./errors";
-import type { Conversation as WireConversation } from "../gen/parley/messaging/v1/messages_pb";
 import { readConversation, readInvite, writeRole } from "./wire";
 
 /** Where what the service answers goes. */
 interface Conversations {
   receiveConversation(conversation: Conversation): void;
-  forget(conversationId: string): void;
+  /** Runs a request of this user's to be out; the news of it is then no surprise. */
+  leaving(conversationId: string, request: () => Promise<unknown>): Promise<void>;
 }
 
 /** Making groups and changing them. Every method rejects with a Failure; its `line` is for people. */
@@ -39,9 +40,8 @@ export class Groups {
     await this.changed(this.api.messaging.setMemberRole({ conversationId, userId, role: writeRole(role) }));
   }
 
-  async leave(conversationId: string): Promise<void> {
-    await answered(this.api.messaging.leaveGroup({ conversationId }));
-    this.conversations.forget(conversationId);
+  leave(conversationId: string): Promise<void> {
+    return this.conversations.leaving(conversationId, () => answered(this.api.messaging.leaveGroup({ conversationId })));
   }
 
   /** A link's token; the older ones of the group are invalid from then on. */

@@ -1,11 +1,11 @@
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Message as WireMessage } from "../gen/parley/messaging/v1/messages_pb";
 import type { Api } from "./api";
 import { backoffMs } from "./core/backoff";
 import type { Arrival, ConversationStore } from "./core/conversation-store";
 import type { Conversation, Entity, Message, Outgoing } from "./core/model";
 import type { Failure } from "./errors";
 import { readFailure } from "./errors";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message as WireMessage } from "../gen/parley/messaging/v1/messages_pb";
 import { readConversation, readDelta, readMessage, writeText } from "./wire";
 
 /** Messages of history that one request brings. */
@@ -31,6 +31,7 @@ export class Messaging {
   private syncTime: Timestamp | undefined;
   private readonly loading = new Set<string>();
   private readonly lanes = new Map<string, Promise<void>>();
+  private readonly departures = new Set<string>();
   private readonly unsentReads = new Set<string>();
 
   constructor(
@@ -112,15 +113,21 @@ export class Messaging {
   receiveConversation(conversation: Conversation): void {
     const before = this.store.get(conversation.id);
     const arrival = this.store.applyConversation(conversation);
-    if (arrival === "left" && before) this.onRemoved(before.conversation);
+    if (arrival === "left" && before && !this.departures.has(conversation.id)) this.onRemoved(before.conversation);
     this.syncIfMissing(arrival);
     this.changed();
   }
 
-  /** This user has left. */
-  forget(conversationId: string): void {
-    this.store.forget(conversationId);
-    this.changed();
+  /** Runs a request by which this user leaves, and forgets the conversation. The event may come before the answer. */
+  async leaving(conversationId: string, request: () => Promise<unknown>): Promise<void> {
+    this.departures.add(conversationId);
+    try {
+      await request();
+      this.store.forget(conversationId);
+      this.changed();
+    } finally {
+      this.departures.delete(conversationId);
+    }
   }
 
   private drop(conversationId: string): void {

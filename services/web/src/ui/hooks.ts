@@ -32,6 +32,7 @@ export function useAttention(): boolean {
   const [attentive, setAttentive] = useState(look());
   useEffect(() => {
     const update = (): void => setAttentive(look());
+    update();
     const targets = [
       [document, "visibilitychange"],
       [window, "focus"],
@@ -50,6 +51,8 @@ export function useOnline(): boolean {
   const [online, setOnline] = useState(navigator.onLine);
   useEffect(() => {
     const update = (): void => setOnline(navigator.onLine);
+    // What changed between drawing and listening would otherwise stay unseen.
+    update();
     for (const event of ["online", "offline"]) addEventListener(event, update);
     return () => {
       for (const event of ["online", "offline"]) removeEventListener(event, update);

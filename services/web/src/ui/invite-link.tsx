@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { ParleyClient } from "../parley";
+import { copyText } from "./clipboard";
 import { Icon } from "./icons";
 
 interface InviteLinkProps {
@@ -13,12 +14,8 @@ interface InviteLinkProps {
 export function InviteLink({ client, conversationId, run }: InviteLinkProps): JSX.Element {
   const [address, setAddress] = useState("");
   const create = (): Promise<void> => run(client.groups.createInvite(conversationId).then(({ token }) => setAddress(inviteAddress(token))));
-  const copy = (): void => {
-    void navigator.clipboard.writeText(address).then(
-      () => client.tell("Link copied."),
-      () => client.tell("The browser did not allow copying. Select the link and copy it by hand."),
-    );
-  };
+  const copy = async (): Promise<void> =>
+    client.tell((await copyText(address)) ? "Link copied." : "The browser did not allow copying. Select the link and copy it by hand.");
   const revoke = (): Promise<void> =>
     run(
       client.groups.revokeInvites(conversationId).then(() => {
@@ -32,7 +29,7 @@ export function InviteLink({ client, conversationId, run }: InviteLinkProps): JS
       {address ? (
         <div class="field-row">
           <input aria-label="Invite link" readOnly value={address} onFocus={(event) => event.currentTarget.select()} />
-          <button type="button" class="primary" onClick={copy}>
+          <button type="button" class="primary" onClick={() => void copy()}>
             Copy
           </button>
         </div>

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import type { Message, ParleyClient } from "../parley";
+import { copyText } from "./clipboard";
 import type { IconName } from "./icons";
 import { Icon } from "./icons";
 import { Menu } from "./menu";
@@ -48,19 +49,14 @@ export function MessageMenu({ client, message, target, actions }: MessageMenuPro
     close();
     act(message);
   };
-  const copy = (): void => {
-    void navigator.clipboard.writeText(text ?? "").then(
-      () => client.tell("Copied."),
-      () => client.tell("The browser did not allow copying."),
-    );
-  };
+  const copy = async (): Promise<void> => client.tell((await copyText(text ?? "")) ? "Copied." : "The browser did not allow copying.");
   return (
     <Menu anchor={target.anchor} label={target.brief ? "React" : "Message actions"} onClose={close}>
       <Reactions message={message} selfId={client.userId} choose={(emoji) => choose((m) => actions.react(m, emoji))()} />
       {!target.brief && (
         <>
           <MenuItem icon="reply" label="Reply" onClick={choose(actions.reply)} />
-          {text !== undefined && <MenuItem icon="copy" label="Copy text" onClick={choose(copy)} />}
+          {text !== undefined && <MenuItem icon="copy" label="Copy text" onClick={choose(() => void copy())} />}
           {own && text !== undefined && <MenuItem icon="edit" label="Edit" onClick={choose(actions.edit)} />}
           {own && text !== undefined && <MenuItem icon="undo" label="Unsend" danger onClick={choose(actions.unsend)} />}
         </>

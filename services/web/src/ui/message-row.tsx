@@ -43,9 +43,9 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
   const body = useRef<HTMLDivElement>(null);
   const press = useLongPress(() => body.current?.querySelector<HTMLElement>(".message-actions")?.click());
   const open = message !== undefined && message.content.kind !== "unsent";
-  const plain = message ? message.content.kind !== "text" : false;
+  const faint = message ? message.content.kind !== "text" : false;
   const side = own ? "own" : "other";
-  const classes = ["row", side, row.first && "first", row.last && "last", row.outgoing?.state, plain && "plain", group && "in-group"];
+  const classes = ["row", side, row.first && "first", row.last && "last", row.outgoing?.state, faint && "faint", group && "in-group"];
   return (
     <div class={classes.filter(Boolean).join(" ")} id={message && `message-${message.seq}`}>
       {group && !own && row.first && <p class="sender">{reader.nameOf(row.senderId)}</p>}

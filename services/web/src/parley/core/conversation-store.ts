@@ -73,7 +73,7 @@ export class ConversationStore {
   /** Takes one message from the event stream, new or changed, or one's own that the server acknowledged. */
   applyMessage(message: Message): Arrival {
     const entry = this.entries.get(message.conversationId);
-    if (!entry) return this.left.has(message.conversationId) ? "left" : "stranger";
+    if (!entry) return "stranger";
     const high = this.highSeq(entry);
     if (message.seq > high + 1) return "gap";
     this.settle(entry, message);
