@@ -217,12 +217,13 @@ class Conversations:
         """The conversation as it stands; an empty one when the device knows nothing of it. Ask anew each time."""
         return self._histories.get(conversation_id) or History(conversation_id)
 
-    def _begin(self, conversation_id: str) -> History:
+    def begin(self, conversation_id: str) -> History:
+        """The conversation, begun empty when it is new to the device."""
         return self._histories.setdefault(conversation_id, History(conversation_id))
 
     def add(self, entry: Entry) -> Arrival:
         """Takes one live message, new or changed."""
-        history = self._begin(entry.conversation_id)
+        history = self.begin(entry.conversation_id)
         arrival = history.add(entry)
         history.hear_revision(entry.revision)
         return Arrival.GAP if history.needs_sync else arrival
@@ -233,7 +234,7 @@ class Conversations:
             self.forget(card.conversation_id)
             return Arrival.SHOWN
         is_new = card.conversation_id not in self
-        history = self._begin(card.conversation_id)
+        history = self.begin(card.conversation_id)
         history.take_card(card)
         if is_new:
             history.revision = card.revision
@@ -247,7 +248,7 @@ class Conversations:
     def add_delta(self, delta: Delta) -> bool:
         """Takes what Sync says of one conversation. False when the answer itself has a gap."""
         early = self._take_unknown(delta.card.conversation_id)
-        history = self._begin(delta.card.conversation_id)
+        history = self.begin(delta.card.conversation_id)
         history.take_card(delta.card)
         # Copies that came live and wait behind a gap may have changed meanwhile; later pages bring them as they are.
         history.drop_held_back(delta.last_seq)

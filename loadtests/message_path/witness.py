@@ -70,7 +70,7 @@ class Witness:
             self.doubled += 1
             return False
         self.live.add(key)
-        if self.conversations.history(entry.conversation_id).add(entry) is Arrival.GAP:
+        if self.conversations.begin(entry.conversation_id).add(entry) is Arrival.GAP:
             self.early += 1
         return True
 
