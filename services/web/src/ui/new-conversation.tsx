@@ -81,7 +81,7 @@ function NewGroup({ client, onOpen }: NewConversationProps): JSX.Element {
       </div>
       <label for="group-people">People</label>
       <div class="field-row">
-        <Field id="group-people" value={ids} placeholder="User ids, with commas" onChange={setIds} />
+        <Field id="group-people" value={ids} placeholder="User ids" onChange={setIds} />
         <button type="submit" class="primary" disabled={busy || !title.trim()}>
           Create
         </button>
