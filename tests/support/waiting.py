@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 
 async def until(condition: Callable[[], object], *, within_s: float = 20.0, what: str = "the condition") -> None:
@@ -11,3 +11,10 @@ async def until(condition: Callable[[], object], *, within_s: float = 20.0, what
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come true within {within_s} s"
         await asyncio.sleep(0.01)
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], deadline_s: float = 10) -> None:
+    """Return as soon as the condition holds. Raises TimeoutError after the deadline."""
+    async with asyncio.timeout(deadline_s):
+        while not await holds():  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0.005)

@@ -43,7 +43,7 @@ from tests.integration.signaling.neighbours import (
     kafka_config,
     membership_server,
 )
-from tests.unit.signaling.waiting import eventually
+from tests.support.waiting import eventually
 
 PHONE, TABLET, LAPTOP = "phone-01", "tablet-1", "laptop-1"
 RINGING_ACTIVE_ENDED = [

@@ -34,6 +34,8 @@ from services.signaling.ports import CalleeTaken, CallerTaken, ClientKey, Create
 from services.signaling.service import CallsService, StartRequest
 from services.signaling.store import PostgresStore
 from services.signaling.wiring import MIGRATIONS
+from tests.support.clock import ManualClock
+from tests.support.waiting import eventually
 from tests.unit.signaling.fakes import (
     ALICE,
     BOB,
@@ -47,14 +49,12 @@ from tests.unit.signaling.fakes import (
     TIMEOUTS,
     WORKER,
     FakeStore,
-    ManualClock,
     RecordingCloser,
     RecordingMetrics,
     RecordingTimers,
     World,
     announce,
 )
-from tests.unit.signaling.waiting import eventually
 
 RING_END = START + timedelta(seconds=TIMEOUTS.ring_s)
 LEASE = timedelta(seconds=5)

@@ -27,6 +27,7 @@ from services.signaling.ports import CalleeTaken, CallerTaken, ClientKey, Create
 from services.signaling.service import CallsService, StartRequest
 from services.signaling.tokens import JwtJoinTokens
 from services.signaling.upkeep import Upkeep
+from tests.support.clock import ManualClock
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 TIMEOUTS = Timeouts(ring_s=45, media_lost_s=60)
@@ -36,19 +37,6 @@ ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
 PHONE, TABLET, LAPTOP = DeviceId("phone-01"), DeviceId("tablet-1"), DeviceId("laptop-1")
 WORKER = Worker(WorkerId("sfu-1"), "127.0.0.1:7100")
 OTHER_WORKER = Worker(WorkerId("sfu-2"), "127.0.0.1:7200")
-
-
-class ManualClock:
-    """Time stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = START
-
-    def now(self) -> datetime:
-        return self.time
-
-    def advance(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
 
 
 class FakeStore:
@@ -230,7 +218,7 @@ class World:
 
     def __init__(self) -> None:
         numbers = count(1)
-        self.clock = ManualClock()
+        self.clock = ManualClock(START)
         self.store = FakeStore()
         self.members = FakeMembers()
         self.media = FakeMedia()

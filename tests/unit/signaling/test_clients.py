@@ -8,8 +8,8 @@ from services.signaling import clients
 from services.signaling.clients import CLOSE_ATTEMPTS, CLOSE_QUEUE_SIZE, BackgroundCloser
 from services.signaling.core.errors import MediaUnavailable
 from services.signaling.core.model import CallId, Worker
+from tests.support.waiting import eventually
 from tests.unit.signaling.fakes import WORKER, FakeMedia
-from tests.unit.signaling.waiting import eventually
 
 CALL = CallId("call")
 

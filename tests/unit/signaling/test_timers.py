@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from services.signaling.core.model import CallId, CallState
 from services.signaling.timers import Alarms, Routine, routines, run_alarms
+from tests.support.waiting import eventually
 from tests.unit.signaling.fakes import ALICE, START, TIMEOUTS, World
-from tests.unit.signaling.waiting import eventually
 
 FIRST, SECOND = CallId("first"), CallId("second")
 SOON = START + timedelta(seconds=1)
