@@ -183,7 +183,8 @@ class KafkaConsumer:
         essential: bool = False,
     ) -> None:
         self.essential = essential
-        self.name = f"kafka-consumer-{subscription.topic}"
+        self._group = subscription.group or ""
+        self.name = f"kafka-consumer-{subscription.group or subscription.topic}"
         self._config = config
         self._subscription = subscription
         self._handle = handle
@@ -301,7 +302,7 @@ class KafkaConsumer:
                 log.exception("record_failed", topic=record.topic, offset=record.offset, attempt=attempts)
                 if attempts >= POISON_ATTEMPTS:
                     return await self._park(record, f"{type(error).__name__}: {error}")
-            metrics.RECORDS.labels(record.topic, "retried").inc()
+            metrics.RECORDS.labels(record.topic, self._group, "retried").inc()
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, MAX_BACKOFF_S)
 
@@ -311,14 +312,14 @@ class KafkaConsumer:
             tracing.enter(records[0].trace)
         await self._handle(records)
         now = self._clock.now()
-        age = metrics.RECORD_AGE.labels(records[0].topic)
+        age = metrics.RECORD_AGE.labels(records[0].topic, self._group)
         for record in records:
             age.observe(max(0.0, (now - record.time).total_seconds()))
-        metrics.RECORDS.labels(records[0].topic, "ok").inc(len(records))
+        metrics.RECORDS.labels(records[0].topic, self._group, "ok").inc(len(records))
 
     async def _park(self, record: Incoming, reason: str) -> None:
         log.error("record_parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
-        metrics.RECORDS.labels(record.topic, "dead").inc()
+        metrics.RECORDS.labels(record.topic, self._group, "dead").inc()
         headers = ((REASON_HEADER, reason[:500].encode()),)
         dead = Outgoing(f"{record.topic}.dlq", record.key, record.value, headers)
         while True:

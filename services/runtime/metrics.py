@@ -14,11 +14,13 @@ RPC_SECONDS = Histogram(
     buckets=LATENCY_BUCKETS,
 )
 RPC_STREAMS = Gauge("grpc_server_streams", "Streaming RPCs that are open.", ["grpc_service", "grpc_method"])
-RECORDS = Counter("kafka_consumer_records", "Records consumed, by result: ok, retried or dead.", ["topic", "result"])
+RECORDS = Counter(
+    "kafka_consumer_records", "Records consumed, by result: ok, retried or dead.", ["topic", "group", "result"]
+)
 RECORD_AGE = Histogram(
     "kafka_consumer_record_age_seconds",
     "Age of a record when its handling ended: the lag of this stage in seconds.",
-    ["topic"],
+    ["topic", "group"],
     buckets=(*LATENCY_BUCKETS, 30, 60, 300),
 )
 OUTBOX_PUBLISHED = Counter("outbox_published", "Outbox rows acknowledged by the broker.", ["topic"])
