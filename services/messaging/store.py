@@ -1,4 +1,4 @@
-"""PostgreSQL: the truth of conversations and messages. The statements stand in rows.py."""
+"""PostgreSQL: the truth of conversations and messages. The statements stand in rows/."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace

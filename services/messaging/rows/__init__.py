@@ -1,0 +1,45 @@
+"""The statements that PostgresStore is made of, by what they are about, and rows as the core's types."""
+
+from services.messaging.rows.catching_up import load_behind, load_changed, load_new
+from services.messaging.rows.conversations import (
+    insert_conversation,
+    insert_members,
+    load_conversations,
+    lock_counters,
+    write_group,
+)
+from services.messaging.rows.messages import (
+    insert_messages,
+    load_edits,
+    load_message,
+    load_places,
+    load_stored,
+    lock_statement,
+    to_messages,
+    write_change,
+)
+from services.messaging.rows.own_states import load_own_states, write_own_state
+from services.messaging.rows.search import index_words, search_words
+
+__all__ = [
+    "index_words",
+    "insert_conversation",
+    "insert_members",
+    "insert_messages",
+    "load_behind",
+    "load_changed",
+    "load_conversations",
+    "load_edits",
+    "load_message",
+    "load_new",
+    "load_own_states",
+    "load_places",
+    "load_stored",
+    "lock_counters",
+    "lock_statement",
+    "search_words",
+    "to_messages",
+    "write_change",
+    "write_group",
+    "write_own_state",
+]

@@ -1,0 +1,112 @@
+"""Statements about conversations and their members."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from uuid import UUID
+
+import asyncpg
+
+from services.messaging.core.model import (
+    Conversation,
+    ConversationId,
+    ConversationKind,
+    Member,
+    Role,
+    UserId,
+)
+from services.runtime.db import Connection
+
+
+async def load_conversations(
+    connection: Connection, ids: Collection[ConversationId]
+) -> dict[ConversationId, Conversation]:
+    """The conversations that exist, with their members, also without any."""
+    heads = await connection.fetch("SELECT * FROM conversations WHERE id = ANY($1)", list(ids))
+    members = await connection.fetch(
+        "SELECT * FROM members WHERE conversation_id = ANY($1) ORDER BY conversation_id, user_id", list(ids)
+    )
+    grouped: dict[UUID, list[Member]] = defaultdict(list)
+    for row in members:
+        grouped[row["conversation_id"]].append(_member(row))
+    return {head["id"]: _conversation(head, tuple(grouped[head["id"]])) for head in heads}
+
+
+async def lock_counters(connection: Connection, ids: Iterable[ConversationId]) -> dict[ConversationId, int]:
+    """The counters of the conversations that exist, locked in one order, so that batches cannot deadlock."""
+    rows = await connection.fetch(
+        "SELECT id, last_seq FROM conversations WHERE id = ANY($1) ORDER BY id FOR UPDATE", list(ids)
+    )
+    return {row["id"]: row["last_seq"] for row in rows}
+
+
+async def insert_conversation(
+    connection: Connection, conversation: Conversation, *, pair_key: str | None, creation_key: str | None
+) -> bool:
+    """Insert it with its members, unless its key is taken; whether it was inserted."""
+    inserted = await connection.fetchval(
+        "INSERT INTO conversations (id, kind, pair_key, creation_key, active_at, created_at, title, avatar_ref,"
+        " history_open) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id",
+        conversation.id,
+        conversation.kind.value,
+        pair_key,
+        creation_key,
+        conversation.created_at,
+        conversation.title,
+        conversation.avatar_ref,
+        conversation.history_open,
+    )
+    if inserted is None:
+        return False
+    await insert_members(connection, conversation.id, conversation.members)
+    return True
+
+
+async def insert_members(connection: Connection, conversation_id: ConversationId, members: Sequence[Member]) -> None:
+    """Insert members who are not there yet."""
+    await connection.executemany(
+        "INSERT INTO members (conversation_id, user_id, joined_at, read_seq, role, visible_after_seq)"
+        " VALUES ($1, $2, $3, $4, $5, $6)",
+        [(conversation_id, m.user_id, m.joined_at, m.read_seq, m.role.value, m.visible_after_seq) for m in members],
+    )
+
+
+async def write_group(connection: Connection, before: Conversation, after: Conversation) -> None:
+    """Make the rows of a locked group what it is after a change."""
+    await connection.execute(
+        "UPDATE conversations SET title = $2, avatar_ref = $3, history_open = $4, revision = $5 WHERE id = $1",
+        after.id,
+        after.title,
+        after.avatar_ref,
+        after.history_open,
+        after.revision,
+    )
+    gone = [member.user_id for member in before.members if after.member(member.user_id) is None]
+    await connection.execute("DELETE FROM members WHERE conversation_id = $1 AND user_id = ANY($2)", after.id, gone)
+    await insert_members(connection, after.id, [m for m in after.members if before.member(m.user_id) is None])
+    await connection.execute(
+        "UPDATE members m SET role = r.role FROM unnest($2::text[], $3::text[]) AS r (user_id, role)"
+        " WHERE m.conversation_id = $1 AND m.user_id = r.user_id AND m.role <> r.role",
+        after.id,
+        [member.user_id for member in after.members],
+        [member.role.value for member in after.members],
+    )
+
+
+def _member(row: asyncpg.Record) -> Member:
+    return Member(
+        UserId(row["user_id"]), row["joined_at"], row["read_seq"], Role(row["role"]), row["visible_after_seq"]
+    )
+
+
+def _conversation(row: asyncpg.Record, members: tuple[Member, ...]) -> Conversation:
+    return Conversation(
+        id=ConversationId(row["id"]),
+        kind=ConversationKind(row["kind"]),
+        members=members,
+        last_seq=row["last_seq"],
+        created_at=row["created_at"],
+        title=row["title"],
+        avatar_ref=row["avatar_ref"],
+        history_open=row["history_open"],
+        revision=row["revision"],
+    )

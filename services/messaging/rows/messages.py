@@ -1,0 +1,241 @@
+"""Statements about messages, their edits and reactions."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import asyncpg
+
+from services.messaging import encoding
+from services.messaging.core.changes import MessageChange
+from services.messaging.core.model import (
+    CallRecord,
+    Content,
+    ConversationId,
+    Draft,
+    DraftKey,
+    Edit,
+    Line,
+    Message,
+    MessageId,
+    Reaction,
+    Text,
+    Unsent,
+    UserId,
+)
+from services.runtime import outbox
+from services.runtime.db import Connection
+
+
+def lock_statement(ids: Iterable[ConversationId]) -> str:
+    """Locks conversations as `lock_counters` does, without parameters, so that it can go out with BEGIN."""
+    # An id is a UUID by type and by construction here, so that nothing of a caller gets into the text.
+    texts = ", ".join(f"'{UUID(int=conversation_id.int)}'" for conversation_id in ids)
+    return f"SELECT 1 FROM conversations WHERE id IN ({texts}) ORDER BY id FOR UPDATE"  # noqa: S608
+
+
+async def load_places(
+    connection: Connection, drafts: Sequence[Draft]
+) -> tuple[dict[ConversationId, int], set[tuple[ConversationId, UserId]], list[DraftKey]]:
+    """Of the locked conversations that exist: the counters, which of the senders are in them, and which keys are taken.
+
+    A statement of its own, so that its snapshot is newer than the locks.
+    """
+    rows = await connection.fetch(
+        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq,"
+        " m.user_id IS NOT NULL AS is_member, s.seq IS NOT NULL AS is_stored"
+        " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)"
+        " JOIN conversations c ON c.id = k.conversation_id"
+        " LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id"
+        " LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id"
+        " AND s.client_message_id = k.client_message_id",
+        [draft.conversation_id for draft in drafts],
+        [draft.sender_id for draft in drafts],
+        [draft.client_message_id for draft in drafts],
+    )
+    return (
+        {row["conversation_id"]: row["last_seq"] for row in rows},
+        {(row["conversation_id"], row["sender_id"]) for row in rows if row["is_member"]},
+        [DraftKey(*row[:3]) for row in rows if row["is_stored"]],
+    )
+
+
+async def load_stored(connection: Connection, keys: Sequence[DraftKey]) -> dict[DraftKey, Message]:
+    """What was stored under these keys before."""
+    rows = await connection.fetch(
+        "SELECT m.* FROM unnest($1::uuid[], $2::text[], $3::text[])"
+        " AS k (conversation_id, sender_id, client_message_id)"
+        " JOIN messages m USING (conversation_id, sender_id, client_message_id)",
+        [key.conversation_id for key in keys],
+        [key.sender_id for key in keys],
+        [key.client_message_id for key in keys],
+    )
+    messages = await to_messages(connection, rows)
+    return {DraftKey(m.conversation_id, m.sender_id, m.client_message_id): m for m in messages}
+
+
+async def to_messages(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Message]:
+    """Rows of `messages`, with their reactions."""
+    changed = [row for row in rows if row["revision"] > 0]
+    reactions = await _load_reactions(connection, changed) if changed else {}
+    return [_message(row, reactions.get((row["conversation_id"], row["seq"]), ())) for row in rows]
+
+
+_INSERT_MESSAGES = f"""
+WITH told AS ({outbox.insertion(13)}),
+row AS (
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
+        $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bigint[]) AS r
+        (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,
+        reply_to_seq)
+),
+counted AS (
+    UPDATE conversations c SET last_seq = top.seq, active_at = greatest(c.active_at, top.sent_at)
+    FROM (SELECT conversation_id, max(seq) AS seq, max(sent_at) AS sent_at FROM row GROUP BY 1) AS top
+    WHERE c.id = top.conversation_id
+)
+INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call,
+    line, reply_to_seq)
+SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line, reply_to_seq
+FROM row
+"""  # noqa: S608
+
+
+async def insert_messages(
+    connection: Connection, messages: Sequence[Message], events: Sequence[tuple[str, str, str, bytes]] = ()
+) -> None:
+    """Insert the messages with rows for the outbox, and move the counters of their conversations, in one statement."""
+    await connection.execute(
+        _INSERT_MESSAGES,
+        [message.conversation_id for message in messages],
+        [message.seq for message in messages],
+        [message.id for message in messages],
+        [message.sender_id for message in messages],
+        [message.client_message_id for message in messages],
+        [message.sent_at for message in messages],
+        *zip(*(_columns(message.content) for message in messages), strict=True),
+        [message.reply_to_seq for message in messages],
+        *outbox.columns(events),
+    )
+
+
+async def write_change(connection: Connection, change: MessageChange) -> None:
+    """Make the rows of a message what it is after a change."""
+    after = change.after
+    kind, body, entities, _, _ = _columns(after.content)
+    key = (after.conversation_id, after.seq)
+    await connection.execute("UPDATE conversations SET revision = $2 WHERE id = $1", key[0], after.revision)
+    if change.reaction:
+        await connection.execute(
+            "UPDATE messages SET revision = $3 WHERE conversation_id = $1 AND seq = $2", *key, after.revision
+        )
+        statement = (
+            "INSERT INTO reactions (conversation_id, seq, emoji, user_id) VALUES ($1, $2, $3, $4)"
+            if change.reaction.present
+            else "DELETE FROM reactions WHERE conversation_id = $1 AND seq = $2 AND emoji = $3 AND user_id = $4"
+        )
+        await connection.execute(statement, *key, change.reaction.emoji, change.reaction.user_id)
+        return
+    await connection.execute(
+        "UPDATE messages SET kind = $3, body = $4, entities = $5, revision = $6, edited_at = $7, edit_count = $8,"
+        " reply_to_seq = $9 WHERE conversation_id = $1 AND seq = $2",
+        *key,
+        kind,
+        body,
+        entities,
+        after.revision,
+        after.edited_at,
+        after.edit_count,
+        after.reply_to_seq,
+    )
+    if change.edit:
+        await connection.execute(
+            "INSERT INTO message_edits (conversation_id, seq, edit_no, body, entities, written_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6)",
+            *key,
+            after.edit_count,
+            change.edit.text.text,
+            encoding.entity_bytes(change.edit.text),
+            change.edit.written_at,
+        )
+    # The words of the former text go with it; those of the new one come by the consumer.
+    await connection.execute("DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2", *key)
+    if isinstance(after.content, Unsent):
+        await connection.execute("DELETE FROM message_edits WHERE conversation_id = $1 AND seq = $2", *key)
+        await connection.execute("DELETE FROM reactions WHERE conversation_id = $1 AND seq = $2", *key)
+
+
+async def load_message(connection: Connection, conversation_id: ConversationId, seq: int) -> Message | None:
+    """One message."""
+    rows = await connection.fetch(
+        "SELECT * FROM messages WHERE conversation_id = $1 AND seq = $2", conversation_id, seq
+    )
+    messages = await to_messages(connection, rows)
+    return messages[0] if messages else None
+
+
+async def load_edits(connection: Connection, conversation_id: ConversationId, seq: int) -> list[Edit]:
+    """The former texts of a message, the oldest first."""
+    rows = await connection.fetch(
+        "SELECT * FROM message_edits WHERE conversation_id = $1 AND seq = $2 ORDER BY edit_no", conversation_id, seq
+    )
+    return [Edit(encoding.to_text(row["body"], row["entities"]), row["written_at"]) for row in rows]
+
+
+async def _load_reactions(
+    connection: Connection, rows: Sequence[asyncpg.Record]
+) -> dict[tuple[UUID, int], tuple[Reaction, ...]]:
+    found = await connection.fetch(
+        "SELECT r.conversation_id, r.seq, r.emoji, array_agg(r.user_id ORDER BY r.position) AS users"
+        " FROM unnest($1::uuid[], $2::bigint[]) AS k (conversation_id, seq)"
+        ' JOIN reactions r USING (conversation_id, seq) GROUP BY 1, 2, 3 ORDER BY 1, 2, r.emoji COLLATE "C"',
+        [row["conversation_id"] for row in rows],
+        [row["seq"] for row in rows],
+    )
+    grouped: dict[tuple[UUID, int], tuple[Reaction, ...]] = {}
+    for row in found:
+        key = (row["conversation_id"], row["seq"])
+        grouped[key] = (*grouped.get(key, ()), Reaction(row["emoji"], tuple(row["users"])))
+    return grouped
+
+
+def _columns(content: Content) -> tuple[str, str, bytes | None, bytes | None, bytes | None]:
+    """kind, body, entities, call, line."""
+    kind = encoding.kind_of(content)
+    match content:
+        case Text():
+            return kind, content.text, encoding.entity_bytes(content), None, None
+        case CallRecord():
+            return kind, "", None, encoding.call_message(content).SerializeToString(), None
+        case Line():
+            return kind, "", None, None, encoding.line_message(content).SerializeToString()
+        case Unsent():
+            return kind, "", None, None, None
+
+
+def _content(row: asyncpg.Record) -> Content:
+    match row["kind"]:
+        case "text":
+            return encoding.to_text(row["body"], row["entities"])
+        case "call":
+            return encoding.to_call(row["call"])
+        case "line":
+            return encoding.to_line(row["line"])
+        case _:
+            return Unsent()
+
+
+def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
+    return Message(
+        id=MessageId(row["id"]),
+        conversation_id=ConversationId(row["conversation_id"]),
+        seq=row["seq"],
+        sender_id=UserId(row["sender_id"]),
+        client_message_id=row["client_message_id"],
+        sent_at=row["sent_at"],
+        content=_content(row),
+        reply_to_seq=row["reply_to_seq"],
+        revision=row["revision"],
+        edited_at=row["edited_at"],
+        edit_count=row["edit_count"],
+        reactions=reactions,
+    )

@@ -1,0 +1,61 @@
+"""Statements about how each person keeps a conversation."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from services.messaging.core.model import (
+    ConversationId,
+    UserId,
+)
+from services.messaging.core.own_state import MAX_UNREAD, OwnState
+from services.runtime.db import Connection
+
+_OWN_STATES = """
+SELECT m.conversation_id, o.pinned, o.archived, o.marked_unread, o.muted_until, (
+    SELECT count(*) FROM (
+        SELECT FROM messages x
+        WHERE x.conversation_id = m.conversation_id AND x.seq > greatest(m.read_seq, m.visible_after_seq)
+            AND x.sender_id <> m.user_id AND x.kind IN ('text', 'call')
+        LIMIT $3
+    ) AS unread
+) AS unread
+FROM members m
+LEFT JOIN own_states o ON o.user_id = m.user_id AND o.conversation_id = m.conversation_id
+WHERE m.user_id = $1 AND m.conversation_id = ANY($2)
+"""
+
+
+async def load_own_states(
+    connection: Connection, user_id: UserId, ids: Collection[ConversationId]
+) -> dict[ConversationId, OwnState]:
+    """How the user keeps those of the conversations that the user is in."""
+    found = await connection.fetch(_OWN_STATES, user_id, list(ids), MAX_UNREAD)
+    return {
+        row["conversation_id"]: OwnState(
+            pinned=bool(row["pinned"]),
+            archived=bool(row["archived"]),
+            marked_unread=bool(row["marked_unread"]),
+            muted_until=row["muted_until"],
+            unread=row["unread"],
+        )
+        for row in found
+    }
+
+
+async def write_own_state(
+    connection: Connection, user_id: UserId, conversation_id: ConversationId, state: OwnState, now: datetime
+) -> None:
+    """Make the row what the state says."""
+    await connection.execute(
+        "INSERT INTO own_states (user_id, conversation_id, pinned, archived, marked_unread, muted_until, changed_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (user_id, conversation_id) DO UPDATE SET"
+        " pinned = excluded.pinned, archived = excluded.archived, marked_unread = excluded.marked_unread,"
+        " muted_until = excluded.muted_until, changed_at = excluded.changed_at",
+        user_id,
+        conversation_id,
+        state.pinned,
+        state.archived,
+        state.marked_unread,
+        state.muted_until,
+        now,
+    )

@@ -1,0 +1,51 @@
+"""Statements about the words of texts."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.messaging.core.model import (
+    ConversationId,
+    Message,
+    UserId,
+)
+from services.messaging.core.searching import words_of
+from services.messaging.rows.messages import to_messages
+from services.runtime.db import Connection
+
+
+async def index_words(connection: Connection, keys: Sequence[tuple[ConversationId, int]]) -> None:
+    """Index the texts as they stand now; what is no text (any more) gets no words. Idempotent."""
+    found = await connection.fetch(
+        "SELECT m.conversation_id, m.seq, m.id, m.revision, m.body FROM unnest($1::uuid[], $2::bigint[])"
+        " AS k (conversation_id, seq) JOIN messages m USING (conversation_id, seq) WHERE m.kind = 'text'"
+        # Against an edit or an unsending in between, which takes the row's lock too.
+        " ORDER BY m.conversation_id, m.seq FOR SHARE OF m",
+        [conversation_id for conversation_id, _ in keys],
+        [seq for _, seq in keys],
+    )
+    await connection.executemany(
+        "INSERT INTO message_words (conversation_id, seq, message_id, revision, words)"
+        " VALUES ($1, $2, $3, $4, array_to_tsvector($5::text[]))"
+        " ON CONFLICT (conversation_id, seq) DO UPDATE SET revision = excluded.revision, words = excluded.words",
+        [(row["conversation_id"], row["seq"], row["id"], row["revision"], words_of(row["body"])) for row in found],
+    )
+
+
+async def search_words(
+    connection: Connection, user_id: UserId, query: str, within: ConversationId | None, below: UUID | None, limit: int
+) -> list[Message]:
+    """The newest texts with these words that the user may see, below a message id."""
+    found = await connection.fetch(
+        "SELECT m.* FROM message_words w"
+        " JOIN members me ON me.conversation_id = w.conversation_id AND me.user_id = $1"
+        " JOIN messages m ON m.conversation_id = w.conversation_id AND m.seq = w.seq"
+        " WHERE w.words @@ $2::text::tsquery AND w.seq > me.visible_after_seq AND m.kind = 'text'"
+        " AND ($3::uuid IS NULL OR w.conversation_id = $3) AND ($4::uuid IS NULL OR w.message_id < $4)"
+        " ORDER BY w.message_id DESC LIMIT $5",
+        user_id,
+        query,
+        within,
+        below,
+        limit,
+    )
+    return await to_messages(connection, found)
