@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.embedded import leash
 from deploy.embedded.record import ROOT, StackRecord, read_record
 
 START_TIMEOUT_S = 120.0
@@ -83,6 +84,8 @@ def _run_in(folder: Path, name: str, parts: tuple[str, ...], env: Mapping[str, s
     logs.mkdir(parents=True, exist_ok=True)
     record_path = folder / "stack.json"
     command = [
+        # A test run that is killed leaves no stack behind.
+        *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"),
         *(sys.executable, "-m", "deploy.embedded", "run", "--quiet", "--folder", str(folder)),
         *("--record", str(record_path), "--log-folder", str(logs)),
         *(("--parts", ",".join(parts)) if parts else ()),
