@@ -134,6 +134,7 @@ def _await_predecessor(data: Path) -> None:
             os.kill(pid, 0)
         except (OSError, ValueError, IndexError):
             return
+        # No child of ours, so nothing tells of its end; this runs in a thread of its own.
         time.sleep(0.05)
 
 

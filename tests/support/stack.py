@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.embedded import leash
 from deploy.embedded.record import ROOT, StackRecord, read_record
+from tests.support.waiting import poll
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 60.0
@@ -44,18 +44,20 @@ class RunningStack:
 
     def wait_for_restart(self, name: str, old_pid: int, timeout_s: float = 60.0) -> None:
         """Waits until the named process runs again, and is ready, under another pid."""
-        deadline = time.monotonic() + timeout_s
-        while self.record.pids.get(name, old_pid) == old_pid:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{name} was not restarted within {timeout_s} s:\n{self._output()}")
-            time.sleep(0.05)
+        poll(
+            lambda: self.record.pids.get(name, old_pid) != old_pid,
+            timeout_s,
+            lambda: f"{name} was not restarted within {timeout_s} s:\n{self._output()}",
+        )
 
     def _await_start(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while read_record(self._record_path) is None:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the stack did not start:\n{self._output()}")
-            time.sleep(0.05)
+        poll(
+            lambda: read_record(self._record_path) is not None or self._process.poll() is not None,
+            START_TIMEOUT_S,
+            lambda: f"the stack did not start in time:\n{self._output()}",
+        )
+        if self._process.poll() is not None:
+            raise AssertionError(f"the stack did not start:\n{self._output()}")
 
     def _stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)

@@ -18,3 +18,13 @@ async def eventually(holds: Callable[[], Awaitable[bool]], deadline_s: float = 1
     async with asyncio.timeout(deadline_s):
         while not await holds():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.005)
+
+
+def poll(condition: Callable[[], object], within_s: float, failure: Callable[[], str]) -> None:
+    """`until` for tests without an event loop, that wait for other processes. `failure` is asked only in the end."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(failure())
+        # Another process's doing sets no event here.
+        time.sleep(0.02)

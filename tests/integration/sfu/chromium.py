@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -34,7 +35,7 @@ FLAGS = (
 
 def find() -> str | None:
     """Where Chromium is, if it is installed."""
-    return shutil.which("chromium") or shutil.which("google-chrome")
+    return os.environ.get("PARLEY_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
 class Page:

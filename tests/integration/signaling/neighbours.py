@@ -117,7 +117,7 @@ class Issuer:
 
 
 class Membership(messaging_grpc.MembershipServiceServicer):
-    """Messaging, as far as signaling asks it."""
+    """Messaging, as far as signaling asks it; the rest is UNIMPLEMENTED, as the generated class has it."""
 
     def __init__(self, conversations: dict[str, list[str]]) -> None:
         self._conversations = conversations
@@ -126,11 +126,6 @@ class Membership(messaging_grpc.MembershipServiceServicer):
         if request.conversation_id not in self._conversations:
             raise LookupError
         return messaging.GetMembersResponse(user_ids=self._conversations[request.conversation_id])
-
-    async def FilterContacts(
-        self, request: messaging.FilterContactsRequest, context: Any
-    ) -> messaging.FilterContactsResponse:
-        raise NotImplementedError("signaling does not ask for this")
 
 
 def membership_server(conversations: dict[str, list[str]]) -> RpcServer:
@@ -198,9 +193,6 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
     async def EndCall(self, request: sfu.EndCallRequest, context: Any) -> sfu.EndCallResponse:
         self.ended.append(request.call_id)
         return sfu.EndCallResponse()
-
-    async def Remove(self, request: sfu.RemoveRequest, context: Any) -> sfu.RemoveResponse:
-        raise NotImplementedError("signaling does not ask for this")
 
     async def report(self, claims: dict[str, Any], *, connected: bool) -> None:
         """Tell of a device's media."""

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from deploy.embedded.logs import LogSink
 from deploy.embedded.probes import Probe
 from deploy.embedded.process import ProcessSpec
 from deploy.embedded.supervisor import FIRST_PAUSE_S, HEALTHY_AFTER_S, LONGEST_PAUSE_S, Supervisor, next_pause_s
+from tests.support.waiting import poll
 
 DEADLINE_S = 20.0
 WAIT = "import signal; signal.pause()"
@@ -160,10 +160,7 @@ asyncio.run(main())
         pid = int(process.stdout.readline())
         assert lives(pid)
         process.kill()
-    deadline = time.monotonic() + DEADLINE_S
-    while lives(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    poll(lambda: not lives(pid), DEADLINE_S, lambda: "the process outlived its supervisor")
 
 
 def test_pause_grows_up_to_its_limit_and_starts_again_after_a_healthy_run() -> None:

@@ -1,0 +1,181 @@
+"""The contract of messaging's store, held by the fake and PostgreSQL: groups, changes of messages, and their sync."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from services.messaging.core import changes, groups
+from services.messaging.core.changes import ChangePolicy
+from services.messaging.core.errors import ConversationNotFound, RoleTooLow
+from services.messaging.core.groups import Settings
+from services.messaging.core.model import (
+    ConversationId,
+    Cursor,
+    Draft,
+    Edit,
+    Line,
+    LineKind,
+    Mention,
+    Message,
+    MessageId,
+    Role,
+    Text,
+    Unsent,
+    UserId,
+)
+from services.messaging.ports import Invite, Store
+from services.runtime.ids import new_id
+from tests.support.clock import ManualClock
+from tests.support.messaging_store import (
+    ALICE,
+    BOB,
+    CAROL,
+    added,
+    fill,
+    founded,
+    left,
+    reacted,
+    stamp,
+)
+
+
+async def test_a_group_is_made_once_for_a_key_and_begins_with_a_line(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    assert await founded(store, clock) == room
+    assert (await founded(store, clock, "other")).id != room.id
+    assert [(m.user_id, m.role) for m in room.members] == [(ALICE, Role.OWNER), (BOB, Role.MEMBER)]
+    lines = await store.list_messages(room.id, 0, None, 10)
+    assert [line.content for line in lines] == [Line(LineKind.CREATED)]
+    assert await store.find_conversation(room.id) == room
+
+
+async def test_a_change_of_a_group_is_there_with_its_line(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await fill(store, clock, room, 2)
+    grown = await added(store, clock, room, CAROL)
+    assert (grown.revision, grown.last_seq) == (1, 4)
+    carol = grown.member(CAROL)
+    assert carol is not None
+    assert carol.visible_after_seq == 3
+    renamed = await store.change_group(
+        room.id, lambda group: groups.update(group, ALICE, Settings(title="Trips")), stamp(clock)
+    )
+    shrunk = await left(store, clock, room, BOB)
+    assert renamed.title == shrunk.title == "Trips"
+    assert [member.user_id for member in shrunk.members] == [ALICE, CAROL]
+    assert await store.find_conversation(room.id) == shrunk
+    lines = [message.content for message in await store.list_messages(room.id, 3, None, 10)]
+    assert lines == [
+        Line(LineKind.LEFT),
+        Line(LineKind.RENAMED, title="Trips"),
+        Line(LineKind.ADDED, (CAROL,)),
+    ]
+
+
+async def test_what_a_decision_refuses_changes_nothing(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    with pytest.raises(RoleTooLow):
+        await store.change_group(room.id, lambda group: groups.update(group, BOB, Settings("x")), stamp(clock, BOB))
+    assert await store.find_conversation(room.id) == room
+    with pytest.raises(ConversationNotFound):
+        await store.change_group(ConversationId(UUID(int=5)), lambda _: None, stamp(clock))
+
+
+async def test_concurrent_changes_of_a_group_lose_none(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    people = [UserId(f"person{number}") for number in range(8)]
+    await asyncio.gather(*(added(store, clock, room, person) for person in people))
+    found = await store.find_conversation(room.id)
+    assert found is not None
+    assert {member.user_id for member in found.members} == {ALICE, BOB, *people}
+    assert (found.revision, found.last_seq) == (8, 9)
+
+
+async def test_an_edit_keeps_what_was_and_an_unsending_keeps_nothing(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    rich = Text("hi @bob", (Mention(3, 4, BOB),))
+    draft = Draft(MessageId(new_id(clock.now())), room.id, ALICE, "k", clock.now(), rich, reply_to_seq=1)
+    sent = (await store.append([draft]))[0]
+    assert isinstance(sent, Message)
+    assert await store.find_message(room.id, 2) == sent
+    clock.advance(5)
+    edited = await store.change_message(
+        room.id,
+        2,
+        lambda _, message: changes.edit(message or sent, ALICE, Text("hello"), clock.now(), ChangePolicy()),
+        clock.now(),
+    )
+    assert (edited.revision, edited.edit_count, edited.edited_at) == (1, 1, clock.now())
+    assert await store.find_message(room.id, 2) == edited
+    assert list(await store.list_edits(room.id, 2)) == [Edit(rich, sent.sent_at)]
+    await reacted(store, clock, room, 2, BOB, "👍")
+    gone = await store.change_message(
+        room.id, 2, lambda _, message: changes.unsend(message or sent, ALICE), clock.now()
+    )
+    assert (gone.content, gone.revision, gone.reactions) == (Unsent(), 3, ())
+    assert await store.find_message(room.id, 2) == gone
+    assert list(await store.list_edits(room.id, 2)) == []
+    # The key stays: a retry of the sending gets what stands, and nothing new.
+    assert (await store.append([draft]))[0] == gone
+
+
+async def test_reactions_come_with_their_message(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock, "k", BOB, CAROL)
+    await fill(store, clock, room, 1)
+    for user, emoji in ((BOB, "👍"), (CAROL, "👍"), (ALICE, "❤"), (BOB, "👍")):
+        after = await reacted(store, clock, room, 2, user, emoji)
+    assert {r.emoji: r.user_ids for r in after.reactions} == {"👍": (BOB, CAROL), "❤": (ALICE,)}
+    assert after.revision == 3
+    assert await store.find_message(room.id, 2) == after
+
+
+async def test_sync_tells_what_changed_in_messages_that_the_device_has(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await fill(store, clock, room, 4)
+    for seq in (4, 2, 3):
+        await reacted(store, clock, room, seq, BOB, "👍")
+    delta = (await store.sync(ALICE, {room.id: Cursor(3, 0)}, None, 10, 10))[0]
+    assert [message.seq for message in delta.messages] == [4, 5]
+    assert [(message.seq, message.revision) for message in delta.changed] == [(2, 2), (3, 3)]
+    assert delta.cursor == Cursor(5, 3)
+    first = (await store.sync(ALICE, {room.id: Cursor(5, 0)}, None, 2, 10))[0]
+    assert ([message.seq for message in first.changed], first.has_more, first.cursor) == ([4, 2], True, Cursor(5, 2))
+    rest = (await store.sync(ALICE, {room.id: first.cursor}, None, 2, 10))[0]
+    assert ([message.seq for message in rest.changed], rest.has_more, rest.cursor) == ([3], False, Cursor(5, 3))
+    assert await store.sync(ALICE, {room.id: rest.cursor}, None, 2, 10) == []
+
+
+async def test_nobody_syncs_what_was_said_before_the_coming(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await fill(store, clock, room, 3)
+    await added(store, clock, room, CAROL)
+    await reacted(store, clock, room, 2, BOB, "👍")
+    for cursors in ({}, {room.id: Cursor(0, 0)}, {room.id: Cursor(4, 0)}):
+        delta = (await store.sync(CAROL, cursors, None, 10, 10))[0]
+        assert [message.seq for message in delta.messages] == [5]
+        assert delta.changed == ()
+    listed = await store.list_conversations(CAROL, None, 5)
+    assert [row.last_message.seq for row in listed if row.last_message] == [5]
+
+
+async def test_who_left_is_in_no_sync_and_gets_no_news(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await left(store, clock, room, BOB)
+    assert await store.sync(BOB, {room.id: Cursor(1, 0)}, None, 10, 10) == []
+    assert set(await store.joined_of(BOB, [room.id])) == set()
+    assert set(await store.joined_of(ALICE, [room.id])) == {room.id}
+    assert [person.user_id for person in (await store.recipients_of([room.id]))[room.id]] == [ALICE]
+
+
+async def test_a_newer_invite_replaces_the_older_and_each_expires(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    end = clock.now() + timedelta(days=1)
+    await store.put_invite(Invite(b"one", room.id, ALICE, end))
+    assert await store.find_invite(b"one", clock.now()) == room.id
+    await store.put_invite(Invite(b"two", room.id, ALICE, end))
+    assert await store.find_invite(b"one", clock.now()) is None
+    assert await store.find_invite(b"two", end) is None
+    await store.revoke_invites(room.id)
+    assert await store.find_invite(b"two", clock.now()) is None

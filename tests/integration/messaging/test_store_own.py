@@ -1,0 +1,143 @@
+"""The contract of messaging's store, held by the fake and PostgreSQL: what each person keeps, and search."""
+
+from datetime import timedelta
+
+import pytest
+
+from services.messaging.core import changes
+from services.messaging.core.changes import ChangePolicy
+from services.messaging.core.model import (
+    Conversation,
+    Cursor,
+    Draft,
+    Message,
+    MessageId,
+    Text,
+    UserId,
+)
+from services.messaging.core.own_state import OwnChange, OwnState
+from services.messaging.core.searching import query_of
+from services.messaging.ports import Store
+from services.runtime.ids import new_id
+from tests.support.clock import ManualClock
+from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, fill, founded, left, text
+
+
+async def own(store: Store, user: UserId, room: Conversation) -> OwnState:
+    return next(row.own for row in await store.list_conversations(user, None, 10) if row.conversation.id == room.id)
+
+
+async def test_what_one_sets_stays_and_is_ones_own(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    week = clock.now() + timedelta(days=7)
+    for change in (OwnChange(pinned=True), OwnChange(mute_until=week), OwnChange(marked_unread=True)):
+        state = await store.change_own_state(room.id, ALICE, change, clock.now())
+    assert state == OwnState(pinned=True, marked_unread=True, muted_until=week)
+    assert await own(store, ALICE, room) == state
+    assert await own(store, BOB, room) == OwnState()
+    assert await store.change_own_state(room.id, CAROL, OwnChange(pinned=True), clock.now()) is None
+    unmuted = await store.change_own_state(room.id, ALICE, OwnChange(mute_until=clock.now()), clock.now())
+    assert unmuted == OwnState(pinned=True, marked_unread=True)
+
+
+async def test_unread_counts_what_others_wrote_and_still_stands(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    sent = await store.append(
+        [text(clock, room, str(number), sender) for number, sender in enumerate([BOB, BOB, ALICE, BOB])]
+    )
+    assert [(await own(store, user, room)).unread for user in (ALICE, BOB)] == [3, 1]
+    await store.change_message(room.id, 2, lambda _, message: changes.unsend(message or fail(sent), BOB), clock.now())
+    assert (await own(store, ALICE, room)).unread == 2
+    await store.move_read_cursor(room.id, ALICE, 3, clock.now())
+    assert (await own(store, ALICE, room)).unread == 1
+    await added(store, clock, room, CAROL)
+    assert (await own(store, CAROL, room)).unread == 0
+
+
+async def test_reading_takes_the_mark_away_and_sync_tells_it(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await fill(store, clock, room, 1)
+    await store.change_own_state(room.id, BOB, OwnChange(marked_unread=True), clock.now())
+    clock.advance(10)
+    current = {room.id: Cursor(2, 0)}
+    assert await store.sync(BOB, current, clock.now(), 10, 10) == []
+    clock.advance(1)
+    await store.move_read_cursor(room.id, BOB, 2, clock.now())
+    deltas = await store.sync(BOB, current, clock.now(), 10, 10)
+    assert [(delta.messages, delta.own) for delta in deltas] == [((), OwnState())]
+
+
+async def said(store: Store, clock: ManualClock, room: Conversation, *texts: str) -> None:
+    """Texts, a second apart, and findable."""
+    for number, words in enumerate(texts):
+        clock.advance(1)
+        draft = Draft(MessageId(new_id(clock.now())), room.id, ALICE, f"s{number}", clock.now(), Text(words))
+        (message,) = await store.append([draft])
+        assert isinstance(message, Message)
+        await store.index_words([(room.id, message.seq)])
+
+
+async def found(store: Store, user: UserId, query: str, room: Conversation | None = None) -> list[int]:
+    within = room.id if room else None
+    return [message.seq for message in await store.search(user, query_of(query), within, None, 10)]
+
+
+@pytest.mark.parametrize(
+    ("text_said", "query"),
+    [
+        ("Das Café schließt", "cafe SCHLIESST"),
+        ("السَّلامُ عليكم", "السلام"),
+        ("أهلاً وسهلا", "اهلا"),
+        ("Ｆｕｌｌ ｗｉｄｔｈ", "full width"),
+        ("it's 3pm; DROP TABLE messages; --", "drop table"),
+        ("number 42 is up", "42 nu"),
+        ("naïve coöperation", "naive coop"),
+    ],
+)
+async def test_a_text_is_found_by_its_words_in_any_form(
+    store: Store, clock: ManualClock, text_said: str, query: str
+) -> None:
+    room = await founded(store, clock)
+    await said(store, clock, room, text_said, "something else")
+    assert await found(store, BOB, query) == [2]
+    assert await found(store, BOB, query + " nowhere") == []
+
+
+async def test_the_newest_come_first_in_pages(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await said(store, clock, room, "one fish", "two fish", "red fish", "blue fish")
+    first = await store.search(BOB, query_of("fish"), None, None, 3)
+    rest = await store.search(BOB, query_of("fish"), room.id, first[-1].id, 3)
+    assert [message.seq for message in (*first, *rest)] == [5, 4, 3, 2]
+
+
+async def test_nobody_finds_what_one_may_not_see(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    other = await founded(store, clock, "other")
+    await said(store, clock, room, "secret one")
+    await added(store, clock, room, CAROL)
+    await said(store, clock, room, "secret one", "secret two")
+    assert await found(store, CAROL, "secret") == [4]
+    assert await found(store, BOB, "secret", other) == []
+    await left(store, clock, room, BOB)
+    assert await found(store, BOB, "secret") == []
+
+
+async def test_an_edited_text_is_found_by_its_new_words_and_an_unsent_one_not_at_all(
+    store: Store, clock: ManualClock
+) -> None:
+    room = await founded(store, clock)
+    await said(store, clock, room, "meet at noon")
+    await store.change_message(
+        room.id,
+        2,
+        lambda _, message: changes.edit(message or fail(2), ALICE, Text("meet at six"), clock.now(), ChangePolicy()),
+        clock.now(),
+    )
+    assert await found(store, BOB, "noon") == []
+    await store.index_words([(room.id, 2)])
+    assert (await found(store, BOB, "six"), await found(store, BOB, "noon")) == ([2], [])
+    await store.change_message(room.id, 2, lambda _, message: changes.unsend(message or fail(2), ALICE), clock.now())
+    # A late event of the sending indexes nothing.
+    await store.index_words([(room.id, 2)])
+    assert await found(store, BOB, "six") == []

@@ -1,0 +1,68 @@
+"""What the tests of messaging's store do, in a word each."""
+
+from services.messaging.core import changes, groups
+from services.messaging.core.changes import ChangePolicy
+from services.messaging.core.groups import Settings
+from services.messaging.core.model import (
+    Conversation,
+    ConversationId,
+    Draft,
+    Message,
+    MessageId,
+    Text,
+    UserId,
+    open_direct,
+)
+from services.messaging.ports import LineStamp, Store
+from services.runtime.ids import new_id
+from tests.support.clock import ManualClock
+
+ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
+
+
+async def opened(store: Store, clock: ManualClock, one: UserId = ALICE, other: UserId = BOB) -> Conversation:
+    return await store.open_direct(open_direct(ConversationId(new_id(clock.now())), one, other, clock.now()))
+
+
+def text(clock: ManualClock, room: Conversation, key: str, sender: UserId = ALICE) -> Draft:
+    return Draft(MessageId(new_id(clock.now())), room.id, sender, key, clock.now(), Text(f"text {key}"))
+
+
+async def fill(store: Store, clock: ManualClock, room: Conversation, count: int) -> None:
+    await store.append([text(clock, room, str(number)) for number in range(1, count + 1)])
+
+
+def stamp(clock: ManualClock, actor: UserId = ALICE) -> LineStamp:
+    return LineStamp(MessageId(new_id(clock.now())), actor, clock.now())
+
+
+async def founded(store: Store, clock: ManualClock, key: str = "k", *others: UserId) -> Conversation:
+    made = groups.create_group(
+        ConversationId(new_id(clock.now())), ALICE, others or (BOB,), Settings("Trip"), clock.now()
+    )
+    return await store.create_group(made, key, stamp(clock))
+
+
+async def added(store: Store, clock: ManualClock, room: Conversation, *users: UserId) -> Conversation:
+    return await store.change_group(
+        room.id, lambda group: groups.add_members(group, ALICE, users, clock.now(), 256), stamp(clock)
+    )
+
+
+async def left(store: Store, clock: ManualClock, room: Conversation, user: UserId) -> Conversation:
+    return await store.change_group(room.id, lambda group: groups.leave(group, user), stamp(clock, user))
+
+
+async def reacted(store: Store, clock: ManualClock, room: Conversation, seq: int, user: UserId, emoji: str) -> Message:
+    return await store.change_message(
+        room.id,
+        seq,
+        lambda conversation, message: changes.react(
+            changes.find_visible(conversation, user, message), user, emoji, ChangePolicy(), present=True
+        ),
+        clock.now(),
+    )
+
+
+def fail(what: object) -> Message:
+    raise AssertionError(f"not there: {what}")
