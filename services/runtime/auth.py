@@ -89,11 +89,6 @@ class JwksKeys:
                     await self._refresh()
         return self._keys.get(key_id)
 
-    @property
-    def loaded(self) -> bool:
-        """Whether keys have been had at least once."""
-        return self._fetched_at is not None
-
     def _is_older(self, instant: float | None, age_s: float) -> bool:
         return instant is None or self._clock.monotonic() - instant >= age_s
 

@@ -11,11 +11,6 @@ from services.sfu.core.ids import Address
 _MAGIC_COOKIE = b"\x21\x12\xa4\x42"
 
 
-def is_stun(datagram: bytes) -> bool:
-    """Whether a datagram is STUN by its first byte (RFC 7983)."""
-    return datagram[0] < 4
-
-
 def answer_check(datagram: bytes, source: Address, book: AddressBook) -> tuple[Route, bool, bytes]:
     """The route that a binding request proves, whether it nominates, and the response.
 

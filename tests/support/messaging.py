@@ -26,7 +26,6 @@ from services.messaging.core.model import (
     Unsent,
     UserId,
     pair_key,
-    with_read_cursor,
 )
 from services.messaging.core.own_state import MAX_UNREAD, OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
@@ -175,7 +174,7 @@ class FakeStore:
             return None
         conversation = self._conversations[conversation_id]
         before = _read_seq(conversation, user_id)
-        moved = with_read_cursor(conversation, user_id, min(seq, conversation.last_seq))
+        moved = _with_read_cursor(conversation, user_id, min(seq, conversation.last_seq))
         self._conversations[conversation_id] = moved
         if _read_seq(moved, user_id) > before:
             self._read_moved[conversation_id] = now
@@ -310,3 +309,12 @@ def _answers(words: list[str], wanted: list[str]) -> bool:
 
 def _read_seq(conversation: Conversation, user_id: UserId) -> int:
     return next(member.read_seq for member in conversation.members if member.user_id == user_id)
+
+
+def _with_read_cursor(conversation: Conversation, user_id: UserId, read_seq: int) -> Conversation:
+    """The conversation after a member's cursor moved; cursors never go back."""
+    members = tuple(
+        replace(member, read_seq=max(member.read_seq, read_seq)) if member.user_id == user_id else member
+        for member in conversation.members
+    )
+    return replace(conversation, members=members)

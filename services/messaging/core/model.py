@@ -1,6 +1,6 @@
 """The nouns: conversations, members, messages and what they hold."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import NewType
@@ -242,15 +242,6 @@ def open_direct(conversation_id: ConversationId, caller: UserId, peer: UserId, n
         raise InvalidField("peer_user_id", "a direct conversation needs another person")
     members = tuple(Member(user, now) for user in sorted((caller, peer)))
     return Conversation(conversation_id, ConversationKind.DIRECT, members, 0, now)
-
-
-def with_read_cursor(conversation: Conversation, user_id: UserId, read_seq: int) -> Conversation:
-    """The conversation after a member's cursor moved; cursors never go back."""
-    members = tuple(
-        replace(member, read_seq=max(member.read_seq, read_seq)) if member.user_id == user_id else member
-        for member in conversation.members
-    )
-    return replace(conversation, members=members)
 
 
 def require_member(conversation: Conversation | None, user_id: UserId) -> Conversation:

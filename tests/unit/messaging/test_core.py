@@ -117,12 +117,6 @@ def test_a_foreign_page_token_is_refused_or_is_one(token: str) -> None:
     assert mark is None or mark.active_at >= datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def test_a_read_cursor_never_goes_back() -> None:
-    conversation = model.open_direct(ROOM, ALICE, BOB, NOW)
-    moved = model.with_read_cursor(model.with_read_cursor(conversation, BOB, 5), BOB, 3)
-    assert [member.read_seq for member in moved.members] == [0, 5]
-
-
 def test_a_stranger_and_nothing_look_alike() -> None:
     conversation = model.open_direct(ROOM, ALICE, BOB, NOW + timedelta(0))
     messages = []
