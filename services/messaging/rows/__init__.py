@@ -8,6 +8,7 @@ from services.messaging.rows.conversations import (
     lock_counters,
     write_group,
 )
+from services.messaging.rows.erasing import erase_content
 from services.messaging.rows.messages import (
     insert_messages,
     load_edits,
@@ -22,6 +23,7 @@ from services.messaging.rows.own_states import load_own_states, write_own_state
 from services.messaging.rows.search import index_words, search_words
 
 __all__ = [
+    "erase_content",
     "index_words",
     "insert_conversation",
     "insert_members",

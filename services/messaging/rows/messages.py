@@ -22,6 +22,7 @@ from services.messaging.core.model import (
     Unsent,
     UserId,
 )
+from services.messaging.rows.erasing import erase_content
 from services.runtime import outbox
 from services.runtime.db import Connection
 
@@ -157,11 +158,11 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
             encoding.entity_bytes(change.edit.text),
             change.edit.written_at,
         )
-    # The words of the former text go with it; those of the new one come by the consumer.
-    await connection.execute("DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2", *key)
     if isinstance(after.content, Unsent):
-        await connection.execute("DELETE FROM message_edits WHERE conversation_id = $1 AND seq = $2", *key)
-        await connection.execute("DELETE FROM reactions WHERE conversation_id = $1 AND seq = $2", *key)
+        await erase_content(connection, [key])
+    else:
+        # The words of the former text go with it; those of the new one come by the consumer.
+        await connection.execute("DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2", *key)
 
 
 async def load_message(connection: Connection, conversation_id: ConversationId, seq: int) -> Message | None:
