@@ -23,6 +23,15 @@ class Config:
     # How long after the sending a text can be edited, and how often.
     edit_window_s: int
     max_edits: int
+    # The largest conversation that is told live what reached whom. Higher: more events a message, of more members.
+    receipt_members: int
+    # Messages older than this are deleted; 0 keeps them.
+    retention_days: int
+    # How often a replica looks for messages whose time is over. Higher: they stay in the tables longer, unseen.
+    sweep_interval_s: int
+    # What one person may write at one replica, and how much of it at once after a pause.
+    send_rate_per_s: int
+    send_burst: int
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -38,6 +47,11 @@ class Config:
             group_members=reader.integer("PARLEY_GROUP_MEMBERS", 256, low=2, high=10_000),
             edit_window_s=reader.integer("PARLEY_EDIT_WINDOW_S", 900, low=0, high=10_000_000),
             max_edits=reader.integer("PARLEY_MAX_EDITS", 5, low=0, high=1_000),
+            receipt_members=reader.integer("PARLEY_RECEIPT_MEMBERS", 32, low=0, high=10_000),
+            retention_days=reader.integer("PARLEY_RETENTION_DAYS", 0, low=0, high=100_000),
+            sweep_interval_s=reader.integer("PARLEY_SWEEP_INTERVAL_S", 5, low=1, high=3_600),
+            send_rate_per_s=reader.integer("PARLEY_SEND_RATE_PER_S", 200, low=1, high=1_000_000),
+            send_burst=reader.integer("PARLEY_SEND_BURST", 400, low=1, high=1_000_000),
         )
         reader.finish()
         return config

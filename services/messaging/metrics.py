@@ -6,4 +6,5 @@ MESSAGES = Counter("messaging_messages_stored", "Messages stored, by kind.", ["k
 COMMIT_BATCH = Histogram(
     "messaging_commit_batch_size", "Messages committed together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
+ERASED = Counter("messaging_messages_erased", "Messages erased by the sweeper, by why.", ["reason"])
 DELIVERIES = Counter("messaging_deliveries_published", "Deliveries produced by the fan-out, one a member and event.")

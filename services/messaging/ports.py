@@ -95,7 +95,9 @@ class Store(Protocol):
     async def list_edits(self, conversation_id: ConversationId, seq: int) -> Sequence[Edit]:
         """The former texts, the oldest first."""
 
-    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
+    async def list_conversations(
+        self, user_id: UserId, below: PageMark | None, limit: int, now: datetime
+    ) -> Sequence[Summary]:
         """The user's conversations, newest activity first."""
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
@@ -113,6 +115,7 @@ class Store(Protocol):
         read_since: datetime | None,
         limit: int,
         max_deltas: int,
+        now: datetime,
     ) -> Sequence[Delta]:
         """What the user's device lacks: see Sync in service.proto."""
 
@@ -120,14 +123,6 @@ class Store(Protocol):
         self, user_id: UserId, conversation_ids: Collection[ConversationId]
     ) -> Collection[ConversationId]:
         """Those of the conversations that the user is in."""
-
-    async def move_read_cursor(
-        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
-    ) -> int | None:
-        """Move forward, at most to the last message; where it stands then. None when the user is no member.
-
-        A mark "unread" is taken away.
-        """
 
     async def change_own_state(
         self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime

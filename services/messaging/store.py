@@ -102,7 +102,9 @@ class PostgresStore:
         async with self._database.connection() as connection:
             return await rows.load_edits(connection, conversation_id, seq)
 
-    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
+    async def list_conversations(
+        self, user_id: UserId, below: PageMark | None, limit: int, now: datetime
+    ) -> Sequence[Summary]:
         async with self._database.connection() as connection:
             found = await connection.fetch(
                 "SELECT c.id, c.active_at FROM conversations c JOIN members m ON m.conversation_id = c.id"
@@ -123,7 +125,7 @@ class PostgresStore:
                 user_id,
             )
             last_of = {message.conversation_id: message for message in await rows.to_messages(connection, last)}
-            own = await rows.load_own_states(connection, user_id, ids)
+            own = await rows.load_own_states(connection, user_id, ids, now)
         return [
             Summary(conversations[row["id"]], last_of.get(row["id"]), row["active_at"], own.get(row["id"], OwnState()))
             for row in found
@@ -133,9 +135,9 @@ class PostgresStore:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            last_seqs, members, known = await rows.load_places(connection, drafts)
+            last_seqs, members, known, vanish_after = await rows.load_places(connection, drafts)
             stored = await rows.load_stored(connection, known) if known else {}
-            placement = place_drafts(drafts, last_seqs, lambda *pair: pair in members, stored)
+            placement = place_drafts(drafts, last_seqs, lambda *pair: pair in members, stored, vanish_after)
             if placement.inserted:
                 events = [_record(message) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
@@ -164,6 +166,7 @@ class PostgresStore:
         read_since: datetime | None,
         limit: int,
         max_deltas: int,
+        now: datetime,
     ) -> Sequence[Delta]:
         # One snapshot: a revision and the messages must be of the same moment.
         async with (
@@ -174,7 +177,7 @@ class PostgresStore:
             conversations = await rows.load_conversations(connection, [row["id"] for row in behind])
             new = await rows.load_new(connection, behind, limit)
             changed = await rows.load_changed(connection, behind, limit)
-            own = await rows.load_own_states(connection, user_id, [row["id"] for row in behind])
+            own = await rows.load_own_states(connection, user_id, [row["id"] for row in behind], now)
         return [
             build_delta(
                 conversations[row["id"]],
@@ -198,36 +201,6 @@ class PostgresStore:
             )
         return {row["conversation_id"] for row in found}
 
-    async def move_read_cursor(
-        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
-    ) -> int | None:
-        async with self._database.transaction() as connection:
-            read_seq: int | None = await connection.fetchval(
-                "UPDATE members m SET read_seq = LEAST($3, c.last_seq), read_moved_at = $4 FROM conversations c"
-                " WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
-                " AND m.read_seq < LEAST($3, c.last_seq) RETURNING m.read_seq",
-                conversation_id,
-                user_id,
-                seq,
-                now,
-            )
-            if read_seq is None:
-                unmoved: int | None = await connection.fetchval(
-                    "SELECT read_seq FROM members WHERE conversation_id = $1 AND user_id = $2", conversation_id, user_id
-                )
-                return unmoved
-            event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
-            await _append_events(connection, conversation_id, [event])
-            await connection.execute(
-                "UPDATE own_states SET marked_unread = false, changed_at = $3"
-                " WHERE user_id = $1 AND conversation_id = $2 AND marked_unread",
-                user_id,
-                conversation_id,
-                now,
-            )
-        self._relay.wake(str(conversation_id))
-        return read_seq
-
     async def change_own_state(
         self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime
     ) -> OwnState | None:
@@ -236,7 +209,7 @@ class PostgresStore:
             await connection.execute(
                 "SELECT FROM members WHERE conversation_id = $1 AND user_id = $2 FOR UPDATE", conversation_id, user_id
             )
-            before = (await rows.load_own_states(connection, user_id, [conversation_id])).get(conversation_id)
+            before = (await rows.load_own_states(connection, user_id, [conversation_id], now)).get(conversation_id)
             if before is None:
                 return None
             after = apply_own_change(before, change, now)

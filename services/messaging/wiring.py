@@ -8,8 +8,13 @@ from services.messaging.config import Config
 from services.messaging.consumer import CallRecords, FanOut, SearchIndex
 from services.messaging.core.changes import ChangePolicy
 from services.messaging.group_commit import GroupCommit
+from services.messaging.receipts.service import Receipts
+from services.messaging.receipts.settings import AllTold
+from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.service import Limits, Messaging
 from services.messaging.store import PostgresStore
+from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
+from services.messaging.vanishing.store import PostgresSweepStore
 from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
 from services.runtime.bus import KafkaConsumer, KafkaPublisher, Subscription
 from services.runtime.clock import SystemClock
@@ -29,7 +34,19 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def limits(config: Config) -> Limits:
     """The limits that are configured."""
     policy = ChangePolicy(edit_window=timedelta(seconds=config.edit_window_s), max_edits=config.max_edits)
-    return Limits(text_chars=config.text_limit, group_members=config.group_members, changes=policy)
+    return Limits(
+        text_chars=config.text_limit,
+        group_members=config.group_members,
+        changes=policy,
+        send_rate_per_s=config.send_rate_per_s,
+        send_burst=config.send_burst,
+    )
+
+
+def sweep_policy(config: Config) -> SweepPolicy:
+    """How the sweeper is configured."""
+    retention = timedelta(days=config.retention_days) if config.retention_days else None
+    return SweepPolicy(retention, interval_s=config.sweep_interval_s)
 
 
 def build(config: Config) -> App:
@@ -41,6 +58,9 @@ def build(config: Config) -> App:
     store = PostgresStore(database, relay, new_id)
     sends = GroupCommit(store, config.send_queue)
     messaging = Messaging(store, sends, clock, new_id, new_secret, limits(config))
+    receipts = Receipts(PostgresReceipts(database, relay, new_id), AllTold(), clock, config.receipt_members)
+    vanishing = Vanishing(store, clock, new_id)
+    sweeper = Sweeper(PostgresSweepStore(database, relay, new_id), clock, sweep_policy(config))
     fan_out = KafkaConsumer(
         config.kafka, Subscription(topics.EVENTS, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
     )
@@ -51,11 +71,15 @@ def build(config: Config) -> App:
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
-        rpc.apis(messaging),
+        rpc.apis(messaging, receipts, vanishing),
         rpc.ERRORS,
         ServiceTokens(config.server.service_key, "messaging", clock),
         UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
     )
     return App(
-        [database, publisher, relay, Worker("group-commit", sends.run), fan_out, call_records, search_index], server
+        [
+            *(database, publisher, relay, Worker("group-commit", sends.run), Worker("sweeper", sweeper.run)),
+            *(fan_out, call_records, search_index),
+        ],
+        server,
     )

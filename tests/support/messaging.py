@@ -32,6 +32,7 @@ from services.messaging.core.placing import place_drafts
 from services.messaging.core.searching import words_of
 from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
+from services.messaging.vanishing.core import as_of
 
 
 class FakeStore:
@@ -54,6 +55,7 @@ class FakeStore:
         self._invites: dict[bytes, Invite] = {}
         self._indexed: set[tuple[ConversationId, int]] = set()
         self._own: dict[tuple[UserId, ConversationId], OwnState] = {}
+        self._own_read: dict[tuple[UserId, ConversationId], int] = {}
         self._own_moved: dict[tuple[UserId, ConversationId], datetime] = {}
 
     async def open_direct(self, conversation: Conversation) -> Conversation:
@@ -88,7 +90,7 @@ class FakeStore:
             return before
         after = replace(change.after, revision=conversation.revision + 1)
         self._conversations[conversation_id] = replace(conversation, revision=after.revision)
-        self._messages[conversation_id][seq - 1] = after
+        self._replace(after)
         if change.edit:
             self._edits.setdefault((conversation_id, seq), []).append(change.edit)
         if change.reaction is None:
@@ -102,20 +104,21 @@ class FakeStore:
         return self._conversations.get(conversation_id)
 
     async def find_message(self, conversation_id: ConversationId, seq: int) -> Message | None:
-        messages = self._messages.get(conversation_id, [])
-        return messages[seq - 1] if 0 < seq <= len(messages) else None
+        return next((message for message in self._messages.get(conversation_id, ()) if message.seq == seq), None)
 
     async def list_edits(self, conversation_id: ConversationId, seq: int) -> Sequence[Edit]:
         return list(self._edits.get((conversation_id, seq), []))
 
-    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
+    async def list_conversations(
+        self, user_id: UserId, below: PageMark | None, limit: int, now: datetime
+    ) -> Sequence[Summary]:
         marks = [(self._active[id_], id_) for id_ in self._of(user_id)]
         if below:
             marks = [mark for mark in marks if mark < (below.active_at, below.conversation_id)]
         rows = []
         for active_at, id_ in sorted(marks, reverse=True)[:limit]:
             last = await self.list_messages(id_, self._visible_after(id_, user_id), None, 1)
-            own = self._own_state(id_, user_id)
+            own = self._own_state(id_, user_id, now)
             rows.append(Summary(self._conversations[id_], last[0] if last else None, active_at, own))
         return rows
 
@@ -130,7 +133,8 @@ class FakeStore:
             for message in self._messages[id_]
         }
         last_seqs = {id_: self._conversations[id_].last_seq for id_ in ids}
-        placement = place_drafts(drafts, last_seqs, self._is_member, stored)
+        vanish_after = {id_: self._conversations[id_].vanish_after for id_ in ids}
+        placement = place_drafts(drafts, last_seqs, self._is_member, stored, vanish_after)
         for message in placement.inserted:
             self._append(message)
         return placement.outcomes
@@ -149,6 +153,7 @@ class FakeStore:
         read_since: datetime | None,
         limit: int,
         max_deltas: int,
+        now: datetime,
     ) -> Sequence[Delta]:
         deltas = []
         for id_ in sorted(self._of(user_id), key=lambda id_: (self._active[id_], id_)):
@@ -159,7 +164,7 @@ class FakeStore:
             own_moved = self._own_moved.get((user_id, id_))
             own_news = read_since is not None and own_moved is not None and own_moved >= read_since
             if is_behind or read_news or own_news:
-                deltas.append(self._delta(conversation, user_id, cursor, limit))
+                deltas.append(self._delta(conversation, user_id, cursor, limit, now))
         return deltas[:max_deltas]
 
     async def joined_of(
@@ -167,29 +172,12 @@ class FakeStore:
     ) -> Collection[ConversationId]:
         return {id_ for id_ in conversation_ids if self._is_member(id_, user_id)}
 
-    async def move_read_cursor(
-        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
-    ) -> int | None:
-        if not self._is_member(conversation_id, user_id):
-            return None
-        conversation = self._conversations[conversation_id]
-        before = _read_seq(conversation, user_id)
-        moved = _with_read_cursor(conversation, user_id, min(seq, conversation.last_seq))
-        self._conversations[conversation_id] = moved
-        if _read_seq(moved, user_id) > before:
-            self._read_moved[conversation_id] = now
-            own = self._own.get((user_id, conversation_id), OwnState())
-            if own.marked_unread:
-                self._own[user_id, conversation_id] = replace(own, marked_unread=False)
-                self._own_moved[user_id, conversation_id] = now
-        return _read_seq(moved, user_id)
-
     async def change_own_state(
         self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime
     ) -> OwnState | None:
         if not self._is_member(conversation_id, user_id):
             return None
-        before = self._own_state(conversation_id, user_id)
+        before = self._own_state(conversation_id, user_id, now)
         after = apply_own_change(before, change, now)
         if after != before:
             self._own[user_id, conversation_id] = after
@@ -275,10 +263,13 @@ class FakeStore:
         return conversation is not None and conversation.member(user_id) is not None
 
     def _visible_after(self, conversation_id: ConversationId, user_id: UserId) -> int:
-        member = self._conversations[conversation_id].member(user_id)
-        return member.visible_after_seq if member else 0
+        conversation = self._conversations[conversation_id]
+        member = conversation.member(user_id)
+        return max(member.visible_after_seq if member else 0, conversation.history_start_seq)
 
-    def _delta(self, conversation: Conversation, user_id: UserId, cursor: Cursor | None, limit: int) -> Delta:
+    def _delta(
+        self, conversation: Conversation, user_id: UserId, cursor: Cursor | None, limit: int, now: datetime
+    ) -> Delta:
         visible_after = self._visible_after(conversation.id, user_id)
         known_seq = cursor.seq if cursor else 0
         start = max(visible_after, known_seq or conversation.last_seq - limit)
@@ -287,34 +278,28 @@ class FakeStore:
         revision = cursor.revision if cursor else conversation.revision
         changed = [m for m in messages if m.revision > revision and visible_after < m.seq <= known_seq]
         changed.sort(key=lambda message: message.revision)
-        own = self._own_state(conversation.id, user_id)
+        own = self._own_state(conversation.id, user_id, now)
         return build_delta(conversation, cursor, new[: limit + 1], changed[: limit + 1], own, limit)
 
-    def _own_state(self, conversation_id: ConversationId, user_id: UserId) -> OwnState:
+    def _own_state(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> OwnState:
         member = self._conversations[conversation_id].member(user_id)
-        start = max(member.read_seq, member.visible_after_seq) if member else 0
+        read_seq = max(member.read_seq if member else 0, self._own_read.get((user_id, conversation_id), 0))
+        start = max(read_seq, self._visible_after(conversation_id, user_id))
         unread = [
             message
-            for message in self._messages[conversation_id][start:]
-            if message.sender_id != user_id and isinstance(message.content, Text | CallRecord)
+            for message in self._messages[conversation_id]
+            if message.seq > start
+            and message.sender_id != user_id
+            and isinstance(as_of(message, now).content, Text | CallRecord)
         ]
         kept = self._own.get((user_id, conversation_id), OwnState())
-        return replace(kept, unread=min(len(unread), MAX_UNREAD))
+        return replace(kept, unread=min(len(unread), MAX_UNREAD), read_seq=read_seq)
+
+    def _replace(self, after: Message) -> None:
+        messages = self._messages[after.conversation_id]
+        messages[after.seq - messages[0].seq] = after
 
 
 def _answers(words: list[str], wanted: list[str]) -> bool:
     *whole, beginning = wanted
     return set(whole) <= set(words) and any(word.startswith(beginning) for word in words)
-
-
-def _read_seq(conversation: Conversation, user_id: UserId) -> int:
-    return next(member.read_seq for member in conversation.members if member.user_id == user_id)
-
-
-def _with_read_cursor(conversation: Conversation, user_id: UserId, read_seq: int) -> Conversation:
-    """The conversation after a member's cursor moved; cursors never go back."""
-    members = tuple(
-        replace(member, read_seq=max(member.read_seq, read_seq)) if member.user_id == user_id else member
-        for member in conversation.members
-    )
-    return replace(conversation, members=members)

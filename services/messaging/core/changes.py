@@ -11,7 +11,7 @@ from services.messaging.core.errors import (
     TooManyEdits,
     TooManyReactions,
 )
-from services.messaging.core.model import Conversation, Edit, Line, Message, Reaction, Text, Unsent, UserId
+from services.messaging.core.model import Conversation, Edit, Expired, Line, Message, Reaction, Text, Unsent, UserId
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def unsend(message: Message, user: UserId) -> MessageChange | None:
 
 def react(message: Message, user: UserId, emoji: str, policy: ChangePolicy, *, present: bool) -> MessageChange | None:
     """Put a reaction on or take it away. None when it stands so already."""
-    if isinstance(message.content, Unsent | Line):
+    if isinstance(message.content, Unsent | Expired | Line):
         raise NotEditable("there is nothing to react to")
     users = next((reaction.user_ids for reaction in message.reactions if reaction.emoji == emoji), ())
     if (user in users) is present:

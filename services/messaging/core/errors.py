@@ -76,3 +76,11 @@ class TooManyEdits(MessagingError):
 
 class Overloaded(MessagingError):
     """More sends are waiting than the service takes."""
+
+
+class SendRate(MessagingError):
+    """The caller writes too fast; after `retry_delay_s` seconds the same is taken."""
+
+    def __init__(self, retry_delay_s: float) -> None:
+        super().__init__("too many messages in a short time")
+        self.retry_delay_s = retry_delay_s

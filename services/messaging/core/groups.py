@@ -35,6 +35,7 @@ class Act(Enum):
     REMOVE_MEMBER = "remove a member"
     REMOVE_ADMIN = "remove an admin"
     SET_ROLE = "give roles"
+    SET_VANISHING = "set when messages vanish"
 
 
 RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2}
@@ -46,6 +47,7 @@ LEAST_ROLE = {
     Act.REMOVE_MEMBER: Role.ADMIN,
     Act.REMOVE_ADMIN: Role.OWNER,
     Act.SET_ROLE: Role.OWNER,
+    Act.SET_VANISHING: Role.ADMIN,
 }
 
 

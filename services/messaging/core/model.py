@@ -32,18 +32,25 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Member:
-    """A person in a conversation, who sees only messages above `visible_after_seq`."""
+    """A person in a conversation, who sees only messages above `visible_after_seq`.
+
+    `read_seq` and `delivered_seq` are what the others may know; one's own read cursor is OwnState.read_seq.
+    """
 
     user_id: UserId
     joined_at: datetime
     read_seq: int = 0
     role: Role = Role.MEMBER
     visible_after_seq: int = 0
+    delivered_seq: int = 0
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """Members are ordered by user id. `revision` counts changes other than new messages and read cursors."""
+    """Members are ordered by user id. `revision` counts changes other than new messages and read cursors.
+
+    New messages vanish after `vanish_after`, zero for never; those up to `history_start_seq` are deleted for good.
+    """
 
     id: ConversationId
     kind: ConversationKind
@@ -54,6 +61,8 @@ class Conversation:
     avatar_ref: str = ""
     history_open: bool = False
     revision: int = 0
+    vanish_after: timedelta = timedelta(0)
+    history_start_seq: int = 0
 
     def member(self, user_id: UserId) -> Member | None:
         """The member of this id."""
@@ -102,6 +111,11 @@ class Unsent:
 
 
 @dataclass(frozen=True)
+class Expired:
+    """Its time was over, or its sender's account was deleted; nothing of it is kept."""
+
+
+@dataclass(frozen=True)
 class CallRecord:
     call_id: UUID
     video: bool
@@ -119,6 +133,7 @@ class LineKind(Enum):
     JOINED = "joined"
     RENAMED = "renamed"
     ROLE_CHANGED = "role_changed"
+    VANISHING_CHANGED = "vanishing_changed"
 
 
 @dataclass(frozen=True)
@@ -129,9 +144,10 @@ class Line:
     user_ids: tuple[UserId, ...] = ()
     title: str = ""
     role: Role | None = None
+    vanish_after: timedelta = timedelta(0)
 
 
-Content = Text | CallRecord | Line | Unsent
+Content = Text | CallRecord | Line | Unsent | Expired
 
 
 @dataclass(frozen=True)
@@ -165,6 +181,8 @@ class Message:
     edited_at: datetime | None = None
     edit_count: int = 0
     reactions: tuple[Reaction, ...] = ()
+    # From then on nobody is shown what it said; None when it stays.
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True)

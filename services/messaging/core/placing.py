@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from services.messaging.core.errors import ConversationNotFound, InvalidField, MessagingError, NotAMember
 from services.messaging.core.model import ConversationId, Draft, DraftKey, Message, UserId
@@ -21,11 +22,13 @@ def place_drafts(
     last_seqs: Mapping[ConversationId, int],
     is_member: Callable[[ConversationId, UserId], bool],
     stored: Mapping[DraftKey, Message],
+    vanish_after: Mapping[ConversationId, timedelta],
 ) -> Placement:
     """Give each draft the next seq of its conversation, so that sequences have no gaps.
 
     `last_seqs` holds the conversations that exist, locked by the caller; `stored` the earlier results of the same
-    keys. A repeated key, earlier or within the batch, gets the first result and takes no seq.
+    keys; `vanish_after` those in which messages vanish. A repeated key, earlier or within the batch, gets the first
+    result and takes no seq.
     """
     placement = Placement(last_seqs=dict(last_seqs))
     known = dict(stored)
@@ -39,7 +42,8 @@ def place_drafts(
         elif draft.reply_to_seq > placement.last_seqs[draft.conversation_id]:
             placement.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
         else:
-            message = _at(draft, placement.last_seqs[draft.conversation_id] + 1)
+            seq = placement.last_seqs[draft.conversation_id] + 1
+            message = _at(draft, seq, vanish_after.get(draft.conversation_id))
             placement.last_seqs[draft.conversation_id] = message.seq
             known[draft.key] = message
             placement.inserted.append(message)
@@ -47,7 +51,7 @@ def place_drafts(
     return placement
 
 
-def _at(draft: Draft, seq: int) -> Message:
+def _at(draft: Draft, seq: int, vanish_after: timedelta | None) -> Message:
     return Message(
         id=draft.message_id,
         conversation_id=draft.conversation_id,
@@ -57,4 +61,5 @@ def _at(draft: Draft, seq: int) -> Message:
         sent_at=draft.sent_at,
         content=draft.content,
         reply_to_seq=draft.reply_to_seq,
+        expires_at=draft.sent_at + vanish_after if vanish_after else None,
     )

@@ -7,8 +7,9 @@ from services.messaging.rows.conversations import (
     load_conversations,
     lock_counters,
     write_group,
+    write_history_start,
 )
-from services.messaging.rows.erasing import erase_content
+from services.messaging.rows.erasing import bury, delete_messages, erase_content, erase_hanging
 from services.messaging.rows.messages import (
     insert_messages,
     load_edits,
@@ -23,7 +24,10 @@ from services.messaging.rows.own_states import load_own_states, write_own_state
 from services.messaging.rows.search import index_words, search_words
 
 __all__ = [
+    "bury",
+    "delete_messages",
     "erase_content",
+    "erase_hanging",
     "index_words",
     "insert_conversation",
     "insert_members",
@@ -43,5 +47,6 @@ __all__ = [
     "to_messages",
     "write_change",
     "write_group",
+    "write_history_start",
     "write_own_state",
 ]

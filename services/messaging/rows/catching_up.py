@@ -16,7 +16,8 @@ from services.messaging.rows.messages import to_messages
 from services.runtime.db import Connection
 
 _BEHIND = """
-SELECT c.id, c.last_seq, cursor.seq, coalesce(cursor.revision, c.revision) AS revision, m.visible_after_seq
+SELECT c.id, c.last_seq, cursor.seq, coalesce(cursor.revision, c.revision) AS revision,
+    greatest(m.visible_after_seq, c.history_start_seq) AS visible_after_seq
 FROM members m
 JOIN conversations c ON c.id = m.conversation_id
 LEFT JOIN unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS cursor (id, seq, revision) ON cursor.id = c.id
@@ -24,6 +25,7 @@ WHERE m.user_id = $1 AND (
     cursor.id IS NULL
     OR c.last_seq > cursor.seq
     OR c.revision > cursor.revision
+    OR m.own_read_moved_at >= $5
     OR EXISTS (SELECT FROM members r WHERE r.conversation_id = c.id AND r.read_moved_at >= $5)
     OR EXISTS (
         SELECT FROM own_states o WHERE o.user_id = $1 AND o.conversation_id = c.id AND o.changed_at >= $5

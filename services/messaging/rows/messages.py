@@ -1,6 +1,7 @@
 """Statements about messages, their edits and reactions."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +15,7 @@ from services.messaging.core.model import (
     Draft,
     DraftKey,
     Edit,
+    Expired,
     Line,
     Message,
     MessageId,
@@ -36,13 +38,19 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
 
 async def load_places(
     connection: Connection, drafts: Sequence[Draft]
-) -> tuple[dict[ConversationId, int], set[tuple[ConversationId, UserId]], list[DraftKey]]:
-    """Of the locked conversations that exist: the counters, which of the senders are in them, and which keys are taken.
+) -> tuple[
+    dict[ConversationId, int],
+    set[tuple[ConversationId, UserId]],
+    list[DraftKey],
+    dict[ConversationId, timedelta],
+]:
+    """Of the locked conversations that exist: the counters, which of the senders are in them, which keys are taken, and
+    after what time new messages vanish, where they do.
 
     A statement of its own, so that its snapshot is newer than the locks.
     """
     rows = await connection.fetch(
-        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq,"
+        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.vanish_after_s,"
         " m.user_id IS NOT NULL AS is_member, s.seq IS NOT NULL AS is_stored"
         " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)"
         " JOIN conversations c ON c.id = k.conversation_id"
@@ -57,6 +65,7 @@ async def load_places(
         {row["conversation_id"]: row["last_seq"] for row in rows},
         {(row["conversation_id"], row["sender_id"]) for row in rows if row["is_member"]},
         [DraftKey(*row[:3]) for row in rows if row["is_stored"]],
+        {row["conversation_id"]: timedelta(seconds=row["vanish_after_s"]) for row in rows if row["vanish_after_s"]},
     )
 
 
@@ -82,12 +91,12 @@ async def to_messages(connection: Connection, rows: Sequence[asyncpg.Record]) ->
 
 
 _INSERT_MESSAGES = f"""
-WITH told AS ({outbox.insertion(13)}),
+WITH told AS ({outbox.insertion(14)}),
 row AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-        $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bigint[]) AS r
+        $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bigint[], $13::timestamptz[]) AS r
         (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,
-        reply_to_seq)
+        reply_to_seq, expires_at)
 ),
 counted AS (
     UPDATE conversations c SET last_seq = top.seq, active_at = greatest(c.active_at, top.sent_at)
@@ -95,8 +104,9 @@ counted AS (
     WHERE c.id = top.conversation_id
 )
 INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call,
-    line, reply_to_seq)
-SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line, reply_to_seq
+    line, reply_to_seq, expires_at)
+SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line, reply_to_seq,
+    expires_at
 FROM row
 """  # noqa: S608
 
@@ -115,6 +125,7 @@ async def insert_messages(
         [message.sent_at for message in messages],
         *zip(*(_columns(message.content) for message in messages), strict=True),
         [message.reply_to_seq for message in messages],
+        [message.expires_at for message in messages],
         *outbox.columns(events),
     )
 
@@ -209,7 +220,7 @@ def _columns(content: Content) -> tuple[str, str, bytes | None, bytes | None, by
             return kind, "", None, encoding.call_message(content).SerializeToString(), None
         case Line():
             return kind, "", None, None, encoding.line_message(content).SerializeToString()
-        case Unsent():
+        case Unsent() | Expired():
             return kind, "", None, None, None
 
 
@@ -221,6 +232,8 @@ def _content(row: asyncpg.Record) -> Content:
             return encoding.to_call(row["call"])
         case "line":
             return encoding.to_line(row["line"])
+        case "expired":
+            return Expired()
         case _:
             return Unsent()
 
@@ -239,4 +252,5 @@ def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
         edited_at=row["edited_at"],
         edit_count=row["edit_count"],
         reactions=reactions,
+        expires_at=row["expires_at"],
     )
