@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.messaging import encoding, rows, topics
+from services.messaging import encoding, rows
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
@@ -25,6 +25,7 @@ from services.messaging.core.model import (
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
 from services.messaging.core.syncing import build_delta
+from services.messaging.outgoing import pair_of, to_outbox
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
@@ -44,7 +45,7 @@ class PostgresStore:
         async with self._database.transaction() as connection:
             if not await rows.insert_conversation(connection, conversation, pair_key=key, creation_key=None):
                 return await _load_by(connection, "pair_key", key)
-            await _append_events(connection, conversation.id, [encoding.conversation_created(conversation)])
+            await _append_events(connection, conversation.id, [encoding.conversation_created(conversation)], key)
         self._relay.wake(str(conversation.id))
         return conversation
 
@@ -68,7 +69,7 @@ class PostgresStore:
             await rows.write_group(connection, before, change.after)
             after, events = await _write_line(connection, change, stamp)
             changed = encoding.conversation_changed(self._new_id(stamp.now), after, change.removed, stamp.now)
-            await _append_events(connection, after.id, [changed, *events])
+            await _append_events(connection, after.id, [changed, *events], pair_of(before))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -86,7 +87,7 @@ class PostgresStore:
             after = replace(change.after, revision=conversation.revision + 1)
             await rows.write_change(connection, replace(change, after=after))
             event = encoding.message_changed(self._new_id(now), after, now)
-            await _append_events(connection, conversation_id, [event])
+            await _append_events(connection, conversation_id, [event], pair_of(conversation))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -135,11 +136,18 @@ class PostgresStore:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            last_seqs, members, known, vanish_after = await rows.load_places(connection, drafts)
-            stored = await rows.load_stored(connection, known) if known else {}
-            placement = place_drafts(drafts, last_seqs, lambda *pair: pair in members, stored, vanish_after)
+            places = await rows.load_places(connection, drafts)
+            stored = await rows.load_stored(connection, places.taken) if places.taken else {}
+            placement = place_drafts(
+                drafts, places.last_seqs, lambda *pair: pair in places.members, stored, places.vanish_after
+            )
             if placement.inserted:
-                events = [_record(message) for message in placement.inserted]
+                events = [
+                    to_outbox(
+                        message.conversation_id, encoding.message_sent(message), places.pairs[message.conversation_id]
+                    )
+                    for message in placement.inserted
+                ]
                 await rows.insert_messages(connection, placement.inserted, events)
         for conversation_id in {message.conversation_id for message in placement.inserted}:
             self._relay.wake(str(conversation_id))
@@ -304,11 +312,8 @@ async def _write_line(
     return replace(change.after, last_seq=message.seq), [encoding.message_sent(message)]
 
 
-async def _append_events(connection: Connection, conversation_id: ConversationId, events: Sequence[bytes]) -> None:
-    key = str(conversation_id)
-    await outbox.append(connection, key, [(topics.EVENTS, key, event) for event in events])
-
-
-def _record(message: Message) -> tuple[str, str, str, bytes]:
-    key = str(message.conversation_id)
-    return (key, topics.EVENTS, key, encoding.message_sent(message))
+async def _append_events(
+    connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], pair: str | None = None
+) -> None:
+    records = [to_outbox(conversation_id, event, pair) for event in events]
+    await outbox.append_many(connection, records)

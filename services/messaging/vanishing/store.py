@@ -4,8 +4,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from services.messaging import encoding, rows, topics
+from services.messaging import encoding, rows
 from services.messaging.core.model import ConversationId
+from services.messaging.outgoing import pair_of, to_outbox
 from services.messaging.vanishing.core import end_of_old
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
@@ -51,12 +52,16 @@ class PostgresSweepStore:
             )
             buried = await rows.bury(connection, await rows.to_messages(connection, found))
             events = [
-                (str(message.conversation_id), encoding.message_changed(self._new_id(now), message, now))
+                to_outbox(
+                    message.conversation_id,
+                    encoding.message_changed(self._new_id(now), message, now),
+                    locked[message.conversation_id],
+                )
                 for message in buried
             ]
-            await outbox.append_many(connection, [(key, topics.EVENTS, key, event) for key, event in events])
-        for key in {key for key, _ in events}:
-            self._relay.wake(key)
+            await outbox.append_many(connection, events)
+        for message in buried:
+            self._relay.wake(str(message.conversation_id))
         return len(buried)
 
     async def find_old(
@@ -80,16 +85,16 @@ class PostgresSweepStore:
             await rows.delete_messages(connection, gone)
             after = replace(before, history_start_seq=last, revision=before.revision + 1)
             await rows.write_history_start(connection, after)
-            key = str(conversation_id)
             event = encoding.conversation_changed(self._new_id(now), after, (), now)
-            await outbox.append(connection, key, [(topics.EVENTS, key, event)])
-        self._relay.wake(key)
+            await outbox.append_many(connection, [to_outbox(conversation_id, event, pair_of(before))])
+        self._relay.wake(str(conversation_id))
         return len(gone)
 
 
-async def _lock(connection: Connection, ids: Collection[ConversationId]) -> set[ConversationId]:
-    """Those of the conversations that nobody else holds: sends go first, what is left is found by the next sweep."""
+async def _lock(connection: Connection, ids: Collection[ConversationId]) -> dict[ConversationId, str | None]:
+    """Those of the conversations that nobody else holds, with the keys of their pairs: sends go first, what is left
+    is found by the next sweep."""
     found = await connection.fetch(
-        "SELECT id FROM conversations WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED", list(ids)
+        "SELECT id, pair_key FROM conversations WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED", list(ids)
     )
-    return {row["id"] for row in found}
+    return {row["id"]: row["pair_key"] for row in found}
