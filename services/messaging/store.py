@@ -24,8 +24,10 @@ from services.messaging.core.model import (
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
+from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
+from services.messaging.relations.rows import requests
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
@@ -102,16 +104,20 @@ class PostgresStore:
         async with self._database.connection() as connection:
             return await rows.load_edits(connection, conversation_id, seq)
 
-    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
+    async def list_conversations(
+        self, user_id: UserId, below: PageMark | None, limit: int, request: Request = Request.NONE
+    ) -> Sequence[Summary]:
         async with self._database.connection() as connection:
             found = await connection.fetch(
                 "SELECT c.id, c.active_at FROM conversations c JOIN members m ON m.conversation_id = c.id"
-                " WHERE m.user_id = $1 AND ($2::timestamptz IS NULL OR (c.active_at, c.id) < ($2, $3::uuid))"
+                " WHERE m.user_id = $1 AND m.request = $5"
+                " AND ($2::timestamptz IS NULL OR (c.active_at, c.id) < ($2, $3::uuid))"
                 " ORDER BY c.active_at DESC, c.id DESC LIMIT $4",
                 user_id,
                 below.active_at if below else None,
                 below.conversation_id if below else None,
                 limit,
+                request.value,
             )
             ids = [row["id"] for row in found]
             conversations = await rows.load_conversations(connection, ids)
@@ -133,14 +139,18 @@ class PostgresStore:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            last_seqs, members, known = await rows.load_places(connection, drafts)
+            places, known = await rows.load_places(connection, drafts)
             stored = await rows.load_stored(connection, known) if known else {}
-            placement = place_drafts(drafts, last_seqs, lambda *pair: pair in members, stored)
+            placement = place_drafts(drafts, places, stored)
             if placement.inserted:
                 events = [_record(message) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
-        for conversation_id in {message.conversation_id for message in placement.inserted}:
-            self._relay.wake(str(conversation_id))
+            woken = {str(message.conversation_id) for message in placement.inserted}
+            if placement.accepted:
+                now = max(message.sent_at for message in placement.inserted)
+                woken.update(await requests.accept_requests(connection, placement.accepted, now))
+        for key in woken:
+            self._relay.wake(key)
         return placement.outcomes
 
     async def list_messages(
@@ -192,7 +202,8 @@ class PostgresStore:
     ) -> Collection[ConversationId]:
         async with self._database.connection() as connection:
             found = await connection.fetch(
-                "SELECT conversation_id FROM members WHERE user_id = $1 AND conversation_id = ANY($2)",
+                "SELECT conversation_id FROM members WHERE user_id = $1 AND conversation_id = ANY($2)"
+                " AND request <> 'declined'",
                 user_id,
                 list(conversation_ids),
             )
@@ -202,22 +213,29 @@ class PostgresStore:
         self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
     ) -> int | None:
         async with self._database.transaction() as connection:
-            read_seq: int | None = await connection.fetchval(
-                "UPDATE members m SET read_seq = LEAST($3, c.last_seq), read_moved_at = $4 FROM conversations c"
-                " WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
-                " AND m.read_seq < LEAST($3, c.last_seq) RETURNING m.read_seq",
+            moved = await connection.fetchrow(
+                "UPDATE members m SET read_seq = LEAST($3, c.last_seq),"
+                " read_moved_at = CASE WHEN m.request = '' AND NOT c.blocked THEN $4 ELSE m.read_moved_at END"
+                " FROM conversations c WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
+                " AND m.read_seq < LEAST($3, c.last_seq)"
+                " RETURNING m.read_seq, m.request = '' AND NOT c.blocked AS is_told",
                 conversation_id,
                 user_id,
                 seq,
                 now,
             )
-            if read_seq is None:
+            if moved is None:
                 unmoved: int | None = await connection.fetchval(
                     "SELECT read_seq FROM members WHERE conversation_id = $1 AND user_id = $2", conversation_id, user_id
                 )
                 return unmoved
-            event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
-            await _append_events(connection, conversation_id, [event])
+            read_seq: int = moved["read_seq"]
+            if not moved["is_told"]:
+                # Nobody else learns of it; the person's own devices do.
+                await requests.tell_request(connection, user_id, conversation_id, now)
+            else:
+                event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
+                await _append_events(connection, conversation_id, [event])
             await connection.execute(
                 "UPDATE own_states SET marked_unread = false, changed_at = $3"
                 " WHERE user_id = $1 AND conversation_id = $2 AND marked_unread",
@@ -254,12 +272,16 @@ class PostgresStore:
         async with self._database.connection() as connection:
             conversations = await connection.fetch(
                 "SELECT c.id, array_agg(m.user_id ORDER BY m.user_id) AS users,"
-                " array_agg(m.visible_after_seq ORDER BY m.user_id) AS after"
+                " array_agg(m.visible_after_seq ORDER BY m.user_id) AS after,"
+                " array_agg(m.request ORDER BY m.user_id) AS requests"
                 " FROM conversations c JOIN members m ON m.conversation_id = c.id WHERE c.id = ANY($1) GROUP BY c.id",
                 list(conversation_ids),
             )
         return {
-            row["id"]: [Recipient(user, after) for user, after in zip(row["users"], row["after"], strict=True)]
+            row["id"]: [
+                Recipient(user, after, Request(request))
+                for user, after, request in zip(row["users"], row["after"], row["requests"], strict=True)
+            ]
             for row in conversations
         }
 
