@@ -23,6 +23,7 @@ from services.messaging.core.model import (
     UserId,
 )
 from services.messaging.core.own_state import OwnChange, OwnState
+from services.messaging.core.request import Request
 
 # Decide under the conversation's lock; None for nothing to do. What they raise undoes the transaction.
 DecideGroup = Callable[[Conversation], GroupChange | None]
@@ -96,9 +97,14 @@ class Store(Protocol):
         """The former texts, the oldest first."""
 
     async def list_conversations(
-        self, user_id: UserId, below: PageMark | None, limit: int, now: datetime
+        self,
+        user_id: UserId,
+        below: PageMark | None,
+        limit: int,
+        now: datetime,
+        request: Request = Request.NONE,
     ) -> Sequence[Summary]:
-        """The user's conversations, newest activity first."""
+        """The user's conversations that stand so, newest activity first."""
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
         """Append the drafts in one transaction; an outcome for each, in order. Idempotent by Draft.key."""
@@ -122,7 +128,7 @@ class Store(Protocol):
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]
     ) -> Collection[ConversationId]:
-        """Those of the conversations that the user is in."""
+        """Those of the conversations that the user is in and did not decline."""
 
     async def change_own_state(
         self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime

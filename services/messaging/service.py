@@ -32,6 +32,7 @@ from services.messaging.core.model import (
 )
 from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.core.rates import SendRates
+from services.messaging.core.request import Request
 from services.messaging.group_commit import GroupCommit
 from services.messaging.ports import DecideGroup, Invite, LineStamp, Store
 from services.messaging.vanishing.core import as_of
@@ -139,12 +140,14 @@ class Messaging:
         """Errors: InvalidField, ConversationNotFound."""
         return await self._readable(user_id, conversation_id)
 
-    async def list_conversations(self, user_id: UserId, page_size: int, page_token: str) -> Page:
-        """Errors: InvalidField."""
+    async def list_conversations(
+        self, user_id: UserId, page_size: int, page_token: str, request: Request = Request.NONE
+    ) -> Page:
+        """The conversations that were let in, or those that wait to be. Errors: InvalidField."""
         limit = checks.check_range("page_size", page_size, 50, 100)
         below = paging.decode_page_mark(page_token)
         now = self._clock.now()
-        rows = await self._store.list_conversations(user_id, below, limit + 1, now)
+        rows = await self._store.list_conversations(user_id, below, limit + 1, now, request)
         page = [replace(row, last_message=row.last_message and as_of(row.last_message, now)) for row in rows[:limit]]
         token = ""
         if len(rows) > limit:
@@ -316,7 +319,7 @@ class Messaging:
         read_since = since - READ_OVERLAP if since else None
         deltas = await self._store.sync(user_id, positions, read_since, count, MAX_SYNC_DELTAS + 1, sync_time)
         shown = [
-            replace(delta, messages=self._shown(delta.messages), changed=self._shown(delta.changed))
+            replace(delta, messages=tuple(self._shown(delta.messages)), changed=tuple(self._shown(delta.changed)))
             for delta in deltas[:MAX_SYNC_DELTAS]
         ]
         joined = await self._store.joined_of(user_id, positions)
@@ -395,9 +398,9 @@ class Messaging:
 
         return as_of(await self._store.change_message(target, seq, decide_for_caller, now), now)
 
-    def _shown(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+    def _shown(self, messages: Sequence[Message]) -> list[Message]:
         now = self._clock.now()
-        return tuple(as_of(message, now) for message in messages)
+        return [as_of(message, now) for message in messages]
 
     def _stamp(self, user_id: UserId) -> LineStamp:
         now = self._clock.now()

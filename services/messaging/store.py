@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.messaging import encoding, rows
+from services.messaging import encoding, rows, topics
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
@@ -24,9 +24,11 @@ from services.messaging.core.model import (
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
+from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
 from services.messaging.outgoing import pair_of, to_outbox
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
+from services.messaging.relations.rows import requests
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
@@ -104,17 +106,24 @@ class PostgresStore:
             return await rows.load_edits(connection, conversation_id, seq)
 
     async def list_conversations(
-        self, user_id: UserId, below: PageMark | None, limit: int, now: datetime
+        self,
+        user_id: UserId,
+        below: PageMark | None,
+        limit: int,
+        now: datetime,
+        request: Request = Request.NONE,
     ) -> Sequence[Summary]:
         async with self._database.connection() as connection:
             found = await connection.fetch(
                 "SELECT c.id, c.active_at FROM conversations c JOIN members m ON m.conversation_id = c.id"
-                " WHERE m.user_id = $1 AND ($2::timestamptz IS NULL OR (c.active_at, c.id) < ($2, $3::uuid))"
+                " WHERE m.user_id = $1 AND m.request = $5"
+                " AND ($2::timestamptz IS NULL OR (c.active_at, c.id) < ($2, $3::uuid))"
                 " ORDER BY c.active_at DESC, c.id DESC LIMIT $4",
                 user_id,
                 below.active_at if below else None,
                 below.conversation_id if below else None,
                 limit,
+                request.value,
             )
             ids = [row["id"] for row in found]
             conversations = await rows.load_conversations(connection, ids)
@@ -136,21 +145,21 @@ class PostgresStore:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            places = await rows.load_places(connection, drafts)
-            stored = await rows.load_stored(connection, places.taken) if places.taken else {}
-            placement = place_drafts(
-                drafts, places.last_seqs, lambda *pair: pair in places.members, stored, places.vanish_after
-            )
+            places, taken, pairs = await rows.load_places(connection, drafts)
+            stored = await rows.load_stored(connection, taken) if taken else {}
+            placement = place_drafts(drafts, places, stored)
             if placement.inserted:
                 events = [
-                    to_outbox(
-                        message.conversation_id, encoding.message_sent(message), places.pairs[message.conversation_id]
-                    )
+                    to_outbox(message.conversation_id, encoding.message_sent(message), pairs[message.conversation_id])
                     for message in placement.inserted
                 ]
                 await rows.insert_messages(connection, placement.inserted, events)
-        for conversation_id in {message.conversation_id for message in placement.inserted}:
-            self._relay.wake(str(conversation_id))
+            woken = {str(message.conversation_id) for message in placement.inserted}
+            if placement.accepted:
+                now = max(message.sent_at for message in placement.inserted)
+                woken.update(await requests.accept_requests(connection, placement.accepted, now))
+        for key in woken:
+            self._relay.wake(key)
         return placement.outcomes
 
     async def list_messages(
@@ -203,7 +212,8 @@ class PostgresStore:
     ) -> Collection[ConversationId]:
         async with self._database.connection() as connection:
             found = await connection.fetch(
-                "SELECT conversation_id FROM members WHERE user_id = $1 AND conversation_id = ANY($2)",
+                "SELECT conversation_id FROM members WHERE user_id = $1 AND conversation_id = ANY($2)"
+                " AND request <> 'declined'",
                 user_id,
                 list(conversation_ids),
             )
@@ -235,12 +245,16 @@ class PostgresStore:
         async with self._database.connection() as connection:
             conversations = await connection.fetch(
                 "SELECT c.id, array_agg(m.user_id ORDER BY m.user_id) AS users,"
-                " array_agg(m.visible_after_seq ORDER BY m.user_id) AS after"
+                " array_agg(m.visible_after_seq ORDER BY m.user_id) AS after,"
+                " array_agg(m.request ORDER BY m.user_id) AS requests"
                 " FROM conversations c JOIN members m ON m.conversation_id = c.id WHERE c.id = ANY($1) GROUP BY c.id",
                 list(conversation_ids),
             )
         return {
-            row["id"]: [Recipient(user, after) for user, after in zip(row["users"], row["after"], strict=True)]
+            row["id"]: [
+                Recipient(user, after, Request(request))
+                for user, after, request in zip(row["users"], row["after"], row["requests"], strict=True)
+            ]
             for row in conversations
         }
 

@@ -10,7 +10,6 @@ from services.messaging.core.changes import ChangePolicy
 from services.messaging.deliveries import direct_deliveries
 from services.messaging.group_commit import GroupCommit
 from services.messaging.receipts.service import Receipts
-from services.messaging.receipts.settings import AllTold
 from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.service import Limits, Messaging
 from services.messaging.store import PostgresStore
@@ -59,7 +58,7 @@ def build(config: Config) -> App:
     store = PostgresStore(database, relay, new_id)
     sends = GroupCommit(store, config.send_queue)
     messaging = Messaging(store, sends, clock, new_id, new_secret, limits(config))
-    receipts = Receipts(PostgresReceipts(database, relay, new_id), AllTold(), clock, config.receipt_members)
+    receipts = Receipts(PostgresReceipts(database, relay, new_id), clock, config.receipt_members)
     vanishing = Vanishing(store, clock, new_id)
     sweeper = Sweeper(PostgresSweepStore(database, relay, new_id), clock, sweep_policy(config))
     fan_out = KafkaConsumer(

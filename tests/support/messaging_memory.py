@@ -1,13 +1,13 @@
 """The store in memory with what messaging's features keep: cursors, and what the sweeper erases."""
 
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from services.messaging import encoding
 from services.messaging.core.model import ConversationId, Message, UserId
 from services.messaging.core.own_state import OwnState
+from services.messaging.core.request import Request
 from services.messaging.vanishing.core import bury, end_of_old, is_due
 from tests.support.messaging import FakeStore
 
@@ -17,11 +17,13 @@ class MemoryStore(FakeStore):
 
     def __init__(self) -> None:
         super().__init__()
+        # Who sends no receipts.
+        self.silent: set[UserId] = set()
         # What the users' own devices are told: (user, conversation, state), in order.
         self.own_told: list[tuple[UserId, ConversationId, OwnState]] = []
 
     async def move_read_cursor(
-        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime, *, is_told: bool
+        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
     ) -> int | None:
         if not self._is_member(conversation_id, user_id):
             return None
@@ -35,7 +37,7 @@ class MemoryStore(FakeStore):
         self._own_read[key] = moved
         self._own[key] = replace(before, marked_unread=False)
         self.own_told.append((*key, self._own_state(conversation_id, user_id, now)))
-        if moved > before.read_seq and is_told:
+        if moved > before.read_seq:
             self._tell(conversation_id, user_id, now, read_seq=moved, is_live=True)
         return moved
 
@@ -100,7 +102,8 @@ class MemoryStore(FakeStore):
         """Moves what others know forward, and the event of it."""
         room = self._conversations[conversation_id]
         member = room.member(user_id)
-        assert member is not None
+        if member is None or member.request is not Request.NONE or room.blocked or user_id in self.silent:
+            return
         after = replace(
             member,
             read_seq=max(member.read_seq, read_seq),
@@ -118,16 +121,3 @@ class MemoryStore(FakeStore):
             self.events.append(
                 encoding.read_cursor_moved(event_id, conversation_id, user_id, read_seq, told_delivered, now)
             )
-
-
-class FakeReceiptSettings:
-    """See receipts.ports.ReceiptSettings. `silent`: people who send none; `pending`: who has not let in what."""
-
-    def __init__(self) -> None:
-        self.silent: set[UserId] = set()
-        self.pending: Counter[tuple[UserId, ConversationId]] = Counter()
-
-    async def silent_in(
-        self, user_id: UserId, conversation_ids: Collection[ConversationId]
-    ) -> Collection[ConversationId]:
-        return [id_ for id_ in conversation_ids if user_id in self.silent or self.pending[user_id, id_]]

@@ -2,10 +2,12 @@
 
 from services.messaging.core.model import Message, Text, UserId
 from services.messaging.group_commit import GroupCommit
+from services.messaging.receipts.service import Receipts
 from services.messaging.service import Limits, Messaging, TextRequest
+from services.messaging.vanishing.service import Vanishing
 from services.runtime.ids import new_id, new_secret
 from tests.support.clock import ManualClock
-from tests.support.messaging import FakeStore
+from tests.support.messaging_memory import MemoryStore
 
 ALICE, BOB, MALLORY = UserId("alice"), UserId("bob"), UserId("mallory")
 
@@ -14,10 +16,12 @@ class World:
     """Messaging over a store in memory."""
 
     def __init__(self, capacity: int = 100) -> None:
-        self.store = FakeStore()
+        self.store = MemoryStore()
         self.clock = ManualClock()
         self.sends = GroupCommit(self.store, capacity)
         self.messaging = Messaging(self.store, self.sends, self.clock, new_id, new_secret, Limits(text_chars=20))
+        self.receipts = Receipts(self.store, self.clock)
+        self.vanishing = Vanishing(self.store, self.clock, new_id)
 
     async def room(self) -> str:
         return str((await self.messaging.open_direct(ALICE, BOB)).id)

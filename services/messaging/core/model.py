@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.messaging.core.errors import ConversationNotFound, InvalidField
 from services.messaging.core.own_state import OwnState
+from services.messaging.core.request import Request
 
 UserId = NewType("UserId", str)
 ConversationId = NewType("ConversationId", UUID)
@@ -43,6 +44,9 @@ class Member:
     role: Role = Role.MEMBER
     visible_after_seq: int = 0
     delivered_seq: int = 0
+    request: Request = Request.NONE
+    # Who brought the member in; empty for who came by oneself.
+    added_by: UserId = UserId("")
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Conversation:
     revision: int = 0
     vanish_after: timedelta = timedelta(0)
     history_start_seq: int = 0
+    # Of a direct conversation: one of the two blocked the other.
+    blocked: bool = False
 
     def member(self, user_id: UserId) -> Member | None:
         """The member of this id."""
@@ -280,3 +286,4 @@ class Recipient:
 
     user_id: UserId
     visible_after_seq: int
+    request: Request = Request.NONE

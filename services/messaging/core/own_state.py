@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from services.messaging.core.request import Request
+
 # Unread messages are counted up to here. Higher: longer counting for those who were away.
 MAX_UNREAD = 1_000
 
@@ -17,6 +19,7 @@ class OwnState:
     muted_until: datetime | None = None
     unread: int = 0
     read_seq: int = 0
+    request: Request = Request.NONE
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What receipts need of the world."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -10,15 +10,17 @@ from services.messaging.core.model import Conversation, ConversationId, UserId
 class ReceiptStore(Protocol):
     """Cursors of members: one's own, and what the others may know of it. None ever goes back.
 
+    Others learn nothing while the user sends no receipts, has not let the conversation in, or a block stands; what they
+    did not learn then, they learn with the next move.
     Errors of every method: runtime's StoreUnavailable.
     """
 
     async def move_read_cursor(
-        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime, *, is_told: bool
+        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
     ) -> int | None:
         """Move one's own cursor forward, at most to the last message; where it stands then. None when no member.
 
-        A mark "unread" is taken away. The user's devices are told; the others only when `is_told`, and then all.
+        A mark "unread" is taken away. The user's devices are told.
         """
 
     async def move_delivered_cursors(
@@ -31,13 +33,3 @@ class ReceiptStore(Protocol):
 
     async def find_conversation(self, conversation_id: ConversationId) -> Conversation | None:
         """With its members."""
-
-
-class ReceiptSettings(Protocol):
-    """Who wants others to know. Errors: runtime's StoreUnavailable."""
-
-    async def silent_in(
-        self, user_id: UserId, conversation_ids: Collection[ConversationId]
-    ) -> Collection[ConversationId]:
-        """Those of the conversations in which the others are not to learn what the user read or got: all when the user
-        sends no receipts, else those that the user has not let in."""

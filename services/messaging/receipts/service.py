@@ -6,7 +6,7 @@ from services.messaging.core import checks
 from services.messaging.core.errors import ConversationNotFound, NotAMember
 from services.messaging.core.model import ConversationId, UserId
 from services.messaging.receipts.core import check_places
-from services.messaging.receipts.ports import ReceiptSettings, ReceiptStore
+from services.messaging.receipts.ports import ReceiptStore
 from services.runtime.clock import Clock
 
 
@@ -14,9 +14,8 @@ class Receipts:
     """`user_id` is always the authenticated caller. `told_members`: the largest conversation that is told live what
     reached whom. Higher: each message makes so many more events, of so many members each."""
 
-    def __init__(self, store: ReceiptStore, settings: ReceiptSettings, clock: Clock, told_members: int = 32) -> None:
+    def __init__(self, store: ReceiptStore, clock: Clock, told_members: int = 32) -> None:
         self._store = store
-        self._settings = settings
         self._clock = clock
         self._told_members = told_members
 
@@ -24,8 +23,7 @@ class Receipts:
         """Where one's own cursor stands now. Idempotent. Errors: InvalidField, ConversationNotFound, NotAMember."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         checks.check_seq("seq", seq)
-        is_told = not await self._settings.silent_in(user_id, [target])
-        read_seq = await self._store.move_read_cursor(target, user_id, seq, self._clock.now(), is_told=is_told)
+        read_seq = await self._store.move_read_cursor(target, user_id, seq, self._clock.now())
         if read_seq is None:
             if await self._store.find_conversation(target) is None:
                 raise ConversationNotFound
@@ -35,7 +33,5 @@ class Receipts:
     async def mark_delivered(self, user_id: UserId, cursors: Sequence[tuple[str, int]]) -> None:
         """Messages reached a device, up to each (conversation, seq). Idempotent. Errors: InvalidField."""
         places = check_places(cursors)
-        silent = await self._settings.silent_in(user_id, places)
-        told = {id_: seq for id_, seq in places.items() if id_ not in silent}
-        if told:
-            await self._store.move_delivered_cursors(user_id, told, self._clock.now(), self._told_members)
+        if places:
+            await self._store.move_delivered_cursors(user_id, places, self._clock.now(), self._told_members)

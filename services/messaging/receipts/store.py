@@ -7,14 +7,18 @@ import asyncpg
 
 from services.messaging import encoding, rows, topics
 from services.messaging.core.model import Conversation, ConversationId, UserId
+from services.messaging.outgoing import to_outbox
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
 
 # The member's row is the lock of all that one keeps of a conversation.
 _LOCK = """
-SELECT greatest(m.read_seq, m.own_read_seq) AS read_seq, m.delivered_seq, least($3::bigint, c.last_seq) AS wanted
-FROM members m JOIN conversations c ON c.id = m.conversation_id
+SELECT greatest(m.read_seq, m.own_read_seq) AS read_seq, m.delivered_seq, least($3::bigint, c.last_seq) AS wanted,
+    c.pair_key, m.request = '' AND NOT c.blocked AND coalesce(s.send_receipts, true) AS is_told
+FROM members m
+JOIN conversations c ON c.id = m.conversation_id
+LEFT JOIN user_settings s ON s.user_id = m.user_id
 WHERE m.conversation_id = $1 AND m.user_id = $2 FOR UPDATE OF m
 """
 _MOVE_OWN = """
@@ -30,19 +34,21 @@ WHERE user_id = $1 AND conversation_id = $2 AND marked_unread RETURNING user_id
 """
 _MOVE_DELIVERED = """
 WITH place AS (
-    SELECT m.conversation_id, least(k.seq, c.last_seq) AS seq, (
-        SELECT count(*) FROM (SELECT FROM members x WHERE x.conversation_id = k.id LIMIT $5::bigint + 1) AS some
+    SELECT m.conversation_id, c.pair_key, least(k.seq, c.last_seq) AS seq, (
+        SELECT count(*) FROM (SELECT FROM members x WHERE x.conversation_id = k.id LIMIT $5::bigint + 1) AS few
     ) <= $5 AS is_told
     FROM unnest($2::uuid[], $3::bigint[]) AS k (id, seq)
     JOIN members m ON m.conversation_id = k.id AND m.user_id = $1
     JOIN conversations c ON c.id = k.id
+    LEFT JOIN user_settings s ON s.user_id = $1
     WHERE greatest(m.delivered_seq, m.read_seq) < least(k.seq, c.last_seq)
+        AND m.request = '' AND NOT c.blocked AND coalesce(s.send_receipts, true)
     -- In one order: two devices of one person say it at the same time.
     ORDER BY m.conversation_id FOR UPDATE OF m
 )
 UPDATE members m SET delivered_seq = place.seq, read_moved_at = $4 FROM place
 WHERE m.conversation_id = place.conversation_id AND m.user_id = $1
-RETURNING m.conversation_id, m.delivered_seq, place.is_told
+RETURNING m.conversation_id, m.delivered_seq, place.pair_key, place.is_told
 """
 
 
@@ -55,7 +61,7 @@ class PostgresReceipts:
         self._new_id = new_id
 
     async def move_read_cursor(
-        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime, *, is_told: bool
+        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
     ) -> int | None:
         async with self._database.transaction() as connection:
             member = await connection.fetchrow(_LOCK, conversation_id, user_id, seq)
@@ -64,13 +70,13 @@ class PostgresReceipts:
             moved: int = max(member["wanted"], member["read_seq"])
             has_moved = moved > member["read_seq"]
             if has_moved:
-                move = _MOVE_TOLD if is_told else _MOVE_OWN
+                move = _MOVE_TOLD if member["is_told"] else _MOVE_OWN
                 await connection.execute(move, conversation_id, user_id, moved, now)
             unmarked = await connection.fetchval(_UNMARK, user_id, conversation_id, now)
             if not has_moved and unmarked is None:
                 return moved
             await _tell_own_devices(connection, conversation_id, user_id, now)
-            if has_moved and is_told:
+            if has_moved and member["is_told"]:
                 await self._tell(connection, conversation_id, user_id, member, moved, now)
         self._relay.wake(user_id)
         self._relay.wake(str(conversation_id))
@@ -84,14 +90,14 @@ class PostgresReceipts:
                 _MOVE_DELIVERED, user_id, list(places), list(places.values()), now, told_members
             )
             told = [
-                (str(id_), encoding.read_cursor_moved(self._new_id(now), id_, user_id, 0, seq, now))
-                for id_, seq, is_told in moved
+                to_outbox(id_, encoding.read_cursor_moved(self._new_id(now), id_, user_id, 0, seq, now), pair)
+                for id_, seq, pair, is_told in moved
                 if is_told
             ]
             if told:
-                await outbox.append_many(connection, [(key, topics.EVENTS, key, event) for key, event in told])
-        for key, _ in told:
-            self._relay.wake(key)
+                await outbox.append_many(connection, told)
+        for order_key, *_ in told:
+            self._relay.wake(order_key)
 
     async def find_conversation(self, conversation_id: ConversationId) -> Conversation | None:
         async with self._database.connection() as connection:
@@ -109,8 +115,7 @@ class PostgresReceipts:
         # What was read was delivered.
         delivered_seq = read_seq if read_seq > before["delivered_seq"] else 0
         event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, delivered_seq, now)
-        key = str(conversation_id)
-        await outbox.append(connection, key, [(topics.EVENTS, key, event)])
+        await outbox.append_many(connection, [to_outbox(conversation_id, event, before["pair_key"])])
 
 
 async def _tell_own_devices(

@@ -15,6 +15,7 @@ from services.messaging.core.model import (
     Role,
     UserId,
 )
+from services.messaging.core.request import Request
 from services.runtime.db import Connection
 
 
@@ -65,9 +66,15 @@ async def insert_conversation(
 async def insert_members(connection: Connection, conversation_id: ConversationId, members: Sequence[Member]) -> None:
     """Insert members who are not there yet."""
     await connection.executemany(
-        "INSERT INTO members (conversation_id, user_id, joined_at, read_seq, role, visible_after_seq)"
-        " VALUES ($1, $2, $3, $4, $5, $6)",
-        [(conversation_id, m.user_id, m.joined_at, m.read_seq, m.role.value, m.visible_after_seq) for m in members],
+        "INSERT INTO members (conversation_id, user_id, joined_at, read_seq, role, visible_after_seq, request,"
+        " added_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        [
+            (
+                *(conversation_id, m.user_id, m.joined_at, m.read_seq, m.role.value, m.visible_after_seq),
+                *(m.request.value, m.added_by),
+            )
+            for m in members
+        ],
     )
 
 
@@ -113,6 +120,8 @@ def _member(row: asyncpg.Record) -> Member:
         role=Role(row["role"]),
         visible_after_seq=row["visible_after_seq"],
         delivered_seq=max(row["delivered_seq"], row["read_seq"]),
+        request=Request(row["request"]),
+        added_by=UserId(row["added_by"]),
     )
 
 
@@ -129,4 +138,5 @@ def _conversation(row: asyncpg.Record, members: tuple[Member, ...]) -> Conversat
         revision=row["revision"],
         vanish_after=timedelta(seconds=row["vanish_after_s"]),
         history_start_seq=row["history_start_seq"],
+        blocked=row["blocked"],
     )

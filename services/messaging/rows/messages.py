@@ -1,7 +1,6 @@
 """Statements about messages, their edits and reactions."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -25,6 +24,8 @@ from services.messaging.core.model import (
     Unsent,
     UserId,
 )
+from services.messaging.core.placing import Places
+from services.messaging.core.request import Request
 from services.messaging.rows.erasing import erase_content
 from services.runtime import outbox
 from services.runtime.db import Connection
@@ -37,26 +38,16 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
     return f"SELECT 1 FROM conversations WHERE id IN ({texts}) ORDER BY id FOR UPDATE"  # noqa: S608
 
 
-@dataclass(frozen=True)
-class Places:
-    """What drafts meet in the locked conversations that exist."""
+async def load_places(
+    connection: Connection, drafts: Sequence[Draft]
+) -> tuple[Places, list[DraftKey], dict[ConversationId, str | None]]:
+    """What placing looks at, which of the keys are taken, and the pairs' keys of direct conversations.
 
-    last_seqs: dict[ConversationId, int]
-    # The pair's key of a direct conversation, None of a group.
-    pairs: dict[ConversationId, str | None]
-    # Where messages vanish.
-    vanish_after: dict[ConversationId, timedelta]
-    # Of the senders.
-    members: set[tuple[ConversationId, UserId]]
-    # Of the drafts' keys.
-    taken: list[DraftKey]
-
-
-async def load_places(connection: Connection, drafts: Sequence[Draft]) -> Places:
-    """What the drafts meet. A statement of its own, so that its snapshot is newer than the locks."""
+    A statement of its own, so that its snapshot is newer than the locks.
+    """
     rows = await connection.fetch(
-        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.vanish_after_s, c.pair_key,"
-        " m.user_id IS NOT NULL AS is_member, s.seq IS NOT NULL AS is_stored"
+        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.blocked, c.vanish_after_s,"
+        " c.pair_key, m.request, s.seq IS NOT NULL AS is_stored"
         " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)"
         " JOIN conversations c ON c.id = k.conversation_id"
         " LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id"
@@ -66,15 +57,17 @@ async def load_places(connection: Connection, drafts: Sequence[Draft]) -> Places
         [draft.sender_id for draft in drafts],
         [draft.client_message_id for draft in drafts],
     )
-    return Places(
+    members = [row for row in rows if row["request"] is not None]
+    places = Places(
         last_seqs={row["conversation_id"]: row["last_seq"] for row in rows},
-        pairs={row["conversation_id"]: row["pair_key"] for row in rows},
+        senders={(row["conversation_id"], row["sender_id"]): Request(row["request"]) for row in members},
+        blocked={row["conversation_id"] for row in rows if row["blocked"]},
         vanish_after={
             row["conversation_id"]: timedelta(seconds=row["vanish_after_s"]) for row in rows if row["vanish_after_s"]
         },
-        members={(row["conversation_id"], row["sender_id"]) for row in rows if row["is_member"]},
-        taken=[DraftKey(*row[:3]) for row in rows if row["is_stored"]],
     )
+    taken = [DraftKey(*row[:3]) for row in rows if row["is_stored"]]
+    return places, taken, {row["conversation_id"]: row["pair_key"] for row in rows}
 
 
 async def load_stored(connection: Connection, keys: Sequence[DraftKey]) -> dict[DraftKey, Message]:

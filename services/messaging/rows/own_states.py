@@ -8,10 +8,11 @@ from services.messaging.core.model import (
     UserId,
 )
 from services.messaging.core.own_state import MAX_UNREAD, OwnState
+from services.messaging.core.request import Request
 from services.runtime.db import Connection
 
 _OWN_STATES = """
-SELECT m.conversation_id, o.pinned, o.archived, o.marked_unread, o.muted_until,
+SELECT m.conversation_id, m.request, o.pinned, o.archived, o.marked_unread, o.muted_until,
     greatest(m.read_seq, m.own_read_seq) AS read_seq, (
     SELECT count(*) FROM (
         SELECT FROM messages x
@@ -41,6 +42,7 @@ async def load_own_states(
             muted_until=row["muted_until"],
             unread=row["unread"],
             read_seq=row["read_seq"],
+            request=Request(row["request"]),
         )
         for row in found
     }

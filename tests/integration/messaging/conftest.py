@@ -5,7 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.messaging.ports import Store
+from services.messaging.receipts.ports import ReceiptStore
+from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.store import PostgresStore
+from services.messaging.vanishing.ports import SweepStore
+from services.messaging.vanishing.store import PostgresSweepStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
@@ -14,7 +18,8 @@ from services.runtime.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
-from tests.support.messaging import FakeStore
+from tests.support.messaging_memory import MemoryStore
+from tests.support.messaging_news import MemoryNews, News, PostgresNews
 
 
 @pytest.fixture(params=["fake", "postgres"])
@@ -23,12 +28,39 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-async def store(url: str | None) -> AsyncIterator[Store]:
+async def truth(url: str | None) -> AsyncIterator[MemoryStore | Database]:
+    """What all the stores of a test stand on."""
     if url is None:
-        yield FakeStore()
+        yield MemoryStore()
         return
     async with connected(Database(DatabaseConfig(url, pool_size=6), MIGRATIONS)) as database:
-        yield PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
+        yield database
+
+
+@pytest.fixture
+def store(truth: MemoryStore | Database) -> Store:
+    if isinstance(truth, MemoryStore):
+        return truth
+    return PostgresStore(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
+
+
+@pytest.fixture
+def receipts(truth: MemoryStore | Database) -> ReceiptStore:
+    if isinstance(truth, MemoryStore):
+        return truth
+    return PostgresReceipts(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
+
+
+@pytest.fixture
+def sweeps(truth: MemoryStore | Database) -> SweepStore:
+    if isinstance(truth, MemoryStore):
+        return truth
+    return PostgresSweepStore(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
+
+
+@pytest.fixture
+def news(truth: MemoryStore | Database) -> News:
+    return MemoryNews(truth) if isinstance(truth, MemoryStore) else PostgresNews(truth)
 
 
 @pytest.fixture

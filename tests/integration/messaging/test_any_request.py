@@ -11,9 +11,12 @@ from parley.messaging.v1 import service_pb2
 
 from services.messaging.core.model import UserId
 from services.messaging.group_commit import GroupCommit
+from services.messaging.receipts.service import Receipts
+from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.rpc import ERRORS, MembershipServicer, MessagingServicer
 from services.messaging.service import GroupRequest, Limits, Messaging
 from services.messaging.store import PostgresStore
+from services.messaging.vanishing.service import Vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.auth import UserId as CallerId
 from services.runtime.auth import UserToken, set_current_token
@@ -41,11 +44,14 @@ class Town:
     def __init__(self, url: str) -> None:
         self.loop = asyncio.new_event_loop()
         self.database = Database(DatabaseConfig(url, pool_size=3), MIGRATIONS)
-        store = PostgresStore(self.database, OutboxRelay(self.database, MemoryPublisher()), new_id)
+        relay = OutboxRelay(self.database, MemoryPublisher())
+        store = PostgresStore(self.database, relay, new_id)
         sends = GroupCommit(store, 100)
-        messaging = Messaging(store, sends, SystemClock(), new_id, new_secret, Limits())
+        messaging = Messaging(store, sends, SystemClock(), new_id, new_secret, Limits(send_rate_per_s=1e6))
+        receipts = Receipts(PostgresReceipts(self.database, relay, new_id), SystemClock())
+        vanishing = Vanishing(store, SystemClock(), new_id)
         self.servicers = {
-            "MessagingService": MessagingServicer(messaging),
+            "MessagingService": MessagingServicer(messaging, receipts, vanishing),
             "MembershipService": MembershipServicer(messaging),
         }
         self.loop.run_until_complete(self.database.start())

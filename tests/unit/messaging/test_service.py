@@ -96,7 +96,7 @@ async def test_a_stranger_may_not_write_nor_read(world: World) -> None:
     with pytest.raises(NotAMember):
         await send(world, MALLORY, room, "k", "hello")
     with pytest.raises(NotAMember):
-        await world.messaging.mark_read(MALLORY, room, 1)
+        await world.receipts.mark_read(MALLORY, room, 1)
     for read in (
         world.messaging.get_conversation(MALLORY, room),
         world.messaging.list_messages(MALLORY, room, 0, 0),
@@ -116,8 +116,8 @@ async def test_a_faulty_text_is_refused(world: World, text: str) -> None:
 async def test_a_read_cursor_stops_at_the_last_message(world: World) -> None:
     room = await world.room()
     await send(world, ALICE, room, "k", "hello")
-    assert await world.messaging.mark_read(BOB, room, 99) == 1
-    assert await world.messaging.mark_read(BOB, room, 0) == 1
+    assert await world.receipts.mark_read(BOB, room, 99) == 1
+    assert await world.receipts.mark_read(BOB, room, 0) == 1
 
 
 async def test_history_comes_in_pages_from_the_newest(world: World) -> None:
