@@ -116,11 +116,8 @@ async def test_nobody_learns_what_becomes_of_a_request(
 async def test_deliveries_are_told_by_the_batch_once_and_never_go_back(
     store: Store, receipts: ReceiptStore, news: News, clock: ManualClock
 ) -> None:
-    empty, strange, group = (
-        await opened(store, clock),
-        await opened(store, clock, ALICE, CAROL),
-        await founded(store, clock),
-    )
+    empty, strange = await opened(store, clock), await opened(store, clock, ALICE, CAROL)
+    group = await founded(store, clock)
     await fill(store, clock, strange, 1)
     places = {empty.id: 5, strange.id: 1, group.id: 99}
     for _ in range(2):

@@ -113,13 +113,6 @@ async def test_a_faulty_text_is_refused(world: World, text: str) -> None:
         await send(world, ALICE, await world.room(), "k", text)
 
 
-async def test_a_read_cursor_stops_at_the_last_message(world: World) -> None:
-    room = await world.room()
-    await send(world, ALICE, room, "k", "hello")
-    assert await world.receipts.mark_read(BOB, room, 99) == 1
-    assert await world.receipts.mark_read(BOB, room, 0) == 1
-
-
 async def test_history_comes_in_pages_from_the_newest(world: World) -> None:
     room = await world.room()
     for number in range(5):
