@@ -16,7 +16,6 @@ from services.messaging.vanishing.core import set_vanishing
 from services.messaging.vanishing.ports import SweepStore
 from services.runtime.db import Database
 from tests.support.clock import ManualClock
-from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_news import News
 from tests.support.messaging_store import ALICE, BOB, fail, fill, founded, opened, own, reacted, stamp, text
 
@@ -25,7 +24,7 @@ CONTENT_TABLES = ("message_edits", "reactions", "message_words")
 
 
 async def vanishing_room(store: Store, clock: ManualClock, count: int) -> Conversation:
-    """A conversation with the line of the setting, and then so many texts, a second apart, that vanish in five minutes."""
+    """The line of the setting, and then so many texts, a second apart, that vanish after five minutes."""
     room = await opened(store, clock)
     await store.change_group(room.id, lambda before: set_vanishing(before, ALICE, FIVE_MINUTES), stamp(clock))
     for number in range(count):
@@ -51,9 +50,8 @@ async def contents(store: Store, room: Conversation) -> list[str]:
 async def test_a_message_carries_its_end_from_the_setting_at_its_sending(store: Store, clock: ManualClock) -> None:
     room = await opened(store, clock)
     await fill(store, clock, room, 1)
-    after = await store.change_group(
-        room.id, lambda before: set_vanishing(before, BOB, FIVE_MINUTES), stamp(clock, BOB)
-    )
+    by_bob = stamp(clock, BOB)
+    after = await store.change_group(room.id, lambda before: set_vanishing(before, BOB, FIVE_MINUTES), by_bob)
     assert (after.vanish_after, after.revision, after.last_seq) == (FIVE_MINUTES, 1, 2)
     (sent,) = await store.append([text(clock, room, "later")])
     assert isinstance(sent, Message)
@@ -222,11 +220,10 @@ async def test_the_walk_finds_each_conversation_with_old_messages(
     assert set(old) <= set(found)
 
 
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
 async def test_no_table_keeps_anything_of_what_is_gone(
-    truth: MemoryStore | Database, store: Store, sweeps: SweepStore, clock: ManualClock
+    truth: Database, store: Store, sweeps: SweepStore, clock: ManualClock
 ) -> None:
-    if isinstance(truth, MemoryStore):
-        return
     room = await vanishing_room(store, clock, 2)
     for seq in (2, 3):
         await edited(store, clock, room, seq)
