@@ -34,6 +34,7 @@ def to_entry(message: messaging.Message) -> Entry:
         edit_count=message.edit_count,
         reply_to_seq=message.reply_to_seq,
         reactions=tuple((reaction.emoji, tuple(reaction.user_ids)) for reaction in message.reactions),
+        expires_at_s=message.expire_time.ToMicroseconds() / 1e6 if message.HasField("expire_time") else None,
     )
 
 
@@ -46,7 +47,8 @@ def to_card(conversation: messaging.Conversation, me: str) -> Card:
         title=conversation.title,
         history_open=conversation.history_open,
         roles=tuple((member.user_id, int(member.role)) for member in conversation.members),
-        visible_after_seq=own.visible_after_seq if own else 0,
+        visible_after_seq=max(own.visible_after_seq if own else 0, conversation.history_start_seq),
+        vanish_after_s=conversation.vanish_after.seconds,
     )
 
 
@@ -110,8 +112,8 @@ class Inbox:
             last_seq=delta.conversation.last_seq,
         )
         gapless = self.conversations.add_delta(told)
-        self.own_states[delta.conversation.conversation_id] = delta.own_state
-        self._take_read_cursors(delta.conversation)
+        self._take_own_state(delta.conversation.conversation_id, delta.own_state)
+        self._take_cursors(delta.conversation)
         self.changes.notify()
         return gapless
 
@@ -134,20 +136,28 @@ class Inbox:
     def _take_conversation(self, conversation: messaging.Conversation) -> bool:
         arrival = self.conversations.take_card(to_card(conversation, self.me), self.me)
         if conversation.conversation_id in self.conversations:
-            self._take_read_cursors(conversation)
+            self._take_cursors(conversation)
         return arrival is Arrival.GAP
 
-    def _take_read_cursors(self, conversation: messaging.Conversation) -> None:
+    def _take_cursors(self, conversation: messaging.Conversation) -> None:
         history = self.conversations.history(conversation.conversation_id)
         for member in conversation.members:
-            history.move_read(member.user_id, member.read_seq)
+            history.move_cursors(member.user_id, member.read_seq, member.delivered_seq)
+
+    def _take_own_state(self, conversation_id: str, state: messaging.OwnState) -> None:
+        self.own_states[conversation_id] = state
+        # Of an unknown conversation, Sync tells it.
+        self.conversations.history(conversation_id).move_own_read(state.read_seq)
 
     def _take_other(self, kind: str, event: gateway.DeviceEvent) -> None:
         if kind == "read":
             # Of an unknown conversation, Sync tells it.
-            self.conversations.history(event.read.conversation_id).move_read(event.read.user_id, event.read.read_seq)
+            read = event.read
+            self.conversations.history(read.conversation_id).move_cursors(
+                read.user_id, read.read_seq, read.delivered_seq
+            )
         elif kind == "own_state":
-            self.own_states[event.own_state.conversation_id] = event.own_state.own_state
+            self._take_own_state(event.own_state.conversation_id, event.own_state.own_state)
         elif kind == "typing":
             self.typing[event.typing.conversation_id, event.typing.user_id] = event.typing.typing
         elif kind == "presence":

@@ -117,7 +117,6 @@ class MemoryStore(FakeStore):
         if is_live:
             is_delivered = after.delivered_seq > max(member.delivered_seq, member.read_seq)
             told_delivered = after.delivered_seq if is_delivered else 0
-            event_id = self._messages[conversation_id][-1].id
             self.events.append(
-                encoding.read_cursor_moved(event_id, conversation_id, user_id, read_seq, told_delivered, now)
+                encoding.read_cursor_moved(conversation_id, conversation_id, user_id, read_seq, told_delivered, now)
             )
