@@ -123,7 +123,11 @@ class Store(Protocol):
         max_deltas: int,
         now: datetime,
     ) -> Sequence[Delta]:
-        """What the user's device lacks: see Sync in service.proto."""
+        """What the user's device lacks: see Sync in service.proto.
+
+        First at most `max_deltas` conversations in which messages or changes are missing, the oldest activity first;
+        when these are fewer, then also all in which only cursors moved.
+        """
 
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]

@@ -318,13 +318,15 @@ class Messaging:
         sync_time = self._clock.now()
         read_since = since - READ_OVERLAP if since else None
         deltas = await self._store.sync(user_id, positions, read_since, count, MAX_SYNC_DELTAS + 1, sync_time)
+        news = sum(delta.cursor != positions.get(delta.conversation.id) for delta in deltas)
+        has_more = news > MAX_SYNC_DELTAS
         shown = [
             replace(delta, messages=tuple(self._shown(delta.messages)), changed=tuple(self._shown(delta.changed)))
-            for delta in deltas[:MAX_SYNC_DELTAS]
+            for delta in (deltas[:MAX_SYNC_DELTAS] if has_more else deltas)
         ]
         joined = await self._store.joined_of(user_id, positions)
         gone = [conversation_id for conversation_id in positions if conversation_id not in joined]
-        return Catchup(shown, len(deltas) > MAX_SYNC_DELTAS, gone, sync_time)
+        return Catchup(shown, has_more, gone, sync_time)
 
     async def update_own_state(self, user_id: UserId, conversation_id: str, change: OwnChange) -> OwnState:
         """Pin, archive, mute or mark for the caller alone. Idempotent. Errors: InvalidField, ConversationNotFound."""

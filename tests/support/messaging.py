@@ -168,18 +168,17 @@ class FakeStore:
         max_deltas: int,
         now: datetime,
     ) -> Sequence[Delta]:
-        deltas = []
+        news, moved_only = [], []
         shown = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is not Request.DECLINED]
         for id_ in sorted(shown, key=lambda id_: (self._active[id_], id_)):
             conversation, cursor = self._conversations[id_], cursors.get(id_)
-            moved = self._read_moved.get(id_)
-            read_news = read_since is not None and moved is not None and moved >= read_since
-            is_behind = cursor is None or conversation.last_seq > cursor.seq or conversation.revision > cursor.revision
-            own_moved = self._own_moved.get((user_id, id_))
-            own_news = read_since is not None and own_moved is not None and own_moved >= read_since
-            if is_behind or read_news or own_news:
-                deltas.append(self._delta(conversation, user_id, cursor, limit, now))
-        return deltas[:max_deltas]
+            delta = self._delta(conversation, user_id, cursor, limit, now)
+            moves = (self._read_moved.get(id_), self._own_moved.get((user_id, id_)))
+            if cursor is None or conversation.last_seq > cursor.seq or conversation.revision > cursor.revision:
+                news.append(delta)
+            elif read_since is not None and any(moved is not None and moved >= read_since for moved in moves):
+                moved_only.append(delta)
+        return [*news, *moved_only] if len(news) < max_deltas else news[:max_deltas]
 
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]

@@ -180,3 +180,24 @@ async def test_sync_tells_of_cursors_that_moved_since(store: Store, receipts: Re
     assert max(member.read_seq for member in delta.conversation.members) == 2
     later = clock.now() + timedelta(seconds=1)
     assert await store.sync(ALICE, {room.id: Cursor(2)}, later, 10, 10, clock.now()) == []
+
+
+async def test_cursors_that_moved_take_no_place_of_messages_and_all_come_with_the_last_page(
+    store: Store, receipts: ReceiptStore, clock: ManualClock
+) -> None:
+    moved = [await opened(store, clock, ALICE, UserId(f"peer{number}")) for number in range(4)]
+    for room in moved:
+        await fill(store, clock, room, 1)
+    clock.advance(10)
+    for number, room in enumerate(moved):
+        await receipts.move_delivered_cursors(UserId(f"peer{number}"), {room.id: 1}, clock.now(), TOLD)
+    fresh = [await opened(store, clock, ALICE, UserId(f"other{number}")) for number in range(2)]
+    for room in fresh:
+        await fill(store, clock, room, 1)
+    cursors, since = {room.id: Cursor(1) for room in moved}, clock.now()
+    first = await store.sync(ALICE, cursors, since, 10, 2, clock.now())
+    assert {delta.conversation.id for delta in first} == {room.id for room in fresh}
+    cursors[fresh[0].id] = Cursor(1)
+    last = await store.sync(ALICE, cursors, since, 10, 2, clock.now())
+    assert [delta.conversation.id for delta in last][:1] == [fresh[1].id]
+    assert {delta.conversation.id for delta in last[1:]} == {room.id for room in moved}
