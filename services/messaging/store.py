@@ -217,13 +217,13 @@ class PostgresStore:
     ) -> int | None:
         async with self._database.transaction() as connection:
             moved = await connection.fetchrow(
-                "UPDATE members m SET read_seq = LEAST($3, c.last_seq),"
+                "UPDATE members m SET read_seq = LEAST($3, c.last_seq),"  # noqa: S608
                 " read_moved_at = CASE WHEN m.request = '' AND NOT c.blocked THEN $4 ELSE m.read_moved_at END"
                 " FROM conversations c WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
                 " AND m.read_seq < LEAST($3, c.last_seq)"
                 " RETURNING m.read_seq, m.request = '' AND NOT c.blocked AS is_told, "
                 + rows.DIRECT_PEOPLE
-                + " AS people",  # noqa: S608
+                + " AS people",
                 conversation_id,
                 user_id,
                 seq,
