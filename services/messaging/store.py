@@ -21,12 +21,13 @@ from services.messaging.core.model import (
     Summary,
     UserId,
     pair_key,
+    told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
 from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
-from services.messaging.outgoing import pair_of, to_outbox
+from services.messaging.outgoing import to_outbox
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
 from services.messaging.relations.rows import requests
 from services.runtime import outbox
@@ -47,7 +48,9 @@ class PostgresStore:
         async with self._database.transaction() as connection:
             if not await rows.insert_conversation(connection, conversation, pair_key=key, creation_key=None):
                 return await _load_by(connection, "pair_key", key)
-            await _append_events(connection, conversation.id, [encoding.conversation_created(conversation)], key)
+            await _append_events(
+                connection, conversation.id, [encoding.conversation_created(conversation)], told_directly(conversation)
+            )
         self._relay.wake(str(conversation.id))
         return conversation
 
@@ -71,7 +74,7 @@ class PostgresStore:
             await rows.write_group(connection, before, change.after)
             after, events = await _write_line(connection, change, stamp)
             changed = encoding.conversation_changed(self._new_id(stamp.now), after, change.removed, stamp.now)
-            await _append_events(connection, after.id, [changed, *events], pair_of(before))
+            await _append_events(connection, after.id, [changed, *events], told_directly(before))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -89,7 +92,7 @@ class PostgresStore:
             after = replace(change.after, revision=conversation.revision + 1)
             await rows.write_change(connection, replace(change, after=after))
             event = encoding.message_changed(self._new_id(now), after, now)
-            await _append_events(connection, conversation_id, [event], pair_of(conversation))
+            await _append_events(connection, conversation_id, [event], told_directly(conversation))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -145,12 +148,12 @@ class PostgresStore:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            places, taken, pairs = await rows.load_places(connection, drafts)
+            places, taken, people = await rows.load_places(connection, drafts)
             stored = await rows.load_stored(connection, taken) if taken else {}
             placement = place_drafts(drafts, places, stored)
             if placement.inserted:
                 events = [
-                    to_outbox(message.conversation_id, encoding.message_sent(message), pairs[message.conversation_id])
+                    to_outbox(message.conversation_id, encoding.message_sent(message), people[message.conversation_id])
                     for message in placement.inserted
                 ]
                 await rows.insert_messages(connection, placement.inserted, events)
@@ -327,7 +330,6 @@ async def _write_line(
 
 
 async def _append_events(
-    connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], pair: str | None = None
+    connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], people: Sequence[UserId] = ()
 ) -> None:
-    records = [to_outbox(conversation_id, event, pair) for event in events]
-    await outbox.append_many(connection, records)
+    await outbox.append_many(connection, [to_outbox(conversation_id, event, people) for event in events])

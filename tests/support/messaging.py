@@ -220,7 +220,7 @@ class FakeStore:
     async def search(
         self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
     ) -> Sequence[Message]:
-        wanted = query.removesuffix(":*").replace("'", "").split(" & ")
+        wanted = query.replace("'", "").split(" & ")
         found = [
             message
             for id_ in self._of(user_id)
@@ -332,5 +332,7 @@ class FakeStore:
 
 
 def _answers(words: list[str], wanted: list[str]) -> bool:
-    *whole, beginning = wanted
-    return set(whole) <= set(words) and any(word.startswith(beginning) for word in words)
+    return all(
+        any(word.startswith(beginning[:-2]) if beginning.endswith(":*") else word == beginning for word in words)
+        for beginning in wanted
+    )

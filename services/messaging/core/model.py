@@ -260,9 +260,11 @@ def pair_key(one: UserId, other: UserId) -> str:
     return " ".join(sorted((one, other)))
 
 
-def people_of(pair: str | None) -> tuple[UserId, ...]:
-    """The two people of a pair's key; nobody for the None of a group."""
-    return tuple(UserId(user_id) for user_id in pair.split(" ")) if pair else ()
+def told_directly(conversation: Conversation) -> tuple[UserId, ...]:
+    """Whom the news of a direct conversation are for; nobody of a group's, which the fan-out looks up."""
+    if conversation.kind is not ConversationKind.DIRECT:
+        return ()
+    return tuple(member.user_id for member in conversation.members if member.request is not Request.DECLINED)
 
 
 def open_direct(conversation_id: ConversationId, caller: UserId, peer: UserId, now: datetime) -> Conversation:

@@ -13,14 +13,14 @@ from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
 
 # The member's row is the lock of all that one keeps of a conversation.
-_LOCK = """
+_LOCK = f"""
 SELECT greatest(m.read_seq, m.own_read_seq) AS read_seq, m.delivered_seq, least($3::bigint, c.last_seq) AS wanted,
-    c.pair_key, m.request = '' AND NOT c.blocked AND coalesce(s.send_receipts, true) AS is_told
+    {rows.DIRECT_PEOPLE} AS people, m.request = '' AND NOT c.blocked AND coalesce(s.send_receipts, true) AS is_told
 FROM members m
 JOIN conversations c ON c.id = m.conversation_id
 LEFT JOIN user_settings s ON s.user_id = m.user_id
 WHERE m.conversation_id = $1 AND m.user_id = $2 FOR UPDATE OF m
-"""
+"""  # noqa: S608
 _MOVE_OWN = """
 UPDATE members SET own_read_seq = $3, own_read_moved_at = $4 WHERE conversation_id = $1 AND user_id = $2
 """
@@ -32,9 +32,9 @@ _UNMARK = """
 UPDATE own_states SET marked_unread = false, changed_at = $3
 WHERE user_id = $1 AND conversation_id = $2 AND marked_unread RETURNING user_id
 """
-_MOVE_DELIVERED = """
+_MOVE_DELIVERED = f"""
 WITH place AS (
-    SELECT m.conversation_id, c.pair_key, least(k.seq, c.last_seq) AS seq, (
+    SELECT m.conversation_id, {rows.DIRECT_PEOPLE} AS people, least(k.seq, c.last_seq) AS seq, (
         SELECT count(*) FROM (SELECT FROM members x WHERE x.conversation_id = k.id LIMIT $5::bigint + 1) AS few
     ) <= $5 AS is_told
     FROM unnest($2::uuid[], $3::bigint[]) AS k (id, seq)
@@ -48,8 +48,8 @@ WITH place AS (
 )
 UPDATE members m SET delivered_seq = place.seq, read_moved_at = $4 FROM place
 WHERE m.conversation_id = place.conversation_id AND m.user_id = $1
-RETURNING m.conversation_id, m.delivered_seq, place.pair_key, place.is_told
-"""
+RETURNING m.conversation_id, m.delivered_seq, place.people, place.is_told
+"""  # noqa: S608
 
 
 class PostgresReceipts:
@@ -90,8 +90,8 @@ class PostgresReceipts:
                 _MOVE_DELIVERED, user_id, list(places), list(places.values()), now, told_members
             )
             told = [
-                to_outbox(id_, encoding.read_cursor_moved(self._new_id(now), id_, user_id, 0, seq, now), pair)
-                for id_, seq, pair, is_told in moved
+                to_outbox(id_, encoding.read_cursor_moved(self._new_id(now), id_, user_id, 0, seq, now), people)
+                for id_, seq, people, is_told in moved
                 if is_told
             ]
             if told:
@@ -115,7 +115,7 @@ class PostgresReceipts:
         # What was read was delivered.
         delivered_seq = read_seq if read_seq > before["delivered_seq"] else 0
         event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, delivered_seq, now)
-        await outbox.append_many(connection, [to_outbox(conversation_id, event, before["pair_key"])])
+        await outbox.append_many(connection, [to_outbox(conversation_id, event, before["people"])])
 
 
 async def _tell_own_devices(

@@ -26,6 +26,7 @@ from services.messaging.core.model import (
 )
 from services.messaging.core.placing import Places
 from services.messaging.core.request import Request
+from services.messaging.rows.conversations import DIRECT_PEOPLE
 from services.messaging.rows.erasing import erase_content
 from services.runtime import outbox
 from services.runtime.db import Connection
@@ -38,21 +39,26 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
     return f"SELECT 1 FROM conversations WHERE id IN ({texts}) ORDER BY id FOR UPDATE"  # noqa: S608
 
 
+_PLACES = f"""
+SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.blocked, c.vanish_after_s, m.request,
+    s.seq IS NOT NULL AS is_stored, {DIRECT_PEOPLE} AS people
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)
+JOIN conversations c ON c.id = k.conversation_id
+LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id
+LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id
+    AND s.client_message_id = k.client_message_id
+"""  # noqa: S608
+
+
 async def load_places(
     connection: Connection, drafts: Sequence[Draft]
-) -> tuple[Places, list[DraftKey], dict[ConversationId, str | None]]:
-    """What placing looks at, which of the keys are taken, and the pairs' keys of direct conversations.
+) -> tuple[Places, list[DraftKey], dict[ConversationId, Sequence[UserId]]]:
+    """What placing looks at, which of the keys are taken, and whom each direct conversation's news are for.
 
     A statement of its own, so that its snapshot is newer than the locks.
     """
     rows = await connection.fetch(
-        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.blocked, c.vanish_after_s,"
-        " c.pair_key, m.request, s.seq IS NOT NULL AS is_stored"
-        " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)"
-        " JOIN conversations c ON c.id = k.conversation_id"
-        " LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id"
-        " LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id"
-        " AND s.client_message_id = k.client_message_id",
+        _PLACES,
         [draft.conversation_id for draft in drafts],
         [draft.sender_id for draft in drafts],
         [draft.client_message_id for draft in drafts],
@@ -67,7 +73,7 @@ async def load_places(
         },
     )
     taken = [DraftKey(*row[:3]) for row in rows if row["is_stored"]]
-    return places, taken, {row["conversation_id"]: row["pair_key"] for row in rows}
+    return places, taken, {row["conversation_id"]: row["people"] for row in rows}
 
 
 async def load_stored(connection: Connection, keys: Sequence[DraftKey]) -> dict[DraftKey, Message]:

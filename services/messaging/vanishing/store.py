@@ -1,12 +1,12 @@
 """PostgreSQL: what the sweeper erases."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from services.messaging import encoding, rows
-from services.messaging.core.model import ConversationId
-from services.messaging.outgoing import pair_of, to_outbox
+from services.messaging.core.model import ConversationId, UserId, told_directly
+from services.messaging.outgoing import to_outbox
 from services.messaging.vanishing.core import end_of_old
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
@@ -21,6 +21,10 @@ SELECT m.* FROM unnest($1::uuid[], $2::bigint[]) AS k (id, number)
 JOIN messages m ON m.conversation_id = k.id AND m.seq = k.number
 WHERE m.expires_at <= $3 AND m.kind IN ('text', 'call') ORDER BY m.conversation_id, m.seq
 """
+_LOCK = f"""
+SELECT c.id, {rows.DIRECT_PEOPLE} AS people FROM conversations c WHERE c.id = ANY($1)
+ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
+"""  # noqa: S608
 _OLDEST = """
 SELECT c.id, (
     SELECT m.sent_at FROM messages m WHERE m.conversation_id = c.id AND m.seq > c.history_start_seq
@@ -86,15 +90,13 @@ class PostgresSweepStore:
             after = replace(before, history_start_seq=last, revision=before.revision + 1)
             await rows.write_history_start(connection, after)
             event = encoding.conversation_changed(self._new_id(now), after, (), now)
-            await outbox.append_many(connection, [to_outbox(conversation_id, event, pair_of(before))])
+            await outbox.append_many(connection, [to_outbox(conversation_id, event, told_directly(before))])
         self._relay.wake(str(conversation_id))
         return len(gone)
 
 
-async def _lock(connection: Connection, ids: Collection[ConversationId]) -> dict[ConversationId, str | None]:
-    """Those of the conversations that nobody else holds, with the keys of their pairs: sends go first, what is left
-    is found by the next sweep."""
-    found = await connection.fetch(
-        "SELECT id, pair_key FROM conversations WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED", list(ids)
-    )
-    return {row["id"]: row["pair_key"] for row in found}
+async def _lock(connection: Connection, ids: Collection[ConversationId]) -> dict[ConversationId, Sequence[UserId]]:
+    """Those of the conversations that nobody else holds, with whom their news are for directly: sends go first, what is
+    left is found by the next sweep."""
+    found = await connection.fetch(_LOCK, list(ids))
+    return {row["id"]: row["people"] for row in found}
