@@ -143,6 +143,9 @@ class Inbox:
         history = self.conversations.history(conversation.conversation_id)
         for member in conversation.members:
             history.move_cursors(member.user_id, member.read_seq, member.delivered_seq)
+            if member.user_id == self.me:
+                # One's own is never below what the others know.
+                history.move_own_read(member.read_seq)
 
     def _take_own_state(self, conversation_id: str, state: messaging.OwnState) -> None:
         self.own_states[conversation_id] = state

@@ -186,7 +186,8 @@ def _enter(
         raise TooManyMembers(f"a group has at most {limit} members")
     # They see the line that tells of their coming, which takes the next number.
     visible_after = 0 if group.history_open else group.last_seq
-    comers = [Member(user, now, read_seq=visible_after, visible_after_seq=visible_after) for user in fresh]
+    # What was said before is not unread, and whose cursor the others knew from an earlier stay does not go back.
+    comers = [Member(user, now, read_seq=group.last_seq, visible_after_seq=visible_after) for user in fresh]
     members = tuple(sorted((*group.members, *comers), key=lambda member: member.user_id))
     told = tuple(fresh) if kind is LineKind.ADDED else ()
     return GroupChange(_next(replace(group, members=members)), Line(kind, told))
