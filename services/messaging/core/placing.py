@@ -17,7 +17,7 @@ from services.messaging.core.request import Request
 
 @dataclass(frozen=True)
 class Places:
-    """What is known of the conversations of a batch: those that exist, locked by the caller."""
+    """What is known of the conversations of a batch: those that exist."""
 
     last_seqs: Mapping[ConversationId, int]
     # The senders who are in them, and whether they let them in.
@@ -25,6 +25,10 @@ class Places:
     blocked: Collection[ConversationId] = ()
     # Where messages vanish, and after what time.
     vanish_after: Mapping[ConversationId, timedelta] = field(default_factory=dict)
+    # Rises when anything of the above but the counter changes.
+    facts: Mapping[ConversationId, int] = field(default_factory=dict)
+    # Whom the news of a direct conversation are for; nobody of a group's, which the fan-out looks up.
+    people: Mapping[ConversationId, Sequence[UserId]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
