@@ -21,6 +21,7 @@ from services.messaging.core.model import (
     Recipient,
     Summary,
     UserId,
+    told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
@@ -29,7 +30,8 @@ from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
 from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
-from services.messaging.relations.rows import people, requests
+from services.messaging.relations.rows import requests
+from services.messaging.relations.rows.people import load_regards, lock_pair
 from services.messaging.relations.rows.quotas import count_new_conversation
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
@@ -47,13 +49,13 @@ class PostgresStore:
     async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
         peer = next(member.user_id for member in conversation.members if member.user_id != opener)
         async with self._database.transaction() as connection:
-            key = await people.lock_pair(connection, opener, peer)
+            key = await lock_pair(connection, opener, peer)
             known = await _load_by(connection, "pair_key", key)
             if known is not None:
                 if known.blocked:
                     raise NotAllowed
                 return known
-            regards = await people.load_regards(connection, [(peer, opener)])
+            regards = await load_regards(connection, [(peer, opener)])
             brought = bring(conversation, opener, regards[peer, opener])
             await count_new_conversation(connection, quota)
             await rows.insert_conversation(connection, brought, pair_key=key, creation_key=None)
@@ -104,7 +106,7 @@ class PostgresStore:
             after = replace(change.after, revision=conversation.revision + 1)
             await rows.write_change(connection, replace(change, after=after))
             event = encoding.message_changed(self._new_id(now), after, now)
-            await _append_events(connection, conversation_id, [event])
+            await _append_events(connection, conversation_id, [event], told_directly(conversation))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -155,11 +157,15 @@ class PostgresStore:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            places, known = await rows.load_places(connection, drafts)
+            places, known, people = await rows.load_places(connection, drafts)
             stored = await rows.load_stored(connection, known) if known else {}
             placement = place_drafts(drafts, places, stored)
+            for conversation_id, user_id in placement.accepted:
+                if people[conversation_id] and user_id not in people[conversation_id]:
+                    # Who declined it hears of it again, from the own message on.
+                    people[conversation_id] = [*people[conversation_id], user_id]
             if placement.inserted:
-                events = [_record(message) for message in placement.inserted]
+                events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
             woken = {str(message.conversation_id) for message in placement.inserted}
             if placement.accepted:
@@ -230,11 +236,13 @@ class PostgresStore:
     ) -> int | None:
         async with self._database.transaction() as connection:
             moved = await connection.fetchrow(
-                "UPDATE members m SET read_seq = LEAST($3, c.last_seq),"
+                "UPDATE members m SET read_seq = LEAST($3, c.last_seq),"  # noqa: S608
                 " read_moved_at = CASE WHEN m.request = '' AND NOT c.blocked THEN $4 ELSE m.read_moved_at END"
                 " FROM conversations c WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
                 " AND m.read_seq < LEAST($3, c.last_seq)"
-                " RETURNING m.read_seq, m.request = '' AND NOT c.blocked AS is_told",
+                " RETURNING m.read_seq, m.request = '' AND NOT c.blocked AS is_told, "
+                + rows.DIRECT_PEOPLE
+                + " AS people",
                 conversation_id,
                 user_id,
                 seq,
@@ -251,7 +259,7 @@ class PostgresStore:
                 await requests.tell_request(connection, user_id, conversation_id, now)
             else:
                 event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
-                await _append_events(connection, conversation_id, [event])
+                await _append_events(connection, conversation_id, [event], moved["people"])
             await connection.execute(
                 "UPDATE own_states SET marked_unread = false, changed_at = $3"
                 " WHERE user_id = $1 AND conversation_id = $2 AND marked_unread",
@@ -366,7 +374,8 @@ async def _announce_created(
     connection: Connection, conversation: Conversation, lines: Sequence[bytes], now: datetime
 ) -> None:
     await _announce_requests(connection, conversation.id, conversation.members, now)
-    await _append_events(connection, conversation.id, [encoding.conversation_created(conversation), *lines])
+    events = [encoding.conversation_created(conversation), *lines]
+    await _append_events(connection, conversation.id, events, told_directly(conversation))
 
 
 async def _announce_requests(
@@ -389,11 +398,16 @@ async def _write_line(
     return replace(change.after, last_seq=message.seq), [encoding.message_sent(message)]
 
 
-async def _append_events(connection: Connection, conversation_id: ConversationId, events: Sequence[bytes]) -> None:
+async def _append_events(
+    connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], people: Sequence[UserId] = ()
+) -> None:
+    await outbox.append_many(connection, [_to_outbox(conversation_id, event, people) for event in events])
+
+
+def _to_outbox(conversation_id: ConversationId, event: bytes, people: Sequence[UserId]) -> tuple[str, str, str, bytes]:
     key = str(conversation_id)
-    await outbox.append(connection, key, [(topics.EVENTS, key, event) for event in events])
+    return (key, topics.EVENTS, key, encoding.for_people(event, people) if people else event)
 
 
-def _record(message: Message) -> tuple[str, str, str, bytes]:
-    key = str(message.conversation_id)
-    return (key, topics.EVENTS, key, encoding.message_sent(message))
+def _sent(message: Message, people: Sequence[UserId]) -> tuple[str, str, str, bytes]:
+    return _to_outbox(message.conversation_id, encoding.message_sent(message), people)

@@ -7,6 +7,7 @@ from services.messaging import rpc, topics
 from services.messaging.config import Config
 from services.messaging.consumer import CallRecords, FanOut, SearchIndex
 from services.messaging.core.changes import ChangePolicy
+from services.messaging.deliveries import direct_deliveries
 from services.messaging.group_commit import GroupCommit
 from services.messaging.relations import rpc as relations_rpc
 from services.messaging.relations.consumer import GraphCopy
@@ -48,7 +49,7 @@ def build(config: Config) -> App:
     clock = SystemClock()
     database = Database(config.database, MIGRATIONS)
     publisher = KafkaPublisher(config.kafka)
-    relay = OutboxRelay(database, publisher)
+    relay = OutboxRelay(database, publisher, direct_deliveries)
     store = PostgresStore(database, relay, new_id)
     sends = GroupCommit(store, config.send_queue)
     relation_store = PostgresRelations(database, relay.wake)

@@ -242,6 +242,13 @@ def pair_key(one: UserId, other: UserId) -> str:
     return " ".join(sorted((one, other)))
 
 
+def told_directly(conversation: Conversation) -> tuple[UserId, ...]:
+    """Whom the news of a direct conversation are for; nobody of a group's, which the fan-out looks up."""
+    if conversation.kind is not ConversationKind.DIRECT:
+        return ()
+    return tuple(member.user_id for member in conversation.members if member.request is not Request.DECLINED)
+
+
 def open_direct(conversation_id: ConversationId, caller: UserId, peer: UserId, now: datetime) -> Conversation:
     """A new conversation of two people. Raises InvalidField when the peer is the caller."""
     if caller == peer:

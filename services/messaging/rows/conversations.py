@@ -17,6 +17,12 @@ from services.messaging.core.model import (
 from services.messaging.core.request import Request
 from services.runtime.db import Connection
 
+# Whom the news of a direct conversation `c` are for; nobody of a group's, which the fan-out looks up.
+DIRECT_PEOPLE = (
+    "CASE WHEN c.pair_key IS NULL THEN '{}' ELSE ARRAY(SELECT told.user_id FROM members told"
+    " WHERE told.conversation_id = c.id AND told.request <> 'declined') END"
+)
+
 
 async def load_conversations(
     connection: Connection, ids: Collection[ConversationId]
