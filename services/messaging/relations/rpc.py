@@ -5,7 +5,7 @@ from parley.messaging.v1 import relations_pb2 as api
 from parley.messaging.v1 import relations_pb2_grpc, service_pb2_grpc
 from parley.messaging.v1 import service_pb2 as membership
 
-from services.messaging.core.model import UserId
+from services.messaging.core.model import ConversationKind, Role, UserId
 from services.messaging.encoding import to_timestamp
 from services.messaging.relations import encoding
 from services.messaging.relations.core import errors
@@ -158,8 +158,11 @@ class MembershipServicer(service_pb2_grpc.MembershipServiceServicer):
     async def GetMembers(
         self, request: membership.GetMembersRequest, context: Context
     ) -> membership.GetMembersResponse:
-        members = await self._relations.members_of(request.conversation_id, request.of_user_id)
-        return membership.GetMembersResponse(user_ids=members)
+        conversation, members = await self._relations.members_of(request.conversation_id, request.of_user_id)
+        admins = [member.user_id for member in conversation.members if member.role is not Role.MEMBER]
+        return membership.GetMembersResponse(
+            user_ids=members, group=conversation.kind is ConversationKind.GROUP, admin_user_ids=admins
+        )
 
     async def FilterContacts(
         self, request: membership.FilterContactsRequest, context: Context

@@ -104,18 +104,18 @@ class Relations:
         """Take facts of the network in. Idempotent, in any order."""
         await self._relations.learn(facts)
 
-    async def members_of(self, conversation_id: str, of_user_id: str) -> Sequence[UserId]:
-        """All members; or, of one of them, those who may learn what that one does, and that one.
+    async def members_of(self, conversation_id: str, of_user_id: str) -> tuple[Conversation, Sequence[UserId]]:
+        """The conversation, and all members; or, of one of them, those who may learn what that one does, and that one.
 
         Errors: InvalidField, ConversationNotFound.
         """
         conversation = await self._find(conversation_id)
         if not of_user_id:
-            return [member.user_id for member in conversation.members]
+            return conversation, [member.user_id for member in conversation.members]
         doer = checks.check_user_id("of_user_id", of_user_id)
         others = _let_in(require_member(conversation, doer), doer)
         blocked = await self._relations.blocked_among(doer, others) if others else ()
-        return sorted({doer, *others} - set(blocked))
+        return conversation, sorted({doer, *others} - set(blocked))
 
     async def filter_contacts(self, user_id: str, candidates: Sequence[str]) -> Collection[UserId]:
         """Those whose presence the user may see. Errors: InvalidField."""
