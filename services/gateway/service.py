@@ -120,7 +120,7 @@ class Gateway:
             self._carry_out(self._registry.close(session.session_id))
 
     async def set_typing(self, user_id: str, conversation_id: str, is_typing: bool) -> None:
-        """Tell the others who may learn of it. Errors: ConversationNotFound, RouterUnavailable, MembershipUnavailable."""
+        """Tell those who may learn of it. Errors: ConversationNotFound, RouterUnavailable, MembershipUnavailable."""
         members = await self._membership.audience(conversation_id, UserId(user_id))
         if user_id not in members:
             raise core.ConversationNotFound("no such conversation")
