@@ -7,8 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from tests.support.stack import RunningStack, run_stack
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 
 @pytest.fixture(scope="session")

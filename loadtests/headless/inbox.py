@@ -161,6 +161,8 @@ class Inbox:
             )
         elif kind == "own_state":
             self._take_own_state(event.own_state.conversation_id, event.own_state.own_state)
+            if event.own_state.own_state.request == messaging.REQUEST_STATE_DECLINED:
+                self.conversations.forget(event.own_state.conversation_id)
         elif kind == "typing":
             self.typing[event.typing.conversation_id, event.typing.user_id] = event.typing.typing
         elif kind == "presence":

@@ -32,6 +32,12 @@ class Config:
     # What one person may write at one replica, and how much of it at once after a pause.
     send_rate_per_s: int
     send_burst: int
+    # Of a user. Higher: a spammer reaches more people. Lower: busy people are refused.
+    new_conversations_per_day: int
+    # Of a user, in Parley. Higher: longer lists to keep. Lower: who is harassed by many runs out.
+    max_blocks: int
+    # Of a user. Higher: more for the moderators to read. Lower: true ones are refused.
+    reports_per_day: int
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -52,6 +58,9 @@ class Config:
             sweep_interval_s=reader.integer("PARLEY_SWEEP_INTERVAL_S", 5, low=1, high=3_600),
             send_rate_per_s=reader.integer("PARLEY_SEND_RATE_PER_S", 200, low=1, high=1_000_000),
             send_burst=reader.integer("PARLEY_SEND_BURST", 400, low=1, high=1_000_000),
+            new_conversations_per_day=reader.integer("PARLEY_NEW_CONVERSATIONS_PER_DAY", 500, low=1, high=1_000_000),
+            max_blocks=reader.integer("PARLEY_MAX_BLOCKS", 10_000, low=1, high=1_000_000),
+            reports_per_day=reader.integer("PARLEY_REPORTS_PER_DAY", 50, low=1, high=100_000),
         )
         reader.finish()
         return config

@@ -48,18 +48,13 @@ _FOLDERS = {api.CONVERSATION_FOLDER_UNSPECIFIED: Request.NONE, api.CONVERSATION_
 
 
 def apis(messaging: Messaging, receipts: Receipts, vanishing: Vanishing) -> list[Api]:
-    """What the server serves."""
-    public, internal = MessagingServicer(messaging, receipts, vanishing), MembershipServicer(messaging)
+    """What the server serves of messages; each feature adds its own."""
+    servicer = MessagingServicer(messaging, receipts, vanishing)
     return [
         Api(
             "parley.messaging.v1.MessagingService",
             Access.USER,
-            lambda server: service_pb2_grpc.add_MessagingServiceServicer_to_server(public, server),
-        ),
-        Api(
-            "parley.messaging.v1.MembershipService",
-            Access.SERVICE,
-            lambda server: service_pb2_grpc.add_MembershipServiceServicer_to_server(internal, server),
+            lambda server: service_pb2_grpc.add_MessagingServiceServicer_to_server(servicer, server),
         ),
     ]
 
@@ -243,17 +238,3 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
             _me(), request.conversation_id, request.seq, request.emoji, present=request.present
         )
         return api.SetReactionResponse(message=message_message(message))
-
-
-class MembershipServicer(service_pb2_grpc.MembershipServiceServicer):
-    """For the other services."""
-
-    def __init__(self, messaging: Messaging) -> None:
-        self._messaging = messaging
-
-    async def GetMembers(self, request: api.GetMembersRequest, context: Context) -> api.GetMembersResponse:
-        return api.GetMembersResponse(user_ids=await self._messaging.members_of(request.conversation_id))
-
-    async def FilterContacts(self, request: api.FilterContactsRequest, context: Context) -> api.FilterContactsResponse:
-        contacts = await self._messaging.filter_contacts(request.user_id, request.user_ids)
-        return api.FilterContactsResponse(user_ids=contacts)

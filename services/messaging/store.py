@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from services.messaging import encoding, rows, topics
-from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
+from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.known_places import KnownPlaces
 from services.messaging.core.model import (
@@ -18,13 +18,13 @@ from services.messaging.core.model import (
     Delta,
     Draft,
     Edit,
+    Member,
     Message,
     MessageId,
     PageMark,
     Recipient,
     Summary,
     UserId,
-    pair_key,
     told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
@@ -33,7 +33,11 @@ from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
 from services.messaging.outgoing import to_outbox
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
+from services.messaging.relations.core.quotas import DayQuota
+from services.messaging.relations.core.reach import bring
 from services.messaging.relations.rows import requests
+from services.messaging.relations.rows.people import load_regards, lock_pair
+from services.messaging.relations.rows.quotas import count_new_conversation
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
@@ -52,23 +56,32 @@ class PostgresStore:
         self._new_id = new_id
         self._known = KnownPlaces()
 
-    async def open_direct(self, conversation: Conversation) -> Conversation:
-        key = pair_key(conversation.members[0].user_id, conversation.members[1].user_id)
+    async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
+        peer = next(member.user_id for member in conversation.members if member.user_id != opener)
         async with self._database.transaction() as connection:
-            if not await rows.insert_conversation(connection, conversation, pair_key=key, creation_key=None):
-                return await _load_by(connection, "pair_key", key)
-            await _append_events(
-                connection, conversation.id, [encoding.conversation_created(conversation)], told_directly(conversation)
-            )
+            key = await lock_pair(connection, opener, peer)
+            known = await _load_by(connection, "pair_key", key)
+            if known is not None:
+                if known.blocked:
+                    raise NotAllowed
+                return known
+            regards = await load_regards(connection, [(peer, opener)])
+            brought = bring(conversation, opener, regards[peer, opener])
+            await count_new_conversation(connection, quota)
+            await rows.insert_conversation(connection, brought, pair_key=key, creation_key=None)
+            await _announce_created(connection, brought, [], conversation.created_at)
         self._relay.wake(str(conversation.id))
-        return conversation
+        return brought
 
-    async def create_group(self, change: GroupChange, creation_key: str, stamp: LineStamp) -> Conversation:
+    async def create_group(
+        self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
+    ) -> Conversation:
         async with self._database.transaction() as connection:
             if not await rows.insert_conversation(connection, change.after, pair_key=None, creation_key=creation_key):
-                return await _load_by(connection, "creation_key", creation_key)
+                return await _load_by(connection, "creation_key", creation_key) or change.after
+            await count_new_conversation(connection, quota)
             after, events = await _write_line(connection, change, stamp)
-            await _append_events(connection, after.id, [encoding.conversation_created(after), *events])
+            await _announce_created(connection, after, events, stamp.now)
         self._relay.wake(str(after.id))
         return after
 
@@ -81,6 +94,8 @@ class PostgresStore:
             if change is None:
                 return before
             await rows.write_group(connection, before, change.after)
+            comers = [member for member in change.after.members if before.member(member.user_id) is None]
+            await _announce_requests(connection, change.after.id, comers, stamp.now)
             after, events = await _write_line(connection, change, stamp)
             changed = encoding.conversation_changed(self._new_id(stamp.now), after, change.removed, stamp.now)
             await _append_events(connection, after.id, [changed, *events], told_directly(before))
@@ -187,8 +202,13 @@ class PostgresStore:
             places, taken = await rows.load_places(connection, drafts)
             stored = await rows.load_stored(connection, taken) if taken else {}
             placement = place_drafts(drafts, places, stored)
+            people = dict(places.people)
+            for conversation_id, user_id in placement.accepted:
+                if people[conversation_id] and user_id not in people[conversation_id]:
+                    # Who declined it hears of it again, from the own message on.
+                    people[conversation_id] = [*people[conversation_id], user_id]
             if placement.inserted:
-                events = [_sent(message, places.people[message.conversation_id]) for message in placement.inserted]
+                events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
             woken = {str(message.conversation_id) for message in placement.inserted}
             if placement.accepted:
@@ -303,7 +323,8 @@ class PostgresStore:
             found = await connection.fetch(
                 "SELECT DISTINCT other.user_id FROM members mine"
                 " JOIN members other ON other.conversation_id = mine.conversation_id"
-                " WHERE mine.user_id = $1 AND other.user_id = ANY($2) AND other.user_id <> $1",
+                " WHERE mine.user_id = $1 AND other.user_id = ANY($2) AND other.user_id <> $1"
+                " AND mine.request = '' AND other.request = ''",
                 user_id,
                 list(candidates),
             )
@@ -335,12 +356,15 @@ class PostgresStore:
         async with self._database.connection() as connection:
             await connection.execute("DELETE FROM invites WHERE conversation_id = $1", conversation_id)
 
-    async def find_invite(self, token_sha256: bytes, now: datetime) -> ConversationId | None:
+    async def find_invite(self, token_sha256: bytes, now: datetime) -> Invite | None:
         async with self._database.connection() as connection:
-            found: ConversationId | None = await connection.fetchval(
-                "SELECT conversation_id FROM invites WHERE token_sha256 = $1 AND expires_at > $2", token_sha256, now
+            found = await connection.fetchrow(
+                "SELECT token_sha256, conversation_id, created_by, expires_at FROM invites"
+                " WHERE token_sha256 = $1 AND expires_at > $2",
+                token_sha256,
+                now,
             )
-        return found
+        return Invite(*found) if found else None
 
 
 async def _lock_conversation(connection: Connection, conversation_id: ConversationId) -> Conversation:
@@ -349,10 +373,27 @@ async def _lock_conversation(connection: Connection, conversation_id: Conversati
     return (await rows.load_conversations(connection, [conversation_id]))[conversation_id]
 
 
-async def _load_by(connection: Connection, column: str, key: str) -> Conversation:
+async def _load_by(connection: Connection, column: str, key: str) -> Conversation | None:
     # The column is one of two names of ours.
     found = await connection.fetchval(f"SELECT id FROM conversations WHERE {column} = $1", key)  # noqa: S608
-    return (await rows.load_conversations(connection, [found]))[found]
+    return (await rows.load_conversations(connection, [found]))[found] if found else None
+
+
+async def _announce_created(
+    connection: Connection, conversation: Conversation, lines: Sequence[bytes], now: datetime
+) -> None:
+    await _announce_requests(connection, conversation.id, conversation.members, now)
+    events = [encoding.conversation_created(conversation), *lines]
+    await _append_events(connection, conversation.id, events, told_directly(conversation))
+
+
+async def _announce_requests(
+    connection: Connection, conversation_id: ConversationId, members: Sequence[Member], now: datetime
+) -> None:
+    """Tell those with whom it waits, before they hear of the conversation itself: in its own order, therefore."""
+    for member in members:
+        if member.request is Request.PENDING:
+            await requests.tell_request(connection, member.user_id, conversation_id, now, str(conversation_id))
 
 
 async def _write_line(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
 from contextlib import suppress
 
 import grpc
@@ -16,6 +15,7 @@ from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 from services.runtime.auth import ServiceTokens
 from services.runtime.errors import reason_of
 from services.runtime.rpc import LIVENESS, connect
+from services.signaling.core.calls import Callees
 from services.signaling.core.errors import (
     ConversationNotFound,
     JoinTokenExpired,
@@ -61,21 +61,24 @@ class GrpcMembers:
         if self._channel:
             await self._channel.close()
 
-    async def members_of(self, conversation_id: ConversationId) -> Sequence[UserId]:
+    async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> Callees:
         """See ports.Members."""
         if self._channel is None:
             raise MembersUnavailable("not started")
         stub = messaging_grpc.MembershipServiceStub(self._channel)
-        request = messaging.GetMembersRequest(conversation_id=conversation_id)
+        request = messaging.GetCalleesRequest(conversation_id=conversation_id, caller_id=caller_id)
         try:
-            response = await stub.GetMembers(request, timeout=MEMBERS_TIMEOUT_S)
+            response = await stub.GetCallees(request, timeout=MEMBERS_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             # An id that messaging cannot even read names no conversation either.
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 raise ConversationNotFound from error
             log.warning("members_unavailable", code=error.code().name, reason=reason_of(error))
             raise MembersUnavailable("messaging cannot be reached") from error
-        return [UserId(user_id) for user_id in response.user_ids]
+        return Callees(
+            members=[UserId(user_id) for user_id in response.member_user_ids],
+            allowed=frozenset(UserId(user_id) for user_id in response.user_ids),
+        )
 
 
 class SfuClient:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
+from services.signaling.core.calls import Callees
 from services.signaling.core.grants import Claims
 from services.signaling.core.model import Call, CallId, CallState, ConversationId, EndReason, UserId, Worker, WorkerId
 
@@ -106,8 +107,8 @@ class Announcer(Protocol):
 class Members(Protocol):
     """Who is in a conversation."""
 
-    async def members_of(self, conversation_id: ConversationId) -> Sequence[UserId]:
-        """Raises ConversationNotFound, MembersUnavailable."""
+    async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> Callees:
+        """Whom the caller may ring there. Raises ConversationNotFound, MembersUnavailable."""
 
 
 class MediaWorkers(Protocol):

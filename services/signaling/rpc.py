@@ -25,6 +25,7 @@ ERRORS: ErrorTable = {
     errors.CallNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "CALL_NOT_FOUND"),
     errors.ConversationNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"),
     errors.NotDirectConversation: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
+    errors.CallNotAllowed: Refusal(grpc.StatusCode.PERMISSION_DENIED, "CALL_NOT_ALLOWED"),
     errors.AlreadyInCall: Refusal(_FAILED, "ALREADY_IN_CALL"),
     errors.NoMediaWorker: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "NO_MEDIA_WORKER", retry_delay_s=2.0),
     errors.AnsweredElsewhere: Refusal(_FAILED, "ANSWERED_ELSEWHERE"),

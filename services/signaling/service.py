@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.signaling.changes import CallChanges
-from services.signaling.core.calls import Decision, Placed, find_callee, is_glare, refuse_as_busy, ring
+from services.signaling.core.calls import Callees, Decision, Placed, find_callee, is_glare, refuse_as_busy, ring
 from services.signaling.core.errors import (
     AlreadyInCall,
     AnsweredElsewhere,
@@ -87,11 +87,11 @@ class CallsService:
         """Ring the other member. Idempotent by the client's id; two who call each other get one call.
 
         Gives a call that has ended (BUSY) and no grant when the callee is in another one. Raises
-        ConversationNotFound, NotDirectConversation, AlreadyInCall, NoMediaWorker, MembersUnavailable.
+        ConversationNotFound, NotDirectConversation, CallNotAllowed, AlreadyInCall, NoMediaWorker, MembersUnavailable.
         """
         call = await self.store.find_by_key(request.key)
         if call is None:
-            callee_id = find_callee(await self._members_of(request.conversation_id), request.caller_id)
+            callee_id = find_callee(await self._callees_of(request), request.caller_id)
             call = await self._start(request, callee_id)
         return call, self._grant_if_seated(call, request.caller_id, request.device_id)
 
@@ -157,9 +157,9 @@ class CallsService:
         except CallNotFound:
             return
 
-    async def _members_of(self, conversation_id: ConversationId) -> Sequence[UserId]:
+    async def _callees_of(self, request: StartRequest) -> Callees:
         try:
-            return await self.members.members_of(conversation_id)
+            return await self.members.callees_of(request.conversation_id, request.caller_id)
         except MembersUnavailable:
             self.changes.metrics.setup_failed("members")
             raise

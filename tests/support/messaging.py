@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging import encoding
-from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
+from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
     CallRecord,
@@ -33,13 +33,17 @@ from services.messaging.core.request import Request
 from services.messaging.core.searching import words_of
 from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
+from services.messaging.relations.core.quotas import DayQuota
+from services.messaging.relations.core.reach import bring
 from services.messaging.vanishing.core import as_of
+from tests.support.relations import FakeRelations
 
 
 class FakeStore:
     """See services.messaging.ports.Store."""
 
     def __init__(self) -> None:
+        self.relations = FakeRelations(self)
         self.batches: list[int] = []
         self.commits_begun = 0
         # The outbox: serialized ConversationEvents, in order.
@@ -59,11 +63,23 @@ class FakeStore:
         self._own_read: dict[tuple[UserId, ConversationId], int] = {}
         self._own_moved: dict[tuple[UserId, ConversationId], datetime] = {}
 
-    async def open_direct(self, conversation: Conversation) -> Conversation:
+    async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
         key = pair_key(conversation.members[0].user_id, conversation.members[1].user_id)
-        return self._insert(conversation, key)[0]
+        known = self.direct_of(key)
+        if known:
+            if known.blocked:
+                raise NotAllowed
+            return known
+        peer = next(member.user_id for member in conversation.members if member.user_id != opener)
+        brought = bring(conversation, opener, self.relations.regard(peer, opener))
+        self.relations.check_quota(quota)
+        return self._insert(brought, key)[0]
 
-    async def create_group(self, change: GroupChange, creation_key: str, stamp: LineStamp) -> Conversation:
+    async def create_group(
+        self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
+    ) -> Conversation:
+        if f"group {creation_key}" not in self._keys:
+            self.relations.check_quota(quota)
         group, is_new = self._insert(change.after, f"group {creation_key}")
         return self._write_line(replace(change, after=group), stamp) if is_new else group
 
@@ -211,7 +227,9 @@ class FakeStore:
         }
 
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
-        known = {m.user_id for id_ in self._of(user_id) for m in self._conversations[id_].members} - {user_id}
+        mine = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is Request.NONE]
+        members = [member for id_ in mine for member in self._conversations[id_].members]
+        known = {member.user_id for member in members if member.request is Request.NONE} - {user_id}
         return [candidate for candidate in candidates if candidate in known]
 
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
@@ -241,9 +259,9 @@ class FakeStore:
     async def revoke_invites(self, conversation_id: ConversationId) -> None:
         self._invites = {key: kept for key, kept in self._invites.items() if kept.conversation_id != conversation_id}
 
-    async def find_invite(self, token_sha256: bytes, now: datetime) -> ConversationId | None:
+    async def find_invite(self, token_sha256: bytes, now: datetime) -> Invite | None:
         invite = self._invites.get(token_sha256)
-        return invite.conversation_id if invite and invite.expires_at > now else None
+        return invite if invite and invite.expires_at > now else None
 
     def set_request(self, conversation_id: ConversationId, user_id: UserId, request: Request, now: datetime) -> None:
         """What the tables of PostgreSQL's store let both stores write."""
@@ -253,6 +271,18 @@ class FakeStore:
         )
         self._conversations[conversation_id] = replace(conversation, members=members)
         self._own_moved[user_id, conversation_id] = now
+
+    def set_blocked(self, conversation_id: ConversationId, blocked: bool) -> None:
+        """As set_request."""
+        self._conversations[conversation_id] = replace(self._conversations[conversation_id], blocked=blocked)
+
+    def direct_of(self, key: str) -> Conversation | None:
+        """The direct conversation of a pair."""
+        return self._conversations[self._keys[key]] if key in self._keys else None
+
+    def messages_of(self, conversation_id: ConversationId) -> Sequence[Message]:
+        """All that is in a conversation."""
+        return self._messages[conversation_id]
 
     def _insert(self, conversation: Conversation, key: str) -> tuple[Conversation, bool]:
         is_new = key not in self._keys

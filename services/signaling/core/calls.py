@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.signaling.core.errors import CallNotFound, ConversationNotFound, NotDirectConversation
+from services.signaling.core.errors import CallNotAllowed, CallNotFound, ConversationNotFound, NotDirectConversation
 from services.signaling.core.model import (
     Accept,
     Call,
@@ -63,16 +63,27 @@ class Placed:
     video: bool
 
 
-def find_callee(members: Sequence[UserId], caller_id: UserId) -> UserId:
+@dataclass(frozen=True)
+class Callees:
+    """The members of a conversation, and those of them whom the caller may ring."""
+
+    members: Sequence[UserId]
+    allowed: frozenset[UserId]
+
+
+def find_callee(callees: Callees, caller_id: UserId) -> UserId:
     """The other member of a direct conversation.
 
-    Raises ConversationNotFound when the caller is not a member, NotDirectConversation unless there are just two.
+    Raises ConversationNotFound when the caller is not a member, NotDirectConversation unless there are just two,
+    CallNotAllowed when the other may not be rung.
     """
-    if caller_id not in members:
+    if caller_id not in callees.members:
         raise ConversationNotFound
-    others = [member for member in members if member != caller_id]
+    others = [member for member in callees.members if member != caller_id]
     if len(others) != 1:
         raise NotDirectConversation("a call needs a conversation of exactly two people")
+    if others[0] not in callees.allowed:
+        raise CallNotAllowed("this call cannot be placed")
     return others[0]
 
 

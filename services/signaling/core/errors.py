@@ -19,6 +19,10 @@ class NotDirectConversation(CallsError):
     field = "conversation_id"
 
 
+class CallNotAllowed(CallsError):
+    """The callee may not be rung by the caller; why is not told."""
+
+
 class AlreadyInCall(CallsError):
     """The user calls while in a call, or while being rung."""
 

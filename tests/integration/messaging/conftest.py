@@ -7,6 +7,8 @@ import pytest
 from services.messaging.ports import Store
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.receipts.store import PostgresReceipts
+from services.messaging.relations.ports import RelationStore, ReportStore
+from services.messaging.relations.store import PostgresRelations, PostgresReports
 from services.messaging.store import PostgresStore
 from services.messaging.vanishing.ports import SweepStore
 from services.messaging.vanishing.store import PostgresSweepStore
@@ -20,6 +22,7 @@ from tests.support.clock import ManualClock
 from tests.support.db import connected
 from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_news import MemoryNews, News, PostgresNews
+from tests.support.relations import FakeReports
 
 
 @pytest.fixture(params=["fake", "postgres"])
@@ -61,6 +64,19 @@ def sweeps(truth: MemoryStore | Database) -> SweepStore:
 @pytest.fixture
 def news(truth: MemoryStore | Database) -> News:
     return MemoryNews(truth) if isinstance(truth, MemoryStore) else PostgresNews(truth)
+
+
+@pytest.fixture
+def relations(truth: MemoryStore | Database) -> RelationStore:
+    """Of the same people as `store`."""
+    if isinstance(truth, MemoryStore):
+        return truth.relations
+    return PostgresRelations(truth, OutboxRelay(truth, MemoryPublisher()).wake)
+
+
+@pytest.fixture
+def reports(truth: MemoryStore | Database) -> ReportStore:
+    return FakeReports() if isinstance(truth, MemoryStore) else PostgresReports(truth)
 
 
 @pytest.fixture

@@ -7,13 +7,18 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from parley.messaging.v1 import service_pb2
+from parley.messaging.v1 import relations_pb2, service_pb2
 
 from services.messaging.core.model import UserId
 from services.messaging.group_commit import GroupCommit
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.store import PostgresReceipts
-from services.messaging.rpc import ERRORS, MembershipServicer, MessagingServicer
+from services.messaging.relations.core.reports import Reason, ReportRequest
+from services.messaging.relations.rpc import ERRORS as RELATION_ERRORS
+from services.messaging.relations.rpc import MembershipServicer, ModerationServicer, RelationsServicer
+from services.messaging.relations.service import RelationLimits, Relations, Reports
+from services.messaging.relations.store import PostgresRelations, PostgresReports
+from services.messaging.rpc import ERRORS, MessagingServicer
 from services.messaging.service import GroupRequest, Limits, Messaging
 from services.messaging.store import PostgresStore
 from services.messaging.vanishing.service import Vanishing
@@ -29,13 +34,14 @@ from services.runtime.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.requests import any_request
 
-TABLE = {**BASE_TABLE, **ERRORS}
+TABLE = {**BASE_TABLE, **ERRORS, **RELATION_ERRORS}
 ALICE = UserId("alice")
-RPCS = [
-    (service.name, method.name)
-    for service in service_pb2.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-]
+SERVICES = {
+    name: service
+    for file in (service_pb2.DESCRIPTOR, relations_pb2.DESCRIPTOR)
+    for name, service in file.services_by_name.items()
+}
+RPCS = [(name, method.name) for name, service in SERVICES.items() for method in service.methods]
 
 
 class Town:
@@ -44,15 +50,23 @@ class Town:
     def __init__(self, url: str) -> None:
         self.loop = asyncio.new_event_loop()
         self.database = Database(DatabaseConfig(url, pool_size=3), MIGRATIONS)
+        clock = SystemClock()
         relay = OutboxRelay(self.database, MemoryPublisher())
-        store = PostgresStore(self.database, relay, new_id)
+        store, kept = PostgresStore(self.database, relay, new_id), PostgresRelations(self.database, relay.wake)
         sends = GroupCommit(store, 100)
-        messaging = Messaging(store, sends, SystemClock(), new_id, new_secret, Limits(send_rate_per_s=1e6))
-        receipts = Receipts(PostgresReceipts(self.database, relay, new_id), SystemClock())
-        vanishing = Vanishing(store, SystemClock(), new_id)
+        # High quotas: what comes after them is to be met too.
+        limits = RelationLimits(blocks=1_000_000, reports_per_day=1_000_000)
+        generous = Limits(new_conversations_per_day=1_000_000, send_rate_per_s=1e6)
+        messaging = Messaging(store, kept, sends, clock, new_id, new_secret, generous)
+        relations = Relations(store, kept, clock, limits)
+        reports = Reports(store, PostgresReports(self.database), clock, new_id, limits)
+        receipts = Receipts(PostgresReceipts(self.database, relay, new_id), clock)
+        vanishing = Vanishing(store, clock, new_id)
         self.servicers = {
             "MessagingService": MessagingServicer(messaging, receipts, vanishing),
-            "MembershipService": MembershipServicer(messaging),
+            "MembershipService": MembershipServicer(relations),
+            "RelationsService": RelationsServicer(relations, reports),
+            "ModerationService": ModerationServicer(reports),
         }
         self.loop.run_until_complete(self.database.start())
         self.loop.run_until_complete(self.database.wait_connected())
@@ -60,10 +74,18 @@ class Town:
         group = messaging.create_group(ALICE, GroupRequest("k", "Trip", ["bob"], "", False))
         room = str(self.loop.run_until_complete(group).id)
         direct = str(self.loop.run_until_complete(messaging.open_direct(ALICE, "bob")).id)
+        report = reports.report(ALICE, ReportRequest("k", room, [], Reason.SPAM, ""))
+        report_id = str(self.loop.run_until_complete(report).id)
         token, _ = self.loop.run_until_complete(messaging.create_invite(ALICE, room))
         self.known = {
             "conversation_id": [room, direct],
             "user_id": ["alice", "bob"],
+            "of_user_id": ["alice", "bob", ""],
+            "caller_id": ["alice", "bob"],
+            "client_report_id": ["k", "k2", "k3"],
+            "report_id": [report_id],
+            "resolved_by": ["moderator-1"],
+            "comment": ["", "look at this"],
             "user_ids": ["bob", "carol"],
             "peer_user_id": ["bob", "carol"],
             "mention_user_id": ["bob"],
@@ -74,18 +96,22 @@ class Town:
             "query": ["hello", "الس", "' & | ! :*"],
         }
 
-    def call(self, service: str, method: str, user: str, request: object) -> Exception | None:
-        """The error of an RPC, if it had one."""
+    def ask(self, service: str, method: str, user: str, request: object) -> object:
+        """What an RPC answers. Raises what refuses it."""
 
-        async def run() -> Exception | None:
+        async def run() -> object:
             set_current_token(UserToken(CallerId(user), 2e9))
-            try:
-                await getattr(self.servicers[service], method)(request, None)
-            except Exception as error:
-                return error
-            return None
+            return await getattr(self.servicers[service], method)(request, None)
 
         return self.loop.run_until_complete(run())
+
+    def call(self, service: str, method: str, user: str, request: object) -> Exception | None:
+        """The error of an RPC, if it had one."""
+        try:
+            self.ask(service, method, user, request)
+        except Exception as error:
+            return error
+        return None
 
     def close(self) -> None:
         self.committer.cancel()
@@ -102,7 +128,7 @@ def town(database_url: str) -> Iterator[Town]:
 
 @pytest.mark.parametrize(("service", "method"), RPCS)
 def test_any_request_is_answered_or_refused(town: Town, service: str, method: str) -> None:
-    kind = GetMessageClass(service_pb2.DESCRIPTOR.services_by_name[service].methods_by_name[method].input_type)
+    kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
 
     @given(any_request(kind, town.known), st.sampled_from(["alice", "alice", "bob", "mallory"]))
     @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

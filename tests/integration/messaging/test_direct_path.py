@@ -16,6 +16,7 @@ from services.messaging.core.model import ConversationId, Draft, MessageId, Text
 from services.messaging.deliveries import direct_deliveries
 from services.messaging.ports import LineStamp
 from services.messaging.receipts.store import PostgresReceipts
+from services.messaging.relations.core.quotas import day_quota
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.bus import Incoming
@@ -76,7 +77,7 @@ def draft(number: int) -> Draft:
 
 
 async def test_whatever_happens_between_two_people_is_told_to_both_in_order_without_the_fan_out(line: Line) -> None:
-    await line.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW))
+    await line.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
     await line.store.append([draft(1), draft(2)])
     await line.receipts.move_read_cursor(ROOM, BOB, 2, NOW)
     expected = [("conversation", 0), ("message", 1), ("message", 2), ("read", 2)]
@@ -86,7 +87,7 @@ async def test_whatever_happens_between_two_people_is_told_to_both_in_order_with
 
 
 async def test_the_fan_out_leaves_out_what_was_told_already(line: Line) -> None:
-    await line.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW))
+    await line.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
     await line.store.append([draft(1)])
     assert await line.told()
     again = MemoryPublisher()
@@ -96,7 +97,7 @@ async def test_the_fan_out_leaves_out_what_was_told_already(line: Line) -> None:
 
 async def test_a_group_is_told_by_the_fan_out_alone(line: Line) -> None:
     made = groups.create_group(ROOM, ALICE, [BOB], Settings("Trip"), NOW)
-    await line.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW))
+    await line.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
     await line.store.append([draft(1)])
     assert await line.told() == []
     assert len(line.events()) == 3

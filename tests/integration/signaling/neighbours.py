@@ -122,10 +122,12 @@ class Membership(messaging_grpc.MembershipServiceServicer):
     def __init__(self, conversations: dict[str, list[str]]) -> None:
         self._conversations = conversations
 
-    async def GetMembers(self, request: messaging.GetMembersRequest, context: Any) -> messaging.GetMembersResponse:
-        if request.conversation_id not in self._conversations:
+    async def GetCallees(self, request: messaging.GetCalleesRequest, context: Any) -> messaging.GetCalleesResponse:
+        members = self._conversations.get(request.conversation_id, [])
+        if request.caller_id not in members:
             raise LookupError
-        return messaging.GetMembersResponse(user_ids=self._conversations[request.conversation_id])
+        callees = [member for member in members if member != request.caller_id]
+        return messaging.GetCalleesResponse(user_ids=callees, member_user_ids=members)
 
 
 def membership_server(conversations: dict[str, list[str]]) -> RpcServer:

@@ -56,7 +56,9 @@ class World:
         self.clock = ManualClock()
         self.store = MemoryStore()
         self.sends = GroupCommit(self.store, 100)
-        self.messaging = Messaging(self.store, self.sends, self.clock, new_id, new_secret, Limits(group_members=4))
+        self.messaging = Messaging(
+            self.store, self.store.relations, self.sends, self.clock, new_id, new_secret, Limits(group_members=4)
+        )
         self.receipts = Receipts(self.store, self.clock)
         self.vanishing = Vanishing(self.store, self.clock, new_id)
         self.sweeper = Sweeper(self.store, self.clock, POLICY)

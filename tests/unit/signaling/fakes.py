@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.runtime.errors import StoreUnavailable
 from services.signaling.changes import CallChanges
+from services.signaling.core.calls import Callees
 from services.signaling.core.errors import ConversationNotFound, VersionConflict
 from services.signaling.core.grants import Claims, GrantPolicy
 from services.signaling.core.model import (
@@ -130,11 +131,15 @@ class FakeMembers:
     conversations: dict[ConversationId, list[UserId]] = field(default_factory=lambda: {TALK: [ALICE, BOB]})
     asked: int = 0
 
-    async def members_of(self, conversation_id: ConversationId) -> Sequence[UserId]:
+    # Who lets nobody ring.
+    closed: set[UserId] = field(default_factory=set)
+
+    async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> Callees:
         self.asked += 1
         if conversation_id not in self.conversations:
             raise ConversationNotFound
-        return self.conversations[conversation_id]
+        members = self.conversations[conversation_id]
+        return Callees(members, frozenset(members) - {caller_id} - self.closed)
 
 
 @dataclass

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.signaling.core.calls import Decision, Placed, find_callee, handle, is_glare, refuse_as_busy, ring
+from services.signaling.core.calls import Callees, Decision, Placed, find_callee, handle, is_glare, refuse_as_busy, ring
 from services.signaling.core.errors import (
     AlreadyAnswered,
     AnsweredElsewhere,
     CallEnded,
+    CallNotAllowed,
     CallNotFound,
     CallsError,
     ConversationNotFound,
@@ -243,12 +244,15 @@ def test_glare_is_the_callee_ringing_the_caller_in_the_same_conversation() -> No
 
 
 def test_the_callee_is_the_other_of_exactly_two_members() -> None:
-    assert find_callee([ALICE, BOB], BOB) == ALICE
+    both = Callees([ALICE, BOB], frozenset({ALICE, BOB}))
+    assert find_callee(both, BOB) == ALICE
     with pytest.raises(ConversationNotFound):
-        find_callee([ALICE, BOB], CAROL)
+        find_callee(both, CAROL)
     for members in ([ALICE], [ALICE, BOB, CAROL]):
         with pytest.raises(NotDirectConversation):
-            find_callee(members, ALICE)
+            find_callee(Callees(members, frozenset(members)), ALICE)
+    with pytest.raises(CallNotAllowed):
+        find_callee(Callees([ALICE, BOB], frozenset()), ALICE)
 
 
 USERS = st.sampled_from([ALICE, BOB, CAROL])

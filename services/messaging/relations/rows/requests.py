@@ -51,13 +51,16 @@ async def decline_request(
     return [await tell_request(connection, user_id, conversation_id, now)] if changed else []
 
 
-async def tell_request(connection: Connection, user_id: UserId, conversation_id: ConversationId, now: datetime) -> str:
-    """Tell a person's own devices, live and by Sync, how the conversation stands. Gives the relay's key."""
+async def tell_request(
+    connection: Connection, user_id: UserId, conversation_id: ConversationId, now: datetime, order_key: str = ""
+) -> str:
+    """Tell a person's own devices, live and by Sync, how the conversation stands: in the order of the person's news, or
+    of another key's. Gives the relay's key."""
     state = (await load_own_states(connection, user_id, [conversation_id], now))[conversation_id]
     await write_own_state(connection, user_id, conversation_id, state, now)
     delivery = encoding.own_state_delivery(user_id, conversation_id, state, now, relations_changed=True)
-    await outbox.append(connection, user_id, [(topics.DELIVERY, user_id, delivery)])
-    return user_id
+    await outbox.append(connection, order_key or user_id, [(topics.DELIVERY, user_id, delivery)])
+    return order_key or user_id
 
 
 async def tell_relations(
