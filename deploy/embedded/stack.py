@@ -28,6 +28,7 @@ HOST = "127.0.0.1"
 GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu")
 # How long the edge may refuse tokens of a key that the issuer has just made.
 JWKS_CACHE_S = 5
+OBJECTS_BUCKET = "parley"
 HEALTH_INTERVAL_S = 1
 
 
@@ -39,6 +40,7 @@ class Addresses:
     edge_admin_port: int
     issuer: str
     kafka: str
+    objects: str
     web: str
     grpc: dict[str, str]
     metrics: dict[str, str]
@@ -60,6 +62,7 @@ class Stack:
         self._postgres = settings.folder.absolute() / "postgres"
         self._service_key = _new_key()
         self._join_token_key = _new_key()
+        self._objects_secret = _new_key()
         self._supervisor = Supervisor(sink, lambda: on_change(self.record()))
 
     async def start(self) -> None:
@@ -82,6 +85,7 @@ class Stack:
             edge_address=at.edge,
             issuer_url=f"http://{at.issuer}",
             kafka_bootstrap=at.kafka,
+            objects_url=f"http://{at.objects}",
             database_urls={name: postgres.url(self._postgres, name) for name in postgres.DATABASES},
             pids=self._supervisor.pids(),
             grpc_addresses=at.grpc,
@@ -99,6 +103,8 @@ class Stack:
                 return [broker.spec(*_split(self._addresses.kafka))]
             case "issuer":
                 return [self._issuer_spec()]
+            case "objects":
+                return [self._objects_spec()]
             case "edge":
                 return [envoy.spec(self._edge_values(), self._settings.folder / "edge" / "envoy.yaml")]
             case _:
@@ -118,6 +124,23 @@ class Stack:
             ready=probes.http(f"http://{self._addresses.issuer}/healthz"),
             stop_timeout_s=5.0,
         )
+
+    def _objects_spec(self) -> ProcessSpec:
+        host, port = _split(self._addresses.objects)
+        return ProcessSpec(
+            name="objects",
+            command=(
+                *(sys.executable, "-m", "deploy.embedded.objects", "--host", host, "--port", str(port)),
+                *("--folder", str(self._settings.folder.absolute() / "objects"), "--bucket", OBJECTS_BUCKET),
+            ),
+            env={**_python_env(), **self._objects_key()},
+            cwd=ROOT,
+            ready=probes.http(f"http://{self._addresses.objects}/healthz"),
+            stop_timeout_s=5.0,
+        )
+
+    def _objects_key(self) -> dict[str, str]:
+        return {"PARLEY_OBJECTS_KEY_ID": "embedded", "PARLEY_OBJECTS_SECRET": self._objects_secret}
 
     def _service_spec(self, service: str, name: str) -> ProcessSpec:
         health = probes.http(f"http://{self._addresses.web}/healthz")
@@ -154,7 +177,12 @@ class Stack:
         at = self._addresses
         match service:
             case "messaging":
-                return {"PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging")}
+                return {
+                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging"),
+                    "PARLEY_OBJECTS_ENDPOINT": f"http://{at.objects}",
+                    "PARLEY_OBJECTS_BUCKET": OBJECTS_BUCKET,
+                    **self._objects_key(),
+                }
             case "presence":
                 return {"PARLEY_MESSAGING_ADDRESS": self._all("messaging")}
             case "gateway":
@@ -254,6 +282,7 @@ def _allot(settings: StackSettings, ports: Ports) -> Addresses:
         edge_admin_port=ports.tcp("edge-admin"),
         issuer=f"{HOST}:{ports.tcp('issuer')}",
         kafka=f"{HOST}:{ports.tcp('kafka')}",
+        objects=f"{HOST}:{ports.tcp('objects')}",
         web=f"{HOST}:{ports.tcp('web')}",
         grpc={name: f"{HOST}:{ports.tcp(f'{name}-grpc')}" for name in grpc_names},
         metrics={name: f"{HOST}:{ports.tcp(f'{name}-metrics')}" for name in every},

@@ -3,7 +3,40 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.messaging.attachments.core import DEFAULT_TYPES
 from services.runtime.config import DatabaseConfig, EnvReader, KafkaConfig, ProcessConfig, ServerConfig
+
+
+@dataclass(frozen=True)
+class ObjectsConfig:
+    """An S3-compatible bucket, addressed by path, without a slash at the end of the endpoints."""
+
+    # Where messaging finds it, and where devices do: an http or https origin.
+    endpoint: str
+    public_endpoint: str
+    bucket: str
+    region: str
+    key_id: str
+    secret: str
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "ObjectsConfig":
+        endpoint = _origin(env, "PARLEY_OBJECTS_ENDPOINT", None)
+        return cls(
+            endpoint=endpoint,
+            public_endpoint=_origin(env, "PARLEY_OBJECTS_PUBLIC_ENDPOINT", endpoint or "http://unset"),
+            bucket=env.text("PARLEY_OBJECTS_BUCKET", "parley"),
+            region=env.text("PARLEY_OBJECTS_REGION", "us-east-1"),
+            key_id=env.text("PARLEY_OBJECTS_KEY_ID"),
+            secret=env.text("PARLEY_OBJECTS_SECRET"),
+        )
+
+
+def _origin(env: EnvReader, name: str, default: str | None) -> str:
+    value = env.text(name, default).rstrip("/")
+    if value and not value.startswith(("http://", "https://")):
+        env.problem(f"{name} is {value!r}, not an http or https address")
+    return value
 
 
 @dataclass(frozen=True)
@@ -23,6 +56,15 @@ class Config:
     # How long after the sending a text can be edited, and how often.
     edit_window_s: int
     max_edits: int
+    objects: ObjectsConfig
+    # The costs of raising and lowering these stand in attachments/core.py: UploadPolicy.
+    upload_bytes: int
+    upload_types: tuple[str, ...]
+    attachments: int
+    uploads_waiting: int
+    upload_ttl_s: int
+    upload_unused_s: int
+    download_ttl_s: int
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -38,6 +80,16 @@ class Config:
             group_members=reader.integer("PARLEY_GROUP_MEMBERS", 256, low=2, high=10_000),
             edit_window_s=reader.integer("PARLEY_EDIT_WINDOW_S", 900, low=0, high=10_000_000),
             max_edits=reader.integer("PARLEY_MAX_EDITS", 5, low=0, high=1_000),
+            objects=ObjectsConfig.read(reader),
+            # One PUT takes 5 GiB at most.
+            upload_bytes=reader.integer("PARLEY_UPLOAD_BYTES", 100 * 1024 * 1024, low=1, high=5 * 1024**3),
+            upload_types=reader.words("PARLEY_UPLOAD_TYPES", DEFAULT_TYPES),
+            attachments=reader.integer("PARLEY_ATTACHMENTS", 10, low=1, high=100),
+            uploads_waiting=reader.integer("PARLEY_UPLOADS_WAITING", 100, low=1, high=100_000),
+            # Signature Version 4 allows a week.
+            upload_ttl_s=reader.integer("PARLEY_UPLOAD_TTL_S", 900, low=1, high=604_800),
+            upload_unused_s=reader.integer("PARLEY_UPLOAD_UNUSED_S", 86_400, low=1, high=10_000_000),
+            download_ttl_s=reader.integer("PARLEY_DOWNLOAD_TTL_S", 300, low=1, high=604_800),
         )
         reader.finish()
         return config

@@ -7,3 +7,4 @@ COMMIT_BATCH = Histogram(
     "messaging_commit_batch_size", "Messages committed together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
 DELIVERIES = Counter("messaging_deliveries_published", "Deliveries produced by the fan-out, one a member and event.")
+OBJECTS_DELETED = Counter("messaging_objects_deleted", "Objects of attachments and exports deleted for good.")

@@ -135,10 +135,14 @@ class PostgresStore:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
             last_seqs, members, known = await rows.load_places(connection, drafts)
             stored = await rows.load_stored(connection, known) if known else {}
-            placement = place_drafts(drafts, last_seqs, lambda *pair: pair in members, stored)
+            with_files = [draft for draft in drafts if draft.attachments]
+            unused = await rows.lock_unused(connection, with_files) if with_files else set()
+            placement = place_drafts(drafts, last_seqs, lambda *pair: pair in members, stored, unused)
             if placement.inserted:
                 events = [_record(message) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
+                if attached := [message for message in placement.inserted if message.attachments]:
+                    await rows.attach(connection, attached)
         for conversation_id in {message.conversation_id for message in placement.inserted}:
             self._relay.wake(str(conversation_id))
         return placement.outcomes

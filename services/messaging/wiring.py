@@ -4,6 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from services.messaging import rpc, topics
+from services.messaging.attachments import rpc as attachments_rpc
+from services.messaging.attachments.clients import S3Objects
+from services.messaging.attachments.core import UploadPolicy
+from services.messaging.attachments.service import Attachments, Collector
+from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.config import Config
 from services.messaging.consumer import CallRecords, FanOut, SearchIndex
 from services.messaging.core.changes import ChangePolicy
@@ -32,6 +37,19 @@ def limits(config: Config) -> Limits:
     return Limits(text_chars=config.text_limit, group_members=config.group_members, changes=policy)
 
 
+def upload_policy(config: Config) -> UploadPolicy:
+    """The limits of uploads that are configured."""
+    return UploadPolicy(
+        max_bytes=config.upload_bytes,
+        types=frozenset(config.upload_types),
+        per_message=config.attachments,
+        waiting=config.uploads_waiting,
+        put_ttl=timedelta(seconds=config.upload_ttl_s),
+        unused_ttl=timedelta(seconds=config.upload_unused_s),
+        get_ttl=timedelta(seconds=config.download_ttl_s),
+    )
+
+
 def build(config: Config) -> App:
     """The service, not started."""
     clock = SystemClock()
@@ -40,7 +58,11 @@ def build(config: Config) -> App:
     relay = OutboxRelay(database, publisher)
     store = PostgresStore(database, relay, new_id)
     sends = GroupCommit(store, config.send_queue)
-    messaging = Messaging(store, sends, clock, new_id, new_secret, limits(config))
+    objects = S3Objects(config.objects)
+    uploads = PostgresAttachments(database)
+    attachments = Attachments(uploads, store, objects, clock, new_id, upload_policy(config))
+    collector = Collector(uploads, objects, clock)
+    messaging = Messaging(store, sends, clock, new_id, new_secret, limits(config), attachments)
     fan_out = KafkaConsumer(
         config.kafka, Subscription(topics.EVENTS, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
     )
@@ -51,11 +73,16 @@ def build(config: Config) -> App:
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
-        rpc.apis(messaging),
+        [*rpc.apis(messaging), *attachments_rpc.apis(attachments)],
         rpc.ERRORS,
         ServiceTokens(config.server.service_key, "messaging", clock),
         UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
     )
     return App(
-        [database, publisher, relay, Worker("group-commit", sends.run), fan_out, call_records, search_index], server
+        [
+            *(database, publisher, relay, objects),
+            *(Worker("group-commit", sends.run), Worker("objects-collector", collector.run)),
+            *(fan_out, call_records, search_index),
+        ],
+        server,
     )

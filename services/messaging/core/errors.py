@@ -74,5 +74,27 @@ class TooManyEdits(MessagingError):
     """The message was edited as often as is allowed."""
 
 
+class AttachmentNotFound(MessagingError):
+    """There is no such upload or attachment, or the caller may not know of it, or another message has it."""
+
+    def __init__(self) -> None:
+        super().__init__("no such attachment")
+
+
+class AttachmentNotUploaded(MessagingError):
+    """The bytes of an upload are not there yet."""
+
+    def __init__(self) -> None:
+        super().__init__("the bytes of an attachment are not there yet")
+
+
+class TooManyUploads(MessagingError):
+    """The caller has announced more files than may wait to be sent."""
+
+
+class ObjectsUnavailable(MessagingError):
+    """The object store cannot be reached now; the same request may succeed later."""
+
+
 class Overloaded(MessagingError):
     """More sends are waiting than the service takes."""

@@ -1,5 +1,6 @@
 """The statements that PostgresStore is made of, by what they are about, and rows as the core's types."""
 
+from services.messaging.rows.attachments import attach, lock_unused, release_attachments
 from services.messaging.rows.catching_up import load_behind, load_changed, load_new
 from services.messaging.rows.conversations import (
     insert_conversation,
@@ -22,6 +23,7 @@ from services.messaging.rows.own_states import load_own_states, write_own_state
 from services.messaging.rows.search import index_words, search_words
 
 __all__ = [
+    "attach",
     "index_words",
     "insert_conversation",
     "insert_members",
@@ -37,6 +39,8 @@ __all__ = [
     "load_stored",
     "lock_counters",
     "lock_statement",
+    "lock_unused",
+    "release_attachments",
     "search_words",
     "to_messages",
     "write_change",

@@ -22,6 +22,7 @@ from services.messaging.core.model import (
     Unsent,
     UserId,
 )
+from services.messaging.rows.attachments import release_attachments
 from services.runtime import outbox
 from services.runtime.db import Connection
 
@@ -137,7 +138,7 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
         return
     await connection.execute(
         "UPDATE messages SET kind = $3, body = $4, entities = $5, revision = $6, edited_at = $7, edit_count = $8,"
-        " reply_to_seq = $9 WHERE conversation_id = $1 AND seq = $2",
+        " reply_to_seq = $9, attachments = CASE WHEN $10 THEN attachments END WHERE conversation_id = $1 AND seq = $2",
         *key,
         kind,
         body,
@@ -146,6 +147,7 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
         after.edited_at,
         after.edit_count,
         after.reply_to_seq,
+        bool(after.attachments),
     )
     if change.edit:
         await connection.execute(
@@ -162,6 +164,7 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
     if isinstance(after.content, Unsent):
         await connection.execute("DELETE FROM message_edits WHERE conversation_id = $1 AND seq = $2", *key)
         await connection.execute("DELETE FROM reactions WHERE conversation_id = $1 AND seq = $2", *key)
+        await release_attachments(connection, [key])
 
 
 async def load_message(connection: Connection, conversation_id: ConversationId, seq: int) -> Message | None:
@@ -238,4 +241,5 @@ def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
         edited_at=row["edited_at"],
         edit_count=row["edit_count"],
         reactions=reactions,
+        attachments=encoding.to_attachments(row["attachments"]) if row["attachments"] else (),
     )
