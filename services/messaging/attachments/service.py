@@ -186,8 +186,7 @@ class Collector:
                     await self._objects.delete(each.object_key)
                 except ObjectsUnavailable:
                     return now + RETRY
-            again_at = each.put_until + CLOCK_SKEW if each.put_until > now - CLOCK_SKEW else None
-            return again_at
+            return each.put_until + CLOCK_SKEW if each.put_until > now - CLOCK_SKEW else None
 
         due_again = await asyncio.gather(*(delete(each) for each in doomed))
         results = dict(zip((each.object_key for each in doomed), due_again, strict=True))
