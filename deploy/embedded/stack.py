@@ -184,7 +184,7 @@ class Stack:
                     **self._objects_key(),
                 }
             case "presence":
-                return {"PARLEY_MESSAGING_ADDRESS": self._all("messaging")}
+                return {"PARLEY_MESSAGING_ADDRESS": self._all("messaging"), "PARLEY_KAFKA_FETCH_WAIT_MS": "4"}
             case "gateway":
                 return {
                     "PARLEY_PRESENCE_ADDRESSES": self._all("presence"),
