@@ -9,6 +9,7 @@ from services.messaging.rows.conversations import (
     lock_counters,
     write_group,
 )
+from services.messaging.rows.erasing import erase_content
 from services.messaging.rows.messages import (
     insert_messages,
     load_edits,
@@ -24,6 +25,7 @@ from services.messaging.rows.search import index_words, search_words
 
 __all__ = [
     "attach",
+    "erase_content",
     "index_words",
     "insert_conversation",
     "insert_members",

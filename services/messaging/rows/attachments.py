@@ -1,7 +1,6 @@
 """Statements about the attachments of messages, within the transactions of messages."""
 
-from collections.abc import Collection, Sequence
-from uuid import UUID
+from collections.abc import Sequence
 
 from services.messaging import encoding
 from services.messaging.attachments.core import UPLOADS_PREFIX
@@ -38,7 +37,7 @@ async def attach(connection: Connection, messages: Sequence[Message]) -> None:
     )
 
 
-async def release_attachments(connection: Connection, places: Collection[tuple[ConversationId | UUID, int]]) -> None:
+async def release_attachments(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:
     """Forget the attachments of the messages at these places, whose content goes, and doom their objects."""
     await connection.execute(
         "WITH gone AS (DELETE FROM attachments a USING unnest($1::uuid[], $2::bigint[]) AS k (conversation_id, seq)"

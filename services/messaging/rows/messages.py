@@ -23,7 +23,7 @@ from services.messaging.core.model import (
     Unsent,
     UserId,
 )
-from services.messaging.rows.attachments import release_attachments
+from services.messaging.rows.erasing import erase_content
 from services.runtime import outbox
 from services.runtime.db import Connection
 
@@ -148,7 +148,7 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
         return
     await connection.execute(
         "UPDATE messages SET kind = $3, body = $4, entities = $5, revision = $6, edited_at = $7, edit_count = $8,"
-        " reply_to_seq = $9, attachments = CASE WHEN $10 THEN attachments END WHERE conversation_id = $1 AND seq = $2",
+        " reply_to_seq = $9 WHERE conversation_id = $1 AND seq = $2",
         *key,
         kind,
         body,
@@ -157,7 +157,6 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
         after.edited_at,
         after.edit_count,
         after.reply_to_seq,
-        bool(after.attachments),
     )
     if change.edit:
         await connection.execute(
@@ -169,12 +168,11 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
             encoding.entity_bytes(change.edit.text),
             change.edit.written_at,
         )
-    # The words of the former text go with it; those of the new one come by the consumer.
-    await connection.execute("DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2", *key)
     if isinstance(after.content, Unsent):
-        await connection.execute("DELETE FROM message_edits WHERE conversation_id = $1 AND seq = $2", *key)
-        await connection.execute("DELETE FROM reactions WHERE conversation_id = $1 AND seq = $2", *key)
-        await release_attachments(connection, [key])
+        await erase_content(connection, [key])
+    else:
+        # The words of the former text go with it; those of the new one come by the consumer.
+        await connection.execute("DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2", *key)
 
 
 async def load_message(connection: Connection, conversation_id: ConversationId, seq: int) -> Message | None:
