@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging import encoding
+from services.messaging.attachments.core import Doomed, Upload, object_key
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
+    AttachmentId,
     CallRecord,
     Conversation,
     ConversationId,
@@ -55,6 +57,10 @@ class FakeStore:
         self._indexed: set[tuple[ConversationId, int]] = set()
         self._own: dict[tuple[UserId, ConversationId], OwnState] = {}
         self._own_moved: dict[tuple[UserId, ConversationId], datetime] = {}
+        # For FakeAttachments, which shares them.
+        self.unused_uploads: dict[AttachmentId, Upload] = {}
+        self.attached_uploads: dict[AttachmentId, Upload] = {}
+        self.doomed: dict[str, Doomed] = {}
 
     async def open_direct(self, conversation: Conversation) -> Conversation:
         key = pair_key(conversation.members[0].user_id, conversation.members[1].user_id)
@@ -95,6 +101,7 @@ class FakeStore:
             self._indexed.discard((conversation_id, seq))
         if isinstance(after.content, Unsent):
             self._edits.pop((conversation_id, seq), None)
+            self._release(before)
         self.events.append(encoding.message_changed(after.id, after, now))
         return after
 
@@ -130,8 +137,10 @@ class FakeStore:
             for message in self._messages[id_]
         }
         last_seqs = {id_: self._conversations[id_].last_seq for id_ in ids}
-        placement = place_drafts(drafts, last_seqs, self._is_member, stored)
+        placement = place_drafts(drafts, last_seqs, self._is_member, stored, self.unused_uploads.keys())
         for message in placement.inserted:
+            for attachment in message.attachments:
+                self.attached_uploads[attachment.id] = self.unused_uploads.pop(attachment.id)
             self._append(message)
         return placement.outcomes
 
@@ -261,6 +270,15 @@ class FakeStore:
         self._active[id_] = max(self._active[id_], message.sent_at)
         self._conversations[id_] = replace(self._conversations[id_], last_seq=message.seq)
         self.events.append(encoding.message_sent(message))
+
+    def doom(self, upload: Upload) -> None:
+        """The object of a forgotten upload is to be deleted."""
+        key = object_key(upload.attachment.id)
+        self.doomed[key] = Doomed(key, upload.put_until)
+
+    def _release(self, message: Message | None) -> None:
+        for attachment in message.attachments if message else ():
+            self.doom(self.attached_uploads.pop(attachment.id))
 
     def _require(self, conversation_id: ConversationId) -> Conversation:
         if conversation_id not in self._conversations:
