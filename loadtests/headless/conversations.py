@@ -37,6 +37,8 @@ class Entry:
     reply_to_seq: int = 0
     # (emoji, user ids)
     reactions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    # Ids, in order.
+    attachments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def to_entry(message: messaging.Message) -> Entry:
         edit_count=message.edit_count,
         reply_to_seq=message.reply_to_seq,
         reactions=tuple((reaction.emoji, tuple(reaction.user_ids)) for reaction in message.reactions),
+        attachments=tuple(attachment.attachment_id for attachment in message.attachments),
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.messaging.attachments.ports import AttachmentStore
+from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.ports import Store
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
@@ -11,6 +13,7 @@ from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
 from services.runtime.ids import new_id
 from services.runtime.outbox import OutboxRelay
+from tests.support.attachments import FakeAttachments
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
@@ -23,12 +26,29 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-async def store(url: str | None) -> AsyncIterator[Store]:
+async def database(url: str | None) -> AsyncIterator[Database | None]:
+    """None for the stores in memory."""
     if url is None:
-        yield FakeStore()
+        yield None
         return
     async with connected(Database(DatabaseConfig(url, pool_size=6), MIGRATIONS)) as database:
-        yield PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
+        yield database
+
+
+@pytest.fixture
+def store(database: Database | None) -> Store:
+    if database is None:
+        return FakeStore()
+    return PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
+
+
+@pytest.fixture
+def uploads(store: Store, database: Database | None) -> AttachmentStore:
+    """Beside the messages of `store`."""
+    if isinstance(store, FakeStore):
+        return FakeAttachments(store)
+    assert database is not None
+    return PostgresAttachments(database)
 
 
 @pytest.fixture
