@@ -1,7 +1,6 @@
 """Statements about messages, their edits and reactions."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -23,6 +22,9 @@ from services.messaging.core.model import (
     Unsent,
     UserId,
 )
+from services.messaging.core.placing import Places
+from services.messaging.core.request import Request
+from services.messaging.rows.conversations import DIRECT_PEOPLE
 from services.messaging.rows.erasing import erase_content
 from services.runtime import outbox
 from services.runtime.db import Connection
@@ -35,39 +37,39 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
     return f"SELECT 1 FROM conversations WHERE id IN ({texts}) ORDER BY id FOR UPDATE"  # noqa: S608
 
 
-@dataclass(frozen=True)
-class Places:
-    """What drafts meet in the locked conversations that exist."""
-
-    last_seqs: dict[ConversationId, int]
-    # The pair's key of a direct conversation, None of a group.
-    pairs: dict[ConversationId, str | None]
-    # Of the senders.
-    members: set[tuple[ConversationId, UserId]]
-    # Of the drafts' keys.
-    taken: list[DraftKey]
+_PLACES = f"""
+SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.blocked, m.request,
+    s.seq IS NOT NULL AS is_stored, {DIRECT_PEOPLE} AS people
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)
+JOIN conversations c ON c.id = k.conversation_id
+LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id
+LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id
+    AND s.client_message_id = k.client_message_id
+"""  # noqa: S608
 
 
-async def load_places(connection: Connection, drafts: Sequence[Draft]) -> Places:
-    """What the drafts meet. A statement of its own, so that its snapshot is newer than the locks."""
+async def load_places(
+    connection: Connection, drafts: Sequence[Draft]
+) -> tuple[Places, list[DraftKey], dict[ConversationId, Sequence[UserId]]]:
+    """What placing looks at, which of the keys are taken, and whom each direct conversation's news are for.
+
+    A statement of its own, so that its snapshot is newer than the locks.
+    """
+
     rows = await connection.fetch(
-        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.pair_key,"
-        " m.user_id IS NOT NULL AS is_member, s.seq IS NOT NULL AS is_stored"
-        " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)"
-        " JOIN conversations c ON c.id = k.conversation_id"
-        " LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id"
-        " LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id"
-        " AND s.client_message_id = k.client_message_id",
+        _PLACES,
         [draft.conversation_id for draft in drafts],
         [draft.sender_id for draft in drafts],
         [draft.client_message_id for draft in drafts],
     )
-    return Places(
+    members = [row for row in rows if row["request"] is not None]
+    places = Places(
         last_seqs={row["conversation_id"]: row["last_seq"] for row in rows},
-        pairs={row["conversation_id"]: row["pair_key"] for row in rows},
-        members={(row["conversation_id"], row["sender_id"]) for row in rows if row["is_member"]},
-        taken=[DraftKey(*row[:3]) for row in rows if row["is_stored"]],
+        senders={(row["conversation_id"], row["sender_id"]): Request(row["request"]) for row in members},
+        blocked={row["conversation_id"] for row in rows if row["blocked"]},
     )
+    taken = [DraftKey(*row[:3]) for row in rows if row["is_stored"]]
+    return places, taken, {row["conversation_id"]: row["people"] for row in rows}
 
 
 async def load_stored(connection: Connection, keys: Sequence[DraftKey]) -> dict[DraftKey, Message]:
