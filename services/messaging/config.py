@@ -65,6 +65,10 @@ class Config:
     upload_ttl_s: int
     upload_unused_s: int
     download_ttl_s: int
+    # Until when a finished export is kept. Higher: all of a person's data lies about for longer.
+    export_kept_s: int
+    # How long a replica may not know that an account is deleted. Higher: deletions begin later. Lower: more queries.
+    account_check_s: float
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -90,6 +94,8 @@ class Config:
             upload_ttl_s=reader.integer("PARLEY_UPLOAD_TTL_S", 900, low=1, high=604_800),
             upload_unused_s=reader.integer("PARLEY_UPLOAD_UNUSED_S", 86_400, low=1, high=10_000_000),
             download_ttl_s=reader.integer("PARLEY_DOWNLOAD_TTL_S", 300, low=1, high=604_800),
+            export_kept_s=reader.integer("PARLEY_EXPORT_KEPT_S", 604_800, low=60, high=10_000_000),
+            account_check_s=reader.number("PARLEY_ACCOUNT_CHECK_S", 5, low=0, high=3600),
         )
         reader.finish()
         return config

@@ -39,6 +39,8 @@ ERRORS: ErrorTable = {
     errors.TooManyReactions: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_REACTIONS"),
     errors.AttachmentNotFound: Refusal(_CODE.NOT_FOUND, "ATTACHMENT_NOT_FOUND"),
     errors.AttachmentNotUploaded: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_NOT_UPLOADED"),
+    errors.AccountDeleted: Refusal(_CODE.FAILED_PRECONDITION, "ACCOUNT_DELETED"),
+    errors.JobNotFound: Refusal(_CODE.NOT_FOUND, "JOB_NOT_FOUND"),
     errors.TooManyUploads: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_UPLOADS", retry_delay_s=60.0),
     errors.ObjectsUnavailable: Refusal(_CODE.UNAVAILABLE, "OBJECTS_UNAVAILABLE", retry_delay_s=1.0),
     errors.Overloaded: Refusal(_CODE.RESOURCE_EXHAUSTED, "OVERLOADED", retry_delay_s=0.5),

@@ -103,5 +103,19 @@ class ObjectsUnavailable(MessagingError):
     """The object store cannot be reached now; the same request may succeed later."""
 
 
+class AccountDeleted(MessagingError):
+    """The account's deletion was asked for: it may do nothing any more."""
+
+    def __init__(self) -> None:
+        super().__init__("this account is deleted")
+
+
+class JobNotFound(MessagingError):
+    """There is no such job, or it is somebody else's."""
+
+    def __init__(self) -> None:
+        super().__init__("no such job")
+
+
 class Overloaded(MessagingError):
     """More sends are waiting than the service takes."""
