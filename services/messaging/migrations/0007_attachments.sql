@@ -26,9 +26,9 @@ CREATE INDEX attachments_by_message ON attachments (conversation_id, seq) WHERE 
 -- What is to be deleted from the object store: written with the change that dooms it, gone once it is deleted.
 CREATE TABLE doomed_objects (
     object_key text PRIMARY KEY,
-    due_at timestamptz NOT NULL DEFAULT '-infinity',
+    due_at timestamptz NOT NULL DEFAULT 'epoch',
     -- Until then somebody may put the bytes (again), so that it is deleted once more afterwards.
-    put_until timestamptz NOT NULL DEFAULT '-infinity'
+    put_until timestamptz NOT NULL DEFAULT 'epoch'
 );
 CREATE INDEX doomed_objects_by_due ON doomed_objects (due_at);
 

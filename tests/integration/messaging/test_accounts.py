@@ -16,7 +16,7 @@ from services.messaging.accounts.service import Accounts, Gate
 from services.messaging.accounts.store import PostgresAccounts, PostgresJobs
 from services.messaging.attachments.service import Collector
 from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core import changes
+from services.messaging.core import changes, groups
 from services.messaging.core.changes import ChangePolicy
 from services.messaging.core.errors import AccountDeleted
 from services.messaging.core.model import Conversation, Draft, Line, LineKind, Message, MessageId, Role, Text
@@ -33,7 +33,7 @@ from tests.support.attachments import MemoryObjects, announced
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
-from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, left, opened, reacted, text
+from tests.support.messaging_store import ALICE, BOB, CAROL, fail, founded, left, opened, reacted, stamp, text
 
 # What holds a user's id, by its name. Ids that clients chose for their requests are none.
 USER_COLUMN = r"(^|_)(user|sender|owner|reporter|blocker|author|actor|peer|recipient)(_id)?$|_by$"
@@ -91,9 +91,10 @@ class Town:
         await self.database_events()
 
     async def run_killed(self, calls: int) -> int:
-        """Runners work on what is due; each but the last is killed after so many calls. Returns how many it took."""
+        """Runners work on what is due, each but the last killed after some calls. Returns how many it took."""
         for number in range(1, 500):
-            budget = Budget(calls)
+            # One call more for each, so that they die everywhere and come to an end.
+            budget = Budget(calls + number)
             runner = JobRunner(
                 Mortal(self.jobs, budget),
                 Mortal(self.data, budget),
@@ -184,9 +185,12 @@ async def test_an_export_holds_what_one_wrote_received_set_and_announced(town: T
 
 
 async def test_who_came_later_exports_nothing_from_before(town: Town) -> None:
-    await added(town.store, town.clock, town.old, CAROL)
+    now = town.clock.now()
+    await town.store.change_group(
+        town.old.id, lambda group: groups.add_members(group, BOB, [CAROL], now, 256), stamp(town.clock, BOB)
+    )
     await town.store.append([text(town.clock, town.old, "now", BOB)])
-    job = await town.jobs.start_export(await town.accounts.start_export(CAROL), town.clock.now())
+    job = await town.accounts.start_export(CAROL)
     await town.run_killed(1_000_000)
     parts = (await town.accounts.get_job(str(job.id), CAROL)).parts
     data = b"".join(town.objects.held[key] for key in parts).decode()
@@ -194,7 +198,7 @@ async def test_who_came_later_exports_nothing_from_before(town: Town) -> None:
     assert "text after" not in data
 
 
-@pytest.mark.parametrize("calls", [1, 2, 3, 5, 8, 13])
+@pytest.mark.parametrize("calls", [0, 11])
 async def test_an_export_whose_runners_are_killed_has_every_line_once_and_leaves_no_object_behind(
     town: Town, calls: int
 ) -> None:
@@ -204,7 +208,7 @@ async def test_an_export_whose_runners_are_killed_has_every_line_once_and_leaves
     town.clock.advance(90_000)
     job = await town.accounts.start_export(ALICE)
     assert job.id != whole.id
-    runners = await town.run_killed(calls + 4)
+    runners = await town.run_killed(calls)
     assert runners > 2
     assert await exported(town, job) == expected
     town.clock.advance(7_200)
@@ -234,9 +238,9 @@ async def removed_account(town: Town, calls: int) -> list[events_pb2.Conversatio
     return await town.database_events()
 
 
-@pytest.mark.parametrize("calls", [2, 3, 5, 7, 11, 1_000_000])
+@pytest.mark.parametrize("calls", [0, 1, 6, 1_000_000])
 async def test_a_deletion_whose_runners_are_killed_does_everything_once(town: Town, calls: int) -> None:
-    events = await removed_account(town, calls + 2)
+    events = await removed_account(town, calls)
     told = Counter(
         (event.conversation_id, event.message_changed.message.seq)
         for event in events
@@ -258,26 +262,24 @@ async def test_a_deletion_whose_runners_are_killed_does_everything_once(town: To
 
 
 async def test_a_deletion_leaves_nothing_of_the_person_but_what_is_named(town: Town) -> None:
-    job = await town.accounts.start_export(ALICE)
+    await town.accounts.start_export(ALICE)
     await town.run_killed(1_000_000)
     await removed_account(town, 1_000_000)
     group = await town.store.find_conversation(town.group.id)
     assert group is not None
     assert [(member.user_id, member.role) for member in group.members] == [(BOB, Role.OWNER), (CAROL, Role.MEMBER)]
-    for query in (
-        "SELECT count(*) FROM message_edits WHERE conversation_id = $2 AND $1 <> ''",
-        "SELECT count(*) FROM reactions WHERE user_id = $1 AND $2::uuid IS NOT NULL",
-        "SELECT count(*) FROM own_states WHERE user_id = $1 AND $2::uuid IS NOT NULL",
-        "SELECT count(*) FROM invites WHERE created_by = $1 AND $2::uuid IS NOT NULL",
-        "SELECT count(*) FROM attachments WHERE owner_id = $1 AND $2::uuid IS NOT NULL",
-        "SELECT count(*) FROM former_members WHERE user_id = $1 AND $2::uuid IS NOT NULL",
-        "SELECT count(*) FROM account_jobs WHERE user_id = $1 AND kind = 'export' AND $2::uuid IS NOT NULL",
-        "SELECT count(*) FROM messages WHERE sender_id = $1 AND body <> '' AND $2::uuid IS NOT NULL",
+    for left_over in (
+        "message_edits e JOIN messages m USING (conversation_id, seq) WHERE m.sender_id = $1",
+        "message_words w JOIN messages m USING (conversation_id, seq) WHERE m.sender_id = $1",
+        "messages WHERE sender_id = $1 AND (body <> '' OR attachments IS NOT NULL)",
+        "reactions WHERE user_id = $1",
+        "own_states WHERE user_id = $1",
+        "invites WHERE created_by = $1",
+        "attachments WHERE owner_id = $1",
+        "former_members WHERE user_id = $1",
+        "account_jobs WHERE user_id = $1 AND kind = 'export'",
     ):
-        assert await town.count(query, ALICE, town.pair.id) == 0, query
-    assert job.id
-    words = "SELECT count(*) FROM message_words w JOIN messages m USING (conversation_id, seq) WHERE m.sender_id = $1"
-    assert await town.count(words, ALICE) == 0
+        assert await town.count(f"SELECT count(*) FROM {left_over}", ALICE) == 0, left_over
     town.clock.advance(7_200)
     await town.collector.collect()
     assert town.objects.held == {}
