@@ -11,10 +11,17 @@ from services.messaging.core import changes
 from services.messaging.core.errors import AttachmentNotFound, TooManyUploads
 from services.messaging.core.model import Attachment, Conversation, Draft, Message, MessageId, Text, UserId
 from services.messaging.ports import Store
+from services.messaging.store import PostgresStore
+from services.messaging.wiring import MIGRATIONS
+from services.runtime.config import DatabaseConfig
+from services.runtime.db import Database
 from services.runtime.ids import new_id
+from services.runtime.outbox import OutboxRelay
 from tests.support.attachments import announced
+from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
-from tests.support.messaging_store import ALICE, BOB, fail, opened
+from tests.support.db import connected
+from tests.support.messaging_store import ALICE, BOB, fail, opened, text
 
 DAY = timedelta(days=1)
 
@@ -133,3 +140,18 @@ async def test_collectors_share_what_is_to_be_done(store: Store, uploads: Attach
     keys = [each.object_key for claim in claims for each in claim]
     keys += [each.object_key for each in await uploads.claim_doomed(clock.now(), clock.now() + DAY, 20)]
     assert len(keys) == len(set(keys)) == 20
+
+
+async def test_a_text_without_files_costs_no_statement_for_them(database_url: str, clock: ManualClock) -> None:
+    config = DatabaseConfig(database_url, pool_size=1)
+    async with connected(Database(config, MIGRATIONS)) as database:
+        store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
+        room = await opened(store, clock)
+        said: list[str] = []
+        async with database.connection() as connection:
+            # The pool's one connection keeps it.
+            connection.add_query_logger(lambda record: said.append(record.query))
+        await store.append([text(clock, room, "plain")])
+    inserted = [query for query in said if "INSERT INTO messages" in query]
+    assert len(inserted) == 1
+    assert not [query for query in said if "attachments" in query]
