@@ -276,5 +276,6 @@ def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
         edited_at=row["edited_at"],
         edit_count=row["edit_count"],
         reactions=reactions,
-        attachments=encoding.to_attachments(row["attachments"]) if row["attachments"] else (),
+        # A replica of the release before erases a message without knowing of this column.
+        attachments=encoding.to_attachments(row["attachments"]) if row["attachments"] and row["kind"] == "text" else (),
     )
