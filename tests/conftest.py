@@ -20,7 +20,7 @@ settings.load_profile("no-deadline")
 def stack() -> Iterator[RunningStack]:
     """The whole embedded stack, shared by all tests: use users and conversations of your own."""
     # Whoever leaves is offline soon, so that tests need not wait for it.
-    with run_stack("stack", env={"PARLEY_OFFLINE_DELAY_S": "2"}) as running:
+    with run_stack("stack", env={"PARLEY_OFFLINE_DELAY_S": "2", "PARLEY_ACCOUNT_CHECK_S": "1"}) as running:
         yield running
 
 

@@ -12,7 +12,7 @@ from deploy.embedded.record import ROOT
 
 # In the order in which they start; what stands in one row starts side by side. The services wait for each other.
 START_ORDER = (
-    ("postgres", "broker", "issuer"),
+    ("postgres", "broker", "issuer", "objects"),
     ("messaging", "presence", "gateway", "signaling", "sfu", "web"),
     ("edge",),
 )

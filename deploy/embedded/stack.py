@@ -28,6 +28,7 @@ HOST = "127.0.0.1"
 GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu")
 # How long the edge may refuse tokens of a key that the issuer has just made.
 JWKS_CACHE_S = 5
+OBJECTS_BUCKET = "parley"
 HEALTH_INTERVAL_S = 1
 
 
@@ -40,6 +41,7 @@ class Addresses:
     issuer: str
     kafka: str
     kafka_controller_port: int
+    objects: str
     web: str
     grpc: dict[str, str]
     metrics: dict[str, str]
@@ -61,6 +63,7 @@ class Stack:
         self._postgres = settings.folder.absolute() / "postgres"
         self._service_key = _new_key()
         self._join_token_key = _new_key()
+        self._objects_secret = _new_key()
         self._supervisor = Supervisor(sink, lambda: on_change(self.record()))
 
     async def start(self) -> None:
@@ -83,6 +86,7 @@ class Stack:
             edge_address=at.edge,
             issuer_url=f"http://{at.issuer}",
             kafka_bootstrap=at.kafka,
+            objects_url=f"http://{at.objects}",
             database_urls={name: postgres.url(self._postgres, name) for name in postgres.DATABASES},
             pids=self._supervisor.pids(),
             grpc_addresses=at.grpc,
@@ -100,6 +104,8 @@ class Stack:
                 return [await asyncio.to_thread(self._broker_spec)]
             case "issuer":
                 return [self._issuer_spec()]
+            case "objects":
+                return [self._objects_spec()]
             case "edge":
                 return [envoy.spec(self._edge_values(), self._settings.folder / "edge" / "envoy.yaml")]
             case _:
@@ -131,6 +137,23 @@ class Stack:
             stop_timeout_s=5.0,
         )
 
+    def _objects_spec(self) -> ProcessSpec:
+        host, port = _split(self._addresses.objects)
+        return ProcessSpec(
+            name="objects",
+            command=(
+                *(sys.executable, "-m", "deploy.embedded.objects", "--host", host, "--port", str(port)),
+                *("--folder", str(self._settings.folder.absolute() / "objects"), "--bucket", OBJECTS_BUCKET),
+            ),
+            env={**_python_env(), **self._objects_key()},
+            cwd=ROOT,
+            ready=probes.http(f"http://{self._addresses.objects}/healthz"),
+            stop_timeout_s=5.0,
+        )
+
+    def _objects_key(self) -> dict[str, str]:
+        return {"PARLEY_OBJECTS_KEY_ID": "embedded", "PARLEY_OBJECTS_SECRET": self._objects_secret}
+
     def _service_spec(self, service: str, name: str) -> ProcessSpec:
         health = probes.http(f"http://{self._addresses.web}/healthz")
         return ProcessSpec(
@@ -161,7 +184,12 @@ class Stack:
         at = self._addresses
         match service:
             case "messaging":
-                return {"PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging")}
+                return {
+                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging"),
+                    "PARLEY_OBJECTS_ENDPOINT": f"http://{at.objects}",
+                    "PARLEY_OBJECTS_BUCKET": OBJECTS_BUCKET,
+                    **self._objects_key(),
+                }
             case "presence":
                 return {
                     "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
@@ -188,7 +216,11 @@ class Stack:
                     "PARLEY_SFU_REGION": "local",
                 }
             case _:
-                return {"PARLEY_HTTP_ADDRESS": at.web, "PARLEY_WEB_ROOT": str(self._settings.web_root)}
+                return {
+                    "PARLEY_HTTP_ADDRESS": at.web,
+                    "PARLEY_WEB_ROOT": str(self._settings.web_root),
+                    "PARLEY_OBJECTS_PUBLIC_ENDPOINT": f"http://{at.objects}",
+                }
 
     def _edge_values(self) -> EdgeValues:
         at = self._addresses
@@ -265,6 +297,7 @@ def _allot(settings: StackSettings, ports: Ports) -> Addresses:
         issuer=f"{HOST}:{ports.tcp('issuer')}",
         kafka=f"{HOST}:{ports.tcp('kafka')}",
         kafka_controller_port=ports.tcp("kafka-controller"),
+        objects=f"{HOST}:{ports.tcp('objects')}",
         web=f"{HOST}:{ports.tcp('web')}",
         grpc={name: f"{HOST}:{ports.tcp(f'{name}-grpc')}" for name in grpc_names},
         metrics={name: f"{HOST}:{ports.tcp(f'{name}-metrics')}" for name in every},

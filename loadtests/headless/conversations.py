@@ -37,6 +37,8 @@ class Entry:
     reply_to_seq: int = 0
     # (emoji, user ids)
     reactions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    # Ids, in order.
+    attachments: tuple[str, ...] = ()
     # When it vanishes, Unix time; None when it stays.
     expires_at_s: float | None = None
 
@@ -45,7 +47,9 @@ class Entry:
         is_over = self.expires_at_s is not None and self.expires_at_s <= now_s
         if not is_over or self.kind not in COUNTED:
             return self
-        return replace(self, kind="expired", text=None, call=None, edit_count=0, reply_to_seq=0, reactions=())
+        return replace(
+            self, kind="expired", text=None, call=None, edit_count=0, reply_to_seq=0, reactions=(), attachments=()
+        )
 
 
 # What counts as unread, and vanishes.

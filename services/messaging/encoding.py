@@ -1,6 +1,6 @@
 """Between the core's types and the protobufs of the API and the events."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from parley.messaging.v1 import events_pb2, messages_pb2
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.core.model import (
+    Attachment,
+    AttachmentId,
     CallOutcome,
     CallRecord,
     Content,
@@ -123,6 +125,7 @@ def message_message(message: Message) -> messages_pb2.Message:
             messages_pb2.Reaction(emoji=reaction.emoji, user_ids=reaction.user_ids) for reaction in message.reactions
         ],
         expire_time=to_timestamp(message.expires_at) if message.expires_at else None,
+        attachments=[attachment_message(attachment) for attachment in message.attachments],
     )
     match message.content:
         case Text() as text:
@@ -136,6 +139,43 @@ def message_message(message: Message) -> messages_pb2.Message:
         case Expired():
             encoded.expired.SetInParent()
     return encoded
+
+
+def attachment_message(attachment: Attachment) -> messages_pb2.Attachment:
+    """The API's form of an attachment."""
+    encoded = messages_pb2.Attachment(
+        attachment_id=str(attachment.id),
+        file_name=attachment.file_name,
+        content_type=attachment.content_type,
+        size_bytes=attachment.size_bytes,
+        width=attachment.width,
+        height=attachment.height,
+    )
+    if attachment.length:
+        encoded.length.FromTimedelta(attachment.length)
+    return encoded
+
+
+def attachment_bytes(attachments: Sequence[Attachment]) -> bytes:
+    """The column of a message's attachments: a parley.messaging.v1.Message with these alone."""
+    encoded = [attachment_message(attachment) for attachment in attachments]
+    return messages_pb2.Message(attachments=encoded).SerializeToString()
+
+
+def to_attachments(data: bytes) -> tuple[Attachment, ...]:
+    """Stored attachments."""
+    return tuple(
+        Attachment(
+            AttachmentId(UUID(each.attachment_id)),
+            each.file_name,
+            each.content_type,
+            each.size_bytes,
+            each.width,
+            each.height,
+            each.length.ToTimedelta(),
+        )
+        for each in messages_pb2.Message.FromString(data).attachments
+    )
 
 
 def text_message(text: Text) -> messages_pb2.TextContent:

@@ -9,11 +9,13 @@ from services.messaging.core.changes import MessageChange
 from services.messaging.core.errors import MessagingError
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
+    Attachment,
     Conversation,
     ConversationId,
     Cursor,
     Delta,
     Draft,
+    DraftKey,
     Edit,
     Message,
     MessageId,
@@ -64,6 +66,17 @@ def line_message(change: GroupChange, stamp: LineStamp) -> Message:
         sent_at=stamp.now,
         content=change.line,
     )
+
+
+class Uploads(Protocol):
+    """Where the files of messages come from."""
+
+    async def take(self, key: DraftKey, attachment_ids: Sequence[str]) -> tuple[Attachment, ...]:
+        """The sender's uploads of these ids, whose bytes are there, for the message of this key.
+
+        None of them when that message is stored already: its retry gets the first result, whatever became of them.
+        Errors: InvalidField, AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable, StoreUnavailable.
+        """
 
 
 class Store(Protocol):

@@ -41,6 +41,12 @@ ERRORS: ErrorTable = {
     errors.TooManyMembers: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_MEMBERS"),
     errors.TooManyReactions: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_REACTIONS"),
     errors.SendRate: Refusal(_CODE.RESOURCE_EXHAUSTED, "SEND_RATE"),
+    errors.AttachmentNotFound: Refusal(_CODE.NOT_FOUND, "ATTACHMENT_NOT_FOUND"),
+    errors.AttachmentNotUploaded: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_NOT_UPLOADED"),
+    errors.AccountDeleted: Refusal(_CODE.FAILED_PRECONDITION, "ACCOUNT_DELETED"),
+    errors.JobNotFound: Refusal(_CODE.NOT_FOUND, "JOB_NOT_FOUND"),
+    errors.TooManyUploads: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_UPLOADS", retry_delay_s=60.0),
+    errors.ObjectsUnavailable: Refusal(_CODE.UNAVAILABLE, "OBJECTS_UNAVAILABLE", retry_delay_s=1.0),
     errors.Overloaded: Refusal(_CODE.RESOURCE_EXHAUSTED, "OVERLOADED", retry_delay_s=0.5),
 }
 
@@ -121,7 +127,9 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
     async def SendMessage(self, request: api.SendMessageRequest, context: Context) -> api.SendMessageResponse:
         if request.WhichOneof("content") is None:
             raise InvalidRequest("content", "is not set")
-        wanted = TextRequest(request.client_message_id, _text(request.text), request.reply_to_seq)
+        wanted = TextRequest(
+            request.client_message_id, _text(request.text), request.reply_to_seq, tuple(request.attachment_ids)
+        )
         message = await self._messaging.send_text(_me(), request.conversation_id, wanted)
         return api.SendMessageResponse(message=message_message(message))
 

@@ -8,9 +8,15 @@ from datetime import datetime, timedelta
 from services.messaging import metrics
 from services.messaging.core import changes, checks, groups, model, paging, searching
 from services.messaging.core.changes import ChangePolicy, MessageChange
-from services.messaging.core.errors import ConversationNotFound, InvalidField, InviteNotFound
+from services.messaging.core.errors import (
+    AttachmentNotFound,
+    ConversationNotFound,
+    InvalidField,
+    InviteNotFound,
+)
 from services.messaging.core.groups import Act, Settings
 from services.messaging.core.model import (
+    Attachment,
     CallRecord,
     Content,
     Conversation,
@@ -18,6 +24,7 @@ from services.messaging.core.model import (
     Cursor,
     Delta,
     Draft,
+    DraftKey,
     Edit,
     Mention,
     Message,
@@ -34,7 +41,7 @@ from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.core.rates import SendRates
 from services.messaging.core.request import Request
 from services.messaging.group_commit import GroupCommit
-from services.messaging.ports import DecideGroup, Invite, LineStamp, Store
+from services.messaging.ports import DecideGroup, Invite, LineStamp, Store, Uploads
 from services.messaging.relations.core.quotas import DayQuota, day_quota
 from services.messaging.relations.ports import RelationStore
 from services.messaging.relations.service import admissions
@@ -88,6 +95,7 @@ class TextRequest:
     client_message_id: str
     text: Text
     reply_to_seq: int = 0
+    attachment_ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,7 @@ class Messaging:
         new_id: NewId,
         new_secret: NewSecret,
         limits: Limits,
+        uploads: Uploads | None = None,
     ) -> None:
         self._store = store
         self._relations = relations
@@ -126,6 +135,8 @@ class Messaging:
         self._new_secret = new_secret
         self._limits = limits
         self._rates = SendRates(limits.send_rate_per_s, limits.send_burst)
+        # Without it messages take no files.
+        self._uploads = uploads
 
     # Conversations.
 
@@ -246,13 +257,15 @@ class Messaging:
 
     async def send_text(self, user_id: UserId, conversation_id: str, request: TextRequest) -> Message:
         """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAMember,
-        Overloaded, SendRate: a retry counts as a send, for to know it would be the very work that is limited."""
+        Overloaded, SendRate (a retry counts as a send, for to know it would be the very work that is limited), and with
+        attachments AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         client_id = checks.check_client_id("client_message_id", request.client_message_id)
-        text = await self._checked_text(target, request.text)
+        text = await self._checked_text(target, request.text, may_be_empty=bool(request.attachment_ids))
         reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
         self._rates.take(user_id, self._clock.monotonic())
-        return await self._send(target, user_id, client_id, text, reply_to)
+        attachments = await self._take(DraftKey(target, user_id, client_id), request.attachment_ids)
+        return await self._send(target, user_id, client_id, text, reply_to, attachments)
 
     async def record_call(self, conversation_id: ConversationId, caller: UserId, record: CallRecord) -> Message:
         """Put an ended call into its conversation. Idempotent by the call's id. Errors as for send_text."""
@@ -375,8 +388,15 @@ class Messaging:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         return require_member(await self._store.find_conversation(target), user_id)
 
-    async def _checked_text(self, conversation_id: ConversationId, text: Text) -> Text:
-        checks.check_text(text.text, self._limits.text_chars)
+    async def _take(self, key: DraftKey, attachment_ids: Sequence[str]) -> tuple[Attachment, ...]:
+        if not attachment_ids:
+            return ()
+        if self._uploads is None:
+            raise AttachmentNotFound
+        return await self._uploads.take(key, attachment_ids)
+
+    async def _checked_text(self, conversation_id: ConversationId, text: Text, *, may_be_empty: bool = False) -> Text:
+        checks.check_text(text.text, self._limits.text_chars, may_be_empty=may_be_empty)
         checked = checks.check_entities(text.text, text.entities)
         mentioned = {entity.user_id for entity in checked.entities if isinstance(entity, Mention)}
         if mentioned:
@@ -392,10 +412,11 @@ class Messaging:
         client_message_id: str,
         content: Content,
         reply_to_seq: int,
+        attachments: tuple[Attachment, ...] = (),
     ) -> Message:
         now = self._clock.now()
         message_id = MessageId(self._new_id(now))
-        draft = Draft(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq)
+        draft = Draft(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, attachments)
         message = await self._sends.submit(draft)
         if message.id == message_id:
             metrics.MESSAGES.labels("text" if isinstance(content, Text) else "call").inc()

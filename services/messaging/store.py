@@ -201,6 +201,8 @@ class PostgresStore:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
             places, taken = await rows.load_places(connection, drafts)
             stored = await rows.load_stored(connection, taken) if taken else {}
+            if with_files := [draft for draft in drafts if draft.attachments]:
+                places = replace(places, unused=await rows.lock_unused(connection, with_files))
             placement = place_drafts(drafts, places, stored)
             people = dict(places.people)
             for conversation_id, user_id in placement.accepted:
@@ -210,6 +212,8 @@ class PostgresStore:
             if placement.inserted:
                 events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
+                if attached := [message for message in placement.inserted if message.attachments]:
+                    await rows.attach(connection, attached)
             woken = {str(message.conversation_id) for message in placement.inserted}
             if placement.accepted:
                 now = max(message.sent_at for message in placement.inserted)

@@ -15,7 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.runtime import metrics, tracing
-from services.runtime.auth import ServiceTokens, UserTokens, bearer_token, set_current_token
+from services.runtime.auth import ServiceTokens, UserId, UserTokens, bearer_token, set_current_token
 from services.runtime.config import ServerConfig
 from services.runtime.errors import (
     BASE_TABLE,
@@ -39,6 +39,9 @@ KEEPALIVE_MS = 20_000
 
 Handler = Callable[[Any, Any], Any]
 Context = grpc.aio.ServicerContext[Any, Any]
+# Asked for each call of a user, by the gRPC service's full name; what it raises refuses the call. On every call's way:
+# it should not wait for anything.
+Admit = Callable[[str, UserId], Awaitable[None]]
 # grpc's own class for it takes no type arguments at run time, while its stubs demand them.
 MethodHandler = Any
 
@@ -82,6 +85,7 @@ class RpcServer:
         service_tokens: ServiceTokens,
         user_tokens: UserTokens | None = None,
         on_drain: Callable[[], None] | None = None,
+        admit: Admit | None = None,
     ) -> None:
         self._config = config
         self._on_drain = on_drain
@@ -92,6 +96,7 @@ class RpcServer:
             user_tokens=user_tokens,
             service_tokens=service_tokens,
             default_deadline_s=config.default_deadline_s,
+            admit=admit,
         )
         self._server = grpc.aio.server(interceptors=[guard], options=_SERVER_OPTIONS)
         self._names = [api.name for api in apis]
@@ -147,8 +152,10 @@ class _Guard(grpc.aio.ServerInterceptor):
         user_tokens: UserTokens | None,
         service_tokens: ServiceTokens,
         default_deadline_s: float,
+        admit: Admit | None,
     ) -> None:
         self._access = access
+        self._admit_user = admit
         self._errors = errors
         self._user_tokens = user_tokens
         self._service_tokens = service_tokens
@@ -232,6 +239,8 @@ class _Guard(grpc.aio.ServerInterceptor):
             token = await self._user_tokens.verify(bearer_token(metadata))
             set_current_token(token)
             structlog.contextvars.bind_contextvars(user_id=token.user_id)
+            if self._admit_user:
+                await self._admit_user(service, token.user_id)
         elif access is Access.SERVICE:
             structlog.contextvars.bind_contextvars(peer_service=self._service_tokens.verify(bearer_token(metadata)))
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging import encoding
+from services.messaging.attachments.core import Doomed, Upload, object_key
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
+    AttachmentId,
     CallRecord,
     Conversation,
     ConversationId,
@@ -62,6 +64,10 @@ class FakeStore:
         self._own: dict[tuple[UserId, ConversationId], OwnState] = {}
         self._own_read: dict[tuple[UserId, ConversationId], int] = {}
         self._own_moved: dict[tuple[UserId, ConversationId], datetime] = {}
+        # For FakeAttachments, which shares them.
+        self.unused_uploads: dict[AttachmentId, Upload] = {}
+        self.attached_uploads: dict[AttachmentId, Upload] = {}
+        self.doomed: dict[str, Doomed] = {}
 
     async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
         key = pair_key(conversation.members[0].user_id, conversation.members[1].user_id)
@@ -114,6 +120,7 @@ class FakeStore:
             self._indexed.discard((conversation_id, seq))
         if isinstance(after.content, Unsent):
             self._edits.pop((conversation_id, seq), None)
+            self._release(before)
         self.events.append(encoding.message_changed(after.id, after, now))
         return after
 
@@ -160,9 +167,12 @@ class FakeStore:
             senders={(room.id, member.user_id): member.request for room in rooms for member in room.members},
             blocked={room.id for room in rooms if room.blocked},
             vanish_after={room.id: room.vanish_after for room in rooms},
+            unused=self.unused_uploads.keys(),
         )
         placement = place_drafts(drafts, places, stored)
         for message in placement.inserted:
+            for attachment in message.attachments:
+                self.attached_uploads[attachment.id] = self.unused_uploads.pop(attachment.id)
             self._append(message)
         for id_, user_id in placement.accepted:
             self.set_request(id_, user_id, Request.NONE, max(message.sent_at for message in placement.inserted))
@@ -305,6 +315,15 @@ class FakeStore:
         self._active[id_] = max(self._active[id_], message.sent_at)
         self._conversations[id_] = replace(self._conversations[id_], last_seq=message.seq)
         self.events.append(encoding.message_sent(message))
+
+    def doom(self, upload: Upload) -> None:
+        """The object of a forgotten upload is to be deleted."""
+        key = object_key(upload.attachment.id)
+        self.doomed[key] = Doomed(key, upload.put_until)
+
+    def _release(self, message: Message | None) -> None:
+        for attachment in message.attachments if message else ():
+            self.doom(self.attached_uploads.pop(attachment.id))
 
     def _require(self, conversation_id: ConversationId) -> Conversation:
         if conversation_id not in self._conversations:

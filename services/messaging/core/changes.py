@@ -83,7 +83,8 @@ def unsend(message: Message, user: UserId) -> MessageChange | None:
         return None
     if not isinstance(message.content, Text):
         raise NotEditable("only what a person wrote can be unsent")
-    return MessageChange(replace(message, content=Unsent(), reply_to_seq=0, edited_at=None, edit_count=0, reactions=()))
+    bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=())
+    return MessageChange(replace(bare, content=Unsent()))
 
 
 def react(message: Message, user: UserId, emoji: str, policy: ChangePolicy, *, present: bool) -> MessageChange | None:

@@ -73,4 +73,7 @@ class KnownPlaces:
 
     def _is_certain(self, draft: Draft) -> bool:
         place = self._known.get(draft.conversation_id)
-        return place is not None and draft.sender_id in place.senders and draft.reply_to_seq <= place.last_seq
+        if place is None or draft.attachments:
+            # Files are taken under the conversation's lock.
+            return False
+        return draft.sender_id in place.senders and draft.reply_to_seq <= place.last_seq

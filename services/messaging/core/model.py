@@ -13,6 +13,7 @@ from services.messaging.core.request import Request
 UserId = NewType("UserId", str)
 ConversationId = NewType("ConversationId", UUID)
 MessageId = NewType("MessageId", UUID)
+AttachmentId = NewType("AttachmentId", UUID)
 
 # Outside of what a user may choose as a client_message_id, so that nobody can take a call record's place.
 CALL_KEY_PREFIX = "\x1fcall/"
@@ -173,6 +174,19 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that belongs to a message; its bytes stand in the object store. Width and height 0 when not said."""
+
+    id: AttachmentId
+    file_name: str
+    content_type: str
+    size_bytes: int
+    width: int = 0
+    height: int = 0
+    length: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
 class Message:
     id: MessageId
     conversation_id: ConversationId
@@ -189,6 +203,7 @@ class Message:
     reactions: tuple[Reaction, ...] = ()
     # From then on nobody is shown what it said; None when it stays.
     expires_at: datetime | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -202,6 +217,7 @@ class Draft:
     sent_at: datetime
     content: Content
     reply_to_seq: int = 0
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def key(self) -> "DraftKey":

@@ -1,5 +1,6 @@
 """The statements that PostgresStore is made of, by what they are about, and rows as the core's types."""
 
+from services.messaging.rows.attachments import attach, lock_unused, release_attachments
 from services.messaging.rows.catching_up import load_behind, load_changed, load_new
 from services.messaging.rows.conversations import (
     DIRECT_PEOPLE,
@@ -26,6 +27,7 @@ from services.messaging.rows.search import index_words, search_words
 
 __all__ = [
     "DIRECT_PEOPLE",
+    "attach",
     "bury",
     "delete_messages",
     "erase_content",
@@ -45,6 +47,8 @@ __all__ = [
     "load_stored",
     "lock_counters",
     "lock_statement",
+    "lock_unused",
+    "release_attachments",
     "search_words",
     "to_messages",
     "write_change",

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from services.messaging.core.model import ConversationId, Message
+from services.messaging.rows.attachments import release_attachments
 from services.messaging.vanishing import core
 from services.runtime.db import Connection
 
@@ -11,7 +12,8 @@ from services.runtime.db import Connection
 _HANGING = ("message_edits", "reactions", "message_words")
 
 _BLANK = """
-UPDATE messages SET body = '', entities = NULL, call = NULL, edited_at = NULL, edit_count = 0, reply_to_seq = 0
+UPDATE messages SET body = '', entities = NULL, call = NULL, edited_at = NULL, edit_count = 0, reply_to_seq = 0,
+    attachments = NULL
 FROM unnest($1::uuid[], $2::bigint[]) AS k (id, number)
 WHERE conversation_id = k.id AND seq = k.number
 """
@@ -35,6 +37,7 @@ async def erase_hanging(connection: Connection, places: Sequence[tuple[Conversat
             f" WHERE {table}.conversation_id = k.id AND {table}.seq = k.number",
             *_columns(places),
         )
+    await release_attachments(connection, places)
 
 
 async def erase_content(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:

@@ -284,4 +284,6 @@ def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
         edit_count=row["edit_count"],
         reactions=reactions,
         expires_at=row["expires_at"],
+        # A replica of the release before erases a message without knowing of this column.
+        attachments=encoding.to_attachments(row["attachments"]) if row["attachments"] and row["kind"] == "text" else (),
     )

@@ -79,4 +79,6 @@ def end_of_old(messages: Sequence[tuple[int, datetime]], cutoff: datetime) -> in
 
 
 def _tombstone(message: Message) -> Message:
-    return replace(message, content=Expired(), reply_to_seq=0, edited_at=None, edit_count=0, reactions=())
+    return replace(
+        message, content=Expired(), reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=()
+    )

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.messaging.attachments.ports import AttachmentStore
+from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.ports import Store
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.receipts.store import PostgresReceipts
@@ -17,6 +19,7 @@ from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
 from services.runtime.ids import new_id
 from services.runtime.outbox import OutboxRelay
+from tests.support.attachments import FakeAttachments
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
@@ -77,6 +80,12 @@ def relations(truth: MemoryStore | Database) -> RelationStore:
 @pytest.fixture
 def reports(truth: MemoryStore | Database) -> ReportStore:
     return FakeReports() if isinstance(truth, MemoryStore) else PostgresReports(truth)
+
+
+@pytest.fixture
+def uploads(truth: MemoryStore | Database) -> AttachmentStore:
+    """Beside the messages of `store`."""
+    return FakeAttachments(truth) if isinstance(truth, MemoryStore) else PostgresAttachments(truth)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_of_too_many_people_those_who_wrote_least_recently_are_forgotten() -> No
 async def test_sends_edits_reactions_groups_and_retries_all_count(world: World) -> None:
     room = await world.room()
     limits = Limits(text_chars=20, send_rate_per_s=1, send_burst=4)
-    messaging = Messaging(world.store, world.sends, world.clock, new_id, new_secret, limits)
+    messaging = Messaging(world.store, world.store.relations, world.sends, world.clock, new_id, new_secret, limits)
     first = await messaging.send_text(ALICE, room, TextRequest("k", Text("hello")))
     await messaging.edit_message(ALICE, room, 1, Text("hello!"))
     await messaging.set_reaction(ALICE, room, 1, "👍", present=True)

@@ -19,6 +19,8 @@ from parley.presence.v1 import events_pb2 as presence
 from loadtests.headless.conversations import Card, Entry
 from loadtests.headless.inbox import Inbox
 from services.messaging import encoding
+from services.messaging.attachments.core import UploadPolicy
+from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.consumer import FanOut
 from services.messaging.core.errors import MessagingError
 from services.messaging.core.groups import Settings
@@ -29,6 +31,7 @@ from services.messaging.service import GroupRequest, Limits, Messaging, TextRequ
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.runtime.bus import Incoming
 from services.runtime.ids import new_id, new_secret
+from tests.support.attachments import FakeAttachments, MemoryObjects
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.messaging_memory import MemoryStore
@@ -37,7 +40,7 @@ PEOPLE = [UserId(name) for name in ("alice", "bob", "carol", "dave")]
 
 
 DOINGS = (
-    *("send", "send", "send", "send", "edit", "unsend", "react", "unreact"),
+    *("send", "send", "send", "send", "picture", "edit", "unsend", "react", "unreact"),
     *("add", "remove", "leave", "role", "rename", "open"),
     *("vanish", "wait", "sweep", "read", "read", "deliver", "deliver"),
 )
@@ -56,8 +59,14 @@ class World:
         self.clock = ManualClock()
         self.store = MemoryStore()
         self.sends = GroupCommit(self.store, 100)
+        self.objects = MemoryObjects()
+        self.attachments = Attachments(
+            FakeAttachments(self.store), self.store, self.objects, self.clock, new_id, UploadPolicy()
+        )
         self.messaging = Messaging(
-            self.store, self.store.relations, self.sends, self.clock, new_id, new_secret, Limits(group_members=4)
+            *(self.store, self.store.relations, self.sends, self.clock, new_id, new_secret),
+            Limits(group_members=4),
+            self.attachments,
         )
         self.receipts = Receipts(self.store, self.clock)
         self.vanishing = Vanishing(self.store, self.clock, new_id)
@@ -96,6 +105,12 @@ class World:
         match random.choice(DOINGS):
             case "send":
                 await messaging.send_text(actor, room, TextRequest(f"k{self.count}", Text(f"text {self.count}")))
+            case "picture":
+                request = UploadRequest(f"k{self.count}", f"{self.count}.png", "image/png", 5)
+                upload, _ = await self.attachments.create_upload(actor, request)
+                self.objects.receive(upload)
+                files = [str(upload.attachment.id)]
+                await messaging.send_text(actor, room, TextRequest(f"k{self.count}", Text(""), attachment_ids=files))
             case "edit":
                 await messaging.edit_message(actor, room, seq, Text(f"edit {self.count}"))
             case "unsend":
@@ -252,7 +267,7 @@ def test_a_stale_device_stands_after_sync_where_a_new_one_stands(seed: int, limi
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(30))
 async def test_a_device_that_missed_nothing_needs_no_sync(seed: int) -> None:
     # Who comes into an open group must ask for what was said before.
     async with living(seed, open_share=0.0) as world:
