@@ -32,7 +32,7 @@ STOPS = {
 }
 KILLS = dict.fromkeys(["postgres", "broker", "messaging-2", "presence-2"], signal.SIGKILL)
 PEOPLE = 3
-SENT_BETWEEN = 10
+SENT_BETWEEN = 5
 DEADLINE_S = 60.0
 
 
@@ -71,6 +71,8 @@ async def group(replicated: RunningStack) -> AsyncIterator[Group]:
         yield Group(edge, made.conversation_id, devices, streams)
 
 
+# Four faults in a row, each with a start anew.
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("faults", [STOPS, KILLS], ids=["stopped", "killed"])
 async def test_what_was_acknowledged_stands_once_in_one_order_on_every_device_after_each_of_them_was(
     replicated: RunningStack, group: Group, faults: dict[str, signal.Signals]

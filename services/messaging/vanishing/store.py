@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 from services.messaging import encoding, rows
 from services.messaging.core.model import ConversationId, UserId, told_directly
@@ -30,8 +31,9 @@ SELECT c.id, (
     SELECT m.sent_at FROM messages m WHERE m.conversation_id = c.id AND m.seq > c.history_start_seq
     ORDER BY m.seq LIMIT 1
 ) AS oldest
-FROM conversations c WHERE ($1::uuid IS NULL OR c.id > $1) ORDER BY c.id LIMIT $2
+FROM conversations c WHERE c.id > $1 ORDER BY c.id LIMIT $2
 """
+_BELOW_ALL = UUID(int=0)
 _FIRST = """
 SELECT m.seq, m.sent_at FROM messages m WHERE m.conversation_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3
 """
@@ -72,7 +74,7 @@ class PostgresSweepStore:
         self, cutoff: datetime, after: ConversationId | None, limit: int
     ) -> tuple[list[ConversationId], ConversationId | None]:
         async with self._database.connection() as connection:
-            found = await connection.fetch(_OLDEST, after, limit)
+            found = await connection.fetch(_OLDEST, after or _BELOW_ALL, limit)
         old = [ConversationId(row["id"]) for row in found if row["oldest"] is not None and row["oldest"] < cutoff]
         return old, ConversationId(found[-1]["id"]) if len(found) == limit else None
 
