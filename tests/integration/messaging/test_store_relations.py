@@ -74,6 +74,9 @@ async def test_a_block_stops_both_at_once_and_its_end_lets_both_write_again(
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
     room = await opened(store, clock)
+    for number in range(3):
+        # A conversation in full swing, of which the store may remember that both may write.
+        await store.append([text(clock, room, f"{number}", sender) for sender in (ALICE, BOB)])
     await relations.block(BOB, ALICE, LIMIT, clock.now())
     for sender in (ALICE, BOB):
         (outcome,) = await store.append([text(clock, room, "blocked", sender)])
@@ -82,7 +85,7 @@ async def test_a_block_stops_both_at_once_and_its_end_lets_both_write_again(
         await opened(store, clock)
     await relations.unblock(BOB, ALICE, clock.now())
     outcomes = await store.append([text(clock, room, "again", sender) for sender in (ALICE, BOB)])
-    assert [outcome.seq for outcome in outcomes if isinstance(outcome, Message)] == [1, 2]
+    assert [outcome.seq for outcome in outcomes if isinstance(outcome, Message)] == [7, 8]
 
 
 async def test_what_was_acknowledged_before_a_block_is_still_acknowledged_to_a_retry(
@@ -230,6 +233,17 @@ async def test_accepting_and_writing_let_a_conversation_in(
     # The other devices of Bob's learn of it, though they have all messages.
     (delta,) = await store.sync(BOB, {room.id: Cursor(10, 10)}, since, 10, 10)
     assert delta.own.request is Request.NONE
+
+
+async def test_accepting_on_one_device_and_writing_on_another_at_once_do_not_get_in_each_others_way(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    await relations.change_settings(BOB, FOLLOWED, clock.now())
+    rooms = [await opened(store, clock, UserId(f"one{number}"), BOB) for number in range(10)]
+    accepting = [relations.accept(room.id, BOB, clock.now()) for room in rooms]
+    writing = [store.append([text(clock, room, "hello", BOB)]) for room in rooms]
+    await asyncio.gather(*accepting, *writing)
+    assert [await request_of(store, room, BOB) for room in rooms] == [Request.NONE] * 10
 
 
 async def test_a_declined_conversation_is_in_no_list_and_devices_forget_it(
