@@ -3,13 +3,26 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
-from services.messaging.core import groups
+from services.messaging.core import changes, groups
 from services.messaging.core.errors import NotAllowed
 from services.messaging.core.groups import Settings as GroupSettings
-from services.messaging.core.model import Conversation, ConversationId, Cursor, Message, UserId, open_direct
+from services.messaging.core.model import (
+    CALL_KEY_PREFIX,
+    CallOutcome,
+    CallRecord,
+    Conversation,
+    ConversationId,
+    Cursor,
+    Draft,
+    Message,
+    MessageId,
+    UserId,
+    open_direct,
+)
 from services.messaging.core.request import Request
 from services.messaging.core.searching import query_of
 from services.messaging.ports import Store
@@ -19,7 +32,7 @@ from services.messaging.relations.core.reach import Audience, Regard, Settings, 
 from services.messaging.relations.ports import RelationStore
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
-from tests.support.messaging_store import ALICE, BOB, CAROL, added, founded, opened, quota, stamp, text
+from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, opened, quota, stamp, text
 
 LIMIT = 100
 FOLLOWED = SettingsChange(messages=Audience.FOLLOWED)
@@ -318,6 +331,17 @@ async def test_what_a_persons_word_depends_on(store: Store, relations: RelationS
     assert (await relations.regards(pairs))[BOB, ALICE] == Regard(
         Settings(messages=Audience.FOLLOWED), let_in=True, contacted=True
     )
+
+
+async def test_who_only_called_has_not_written(store: Store, relations: RelationStore, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    record = CallRecord(UUID(int=7), False, CallOutcome.COMPLETED, timedelta(seconds=3))
+    key = CALL_KEY_PREFIX + str(record.call_id)
+    await store.append([Draft(MessageId(new_id(clock.now())), room.id, ALICE, key, clock.now(), record)])
+    assert not (await relations.regards([(ALICE, BOB)]))[ALICE, BOB].contacted
+    await store.append([text(clock, room, "1")])
+    await store.change_message(room.id, 2, lambda _, message: changes.unsend(message or fail(2), ALICE), clock.now())
+    assert (await relations.regards([(ALICE, BOB)]))[ALICE, BOB].contacted
 
 
 # Quotas.
