@@ -28,7 +28,7 @@ from services.messaging.core.model import (
     told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
-from services.messaging.core.placing import place_drafts
+from services.messaging.core.placing import hearers, place_drafts
 from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
 from services.messaging.outgoing import to_outbox
@@ -204,12 +204,8 @@ class PostgresStore:
             if with_files := [draft for draft in drafts if draft.attachments]:
                 places = replace(places, unused=await rows.lock_unused(connection, with_files))
             placement = place_drafts(drafts, places, stored)
-            people = dict(places.people)
-            for conversation_id, user_id in placement.accepted:
-                if people[conversation_id] and user_id not in people[conversation_id]:
-                    # Who declined it hears of it again, from the own message on.
-                    people[conversation_id] = [*people[conversation_id], user_id]
             if placement.inserted:
+                people = hearers(places, placement)
                 events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
                 if attached := [message for message in placement.inserted if message.attachments]:

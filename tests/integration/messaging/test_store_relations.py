@@ -3,23 +3,37 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
-from services.messaging.core import groups
+from services.messaging.core import changes, groups
 from services.messaging.core.errors import NotAllowed
 from services.messaging.core.groups import Settings as GroupSettings
-from services.messaging.core.model import Conversation, ConversationId, Cursor, Message, UserId, open_direct
+from services.messaging.core.model import (
+    CALL_KEY_PREFIX,
+    CallOutcome,
+    CallRecord,
+    Conversation,
+    ConversationId,
+    Cursor,
+    Draft,
+    Message,
+    MessageId,
+    UserId,
+    open_direct,
+)
 from services.messaging.core.request import Request
 from services.messaging.core.searching import query_of
 from services.messaging.ports import Store
+from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks
 from services.messaging.relations.core.graph import Block, Fact, FactKind
 from services.messaging.relations.core.reach import Audience, Regard, Settings, SettingsChange
 from services.messaging.relations.ports import RelationStore
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
-from tests.support.messaging_store import ALICE, BOB, CAROL, added, founded, opened, quota, stamp, text
+from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, opened, quota, stamp, text
 
 LIMIT = 100
 FOLLOWED = SettingsChange(messages=Audience.FOLLOWED)
@@ -74,6 +88,9 @@ async def test_a_block_stops_both_at_once_and_its_end_lets_both_write_again(
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
     room = await opened(store, clock)
+    for number in range(3):
+        # A conversation in full swing, of which the store may remember that both may write.
+        await store.append([text(clock, room, f"{number}", sender) for sender in (ALICE, BOB)])
     await relations.block(BOB, ALICE, LIMIT, clock.now())
     for sender in (ALICE, BOB):
         (outcome,) = await store.append([text(clock, room, "blocked", sender)])
@@ -82,7 +99,7 @@ async def test_a_block_stops_both_at_once_and_its_end_lets_both_write_again(
         await opened(store, clock)
     await relations.unblock(BOB, ALICE, clock.now())
     outcomes = await store.append([text(clock, room, "again", sender) for sender in (ALICE, BOB)])
-    assert [outcome.seq for outcome in outcomes if isinstance(outcome, Message)] == [1, 2]
+    assert [outcome.seq for outcome in outcomes if isinstance(outcome, Message)] == [7, 8]
 
 
 async def test_what_was_acknowledged_before_a_block_is_still_acknowledged_to_a_retry(
@@ -197,7 +214,7 @@ async def test_a_conversation_of_who_may_not_write_waits_and_is_read_and_found_o
     assert await request_of(store, room, BOB) is Request.PENDING
     assert (await listed(store, BOB), await listed(store, BOB, Request.PENDING)) == ([], [room.id])
     assert (await listed(store, ALICE), await listed(store, ALICE, Request.PENDING)) == ([room.id], [])
-    (delta,) = await store.sync(BOB, {}, None, 10, 10)
+    (delta,) = await store.sync(BOB, {}, None, 10, 10, clock.now())
     assert (delta.own.request, delta.own.unread) == (Request.PENDING, 1)
     assert await store.contacts_among(ALICE, [BOB]) == await store.contacts_among(BOB, [ALICE]) == []
     query = query_of("text")
@@ -228,8 +245,19 @@ async def test_accepting_and_writing_let_a_conversation_in(
     assert await listed(store, BOB) == [room.id]
     assert await store.contacts_among(ALICE, [BOB]) == [BOB]
     # The other devices of Bob's learn of it, though they have all messages.
-    (delta,) = await store.sync(BOB, {room.id: Cursor(10, 10)}, since, 10, 10)
+    (delta,) = await store.sync(BOB, {room.id: Cursor(10, 10)}, since, 10, 10, clock.now())
     assert delta.own.request is Request.NONE
+
+
+async def test_accepting_on_one_device_and_writing_on_another_at_once_do_not_get_in_each_others_way(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    await relations.change_settings(BOB, FOLLOWED, clock.now())
+    rooms = [await opened(store, clock, UserId(f"one{number}"), BOB) for number in range(10)]
+    accepting = [relations.accept(room.id, BOB, clock.now()) for room in rooms]
+    writing = [store.append([text(clock, room, "hello", BOB)]) for room in rooms]
+    await asyncio.gather(*accepting, *writing)
+    assert [await request_of(store, room, BOB) for room in rooms] == [Request.NONE] * 10
 
 
 async def test_a_declined_conversation_is_in_no_list_and_devices_forget_it(
@@ -240,7 +268,7 @@ async def test_a_declined_conversation_is_in_no_list_and_devices_forget_it(
     await relations.decline(room.id, BOB, clock.now())
     await store.append([text(clock, room, "2")])
     assert await listed(store, BOB) == await listed(store, BOB, Request.PENDING) == []
-    assert await store.sync(BOB, {}, None, 10, 10) == []
+    assert await store.sync(BOB, {}, None, 10, 10, clock.now()) == []
     assert set(await store.joined_of(BOB, [room.id])) == set()
     requests = {recipient.user_id: recipient.request for recipient in (await store.recipients_of([room.id]))[room.id]}
     assert requests == {ALICE: Request.NONE, BOB: Request.DECLINED}
@@ -261,15 +289,15 @@ async def test_a_stranger_can_let_nothing_in(store: Store, relations: RelationSt
 
 
 async def test_reading_a_request_is_told_to_nobody_else(
-    store: Store, relations: RelationStore, clock: ManualClock
+    store: Store, receipts: ReceiptStore, relations: RelationStore, clock: ManualClock
 ) -> None:
     room = await waiting(store, relations, clock)
     clock.advance(100)
     since = clock.now()
     current = {room.id: Cursor(1, 0)}
-    assert await store.move_read_cursor(room.id, BOB, 1, clock.now()) == 1
-    assert await store.sync(ALICE, current, since, 10, 10) == []
-    (delta,) = await store.sync(BOB, current, since, 10, 10)
+    assert await receipts.move_read_cursor(room.id, BOB, 1, clock.now()) == 1
+    assert await store.sync(ALICE, current, since, 10, 10, clock.now()) == []
+    (delta,) = await store.sync(BOB, current, since, 10, 10, clock.now())
     assert delta.own.unread == 0
 
 
@@ -304,6 +332,17 @@ async def test_what_a_persons_word_depends_on(store: Store, relations: RelationS
     assert (await relations.regards(pairs))[BOB, ALICE] == Regard(
         Settings(messages=Audience.FOLLOWED), let_in=True, contacted=True
     )
+
+
+async def test_who_only_called_has_not_written(store: Store, relations: RelationStore, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    record = CallRecord(UUID(int=7), False, CallOutcome.COMPLETED, timedelta(seconds=3))
+    key = CALL_KEY_PREFIX + str(record.call_id)
+    await store.append([Draft(MessageId(new_id(clock.now())), room.id, ALICE, key, clock.now(), record)])
+    assert not (await relations.regards([(ALICE, BOB)]))[ALICE, BOB].contacted
+    await store.append([text(clock, room, "1")])
+    await store.change_message(room.id, 2, lambda _, message: changes.unsend(message or fail(2), ALICE), clock.now())
+    assert (await relations.regards([(ALICE, BOB)]))[ALICE, BOB].contacted
 
 
 # Quotas.

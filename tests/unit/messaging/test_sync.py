@@ -27,6 +27,8 @@ from services.messaging.core.groups import Settings
 from services.messaging.core.model import Role, Text, UserId
 from services.messaging.group_commit import GroupCommit
 from services.messaging.receipts.service import Receipts
+from services.messaging.relations.core.reach import Audience, SettingsChange
+from services.messaging.relations.service import RelationLimits, Relations
 from services.messaging.service import GroupRequest, Limits, Messaging, TextRequest
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.runtime.bus import Incoming
@@ -52,10 +54,12 @@ POLICY = SweepPolicy(retention=timedelta(seconds=900), batch=3, walk=2)
 class World:
     """Messaging, its fan-out, and one device for each person that misses and doubles events."""
 
-    def __init__(self, seed: int, open_share: float) -> None:
+    def __init__(self, seed: int, open_share: float, *, relates: bool) -> None:
         self.random = Random(seed)
         # Of the groups, those that show newcomers what was said before.
         self.open_share = open_share
+        # Whether people also decline, accept and block: devices hear of that by deliveries that are not carried here.
+        self._relates = relates
         self.clock = ManualClock()
         self.store = MemoryStore()
         self.sends = GroupCommit(self.store, 100)
@@ -72,6 +76,7 @@ class World:
         self.vanishing = Vanishing(self.store, self.clock, new_id)
         self.sweeper = Sweeper(self.store, self.clock, POLICY)
         self.store.silent.add(PEOPLE[0])
+        self.relations = Relations(self.store, self.store.relations, self.clock, RelationLimits())
         self.devices = {user: Inbox(user) for user in PEOPLE}
         # A device's life begins with a Sync, of nothing here.
         self.synced = {id(device): self.clock.now() for device in self.devices.values()}
@@ -102,6 +107,9 @@ class World:
             self.rooms.append(str(group.id))
             return
         room, seq = random.choice(self.rooms), random.randint(1, 12)
+        if self._relates and random.random() < 0.15:
+            await self._relate(actor, other, room)
+            return
         match random.choice(DOINGS):
             case "send":
                 await messaging.send_text(actor, room, TextRequest(f"k{self.count}", Text(f"text {self.count}")))
@@ -141,6 +149,19 @@ class World:
                 await self.receipts.mark_delivered(actor, [(room, seq), (random.choice(self.rooms), seq + 2)])
             case _:
                 self.rooms.append(str((await messaging.open_direct(actor, other)).id))
+
+    async def _relate(self, actor: UserId, other: UserId, room: str) -> None:
+        match self.random.choice(("decline", "decline", "accept", "block", "unblock", "choosy")):
+            case "decline":
+                await self.relations.decline_request(actor, room, block=False)
+            case "accept":
+                await self.relations.accept_request(actor, room)
+            case "block":
+                await self.relations.block_user(actor, other)
+            case "unblock":
+                await self.relations.unblock_user(actor, other)
+            case _:
+                await self.relations.update_settings(actor, SettingsChange(messages=Audience.FOLLOWED))
 
     async def fan_out(self, loss: float) -> None:
         """Carry what happened to the devices: some of it never, some of it twice, in order otherwise."""
@@ -213,8 +234,8 @@ def sights(device: Inbox, now_s: float) -> dict[str, Sight]:
 
 
 @asynccontextmanager
-async def living(seed: int, open_share: float = 0.3) -> AsyncIterator[World]:
-    world = World(seed, open_share)
+async def living(seed: int, open_share: float = 0.3, *, relates: bool) -> AsyncIterator[World]:
+    world = World(seed, open_share, relates=relates)
     committer = asyncio.create_task(world.sends.run())
     try:
         yield world
@@ -249,7 +270,7 @@ async def assert_unread_is_right(world: World, device: Inbox) -> None:
 @settings(max_examples=400, deadline=None)
 def test_a_stale_device_stands_after_sync_where_a_new_one_stands(seed: int, limit: int, loss: float) -> None:
     async def run() -> None:
-        async with living(seed) as world:
+        async with living(seed, relates=True) as world:
             for _ in range(6):
                 for _ in range(15):
                     await world.do_something()
@@ -270,7 +291,7 @@ def test_a_stale_device_stands_after_sync_where_a_new_one_stands(seed: int, limi
 @pytest.mark.parametrize("seed", range(30))
 async def test_a_device_that_missed_nothing_needs_no_sync(seed: int) -> None:
     # Who comes into an open group must ask for what was said before.
-    async with living(seed, open_share=0.0) as world:
+    async with living(seed, open_share=0.0, relates=False) as world:
         for _ in range(150):
             await world.do_something()
             await world.fan_out(0.0)
