@@ -14,14 +14,15 @@ from services.runtime.db import Database
 from services.runtime.ids import new_id
 from tests.support.accounts import FakeJobs
 from tests.support.clock import ManualClock
+from tests.support.messaging_memory import MemoryStore
 
 ALICE, BOB = UserId("alice"), UserId("bob")
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
 @pytest.fixture
-def jobs(database: Database | None) -> JobStore:
-    return FakeJobs() if database is None else PostgresJobs(database)
+def jobs(truth: MemoryStore | Database) -> JobStore:
+    return FakeJobs() if isinstance(truth, MemoryStore) else PostgresJobs(truth)
 
 
 def job(clock: ManualClock, kind: JobKind = JobKind.EXPORT, user: UserId = ALICE) -> Job:

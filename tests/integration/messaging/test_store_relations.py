@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -54,7 +54,7 @@ async def request_of(store: Store, room: Conversation, user: UserId) -> Request 
 
 
 async def listed(store: Store, user: UserId, request: Request = Request.NONE) -> list[ConversationId]:
-    return [row.conversation.id for row in await store.list_conversations(user, None, 10, request)]
+    return [row.conversation.id for row in await store.list_conversations(user, None, 10, datetime.now(UTC), request)]
 
 
 def fact(kind: FactKind, clock: ManualClock, stands: bool, user: UserId = BOB, other: UserId = ALICE) -> Fact:
