@@ -116,6 +116,9 @@ class RouterServicer:
                 presence.unregister(link_id, request.unregister.session_ids)
             case "registered":
                 presence.registered(link_id, request.registered.epoch)
+            case "detached":
+                _check_entries("detached.session_ids", request.detached.session_ids)
+                presence.detached(link_id, request.detached.session_ids, request.detached.detached)
             case "watch":
                 watch = request.watch
                 _check_entries("watch.user_ids", watch.user_ids)
@@ -190,7 +193,9 @@ def _sessions(register: messages_pb2.Register) -> list[Session]:
             if not 0 < len(value) <= MAX_ID_CHARS:
                 raise InvalidRequest(f"register.sessions.{name}", f"must have 1 to {MAX_ID_CHARS} characters")
     return [
-        Session(session.session_id, UserId(session.user_id), DeviceId(session.device_id), session.away)
+        Session(
+            session.session_id, UserId(session.user_id), DeviceId(session.device_id), session.away, session.detached
+        )
         for session in register.sessions
     ]
 

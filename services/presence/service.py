@@ -112,6 +112,10 @@ class Presence:
         """A gateway has no more to register."""
         self._carry_out(self._router.registered(link_id, epoch))
 
+    def detached(self, link_id: LinkId, session_ids: Iterable[int], detached: bool) -> None:
+        """Devices' streams broke, or are back."""
+        self._carry_out(self._router.detached(link_id, session_ids, detached, self._now()))
+
     def watch(self, link_id: LinkId, epoch: int, session_id: int, user_ids: Sequence[UserId]) -> None:
         """A session watches these people."""
         self._carry_out(self._router.watch(link_id, epoch, session_id, user_ids))
@@ -126,7 +130,7 @@ class Presence:
 
     def set_status(self, user_id: UserId, device_id: DeviceId, away: bool) -> None:
         """A device says whether its user is away from it."""
-        self._carry_out(self._router.set_status(user_id, device_id, away))
+        self._carry_out(self._router.set_status(user_id, device_id, away, self._now()))
 
     def deliver(self, user_id: UserId, frame: bytes) -> None:
         """A durable frame for a user's devices."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, NewType
 
-from services.presence.core.states import OngoingCall, UserState
+from services.presence.core.states import OngoingCall, Use, UserState
 
 UserId = NewType("UserId", str)
 DeviceId = NewType("DeviceId", str)
@@ -25,6 +25,14 @@ class Session:
     user_id: UserId
     device_id: DeviceId
     away: bool = False
+    detached: bool = False
+
+    @property
+    def use(self) -> Use:
+        """What the stream is at."""
+        if self.detached:
+            return Use.DETACHED
+        return Use.AWAY if self.away else Use.ACTIVE
 
 
 @dataclass(frozen=True)

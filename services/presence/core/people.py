@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from services.presence.core.frames import SessionRef, UserId
-from services.presence.core.states import OFFLINE, CallActivity, OngoingCall, Standing, UserState, standing_of
+from services.presence.core.states import OFFLINE, CallActivity, OngoingCall, Standing, Use, UserState, standing_of
 
 # Offline people whose last-seen time is remembered. Higher: more memory. Lower: more reads from the store.
 LAST_SEEN_LIMIT = 200_000
@@ -24,9 +24,9 @@ class Stored:
 
 @dataclass(slots=True)
 class _Person:
-    """Somebody who is not offline. `sessions`: the devices, and whether the user is away from each."""
+    """Somebody who has a device here, or had one a moment ago."""
 
-    sessions: dict[SessionRef, bool] = field(default_factory=dict)
+    sessions: dict[SessionRef, Use] = field(default_factory=dict)
     standing: Standing = Standing.OFFLINE
     deleted: bool = False
 
@@ -44,8 +44,8 @@ class People:
         self._last_seen: dict[UserId, float | None] = {}
 
     def __len__(self) -> int:
-        """Users with a device here."""
-        return len(self._people) - len(self._leaving)
+        """People with a device here, and those who left a moment ago."""
+        return len(self._people)
 
     def clear(self) -> None:
         """Nothing is known; another replica may have been the owner meanwhile."""
@@ -59,12 +59,12 @@ class People:
 
     def is_known(self, user_id: UserId) -> bool:
         """Whether `state_of` need not ask the store."""
-        return user_id in self._people or user_id in self._last_seen
+        return self._is_present(user_id) or user_id in self._last_seen
 
     def state_of(self, user_id: UserId) -> UserState:
         """As watchers see it."""
         person = self._people.get(user_id)
-        if person is None:
+        if person is None or person.standing is Standing.OFFLINE:
             last_seen = self._last_seen.get(user_id)
             return OFFLINE if last_seen is None else UserState(Standing.OFFLINE, last_seen=last_seen)
         return UserState(person.standing, in_call=user_id in self._calls)
@@ -79,37 +79,37 @@ class People:
         person = self._people.get(user_id)
         return person is not None and person.deleted
 
-    def arrive(self, user_id: UserId, ref: SessionRef, *, away: bool) -> bool:
-        """A device has come, or says anew whether its user is away from it."""
+    def arrive(self, user_id: UserId, ref: SessionRef, use: Use, now: float) -> bool:
+        """A device has come, or is at something else now."""
         person = self._people.get(user_id)
         if person is None:
             person = self._people[user_id] = _Person()
-            self._last_seen.pop(user_id, None)
-        self._leaving.pop(user_id, None)
-        person.sessions[ref] = away
-        return self._settle(user_id, person)
+        person.sessions[ref] = use
+        return self._settle(user_id, person, now)
 
     def leave(self, user_id: UserId, ref: SessionRef, now: float) -> bool:
         """A device has gone. After the last one the user is offline only when the delay is over (`expire`)."""
         person = self._people.get(user_id)
         if person is None or person.sessions.pop(ref, None) is None:
             return False
-        if not person.sessions:
-            self._leaving[user_id] = now + self._offline_delay_s
-        return self._settle(user_id, person)
+        return self._settle(user_id, person, now)
 
     def expire(self, now: float) -> list[UserId]:
         """Those whose state changed because a time is over: the delay of who left, the longest time of a call."""
         changed = []
         for user_id in _due(self._leaving.items(), now):
             left = self._leaving.pop(user_id) - self._offline_delay_s
-            if not self._people.pop(user_id).deleted:
+            person = self._people[user_id]
+            if not person.deleted:
                 self._last_seen[user_id] = left
                 self._trim()
                 changed.append(user_id)
+            person.standing = standing_of(person.sessions.values(), person.standing, leaving=False)
+            if not person.sessions:
+                del self._people[user_id]
         for user_id in _due(((user_id, until) for user_id, (_, until) in self._calls.items()), now):
             del self._calls[user_id]
-            if user_id in self._people:
+            if self._is_present(user_id):
                 changed.append(user_id)
         return changed
 
@@ -124,12 +124,12 @@ class People:
             self._calls[user_id] = OngoingCall(activity.call_id, activity.version), now + CALL_LIMIT_S
         elif is_same:
             del self._calls[user_id]
-        return user_id in self._people and (known is not None) != (user_id in self._calls)
+        return self._is_present(user_id) and (known is not None) != (user_id in self._calls)
 
     def recall(self, last_seen: Mapping[UserId, float | None]) -> None:
         """What the store knows of people who are offline."""
         for user_id, time in last_seen.items():
-            if user_id not in self._people:
+            if not self._is_present(user_id):
                 self._last_seen[user_id] = time
         self._trim()
 
@@ -142,13 +142,14 @@ class People:
         for row in stored:
             if row.call and row.user_id not in self._calls:
                 self._calls[row.user_id] = row.call, now + CALL_LIMIT_S
-            if row.user_id not in self._people:
-                self._people[row.user_id] = _Person(standing=row.standing)
-                self._leaving[row.user_id] = now + self._offline_delay_s
+            person = self._people.setdefault(row.user_id, _Person())
+            if person.standing is Standing.OFFLINE:
+                person.standing = row.standing
+                self._settle(row.user_id, person, now)
         return [
             user_id
             for user_id, person in self._people.items()
-            if before.get(user_id) != (person.standing, user_id in self._calls)
+            if before.get(user_id, (Standing.OFFLINE, False)) != (person.standing, self._shows_call(user_id))
         ]
 
     def delete(self, user_id: UserId) -> None:
@@ -159,11 +160,27 @@ class People:
         if person:
             person.deleted = True
 
-    def _settle(self, user_id: UserId, person: _Person) -> bool:
-        away = sum(person.sessions.values())
+    def _is_present(self, user_id: UserId) -> bool:
+        person = self._people.get(user_id)
+        return person is not None and person.standing is not Standing.OFFLINE
+
+    def _shows_call(self, user_id: UserId) -> bool:
+        return self._is_present(user_id) and user_id in self._calls
+
+    def _settle(self, user_id: UserId, person: _Person, now: float) -> bool:
+        """Bring the standing in line with the devices; start the delay when the last one has left."""
         before = person.standing
-        in_use = len(person.sessions) - away
-        person.standing = standing_of(in_use, away, before, leaving=user_id in self._leaving)
+        uses = person.sessions.values()
+        attached = Use.ACTIVE in uses or Use.AWAY in uses
+        if attached:
+            self._leaving.pop(user_id, None)
+            self._last_seen.pop(user_id, None)
+        elif before is not Standing.OFFLINE:
+            self._leaving.setdefault(user_id, now + self._offline_delay_s)
+        leaving = user_id in self._leaving
+        person.standing = standing_of(uses, before, leaving=leaving)
+        if not person.sessions and not leaving:
+            del self._people[user_id]
         return person.standing is not before
 
     def _trim(self) -> None:

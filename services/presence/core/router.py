@@ -72,7 +72,7 @@ class Router:
 
     @property
     def user_count(self) -> int:
-        """Users with a device."""
+        """People with a device here, and those who left a moment ago."""
         return len(self._people)
 
     @property
@@ -154,7 +154,7 @@ class Router:
             before = gateway.sessions.get(session.session_id)
             if before and before.user_id != session.user_id:
                 effects += self._leave(link, before, now)
-            effects += self._arrive(link, gateway, session)
+            effects += self._arrive(link, session, now)
         return effects
 
     def unregister(self, link: LinkId, session_ids: Iterable[int], now: float) -> list[Effect]:
@@ -170,6 +170,16 @@ class Router:
             session = gateway.sessions.pop(session_id, None)
             if session:
                 effects += self._leave(link, session, now)
+        return effects
+
+    def detached(self, link: LinkId, session_ids: Iterable[int], detached: bool, now: float) -> list[Effect]:
+        """Devices' streams broke, or are back. Events are routed to them as before. Idempotent."""
+        gateway = self._gateways.get(link, _Gateway())
+        effects: list[Effect] = []
+        for session_id in session_ids:
+            session = gateway.sessions.get(session_id)
+            if session:
+                effects += self._arrive(link, replace(session, detached=detached), now)
         return effects
 
     def watch(self, link: LinkId, epoch: int, session_id: int, user_ids: Sequence[UserId]) -> list[Effect]:
@@ -218,13 +228,12 @@ class Router:
             for ref, _ in self._sessions_of(user_id, device_id)
         ]
 
-    def set_status(self, user_id: UserId, device_id: DeviceId, away: bool) -> list[Effect]:
+    def set_status(self, user_id: UserId, device_id: DeviceId, away: bool, now: float) -> list[Effect]:
         """The device says whether its user is away from it; its gateway is told, since it registers it anew later."""
         effects: list[Effect] = []
         for ref, session in self._sessions_of(user_id, device_id):
             effects.append(Send(ref.link, StatusCommand(ref.session_id, away)))
-            gateway = self._gateways[ref.link]
-            effects += self._arrive(ref.link, gateway, replace(session, away=away))
+            effects += self._arrive(ref.link, replace(session, away=away), now)
         return effects
 
     def note_call(self, user_id: UserId, activity: CallActivity, now: float) -> list[Effect]:
@@ -255,10 +264,10 @@ class Router:
         count = self._assignment.partition_count
         return count > 0 and self._partition_of(user_id, count) in self._assignment.partitions
 
-    def _arrive(self, link: LinkId, gateway: _Gateway, session: Session) -> list[Effect]:
-        gateway.sessions[session.session_id] = session
+    def _arrive(self, link: LinkId, session: Session, now: float) -> list[Effect]:
+        self._gateways[link].sessions[session.session_id] = session
         ref = SessionRef(link, session.session_id)
-        changed = self._people.arrive(session.user_id, ref, away=session.away)
+        changed = self._people.arrive(session.user_id, ref, session.use, now)
         return self._changed(session.user_id) if changed else []
 
     def _leave(self, link: LinkId, session: Session, now: float) -> list[Effect]:

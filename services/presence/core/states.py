@@ -1,5 +1,6 @@
 """The one state that a person has, whatever the number of devices."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -41,7 +42,17 @@ class OngoingCall:
     version: int
 
 
-# (a device that is in use, a device that its user is away from, all devices left less than the delay ago) → standing.
+class Use(Enum):
+    """What a device's stream is at."""
+
+    ACTIVE = "active"
+    # Its user is away from it, by its own word.
+    AWAY = "away"
+    # It broke and may be resumed: events are routed on, but it makes nobody online.
+    DETACHED = "detached"
+
+
+# (an active device, one that is away, the last of both left less than the delay ago) → standing.
 # Who left a moment ago keeps what they had, so that a change of networks shows to nobody; None stands for that.
 STANDINGS: dict[tuple[bool, bool, bool], Standing | None] = {
     (True, False, False): Standing.ONLINE,
@@ -52,6 +63,6 @@ STANDINGS: dict[tuple[bool, bool, bool], Standing | None] = {
 }
 
 
-def standing_of(in_use: int, away: int, before: Standing, *, leaving: bool) -> Standing:
-    """The standing of a person with so many devices in use and so many away; `before` is what it was."""
-    return STANDINGS[in_use > 0, away > 0, leaving and not in_use and not away] or before
+def standing_of(uses: Collection[Use], before: Standing, *, leaving: bool) -> Standing:
+    """The standing of a person with these devices; `before` is what it was, `leaving` whether the delay runs."""
+    return STANDINGS[Use.ACTIVE in uses, Use.AWAY in uses, leaving] or before
