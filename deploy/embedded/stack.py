@@ -124,7 +124,7 @@ class Stack:
         return ProcessSpec(
             name=name,
             command=(sys.executable, "-m", f"services.{service}"),
-            env={**_python_env(), **self._common_env(name), **self._own_env(service, name)},
+            env={**_python_env(), **self._common_env(name), **self._own_env(service, name), **self._settings.env},
             cwd=ROOT,
             ready=health if service == "web" else probes.grpc_ready(self._addresses.grpc[name]),
         )
