@@ -49,7 +49,7 @@ async def _kill_one(service: str, plan: FailoverPlan) -> dict[str, Any]:
         replicas_of(record) as presence,
         publisher_of(record) as publisher,
     ):
-        await presence.until_even(_SETTLED_WITHIN_S)
+        await presence.until_settled(_SETTLED_WITHIN_S)
         gateways = [record.grpc_addresses[name] for name in names_of(record, "gateway")]
         async with Devices(gateways, record.issuer_url, new_users(plan.users)) as devices:
             traffic = Traffic(publisher, devices, Plan(users=plan.users, events_per_s=plan.events_per_s))
