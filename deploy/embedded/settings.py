@@ -31,6 +31,8 @@ class StackSettings:
     web_root: Path = ROOT / "build" / "web"
     log_format: str = "console"
     log_level: str = "info"
+    # For the services, over what the stack gives them.
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = sorted(self.parts - set(PARTS))

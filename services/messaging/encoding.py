@@ -1,5 +1,6 @@
 """Between the core's types and the protobufs of the API and the events."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -263,6 +264,11 @@ def _event(event_id: UUID, conversation_id: UUID, time: datetime) -> events_pb2.
     return events_pb2.ConversationEvent(
         event_id=str(event_id), conversation_id=str(conversation_id), event_time=to_timestamp(time)
     )
+
+
+def for_people(event: bytes, user_ids: Collection[str]) -> bytes:
+    """The event with whom the relay tells by itself: a protobuf takes further fields at its end."""
+    return event + events_pb2.ConversationEvent(direct_user_ids=user_ids).SerializeToString()
 
 
 def conversation_created(conversation: Conversation) -> bytes:

@@ -10,6 +10,7 @@ from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
     Conversation,
     ConversationId,
+    ConversationKind,
     Cursor,
     Delta,
     Draft,
@@ -21,6 +22,7 @@ from services.messaging.core.model import (
     Summary,
     UserId,
     pair_key,
+    people_of,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
@@ -44,7 +46,7 @@ class PostgresStore:
         async with self._database.transaction() as connection:
             if not await rows.insert_conversation(connection, conversation, pair_key=key, creation_key=None):
                 return await _load_by(connection, "pair_key", key)
-            await _append_events(connection, conversation.id, [encoding.conversation_created(conversation)])
+            await _append_events(connection, conversation.id, [encoding.conversation_created(conversation)], key)
         self._relay.wake(str(conversation.id))
         return conversation
 
@@ -86,7 +88,7 @@ class PostgresStore:
             after = replace(change.after, revision=conversation.revision + 1)
             await rows.write_change(connection, replace(change, after=after))
             event = encoding.message_changed(self._new_id(now), after, now)
-            await _append_events(connection, conversation_id, [event])
+            await _append_events(connection, conversation_id, [event], _pair_of(conversation))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -133,11 +135,16 @@ class PostgresStore:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            last_seqs, members, known = await rows.load_places(connection, drafts)
-            stored = await rows.load_stored(connection, known) if known else {}
-            placement = place_drafts(drafts, last_seqs, lambda *pair: pair in members, stored)
+            places = await rows.load_places(connection, drafts)
+            stored = await rows.load_stored(connection, places.taken) if places.taken else {}
+            placement = place_drafts(drafts, places.last_seqs, lambda *pair: pair in places.members, stored)
             if placement.inserted:
-                events = [_record(message) for message in placement.inserted]
+                events = [
+                    _to_outbox(
+                        message.conversation_id, encoding.message_sent(message), places.pairs[message.conversation_id]
+                    )
+                    for message in placement.inserted
+                ]
                 await rows.insert_messages(connection, placement.inserted, events)
         for conversation_id in {message.conversation_id for message in placement.inserted}:
             self._relay.wake(str(conversation_id))
@@ -202,22 +209,23 @@ class PostgresStore:
         self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
     ) -> int | None:
         async with self._database.transaction() as connection:
-            read_seq: int | None = await connection.fetchval(
+            moved = await connection.fetchrow(
                 "UPDATE members m SET read_seq = LEAST($3, c.last_seq), read_moved_at = $4 FROM conversations c"
                 " WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
-                " AND m.read_seq < LEAST($3, c.last_seq) RETURNING m.read_seq",
+                " AND m.read_seq < LEAST($3, c.last_seq) RETURNING m.read_seq, c.pair_key",
                 conversation_id,
                 user_id,
                 seq,
                 now,
             )
-            if read_seq is None:
+            if moved is None:
                 unmoved: int | None = await connection.fetchval(
                     "SELECT read_seq FROM members WHERE conversation_id = $1 AND user_id = $2", conversation_id, user_id
                 )
                 return unmoved
+            read_seq: int = moved["read_seq"]
             event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
-            await _append_events(connection, conversation_id, [event])
+            await _append_events(connection, conversation_id, [event], moved["pair_key"])
             await connection.execute(
                 "UPDATE own_states SET marked_unread = false, changed_at = $3"
                 " WHERE user_id = $1 AND conversation_id = $2 AND marked_unread",
@@ -331,11 +339,24 @@ async def _write_line(
     return replace(change.after, last_seq=message.seq), [encoding.message_sent(message)]
 
 
-async def _append_events(connection: Connection, conversation_id: ConversationId, events: Sequence[bytes]) -> None:
+async def _append_events(
+    connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], pair: str | None = None
+) -> None:
+    records = [_to_outbox(conversation_id, event, pair) for event in events]
+    await outbox.append_many(connection, records)
+
+
+def _to_outbox(conversation_id: ConversationId, event: bytes, pair: str | None) -> tuple[str, str, str, bytes]:
     key = str(conversation_id)
-    await outbox.append(connection, key, [(topics.EVENTS, key, event) for event in events])
+    people = people_of(pair)
+    return (key, topics.EVENTS, key, encoding.for_people(event, people) if people else event)
 
 
-def _record(message: Message) -> tuple[str, str, str, bytes]:
-    key = str(message.conversation_id)
-    return (key, topics.EVENTS, key, encoding.message_sent(message))
+def _sent(message: Message, pair: str | None) -> tuple[str, str, str, bytes]:
+    return _to_outbox(message.conversation_id, encoding.message_sent(message), pair)
+
+
+def _pair_of(conversation: Conversation) -> str | None:
+    if conversation.kind is not ConversationKind.DIRECT:
+        return None
+    return pair_key(*(member.user_id for member in conversation.members))

@@ -280,10 +280,11 @@ def _refuse_undecodable(request: Any) -> None:
 def connect(address: str, tokens: ServiceTokens) -> grpc.aio.Channel:
     """A channel to another service of ours: service token, trace context, keep-alive, round robin over all addresses.
 
+    `address` is `host:port`, where the host may have many addresses, or several `ip:port` separated by commas.
     Give every call on it a timeout.
     """
     return grpc.aio.insecure_channel(
-        address,
+        f"ipv4:{address}" if "," in address else address,
         options=[
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", 10_000),

@@ -215,7 +215,7 @@ class FakeStore:
     async def search(
         self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
     ) -> Sequence[Message]:
-        wanted = query.removesuffix(":*").replace("'", "").split(" & ")
+        wanted = query.replace("'", "").split(" & ")
         found = [
             message
             for id_ in self._of(user_id)
@@ -303,8 +303,10 @@ class FakeStore:
 
 
 def _answers(words: list[str], wanted: list[str]) -> bool:
-    *whole, beginning = wanted
-    return set(whole) <= set(words) and any(word.startswith(beginning) for word in words)
+    return all(
+        any(word.startswith(beginning[:-2]) if beginning.endswith(":*") else word == beginning for word in words)
+        for beginning in wanted
+    )
 
 
 def _read_seq(conversation: Conversation, user_id: UserId) -> int:

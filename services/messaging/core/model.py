@@ -236,6 +236,11 @@ def pair_key(one: UserId, other: UserId) -> str:
     return " ".join(sorted((one, other)))
 
 
+def people_of(pair: str | None) -> tuple[UserId, ...]:
+    """The two people of a pair's key; nobody for the None of a group."""
+    return tuple(UserId(user_id) for user_id in pair.split(" ")) if pair else ()
+
+
 def open_direct(conversation_id: ConversationId, caller: UserId, peer: UserId, now: datetime) -> Conversation:
     """A new conversation of two people. Raises InvalidField when the peer is the caller."""
     if caller == peer:

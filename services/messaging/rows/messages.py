@@ -1,6 +1,7 @@
 """Statements about messages, their edits and reactions."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -33,15 +34,23 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
     return f"SELECT 1 FROM conversations WHERE id IN ({texts}) ORDER BY id FOR UPDATE"  # noqa: S608
 
 
-async def load_places(
-    connection: Connection, drafts: Sequence[Draft]
-) -> tuple[dict[ConversationId, int], set[tuple[ConversationId, UserId]], list[DraftKey]]:
-    """Of the locked conversations that exist: the counters, which of the senders are in them, and which keys are taken.
+@dataclass(frozen=True)
+class Places:
+    """What drafts meet in the locked conversations that exist."""
 
-    A statement of its own, so that its snapshot is newer than the locks.
-    """
+    last_seqs: dict[ConversationId, int]
+    # The pair's key of a direct conversation, None of a group.
+    pairs: dict[ConversationId, str | None]
+    # Of the senders.
+    members: set[tuple[ConversationId, UserId]]
+    # Of the drafts' keys.
+    taken: list[DraftKey]
+
+
+async def load_places(connection: Connection, drafts: Sequence[Draft]) -> Places:
+    """What the drafts meet. A statement of its own, so that its snapshot is newer than the locks."""
     rows = await connection.fetch(
-        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq,"
+        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.pair_key,"
         " m.user_id IS NOT NULL AS is_member, s.seq IS NOT NULL AS is_stored"
         " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)"
         " JOIN conversations c ON c.id = k.conversation_id"
@@ -52,10 +61,11 @@ async def load_places(
         [draft.sender_id for draft in drafts],
         [draft.client_message_id for draft in drafts],
     )
-    return (
-        {row["conversation_id"]: row["last_seq"] for row in rows},
-        {(row["conversation_id"], row["sender_id"]) for row in rows if row["is_member"]},
-        [DraftKey(*row[:3]) for row in rows if row["is_stored"]],
+    return Places(
+        last_seqs={row["conversation_id"]: row["last_seq"] for row in rows},
+        pairs={row["conversation_id"]: row["pair_key"] for row in rows},
+        members={(row["conversation_id"], row["sender_id"]) for row in rows if row["is_member"]},
+        taken=[DraftKey(*row[:3]) for row in rows if row["is_stored"]],
     )
 
 

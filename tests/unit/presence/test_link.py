@@ -1,7 +1,7 @@
 import pytest
 
-from services.presence.core import RegisterAck
-from services.presence.rpc import GatewayTooSlow, QueueLink
+from services.presence.core.frames import RegisterAck
+from services.presence.link import GatewayTooSlow, QueueLink
 
 
 def ack(number: int) -> RegisterAck:
