@@ -222,7 +222,7 @@ async def test_a_full_gateway_and_a_herd_are_refused_for_now() -> None:
     world = GatewayWorld(with_settings(max_devices=1))
     await world.connect()
     assert isinstance(await world.begin("bob", "phone-01").ended(), TooManyDevices)
-    herd = GatewayWorld(per_s=1.0)
+    herd = GatewayWorld(with_settings(max_devices=1_000), per_s=1.0)
     for number in range(100):
         herd.begin(f"user-{number}", "phone-01")
     refused = await herd.begin("late", "phone-01").ended()
