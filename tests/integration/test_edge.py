@@ -22,6 +22,7 @@ PUBLIC = [
 INTERNAL = [
     "/parley.messaging.v1.MembershipService/GetMembers",
     "/parley.presence.v1.RouterService/Attach",
+    "/parley.gateway.v1.GatewayAdminService/FindDevices",
     "/parley.sfu.v1.SfuService/Join",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     "/grpc.health.v1.Health/Check",

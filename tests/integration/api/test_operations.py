@@ -17,7 +17,11 @@ from tests.integration.api.conftest import World, send
 SERVES = {
     "messaging": {"parley.messaging.v1.MessagingService", "parley.messaging.v1.MembershipService"},
     "presence": {"parley.presence.v1.RouterService"},
-    "gateway": {"parley.gateway.v1.GatewayService", "parley.presence.v1.PresenceService"},
+    "gateway": {
+        "parley.gateway.v1.GatewayService",
+        "parley.gateway.v1.GatewayAdminService",
+        "parley.presence.v1.PresenceService",
+    },
     "signaling": {"parley.calls.v1.CallsService"},
     "sfu": {"parley.sfu.v1.SfuService"},
 }
