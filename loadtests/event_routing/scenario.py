@@ -60,14 +60,19 @@ class Traffic:
         self._users = [device.user_id for device in devices.all]
         self._turn: list[str] = []
         self._chance = random.Random(1)
+        self._stopped = False
         self.sent: Counter[str] = Counter()
 
+    def stop(self) -> None:
+        """End `run` after what is under way: what was counted as sent was sent."""
+        self._stopped = True
+
     async def run(self, seconds: float) -> None:
-        """Sends at an even pace."""
+        """Sends at an even pace, for a time or until it is stopped."""
         began_s = time.monotonic()
         total = round(self._plan.events_per_s * seconds)
         done = 0
-        while done < total:
+        while done < total and not self._stopped:
             await asyncio.sleep(_STEP_S)
             due = min(total, round((time.monotonic() - began_s) * self._plan.events_per_s))
             while done < due:
@@ -75,10 +80,16 @@ class Traffic:
                 await self._publisher.publish([self._next() for _ in range(chunk)])
                 done += chunk
 
+    async def once_more(self) -> None:
+        """One more event for each user: who has it has been told of all before, or has missed them for good."""
+        await self._publisher.publish([self._event(user_id) for user_id in self._users])
+
     def _next(self) -> Outgoing:
         if not self._turn:
             self._turn = self._chance.sample(self._users, len(self._users))
-        user_id = self._turn.pop()
+        return self._event(self._turn.pop())
+
+    def _event(self, user_id: str) -> Outgoing:
         self.sent[user_id] += 1
         message = messages.Message(conversation_id=user_id, seq=self.sent[user_id])
         message.text.text = "x" * self._plan.body_bytes
