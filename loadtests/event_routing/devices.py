@@ -19,14 +19,16 @@ SUBSCRIBE = "/parley.gateway.v1.GatewayService/Subscribe"
 # Streams a connection. Higher: fewer connections. 1: as phones have it, so that no write serves two of them.
 STREAMS = 1
 STARTED_AT_ONCE = 24
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 120.0
 RECONNECT_S = 0.2
 
 
 class RoutedDevice:
     """A device's stream; when it breaks, it is opened again on the next gateway."""
 
-    def __init__(self, user_id: str, channels: Sequence[grpc.aio.Channel], changes: Changes) -> None:
+    def __init__(
+        self, user_id: str, channels: Sequence[grpc.aio.Channel], changes: Changes, arrived: list[int]
+    ) -> None:
         self.user_id = user_id
         self.token = ""
         self.ready = asyncio.Event()
@@ -37,6 +39,7 @@ class RoutedDevice:
         self.reconnects = -1
         self._channels = channels
         self._changes = changes
+        self._arrived = arrived
 
     async def run(self) -> None:
         """Follows the stream, for ever."""
@@ -58,6 +61,7 @@ class RoutedDevice:
             case "message":
                 self.numbers.append(response.event.message.seq)
                 self.arrivals_s.append(time.monotonic())
+                self._arrived[0] += 1
                 self._changes.notify()
             case "ready":
                 self.ready.set()
@@ -70,6 +74,8 @@ class Devices:
 
     def __init__(self, gateways: Sequence[str], issuer_url: str, user_ids: Sequence[str]) -> None:
         self.changes = Changes()
+        # A list of one, which the devices share: events that came, doubled ones too.
+        self._arrived = [0]
         self._login = http_login(issuer_url)
         self._channels: list[grpc.aio.Channel] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -83,8 +89,13 @@ class Devices:
                     # A pool of its own makes it a connection of its own, made when it is first used.
                     options = [("grpc.use_local_subchannel_pool", 1)]
                     shared[place] = grpc.aio.insecure_channel(gateways[place[0]], options=options)
-            self.all.append(RoutedDevice(user_id, [shared[place] for place in places], self.changes))
+            self.all.append(RoutedDevice(user_id, [shared[place] for place in places], self.changes, self._arrived))
         self._channels = list(shared.values())
+
+    @property
+    def arrived(self) -> int:
+        """Events that came, doubled ones too."""
+        return self._arrived[0]
 
     async def __aenter__(self) -> Self:
         limit = asyncio.Semaphore(STARTED_AT_ONCE)
