@@ -39,7 +39,7 @@ def gone_at(time: float) -> UserState:
     return UserState(Standing.OFFLINE, last_seen=time)
 
 
-@pytest.mark.parametrize("uses", itertools.product(Use, repeat=2))
+@pytest.mark.parametrize("uses", list(itertools.product(Use, repeat=2)))
 def test_many_devices_make_one_state(uses: tuple[Use, ...]) -> None:
     standing = standing_of(uses, Standing.OFFLINE, leaving=False)
     if Use.ACTIVE in uses:
