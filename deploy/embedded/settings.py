@@ -33,6 +33,8 @@ class StackSettings:
     web_root: Path = ROOT / "build" / "web"
     log_format: str = "console"
     log_level: str = "info"
+    # For the services, over what the stack gives them.
+    env: Mapping[str, str] = field(default_factory=dict)
     # Which Kafka: Tansu comes with the Python packages, Apache Kafka by `make kafka`.
     broker: str = field(default_factory=lambda: os.environ.get("PARLEY_BROKER", "tansu"))
 

@@ -159,7 +159,7 @@ class Stack:
         return ProcessSpec(
             name=name,
             command=(sys.executable, "-m", f"services.{service}"),
-            env={**_python_env(), **self._common_env(name), **self._own_env(service, name)},
+            env={**_python_env(), **self._common_env(name), **self._own_env(service, name), **self._settings.env},
             cwd=ROOT,
             ready=health if service == "web" else probes.grpc_ready(self._addresses.grpc[name]),
         )
@@ -192,18 +192,18 @@ class Stack:
                 }
             case "presence":
                 return {
-                    "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
+                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_presence"),
                     **({} if self._is_apache else broker.ROUTER_SETTINGS),
                 }
             case "gateway":
                 return {
                     "PARLEY_PRESENCE_ADDRESSES": self._all("presence"),
-                    "PARLEY_MESSAGING_ADDRESS": self._first("messaging"),
+                    "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
                 }
             case "signaling":
                 return {
                     "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_signaling"),
-                    "PARLEY_MESSAGING_ADDRESS": self._first("messaging"),
+                    "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
                     "PARLEY_JOIN_TOKEN_KEY": self._join_token_key,
                 }
             case "sfu":
@@ -245,9 +245,6 @@ class Stack:
 
     def _all(self, service: str) -> str:
         return ",".join(self._addresses.grpc[name] for name in self._settings.names(service))
-
-    def _first(self, service: str) -> str:
-        return self._addresses.grpc[self._settings.names(service)[0]]
 
 
 @contextlib.asynccontextmanager

@@ -80,13 +80,18 @@ class Inbox:
         self.call_arrived_s: dict[tuple[str, calls.CallState.ValueType], float] = {}
         # How often the stream told the device to sync, and why.
         self.resyncs: list[gateway.ResyncReason.ValueType] = []
+        # Streams that began afresh, and streams that went on where one broke.
         self.readies = 0
+        self.resumes = 0
 
     def apply(self, event: gateway.DeviceEvent, now_s: float) -> bool:
         """Takes one event of the stream. True when the device must call Sync now."""
         kind = event.WhichOneof("event")
         must_sync = False
-        if kind == "ready":
+        if kind == "ready" and event.ready.resumed:
+            # What is missing follows by itself.
+            self.resumes += 1
+        elif kind == "ready":
             self.readies += 1
             must_sync = True
         elif kind == "resync":

@@ -1,9 +1,11 @@
 """The gRPC server that all services run, and the channels by which they call each other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
+from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import Any
 
@@ -202,18 +204,25 @@ class _Guard(grpc.aio.ServerInterceptor):
     def _wrap_stream(self, handler: Any, service: str, method: str) -> MethodHandler:
         inner: Handler = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
-        async def serve(request: Any, context: Context) -> AsyncIterator[Any]:
+        writes_itself = iscoroutinefunction(inner)
+
+        # Not a generator: of those grpc keeps more frames alive for each open stream.
+        async def serve(request: Any, context: Context) -> None:
             code = grpc.StatusCode.OK
             metrics.RPC_STREAMS.labels(service, method).inc()
             try:
                 await self._admit(context, service, method)
                 _refuse_undecodable(request)
-                async for response in inner(request, context):
-                    yield response
+                if writes_itself:
+                    await inner(request, context)
+                else:
+                    async with aclosing(inner(request, context)) as responses:
+                        async for response in responses:
+                            await context.write(response)
             except Exception as error:
                 code, status = self._refusal(error, method)
                 await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
-            except (asyncio.CancelledError, GeneratorExit):
+            except asyncio.CancelledError:
                 code = grpc.StatusCode.CANCELLED
                 raise
             finally:
@@ -280,10 +289,11 @@ def _refuse_undecodable(request: Any) -> None:
 def connect(address: str, tokens: ServiceTokens) -> grpc.aio.Channel:
     """A channel to another service of ours: service token, trace context, keep-alive, round robin over all addresses.
 
+    `address` is `host:port`, where the host may have many addresses, or several `ip:port` separated by commas.
     Give every call on it a timeout.
     """
     return grpc.aio.insecure_channel(
-        address,
+        f"ipv4:{address}" if "," in address else address,
         options=[
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", 10_000),

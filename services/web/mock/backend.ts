@@ -4,7 +4,7 @@ import type { Transport } from "@connectrpc/connect";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { type Call, CallSchema, CallState, EndReason, MediaGrantSchema } from "../src/gen/parley/calls/v1/messages_pb";
 import { CallsService } from "../src/gen/parley/calls/v1/service_pb";
-import { type DeviceEvent, PresenceState } from "../src/gen/parley/gateway/v1/messages_pb";
+import { type DeviceEvent, PresenceChangedSchema, PresenceState, ReadySchema } from "../src/gen/parley/gateway/v1/messages_pb";
 import { GatewayService, type SubscribeResponse, SubscribeResponseSchema } from "../src/gen/parley/gateway/v1/service_pb";
 import {
   CallOutcome,
@@ -139,7 +139,7 @@ export class MockBackend {
       if (devices.get(deviceId) === mailbox) devices.delete(deviceId);
       this.tellPresence(userId);
     });
-    mailbox.push(frame({ case: "ready", value: { $typeName: "parley.gateway.v1.Ready", heartbeatS: 5 } }));
+    mailbox.push(frame({ case: "ready", value: create(ReadySchema, { heartbeatS: 5 }) }));
     this.tellPresence(userId);
     return mailbox;
   }
@@ -151,7 +151,7 @@ export class MockBackend {
 
   private presenceEvent(userId: string): Event {
     const state = this.openStreams(userId) > 0 ? PresenceState.ONLINE : PresenceState.OFFLINE;
-    return { case: "presence", value: { $typeName: "parley.gateway.v1.PresenceChanged", userId, state } };
+    return { case: "presence", value: create(PresenceChangedSchema, { userId, state }) };
   }
 
   private presenceOf(userId: string) {

@@ -75,7 +75,7 @@ describe("client", () => {
   test("Resync brings what no event told", async () => {
     const [alice] = await pair();
     world.backend.post(ROOM, "bob", text("lost"), { lost: true });
-    world.backend.tell(["alice"], { case: "resync", value: { $typeName: "parley.gateway.v1.Resync", reason: 1 } });
+    world.backend.tell(["alice"], { case: "resync", value: { $typeName: "parley.gateway.v1.Resync", reason: 1, conversationIds: [] } });
     await until("it is there", () => texts(alice)?.length === 1);
   });
 

@@ -25,7 +25,11 @@ SERVES = {
         "parley.messaging.v1.AccountAdminService",
     },
     "presence": {"parley.presence.v1.RouterService"},
-    "gateway": {"parley.gateway.v1.GatewayService", "parley.presence.v1.PresenceService"},
+    "gateway": {
+        "parley.gateway.v1.GatewayService",
+        "parley.gateway.v1.GatewayAdminService",
+        "parley.presence.v1.PresenceService",
+    },
     "signaling": {"parley.calls.v1.CallsService"},
     "sfu": {"parley.sfu.v1.SfuService"},
 }

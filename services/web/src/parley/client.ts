@@ -78,6 +78,7 @@ export class ParleyClient {
     this.events = new EventStream(api, this.deviceId, {
       onEvent: (event) => this.receive(event),
       onState: (state) => this.setStream(state),
+      isCurrent: () => this.catchUp.done,
     });
     this.changes.subscribe(() => this.watchPeers());
   }
@@ -138,6 +139,10 @@ export class ParleyClient {
   private receive(event: DeviceEvent["event"]): void {
     switch (event.case) {
       case "ready":
+        // What is missing of a stream that goes on comes by itself, and its watch list stands.
+        if (event.value.resumed) return undefined;
+        this.presence.unwatch();
+        return this.catchUp.start();
       case "resync":
         return this.catchUp.start();
       case "message":

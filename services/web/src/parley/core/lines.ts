@@ -26,6 +26,8 @@ const BY_REASON: Record<string, string> = {
   DRAINING: "The server is restarting.",
   SLOW_CONSUMER: "The connection is too slow for live updates.",
   TOO_MANY_DEVICES: "You are online on too many devices.",
+  TOO_MANY_STREAMS: "Parley is very busy. Please try again in a moment.",
+  DEVICE_LIMIT: "Parley was opened on too many devices, so this one was closed.",
   REPLACED: "Parley was opened in another window.",
   ALREADY_IN_CALL: "You are already in a call.",
   NO_MEDIA_WORKER: "All call lines are busy. Please try again in a moment.",

@@ -3,27 +3,26 @@ from aiokafka.partitioner import murmur2 as kafka_murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.core import (
+from services.gateway.core.checks import check_device_id
+from services.gateway.core.errors import InvalidField, RouterUnavailable
+from services.gateway.core.frames import (
     BecameReady,
     Close,
+    CloseReason,
+    Detached,
     DeviceId,
-    DeviceQueue,
-    InvalidField,
     Register,
     Registered,
-    Registry,
     ReplicaId,
     Route,
     RouteMoved,
-    RouterUnavailable,
     SendUp,
     Unregister,
     UserId,
     Watch,
-    check_device_id,
-    murmur2,
-    partition_of,
 )
+from services.gateway.core.partitions import murmur2, partition_of
+from services.gateway.core.registry import Registry
 
 ALICE, BOB = UserId("alice"), UserId("bob")
 PHONE, LAPTOP = DeviceId("phone-01"), DeviceId("laptop-01")
@@ -37,14 +36,14 @@ def test_murmur2_is_kafkas(data: bytes) -> None:
 
 
 def routed(*replicas: ReplicaId) -> Registry:
-    registry = Registry()
+    registry = Registry(devices_per_user=3)
     for replica in replicas:
         registry.assigned(replica, 1, ALL, 16)
     return registry
 
 
 def test_a_device_is_registered_with_the_replica_that_owns_its_user() -> None:
-    registry = Registry()
+    registry = Registry(devices_per_user=3)
     owned = partition_of(ALICE, 16)
     registry.assigned(ONE, 1, [owned], 16)
     registry.assigned(TWO, 1, [number for number in ALL if number != owned], 16)
@@ -60,7 +59,7 @@ def test_a_device_is_ready_once_and_told_to_sync_when_its_route_moves() -> None:
 
 
 def test_a_device_that_came_before_any_replica_is_registered_later() -> None:
-    registry = Registry()
+    registry = Registry(devices_per_user=3)
     session, effects = registry.open(ALICE, PHONE)
     assert effects == []
     assert registry.assigned(ONE, 3, ALL, 16) == [
@@ -73,10 +72,10 @@ def test_a_newer_stream_of_a_device_closes_the_older() -> None:
     registry = routed(ONE)
     first, _ = registry.open(ALICE, PHONE)
     second, effects = registry.open(ALICE, PHONE)
-    assert effects[0] == Close(first.session_id)
+    assert effects[0] == Close(first.session_id, CloseReason.REPLACED)
     registry.close(first.session_id)
     third, effects = registry.open(ALICE, PHONE)
-    assert effects[0] == Close(second.session_id)
+    assert effects[0] == Close(second.session_id, CloseReason.REPLACED)
     assert third.session_id not in (first.session_id, second.session_id)
 
 
@@ -88,7 +87,7 @@ def test_two_devices_of_a_user_stand_side_by_side() -> None:
 
 
 def test_a_closed_session_is_forgotten_by_the_owners_of_its_user_and_of_those_it_watched() -> None:
-    registry = Registry()
+    registry = Registry(devices_per_user=3)
     mine, theirs = partition_of(ALICE, 16), partition_of(BOB, 16)
     assert mine != theirs
     registry.assigned(ONE, 1, [mine], 16)
@@ -128,28 +127,59 @@ def test_a_faulty_device_id_is_refused(value: str) -> None:
         check_device_id(value)
 
 
-def test_a_queue_keeps_durable_frames_in_order_and_drops_ephemeral_ones_first() -> None:
-    queue = DeviceQueue(3)
-    queue.push(b"typing", durable=False)
-    for name in (b"1", b"2", b"3"):
-        queue.push(name, durable=True)
-    queue.push(b"presence", durable=False)
-    assert queue.pop_all() == [b"1", b"2", b"3"]
-    assert queue.dropped_ephemeral == 2
-    assert not queue.overflowed
+def test_of_too_many_devices_of_a_user_the_oldest_is_closed() -> None:
+    registry = routed(ONE)
+    oldest, *_ = (registry.open(ALICE, DeviceId(f"device-{number}"))[0] for number in range(3))
+    registry.open(BOB, PHONE)
+    _, effects = registry.open(ALICE, LAPTOP)
+    assert [effect for effect in effects if isinstance(effect, Close)] == [
+        Close(oldest.session_id, CloseReason.DEVICE_LIMIT)
+    ]
 
 
-@given(st.lists(st.booleans(), max_size=60), st.integers(1, 10))
-def test_a_queue_loses_nothing_durable_without_saying_so(kinds: list[bool], limit: int) -> None:
-    queue = DeviceQueue(limit)
-    pushed = [(b"%d" % number, durable) for number, durable in enumerate(kinds)]
-    for frame, durable in pushed:
-        queue.push(frame, durable=durable)
-        assert len(queue) <= limit
-    durable_frames = [frame for frame, durable in pushed if durable]
-    kept = queue.pop_all()
-    if queue.overflowed:
-        assert len(durable_frames) > limit
-        assert kept == []
-    else:
-        assert [frame for frame in kept if frame in durable_frames] == durable_frames
+def test_a_device_that_comes_again_does_not_push_out_another() -> None:
+    registry = routed(ONE)
+    for number in range(3):
+        registry.open(ALICE, DeviceId(f"device-{number}"))
+    _, effects = registry.open(ALICE, DeviceId("device-2"))
+    assert [effect.reason for effect in effects if isinstance(effect, Close)] == [CloseReason.REPLACED]
+
+
+def test_a_detached_device_stays_registered_and_comes_back_with_its_watches() -> None:
+    registry = routed(ONE)
+    session, _ = registry.open(ALICE, PHONE)
+    registry.watch(session.session_id, [BOB])
+    assert registry.detach(session.session_id) == [SendUp(ONE, Detached((session.session_id,), True))]
+    assert registry.detach(session.session_id) == []
+    assert registry.resume(session.session_id) == [
+        SendUp(ONE, Detached((session.session_id,), False)),
+        SendUp(ONE, Watch(1, session.session_id, (BOB,))),
+    ]
+
+
+def test_a_new_owner_learns_who_is_detached_and_who_is_away() -> None:
+    registry = routed(ONE)
+    session, _ = registry.open(ALICE, PHONE)
+    registry.detach(session.session_id)
+    registry.set_away(session.session_id, True)
+    effect = registry.assigned(TWO, 1, ALL, 16)[0]
+    assert isinstance(effect, SendUp)
+    assert isinstance(effect.frame, Register)
+    (registered,) = effect.frame.sessions
+    assert (registered.detached, registered.away) == (True, True)
+
+
+def test_one_person_is_taken_out_of_a_watch_list_at_the_owner_of_that_person_alone() -> None:
+    registry = Registry(devices_per_user=3)
+    mine, theirs = partition_of(ALICE, 16), partition_of(BOB, 16)
+    registry.assigned(ONE, 1, [mine], 16)
+    registry.assigned(TWO, 1, [theirs], 16)
+    session, _ = registry.open(ALICE, PHONE)
+    registry.watch(session.session_id, [ALICE, BOB])
+    assert registry.watch_person(session.session_id, BOB, may_see=False) == [
+        SendUp(TWO, Watch(1, session.session_id, ()))
+    ]
+    assert registry.watched(session.session_id) == (ALICE,)
+    assert registry.watch_person(session.session_id, BOB, may_see=True) == [
+        SendUp(TWO, Watch(1, session.session_id, (BOB,)))
+    ]
