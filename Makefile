@@ -54,7 +54,7 @@ web: build/web.stamp ## Build the web client into build/web
 
 # ---- Run
 
-.PHONY: run demo load-messages load-devices
+.PHONY: run demo load-messages load-routing load-devices
 run: setup ## Start everything; Ctrl-C stops it
 	@exec python -m deploy.embedded run
 
@@ -66,6 +66,9 @@ load-messages: gen/.stamp ## The message path under load; report in build/report
 
 load-devices: gen/.stamp ## 10,000 idle devices on one gateway; report in build/reports/devices.json
 	@exec python -m loadtests.devices $(ARGS)
+
+load-routing: gen/.stamp ## Routing with 1 to 8 replicas, and with one killed; report in build/reports/routing.json
+	@exec python -m loadtests.routing $(ARGS)
 
 # ---- Check
 
@@ -79,6 +82,16 @@ unit: setup ## Tests without any server: Python's and the web client's
 
 integration: setup ## Tests on the embedded stack, and kill -9 of each service
 	python -m pytest tests/integration tests/faults
+
+.PHONY: kafka integration-kafka
+kafka: .parley/kafka/.stamp ## Bring Apache Kafka from Maven, for PARLEY_BROKER=kafka
+.parley/kafka/.stamp: deploy/kafka/pom.xml
+	@echo "Bringing Apache Kafka ..."
+	@rm -rf .parley/kafka && mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.parley/kafka
+	@touch $@
+
+integration-kafka: setup kafka ## The tests of events and of kills once more, on Apache Kafka
+	PARLEY_BROKER=kafka python -m pytest tests/integration/runtime tests/integration/api tests/faults
 
 e2e: setup ## A message and a call between two real browsers
 	@chromium=$$(.ci/chromium) && PARLEY_CHROMIUM=$$chromium exec python -m pytest tests/e2e

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.embedded.record import StackRecord
-from loadtests.event_routing.devices import Devices
+from loadtests.event_routing.devices import Devices, RoutedDevice
 from loadtests.event_routing.replicas import Replicas, names_of, replicas_of
 from loadtests.event_routing.scenario import LOGS, PARTS, Plan, Traffic, duplicated, lost, new_users, publisher_of
 from loadtests.stacks import own_stack
@@ -29,7 +29,6 @@ class FailoverPlan:
     users: int = 400
     events_per_s: int = 400
     before_s: float = 5.0
-    after_s: float = 10.0
 
 
 async def run_failover(plan: FailoverPlan, say: Callable[[str], None]) -> dict[str, Any]:
@@ -49,16 +48,15 @@ async def _kill_one(service: str, plan: FailoverPlan) -> dict[str, Any]:
         replicas_of(record) as presence,
         publisher_of(record) as publisher,
     ):
-        await presence.until_even(_SETTLED_WITHIN_S)
+        await presence.until_settled(_SETTLED_WITHIN_S)
         gateways = [record.grpc_addresses[name] for name in names_of(record, "gateway")]
         async with Devices(gateways, record.issuer_url, new_users(plan.users)) as devices:
             traffic = Traffic(publisher, devices, Plan(users=plan.users, events_per_s=plan.events_per_s))
             await traffic.run(plan.before_s)
             sending = asyncio.create_task(traffic.run(_AGAIN_WITHIN_S))
             figures = await _kill_and_watch(record, presence, devices, f"{service}-1")
-            await asyncio.sleep(plan.after_s)
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            traffic.stop()
+            await sending
             return {**figures, **await _settle(devices, traffic)}
 
 
@@ -89,16 +87,23 @@ def _first_after(devices: Devices, time_s: float) -> list[float]:
 
 
 async def _settle(devices: Devices, traffic: Traffic) -> dict[str, int]:
-    """What the streams brought, and what a device would have had to fetch with Sync."""
-    await devices.changes.until(lambda: True, 1.0, "")
-    missed = lost(devices.all, traffic.sent)
+    """What the streams brought. A device that missed something was told to sync; `lost` counts the others."""
+    await traffic.once_more()
+    await devices.changes.until(
+        lambda: all(device.numbers[-1] == traffic.sent[device.user_id] for device in devices.all),
+        _AGAIN_WITHIN_S,
+        "the last event on every device",
+    )
+    missed = [device for device in devices.all if lost([device], traffic.sent)]
     return {
         "events": traffic.sent.total(),
-        "missed_by_streams": missed,
+        "missed_by_streams": lost(devices.all, traffic.sent),
         "duplicated": duplicated(devices.all),
-        "devices_told_to_sync": sum(bool(device.resyncs or device.reconnects) for device in devices.all),
-        "lost": sum(
-            traffic.sent[device.user_id] - len(set(device.numbers)) > 0 and not (device.resyncs or device.reconnects)
-            for device in devices.all
-        ),
+        "devices_told_to_sync": sum(_was_told(device) for device in devices.all),
+        "lost": sum(lost([device], traffic.sent) for device in missed if not _was_told(device)),
     }
+
+
+def _was_told(device: RoutedDevice) -> bool:
+    """By a Resync, or by a new stream, whose Ready asks for one."""
+    return bool(device.resyncs or device.reconnects)

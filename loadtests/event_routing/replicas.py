@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
+import grpc
 from parley.presence.v1 import admin_pb2, admin_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -31,19 +32,22 @@ class Replicas:
         """One replica's view of itself."""
         return await self._stubs[name].DescribeReplica(admin_pb2.DescribeReplicaRequest(), timeout=_TIMEOUT_S)
 
-    async def until_even(self, within_s: float) -> None:
-        """Waits until each has the same number of partitions and all gateways. Raises TimeoutError."""
+    async def until_settled(self, within_s: float) -> None:
+        """Waits until each has its share of the partitions, and all gateways. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
             # Another process's doing sets no event here.
-            while not await self._is_even():  # noqa: ASYNC110
+            while not await self._is_settled():  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _is_even(self) -> bool:
-        views = await asyncio.gather(*(self.describe(name) for name in self._stubs))
-        shares = {len(view.partitions) for view in views}
+    async def _is_settled(self) -> bool:
+        try:
+            views = await asyncio.gather(*(self.describe(name) for name in self._stubs))
+        except grpc.aio.AioRpcError:
+            return False
+        shares = [len(view.partitions) for view in views]
         owned = [partition for view in views for partition in view.partitions]
         return (
-            len(shares) == 1
+            max(shares) - min(shares) <= 1
             and sorted(owned) == list(range(views[0].partition_count))
             and all(len(view.gateways) == self._gateways and not view.collecting for view in views)
         )

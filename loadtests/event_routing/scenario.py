@@ -28,18 +28,22 @@ from services.runtime.config import KafkaConfig
 LOGS = ROOT / ".parley" / "load-routing-logs"
 PARTS = frozenset({"postgres", "broker", "issuer", "presence", "gateway"})
 _STEP_S = 0.05
+# Records that the broker is given at a time.
+_CHUNK = 500
 _SETTLED_WITHIN_S = 90.0
 _DELIVERED_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The traffic, the same for each number of replicas."""
+    """The traffic, the same for each number of replicas: more than this machine can carry, so that the replicas work
+    without a pause, as those do of which more than one is needed. At a lower pace each event finds its replicas asleep,
+    and what is measured is the waking."""
 
-    # More make the partitions more even: with 3,200 a replica of 8 has 400 users, and 5 % more or less by chance.
-    users: int = 3_200
-    events_per_s: int = 800
-    seconds: float = 30.0
+    # More make the partitions more even: with 2,400 a replica of 8 has 300 users, and 5 % more or less by chance.
+    users: int = 2_400
+    events_per_s: int = 10_000
+    seconds: float = 10.0
     idle_s: float = 10.0
     body_bytes: int = 120
     # As long as Apache Kafka's: there a waiting fetch costs nothing. The embedded broker answers after a share of it,
@@ -56,24 +60,36 @@ class Traffic:
         self._users = [device.user_id for device in devices.all]
         self._turn: list[str] = []
         self._chance = random.Random(1)
+        self._stopped = False
         self.sent: Counter[str] = Counter()
 
+    def stop(self) -> None:
+        """End `run` after what is under way: what was counted as sent was sent."""
+        self._stopped = True
+
     async def run(self, seconds: float) -> None:
-        """Sends at an even pace."""
+        """Sends at an even pace, for a time or until it is stopped."""
         began_s = time.monotonic()
         total = round(self._plan.events_per_s * seconds)
         done = 0
-        while done < total:
+        while done < total and not self._stopped:
             await asyncio.sleep(_STEP_S)
-            due = min(total, round((time.monotonic() - began_s) * self._plan.events_per_s)) - done
-            if due:
-                await self._publisher.publish([self._next() for _ in range(due)])
-                done += due
+            due = min(total, round((time.monotonic() - began_s) * self._plan.events_per_s))
+            while done < due:
+                chunk = min(due - done, _CHUNK)
+                await self._publisher.publish([self._next() for _ in range(chunk)])
+                done += chunk
+
+    async def once_more(self) -> None:
+        """One more event for each user: who has it has been told of all before, or has missed them for good."""
+        await self._publisher.publish([self._event(user_id) for user_id in self._users])
 
     def _next(self) -> Outgoing:
         if not self._turn:
             self._turn = self._chance.sample(self._users, len(self._users))
-        user_id = self._turn.pop()
+        return self._event(self._turn.pop())
+
+    def _event(self, user_id: str) -> Outgoing:
         self.sent[user_id] += 1
         message = messages.Message(conversation_id=user_id, seq=self.sent[user_id])
         message.text.text = "x" * self._plan.body_bytes
@@ -109,7 +125,7 @@ async def run_with(replicas: int, plan: Plan) -> Run:
         replicas_of(record) as presence,
         publisher_of(record) as publisher,
     ):
-        await presence.until_even(_SETTLED_WITHIN_S)
+        await presence.until_settled(_SETTLED_WITHIN_S)
         gateways = [record.grpc_addresses[name] for name in names_of(record, "gateway")]
         async with Devices(gateways, record.issuer_url, new_users(plan.users)) as devices:
             return await _measure(record, publisher, devices, plan, replicas)

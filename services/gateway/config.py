@@ -51,7 +51,7 @@ class Config:
             process=ProcessConfig.read(reader),
             server=ServerConfig.read(reader),
             presence_addresses=reader.addresses("PARLEY_PRESENCE_ADDRESSES"),
-            messaging_address=reader.address("PARLEY_MESSAGING_ADDRESS"),
+            messaging_address=",".join(reader.addresses("PARLEY_MESSAGING_ADDRESS")),
             heartbeat_s=reader.integer("PARLEY_HEARTBEAT_S", 10, low=1, high=300),
             device_queue=reader.integer("PARLEY_DEVICE_QUEUE", 256, low=8, high=100_000),
             max_devices=reader.integer("PARLEY_MAX_DEVICES", 20_000, low=1, high=1_000_000),

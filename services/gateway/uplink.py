@@ -90,7 +90,7 @@ class PresenceUplinks:
             _handle(gateway, replica, response)
 
     async def _requests(self, queue: "asyncio.Queue[UpFrame | None]") -> AsyncIterator[api.AttachRequest]:
-        yield api.AttachRequest(hello=messages_pb2.Hello(gateway_id=self._gateway_id))
+        yield api.AttachRequest(hello=messages_pb2.Hello(gateway_id=self._gateway_id, reads_delivers=True))
         frame = await queue.get()
         while frame is not None:
             following = None
@@ -117,11 +117,10 @@ def _batch(first: Register, queue: "asyncio.Queue[UpFrame | None]") -> tuple[Reg
 def _handle(gateway: Gateway, replica: ReplicaId, response: api.AttachResponse) -> None:
     match response.WhichOneof("frame"):
         case "deliver":
-            deliver = response.deliver
-            if deliver.frame:
-                gateway.deliver(deliver.session_ids, deliver.frame, durable=deliver.durable)
-            if deliver.relations_changed:
-                gateway.relations_changed(deliver.session_ids, deliver.about_user_id)
+            _deliver(gateway, response.deliver)
+        case "delivers":
+            for deliver in response.delivers.delivers:
+                _deliver(gateway, deliver)
         case "register_ack":
             gateway.acknowledged(response.register_ack.session_ids)
         case "assignment":
@@ -135,6 +134,13 @@ def _handle(gateway: Gateway, replica: ReplicaId, response: api.AttachResponse) 
         case other:
             # A newer replica may send frames that this gateway does not know.
             log.info("frame_ignored", frame=other)
+
+
+def _deliver(gateway: Gateway, deliver: messages_pb2.Deliver) -> None:
+    if deliver.frame:
+        gateway.deliver(deliver.session_ids, deliver.frame, durable=deliver.durable)
+    if deliver.relations_changed:
+        gateway.relations_changed(deliver.session_ids, deliver.about_user_id)
 
 
 def _encode(frame: UpFrame) -> api.AttachRequest:

@@ -14,6 +14,7 @@ from services.messaging.core import model
 from services.messaging.core.checks import check_uuid
 from services.messaging.core.errors import MessagingError, Overloaded
 from services.messaging.core.model import CallOutcome, CallRecord, ConversationId, Recipient
+from services.messaging.core.request import Request
 from services.messaging.deliveries import deliveries
 from services.messaging.service import Messaging
 from services.runtime.bus import Incoming, PoisonRecord, Publisher, TransientFailure, trace_headers
@@ -58,7 +59,9 @@ class FanOut:
 
 
 def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]) -> list[str]:
-    """Who is told: of a message, the members who may see it; of a change of members, also those who are out."""
+    """Who is told: of a message, the members who may see it; of a change of members, also those who are out. Nobody is
+    told of what was declined."""
+    members = [member for member in members if member.request is not Request.DECLINED]
     match event.WhichOneof("event"):
         case "message_sent" | "message_changed":
             message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message

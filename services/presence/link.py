@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 
 from services.presence.core.frames import Frame
 
+# Frames taken at a time. Higher: fewer writes. Lower: larger frames can not come about.
+BATCH = 100
+
 
 class GatewayTooSlow(Exception):
     """The gateway did not read its frames in time; it is to attach again, and tells its devices to sync."""
@@ -47,13 +50,13 @@ class QueueLink:
         self._closed = True
         self._changed.set()
 
-    async def frames(self) -> AsyncIterator[Frame]:
-        """What is to be sent, until the link is closed. Errors: GatewayTooSlow, and what `fail` was given."""
+    async def batches(self) -> AsyncIterator[list[Frame]]:
+        """What waits, in order, until the link is closed. Errors: GatewayTooSlow, and what `fail` was given."""
         while True:
             await self._changed.wait()
             self._changed.clear()
             while self._frames and not self._failure:
-                yield self._frames.popleft()
+                yield [self._frames.popleft() for _ in range(min(len(self._frames), BATCH))]
             if self._failure:
                 raise self._failure
             if self._closed:

@@ -1,7 +1,7 @@
 """RouterService, the gateways' streams, and PresenceAdminService."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sized
+from collections.abc import AsyncIterator, Iterator, Sequence, Sized
 from contextlib import suppress
 from typing import Any
 
@@ -37,6 +37,8 @@ ROUTER_SERVICE = "parley.presence.v1.RouterService"
 # Entries a frame. Gateways send 500 sessions at a time, and watch lists of 1,000.
 MAX_ENTRIES = 10_000
 MAX_ID_CHARS = 64
+# Of the frames in one response, beside the last. gRPC clients take 4 MiB.
+MAX_BATCH_BYTES = 1 << 20
 # A stream that does not say who it is.
 HELLO_TIMEOUT_S = 10.0
 
@@ -79,14 +81,16 @@ class RouterServicer:
 
     async def Attach(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[api.AttachResponse]:
         frames = aiter(requests)
-        gateway_id = await _hello(frames)
+        hello = await _hello(frames)
+        gateway_id = hello.gateway_id
         log.info("gateway_attached", gateway_id=gateway_id)
         link = QueueLink(self._queue_size, gateway_id, self._clock.now().timestamp())
         link_id = self._presence.attach(link)
         reader = asyncio.create_task(self._read(link_id, link, frames))
         try:
-            async for frame in link.frames():
-                yield _encode(frame)
+            async for batch in link.batches():
+                for response in _encode_batch(batch) if hello.reads_delivers else map(_encode, batch):
+                    yield response
         finally:
             reader.cancel()
             with suppress(asyncio.CancelledError):
@@ -167,7 +171,7 @@ class AdminServicer(admin_pb2_grpc.PresenceAdminServiceServicer):
         )
 
 
-async def _hello(frames: AsyncIterator[bytes]) -> str:
+async def _hello(frames: AsyncIterator[bytes]) -> messages_pb2.Hello:
     """The first frame, which says who the gateway is. Errors: InvalidRequest, TimeoutError."""
     async with asyncio.timeout(HELLO_TIMEOUT_S):
         data = await anext(frames, None)
@@ -176,7 +180,7 @@ async def _hello(frames: AsyncIterator[bytes]) -> str:
         raise InvalidRequest("frame", "the first frame must be hello")
     if not 0 < len(first.hello.gateway_id) <= MAX_ID_CHARS:
         raise InvalidRequest("hello.gateway_id", f"must have 1 to {MAX_ID_CHARS} characters")
-    return str(first.hello.gateway_id)
+    return first.hello
 
 
 def _decode(data: bytes) -> api.AttachRequest:
@@ -203,6 +207,23 @@ def _sessions(register: messages_pb2.Register) -> list[Session]:
 def _check_entries(name: str, entries: Sized) -> None:
     if len(entries) > MAX_ENTRIES:
         raise InvalidRequest(name, f"has {len(entries)} entries; at most {MAX_ENTRIES} are allowed")
+
+
+def _encode_batch(frames: Sequence[Frame]) -> Iterator[api.AttachResponse]:
+    """The frames in order, with what stands next to each other for devices in one response, up to a size."""
+    waiting: list[messages_pb2.Deliver] = []
+    size = 0
+    for response in map(_encode, frames):
+        if response.WhichOneof("frame") == "deliver":
+            waiting.append(response.deliver)
+            size += len(response.deliver.frame)
+        if waiting and (size > MAX_BATCH_BYTES or response.WhichOneof("frame") != "deliver"):
+            yield api.AttachResponse(delivers=messages_pb2.Delivers(delivers=waiting))
+            waiting, size = [], 0
+        if response.WhichOneof("frame") != "deliver":
+            yield response
+    if waiting:
+        yield api.AttachResponse(delivers=messages_pb2.Delivers(delivers=waiting))
 
 
 def _encode(frame: Frame) -> api.AttachResponse:

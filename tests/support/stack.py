@@ -74,14 +74,16 @@ class RunningStack:
 
 @contextmanager
 def run_stack(
-    name: str, *, parts: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+    name: str, *, parts: tuple[str, ...] = (), replicas: str = "", env: Mapping[str, str] | None = None
 ) -> Iterator[RunningStack]:
     """A stack for the length of the block; all parts unless some are named. Its logs stay in build/test-logs/<name>."""
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-        yield from _run_in(Path(folder), name, parts, env or {})
+        yield from _run_in(Path(folder), name, parts, replicas, env or {})
 
 
-def _run_in(folder: Path, name: str, parts: tuple[str, ...], env: Mapping[str, str]) -> Iterator[RunningStack]:
+def _run_in(
+    folder: Path, name: str, parts: tuple[str, ...], replicas: str, env: Mapping[str, str]
+) -> Iterator[RunningStack]:
     logs = LOGS / name
     logs.mkdir(parents=True, exist_ok=True)
     record_path = folder / "stack.json"
@@ -91,6 +93,7 @@ def _run_in(folder: Path, name: str, parts: tuple[str, ...], env: Mapping[str, s
         *(sys.executable, "-m", "deploy.embedded", "run", "--quiet", "--folder", str(folder)),
         *("--record", str(record_path), "--log-folder", str(logs)),
         *(("--parts", ",".join(parts)) if parts else ()),
+        *(("--replicas", replicas) if replicas else ()),
     ]
     free_ports = {"PARLEY_PORT_EDGE": "0", "PARLEY_PORT_MEDIA": "0"}
     output = logs / "stack.log"

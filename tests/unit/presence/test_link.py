@@ -13,11 +13,11 @@ async def test_a_link_gives_its_frames_in_order_until_it_is_closed() -> None:
     for number in range(3):
         assert link.push(ack(number))
     link.close()
-    assert [frame async for frame in link.frames()] == [ack(0), ack(1), ack(2)]
+    assert [batch async for batch in link.batches()] == [[ack(0), ack(1), ack(2)]]
 
 
 async def test_a_link_that_overflows_ends_at_once_and_says_so() -> None:
     link = QueueLink(2)
     assert [link.push(ack(number)) for number in range(4)] == [True, True, False, False]
     with pytest.raises(GatewayTooSlow):
-        await anext(link.frames())
+        await anext(link.batches())

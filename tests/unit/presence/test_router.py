@@ -233,7 +233,7 @@ class RouterMachine(RuleBasedStateMachine):
     @rule(link=links_drawn, session_id=st.integers(1, 3), user=users_drawn, age=st.integers(0, 1))
     def register(self, link: LinkId, session_id: int, user: UserId, age: int) -> None:
         self.router.register(link, self.epoch - age, [session(session_id, user)], now=self.now)
-        if age == 0 and link in self.links:
+        if age == 0 and self.epoch and link in self.links:
             self.sessions[link, session_id] = user
 
     @rule(link=links_drawn, session_id=st.integers(1, 3))
