@@ -54,7 +54,7 @@ web: build/web.stamp ## Build the web client into build/web
 
 # ---- Run
 
-.PHONY: run demo load-messages load-routing
+.PHONY: run demo load-messages load-routing load-devices
 run: setup ## Start everything; Ctrl-C stops it
 	@exec python -m deploy.embedded run
 
@@ -63,6 +63,9 @@ demo: setup ## A message and a call between two headless clients; ends with one 
 
 load-messages: gen/.stamp ## The message path under load; report in build/reports/messages.json
 	@exec python -m loadtests.messages $(ARGS)
+
+load-devices: gen/.stamp ## 10,000 idle devices on one gateway; report in build/reports/devices.json
+	@exec python -m loadtests.devices $(ARGS)
 
 load-routing: gen/.stamp ## Routing with 1 to 8 replicas, and with one killed; report in build/reports/routing.json
 	@exec python -m loadtests.routing $(ARGS)

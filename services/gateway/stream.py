@@ -25,9 +25,9 @@ class DeviceStream:
         "ending",
         "expires_at",
         "missed",
-        "opened_at",
         "queue",
         "session",
+        "waited_ticks",
         "writer",
     )
 
@@ -36,7 +36,6 @@ class DeviceStream:
         self.queue = DeviceQueue(limits)
         # Of the token, in Unix seconds.
         self.expires_at = expires_at
-        self.opened_at = now()
         # Whom the device asked to watch, before anybody was left out.
         self.asked: tuple[UserId, ...] = ()
         # The conversations of durable frames that were lost; empty when they may be of any.
@@ -47,6 +46,8 @@ class DeviceStream:
         self.writer: Writer = None
         # Since when a write waits for the device to read; 0 while none does.
         self.blocked_since = 0.0
+        # Ticks that the stream has waited, for its route or for a write that is under way.
+        self.waited_ticks = 0
         self._waiter: asyncio.Future[None] | None = None
         self._now = now
 
@@ -93,7 +94,7 @@ class DeviceStream:
             await waiter
 
     async def _write(self, write: Write, frame: bytes) -> None:
-        self.blocked_since = self._now()
+        self.blocked_since, self.waited_ticks = self._now(), 0
         await write(frame)
         self.blocked_since = 0.0
 

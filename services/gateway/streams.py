@@ -27,10 +27,11 @@ from services.runtime.clock import Clock
 from services.runtime.errors import Unauthenticated
 
 TICK_S = 1.0
-# A write that waits so long for the device to read means a dead or stuck one. Higher: found later. Lower: a phone in a
-# tunnel is cut off.
-STALLED_S = 20.0
-# What was written longer ago has arrived: keep-alive and STALLED_S would have found the stream dead.
+# A write that waits so many ticks for the device to read means a dead or stuck one. Higher: found later. Lower: a phone
+# in a tunnel is cut off. In ticks and not in seconds, because a process that gets no CPU is late with both: it would
+# take all its devices for stuck, end them, and be the busier for their coming back.
+STALLED_TICKS = 20
+# What was written longer ago has arrived: keep-alive or STALLED_TICKS would have found the stream dead.
 ARRIVED_S = 40.0
 # From the end of a stream to cutting off a device that does not read it. Higher: memory is held longer. Lower: a slow
 # device does not learn why.
@@ -250,13 +251,15 @@ class Streams:
     def _check(self, session_id: int, stream: DeviceStream, now: float, unix: float, *, beat: bool) -> None:
         if stream.expires_at <= unix:
             stream.end(Unauthenticated("TOKEN_EXPIRED", "the token has expired"))
-        if not self._registry.is_ready(session_id) and now - stream.opened_at > self._settings.route_wait_s:
+        is_ready = self._registry.is_ready(session_id)
+        stream.waited_ticks += 1
+        if not is_ready and stream.waited_ticks > self._settings.route_wait_s / TICK_S:
             stream.end(RouterUnavailable("no route to this device came in time"))
-        if stream.blocked_since and now - stream.blocked_since > STALLED_S:
+        if stream.blocked_since and stream.waited_ticks > STALLED_TICKS:
             stream.end(SlowConsumer("the device does not read"))
         if stream.ending is not None and stream.blocked_since and stream.writer not in self._closing:
             self._close_by(stream.writer, max(now, stream.blocked_since + LINGER_S))
-        if beat and self._registry.is_ready(session_id):
+        if beat and is_ready:
             stream.push_latest("heartbeat", frames.HEARTBEAT)
             stream.queue.forget_written(now - ARRIVED_S)
 

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from parley.gateway.v1 import service_pb2 as api
 
@@ -77,6 +77,7 @@ def test_a_queue_is_bounded_in_bytes_too() -> None:
     assert queue.bytes_waiting == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 10))
 def test_a_queue_loses_nothing_durable_without_saying_so(kinds: list[bool], limit: int) -> None:
     queue = DeviceQueue(limits(limit))
@@ -114,6 +115,7 @@ def test_a_resume_with_a_current_position_repeats_nothing() -> None:
     assert queue.pop() is None
 
 
+@settings(deadline=None)
 @given(written=st.integers(0, 12), waiting=st.integers(0, 6), position=st.integers(0, 20), replay=st.integers(1, 8))
 def test_a_resume_is_gapless_or_refused(written: int, waiting: int, position: int, replay: int) -> None:
     queue = DeviceQueue(limits(100, replay=replay))

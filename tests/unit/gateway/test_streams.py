@@ -186,6 +186,19 @@ async def test_a_write_that_nobody_reads_for_long_ends_the_stream_though_the_que
     assert isinstance(await device.ended(), SlowConsumer)
 
 
+async def test_a_gateway_that_gets_no_cpu_takes_no_device_for_stuck(world: GatewayWorld) -> None:
+    device = await world.connect()
+    device.reads.clear()
+    world.tell("alice", 1)
+    for _ in range(10):
+        world.clock.advance(30)
+        await world.tick()
+    device.reads.set()
+    await has(device, 1)
+    assert device.task
+    assert not device.task.done()
+
+
 async def test_heartbeats_come_once_in_their_interval(world: GatewayWorld) -> None:
     device = await world.connect()
     await world.tick(40)
