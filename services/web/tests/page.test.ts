@@ -3,7 +3,7 @@ import type { ConversationView, Message } from "../src/parley";
 import { avatarTone, callLine, dayLabel, duration, initials, presenceLine } from "../src/ui/format";
 import { groupLine, previewLine, reactionLine, typingLine } from "../src/ui/people";
 import { layOut } from "../src/ui/timeline";
-import { conversation, member, message as sample, outgoing } from "./samples";
+import { conversation, member, message as sample, outgoing, own } from "./samples";
 
 const NOON = new Date(2026, 4, 15, 12, 0).getTime();
 const HOUR = 3_600_000;
@@ -14,7 +14,7 @@ function message(seq: number, senderId: string, timeMs: number, content?: Messag
 
 function view(messages: Message[], change: Partial<ConversationView> = {}, bobRead = 0): ConversationView {
   const known = conversation({ members: [member("alice"), member("bob", { readSeq: bobRead })] });
-  return { conversation: known, messages, outgoing: [], hasOlder: false, unread: 0, ...change };
+  return { conversation: known, messages, outgoing: [], hasOlder: false, own: own(), unread: 0, ...change };
 }
 
 const NAMES: Record<string, string> = { alice: "Alice Adler", bob: "Bob Berger", carol: "Carol Castro" };

@@ -69,6 +69,12 @@ export function fakeDevices(refuse: readonly ("audio" | "video")[] = []): void {
   vi.stubGlobal("navigator", { mediaDevices: { getUserMedia } });
 }
 
+/** In place of localStorage. */
+export function fakeStorage(): Pick<Storage, "getItem" | "setItem" | "removeItem"> {
+  const kept = new Map<string, string>();
+  return { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value), removeItem: (key) => void kept.delete(key) };
+}
+
 export interface World {
   backend: MockBackend;
   /** A client of this user, started; stopped after the test. */
@@ -92,7 +98,7 @@ export function useWorld(): World {
       };
       const tokens = () => Promise.resolve({ value: "t", userId, expiresMs: Number.POSITIVE_INFINITY });
       const transport = world.backend.transportFor(userId);
-      const client = new ParleyClient({ userId, deviceId, tokens, transport, media: factory, baseUrl: "" });
+      const client = new ParleyClient({ userId, deviceId, tokens, transport, media: factory, baseUrl: "", put: world.backend.files.put, storage: fakeStorage() });
       media.set(deviceId, own);
       clients.push(client);
       client.start();
