@@ -61,12 +61,12 @@ export function useOnline(): boolean {
   return online;
 }
 
-/** Runs `onEscape` on the Escape key, unless something inside has used it. */
+/** Runs `onEscape` on the Escape key, unless something inside, or a window over the page, has used it. */
 export function useEscape(onEscape: (() => void) | undefined): void {
   useEffect(() => {
     if (!onEscape) return undefined;
     const listen = (event: KeyboardEvent): void => {
-      if (event.key === "Escape" && !event.defaultPrevented) onEscape();
+      if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]")) onEscape();
     };
     document.addEventListener("keydown", listen);
     return () => document.removeEventListener("keydown", listen);
@@ -88,6 +88,15 @@ export function useDialogFocus(): RefObject<HTMLDivElement | null> {
     };
   }, []);
   return dialog;
+}
+
+/** Focuses an element when it appears, and never again. */
+export function useFocusOnce<T extends HTMLElement>(wanted = true): RefObject<T | null> {
+  const element = useRef<T | null>(null);
+  useEffect(() => {
+    if (wanted) element.current?.focus();
+  }, []);
+  return element;
 }
 
 /** So long a finger rests, in milliseconds, before it means the menu. */

@@ -7,6 +7,8 @@ import "./style/conversations.css";
 import "./style/thread.css";
 import "./style/messages.css";
 import "./style/group.css";
+import "./style/files.css";
+import "./style/windows.css";
 import "./style/call.css";
 
 /** What the page offers to an embedding network and to whoever debugs it, as `window.parley`. */
