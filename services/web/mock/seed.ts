@@ -98,7 +98,7 @@ function seedBob(backend: MockBackend, id: string): void {
 /** Alice's group, with an answer, reactions, an edit and an unsent message. */
 function seedGroup(backend: MockBackend): void {
   const members = ["alice", "bob", "chidi"].map((userId, i) => ({ userId, role: i === 0 ? MemberRole.OWNER : MemberRole.MEMBER }));
-  const { conversationId: id } = backend.found({ conversationId: "hike", kind: ConversationKind.GROUP, title: "Sunday hike", avatarRef: "emoji:1f3d4", members }).conversation;
+  const { conversationId: id } = backend.found({ conversationId: "hike", kind: ConversationKind.GROUP, title: "Sunday hike", avatarRef: "symbol:mountain", members }).conversation;
   const say = (who: string, what: string, ageMs: number) => Number(backend.post(id, who, text(what), { ageMs }).seq);
   const plan = say("chidi", "Shall we take the ridge or the valley? The ridge is longer, but the view is worth it.", 9 * MINUTE_MS);
   const edited = say("bob", "The ridge!", 8 * MINUTE_MS);

@@ -79,6 +79,8 @@ export interface World {
   backend: MockBackend;
   /** A client of this user, started; stopped after the test. */
   client(userId: string, deviceId?: string): ParleyClient;
+  /** Runs after the test. */
+  closing(act: () => void): void;
   /** The media of a client's calls, oldest first. */
   media(client: ParleyClient): FakeMedia[];
 }
@@ -87,6 +89,7 @@ export interface World {
 export function useWorld(): World {
   let clients: ParleyClient[] = [];
   let media = new Map<string, FakeMedia[]>();
+  let closers: (() => void)[] = [];
   const world: World = {
     backend: new MockBackend(),
     client(userId, deviceId = `device-of-${userId}`) {
@@ -104,6 +107,7 @@ export function useWorld(): World {
       client.start();
       return client;
     },
+    closing: (act) => void closers.push(act),
     media: (client) => media.get(client.deviceId) ?? [],
   };
   beforeEach(() => {
@@ -114,6 +118,8 @@ export function useWorld(): World {
   });
   afterEach(() => {
     for (const client of clients) client.stop();
+    for (const close of closers) close();
+    closers = [];
     vi.unstubAllGlobals();
   });
   return world;

@@ -26,7 +26,8 @@ export class Relations {
   settings: Settings | undefined;
   /** The newest first. */
   blocked: readonly BlockedPerson[] = [];
-  private runs = 0;
+  private running: Promise<void> | undefined;
+  private again = false;
 
   constructor(
     private readonly api: Api,
@@ -38,14 +39,23 @@ export class Relations {
     return this.blocked.some((person) => person.userId === userId);
   }
 
-  /** Brings settings and blocks as they are now. Of two runs the later one counts. */
-  async refresh(): Promise<void> {
-    const run = ++this.runs;
-    const [{ settings }, blocked] = await answered(Promise.all([this.api.relations.getSettings({}), this.listBlocked()]));
-    if (run !== this.runs) return;
-    this.settings = settings && readSettings(settings);
-    this.blocked = blocked;
-    this.changed();
+  /** Brings settings and blocks as they are now. Calls that come while one runs are answered by one more run after it. */
+  refresh(): Promise<void> {
+    this.again = true;
+    this.running ??= this.bringUntilQuiet().finally(() => {
+      this.running = undefined;
+    });
+    return this.running;
+  }
+
+  private async bringUntilQuiet(): Promise<void> {
+    while (this.again) {
+      this.again = false;
+      const [{ settings }, blocked] = await answered(Promise.all([this.api.relations.getSettings({}), this.listBlocked()]));
+      this.settings = settings && readSettings(settings);
+      this.blocked = blocked;
+      this.changed();
+    }
   }
 
   private async listBlocked(): Promise<BlockedPerson[]> {
@@ -61,8 +71,9 @@ export class Relations {
 
   async update(change: SettingsChange): Promise<void> {
     const { settings } = await answered(this.api.relations.updateSettings(writeSettings(change)));
-    this.runs++;
     if (settings) this.settings = readSettings(settings);
+    // What is on its way may be older.
+    this.again = true;
     this.changed();
   }
 

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { avatarTone, initials } from "./format";
+import { PictureSymbol, SYMBOLS, type SymbolName } from "./symbols";
 
 interface AvatarProps {
   readonly userId: string;
@@ -15,10 +16,10 @@ interface AvatarProps {
 /** A person's or group's round picture. The name, and whether they are online, stand in words beside it: readers skip it. */
 export function Avatar({ userId, name, size = "small", online, picture = "" }: AvatarProps): JSX.Element {
   const [broken, setBroken] = useState("");
-  const { emoji, address } = pictureOf(picture);
+  const { symbol, address } = pictureOf(picture);
   return (
-    <span class={`avatar avatar-${size} tone-${avatarTone(userId)} ${emoji ? "pictured" : ""}`} aria-hidden="true">
-      {emoji ?? initials(name)}
+    <span class={`avatar avatar-${size} tone-${avatarTone(userId)}`} aria-hidden="true">
+      {symbol ? <PictureSymbol name={symbol} /> : initials(name)}
       {address && broken !== address && <img src={address} alt="" onError={() => setBroken(address)} />}
       {online && <span class="dot" />}
     </span>
@@ -26,24 +27,22 @@ export function Avatar({ userId, name, size = "small", online, picture = "" }: A
 }
 
 export interface Picture {
-  readonly emoji?: string;
+  readonly symbol?: SymbolName;
   readonly address?: string;
 }
 
-const EMOJI = "emoji:";
+const SYMBOL = "symbol:";
 
 /**
- * What this page makes of a picture's reference, which Parley itself does not read: `emoji:1f3d4` is that emoji,
- * an address of this site is a picture. Everything else is left to networks that know their own references.
+ * What this page makes of a picture's reference, which Parley itself does not read: `symbol:mountain` is a drawing of
+ * this page's own, an address of this site is a picture. Everything else is left to networks that know their own references.
  */
 export function pictureOf(reference: string): Picture {
-  if (reference.startsWith(EMOJI)) {
-    const points = reference.slice(EMOJI.length).split("-").map((hex) => Number.parseInt(hex, 16));
-    return points.every((point) => point > 0 && point <= 0x10ffff) ? { emoji: String.fromCodePoint(...points) } : {};
-  }
+  const name = reference.startsWith(SYMBOL) ? reference.slice(SYMBOL.length) : "";
+  if (Object.hasOwn(SYMBOLS, name)) return { symbol: name as SymbolName };
   return /^\/[^/]/.test(reference) ? { address: reference } : {};
 }
 
-export function emojiReference(emoji: string): string {
-  return EMOJI + [...emoji].map((char) => char.codePointAt(0)?.toString(16)).join("-");
+export function symbolReference(name: SymbolName): string {
+  return SYMBOL + name;
 }

@@ -1,26 +1,13 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Conversation, Failure, ParleyClient } from "../parley";
-import { Avatar, emojiReference } from "./avatar";
+import { Avatar, symbolReference } from "./avatar";
 import { Icon } from "./icons";
 import { Menu } from "./menu";
 import { MenuItem } from "./message-menu";
+import { PictureSymbol, SYMBOLS, type SymbolName } from "./symbols";
 
-/** Pictures that need no picture store; a network with one sets its own references. */
-const PICTURES: readonly { readonly emoji: string; readonly name: string }[] = [
-  { emoji: "🏔", name: "Mountain" },
-  { emoji: "🏖", name: "Beach" },
-  { emoji: "🚲", name: "Bicycle" },
-  { emoji: "⚽", name: "Football" },
-  { emoji: "🎵", name: "Music" },
-  { emoji: "🎂", name: "Cake" },
-  { emoji: "🍕", name: "Pizza" },
-  { emoji: "📚", name: "Books" },
-  { emoji: "💼", name: "Briefcase" },
-  { emoji: "🏠", name: "House" },
-  { emoji: "🐈", name: "Cat" },
-  { emoji: "🌻", name: "Sunflower" },
-];
+const NAMES = Object.keys(SYMBOLS) as SymbolName[];
 
 interface PicturePickerProps {
   readonly client: ParleyClient;
@@ -28,7 +15,7 @@ interface PicturePickerProps {
   readonly may: boolean;
 }
 
-/** The group's picture, and a choice of others for those who may change it. */
+/** The group's picture, and a choice of drawings, which need no picture store, for those who may change it. */
 export function PicturePicker({ client, conversation, may }: PicturePickerProps): JSX.Element {
   const { id, title, avatarRef } = conversation;
   const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
@@ -49,18 +36,18 @@ export function PicturePicker({ client, conversation, may }: PicturePickerProps)
       {anchor && (
         <Menu anchor={anchor} label="Group picture" onClose={() => setAnchor(undefined)}>
           <div class="menu-emojis grid" role="group" aria-label="Pictures">
-            {PICTURES.map(({ emoji, name }) => (
+            {NAMES.map((name) => (
               <button
-                key={emoji}
+                key={name}
                 type="button"
                 role="menuitemradio"
                 tabIndex={-1}
-                aria-checked={emojiReference(emoji) === avatarRef}
-                aria-label={name}
+                aria-checked={symbolReference(name) === avatarRef}
+                aria-label={`${name[0]?.toUpperCase()}${name.slice(1)}`}
                 title={name}
-                onClick={choose(emojiReference(emoji))}
+                onClick={choose(symbolReference(name))}
               >
-                {emoji}
+                <PictureSymbol name={name} />
               </button>
             ))}
           </div>
