@@ -103,6 +103,12 @@ describe("files between clients", () => {
     expect(uploads(alice)[0]?.id).toBe(id);
   });
 
+  test("a file that had arrived after all is not sent twice", async () => {
+    const alice = await ready(() => Promise.reject(new TransferError(412)));
+    alice.uploads.add(ROOM, [text("notes.txt")]);
+    await until("it is there", () => uploads(alice)[0]?.state === "done");
+  });
+
   test("what the service refuses is said in words and is not tried again", async () => {
     const alice = await ready();
     world.backend.faults.set("createUpload", badField(reason(new ConnectError("no", Code.InvalidArgument), "FIELD_INVALID"), "size_bytes"));

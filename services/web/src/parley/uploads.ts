@@ -11,6 +11,8 @@ import { readAttachment } from "./wire";
 /** So many files of this device go up at once. More share the line; fewer let small files wait behind large ones. */
 const AT_ONCE = 3;
 
+const PRECONDITION_FAILED = 412;
+
 /** A file as the user picked it. */
 export interface PickedFile {
   readonly name: string;
@@ -107,7 +109,7 @@ export class Uploads {
     if (!attachment) throw new Error("no attachment in the answer");
     this.step(job, { kind: "announced" });
     const onProgress = (sentBytes: number): void => this.step(job, { kind: "progressed", sentBytes });
-    await this.put({ url, headers, body: job.body, signal, onProgress });
+    await this.put({ url, headers, body: job.body, signal, onProgress }).catch(ignoreThere);
     this.step(job, { kind: "arrived", attachment: readAttachment(attachment) });
   }
 
@@ -123,6 +125,11 @@ function newJob(conversationId: string, { name, contentType, body, width = 0, he
   const facts = { id: crypto.randomUUID(), fileName: safeName(name), contentType: type, sizeBytes: body.size, width, height };
   const upload: Upload = { ...facts, state: problem ? "refused" : "announcing", sentBytes: 0, problem, attachment: undefined };
   return { conversationId, body, upload, abort: undefined };
+}
+
+/** The store takes each object once: a first attempt whose answer was lost had arrived after all. */
+function ignoreThere(error: unknown): void {
+  if (!(error instanceof TransferError && error.status === PRECONDITION_FAILED)) throw error;
 }
 
 function problemOf(error: unknown): UploadInput {
