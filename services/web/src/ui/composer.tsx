@@ -97,7 +97,7 @@ export function Composer(props: ComposerProps): JSX.Element {
           onPaste={onPaste}
           {...mentions.aria}
         />
-        <button type="submit" class="send" aria-label={verb} title={verb} disabled={!sendable}>
+        <button type="submit" class="send" aria-label={verb} title={allDone(uploads) ? verb : "Waiting for the files"} disabled={!sendable}>
           <Icon name={editing ? "check" : "send"} />
         </button>
       </div>

@@ -30,7 +30,7 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }
   const timeMs = outgoing.at(-1)?.createTimeMs ?? messages.at(-1)?.sendTimeMs;
   const current = conversation.id === openId;
   const request = own.request === "pending";
-  const online = peer && !request ? client.presence.of(peer)?.online : undefined;
+  const online = peer && !request && !client.relations.isBlocked(peer) ? client.presence.of(peer)?.online : undefined;
   return (
     <li class="item-row">
       <button type="button" class="item" aria-current={current ? "true" : undefined} onClick={() => onOpen(conversation.id)} {...(request ? {} : press)}>
@@ -42,7 +42,7 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }
             {timeMs !== undefined && <time class="item-time">{listTime(timeMs, nowMs)}</time>}
           </span>
           <span class="item-bottom">
-            <Preview client={client} view={view} reader={reader} />
+            <Preview client={client} view={view} reader={reader} current={current} />
             <Marks view={view} muted={isMuted(own, nowMs)} />
           </span>
         </span>
@@ -88,9 +88,11 @@ interface PreviewProps {
   readonly client: ParleyClient;
   readonly view: ConversationView;
   readonly reader: Reader;
+  /** It is open: its draft is in the field. */
+  readonly current: boolean;
 }
 
-function Preview({ client, view, reader }: PreviewProps): JSX.Element {
+function Preview({ client, view, reader, current }: PreviewProps): JSX.Element {
   const { kind, id } = view.conversation;
   const typing = view.own.request === "pending" ? [] : client.presence.typing(id);
   const pending = view.outgoing.at(-1);
@@ -100,7 +102,7 @@ function Preview({ client, view, reader }: PreviewProps): JSX.Element {
     const line = pending.state === "failed" ? "Not sent" : `You: ${pending.text || "File"}`;
     return <span class={`item-preview ${pending.state === "failed" ? "danger" : ""}`}>{line}</span>;
   }
-  const draft = client.drafts.get(id);
+  const draft = current ? "" : client.drafts.get(id);
   if (draft) {
     return (
       <span class="item-preview">

@@ -102,18 +102,30 @@ export function useFocusOnce<T extends HTMLElement>(wanted = true): RefObject<T 
 /** So long a finger rests, in milliseconds, before it means the menu. */
 const LONG_PRESS_MS = 450;
 
-/** Listeners that call back when a finger rests on an element; a mouse has other ways. */
+/** Listeners that call back when a finger rests on an element; a mouse has other ways. The tap that ends it does nothing more. */
 export function useLongPress(onPress: () => void) {
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const pressed = useRef(false);
   const cancel = (): void => clearTimeout(timer.current);
   useEffect(() => cancel, []);
+  const press = (): void => {
+    pressed.current = true;
+    onPress();
+  };
   return {
     onPointerDown: (event: PointerEvent): void => {
       cancel();
-      if (event.pointerType === "touch") timer.current = setTimeout(onPress, LONG_PRESS_MS);
+      pressed.current = false;
+      if (event.pointerType === "touch") timer.current = setTimeout(press, LONG_PRESS_MS);
     },
     onPointerUp: cancel,
     onPointerMove: cancel,
     onPointerCancel: cancel,
+    onClickCapture: (event: Event): void => {
+      if (!pressed.current) return;
+      pressed.current = false;
+      event.preventDefault();
+      event.stopPropagation();
+    },
   };
 }

@@ -29,7 +29,8 @@ export function ThreadHeader(props: ThreadHeaderProps): JSX.Element {
   const { client, view, conversation, face, onClose, panel, setPanel } = props;
   const { id, name, peer, picture } = face;
   const request = view.own.request !== "none";
-  const presence = peer && !request ? client.presence.of(peer) : undefined;
+  const blocked = peer !== undefined && client.relations.isBlocked(peer);
+  const presence = peer && !request && !blocked ? client.presence.of(peer) : undefined;
   const toggle = (kind: PanelKind) => () => setPanel(panel === kind ? undefined : kind);
   return (
     <header class="thread-header">
@@ -41,7 +42,7 @@ export function ThreadHeader(props: ThreadHeaderProps): JSX.Element {
         <h2>
           {name} <Signs {...props} />
         </h2>
-        <PresenceLine {...props} request={request} />
+        <PresenceLine {...props} closed={request ? "Wants to write to you" : blocked ? "Blocked" : ""} />
       </div>
       {peer && !request && <CallButtons client={client} conversationId={conversation.id} peer={peer} name={name} />}
       {!peer && (
@@ -73,10 +74,11 @@ function Signs({ view, conversation, nowMs }: ThreadHeaderProps): JSX.Element {
   );
 }
 
-function PresenceLine({ client, conversation, face, reader, nowMs, request }: ThreadHeaderProps & { request: boolean }): JSX.Element {
-  const typing = request ? [] : client.presence.typing(conversation.id);
+/** `closed` says why nothing is known of the other one. */
+function PresenceLine({ client, conversation, face, reader, nowMs, closed }: ThreadHeaderProps & { closed: string }): JSX.Element {
+  const typing = closed ? [] : client.presence.typing(conversation.id);
   const people = conversation.members.length === 1 ? "1 member" : `${conversation.members.length} members`;
-  const quiet = !face.peer ? people : request ? "Wants to write to you" : presenceLine(client.presence.of(face.peer), nowMs);
+  const quiet = !face.peer ? people : closed || presenceLine(client.presence.of(face.peer), nowMs);
   return (
     <p class={`presence ${typing.length > 0 ? "accent" : "quiet"}`} data-testid="presence">
       {typing.length > 0 ? typingLine(typing, conversation.kind, reader) : quiet}
