@@ -108,7 +108,7 @@ async function searchAndJump() {
       const conversation = messaging.store.list()[0].conversation.id;
       for (let i = 0; i < n; i++) messaging.send(conversation, `Line ${i} of a long talk`);
     }, count);
-  await Promise.all([talk(anna, 35), talk(ben, 35)]);
+  await Promise.all([talk(anna, 28), talk(ben, 28)]);
   for (const page of [anna, ben]) await eventually("all is sent", () => log(page).locator(".row.sending, .row.failed").count(), (n) => n === 0);
   await anna.reload();
   await row(anna, "ben").waitFor();
@@ -121,10 +121,10 @@ async function searchAndJump() {
   await eventually("it is in sight", () => bubble(anna, "Are you there?").evaluate(inSight), (seen) => seen === true);
   await anna.getByLabel("Search messages").fill("");
   await choose(anna, "Conversation options", "Search in conversation");
-  await anna.getByLabel("Search in this conversation").fill("line 34");
+  await anna.getByLabel("Search in this conversation").fill("line 27");
   await eventually("both are found", () => anna.locator(".panel .results li").count(), (n) => n === 2);
   await anna.locator(".panel .results li button").first().click();
-  await eventually("one is in sight", () => bubble(anna, "Line 34").last().evaluate(inSight), (seen) => seen === true);
+  await eventually("one is in sight", () => bubble(anna, "Line 27").last().evaluate(inSight), (seen) => seen === true);
   await shoot(anna, "search-in-conversation-wide-light");
   await anna.getByRole("button", { name: "Close search" }).click();
   return { search_marks: marked, jumped: true };

@@ -21,7 +21,7 @@ export function fileProblem(contentType: string, sizeBytes: number): string | un
 
 /** A name that the service takes: no slashes, no control characters, not too long. */
 export function safeName(name: string): string {
-  const plain = [...name.replace(/[/\\]/g, "_").replace(/[\u0000-\u001f\u007f-\u009f]/g, "")];
+  const plain = [...name.replace(/[/\\]/g, "_").replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, "")];
   return plain.slice(-255).join("") || "file";
 }
 
