@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Transport } from "@connectrpc/connect";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { CallsService } from "../src/gen/parley/calls/v1/service_pb";
@@ -9,24 +9,22 @@ import {
   type Conversation,
   ConversationKind,
   ConversationSchema,
-  type Cursor,
   type Message,
   MessageSchema,
   RequestState,
-  type TextContent,
 } from "../src/gen/parley/messaging/v1/messages_pb";
 import { MessagingService } from "../src/gen/parley/messaging/v1/service_pb";
 import { PresenceService } from "../src/gen/parley/presence/v1/service_pb";
 import { AccountService } from "../src/gen/parley/messaging/v1/accounts_pb";
 import { AttachmentsService } from "../src/gen/parley/messaging/v1/attachments_pb";
 import { RelationsService } from "../src/gen/parley/messaging/v1/relations_pb";
-import { ConversationFolder } from "../src/gen/parley/messaging/v1/service_pb";
 import { accountOf } from "./accounts";
 import { MockCalls } from "./calls";
 import { MockFiles } from "./files";
 import { MockEdits } from "./edits";
 import { groupsOf } from "./groups";
 import { Mailbox } from "./mailbox";
+import { messagesOf } from "./messages";
 import { keepingOf, MockOwnStates } from "./own-states";
 import { MockRelations, relationsOf } from "./relations";
 import { searchOf } from "./search";
@@ -37,14 +35,6 @@ interface PostOptions {
   readonly lost?: boolean;
   readonly ageMs?: number;
   readonly init?: MessageInitShape<typeof MessageSchema>;
-}
-
-interface SendRequest {
-  readonly conversationId: string;
-  readonly clientMessageId: string;
-  readonly replyToSeq: bigint;
-  readonly attachmentIds: readonly string[];
-  readonly content: { case: "text"; value: TextContent } | { case: undefined };
 }
 
 export interface Room {
@@ -83,7 +73,7 @@ export class MockBackend {
     return createRouterTransport((router) => {
       router.service(GatewayService, { subscribe: (request, context) => this.subscribe(userId, request.deviceId, context.signal) });
       router.service(PresenceService, this.presenceOf(userId));
-      router.service(MessagingService, { ...this.messagingOf(userId), ...groupsOf(this, userId), ...keepingOf(this, userId), ...searchOf(this, userId) });
+      router.service(MessagingService, { ...messagesOf(this, userId), ...groupsOf(this, userId), ...keepingOf(this, userId), ...searchOf(this, userId) });
       router.service(RelationsService, relationsOf(this, userId));
       router.service(AttachmentsService, this.files.methodsOf(userId));
       router.service(AccountService, accountOf(this));
@@ -213,94 +203,8 @@ export class MockBackend {
     return [...this.rooms.values()].filter((room) => memberIds(room).includes(userId));
   }
 
-  private messagingOf(userId: string) {
-    const mine = () => this.roomsOf(userId);
-    return {
-      createDirectConversation: ({ peerUserId }: { peerUserId: string }) => {
-        this.count("createDirectConversation");
-        this.relations.check(userId, peerUserId);
-        return { conversation: this.open(userId, peerUserId) };
-      },
-      listConversations: ({ folder }: { folder: ConversationFolder }) => {
-        this.count("listConversations");
-        const wanted = folder === ConversationFolder.REQUESTS ? RequestState.PENDING : RequestState.UNSPECIFIED;
-        const rooms = mine().filter((room) => this.own.of(userId, room).request === wanted);
-        return {
-          conversations: rooms.map((room) => {
-            const last = room.messages.at(-1);
-            return { conversation: room.conversation, ownState: this.own.of(userId, room), ...(last ? { lastMessage: last } : {}) };
-          }),
-        };
-      },
-      listMessages: ({ conversationId, beforeSeq, pageSize }: { conversationId: string; beforeSeq: bigint; pageSize: number }) => {
-        this.count("listMessages");
-        const older = this.room(conversationId).messages.filter((m) => beforeSeq === 0n || m.seq < beforeSeq);
-        return { messages: older.slice(-pageSize).reverse(), hasMore: older.length > pageSize };
-      },
-      sync: ({ cursors, limit }: { cursors: Cursor[]; limit: number }) => {
-        this.count("sync");
-        const known = new Map(cursors.map((c) => [c.conversationId, c]));
-        const ids = new Set(mine().map((room) => room.conversation.conversationId));
-        return {
-          deltas: mine().map((room) => ({ ...delta(room, known.get(room.conversation.conversationId), limit), ownState: this.own.of(userId, room) })),
-          goneConversationIds: [...known.keys()].filter((id) => !ids.has(id)),
-        };
-      },
-      sendMessage: (request: SendRequest) => {
-        this.count("sendMessage");
-        const room = this.room(request.conversationId);
-        for (const other of memberIds(room)) if (room.conversation.kind === ConversationKind.DIRECT) this.relations.check(userId, other);
-        const known = room.messages.find((m) => m.senderId === userId && m.clientMessageId === request.clientMessageId);
-        if (known) return { message: known };
-        const { conversationId, clientMessageId } = request;
-        const message = create(MessageSchema, {
-          messageId: this.id("m"),
-          conversationId,
-          clientMessageId,
-          seq: BigInt(room.messages.length + 1),
-          senderId: userId,
-          sendTime: timestampFromMs(this.now()),
-          content: request.content as Message["content"],
-          replyToSeq: request.replyToSeq,
-          attachments: this.files.take(request.attachmentIds),
-          ...this.expiryOf(room),
-        });
-        this.own.change(userId, room, { request: RequestState.UNSPECIFIED });
-        this.append(room, message, false);
-        return { message };
-      },
-      markRead: ({ conversationId, seq }: { conversationId: string; seq: bigint }) => {
-        this.count("markRead");
-        const room = this.room(conversationId);
-        this.own.change(userId, room, { readSeq: seq, markedUnread: false });
-        this.moveCursors(userId, room, seq, seq);
-        return { readSeq: seq };
-      },
-      markDelivered: ({ cursors }: { cursors: Cursor[] }) => {
-        this.count("markDelivered");
-        for (const { conversationId, seq } of cursors) this.moveCursors(userId, this.room(conversationId), 0n, seq);
-        return {};
-      },
-    };
-  }
-
-  /** What others may know of a member's reading; nothing while the member sends no receipts or has not let the conversation in. */
-  private moveCursors(userId: string, room: Room, readSeq: bigint, deliveredSeq: bigint): void {
-    if (!this.relations.settingsOf(userId).sendReceipts || this.own.of(userId, room).request !== RequestState.UNSPECIFIED) return;
-    const member = room.conversation.members.find((m) => m.userId === userId);
-    if (!member) return;
-    member.readSeq = member.readSeq > readSeq ? member.readSeq : readSeq;
-    member.deliveredSeq = member.deliveredSeq > deliveredSeq ? member.deliveredSeq : deliveredSeq;
-    const value = { $typeName: "parley.gateway.v1.ReadMoved" as const, conversationId: room.conversation.conversationId, userId, readSeq, deliveredSeq };
-    this.tell(memberIds(room), { case: "read", value });
-  }
-
-  private expiryOf({ conversation }: Room): { expireTime?: Timestamp } {
-    const afterS = Number(conversation.vanishAfter?.seconds ?? 0n);
-    return afterS > 0 ? { expireTime: timestampFromMs(this.now() + afterS * 1000) } : {};
-  }
-
-  private append(room: Room, message: Message, lost: boolean): void {
+  /** Puts a message at the end. */
+  append(room: Room, message: Message, lost: boolean): void {
     room.messages.push(message);
     room.conversation.lastSeq = message.seq;
     if (!lost) this.tell(memberIds(room), { case: "message", value: message });
@@ -329,13 +233,4 @@ function frame(event: Event): SubscribeResponse {
 
 export function memberIds(room: Room): string[] {
   return room.conversation.members.map((m) => m.userId);
-}
-
-/** From the cursor on; without one, the newest page only. */
-function delta({ conversation, messages }: Room, cursor: Cursor | undefined, limit: number) {
-  const { revision } = conversation;
-  if (!cursor) return { conversation, messages: messages.slice(-limit), hasMore: false, cursor: { seq: conversation.lastSeq, revision } };
-  const newer = messages.filter((m) => m.seq > cursor.seq);
-  const changedMessages = messages.filter((m) => m.seq <= cursor.seq && m.revision > cursor.revision);
-  return { conversation, messages: newer.slice(0, limit), hasMore: newer.length > limit, changedMessages, cursor: { seq: cursor.seq, revision } };
 }

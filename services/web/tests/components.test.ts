@@ -99,11 +99,8 @@ describe("pieces of the page", () => {
 
   test("files on their way tell their progress, and why they cannot go", async () => {
     const client = await ready();
-    const upload = (change: Partial<Upload>): Upload => ({
-      ...{ id: "u", fileName: "view.png", contentType: "image/png", sizeBytes: 200, width: 0, height: 0 },
-      ...{ state: "putting", sentBytes: 50, problem: undefined, attachment: undefined },
-      ...change,
-    });
+    const facts = { id: "u", fileName: "view.png", contentType: "image/png", sizeBytes: 200, width: 0, height: 0 };
+    const upload = (change: Partial<Upload>): Upload => ({ ...facts, state: "putting", sentBytes: 50, problem: undefined, attachment: undefined, ...change });
     const tray = (one: Upload) => renderToString(h(UploadTray, { client, uploads: [one] }));
     expect(tray(upload({}))).toMatch(/role="progressbar"[^>]*aria-valuenow="25"/);
     expect(heard(tray(upload({ state: "failed", problem: "The file could not be sent." })))).toContain("The file could not be sent. [Try view.png again]");
