@@ -105,7 +105,9 @@ function useJump(client: ParleyClient, view: ConversationView, seq: number | und
 /** Returns whether it is there. */
 function show(seq: number): boolean {
   const row = document.getElementById(`message-${seq}`);
-  row?.scrollIntoView({ block: "center" });
+  const list = row?.closest(".messages");
+  // Not scrollIntoView, which moves the whole page too when the message is near an end.
+  if (row && list) list.scrollTop += row.getBoundingClientRect().top - list.getBoundingClientRect().top - (list.clientHeight - row.clientHeight) / 2;
   const bubble = row?.querySelector(".bubble");
   bubble?.animate([{ outline: "3px solid var(--accent-text)", outlineOffset: "2px" }, { outline: "3px solid transparent", outlineOffset: "6px" }], { duration: 1600 });
   row?.querySelector<HTMLElement>(".message-actions")?.focus({ preventScroll: true });

@@ -129,14 +129,14 @@ function Result({ client, message, query, reader, nowMs, onChoose, brief }: Resu
   const view = client.messaging.store.get(message.conversationId);
   if (!view || message.content.kind !== "text") return null;
   const author = message.senderId === reader.selfId ? "You" : reader.nameOf(message.senderId);
-  const face = brief ? { id: message.senderId, name: author, picture: "" } : faceOf(view.conversation, reader);
+  const face = brief ? { id: message.senderId, name: reader.nameOf(message.senderId), picture: "" } : faceOf(view.conversation, reader);
   return (
     <li>
       <button type="button" class="item" onClick={() => onChoose(message)}>
         <Avatar userId={face.id} name={face.name} picture={face.picture} />
         <span class="item-body">
           <span class="item-top">
-            <span class="item-name">{face.name}</span>
+            <span class="item-name">{brief ? author : face.name}</span>
             <time class="item-time">{listTime(message.sendTimeMs, nowMs)}</time>
           </span>
           <span class="result-text" dir="auto">
