@@ -16,6 +16,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.gateway.v1 import service_pb2 as gateway_api
+from parley.messaging.v1 import relations_pb2 as relations
+from parley.messaging.v1 import relations_pb2_grpc as relations_grpc
 from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import events_pb2
 from parley.presence.v1 import service_pb2 as presence
@@ -170,6 +172,40 @@ async def test_away_and_back_are_seen_by_who_watches_on_another_replica(people: 
     for away, state in ((True, gateway.PRESENCE_STATE_AWAY), (False, gateway.PRESENCE_STATE_ONLINE)):
         await bob.presence.SetStatus(presence.SetStatusRequest(device_id=bob.device_id, away=away))
         await sees(watching, bob.user_id, state)
+
+
+@pytest.mark.parametrize("hides", ["blocks", "shows presence to nobody"])
+async def test_who_may_not_see_somebody_any_more_is_told_offline_at_once_and_then_nothing(
+    people: People, hides: str
+) -> None:
+    alice, (bob,), _ = await people.pair()
+    watching = await people.follow(alice)
+    await watching.until_current(DEADLINE_S)
+    await (await people.follow(bob)).until_current(DEADLINE_S)
+    await watch(watching, bob.user_id)
+    await sees(watching, bob.user_id, gateway.PRESENCE_STATE_ONLINE)
+    async with grpc.aio.insecure_channel(bob.edge.address) as channel:
+        relations_of_bob = relations_grpc.RelationsServiceStub(channel)
+        token = (("authorization", f"Bearer {await bob.tokens.token()}"),)
+        if hides == "blocks":
+            await relations_of_bob.BlockUser(relations.BlockUserRequest(user_id=alice.user_id), metadata=token)
+        else:
+            hidden = relations.UpdateSettingsRequest(presence_audience=relations.AUDIENCE_NOBODY)
+            await relations_of_bob.UpdateSettings(hidden, metadata=token)
+    await sees(watching, bob.user_id, gateway.PRESENCE_STATE_OFFLINE)
+    known = watching.inbox.presence
+    assert not known[bob.user_id].HasField("last_seen_time")
+    known.clear()
+    await bob.presence.SetStatus(presence.SetStatusRequest(device_id=bob.device_id, away=True))
+    await watch(watching, bob.user_id)
+    # What comes by the same streams afterwards has come, so the change would have.
+    carol = people.device()
+    request = messaging.CreateDirectConversationRequest(peer_user_id=carol.user_id)
+    fence = (await alice.messaging.CreateDirectConversation(request)).conversation.conversation_id
+    await send(alice, fence)
+    history = watching.inbox.conversations
+    await watching.until(lambda: history.history(fence).cursor == 1, DEADLINE_S, "the message behind it")
+    assert bob.user_id not in known or known[bob.user_id].state == gateway.PRESENCE_STATE_OFFLINE
 
 
 async def test_last_seen_outlives_all_presence_replicas_and_a_stale_green_dot_does_not(
