@@ -321,6 +321,11 @@ def own_state_delivery(
     ).SerializeToString()
 
 
+def account_gone_delivery(user_id: UserId, time: datetime) -> bytes:
+    """What presence is told of a deleted account; devices read nothing of it."""
+    return presence.Delivery(user_id=user_id, event_time=to_timestamp(time), user_deleted=True).SerializeToString()
+
+
 def _entity_message(entity: Entity) -> messages_pb2.TextEntity:
     encoded = messages_pb2.TextEntity(offset=entity.offset, length=entity.length)
     if isinstance(entity, Mention):

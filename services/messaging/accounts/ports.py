@@ -74,8 +74,8 @@ class AccountData(Protocol):
     async def delete_rows(self, claim: Claim, table: int, limit: int) -> bool:
         """Delete some of the person's rows of a table of core.DELETED; whether there may be more."""
 
-    async def drop_exports(self, claim: Claim) -> None:
-        """Forget all of the person's exports, and doom their objects. Idempotent."""
+    async def conclude(self, claim: Claim, now: datetime) -> None:
+        """Forget the person's exports, doom their objects, and tell presence that the account is gone. Idempotent."""
 
     async def save_deletion(self, claim: Claim, cursor: DeletionCursor, until: datetime) -> None:
         """Where the deletion stands; the job is kept until then."""

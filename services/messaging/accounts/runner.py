@@ -173,7 +173,7 @@ class JobRunner:
                 return cursor if has_more else replace(cursor, after=conversation_id)
             case _:
                 if cursor.table == len(DELETED):
-                    await data.drop_exports(claim)
+                    await data.conclude(claim, self._clock.now())
                     return replace(cursor, phase=Phase.DONE)
                 has_more = await data.delete_rows(claim, cursor.table, self._step_rows)
                 return cursor if has_more else replace(cursor, table=cursor.table + 1)

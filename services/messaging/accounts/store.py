@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from services.messaging import rows
+from services.messaging import encoding, rows, topics
 from services.messaging.accounts.core import (
     DELETED,
     Claim,
@@ -19,6 +19,7 @@ from services.messaging.accounts.core import (
 from services.messaging.accounts.ports import ExportBatch
 from services.messaging.accounts.rows import deleting, exporting, jobs
 from services.messaging.core.model import ConversationId, UserId
+from services.runtime import outbox
 from services.runtime.db import Database
 from services.runtime.ids import NewId
 from services.runtime.outbox import OutboxRelay
@@ -166,10 +167,13 @@ class PostgresAccounts:
             await jobs.hold(connection, claim)
             await jobs.move(connection, claim, dump_deletion(cursor), until)
 
-    async def drop_exports(self, claim: Claim) -> None:
+    async def conclude(self, claim: Claim, now: datetime) -> None:
+        gone = encoding.account_gone_delivery(claim.user_id, now)
         async with self._database.transaction() as connection:
             await jobs.hold(connection, claim)
             found = await connection.fetch(
                 "SELECT id FROM account_jobs WHERE user_id = $1 AND kind = 'export' FOR UPDATE", claim.user_id
             )
             await jobs.drop_exports(connection, [JobId(row["id"]) for row in found])
+            await outbox.append(connection, claim.user_id, [(topics.DELIVERY, claim.user_id, gone)])
+        self._relay.wake(claim.user_id)

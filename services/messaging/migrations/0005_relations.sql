@@ -67,6 +67,7 @@ CREATE TABLE reports (
     UNIQUE (reporter_id, client_report_id)
 );
 CREATE INDEX reports_by_state ON reports (state, id);
+CREATE INDEX reports_by_conversation ON reports (conversation_id);
 CREATE INDEX reports_by_reporter ON reports (reporter_id, created_at);
 CREATE TABLE report_messages (
     report_id uuid NOT NULL,

@@ -38,11 +38,17 @@ async def attach(connection: Connection, messages: Sequence[Message]) -> None:
 
 
 async def release_attachments(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:
-    """Forget the attachments of the messages at these places, whose content goes, and doom their objects."""
+    """Forget the attachments of the messages at these places, whose content goes, and doom their objects.
+
+    The objects of what was reported stay: they are evidence, and the moderators' to delete.
+    """
     await connection.execute(
         "WITH gone AS (DELETE FROM attachments a USING unnest($1::uuid[], $2::bigint[]) AS k (conversation_id, seq)"
-        " WHERE a.conversation_id = k.conversation_id AND a.seq = k.seq RETURNING a.id, a.put_until)"
+        " WHERE a.conversation_id = k.conversation_id AND a.seq = k.seq"
+        " RETURNING a.id, a.conversation_id, a.seq, a.put_until)"
         " INSERT INTO doomed_objects (object_key, put_until) SELECT $3 || id, put_until FROM gone"
+        " WHERE NOT EXISTS (SELECT FROM report_messages r JOIN reports ON reports.id = r.report_id"
+        " WHERE reports.conversation_id = gone.conversation_id AND gone.id::text = ANY(r.attachment_ids))"
         " ON CONFLICT DO NOTHING",
         [conversation_id for conversation_id, _ in places],
         [seq for _, seq in places],

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from parley.messaging.v1 import events_pb2
+from parley.presence.v1 import events_pb2 as delivery_pb2
 
 from services.messaging.accounts.core import BELONGINGS, AccountPolicy, Job
 from services.messaging.accounts.runner import JobRunner
@@ -283,6 +284,16 @@ async def test_a_deletion_leaves_nothing_of_the_person_but_what_is_named(town: T
     town.clock.advance(7_200)
     await town.collector.collect()
     assert town.objects.held == {}
+
+
+async def test_presence_hears_of_a_deleted_account_and_devices_read_nothing_of_it(town: Town) -> None:
+    await town.accounts.delete(ALICE, ALICE)
+    town.clock.advance(16)
+    await town.run_killed(1_000_000)
+    async with town.database.connection() as connection:
+        values = await connection.fetch("SELECT value FROM outbox WHERE topic = 'delivery.v1' AND key = $1", ALICE)
+    told = [delivery_pb2.Delivery.FromString(row["value"]) for row in values]
+    assert [(each.user_id, each.frame) for each in told if each.user_deleted] == [(ALICE, b"")]
 
 
 async def test_a_deleted_account_is_refused_and_nobody_new_reaches_it(town: Town) -> None:

@@ -7,10 +7,14 @@ import pytest
 
 from services.messaging.attachments.core import object_key
 from services.messaging.attachments.ports import AttachmentStore
+from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.core import changes
 from services.messaging.core.errors import AttachmentNotFound, TooManyUploads
 from services.messaging.core.model import Attachment, Conversation, Draft, Message, MessageId, Text, UserId
 from services.messaging.ports import Store
+from services.messaging.relations.core.quotas import day_quota
+from services.messaging.relations.core.reports import Reason, Report, copy_of
+from services.messaging.relations.store import PostgresReports
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
@@ -99,6 +103,23 @@ async def test_unsending_forgets_the_files_and_dooms_their_objects(
     assert found.attachments == ()
     (doomed,) = await uploads.claim_doomed(clock.now(), clock.now() + DAY, 10)
     assert (doomed.object_key, doomed.put_until) == (object_key(upload.attachment.id), upload.put_until)
+
+
+async def test_what_was_reported_keeps_its_files_for_the_moderators(database_url: str, clock: ManualClock) -> None:
+    async with connected(Database(DatabaseConfig(database_url, pool_size=2), MIGRATIONS)) as database:
+        store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
+        uploads = PostgresAttachments(database)
+        room = await opened(store, clock)
+        upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
+        message = await sent(store, draft(clock, room, "k", upload.attachment))
+        copies = (copy_of(message),)
+        assert copies[0].attachment_ids == (str(upload.attachment.id),)
+        report = Report(new_id(clock.now()), BOB, "r", room.id, Reason.ABUSE, "", clock.now(), copies)
+        await PostgresReports(database).file(report, day_quota(BOB, 5, clock.now()))
+        await store.change_message(
+            room.id, message.seq, lambda _, found: changes.unsend(found or fail(message), ALICE), clock.now()
+        )
+        assert await uploads.claim_doomed(clock.now(), clock.now() + DAY, 10) == []
 
 
 async def test_a_doomed_object_is_one_collectors_until_it_dies_or_puts_it_off(

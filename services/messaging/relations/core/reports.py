@@ -84,7 +84,8 @@ def check_request(request: ReportRequest) -> tuple[Reason, tuple[int, ...]]:
 def copy_of(message: Message) -> ReportedMessage:
     """The copy of a message."""
     text = message.content.text if isinstance(message.content, Text) else ""
-    return ReportedMessage(message.seq, message.sender_id, message.sent_at, text)
+    attachment_ids = tuple(str(attachment.id) for attachment in message.attachments)
+    return ReportedMessage(message.seq, message.sender_id, message.sent_at, text, attachment_ids)
 
 
 def resolve(report: Report, state: State, resolver: str, now: datetime) -> Report | None:
