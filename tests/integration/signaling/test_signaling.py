@@ -77,9 +77,10 @@ async def database_url(postgres: str) -> AsyncIterator[str]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def town(database_url: str, broker: str, folder: Path) -> AsyncIterator[Town]:
     conversations: dict[str, list[str]] = {}
+    closed: set[str] = set()
     async with AsyncExitStack() as stack:
         publisher = KafkaPublisher(kafka_config(broker))
-        messaging = membership_server(conversations)
+        messaging = membership_server(conversations, closed)
         sfu = FakeSfu(f"sfu-{uuid4().hex[:8]}", publisher, participants=50)
         issuer = Issuer(folder)
         await publisher.start()
@@ -101,13 +102,14 @@ async def town(database_url: str, broker: str, folder: Path) -> AsyncIterator[To
             "PARLEY_WORKER_LOST_S": "2",
             "PARLEY_MEDIA_SETTLE_S": "1",
             "PARLEY_MEDIA_LOST_TIMEOUT_S": "6",
+            "PARLEY_CALLS_PER_MINUTE": "1000",
             "PARLEY_DATABASE_URL": database_url,
             "PARLEY_MESSAGING_ADDRESS": f"127.0.0.1:{messaging.port}",
         }
         replica = await start_replica(env)
         stack.push_async_callback(replica.stop)
         await eventually(replica.is_ready, 30)
-        yield Town(env, issuer, publisher, sfu, conversations, replica)
+        yield Town(env, issuer, publisher, sfu, conversations, closed, replica)
 
 
 @asynccontextmanager

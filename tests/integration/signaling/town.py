@@ -63,6 +63,7 @@ class Town:
     publisher: KafkaPublisher
     sfu: FakeSfu
     conversations: dict[str, list[str]]
+    closed: set[str]
     replica: Replica
 
     def pair(self) -> "Pair":

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.signaling.core.errors import CallsError
 from services.signaling.core.model import Call, CallState, ConversationId, MediaConnected, MediaDisconnected, UserId
-from services.signaling.service import StartRequest
+from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import ALICE, BOB, CAROL, LAPTOP, PHONE, TABLET, TALK, TIMEOUTS, WORKER, World
 
 PEOPLE = (ALICE, BOB, CAROL)

@@ -16,7 +16,6 @@ from services.signaling.core.errors import (
     MediaUnavailable,
     MembersUnavailable,
     NoMediaWorker,
-    NotDirectConversation,
     NotInCall,
     SdpInvalid,
     VersionConflict,
@@ -29,7 +28,7 @@ from services.signaling.core.model import (
     MediaConnected,
     MediaDisconnected,
 )
-from services.signaling.service import StartRequest
+from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import (
     ALICE,
     BOB,
@@ -95,12 +94,6 @@ async def test_a_stranger_to_the_conversation_learns_nothing(world: World) -> No
         await world.start(CAROL)
     with pytest.raises(ConversationNotFound):
         await world.start(talk=ConversationId("another"))
-
-
-async def test_a_group_cannot_be_called_yet(world: World) -> None:
-    world.members.conversations[TALK] = [ALICE, BOB, CAROL]
-    with pytest.raises(NotDirectConversation):
-        await world.start()
 
 
 async def test_a_callee_in_another_call_is_busy(crowd: World) -> None:
