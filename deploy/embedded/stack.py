@@ -156,7 +156,7 @@ class Stack:
             case "messaging":
                 return {"PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging")}
             case "presence":
-                return {"PARLEY_MESSAGING_ADDRESS": self._all("messaging")}
+                return {"PARLEY_MESSAGING_ADDRESS": self._all("messaging"), "PARLEY_KAFKA_FETCH_WAIT_MS": "4"}
             case "gateway":
                 return {
                     "PARLEY_PRESENCE_ADDRESSES": self._all("presence"),

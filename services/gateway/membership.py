@@ -22,18 +22,19 @@ class GrpcMembership:
     def __init__(self, channel: grpc.aio.Channel, clock: Clock) -> None:
         self._stub = service_pb2_grpc.MembershipServiceStub(channel)
         self._clock = clock
-        self._members: OrderedDict[str, tuple[float, frozenset[UserId]]] = OrderedDict()
+        self._members: OrderedDict[tuple[str, UserId], tuple[float, frozenset[UserId]]] = OrderedDict()
 
-    async def members(self, conversation_id: str) -> Collection[UserId]:
+    async def audience(self, conversation_id: str, user_id: UserId) -> Collection[UserId]:
         """See ports.Membership. May be MEMBERS_TTL_S old."""
+        key = (conversation_id, user_id)
         now = self._clock.monotonic()
-        known = self._members.get(conversation_id)
+        known = self._members.get(key)
         if known and now - known[0] < MEMBERS_TTL_S:
             return known[1]
-        members = await self._fetch(conversation_id)
+        members = await self._fetch(conversation_id, user_id)
         if members:
-            self._members[conversation_id] = (now, members)
-            self._members.move_to_end(conversation_id)
+            self._members[key] = (now, members)
+            self._members.move_to_end(key)
             if len(self._members) > MEMBERS_LIMIT:
                 self._members.popitem(last=False)
         return members
@@ -47,8 +48,8 @@ class GrpcMembership:
             raise MembershipUnavailable(f"messaging answered {error.code().name}") from error
         return [UserId(contact) for contact in response.user_ids]
 
-    async def _fetch(self, conversation_id: str) -> frozenset[UserId]:
-        request = service_pb2.GetMembersRequest(conversation_id=conversation_id)
+    async def _fetch(self, conversation_id: str, user_id: UserId) -> frozenset[UserId]:
+        request = service_pb2.GetMembersRequest(conversation_id=conversation_id, of_user_id=user_id)
         try:
             response = await self._stub.GetMembers(request, timeout=TIMEOUT_S)
         except grpc.aio.AioRpcError as error:

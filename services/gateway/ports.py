@@ -16,11 +16,12 @@ class Uplinks(Protocol):
 class Membership(Protocol):
     """Messaging's facts of who is in a conversation with whom. Errors: MembershipUnavailable."""
 
-    async def members(self, conversation_id: str) -> Collection[UserId]:
-        """Empty when there is no such conversation."""
+    async def audience(self, conversation_id: str, user_id: UserId) -> Collection[UserId]:
+        """The members who may learn what the user does there, the user among them. Empty when there is no such
+        conversation."""
 
     async def contacts_among(self, user_id: UserId, candidates: Sequence[UserId]) -> Sequence[UserId]:
-        """The candidates who share a conversation with the user."""
+        """The candidates whose presence the user may see."""
 
 
 class MembershipUnavailable(Exception):

@@ -120,8 +120,8 @@ class Gateway:
             self._carry_out(self._registry.close(session.session_id))
 
     async def set_typing(self, user_id: str, conversation_id: str, is_typing: bool) -> None:
-        """Tell the other members. Errors: ConversationNotFound, RouterUnavailable, MembershipUnavailable."""
-        members = await self._membership.members(conversation_id)
+        """Tell those who may learn of it. Errors: ConversationNotFound, RouterUnavailable, MembershipUnavailable."""
+        members = await self._membership.audience(conversation_id, UserId(user_id))
         if user_id not in members:
             raise core.ConversationNotFound("no such conversation")
         frame = frames.typing(conversation_id, user_id, is_typing)

@@ -23,6 +23,8 @@ from services.messaging.core.model import (
     UserId,
 )
 from services.messaging.core.own_state import OwnChange, OwnState
+from services.messaging.core.request import Request
+from services.messaging.relations.core.quotas import DayQuota
 
 # Decide under the conversation's lock; None for nothing to do. What they raise undoes the transaction.
 DecideGroup = Callable[[Conversation], GroupChange | None]
@@ -70,11 +72,17 @@ class Store(Protocol):
     Errors of every method: runtime's StoreUnavailable.
     """
 
-    async def open_direct(self, conversation: Conversation) -> Conversation:
-        """Store the conversation unless its pair has one; give the one that stands. Idempotent."""
+    async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
+        """Store the conversation, as the other member lets the opener bring it (reach.bring), unless the pair has one;
+        give the one that stands. Idempotent; only new ones count. Errors: NotAllowed, ConversationQuota."""
 
-    async def create_group(self, change: GroupChange, creation_key: str, stamp: LineStamp) -> Conversation:
-        """Store a new group unless the key has one; give the one that stands. Idempotent."""
+    async def create_group(
+        self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
+    ) -> Conversation:
+        """Store a new group unless the key has one; give the one that stands. Idempotent; only new ones count.
+
+        Errors: ConversationQuota.
+        """
 
     async def change_group(
         self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
@@ -95,8 +103,10 @@ class Store(Protocol):
     async def list_edits(self, conversation_id: ConversationId, seq: int) -> Sequence[Edit]:
         """The former texts, the oldest first."""
 
-    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
-        """The user's conversations, newest activity first."""
+    async def list_conversations(
+        self, user_id: UserId, below: PageMark | None, limit: int, request: Request = Request.NONE
+    ) -> Sequence[Summary]:
+        """The user's conversations that stand so, newest activity first."""
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
         """Append the drafts in one transaction; an outcome for each, in order. Idempotent by Draft.key."""
@@ -119,14 +129,14 @@ class Store(Protocol):
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]
     ) -> Collection[ConversationId]:
-        """Those of the conversations that the user is in."""
+        """Those of the conversations that the user is in and did not decline."""
 
     async def move_read_cursor(
         self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
     ) -> int | None:
         """Move forward, at most to the last message; where it stands then. None when the user is no member.
 
-        A mark "unread" is taken away.
+        A mark "unread" is taken away. Others are told, unless the user has not let it in or a block stands.
         """
 
     async def change_own_state(
@@ -140,7 +150,7 @@ class Store(Protocol):
         """The members of each conversation that has some."""
 
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
-        """The candidates who share a conversation with the user."""
+        """The candidates who share a conversation with the user that both let in."""
 
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
         """Make the texts at these places findable as they stand now. Idempotent, in any order."""
@@ -156,5 +166,5 @@ class Store(Protocol):
     async def revoke_invites(self, conversation_id: ConversationId) -> None:
         """Forget the group's invites. Idempotent."""
 
-    async def find_invite(self, token_sha256: bytes, now: datetime) -> ConversationId | None:
-        """The group of an invite that has not expired."""
+    async def find_invite(self, token_sha256: bytes, now: datetime) -> Invite | None:
+        """An invite that has not expired."""

@@ -12,6 +12,7 @@ from services.messaging.core import errors
 from services.messaging.core.groups import Settings
 from services.messaging.core.model import Text, UserId
 from services.messaging.core.own_state import OwnChange
+from services.messaging.core.request import Request
 from services.messaging.encoding import conversation_message, delta_message, message_message, to_timestamp
 from services.messaging.service import GroupRequest, Messaging, TextRequest
 from services.runtime.auth import current_user
@@ -27,6 +28,7 @@ ERRORS: ErrorTable = {
     errors.MemberNotFound: Refusal(_CODE.NOT_FOUND, "MEMBER_NOT_FOUND"),
     errors.InviteNotFound: Refusal(_CODE.NOT_FOUND, "INVITE_NOT_FOUND"),
     errors.NotAMember: Refusal(_CODE.PERMISSION_DENIED, "NOT_A_MEMBER"),
+    errors.NotAllowed: Refusal(_CODE.PERMISSION_DENIED, "NOT_ALLOWED"),
     errors.RoleTooLow: Refusal(_CODE.PERMISSION_DENIED, "ROLE_TOO_LOW"),
     errors.NotTheSender: Refusal(_CODE.PERMISSION_DENIED, "NOT_THE_SENDER"),
     errors.NotAGroup: Refusal(_CODE.FAILED_PRECONDITION, "NOT_A_GROUP"),
@@ -38,20 +40,17 @@ ERRORS: ErrorTable = {
     errors.Overloaded: Refusal(_CODE.RESOURCE_EXHAUSTED, "OVERLOADED", retry_delay_s=0.5),
 }
 
+_FOLDERS = {api.CONVERSATION_FOLDER_UNSPECIFIED: Request.NONE, api.CONVERSATION_FOLDER_REQUESTS: Request.PENDING}
+
 
 def apis(messaging: Messaging) -> list[Api]:
-    """What the server serves."""
-    public, internal = MessagingServicer(messaging), MembershipServicer(messaging)
+    """What the server serves of messages; each feature adds its own."""
+    servicer = MessagingServicer(messaging)
     return [
         Api(
             "parley.messaging.v1.MessagingService",
             Access.USER,
-            lambda server: service_pb2_grpc.add_MessagingServiceServicer_to_server(public, server),
-        ),
-        Api(
-            "parley.messaging.v1.MembershipService",
-            Access.SERVICE,
-            lambda server: service_pb2_grpc.add_MembershipServiceServicer_to_server(internal, server),
+            lambda server: service_pb2_grpc.add_MessagingServiceServicer_to_server(servicer, server),
         ),
     ]
 
@@ -92,7 +91,10 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
     async def ListConversations(
         self, request: api.ListConversationsRequest, context: Context
     ) -> api.ListConversationsResponse:
-        page = await self._messaging.list_conversations(_me(), request.page_size, request.page_token)
+        folder = _FOLDERS.get(request.folder)
+        if folder is None:
+            raise InvalidRequest("folder", "is not known")
+        page = await self._messaging.list_conversations(_me(), request.page_size, request.page_token, folder)
         summaries = [
             api.ConversationSummary(
                 conversation=conversation_message(summary.conversation),
@@ -214,17 +216,3 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
             _me(), request.conversation_id, request.seq, request.emoji, present=request.present
         )
         return api.SetReactionResponse(message=message_message(message))
-
-
-class MembershipServicer(service_pb2_grpc.MembershipServiceServicer):
-    """For the other services."""
-
-    def __init__(self, messaging: Messaging) -> None:
-        self._messaging = messaging
-
-    async def GetMembers(self, request: api.GetMembersRequest, context: Context) -> api.GetMembersResponse:
-        return api.GetMembersResponse(user_ids=await self._messaging.members_of(request.conversation_id))
-
-    async def FilterContacts(self, request: api.FilterContactsRequest, context: Context) -> api.FilterContactsResponse:
-        contacts = await self._messaging.filter_contacts(request.user_id, request.user_ids)
-        return api.FilterContactsResponse(user_ids=contacts)

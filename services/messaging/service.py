@@ -31,8 +31,12 @@ from services.messaging.core.model import (
     require_member,
 )
 from services.messaging.core.own_state import OwnChange, OwnState
+from services.messaging.core.request import Request
 from services.messaging.group_commit import GroupCommit
 from services.messaging.ports import DecideGroup, Invite, LineStamp, Store
+from services.messaging.relations.core.quotas import DayQuota, day_quota
+from services.messaging.relations.ports import RelationStore
+from services.messaging.relations.service import admissions
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId, NewSecret
 
@@ -91,6 +95,8 @@ class Limits:
     text_chars: int = 10_000
     group_members: int = 256
     invite_ttl: timedelta = timedelta(days=7)
+    # Higher: a spammer reaches more people. Lower: busy people are refused.
+    new_conversations_per_day: int = 500
     changes: ChangePolicy = field(default_factory=ChangePolicy)
 
 
@@ -98,9 +104,17 @@ class Messaging:
     """The use-cases. `user_id` is always the authenticated caller."""
 
     def __init__(
-        self, store: Store, sends: GroupCommit, clock: Clock, new_id: NewId, new_secret: NewSecret, limits: Limits
+        self,
+        store: Store,
+        relations: RelationStore,
+        sends: GroupCommit,
+        clock: Clock,
+        new_id: NewId,
+        new_secret: NewSecret,
+        limits: Limits,
     ) -> None:
         self._store = store
+        self._relations = relations
         self._sends = sends
         self._clock = clock
         self._new_id = new_id
@@ -110,14 +124,17 @@ class Messaging:
     # Conversations.
 
     async def open_direct(self, user_id: UserId, peer: str) -> Conversation:
-        """The one conversation of the pair. Idempotent. Errors: InvalidField."""
+        """The one conversation of the pair. Idempotent. Errors: InvalidField, NotAllowed, ConversationQuota."""
         now = self._clock.now()
         peer_id = checks.check_user_id("peer_user_id", peer)
         fresh = model.open_direct(ConversationId(self._new_id(now)), user_id, peer_id, now)
-        return await self._store.open_direct(fresh)
+        return await self._store.open_direct(fresh, user_id, self._quota(user_id, now))
 
     async def create_group(self, user_id: UserId, request: GroupRequest) -> Conversation:
-        """A new group of the caller's. Idempotent by client_conversation_id. Errors: InvalidField."""
+        """A new group of the caller's, with those who can be brought in. Idempotent by client_conversation_id.
+
+        Errors: InvalidField, ConversationQuota.
+        """
         client_id = checks.check_client_id("client_conversation_id", request.client_conversation_id)
         others = checks.check_users("user_ids", request.user_ids, self._limits.group_members - 1)
         settings = Settings(
@@ -125,18 +142,22 @@ class Messaging:
         )
         stamp = self._stamp(user_id)
         conversation_id = ConversationId(self._new_id(stamp.now))
-        change = groups.create_group(conversation_id, user_id, others, settings, stamp.now)
-        return await self._store.create_group(change, f"{user_id} {client_id}", stamp)
+        admitted = await admissions(self._relations, user_id, others)
+        change = groups.create_group(conversation_id, user_id, list(admitted), settings, stamp.now, admitted)
+        quota = self._quota(user_id, stamp.now)
+        return await self._store.create_group(change, f"{user_id} {client_id}", stamp, quota)
 
     async def get_conversation(self, user_id: UserId, conversation_id: str) -> Conversation:
         """Errors: InvalidField, ConversationNotFound."""
         return await self._readable(user_id, conversation_id)
 
-    async def list_conversations(self, user_id: UserId, page_size: int, page_token: str) -> Page:
-        """Errors: InvalidField."""
+    async def list_conversations(
+        self, user_id: UserId, page_size: int, page_token: str, request: Request = Request.NONE
+    ) -> Page:
+        """The conversations that were let in, or those that wait to be. Errors: InvalidField."""
         limit = checks.check_range("page_size", page_size, 50, 100)
         below = paging.decode_page_mark(page_token)
-        rows = await self._store.list_conversations(user_id, below, limit + 1)
+        rows = await self._store.list_conversations(user_id, below, limit + 1, request)
         page = rows[:limit]
         token = ""
         if len(rows) > limit:
@@ -153,12 +174,15 @@ class Messaging:
         return await self._change_group(user_id, conversation_id, lambda group: groups.update(group, user_id, settings))
 
     async def add_members(self, user_id: UserId, conversation_id: str, user_ids: Sequence[str]) -> Conversation:
-        """Add people. Idempotent. Errors: TooManyMembers."""
+        """Add those who can be brought in. Idempotent. Errors: TooManyMembers."""
         limit = self._limits.group_members
         people = checks.check_users("user_ids", user_ids, limit)
-        now = self._clock.now()
+        # The members alone are asked about others: who may be reached is not for strangers to learn.
+        groups.require(await self._readable(user_id, conversation_id), user_id, Act.ADD)
+        admitted = await admissions(self._relations, user_id, people)
+        comers, now = list(admitted), self._clock.now()
         return await self._change_group(
-            user_id, conversation_id, lambda group: groups.add_members(group, user_id, people, now, limit)
+            user_id, conversation_id, lambda group: groups.add_members(group, user_id, comers, now, limit, admitted)
         )
 
     async def remove_member(self, user_id: UserId, conversation_id: str, target: str) -> Conversation:
@@ -197,15 +221,18 @@ class Messaging:
         await self._store.revoke_invites(group.id)
 
     async def join_by_invite(self, user_id: UserId, token: str) -> Conversation:
-        """Come in. Idempotent. Errors: InviteNotFound, TooManyMembers."""
+        """Come in; what waited in Requests is let in. Idempotent. Errors: InviteNotFound, TooManyMembers."""
         now = self._clock.now()
-        conversation_id = await self._store.find_invite(_digest(token), now)
-        if conversation_id is None:
+        invite = await self._store.find_invite(_digest(token), now)
+        # Blocked by who invites, or having blocked that person: to this user there is no such invite.
+        if invite is None or await self._relations.blocked_among(user_id, [invite.created_by]):
             raise InviteNotFound("no such invite, or it is no longer valid")
         limit = self._limits.group_members
-        return await self._change_group(
-            user_id, str(conversation_id), lambda group: groups.join(group, user_id, now, limit)
+        group = await self._change_group(
+            user_id, str(invite.conversation_id), lambda group: groups.join(group, user_id, now, limit)
         )
+        await self._relations.accept(invite.conversation_id, user_id, now)
+        return group
 
     # Messages.
 
@@ -224,12 +251,16 @@ class Messaging:
 
     async def edit_message(self, user_id: UserId, conversation_id: str, seq: int, text: Text) -> Message:
         """Replace one's own text. Errors: InvalidField, ConversationNotFound, MessageNotFound, NotTheSender,
-        NotEditable, EditTooLate, TooManyEdits."""
+        NotAllowed, NotEditable, EditTooLate, TooManyEdits."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         checked = await self._checked_text(target, text)
         now, policy = self._clock.now(), self._limits.changes
         return await self._change_message(
-            user_id, conversation_id, seq, lambda message: changes.edit(message, user_id, checked, now, policy)
+            user_id,
+            conversation_id,
+            seq,
+            lambda message: changes.edit(message, user_id, checked, now, policy),
+            is_said=True,
         )
 
     async def unsend_message(self, user_id: UserId, conversation_id: str, seq: int) -> Message:
@@ -243,13 +274,14 @@ class Messaging:
         self, user_id: UserId, conversation_id: str, seq: int, emoji: str, *, present: bool
     ) -> Message:
         """Put a reaction on or take it away. Idempotent. Errors: InvalidField, ConversationNotFound,
-        MessageNotFound, NotEditable, TooManyReactions."""
+        MessageNotFound, NotAllowed, NotEditable, TooManyReactions."""
         checked, policy = checks.check_emoji(emoji), self._limits.changes
         return await self._change_message(
             user_id,
             conversation_id,
             seq,
             lambda message: changes.react(message, user_id, checked, policy, present=present),
+            is_said=True,
         )
 
     async def list_edits(self, user_id: UserId, conversation_id: str, seq: int) -> Sequence[Edit]:
@@ -326,24 +358,11 @@ class Messaging:
             raise ConversationNotFound
         return state
 
-    # For the other services and the fan-out.
-
-    async def members_of(self, conversation_id: str) -> Sequence[UserId]:
-        """Errors: InvalidField, ConversationNotFound."""
-        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        recipients = (await self._store.recipients_of([target])).get(target)
-        if recipients is None:
-            raise ConversationNotFound
-        return [recipient.user_id for recipient in recipients]
+    # For the fan-out.
 
     async def recipients_of(self, ids: Collection[ConversationId]) -> Mapping[ConversationId, Sequence[Recipient]]:
         """The members of each conversation that has some."""
         return await self._store.recipients_of(ids)
-
-    async def filter_contacts(self, user_id: str, candidates: Sequence[str]) -> Collection[UserId]:
-        """Those who share a conversation with the user. Errors: InvalidField."""
-        user = checks.check_user_id("user_id", user_id)
-        return await self._store.contacts_among(user, checks.check_users("user_ids", candidates, MAX_CURSORS))
 
     async def _readable(self, user_id: UserId, conversation_id: str) -> Conversation:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
@@ -379,15 +398,23 @@ class Messaging:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         return await self._store.change_group(target, decide, self._stamp(user_id))
 
-    async def _change_message(self, user_id: UserId, conversation_id: str, seq: int, decide: DecideVisible) -> Message:
+    async def _change_message(
+        self, user_id: UserId, conversation_id: str, seq: int, decide: DecideVisible, *, is_said: bool = False
+    ) -> Message:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         checks.check_seq("seq", seq)
 
         def decide_for_caller(conversation: Conversation, message: Message | None) -> MessageChange | None:
             require_member(conversation, user_id)
-            return decide(changes.find_visible(conversation, user_id, message))
+            visible = changes.find_visible(conversation, user_id, message)
+            if is_said:
+                changes.require_open(conversation, user_id)
+            return decide(visible)
 
         return await self._store.change_message(target, seq, decide_for_caller, self._clock.now())
+
+    def _quota(self, user_id: UserId, now: datetime) -> DayQuota:
+        return day_quota(user_id, self._limits.new_conversations_per_day, now)
 
     def _stamp(self, user_id: UserId) -> LineStamp:
         now = self._clock.now()

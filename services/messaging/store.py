@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging import encoding, rows, topics
-from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
+from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
     Conversation,
@@ -14,18 +14,25 @@ from services.messaging.core.model import (
     Delta,
     Draft,
     Edit,
+    Member,
     Message,
     MessageId,
     PageMark,
     Recipient,
     Summary,
     UserId,
-    pair_key,
+    told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
+from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
+from services.messaging.relations.core.quotas import DayQuota
+from services.messaging.relations.core.reach import bring
+from services.messaging.relations.rows import requests
+from services.messaging.relations.rows.people import load_regards, lock_pair
+from services.messaging.relations.rows.quotas import count_new_conversation
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
@@ -39,21 +46,32 @@ class PostgresStore:
         self._relay = relay
         self._new_id = new_id
 
-    async def open_direct(self, conversation: Conversation) -> Conversation:
-        key = pair_key(conversation.members[0].user_id, conversation.members[1].user_id)
+    async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
+        peer = next(member.user_id for member in conversation.members if member.user_id != opener)
         async with self._database.transaction() as connection:
-            if not await rows.insert_conversation(connection, conversation, pair_key=key, creation_key=None):
-                return await _load_by(connection, "pair_key", key)
-            await _append_events(connection, conversation.id, [encoding.conversation_created(conversation)])
+            key = await lock_pair(connection, opener, peer)
+            known = await _load_by(connection, "pair_key", key)
+            if known is not None:
+                if known.blocked:
+                    raise NotAllowed
+                return known
+            regards = await load_regards(connection, [(peer, opener)])
+            brought = bring(conversation, opener, regards[peer, opener])
+            await count_new_conversation(connection, quota)
+            await rows.insert_conversation(connection, brought, pair_key=key, creation_key=None)
+            await _announce_created(connection, brought, [], conversation.created_at)
         self._relay.wake(str(conversation.id))
-        return conversation
+        return brought
 
-    async def create_group(self, change: GroupChange, creation_key: str, stamp: LineStamp) -> Conversation:
+    async def create_group(
+        self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
+    ) -> Conversation:
         async with self._database.transaction() as connection:
             if not await rows.insert_conversation(connection, change.after, pair_key=None, creation_key=creation_key):
-                return await _load_by(connection, "creation_key", creation_key)
+                return await _load_by(connection, "creation_key", creation_key) or change.after
+            await count_new_conversation(connection, quota)
             after, events = await _write_line(connection, change, stamp)
-            await _append_events(connection, after.id, [encoding.conversation_created(after), *events])
+            await _announce_created(connection, after, events, stamp.now)
         self._relay.wake(str(after.id))
         return after
 
@@ -66,6 +84,8 @@ class PostgresStore:
             if change is None:
                 return before
             await rows.write_group(connection, before, change.after)
+            comers = [member for member in change.after.members if before.member(member.user_id) is None]
+            await _announce_requests(connection, change.after.id, comers, stamp.now)
             after, events = await _write_line(connection, change, stamp)
             changed = encoding.conversation_changed(self._new_id(stamp.now), after, change.removed, stamp.now)
             await _append_events(connection, after.id, [changed, *events])
@@ -86,7 +106,7 @@ class PostgresStore:
             after = replace(change.after, revision=conversation.revision + 1)
             await rows.write_change(connection, replace(change, after=after))
             event = encoding.message_changed(self._new_id(now), after, now)
-            await _append_events(connection, conversation_id, [event])
+            await _append_events(connection, conversation_id, [event], told_directly(conversation))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -102,16 +122,20 @@ class PostgresStore:
         async with self._database.connection() as connection:
             return await rows.load_edits(connection, conversation_id, seq)
 
-    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
+    async def list_conversations(
+        self, user_id: UserId, below: PageMark | None, limit: int, request: Request = Request.NONE
+    ) -> Sequence[Summary]:
         async with self._database.connection() as connection:
             found = await connection.fetch(
                 "SELECT c.id, c.active_at FROM conversations c JOIN members m ON m.conversation_id = c.id"
-                " WHERE m.user_id = $1 AND ($2::timestamptz IS NULL OR (c.active_at, c.id) < ($2, $3::uuid))"
+                " WHERE m.user_id = $1 AND m.request = $5"
+                " AND ($2::timestamptz IS NULL OR (c.active_at, c.id) < ($2, $3::uuid))"
                 " ORDER BY c.active_at DESC, c.id DESC LIMIT $4",
                 user_id,
                 below.active_at if below else None,
                 below.conversation_id if below else None,
                 limit,
+                request.value,
             )
             ids = [row["id"] for row in found]
             conversations = await rows.load_conversations(connection, ids)
@@ -133,14 +157,22 @@ class PostgresStore:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            last_seqs, members, known = await rows.load_places(connection, drafts)
+            places, known, people = await rows.load_places(connection, drafts)
             stored = await rows.load_stored(connection, known) if known else {}
-            placement = place_drafts(drafts, last_seqs, lambda *pair: pair in members, stored)
+            placement = place_drafts(drafts, places, stored)
+            for conversation_id, user_id in placement.accepted:
+                if people[conversation_id] and user_id not in people[conversation_id]:
+                    # Who declined it hears of it again, from the own message on.
+                    people[conversation_id] = [*people[conversation_id], user_id]
             if placement.inserted:
-                events = [_record(message) for message in placement.inserted]
+                events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
-        for conversation_id in {message.conversation_id for message in placement.inserted}:
-            self._relay.wake(str(conversation_id))
+            woken = {str(message.conversation_id) for message in placement.inserted}
+            if placement.accepted:
+                now = max(message.sent_at for message in placement.inserted)
+                woken.update(await requests.accept_requests(connection, placement.accepted, now))
+        for key in woken:
+            self._relay.wake(key)
         return placement.outcomes
 
     async def list_messages(
@@ -192,7 +224,8 @@ class PostgresStore:
     ) -> Collection[ConversationId]:
         async with self._database.connection() as connection:
             found = await connection.fetch(
-                "SELECT conversation_id FROM members WHERE user_id = $1 AND conversation_id = ANY($2)",
+                "SELECT conversation_id FROM members WHERE user_id = $1 AND conversation_id = ANY($2)"
+                " AND request <> 'declined'",
                 user_id,
                 list(conversation_ids),
             )
@@ -202,22 +235,31 @@ class PostgresStore:
         self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
     ) -> int | None:
         async with self._database.transaction() as connection:
-            read_seq: int | None = await connection.fetchval(
-                "UPDATE members m SET read_seq = LEAST($3, c.last_seq), read_moved_at = $4 FROM conversations c"
-                " WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
-                " AND m.read_seq < LEAST($3, c.last_seq) RETURNING m.read_seq",
+            moved = await connection.fetchrow(
+                "UPDATE members m SET read_seq = LEAST($3, c.last_seq),"  # noqa: S608
+                " read_moved_at = CASE WHEN m.request = '' AND NOT c.blocked THEN $4 ELSE m.read_moved_at END"
+                " FROM conversations c WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
+                " AND m.read_seq < LEAST($3, c.last_seq)"
+                " RETURNING m.read_seq, m.request = '' AND NOT c.blocked AS is_told, "
+                + rows.DIRECT_PEOPLE
+                + " AS people",
                 conversation_id,
                 user_id,
                 seq,
                 now,
             )
-            if read_seq is None:
+            if moved is None:
                 unmoved: int | None = await connection.fetchval(
                     "SELECT read_seq FROM members WHERE conversation_id = $1 AND user_id = $2", conversation_id, user_id
                 )
                 return unmoved
-            event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
-            await _append_events(connection, conversation_id, [event])
+            read_seq: int = moved["read_seq"]
+            if not moved["is_told"]:
+                # Nobody else learns of it; the person's own devices do.
+                await requests.tell_request(connection, user_id, conversation_id, now)
+            else:
+                event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
+                await _append_events(connection, conversation_id, [event], moved["people"])
             await connection.execute(
                 "UPDATE own_states SET marked_unread = false, changed_at = $3"
                 " WHERE user_id = $1 AND conversation_id = $2 AND marked_unread",
@@ -254,12 +296,16 @@ class PostgresStore:
         async with self._database.connection() as connection:
             conversations = await connection.fetch(
                 "SELECT c.id, array_agg(m.user_id ORDER BY m.user_id) AS users,"
-                " array_agg(m.visible_after_seq ORDER BY m.user_id) AS after"
+                " array_agg(m.visible_after_seq ORDER BY m.user_id) AS after,"
+                " array_agg(m.request ORDER BY m.user_id) AS requests"
                 " FROM conversations c JOIN members m ON m.conversation_id = c.id WHERE c.id = ANY($1) GROUP BY c.id",
                 list(conversation_ids),
             )
         return {
-            row["id"]: [Recipient(user, after) for user, after in zip(row["users"], row["after"], strict=True)]
+            row["id"]: [
+                Recipient(user, after, Request(request))
+                for user, after, request in zip(row["users"], row["after"], row["requests"], strict=True)
+            ]
             for row in conversations
         }
 
@@ -268,7 +314,8 @@ class PostgresStore:
             found = await connection.fetch(
                 "SELECT DISTINCT other.user_id FROM members mine"
                 " JOIN members other ON other.conversation_id = mine.conversation_id"
-                " WHERE mine.user_id = $1 AND other.user_id = ANY($2) AND other.user_id <> $1",
+                " WHERE mine.user_id = $1 AND other.user_id = ANY($2) AND other.user_id <> $1"
+                " AND mine.request = '' AND other.request = ''",
                 user_id,
                 list(candidates),
             )
@@ -300,12 +347,15 @@ class PostgresStore:
         async with self._database.connection() as connection:
             await connection.execute("DELETE FROM invites WHERE conversation_id = $1", conversation_id)
 
-    async def find_invite(self, token_sha256: bytes, now: datetime) -> ConversationId | None:
+    async def find_invite(self, token_sha256: bytes, now: datetime) -> Invite | None:
         async with self._database.connection() as connection:
-            found: ConversationId | None = await connection.fetchval(
-                "SELECT conversation_id FROM invites WHERE token_sha256 = $1 AND expires_at > $2", token_sha256, now
+            found = await connection.fetchrow(
+                "SELECT token_sha256, conversation_id, created_by, expires_at FROM invites"
+                " WHERE token_sha256 = $1 AND expires_at > $2",
+                token_sha256,
+                now,
             )
-        return found
+        return Invite(*found) if found else None
 
 
 async def _lock_conversation(connection: Connection, conversation_id: ConversationId) -> Conversation:
@@ -314,10 +364,27 @@ async def _lock_conversation(connection: Connection, conversation_id: Conversati
     return (await rows.load_conversations(connection, [conversation_id]))[conversation_id]
 
 
-async def _load_by(connection: Connection, column: str, key: str) -> Conversation:
+async def _load_by(connection: Connection, column: str, key: str) -> Conversation | None:
     # The column is one of two names of ours.
     found = await connection.fetchval(f"SELECT id FROM conversations WHERE {column} = $1", key)  # noqa: S608
-    return (await rows.load_conversations(connection, [found]))[found]
+    return (await rows.load_conversations(connection, [found]))[found] if found else None
+
+
+async def _announce_created(
+    connection: Connection, conversation: Conversation, lines: Sequence[bytes], now: datetime
+) -> None:
+    await _announce_requests(connection, conversation.id, conversation.members, now)
+    events = [encoding.conversation_created(conversation), *lines]
+    await _append_events(connection, conversation.id, events, told_directly(conversation))
+
+
+async def _announce_requests(
+    connection: Connection, conversation_id: ConversationId, members: Sequence[Member], now: datetime
+) -> None:
+    """Tell those with whom it waits, before they hear of the conversation itself: in its own order, therefore."""
+    for member in members:
+        if member.request is Request.PENDING:
+            await requests.tell_request(connection, member.user_id, conversation_id, now, str(conversation_id))
 
 
 async def _write_line(
@@ -331,11 +398,16 @@ async def _write_line(
     return replace(change.after, last_seq=message.seq), [encoding.message_sent(message)]
 
 
-async def _append_events(connection: Connection, conversation_id: ConversationId, events: Sequence[bytes]) -> None:
+async def _append_events(
+    connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], people: Sequence[UserId] = ()
+) -> None:
+    await outbox.append_many(connection, [_to_outbox(conversation_id, event, people) for event in events])
+
+
+def _to_outbox(conversation_id: ConversationId, event: bytes, people: Sequence[UserId]) -> tuple[str, str, str, bytes]:
     key = str(conversation_id)
-    await outbox.append(connection, key, [(topics.EVENTS, key, event) for event in events])
+    return (key, topics.EVENTS, key, encoding.for_people(event, people) if people else event)
 
 
-def _record(message: Message) -> tuple[str, str, str, bytes]:
-    key = str(message.conversation_id)
-    return (key, topics.EVENTS, key, encoding.message_sent(message))
+def _sent(message: Message, people: Sequence[UserId]) -> tuple[str, str, str, bytes]:
+    return _to_outbox(message.conversation_id, encoding.message_sent(message), people)

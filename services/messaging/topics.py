@@ -2,4 +2,5 @@
 
 EVENTS = "messaging.events.v1"
 DELIVERY = "delivery.v1"
+GRAPH = "graph.events.v1"
 CALLS = "calls.events.v1"

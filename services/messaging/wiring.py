@@ -7,7 +7,12 @@ from services.messaging import rpc, topics
 from services.messaging.config import Config
 from services.messaging.consumer import CallRecords, FanOut, SearchIndex
 from services.messaging.core.changes import ChangePolicy
+from services.messaging.deliveries import direct_deliveries
 from services.messaging.group_commit import GroupCommit
+from services.messaging.relations import rpc as relations_rpc
+from services.messaging.relations.consumer import GraphCopy
+from services.messaging.relations.service import RelationLimits, Relations, Reports
+from services.messaging.relations.store import PostgresRelations, PostgresReports
 from services.messaging.service import Limits, Messaging
 from services.messaging.store import PostgresStore
 from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
@@ -23,13 +28,20 @@ from services.runtime.rpc import RpcServer
 CALLS_PATIENCE_MS = 50
 # Nor for the words of a text that was sent just now. Higher: it is found later.
 SEARCH_PATIENCE_MS = 1_000
+# A follow or a block in the network may take a moment to hold here. Higher: it takes longer.
+GRAPH_PATIENCE_MS = 250
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def limits(config: Config) -> Limits:
     """The limits that are configured."""
     policy = ChangePolicy(edit_window=timedelta(seconds=config.edit_window_s), max_edits=config.max_edits)
-    return Limits(text_chars=config.text_limit, group_members=config.group_members, changes=policy)
+    return Limits(
+        text_chars=config.text_limit,
+        group_members=config.group_members,
+        changes=policy,
+        new_conversations_per_day=config.new_conversations_per_day,
+    )
 
 
 def build(config: Config) -> App:
@@ -37,10 +49,14 @@ def build(config: Config) -> App:
     clock = SystemClock()
     database = Database(config.database, MIGRATIONS)
     publisher = KafkaPublisher(config.kafka)
-    relay = OutboxRelay(database, publisher)
+    relay = OutboxRelay(database, publisher, direct_deliveries)
     store = PostgresStore(database, relay, new_id)
     sends = GroupCommit(store, config.send_queue)
-    messaging = Messaging(store, sends, clock, new_id, new_secret, limits(config))
+    relation_store = PostgresRelations(database, relay.wake)
+    relation_limits = RelationLimits(blocks=config.max_blocks, reports_per_day=config.reports_per_day)
+    relations = Relations(store, relation_store, clock, relation_limits)
+    reports = Reports(store, PostgresReports(database), clock, new_id, relation_limits)
+    messaging = Messaging(store, relation_store, sends, clock, new_id, new_secret, limits(config))
     fan_out = KafkaConsumer(
         config.kafka, Subscription(topics.EVENTS, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
     )
@@ -48,14 +64,20 @@ def build(config: Config) -> App:
     search_index = KafkaConsumer(config.kafka, sent, SearchIndex(messaging).handle, publisher)
     ended_calls = Subscription(topics.CALLS, "messaging-calls", patience_ms=CALLS_PATIENCE_MS)
     call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messaging).handle, publisher)
+    facts = Subscription(topics.GRAPH, "messaging-graph", patience_ms=GRAPH_PATIENCE_MS)
+    graph_copy = KafkaConsumer(config.kafka, facts, GraphCopy(relations).handle, publisher)
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
-        rpc.apis(messaging),
-        rpc.ERRORS,
+        [*rpc.apis(messaging), *relations_rpc.apis(relations, reports)],
+        {**rpc.ERRORS, **relations_rpc.ERRORS},
         ServiceTokens(config.server.service_key, "messaging", clock),
         UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
     )
     return App(
-        [database, publisher, relay, Worker("group-commit", sends.run), fan_out, call_records, search_index], server
+        [
+            *(database, publisher, relay, Worker("group-commit", sends.run)),
+            *(fan_out, call_records, search_index, graph_copy),
+        ],
+        server,
     )

@@ -28,7 +28,7 @@ from services.signaling.core.errors import (
     SdpInvalid,
 )
 from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker
-from services.signaling.ports import MediaWorkers, Membership
+from services.signaling.ports import Callees, MediaWorkers, Membership
 
 if TYPE_CHECKING:
     from parley.messaging.v1.service_pb2_grpc import MembershipServiceAsyncStub
@@ -75,11 +75,12 @@ class GrpcMembers:
         user_ids = tuple(UserId(user_id) for user_id in response.user_ids)
         return Membership(user_ids, frozenset(UserId(user_id) for user_id in response.admin_user_ids), response.group)
 
-    async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> frozenset[UserId]:
+    async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> Callees:
         """See ports.Members."""
         request = messaging.GetCalleesRequest(conversation_id=conversation_id, caller_id=caller_id)
         response = await self._ask(lambda stub: stub.GetCallees(request, timeout=MEMBERS_TIMEOUT_S))
-        return frozenset(UserId(user_id) for user_id in response.user_ids)
+        members = tuple(UserId(user_id) for user_id in response.member_user_ids)
+        return Callees(members, frozenset(UserId(user_id) for user_id in response.user_ids), response.group)
 
     async def _ask(self, ask: Callable[["MembershipServiceAsyncStub"], Awaitable[AnswerT]]) -> AnswerT:
         if self._channel is None:

@@ -82,6 +82,15 @@ class Membership:
     group: bool = False
 
 
+@dataclass(frozen=True)
+class Callees:
+    """The members of a conversation, and those of them whom a caller may ring there."""
+
+    user_ids: tuple[UserId, ...]
+    allowed: frozenset[UserId]
+    group: bool = False
+
+
 class Store(Protocol):
     """The calls, durable and shared by all replicas. Every method may raise StoreUnavailable."""
 
@@ -171,8 +180,8 @@ class Members(Protocol):
     async def members_of(self, conversation_id: ConversationId) -> Membership:
         """Raises ConversationNotFound, MembersUnavailable."""
 
-    async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> frozenset[UserId]:
-        """Whom this caller may ring there. Raises ConversationNotFound, MembersUnavailable."""
+    async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> Callees:
+        """Whom this caller may ring there. Raises ConversationNotFound, also for a stranger, and MembersUnavailable."""
 
 
 class MediaWorkers(Protocol):

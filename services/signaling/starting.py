@@ -49,7 +49,6 @@ from services.signaling.ports import (
     GroupTaken,
     KeyKnown,
     Members,
-    Membership,
     Store,
 )
 
@@ -87,14 +86,14 @@ class CallStarter:
     async def start(self, request: StartRequest) -> Call:
         """The new call, or the one that stands in its place: see CallsService.start_call."""
         await self._check_rate(request.caller_id)
-        membership, callees = await self._ask_members(request)
-        if request.caller_id not in membership.user_ids:
+        callees = await self._ask_members(request)
+        if request.caller_id not in callees.user_ids:
             raise ConversationNotFound
-        if not callees and not membership.group:
-            raise CallNotAllowed("this person cannot be called")
+        if not callees.allowed and not callees.group:
+            raise CallNotAllowed("this call cannot be placed")
         for _ in range(START_ATTEMPTS):
-            placed = await self._plan(request, membership, callees)
-            call = await self._place(placed, membership, request.key)
+            placed = await self._plan(request, callees)
+            call = await self._place(placed, request.key)
             if call:
                 return call
         raise Contended
@@ -104,21 +103,19 @@ class CallStarter:
         placed = await self.store.list_placed(caller_id, policy.begin(now), policy.max_calls)
         check_rate(placed, now, policy)
 
-    async def _ask_members(self, request: StartRequest) -> tuple[Membership, frozenset[UserId]]:
+    async def _ask_members(self, request: StartRequest) -> Callees:
         try:
-            membership = await self.members.members_of(request.conversation_id)
-            callees = await self.members.callees_of(request.conversation_id, request.caller_id)
+            return await self.members.callees_of(request.conversation_id, request.caller_id)
         except MembersUnavailable:
             self.changes.metrics.setup_failed("members")
             raise
-        return membership, callees & set(membership.user_ids)
 
-    async def _plan(self, request: StartRequest, membership: Membership, callees: frozenset[UserId]) -> Placed:
+    async def _plan(self, request: StartRequest, callees: Callees) -> Placed:
         now = self.changes.clock.now()
-        settings = await self.store.settings_of(sorted(callees))
+        settings = await self.store.settings_of(sorted(callees.allowed))
 
         def begin(user_id: UserId) -> LegState:
-            if user_id not in callees:
+            if user_id not in callees.allowed:
                 return LegState.OUT
             is_quiet = user_id in settings and settings[user_id].is_quiet(now)
             return LegState.SILENT if is_quiet else LegState.RINGING
@@ -128,14 +125,14 @@ class CallStarter:
             conversation_id=request.conversation_id,
             caller_id=request.caller_id,
             device_id=request.device_id,
-            others={user_id: begin(user_id) for user_id in membership.user_ids if user_id != request.caller_id},
+            others={user_id: begin(user_id) for user_id in callees.user_ids if user_id != request.caller_id},
             video=request.video,
-            group=membership.group,
-            capacity=self.policy.group_capacity if membership.group else DIRECT_CAPACITY,
+            group=callees.group,
+            capacity=self.policy.group_capacity if callees.group else DIRECT_CAPACITY,
             trace=request.trace,
         )
 
-    async def _place(self, placed: Placed, membership: Membership, key: ClientKey) -> Call | None:
+    async def _place(self, placed: Placed, key: ClientKey) -> Call | None:
         """The call; None when what stood in the way has changed, so that all must be looked at anew."""
         call = ring(placed, self._find_worker(placed), self.changes.clock.now(), self.changes.timeouts)
         outcome = await self._create(call, key)
@@ -151,7 +148,7 @@ class CallStarter:
             case CallerTaken(existing) if existing:
                 return await self._meet(existing, placed, key)
             case GroupTaken(existing) if existing:
-                return await self._come_in(existing, placed, membership, key)
+                return await self._come_in(existing, placed, key)
             case _:
                 return None
 
@@ -197,10 +194,10 @@ class CallStarter:
         except (AnsweredElsewhere, CallEnded):
             return None
 
-    async def _come_in(self, existing: Call, placed: Placed, membership: Membership, key: ClientKey) -> Call | None:
+    async def _come_in(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
         """The group's call runs: join it."""
         if existing.leg_of(placed.caller_id) is None:
-            await self.changes.apply(existing.call_id, SetMembers(frozenset(membership.user_ids)))
+            await self.changes.apply(existing.call_id, SetMembers(frozenset((placed.caller_id, *placed.others))))
         return await self._join(existing, placed, key)
 
     async def _join(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:

@@ -14,6 +14,7 @@ from services.messaging.core.model import (
     open_direct,
 )
 from services.messaging.ports import LineStamp, Store
+from services.messaging.relations.core.quotas import DayQuota, day_quota
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
 
@@ -21,7 +22,12 @@ ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
 
 
 async def opened(store: Store, clock: ManualClock, one: UserId = ALICE, other: UserId = BOB) -> Conversation:
-    return await store.open_direct(open_direct(ConversationId(new_id(clock.now())), one, other, clock.now()))
+    fresh = open_direct(ConversationId(new_id(clock.now())), one, other, clock.now())
+    return await store.open_direct(fresh, one, quota(clock, one))
+
+
+def quota(clock: ManualClock, user: UserId = ALICE, limit: int = 100) -> DayQuota:
+    return day_quota(user, limit, clock.now())
 
 
 def text(clock: ManualClock, room: Conversation, key: str, sender: UserId = ALICE) -> Draft:
@@ -40,7 +46,7 @@ async def founded(store: Store, clock: ManualClock, key: str = "k", *others: Use
     made = groups.create_group(
         ConversationId(new_id(clock.now())), ALICE, others or (BOB,), Settings("Trip"), clock.now()
     )
-    return await store.create_group(made, key, stamp(clock))
+    return await store.create_group(made, key, stamp(clock), quota(clock))
 
 
 async def added(store: Store, clock: ManualClock, room: Conversation, *users: UserId) -> Conversation:

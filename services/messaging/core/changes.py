@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from services.messaging.core.errors import (
     EditTooLate,
     MessageNotFound,
+    NotAllowed,
     NotEditable,
     NotTheSender,
     TooManyEdits,
     TooManyReactions,
 )
 from services.messaging.core.model import Conversation, Edit, Line, Message, Reaction, Text, Unsent, UserId
+from services.messaging.core.request import Request
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,13 @@ def find_visible(conversation: Conversation, user: UserId, message: Message | No
     if message is None or member is None or message.seq <= member.visible_after_seq:
         raise MessageNotFound
     return message
+
+
+def require_open(conversation: Conversation, user: UserId) -> None:
+    """Raises NotAllowed where a block stands, and to who has not let the conversation in: only writing does that."""
+    member = conversation.member(user)
+    if conversation.blocked or (member and member.request is not Request.NONE):
+        raise NotAllowed
 
 
 def edit(message: Message, user: UserId, text: Text, now: datetime, policy: ChangePolicy) -> MessageChange | None:

@@ -1,7 +1,7 @@
 """What may happen to a group, by whom. Each decision takes the group as it is and gives the change, or None for nothing
 to do; `who may do what` is one table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -24,6 +24,11 @@ from services.messaging.core.model import (
     Role,
     UserId,
 )
+from services.messaging.core.request import Request
+
+# Of people who are brought in: how the group stands with them; let in, where nothing is said.
+Requests = Mapping[UserId, Request]
+_ALL_LET_IN: Requests = {}
 
 
 class Act(Enum):
@@ -68,11 +73,18 @@ class Settings:
 
 
 def create_group(
-    conversation_id: ConversationId, owner: UserId, others: Sequence[UserId], settings: Settings, now: datetime
+    conversation_id: ConversationId,
+    owner: UserId,
+    others: Sequence[UserId],
+    settings: Settings,
+    now: datetime,
+    requests: Requests = _ALL_LET_IN,
 ) -> GroupChange:
-    """A new group. Its first line says who made it."""
-    people = {owner, *others}
-    members = tuple(Member(user, now, role=Role.OWNER if user == owner else Role.MEMBER) for user in sorted(people))
+    """A new group. Its first line says who made it. `requests`: how it stands with those who do not let it in."""
+    brought = [
+        Member(user, now, request=requests.get(user, Request.NONE), added_by=owner) for user in others if user != owner
+    ]
+    members = tuple(sorted([Member(owner, now, role=Role.OWNER), *brought], key=lambda member: member.user_id))
     empty = Conversation(
         id=conversation_id,
         kind=ConversationKind.GROUP,
@@ -87,17 +99,23 @@ def create_group(
 
 
 def add_members(
-    group: Conversation, actor: UserId, users: Sequence[UserId], now: datetime, limit: int
+    group: Conversation,
+    actor: UserId,
+    users: Sequence[UserId],
+    now: datetime,
+    limit: int,
+    requests: Requests = _ALL_LET_IN,
 ) -> GroupChange | None:
-    """Add people. Raises TooManyMembers and what `require` raises."""
+    """Add people; `requests` as for create_group. Raises TooManyMembers and what `require` raises."""
     require(group, actor, Act.ADD)
-    return _enter(group, users, now, limit, LineKind.ADDED)
+    comers = [Member(user, now, request=requests.get(user, Request.NONE), added_by=actor) for user in users]
+    return _enter(group, comers, limit, LineKind.ADDED)
 
 
 def join(group: Conversation, user: UserId, now: datetime, limit: int) -> GroupChange | None:
     """Come in by an invite. Raises TooManyMembers, NotAGroup."""
     _require_group(group)
-    return _enter(group, [user], now, limit, LineKind.JOINED)
+    return _enter(group, [Member(user, now)], limit, LineKind.JOINED)
 
 
 def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChange | None:
@@ -123,7 +141,11 @@ def leave(group: Conversation, user: UserId) -> GroupChange:
     _require_group(group)
     change = _without(group, user, Line(LineKind.LEFT))
     if member.role is Role.OWNER and change.after.members:
-        heir = min(change.after.members, key=lambda heir: (-RANK[heir.role], heir.joined_at, heir.user_id))
+        # Not somebody who has not even let the group in, while there is anybody else.
+        heir = min(
+            change.after.members,
+            key=lambda heir: (heir.request is not Request.NONE, -RANK[heir.role], heir.joined_at, heir.user_id),
+        )
         change = replace(change, after=_with_role(change.after, heir.user_id, Role.OWNER))
     return change
 
@@ -174,19 +196,17 @@ def _require_group(group: Conversation) -> None:
         raise NotAGroup("this is a direct conversation")
 
 
-def _enter(
-    group: Conversation, users: Sequence[UserId], now: datetime, limit: int, kind: LineKind
-) -> GroupChange | None:
-    fresh = [user for user in users if group.member(user) is None]
+def _enter(group: Conversation, comers: Sequence[Member], limit: int, kind: LineKind) -> GroupChange | None:
+    fresh = [comer for comer in comers if group.member(comer.user_id) is None]
     if not fresh:
         return None
     if len(group.members) + len(fresh) > limit:
         raise TooManyMembers(f"a group has at most {limit} members")
     # They see the line that tells of their coming, which takes the next number.
     visible_after = 0 if group.history_open else group.last_seq
-    comers = [Member(user, now, read_seq=visible_after, visible_after_seq=visible_after) for user in fresh]
-    members = tuple(sorted((*group.members, *comers), key=lambda member: member.user_id))
-    told = tuple(fresh) if kind is LineKind.ADDED else ()
+    entered = [replace(comer, read_seq=visible_after, visible_after_seq=visible_after) for comer in fresh]
+    members = tuple(sorted((*group.members, *entered), key=lambda member: member.user_id))
+    told = tuple(comer.user_id for comer in fresh) if kind is LineKind.ADDED else ()
     return GroupChange(_next(replace(group, members=members)), Line(kind, told))
 
 

@@ -22,6 +22,9 @@ from services.messaging.core.model import (
     Unsent,
     UserId,
 )
+from services.messaging.core.placing import Places
+from services.messaging.core.request import Request
+from services.messaging.rows.conversations import DIRECT_PEOPLE
 from services.runtime import outbox
 from services.runtime.db import Connection
 
@@ -33,30 +36,39 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
     return f"SELECT 1 FROM conversations WHERE id IN ({texts}) ORDER BY id FOR UPDATE"  # noqa: S608
 
 
+_PLACES = f"""
+SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.blocked, m.request,
+    s.seq IS NOT NULL AS is_stored, {DIRECT_PEOPLE} AS people
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)
+JOIN conversations c ON c.id = k.conversation_id
+LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id
+LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id
+    AND s.client_message_id = k.client_message_id
+"""  # noqa: S608
+
+
 async def load_places(
     connection: Connection, drafts: Sequence[Draft]
-) -> tuple[dict[ConversationId, int], set[tuple[ConversationId, UserId]], list[DraftKey]]:
-    """Of the locked conversations that exist: the counters, which of the senders are in them, and which keys are taken.
+) -> tuple[Places, list[DraftKey], dict[ConversationId, Sequence[UserId]]]:
+    """What placing looks at, which of the keys are taken, and whom each direct conversation's news are for.
 
     A statement of its own, so that its snapshot is newer than the locks.
     """
+
     rows = await connection.fetch(
-        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq,"
-        " m.user_id IS NOT NULL AS is_member, s.seq IS NOT NULL AS is_stored"
-        " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)"
-        " JOIN conversations c ON c.id = k.conversation_id"
-        " LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id"
-        " LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id"
-        " AND s.client_message_id = k.client_message_id",
+        _PLACES,
         [draft.conversation_id for draft in drafts],
         [draft.sender_id for draft in drafts],
         [draft.client_message_id for draft in drafts],
     )
-    return (
-        {row["conversation_id"]: row["last_seq"] for row in rows},
-        {(row["conversation_id"], row["sender_id"]) for row in rows if row["is_member"]},
-        [DraftKey(*row[:3]) for row in rows if row["is_stored"]],
+    members = [row for row in rows if row["request"] is not None]
+    places = Places(
+        last_seqs={row["conversation_id"]: row["last_seq"] for row in rows},
+        senders={(row["conversation_id"], row["sender_id"]): Request(row["request"]) for row in members},
+        blocked={row["conversation_id"] for row in rows if row["blocked"]},
     )
+    taken = [DraftKey(*row[:3]) for row in rows if row["is_stored"]]
+    return places, taken, {row["conversation_id"]: row["people"] for row in rows}
 
 
 async def load_stored(connection: Connection, keys: Sequence[DraftKey]) -> dict[DraftKey, Message]:

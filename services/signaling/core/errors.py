@@ -13,10 +13,6 @@ class ConversationNotFound(CallsError):
     """No such conversation, or the user is not in it; which of the two is not told."""
 
 
-class CallNotAllowed(CallsError):
-    """Nobody may be rung by this caller; why is not told."""
-
-
 class CallRate(CallsError):
     """The caller places too many calls. `retry_delay_s` says when there is room again."""
 
@@ -47,6 +43,10 @@ class RemovedFromCall(CallsError):
 
 class ParticipantNotFound(CallsError):
     """The person that is meant is not in the call."""
+
+
+class CallNotAllowed(CallsError):
+    """The callee may not be rung by the caller; why is not told."""
 
 
 class AlreadyInCall(CallsError):

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.messaging.ports import Store
+from services.messaging.relations.ports import RelationStore, ReportStore
+from services.messaging.relations.store import PostgresRelations, PostgresReports
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
@@ -15,6 +17,7 @@ from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
 from tests.support.messaging import FakeStore
+from tests.support.relations import FakeReports
 
 
 @pytest.fixture(params=["fake", "postgres"])
@@ -23,12 +26,34 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-async def store(url: str | None) -> AsyncIterator[Store]:
+async def database(url: str | None) -> AsyncIterator[Database | None]:
+    """None for the fakes."""
     if url is None:
-        yield FakeStore()
+        yield None
         return
     async with connected(Database(DatabaseConfig(url, pool_size=6), MIGRATIONS)) as database:
-        yield PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
+        yield database
+
+
+@pytest.fixture
+def store(database: Database | None) -> Store:
+    if database is None:
+        return FakeStore()
+    return PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
+
+
+@pytest.fixture
+def relations(database: Database | None, store: Store) -> RelationStore:
+    """Of the same people as `store`."""
+    if isinstance(store, FakeStore):
+        return store.relations
+    assert database is not None
+    return PostgresRelations(database, OutboxRelay(database, MemoryPublisher()).wake)
+
+
+@pytest.fixture
+def reports(database: Database | None) -> ReportStore:
+    return FakeReports() if database is None else PostgresReports(database)
 
 
 @pytest.fixture

@@ -7,11 +7,16 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from parley.messaging.v1 import service_pb2
+from parley.messaging.v1 import relations_pb2, service_pb2
 
 from services.messaging.core.model import UserId
 from services.messaging.group_commit import GroupCommit
-from services.messaging.rpc import ERRORS, MembershipServicer, MessagingServicer
+from services.messaging.relations.core.reports import Reason, ReportRequest
+from services.messaging.relations.rpc import ERRORS as RELATION_ERRORS
+from services.messaging.relations.rpc import MembershipServicer, ModerationServicer, RelationsServicer
+from services.messaging.relations.service import RelationLimits, Relations, Reports
+from services.messaging.relations.store import PostgresRelations, PostgresReports
+from services.messaging.rpc import ERRORS, MessagingServicer
 from services.messaging.service import GroupRequest, Limits, Messaging
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
@@ -26,13 +31,14 @@ from services.runtime.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.requests import any_request
 
-TABLE = {**BASE_TABLE, **ERRORS}
+TABLE = {**BASE_TABLE, **ERRORS, **RELATION_ERRORS}
 ALICE = UserId("alice")
-RPCS = [
-    (service.name, method.name)
-    for service in service_pb2.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-]
+SERVICES = {
+    name: service
+    for file in (service_pb2.DESCRIPTOR, relations_pb2.DESCRIPTOR)
+    for name, service in file.services_by_name.items()
+}
+RPCS = [(name, method.name) for name, service in SERVICES.items() for method in service.methods]
 
 
 class Town:
@@ -41,12 +47,22 @@ class Town:
     def __init__(self, url: str) -> None:
         self.loop = asyncio.new_event_loop()
         self.database = Database(DatabaseConfig(url, pool_size=3), MIGRATIONS)
-        store = PostgresStore(self.database, OutboxRelay(self.database, MemoryPublisher()), new_id)
+        clock = SystemClock()
+        relay = OutboxRelay(self.database, MemoryPublisher())
+        store, kept = PostgresStore(self.database, relay, new_id), PostgresRelations(self.database, relay.wake)
         sends = GroupCommit(store, 100)
-        messaging = Messaging(store, sends, SystemClock(), new_id, new_secret, Limits())
+        # High quotas: what comes after them is to be met too.
+        limits = RelationLimits(blocks=1_000_000, reports_per_day=1_000_000)
+        messaging = Messaging(
+            store, kept, sends, clock, new_id, new_secret, Limits(new_conversations_per_day=1_000_000)
+        )
+        relations = Relations(store, kept, clock, limits)
+        reports = Reports(store, PostgresReports(self.database), clock, new_id, limits)
         self.servicers = {
             "MessagingService": MessagingServicer(messaging),
-            "MembershipService": MembershipServicer(messaging),
+            "MembershipService": MembershipServicer(relations),
+            "RelationsService": RelationsServicer(relations, reports),
+            "ModerationService": ModerationServicer(reports),
         }
         self.loop.run_until_complete(self.database.start())
         self.loop.run_until_complete(self.database.wait_connected())
@@ -54,10 +70,18 @@ class Town:
         group = messaging.create_group(ALICE, GroupRequest("k", "Trip", ["bob"], "", False))
         room = str(self.loop.run_until_complete(group).id)
         direct = str(self.loop.run_until_complete(messaging.open_direct(ALICE, "bob")).id)
+        report = reports.report(ALICE, ReportRequest("k", room, [], Reason.SPAM, ""))
+        report_id = str(self.loop.run_until_complete(report).id)
         token, _ = self.loop.run_until_complete(messaging.create_invite(ALICE, room))
         self.known = {
             "conversation_id": [room, direct],
             "user_id": ["alice", "bob"],
+            "of_user_id": ["alice", "bob", ""],
+            "caller_id": ["alice", "bob"],
+            "client_report_id": ["k", "k2", "k3"],
+            "report_id": [report_id],
+            "resolved_by": ["moderator-1"],
+            "comment": ["", "look at this"],
             "user_ids": ["bob", "carol"],
             "peer_user_id": ["bob", "carol"],
             "mention_user_id": ["bob"],
@@ -96,7 +120,7 @@ def town(database_url: str) -> Iterator[Town]:
 
 @pytest.mark.parametrize(("service", "method"), RPCS)
 def test_any_request_is_answered_or_refused(town: Town, service: str, method: str) -> None:
-    kind = GetMessageClass(service_pb2.DESCRIPTOR.services_by_name[service].methods_by_name[method].input_type)
+    kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
 
     @given(any_request(kind, town.known), st.sampled_from(["alice", "alice", "bob", "mallory"]))
     @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

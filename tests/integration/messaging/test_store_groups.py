@@ -173,7 +173,9 @@ async def test_a_newer_invite_replaces_the_older_and_each_expires(store: Store, 
     room = await founded(store, clock)
     end = clock.now() + timedelta(days=1)
     await store.put_invite(Invite(b"one", room.id, ALICE, end))
-    assert await store.find_invite(b"one", clock.now()) == room.id
+    found = await store.find_invite(b"one", clock.now())
+    assert found is not None
+    assert (found.conversation_id, found.created_by) == (room.id, ALICE)
     await store.put_invite(Invite(b"two", room.id, ALICE, end))
     assert await store.find_invite(b"one", clock.now()) is None
     assert await store.find_invite(b"two", end) is None

@@ -135,7 +135,7 @@ class Membership(messaging_grpc.MembershipServiceServicer):
     async def GetCallees(self, request: messaging.GetCalleesRequest, context: Any) -> messaging.GetCalleesResponse:
         members = self._find(request.conversation_id)
         callees = [user_id for user_id in members if user_id not in (request.caller_id, *self._closed)]
-        return messaging.GetCalleesResponse(user_ids=callees, member_user_ids=members)
+        return messaging.GetCalleesResponse(user_ids=callees, member_user_ids=members, group=len(members) != 2)
 
     def _find(self, conversation_id: str) -> list[str]:
         if conversation_id not in self._conversations:

@@ -27,6 +27,7 @@ from services.messaging.core.model import (
     open_direct,
 )
 from services.messaging.ports import LineStamp
+from services.messaging.relations.core.quotas import day_quota
 from services.runtime.bus import Incoming, PoisonRecord
 from tests.support.bus import MemoryPublisher
 from tests.support.messaging_world import World
@@ -56,7 +57,7 @@ async def told(world: World, *events: bytes) -> list[tuple[str, gateway.DeviceEv
 async def group_with_latecomer(world: World) -> Conversation:
     """Alice's group with Bob; Carol came after message 1."""
     made = groups.create_group(ROOM, ALICE, [BOB], Settings("Trip"), NOW)
-    await world.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW))
+    await world.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
     return await world.messaging.add_members(ALICE, str(ROOM), [CAROL])
 
 
@@ -65,7 +66,7 @@ def message(seq: int) -> Message:
 
 
 async def test_a_message_is_told_to_every_member_the_sender_too(world: World) -> None:
-    await world.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW))
+    await world.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
     deliveries = await told(world, encoding.message_sent(message(1)), encoding.message_sent(message(2)))
     assert [(user, event.message.seq) for user, event in deliveries] == [
         ("alice", 1),

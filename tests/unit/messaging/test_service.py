@@ -77,7 +77,9 @@ async def test_a_failed_commit_fails_its_senders_and_never_stops_the_others(erro
     world = World()
     world.store = FaultyStore(error)
     world.sends = GroupCommit(world.store, 100)
-    world.messaging = Messaging(world.store, world.sends, world.clock, new_id, new_secret, Limits(text_chars=20))
+    world.messaging = Messaging(
+        world.store, world.store.relations, world.sends, world.clock, new_id, new_secret, Limits(text_chars=20)
+    )
     committer = asyncio.create_task(world.sends.run())
     room = await world.room()
     keys = ("a", "faulty", "b")
@@ -145,8 +147,3 @@ async def test_conversations_come_in_pages_newest_activity_first(world: World) -
         if not token:
             break
     assert seen == [rooms[0], rooms[4], rooms[3], rooms[2], rooms[1]]
-
-
-async def test_only_those_who_share_a_conversation_are_contacts(world: World) -> None:
-    await world.room()
-    assert await world.messaging.filter_contacts(ALICE, [BOB, MALLORY, ALICE]) == [BOB]

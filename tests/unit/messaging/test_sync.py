@@ -47,7 +47,9 @@ class World:
         self.clock = ManualClock()
         self.store = FakeStore()
         self.sends = GroupCommit(self.store, 100)
-        self.messaging = Messaging(self.store, self.sends, self.clock, new_id, new_secret, Limits(group_members=4))
+        self.messaging = Messaging(
+            self.store, self.store.relations, self.sends, self.clock, new_id, new_secret, Limits(group_members=4)
+        )
         self.devices = {user: Inbox(user) for user in PEOPLE}
         self.rooms: list[str] = []
         self.count = 0

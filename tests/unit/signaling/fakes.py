@@ -29,6 +29,7 @@ from services.signaling.core.rate import RatePolicy, StartPolicy
 from services.signaling.core.settings import CallSettings
 from services.signaling.moves import CallMoves
 from services.signaling.ports import (
+    Callees,
     CalleesTaken,
     CallerTaken,
     ClientKey,
@@ -221,8 +222,9 @@ class FakeMembers:
         user_ids = tuple(self.conversations[conversation_id])
         return Membership(user_ids, frozenset(self.admins), len(user_ids) != 2)
 
-    async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> frozenset[UserId]:
-        return frozenset(self.conversations[conversation_id]) - self.closed - {caller_id}
+    async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> Callees:
+        members = await self.members_of(conversation_id)
+        return Callees(members.user_ids, frozenset(members.user_ids) - self.closed - {caller_id}, members.group)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from services.signaling.core.errors import (
     AlreadyInCall,
     AnsweredElsewhere,
     CallEnded,
+    CallNotAllowed,
     CallNotFound,
     Contended,
     ConversationNotFound,
@@ -96,6 +97,13 @@ async def test_a_stranger_to_the_conversation_learns_nothing(world: World) -> No
         await world.start(talk=ConversationId("another"))
 
 
+async def test_who_may_not_be_rung_is_not_and_the_caller_is_told_no_reason(world: World) -> None:
+    world.members.closed.add(BOB)
+    with pytest.raises(CallNotAllowed):
+        await world.start()
+    assert world.told() == []
+
+
 async def test_a_callee_in_another_call_is_busy(crowd: World) -> None:
     await crowd.answered()
     call, grant = await crowd.service.start_call(StartRequest(CAROL, LAPTOP, OTHER_TALK, False, "hers"))
@@ -139,10 +147,10 @@ async def test_without_a_worker_the_refusal_is_clear_and_nobody_rings(world: Wor
 
 
 async def test_when_messaging_is_away_the_call_fails_as_such(world: World) -> None:
-    async def away(conversation_id: ConversationId) -> list[object]:
+    async def away(conversation_id: ConversationId, caller_id: str) -> list[object]:
         raise MembersUnavailable
 
-    world.members.members_of = away  # type: ignore[method-assign, assignment]
+    world.members.callees_of = away  # type: ignore[method-assign, assignment]
     with pytest.raises(MembersUnavailable):
         await world.start()
     assert world.metrics.failures == ["members"]

@@ -1,0 +1,96 @@
+"""Reports for the moderators, with copies of what was reported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from services.messaging.core.checks import check_client_id, check_seq
+from services.messaging.core.errors import InvalidField
+from services.messaging.core.model import ConversationId, Message, Text, UserId
+from services.messaging.relations.core.errors import ReportClosed
+
+# Copies of a report. Higher: more context for the moderators, and more of what others wrote is copied.
+MAX_MESSAGES = 50
+MAX_COMMENT_CHARS = 2_000
+
+
+class Reason(Enum):
+    SPAM = "spam"
+    ABUSE = "abuse"
+    SELF_HARM = "self_harm"
+    ILLEGAL = "illegal"
+    OTHER = "other"
+
+
+class State(Enum):
+    OPEN = "open"
+    UPHELD = "upheld"
+    DISMISSED = "dismissed"
+
+
+@dataclass(frozen=True)
+class ReportedMessage:
+    """A copy of a message as its reader saw it; only texts have text."""
+
+    seq: int
+    sender_id: UserId
+    sent_at: datetime
+    text: str
+    attachment_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """A conversation or some of its messages, reported. In lists the copies are left out."""
+
+    id: UUID
+    reporter_id: UserId
+    client_report_id: str
+    conversation_id: ConversationId
+    reason: Reason
+    comment: str
+    created_at: datetime
+    messages: tuple[ReportedMessage, ...] = ()
+    state: State = State.OPEN
+    resolved_by: str = ""
+    resolved_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """A report as its maker wants it; without seqs it means the conversation as a whole."""
+
+    client_report_id: str
+    conversation_id: str
+    seqs: Sequence[int]
+    reason: Reason | None
+    comment: str
+
+
+def check_request(request: ReportRequest) -> tuple[Reason, tuple[int, ...]]:
+    """The reason and the seqs, each once, ascending. Raises InvalidField."""
+    check_client_id("client_report_id", request.client_report_id)
+    if request.reason is None:
+        raise InvalidField("reason", "is not set, or not known")
+    if len(request.comment) > MAX_COMMENT_CHARS or "\x00" in request.comment:
+        raise InvalidField("comment", f"must have at most {MAX_COMMENT_CHARS} characters, none of them NUL")
+    if len(request.seqs) > MAX_MESSAGES:
+        raise InvalidField("seqs", f"has {len(request.seqs)} entries; at most {MAX_MESSAGES} are allowed")
+    return request.reason, tuple(sorted({check_seq("seqs", seq) for seq in request.seqs}))
+
+
+def copy_of(message: Message) -> ReportedMessage:
+    """The copy of a message."""
+    text = message.content.text if isinstance(message.content, Text) else ""
+    return ReportedMessage(message.seq, message.sender_id, message.sent_at, text)
+
+
+def resolve(report: Report, state: State, resolver: str, now: datetime) -> Report | None:
+    """The report closed; None when it is closed so already. Raises ReportClosed when it was closed otherwise."""
+    if report.state is state:
+        return None
+    if report.state is not State.OPEN:
+        raise ReportClosed
+    return replace(report, state=state, resolved_by=resolver, resolved_at=now)

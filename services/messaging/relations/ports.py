@@ -1,0 +1,73 @@
+"""What relations need of the world."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from services.messaging.core.model import ConversationId, UserId
+from services.messaging.relations.core.graph import Block, Fact
+from services.messaging.relations.core.quotas import DayQuota
+from services.messaging.relations.core.reach import Regard, Settings, SettingsChange
+from services.messaging.relations.core.reports import Report, State
+
+# A person, and about whom the person's word is.
+Pair = tuple[UserId, UserId]
+DecideReport = Callable[[Report], Report | None]
+
+
+class RelationStore(Protocol):
+    """The truth of who may reach whom. Every change tells the gateways of those whom it concerns, and the devices of
+    the one who made it, in the same transaction.
+
+    Errors of every method: runtime's StoreUnavailable.
+    """
+
+    async def settings_of(self, user_id: UserId) -> Settings:
+        """As they stand; the defaults for who never made any."""
+
+    async def change_settings(self, user_id: UserId, change: SettingsChange, now: datetime) -> Settings:
+        """The settings afterwards. Idempotent."""
+
+    async def block(self, user_id: UserId, other: UserId, limit: int, now: datetime) -> None:
+        """Block in Parley: nothing is written in the direct conversation of the two once this returns. Idempotent.
+
+        Errors: TooManyBlocks beyond `limit` of the user's.
+        """
+
+    async def unblock(self, user_id: UserId, other: UserId, now: datetime) -> None:
+        """Take back what was blocked in Parley; a block of the network's stands. Idempotent."""
+
+    async def list_blocks(self, user_id: UserId, below: Block | None, limit: int) -> Sequence[Block]:
+        """Whom the user blocked, in Parley or in the network, each once; by time and then id, descending."""
+
+    async def blocked_among(self, user_id: UserId, others: Collection[UserId]) -> Collection[UserId]:
+        """Those of the others with a block between them and the user, either way."""
+
+    async def regards(self, pairs: Collection[Pair]) -> Mapping[Pair, Regard]:
+        """What each person's word about the other depends on."""
+
+    async def accept(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
+        """Let the conversation in, if the user is in it. Idempotent."""
+
+    async def decline(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
+        """Put the conversation away, if it waits. Idempotent."""
+
+    async def learn(self, facts: Sequence[Fact]) -> None:
+        """Take facts of the network in. Idempotent, in any order: of two about the same the later holds."""
+
+
+class ReportStore(Protocol):
+    """Reports and their copies. Errors of every method: runtime's StoreUnavailable."""
+
+    async def file(self, report: Report, quota: DayQuota) -> Report:
+        """Store it unless its key has one; the one that stands. Idempotent. Errors: ReportQuota."""
+
+    async def find(self, report_id: UUID) -> Report | None:
+        """With its copies."""
+
+    async def list(self, state: State, after: UUID | None, limit: int) -> Sequence[Report]:
+        """Without copies, the oldest first."""
+
+    async def change(self, report_id: UUID, decide: DecideReport) -> Report:
+        """Lock, decide, write what closes it; the report as it stands then. Errors: ReportNotFound."""

@@ -1,0 +1,158 @@
+"""Stores of relations and reports in memory, held to the same contracts as PostgreSQL's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from services.messaging.core.model import ConversationId, Text, Unsent, UserId, pair_key
+from services.messaging.core.request import Request
+from services.messaging.relations.core.errors import ConversationQuota, ReportNotFound, ReportQuota, TooManyBlocks
+from services.messaging.relations.core.graph import Block, Fact, FactKind, Source, newest
+from services.messaging.relations.core.quotas import DayQuota
+from services.messaging.relations.core.reach import Regard, Settings, SettingsChange, apply_change
+from services.messaging.relations.core.reports import Report, State
+from services.messaging.relations.ports import DecideReport, Pair
+
+if TYPE_CHECKING:
+    from tests.support.messaging import FakeStore
+
+
+class FakeRelations:
+    """See services.messaging.relations.ports.RelationStore. Works on the conversations of a FakeStore."""
+
+    def __init__(self, store: FakeStore) -> None:
+        self._store = store
+        self._settings: dict[UserId, Settings] = {}
+        self._blocks: dict[tuple[UserId, UserId, Source], Fact] = {}
+        self._facts: dict[tuple[FactKind, UserId, UserId], Fact] = {}
+        self._opened: dict[tuple[UserId, datetime], int] = {}
+
+    async def settings_of(self, user_id: UserId) -> Settings:
+        return self._settings.get(user_id, Settings())
+
+    async def change_settings(self, user_id: UserId, change: SettingsChange, now: datetime) -> Settings:
+        self._settings[user_id] = apply_change(await self.settings_of(user_id), change)
+        return self._settings[user_id]
+
+    async def block(self, user_id: UserId, other: UserId, limit: int, now: datetime) -> None:
+        mine = [fact for key, fact in self._blocks.items() if key[2] is Source.PARLEY and fact.user_id == user_id]
+        if self._stands(user_id, other, Source.PARLEY):
+            return
+        if sum(fact.stands for fact in mine) >= limit:
+            raise TooManyBlocks
+        self._write_block(Source.PARLEY, Fact(FactKind.BLOCKS, user_id, other, True, now))
+
+    async def unblock(self, user_id: UserId, other: UserId, now: datetime) -> None:
+        self._write_block(Source.PARLEY, Fact(FactKind.BLOCKS, user_id, other, False, now))
+
+    async def list_blocks(self, user_id: UserId, below: Block | None, limit: int) -> Sequence[Block]:
+        times: dict[UserId, datetime] = {}
+        for fact in self._blocks.values():
+            if fact.user_id == user_id and fact.stands:
+                times[fact.other_id] = max(fact.time, times.get(fact.other_id, fact.time))
+        marks = sorted(((time, other) for other, time in times.items()), reverse=True)
+        return [
+            Block(other, time) for time, other in marks if below is None or (time, other) < (below.time, below.user_id)
+        ][:limit]
+
+    async def blocked_among(self, user_id: UserId, others: Collection[UserId]) -> Collection[UserId]:
+        return {other for other in others if self._is_blocked(user_id, other)}
+
+    async def regards(self, pairs: Collection[Pair]) -> Mapping[Pair, Regard]:
+        return {pair: self.regard(*pair) for pair in pairs}
+
+    async def accept(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
+        if await self._request(conversation_id, user_id) is not Request.NONE:
+            self._store.set_request(conversation_id, user_id, Request.NONE, now)
+
+    async def decline(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
+        if await self._request(conversation_id, user_id) is Request.PENDING:
+            self._store.set_request(conversation_id, user_id, Request.DECLINED, now)
+
+    async def learn(self, facts: Sequence[Fact]) -> None:
+        for fact in newest(facts):
+            if fact.kind is FactKind.BLOCKS:
+                known = self._blocks.get((fact.user_id, fact.other_id, Source.NETWORK))
+                if known is None or known.time < fact.time:
+                    self._write_block(Source.NETWORK, fact)
+            elif fact.key not in self._facts or self._facts[fact.key].time < fact.time:
+                self._facts[fact.key] = fact
+
+    def regard(self, one: UserId, other: UserId) -> Regard:
+        """What one person's word about the other depends on."""
+        direct = self._store.direct_of(pair_key(one, other))
+        member = direct.member(one) if direct else None
+        said = self._store.messages_of(direct.id) if direct else []
+        return Regard(
+            settings=self._settings.get(one, Settings()),
+            blocked=self._is_blocked(one, other),
+            follows=self._is_fact(FactKind.FOLLOWS, one, other),
+            verified=self._is_fact(FactKind.VERIFIED, other, UserId("")),
+            let_in=member is not None and member.request is Request.NONE,
+            contacted=any(m.sender_id == one and isinstance(m.content, Text | Unsent) for m in said),
+        )
+
+    def check_quota(self, quota: DayQuota) -> None:
+        """Count a new conversation. Raises ConversationQuota."""
+        key = (quota.user_id, quota.day_start)
+        if self._opened.get(key, 0) >= quota.limit:
+            raise ConversationQuota(quota.retry_delay_s)
+        self._opened[key] = self._opened.get(key, 0) + 1
+
+    async def _request(self, conversation_id: ConversationId, user_id: UserId) -> Request:
+        conversation = await self._store.find_conversation(conversation_id)
+        member = conversation.member(user_id) if conversation else None
+        return member.request if member else Request.NONE
+
+    def _write_block(self, source: Source, fact: Fact) -> None:
+        self._blocks[fact.user_id, fact.other_id, source] = fact
+        direct = self._store.direct_of(pair_key(fact.user_id, fact.other_id))
+        if direct:
+            self._store.set_blocked(direct.id, self._is_blocked(fact.user_id, fact.other_id))
+
+    def _is_blocked(self, one: UserId, other: UserId) -> bool:
+        return any(self._stands(*pair, source) for pair in ((one, other), (other, one)) for source in Source)
+
+    def _stands(self, user_id: UserId, other: UserId, source: Source) -> bool:
+        fact = self._blocks.get((user_id, other, source))
+        return fact is not None and fact.stands
+
+    def _is_fact(self, kind: FactKind, one: UserId, other: UserId) -> bool:
+        fact = self._facts.get((kind, one, other))
+        return fact is not None and fact.stands
+
+
+class FakeReports:
+    """See services.messaging.relations.ports.ReportStore."""
+
+    def __init__(self) -> None:
+        self._reports: dict[UUID, Report] = {}
+
+    async def file(self, report: Report, quota: DayQuota) -> Report:
+        mine = [kept for kept in self._reports.values() if kept.reporter_id == report.reporter_id]
+        for kept in mine:
+            if kept.client_report_id == report.client_report_id:
+                return kept
+        if sum(kept.created_at >= quota.day_start for kept in mine) >= quota.limit:
+            raise ReportQuota(quota.retry_delay_s)
+        self._reports[report.id] = report
+        return report
+
+    async def find(self, report_id: UUID) -> Report | None:
+        return self._reports.get(report_id)
+
+    async def list(self, state: State, after: UUID | None, limit: int) -> Sequence[Report]:
+        kept = sorted(self._reports.values(), key=lambda report: report.id)
+        wanted = [report for report in kept if report.state is state and (after is None or report.id > after)]
+        return [replace(report, messages=()) for report in wanted[:limit]]
+
+    async def change(self, report_id: UUID, decide: DecideReport) -> Report:
+        before = self._reports.get(report_id)
+        if before is None:
+            raise ReportNotFound
+        self._reports[report_id] = decide(before) or before
+        return self._reports[report_id]
