@@ -42,6 +42,7 @@ from services.signaling.core.placement import NodeTable
 from services.signaling.core.rate import StartPolicy, check_rate
 from services.signaling.core.table import Effect
 from services.signaling.ports import (
+    Callees,
     CalleesTaken,
     CallerTaken,
     ClientKey,
