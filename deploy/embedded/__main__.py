@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.embedded.errors import StackError
+from deploy.embedded.errors import SettingsError, StackError
 from deploy.embedded.issuer import USERS
 from deploy.embedded.record import DEFAULT_RECORD, ROOT, StackRecord
 from deploy.embedded.settings import PARTS, StackSettings
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder=options.folder,
             log_folder=options.log_folder or options.folder / "logs",
             parts=frozenset(options.parts.split(",")),
+            replicas=_read_replicas(options.replicas),
             log_format=options.log_format,
             log_level=options.log_level,
         )
@@ -95,6 +96,17 @@ def _greet(record: StackRecord, settings: StackSettings) -> None:
     sys.stdout.flush()
 
 
+def _read_replicas(text: str) -> dict[str, int]:
+    """Raises SettingsError."""
+    replicas = {}
+    for part in filter(None, text.split(",")):
+        name, _, count = part.partition("=")
+        if not count.isdigit():
+            raise SettingsError(f"{part} is not a service and a number, such as sfu=2.")
+        replicas[name] = int(count)
+    return replicas
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.embedded")
     run = parser.add_subparsers(required=True).add_parser("run", help="start the stack and keep it running")
@@ -102,6 +114,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--log-folder", type=Path, default=None, help="default: logs in the folder of the data")
     run.add_argument("--record", type=Path, default=DEFAULT_RECORD, help="the file that tells others about the stack")
     run.add_argument("--parts", default=",".join(PARTS), help="only these, separated by commas")
+    run.add_argument("--replicas", default="", help="how many of a service, such as signaling=2,sfu=2")
     run.add_argument("--log-format", choices=("console", "json"), default="console")
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     run.add_argument("--quiet", action="store_true", help="no logs on the console; they go to their files all the same")

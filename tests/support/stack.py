@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,6 +42,12 @@ class RunningStack:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def stop(self, name: str) -> int:
+        """Asks one process to stop in order (SIGTERM), as a rolling update does, and returns the pid that it had."""
+        pid = self.record.pids[name]
+        os.kill(pid, signal.SIGTERM)
+        return pid
+
     def wait_for_restart(self, name: str, old_pid: int, timeout_s: float = 60.0) -> None:
         """Waits until the named process runs again, and is ready, under another pid."""
         poll(
@@ -74,14 +80,18 @@ class RunningStack:
 
 @contextmanager
 def run_stack(
-    name: str, *, parts: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+    name: str, *, parts: tuple[str, ...] = (), env: Mapping[str, str] | None = None, replicas: str = ""
 ) -> Iterator[RunningStack]:
-    """A stack for the length of the block; all parts unless some are named. Its logs stay in build/test-logs/<name>."""
+    """A stack for the length of the block; all parts unless some are named. Its logs stay in build/test-logs/<name>.
+
+    `replicas`: as the command takes it, such as "sfu=2".
+    """
+    options = [*(("--parts", ",".join(parts)) if parts else ()), *(("--replicas", replicas) if replicas else ())]
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-        yield from _run_in(Path(folder), name, parts, env or {})
+        yield from _run_in(Path(folder), name, options, env or {})
 
 
-def _run_in(folder: Path, name: str, parts: tuple[str, ...], env: Mapping[str, str]) -> Iterator[RunningStack]:
+def _run_in(folder: Path, name: str, options: Sequence[str], env: Mapping[str, str]) -> Iterator[RunningStack]:
     logs = LOGS / name
     logs.mkdir(parents=True, exist_ok=True)
     record_path = folder / "stack.json"
@@ -90,7 +100,7 @@ def _run_in(folder: Path, name: str, parts: tuple[str, ...], env: Mapping[str, s
         *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"),
         *(sys.executable, "-m", "deploy.embedded", "run", "--quiet", "--folder", str(folder)),
         *("--record", str(record_path), "--log-folder", str(logs)),
-        *(("--parts", ",".join(parts)) if parts else ()),
+        *options,
     ]
     free_ports = {"PARLEY_PORT_EDGE": "0", "PARLEY_PORT_MEDIA": "0"}
     output = logs / "stack.log"
