@@ -81,6 +81,8 @@ class Phone:
         self._media: MediaEndpoint | None = None
         # How continuously this call's media came, over moves.
         self.continuity = MediaContinuity()
+        # For each former connection that the server closed: whether the new one had brought media by then.
+        self.overlaps: list[bool] = []
         self._following: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._grant: calls.MediaGrant | None = None
@@ -162,6 +164,7 @@ class Phone:
             raise NoMediaError("the call gave no grant")
         await self._close_media()
         self.continuity = MediaContinuity()
+        self.overlaps = []
         # Kept before the exchange, so that hang_up closes it when the exchange fails half way.
         self._media = self._endpoint(self._grant)
         await self._connect(self._media, self._grant)
@@ -242,9 +245,19 @@ class Phone:
         media.set_muted(audio=audio_muted, video=video_muted)
         self._media, self._grant = media, grant
         self._stream.inbox.changes.notify()
-        task = asyncio.create_task(_retire(former))
+        task = asyncio.create_task(self._retire(former, media))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, former: MediaEndpoint, media: MediaEndpoint) -> None:
+        """Keeps a connection to a worker that the call has left, for those who have not followed yet."""
+        try:
+            with suppress(DeadlineMissedError):
+                await former.until_lost(_FORMER_MEDIA_S)
+                self.overlaps.append(media.heard_slots > 0)
+                self._stream.inbox.changes.notify()
+        finally:
+            await former.close()
 
     async def _close_media(self) -> None:
         tasks = [task for task in (self._following, *self._retiring) if task]
@@ -262,12 +275,3 @@ class Phone:
         if known is None or call.version > known.version:
             self._stream.inbox.calls[call.call_id] = call
             self._stream.inbox.changes.notify()
-
-
-async def _retire(former: MediaEndpoint) -> None:
-    """Keeps a connection to a worker that the call has left, for those who have not followed yet."""
-    try:
-        with suppress(DeadlineMissedError):
-            await former.until_lost(_FORMER_MEDIA_S)
-    finally:
-        await former.close()
