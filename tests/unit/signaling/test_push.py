@@ -22,7 +22,7 @@ ANNOUNCE = CallAnnouncer(lambda now: UUID(int=9))
 
 
 def incoming(value: bytes) -> Incoming:
-    return Incoming(topic=CALLS_TOPIC, partition=0, offset=0, key=b"", value=value)
+    return Incoming(CALLS_TOPIC, 0, 0, b"", value, START, None)
 
 
 @dataclass
