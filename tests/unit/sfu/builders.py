@@ -64,7 +64,7 @@ a=sctp-port:5000
 """
 
 
-def offer_text(*, simulcast: bool = False) -> str:
+def offer_text(*, simulcast: bool = False, rtx: bool = True, transport_cc: bool = True) -> str:
     """Own audio (0) and video (1), a slot of each (2, 3), and the channel (4)."""
     parts = [
         HEAD,
@@ -74,11 +74,16 @@ def offer_text(*, simulcast: bool = False) -> str:
         VIDEO.format(mid=3, direction="recvonly"),
         CHANNEL,
     ]
-    return "".join(parts).replace("\n", "\r\n")
+    text = "".join(parts)
+    if not rtx:
+        text = text.replace("a=fmtp:97 apt=96\n", "")
+    if not transport_cc:
+        text = text.replace("a=rtcp-fb:96 transport-cc\n", "")
+    return text.replace("\n", "\r\n")
 
 
-def offer(*, simulcast: bool = False) -> Offer:
-    return parse_offer(offer_text(simulcast=simulcast))
+def offer(**options: bool) -> Offer:
+    return parse_offer(offer_text(**options))
 
 
 def key(user: str, device: str = "d1", call: str = "call-1") -> ParticipantKey:
@@ -89,9 +94,9 @@ def make_router(seed: int = 1) -> Router:
     return Router(random.Random(seed).randbytes, unix_offset_s=1_700_000_000.0)
 
 
-def join(router: Router, user: str, now: float = 0.0, *, simulcast: bool = False, device: str = "d1") -> Participant:
-    """A participant whose transport is up."""
-    participant, _ = router.join(key(user, device), offer(simulcast=simulcast), now)
+def join(router: Router, user: str, now: float = 0.0, *, device: str = "d1", **options: bool) -> Participant:
+    """A participant whose transport is up; options as of `offer_text`."""
+    participant, _ = router.join(key(user, device), offer(**options), now)
     router.handle_transport_up(participant, now)
     return participant
 
@@ -120,17 +125,28 @@ def rtp(
     return header + (extensions(**ext) if ext else b"") + payload
 
 
-def vp8(picture_id: int, *, key_frame: bool = False, tl0: int | None = None, body: bytes = b"frame") -> bytes:
+def vp8(
+    picture_id: int,
+    *,
+    key_frame: bool = False,
+    tl0: int | None = None,
+    tid: int | None = None,
+    sync: bool = False,
+    body: bytes = b"frame",
+) -> bytes:
     """A VP8 payload that starts a frame, with a 15-bit PictureID."""
-    flags = 0x80 | (0x40 if tl0 is not None else 0)
+    flags = 0x80 | (0x40 if tl0 is not None else 0) | (0x20 if tid is not None else 0)
     descriptor = bytes((0x90, flags)) + pack("!H", 0x8000 | picture_id)
     if tl0 is not None:
         descriptor += bytes((tl0,))
+    if tid is not None:
+        descriptor += bytes((tid << 6 | 0x20 * sync,))
     return descriptor + bytes((0x00 if key_frame else 0x01,)) + body
 
 
 def video(ssrc: int, number: int, picture_id: int, *, key_frame: bool = False, rid: bytes = b"", **more: int) -> bytes:
     """A VP8 packet of m-line 1."""
     ext = {"mid": b"1"} | ({"rid": rid} if rid else {})
-    payload = vp8(picture_id, key_frame=key_frame, tl0=more.get("tl0"))
+    sync = bool(more.get("sync"))
+    payload = vp8(picture_id, key_frame=key_frame, tl0=more.get("tl0"), tid=more.get("tid"), sync=sync)
     return rtp(ssrc, number, payload, pt=96, timestamp=more.get("timestamp", number * 3000), marker=True, **ext)
