@@ -2,6 +2,7 @@
 
 import random
 from struct import pack
+from typing import Any
 
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId
 from services.sfu.core.participants import Participant
@@ -64,15 +65,19 @@ a=sctp-port:5000
 """
 
 
-def offer_text(*, simulcast: bool = False, rtx: bool = True, transport_cc: bool = True) -> str:
-    """Own audio (0) and video (1), a slot of each (2, 3), and the channel (4)."""
+def offer_text(
+    *, simulcast: bool = False, rtx: bool = True, transport_cc: bool = True, slots: int = 1, screen: bool = False
+) -> str:
+    """Own audio (0) and video (1), `slots` of each (2, 3, then a20, v20, ...), the channel (4), and a screen (5)."""
+    mids = [("2", "3"), *((f"a2{n}", f"v2{n}") for n in range(slots - 1))]
     parts = [
-        HEAD,
+        HEAD.replace("0 1 2 3 4", " ".join(["0 1 2 3 4", *(mid for pair in mids[1:] for mid in pair)]) + " 5" * screen),
         AUDIO.format(mid=0, direction="sendonly"),
         VIDEO.format(mid=1, direction="sendrecv") + SIMULCAST * simulcast,
-        AUDIO.format(mid=2, direction="recvonly"),
-        VIDEO.format(mid=3, direction="recvonly"),
+        *(AUDIO.format(mid=audio, direction="recvonly") for audio, _ in mids),
+        *(VIDEO.format(mid=video, direction="recvonly") for _, video in mids),
         CHANNEL,
+        VIDEO.format(mid=5, direction="sendonly") * screen,
     ]
     text = "".join(parts)
     if not rtx:
@@ -82,7 +87,7 @@ def offer_text(*, simulcast: bool = False, rtx: bool = True, transport_cc: bool 
     return text.replace("\n", "\r\n")
 
 
-def offer(**options: bool) -> Offer:
+def offer(**options: Any) -> Offer:
     return parse_offer(offer_text(**options))
 
 
@@ -94,7 +99,7 @@ def make_router(seed: int = 1) -> Router:
     return Router(random.Random(seed).randbytes, unix_offset_s=1_700_000_000.0)
 
 
-def join(router: Router, user: str, now: float = 0.0, *, device: str = "d1", **options: bool) -> Participant:
+def join(router: Router, user: str, now: float = 0.0, *, device: str = "d1", **options: Any) -> Participant:
     """A participant whose transport is up; options as of `offer_text`."""
     participant, _ = router.join(key(user, device), offer(**options), now)
     router.handle_transport_up(participant, now)
@@ -102,8 +107,8 @@ def join(router: Router, user: str, now: float = 0.0, *, device: str = "d1", **o
 
 
 def extensions(**values: bytes) -> bytes:
-    """A one-byte header extension block; names: level, mid, rid, with the ids of the offers above."""
-    ids = {"level": 1, "mid": 4, "rid": 10}
+    """A one-byte header extension block; names: level, wide, mid, rid, rrid, with the ids of the offers above."""
+    ids = {"level": 1, "wide": 3, "mid": 4, "rid": 10, "rrid": 11}
     elements = b"".join(bytes((ids[name] << 4 | len(value) - 1,)) + value for name, value in values.items())
     elements += bytes(-len(elements) % 4)
     return b"\xbe\xde" + pack("!H", len(elements) // 4) + elements
