@@ -74,20 +74,14 @@ class BandwidthEstimator:
 
     def handle_feedback(self, packets: Sequence[Sent], round_trip_s: float, now: float) -> None:
         """Take in what one feedback says, in the order of sending."""
-        size = 0
-        latest = 0.0
-        add = self._detector.add
-        over = False
-        for sent_at, arrived_at, packet_size in packets:
-            if arrived_at is None:
-                continue
-            size += packet_size
-            latest = max(latest, arrived_at)
-            add(sent_at, arrived_at)
-            over = over or self._detector.usage is Usage.OVERUSE
-        if not size:
+        size, groups = _group(packets)
+        if not groups:
             return
-        self._note_acked(latest, size)
+        over = False
+        for sent_at, arrived_at in groups:
+            self._detector.add(sent_at, arrived_at)
+            over = over or self._detector.usage is Usage.OVERUSE
+        self._note_acked(max(arrived_at for _, arrived_at in groups), size)
         usage = Usage.OVERUSE if over else self._detector.usage
         if usage is Usage.OVERUSE:
             self.overused_at = now
@@ -149,3 +143,23 @@ class BandwidthEstimator:
             ceiling = MAX_OVER_ACKED * self._acked_bps + EXTRA_OVER_ACKED_BPS
             grown = min(grown, max(ceiling, current))
         self._delay_bps = min(grown, HIGHEST_BPS)
+
+
+def _group(packets: Sequence[Sent]) -> tuple[int, list[tuple[float, float]]]:
+    """Bytes that arrived, and one (sent, last arrival) for the packets that were sent at the same instant."""
+    size = 0
+    groups: list[tuple[float, float]] = []
+    group_sent = group_arrived = -1.0
+    for sent_at, arrived_at, packet_size in packets:
+        if arrived_at is None:
+            continue
+        size += packet_size
+        if sent_at != group_sent:
+            if group_sent >= 0:
+                groups.append((group_sent, group_arrived))
+            group_sent, group_arrived = sent_at, arrived_at
+        elif arrived_at > group_arrived:
+            group_arrived = arrived_at
+    if group_sent >= 0:
+        groups.append((group_sent, group_arrived))
+    return size, groups

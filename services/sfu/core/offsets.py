@@ -36,7 +36,8 @@ class Offsets:
         self._last_picture_id = self._last_tl0 = 0
         self._temporal = self.wanted_temporal = ALL_TEMPORAL
         self._frame: tuple[int, bool] | None = None
-        self._hollow: dict[int, None] = {}
+        # Packets, by extended number, that only fill their numbers.
+        self.hollow: dict[int, None] = {}
 
     def want_temporal(self, temporal: int) -> None:
         """The highest temporal layer to let through, from the next frame on that allows it."""
@@ -57,22 +58,26 @@ class Offsets:
         self.tl0 = self._last_tl0 + 1 - frame.tl0
         self._temporal = self.wanted_temporal
         self._frame = None
-        self._hollow.clear()
+        self.hollow.clear()
 
-    def keep(self, packet: MediaPacket) -> bool:
+    def take(self, packet: MediaPacket) -> bool:
         """Whether a packet of the present source is let through; what is not leaves no hole in the numbers."""
         index = packet.extended
-        if index >= self._next_index:
-            if self._temporal == ALL_TEMPORAL == self.wanted_temporal:
-                return True
-            return self._keep_frame(packet)
+        if index < self._next_index:
+            return self._take_late(packet, index)
+        if (self._temporal == ALL_TEMPORAL == self.wanted_temporal) or self._keep_frame(packet):
+            self.advance(packet)
+            return True
+        return False
+
+    def _take_late(self, packet: MediaPacket, index: int) -> bool:
         if index < self._first_index or self._find_shift(index) is None:
             return False
         if packet.frame.temporal > self._temporal:
             # Part of a frame that is left out, but its number was kept free: fill it with an empty packet.
-            if len(self._hollow) >= MAX_HOLLOW:
+            if len(self.hollow) >= MAX_HOLLOW:
                 return False
-            self._hollow[index] = None
+            self.hollow[index] = None
         return True
 
     def _keep_frame(self, packet: MediaPacket) -> bool:
@@ -99,9 +104,7 @@ class Offsets:
                 self._temporal = ALL_TEMPORAL
 
     def advance(self, packet: MediaPacket) -> None:
-        """The packet goes out; the numbers after it follow."""
-        if packet.extended < self._next_index:
-            return
+        """The packet goes out, and none before it has a later number; the numbers after it follow."""
         frame, shift = packet.frame, self._shift
         self._next_index = packet.extended + 1
         self._next_sequence_number = (packet.sequence_number + shift.sequence + 1) & 0xFFFF
@@ -119,10 +122,6 @@ class Offsets:
         """The slot's PictureID of a packet that was let through."""
         return (packet.frame.picture_id + self._shift_of(packet.extended).picture_id) & 0x7FFF
 
-    def is_hollow(self, packet: MediaPacket) -> bool:
-        """Whether the packet only fills its number."""
-        return packet.extended in self._hollow
-
     def find(self, sequence_number: int, ring: RetransmissionRing) -> MediaPacket | None:
         """The packet that went out under a number, while it is in the ring."""
         end = self._next_index
@@ -139,7 +138,8 @@ class Offsets:
         return self.find((self._next_sequence_number - 1) & 0xFFFF, ring)
 
     def _shift_of(self, index: int) -> _Shift:
-        return self._shift if index >= self._shift.first_index else self._find_shift(index) or self._shift
+        shift = self._shift
+        return shift if index >= shift.first_index else self._find_shift(index) or shift
 
     def _find_shift(self, index: int) -> _Shift | None:
         return next((shift for shift in reversed(self._shifts) if shift.first_index <= index), None)

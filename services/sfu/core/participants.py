@@ -45,6 +45,7 @@ class Participant:
         self.publications = _publications(offer, key)
         self.streams: dict[int, InboundStream] = {}
         self.repairs: dict[int, InboundStream] = {}
+        self.repair_types = frozenset(number for p in self.publications for number in p.repair_types)
         self.uplink = UplinkPath(self.publications)
         slots = [line for line in offer.media if line.is_slot]
         self.path = DownlinkPath(any(line.has_transport_cc for line in slots))
@@ -74,8 +75,7 @@ class Participant:
 
         PacketError when it is one, but of no stream that is there.
         """
-        publication = next((p for p in self.publications if p.repaired_type(header.payload_type) is not None), None)
-        if publication is None:
+        if header.payload_type not in self.repair_types:
             return None
         stream = self.repairs.get(header.ssrc)
         if stream is None or self.streams.get(stream.ssrc) is not stream:
@@ -86,7 +86,7 @@ class Participant:
             if len(self.repairs) >= MAX_STREAMS:
                 self.repairs.clear()
             self.repairs[header.ssrc] = stream
-        repaired = stream.publication.repaired_type(header.payload_type)
+        repaired = stream.publication.repair_types.get(header.payload_type)
         if repaired is None:
             raise PacketError("unknown_payload_type")
         return stream, unwrap_repair(datagram, header, repaired, stream.ssrc)

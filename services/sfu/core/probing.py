@@ -64,7 +64,7 @@ class Prober:
     def add_results(self, packets: Sequence[Sent]) -> None:
         """What the feedback says; packets of the probe are picked by the time they were sent."""
         if self._state is not _State.IDLE:
-            self._results += [packet for packet in packets if self._began <= packet.sent_at <= self._ends]
+            self._results += [packet for packet in packets if self._began <= packet[0] <= self._ends]
 
     def take_result(self, round_trip_s: float, overused_at: float, now: float) -> float | None:
         """The rate that arrived, once, when a probe succeeded; None otherwise."""
@@ -92,11 +92,11 @@ class Prober:
 
 def _arrived_rate(packets: Sequence[Sent]) -> float | None:
     """The lesser of the rates of sending and of arrival; None when too little came to tell."""
-    arrived = [packet for packet in packets if packet.arrived_at is not None]
+    arrived = [(sent_at, arrived_at, size) for sent_at, arrived_at, size in packets if arrived_at is not None]
     if len(arrived) < 5 or len(arrived) < (1 - MAX_LOSS) * len(packets):
         return None
-    times = [packet.arrived_at for packet in arrived if packet.arrived_at is not None]
-    span = max(max(times) - min(times), arrived[-1].sent_at - arrived[0].sent_at)
+    times = [arrived_at for _, arrived_at, _ in arrived]
+    span = max(max(times) - min(times), arrived[-1][0] - arrived[0][0])
     if span <= 0:
         return None
-    return sum(packet.size for packet in arrived[1:]) * 8 / span
+    return sum(size for _, _, size in arrived[1:]) * 8 / span

@@ -131,7 +131,8 @@ class Publication:
         self.level = SpeechLevel()
         self.ordered_rids = order_rids(line.rids) or (NO_RID,)
         self.layers: dict[str, InboundStream] = {}
-        self._repair_types = {
+        # The payload types of media by those of their repairs.
+        self.repair_types = {
             codec.rtx_payload_type: codec.payload_type
             for codec in line.answered_codecs
             if codec.rtx_payload_type is not None
@@ -168,10 +169,6 @@ class Publication:
             for stream in self.layers.values()
         )
 
-    def repaired_type(self, payload_type: int) -> int | None:
-        """The payload type that a repair's payload type stands for, or None when it is none of this line."""
-        return self._repair_types.get(payload_type)
-
     def identify(self, datagram: bytes, header: RtpHeader, is_only_one: bool) -> str | None:
         """The rid of a packet of a new SSRC, or None when it is not of this publication.
 
@@ -191,7 +188,7 @@ class Publication:
 
         By the SSRC group of the offer (FID), else by the repaired RID (RFC 8852), else by the MID.
         """
-        if header.payload_type not in self._repair_types:
+        if header.payload_type not in self.repair_types:
             return None
         repaired_ssrc = self._offered_repairs.get(header.ssrc)
         if repaired_ssrc is not None:

@@ -138,7 +138,7 @@ class Router:
     def handle_rtp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Route one decrypted RTP packet. Raises PacketError with the reason for a drop."""
         header = parse_header(datagram)
-        if participant.uplink.is_watched:
+        if header.payload_type in participant.uplink.watched_types:
             participant.uplink.add(datagram, header, now)
             self._heard_numbered.add(participant)
         repair = participant.find_repair(datagram, header)

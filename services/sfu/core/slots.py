@@ -122,9 +122,8 @@ class ReceiveSlot:
             if stream is not self._wanted or not packet.frame.is_key_frame:
                 return False
             self._switch(stream, packet, now)
-        elif not self._offsets.keep(packet):
+        elif not self._offsets.take(packet):
             return False
-        self._offsets.advance(packet)
         self._last_sent_at = now
         return True
 
@@ -132,17 +131,17 @@ class ReceiveSlot:
         elapsed_s = 0.0 if self._last_sent_at is None else now - self._last_sent_at
         self._source, self._wanted = stream, None
         self._offsets.switch(packet, max(int(elapsed_s * CLOCK_RATES[self.kind]), 1))
+        self._offsets.advance(packet)
         self._resent.clear()
 
     def write(self, packet: MediaPacket, out: memoryview, now: float) -> int:
         """Write the receiver's copy of an accepted packet into `out`; gives its size in bytes."""
-        offsets = self._offsets
         payload_type = self.payload_types.get(packet.codec)
         if payload_type is None and packet.plain is not None:
             packet = packet.plain
             payload_type = self.payload_types.get(packet.codec)
-        sequence_number = offsets.sequence_number(packet)
-        size = self._write(out, payload_type or 0, sequence_number, self.ssrc, packet, now, b"")
+        number = self._offsets.sequence_number(packet)
+        size = self._write(packet, out, payload_type or 0, number, self.ssrc, b"", now)
         self.packets += 1
         self.bytes += size
         return size
@@ -152,17 +151,17 @@ class ReceiveSlot:
         number = self._offsets.sequence_number(packet)
         repair_type = self._repair_types.get(packet.codec)
         if repair_type is None:
-            size = self._write_again(packet, number, out)
-        else:
-            own, self._next_repair = self._next_repair, (self._next_repair + 1) & 0xFFFF
-            size = self._write(out, repair_type, own, self.repair_ssrc, packet, now, _ORIGINAL.pack(number))
-        return size
+            return self._write_again(packet, number, out)
+        own, self._next_repair = self._next_repair, (self._next_repair + 1) & 0xFFFF
+        return self._write(packet, out, repair_type, own, self.repair_ssrc, _ORIGINAL.pack(number), now)
 
     def _write(
-        self, out: memoryview, payload_type: int, number: int, ssrc: int, packet: MediaPacket, now: float, prefix: bytes
+        self, packet: MediaPacket, out: memoryview, payload_type: int, number: int, ssrc: int, prefix: bytes, now: float
     ) -> int:
         offsets, frame = self._offsets, packet.frame
-        payload = frame.payload if not offsets.is_hollow(packet) else b""
+        payload = frame.payload
+        if offsets.hollow and packet.extended in offsets.hollow:
+            payload = b""
         second = payload_type | 0x80 if packet.marker else payload_type
         timestamp = (packet.timestamp + offsets.timestamp) & 0xFFFFFFFF
         at = 20 + len(prefix)
@@ -182,8 +181,8 @@ class ReceiveSlot:
         out[at:size] = payload
         if frame.picture_id_at and payload:
             _PICTURE_ID.pack_into(out, at + frame.picture_id_at, 0x8000 | offsets.picture_id(packet))
-        if frame.tl0_at and payload:
-            out[at + frame.tl0_at] = (frame.tl0 + offsets.tl0) & 0xFF
+            if frame.tl0_at:
+                out[at + frame.tl0_at] = (frame.tl0 + offsets.tl0) & 0xFF
         self.path.sent_bytes += size
         return size
 

@@ -173,12 +173,9 @@ def _chunks(symbols: Sequence[int]) -> Iterator[int]:
         at += 7
 
 
-class Sent(NamedTuple):
-    """A packet that the receiver told of: sent and arrived in seconds of either clock; `arrived_at` None when lost."""
-
-    sent_at: float
-    arrived_at: float | None
-    size: int
+# A packet that the receiver told of: when it was sent, when it arrived (None: lost), by either clock in seconds, and its
+# size in bytes. A plain tuple, because one is made for each packet that is forwarded.
+Sent = tuple[float, float | None, int]
 
 
 class SendHistory:
@@ -211,7 +208,7 @@ class SendHistory:
         last = self.next_number - 1
         first = last - ((last - feedback.base) & 0xFFFF)
         oldest = self.next_number - self.SIZE
-        results = []
+        results: list[Sent] = []
         for index, arrived_at in enumerate(feedback.arrivals, start=first):
             if index > last:
                 break
@@ -223,6 +220,7 @@ class SendHistory:
                 self._sizes[place] = 0
             elif index <= self._heard:
                 continue
-            results.append(Sent(self._sent_at[place], arrived_at, size))
-            self._heard = max(self._heard, index)
+            results.append((self._sent_at[place], arrived_at, size))
+            if index > self._heard:
+                self._heard = index
         return results

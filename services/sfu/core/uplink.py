@@ -32,6 +32,11 @@ class UplinkPath:
         self._transport_cc_id = ids[0] if ids else None
         times = [p.send_time_id for p in publications if p.kind == "video" and p.send_time_id is not None]
         self._send_time_id = times[0] if times and not ids else None
+        # The payload types whose packets say anything of the path.
+        self.watched_types: frozenset[int] = frozenset()
+        if self._transport_cc_id is not None or self._send_time_id is not None:
+            videos = [p for p in publications if p.kind == "video"]
+            self.watched_types = frozenset(number for p in videos for number in (*p.codecs, *p.repair_types))
         self._log = ArrivalLog()
         self._estimator = BandwidthEstimator()
         self._estimator.expect_feedback(LIMIT_BPS)
@@ -44,11 +49,6 @@ class UplinkPath:
         """Whether the client estimates, and wants feedback for it."""
         return self._transport_cc_id is not None
 
-    @property
-    def is_watched(self) -> bool:
-        """Whether its packets say anything of the path."""
-        return self._transport_cc_id is not None or self._send_time_id is not None
-
     def add(self, datagram: bytes, header: RtpHeader, now: float) -> None:
         """Note that a packet came, whatever stream it is of."""
         if self._transport_cc_id is not None:
@@ -59,7 +59,7 @@ class UplinkPath:
             value = find_extension(datagram, header, self._send_time_id)
             if value is not None and len(value) == 3 and len(self._portion) < MAX_PORTION:
                 sent_at = self._unwrap(int.from_bytes(value, "big"))
-                self._portion.append(Sent(sent_at, now, len(datagram)))
+                self._portion.append((sent_at, now, len(datagram)))
 
     def take_feedback(self, now: float) -> bytes | None:
         """The transport-wide feedback that is due."""

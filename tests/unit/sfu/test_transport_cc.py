@@ -77,7 +77,7 @@ def test_history_tells_of_each_packet_once_and_of_late_ones_after_all() -> None:
     numbers = [history.stamp(100 + n, 1.0 + n) for n in range(4)]
     first = parse_feedback(build_feedback(numbers[0], [9.0, None, 9.2], 0))
     assert first is not None
-    assert [(sent.sent_at, sent.arrived_at is None, sent.size) for sent in history.resolve(first)] == [
+    assert [(sent_at, arrived_at is None, size) for sent_at, arrived_at, size in history.resolve(first)] == [
         (1.0, False, 100),
         (2.0, True, 101),
         (3.0, False, 102),
@@ -85,7 +85,7 @@ def test_history_tells_of_each_packet_once_and_of_late_ones_after_all() -> None:
     assert history.resolve(first) == []
     second = parse_feedback(build_feedback(numbers[1], [9.3, 9.2, 9.4], 1))
     assert second is not None
-    assert [sent.size for sent in history.resolve(second)] == [101, 103]
+    assert [size for _, _, size in history.resolve(second)] == [101, 103]
 
 
 def test_numbers_roll_over_and_what_was_never_sent_is_passed_over() -> None:
