@@ -1,12 +1,16 @@
 """PostgreSQL: the truth of conversations and messages. The statements stand in rows/."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+
+import asyncpg
+import structlog
 
 from services.messaging import encoding, rows, topics
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
 from services.messaging.core.groups import GroupChange
+from services.messaging.core.known_places import KnownPlaces
 from services.messaging.core.model import (
     Conversation,
     ConversationId,
@@ -37,6 +41,10 @@ from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
 
+log = structlog.get_logger()
+
+Outcomes = dict[MessageId, Message | MessagingError]
+
 
 class PostgresStore:
     """See ports.Store. The relay is woken for the conversations whose events were committed."""
@@ -45,6 +53,7 @@ class PostgresStore:
         self._database = database
         self._relay = relay
         self._new_id = new_id
+        self._known = KnownPlaces()
 
     async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
         peer = next(member.user_id for member in conversation.members if member.user_id != opener)
@@ -154,26 +163,57 @@ class PostgresStore:
         ]
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
+        outcomes = await self._append_certain(self._known.certain(drafts))
+        rest = [draft for draft in drafts if draft.message_id not in outcomes]
+        if rest:
+            outcomes |= await self._append_locked(rest)
+        return [outcomes[draft.message_id] for draft in drafts]
+
+    async def _append_certain(self, drafts: Sequence[Draft]) -> Outcomes:
+        """Append what rests on what we remember: one statement, without a look first. Leaves out what did not hold."""
+        if not drafts:
+            return {}
+        places = self._known.places_of(drafts)
+        placement = place_drafts(drafts, places, {})
+        events = [_sent(message, places.people[message.conversation_id]) for message in placement.inserted]
+        held: set[ConversationId] = set()
+        try:
+            async with self._database.connection() as connection:
+                held = await rows.insert_messages(connection, placement.inserted, events, places.facts)
+        except asyncpg.UniqueViolationError:
+            # A retry of something that is stored: the long way finds it.
+            log.debug("send_repeated", drafts=len(drafts))
+        self._known.forget(places.last_seqs.keys() - held)
+        self._known.learn(places, {id_: placement.last_seqs[id_] for id_ in held})
+        self._wake(str(id_) for id_ in held)
+        outcomes = zip(drafts, placement.outcomes, strict=True)
+        return {draft.message_id: outcome for draft, outcome in outcomes if draft.conversation_id in held}
+
+    async def _append_locked(self, drafts: Sequence[Draft]) -> Outcomes:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            places, known, people = await rows.load_places(connection, drafts)
-            stored = await rows.load_stored(connection, known) if known else {}
+            places, taken = await rows.load_places(connection, drafts)
+            stored = await rows.load_stored(connection, taken) if taken else {}
             placement = place_drafts(drafts, places, stored)
             for conversation_id, user_id in placement.accepted:
                 if people[conversation_id] and user_id not in people[conversation_id]:
                     # Who declined it hears of it again, from the own message on.
                     people[conversation_id] = [*people[conversation_id], user_id]
             if placement.inserted:
-                events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]
+                events = [_sent(message, places.people[message.conversation_id]) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
             woken = {str(message.conversation_id) for message in placement.inserted}
             if placement.accepted:
                 now = max(message.sent_at for message in placement.inserted)
                 woken.update(await requests.accept_requests(connection, placement.accepted, now))
-        for key in woken:
+        self._known.learn(places, placement.last_seqs)
+        self._wake(woken)
+        return {draft.message_id: outcome for draft, outcome in zip(drafts, placement.outcomes, strict=True)}
+
+    def _wake(self, keys: Iterable[str]) -> None:
+        for key in keys:
             self._relay.wake(key)
-        return placement.outcomes
 
     async def list_messages(
         self, conversation_id: ConversationId, after_seq: int, before_seq: int | None, limit: int

@@ -61,13 +61,16 @@ async def append_many(connection: Connection, records: Sequence[tuple[str, str, 
     await connection.execute(insertion(1), *columns(records))
 
 
-def insertion(first: int) -> str:
-    """The statement that inserts rows, for use within a larger one; `columns` are its parameters from $first on."""
+def insertion(first: int, condition: str = "true") -> str:
+    """The statement that inserts rows, for use within a larger one; `columns` are its parameters from $first on.
+
+    `condition` says of which rows, by shard, topic and key.
+    """
     shard, topic, key, value, trace = (f"${number}" for number in range(first, first + 5))
     return (
         f"INSERT INTO outbox (shard, topic, key, value, trace) SELECT shard, topic, key, value, {trace}"  # noqa: S608
         f" FROM unnest({shard}::smallint[], {topic}::text[], {key}::text[], {value}::bytea[])"
-        " WITH ORDINALITY AS told (shard, topic, key, value, position) ORDER BY position"
+        f" WITH ORDINALITY AS told (shard, topic, key, value, position) WHERE {condition} ORDER BY position"
     )
 
 

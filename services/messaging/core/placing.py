@@ -16,12 +16,16 @@ from services.messaging.core.request import Request
 
 @dataclass(frozen=True)
 class Places:
-    """What is known of the conversations of a batch: those that exist, locked by the caller."""
+    """What is known of the conversations of a batch: those that exist."""
 
     last_seqs: Mapping[ConversationId, int]
     # The senders who are in them, and whether they let them in.
     senders: Mapping[tuple[ConversationId, UserId], Request]
     blocked: Collection[ConversationId] = ()
+    # Rises when anything of the above but the counter changes.
+    facts: Mapping[ConversationId, int] = field(default_factory=dict)
+    # Whom the news of a direct conversation are for; nobody of a group's, which the fan-out looks up.
+    people: Mapping[ConversationId, Sequence[UserId]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
