@@ -146,7 +146,11 @@ def call_message(record: CallRecord) -> messages_pb2.CallContent:
     length = Duration()
     length.FromTimedelta(record.length)
     return messages_pb2.CallContent(
-        call_id=str(record.call_id), video=record.video, outcome=_OUTCOMES[record.outcome], length=length
+        call_id=str(record.call_id),
+        video=record.video,
+        outcome=_OUTCOMES[record.outcome],
+        length=length,
+        participant_user_ids=record.participants,
     )
 
 
@@ -210,7 +214,8 @@ def to_call(data: bytes) -> CallRecord:
     """A stored call record."""
     encoded = messages_pb2.CallContent.FromString(data)
     length: timedelta = encoded.length.ToTimedelta()
-    return CallRecord(UUID(encoded.call_id), encoded.video, _OUTCOMES_BACK[encoded.outcome], length)
+    participants = tuple(UserId(user_id) for user_id in encoded.participant_user_ids)
+    return CallRecord(UUID(encoded.call_id), encoded.video, _OUTCOMES_BACK[encoded.outcome], length, participants)
 
 
 def kind_of(content: Content) -> str:
