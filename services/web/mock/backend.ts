@@ -224,7 +224,7 @@ export class MockBackend {
         const room = this.room(conversationId);
         const member = room.conversation.members.find((m) => m.userId === userId);
         if (member && member.readSeq < seq) member.readSeq = seq;
-        const value = { $typeName: "parley.gateway.v1.ReadMoved" as const, conversationId, userId, readSeq: seq };
+        const value = { $typeName: "parley.gateway.v1.ReadMoved" as const, conversationId, userId, readSeq: seq, deliveredSeq: 0n };
         this.tell(memberIds(room), { case: "read", value });
         return { readSeq: seq };
       },
@@ -292,6 +292,7 @@ export class MockBackend {
       video: call.video,
       outcome: OUTCOMES[reason] ?? CallOutcome.COMPLETED,
       length: { $typeName: "google.protobuf.Duration" as const, seconds, nanos: 0 },
+      participantUserIds: [],
     };
     this.post(call.conversationId, call.callerId, { case: "call", value });
     return call;

@@ -15,6 +15,7 @@ const call = (outcome: CallOutcome, seconds: number): Message["content"] => ({
     video: true,
     outcome,
     length: { $typeName: "google.protobuf.Duration", seconds: BigInt(seconds), nanos: 0 },
+    participantUserIds: [],
   },
 });
 
