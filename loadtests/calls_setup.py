@@ -29,6 +29,7 @@ from deploy.embedded.record import ROOT, StackRecord
 from loadtests.headless.client import Device, Edge
 from loadtests.headless.statuses import reason_of
 from loadtests.message_path.figures import percentiles
+from loadtests.message_path.processes import cpu_s, used_since
 from loadtests.sfu_media.peer import Peer
 from loadtests.stacks import own_stack
 from services.sfu.dtls import Certificate
@@ -197,7 +198,9 @@ async def measure(record: StackRecord, plan: Plan) -> dict[str, Any]:
         town = Town(pairs)
         await town.calls(plan.warm_up_calls)
         paced = await town.paced(plan.pace, plan.paced_s)
+        used_s = _cpu_by_process(record)
         full = await town.at_once(plan.at_once, plan.full_s)
+        spent_s = used_since(used_s, _cpu_by_process(record))
     at_pace, at_full = paced.as_dict(), full.as_dict()
     return {
         "rate": at_full["rate"],
@@ -206,9 +209,17 @@ async def measure(record: StackRecord, plan: Plan) -> dict[str, Any]:
         "pace": plan.pace,
         "at_pace": at_pace,
         "at_full": at_full,
+        # What a call costs, whoever else uses the machine.
+        "cpu_ms_per_call": {
+            name: round(spent * 1000 / max(len(full.setup_s), 1), 1) for name, spent in spent_s.items()
+        },
         "load_average": [round(load, 2) for load in os.getloadavg()],
         "cores": os.cpu_count(),
     }
+
+
+def _cpu_by_process(record: StackRecord) -> dict[str, float]:
+    return {**cpu_s(record.pids), "generator": time.process_time()}
 
 
 async def _run(plan: Plan) -> dict[str, Any]:
@@ -228,7 +239,9 @@ def main() -> int:
     report = asyncio.run(_run(Plan(pace=options.pace, paced_s=options.seconds)))
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps({name: report[name] for name in ("rate", "setup_ms", "failures", "load_average")}))
+    print(
+        json.dumps({name: report[name] for name in ("rate", "setup_ms", "failures", "cpu_ms_per_call", "load_average")})
+    )
     return 1 if report["failures"] else 0
 
 
