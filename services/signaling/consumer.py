@@ -13,16 +13,8 @@ from parley.sfu.v1 import events_pb2 as sfu_events
 from services.runtime.bus import Incoming, PoisonRecord, TransientFailure
 from services.runtime.config import is_address
 from services.signaling.core.errors import CallNotFound, Contended, ConversationNotFound, MembersUnavailable
-from services.signaling.core.model import (
-    CallId,
-    ConversationId,
-    DeviceId,
-    MediaConnected,
-    MediaDisconnected,
-    UserId,
-    Worker,
-    WorkerId,
-)
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker, WorkerId
 from services.signaling.core.placement import Node, NodeTable
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
 from services.signaling.ports import Store

@@ -6,7 +6,8 @@ import structlog
 
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker
-from services.signaling.core.model import Call, CallId, CallState, Move, MoveReason, Worker, WorkerId, WorkerLost
+from services.signaling.core.inputs import Move, WorkerLost
+from services.signaling.core.model import Call, CallId, CallState, MoveReason, Worker, WorkerId
 from services.signaling.core.placement import NodeTable
 from services.signaling.ports import MediaWorkers, Store
 

@@ -16,15 +16,10 @@ from services.signaling.core.errors import (
     UserTaken,
 )
 from services.signaling.core.grants import Grant, GrantPolicy, admit, check_bearer, claim
-from services.signaling.core.model import (
+from services.signaling.core.inputs import (
     Accept,
-    Call,
-    CallId,
-    CallState,
     Cancel,
-    ConversationId,
     Decline,
-    DeviceId,
     EndForAll,
     Join,
     Leave,
@@ -36,8 +31,8 @@ from services.signaling.core.model import (
     SetLock,
     SetMembers,
     TakeOver,
-    UserId,
 )
+from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, UserId
 from services.signaling.core.quality import UserQuality
 from services.signaling.core.settings import CallSettings
 from services.signaling.moves import CallMoves

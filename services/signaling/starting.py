@@ -25,19 +25,8 @@ from services.signaling.core.errors import (
     NoMediaWorker,
     UserTaken,
 )
-from services.signaling.core.model import (
-    Accept,
-    Call,
-    CallId,
-    CallState,
-    ConversationId,
-    DeviceId,
-    Join,
-    LegState,
-    SetMembers,
-    UserId,
-    Worker,
-)
+from services.signaling.core.inputs import Accept, Join, SetMembers
+from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, LegState, UserId, Worker
 from services.signaling.core.placement import NodeTable
 from services.signaling.core.rate import StartPolicy, check_rate
 from services.signaling.core.table import Effect

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallNotFound, Contended
-from services.signaling.core.model import Call, CallId, Tick
+from services.signaling.core.inputs import Tick
+from services.signaling.core.model import Call, CallId
 from services.signaling.core.placement import NodeTable
 from services.signaling.core.table import Trigger
 from services.signaling.core.triggers import classify

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from services.signaling.core.inputs import Input
 from services.signaling.core.legs import CHANGES, Step
 from services.signaling.core.model import (
     RUNG,
@@ -13,7 +14,6 @@ from services.signaling.core.model import (
     ConversationId,
     DeviceId,
     EndReason,
-    Input,
     Leg,
     LegState,
     Timeouts,

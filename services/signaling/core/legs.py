@@ -4,29 +4,31 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.signaling.core.model import (
-    RUNG,
+from services.signaling.core.inputs import (
     Accept,
-    Call,
-    CallState,
     Decline,
-    DeviceId,
-    Former,
     Input,
     Join,
     Leave,
-    Leg,
-    LegState,
     MediaConnected,
     MediaDisconnected,
     Move,
-    MoveReason,
     Remove,
     RequestMute,
     SetHand,
     SetLock,
     SetMembers,
     TakeOver,
+)
+from services.signaling.core.model import (
+    RUNG,
+    Call,
+    CallState,
+    DeviceId,
+    Former,
+    Leg,
+    LegState,
+    MoveReason,
     Timeouts,
     UserId,
 )

@@ -4,20 +4,14 @@ from collections.abc import Collection
 from datetime import datetime
 
 from services.signaling.core.errors import CallNotFound
-from services.signaling.core.model import (
-    RUNG,
+from services.signaling.core.inputs import (
     Accept,
-    Call,
-    CallState,
     Cancel,
     Decline,
-    DeviceId,
     EndForAll,
     Input,
     Join,
     Leave,
-    Leg,
-    LegState,
     MediaConnected,
     MediaDisconnected,
     Moderation,
@@ -29,9 +23,9 @@ from services.signaling.core.model import (
     SetMembers,
     TakeOver,
     Tick,
-    UserId,
     WorkerLost,
 )
+from services.signaling.core.model import RUNG, Call, CallState, DeviceId, Leg, LegState, UserId
 from services.signaling.core.table import Trigger
 
 

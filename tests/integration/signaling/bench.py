@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from services.signaling.core.calls import Placed, handle, ring
-from services.signaling.core.model import Call, CallId, Input, LegState, UserId
+from services.signaling.core.inputs import Input
+from services.signaling.core.model import Call, CallId, LegState, UserId
 from services.signaling.ports import ClientKey, Record, Store
 from tests.unit.signaling.fakes import ALICE, BOB, PHONE, START, TALK, TIMEOUTS, WORKER
 

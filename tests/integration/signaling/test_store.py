@@ -12,23 +12,8 @@ from services.runtime.db import Database
 from services.signaling.changes import CallChanges
 from services.signaling.core.calls import refuse_as_busy
 from services.signaling.core.errors import AlreadyAnswered, AnsweredElsewhere, CallEnded, CallsError, VersionConflict
-from services.signaling.core.model import (
-    Accept,
-    Call,
-    CallId,
-    CallState,
-    Cancel,
-    Decline,
-    DeviceId,
-    EndReason,
-    Input,
-    Leave,
-    MediaConnected,
-    Move,
-    MoveReason,
-    UserId,
-    WorkerLost,
-)
+from services.signaling.core.inputs import Accept, Cancel, Decline, Input, Leave, MediaConnected, Move, WorkerLost
+from services.signaling.core.model import Call, CallId, CallState, DeviceId, EndReason, MoveReason, UserId
 from services.signaling.moves import CallMoves
 from services.signaling.ports import CalleesTaken, CallerTaken, Created, KeyKnown
 from services.signaling.service import CallsService

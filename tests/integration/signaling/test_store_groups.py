@@ -9,28 +9,22 @@ import pytest
 
 from services.signaling.core.calls import Placed, refuse_as_busy, ring
 from services.signaling.core.errors import UserTaken
-from services.signaling.core.model import (
+from services.signaling.core.inputs import (
     Accept,
-    Call,
-    CallId,
     Cancel,
-    DeviceId,
     EndForAll,
     Join,
     Leave,
-    LegState,
     MediaConnected,
     Move,
-    MoveReason,
     Remove,
     RequestMute,
     SetHand,
     SetLock,
     SetMembers,
     TakeOver,
-    UserId,
-    WorkerId,
 )
+from services.signaling.core.model import Call, CallId, DeviceId, LegState, MoveReason, UserId, WorkerId
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
 from services.signaling.core.settings import CallSettings, QuietHours
 from services.signaling.ports import CalleesTaken, Created, GroupTaken

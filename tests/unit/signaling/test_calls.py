@@ -17,25 +17,20 @@ from services.signaling.core.errors import (
     NotCallee,
     NotCaller,
 )
-from services.signaling.core.model import (
+from services.signaling.core.inputs import (
     Accept,
-    Call,
-    CallId,
-    CallState,
     Cancel,
     Decline,
-    EndReason,
     Input,
     Leave,
-    LegState,
     MediaConnected,
     MediaDisconnected,
     Move,
-    MoveReason,
     TakeOver,
     Tick,
     WorkerLost,
 )
+from services.signaling.core.model import Call, CallId, CallState, EndReason, LegState, MoveReason
 from services.signaling.core.table import Effect
 from tests.unit.signaling.fakes import (
     ALICE,

@@ -6,14 +6,8 @@ from datetime import timedelta
 import pytest
 
 from services.signaling.core.errors import CallRate, NotInCall
-from services.signaling.core.model import (
-    CallState,
-    ConversationId,
-    EndReason,
-    LegState,
-    MediaConnected,
-    MediaDisconnected,
-)
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.model import CallState, ConversationId, EndReason, LegState
 from services.signaling.core.rate import RatePolicy, StartPolicy, check_rate
 from services.signaling.core.settings import CallSettings, QuietHours
 from services.signaling.starting import StartRequest

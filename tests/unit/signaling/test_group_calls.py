@@ -17,15 +17,8 @@ from services.signaling.core.errors import (
     ParticipantNotFound,
     RemovedFromCall,
 )
-from services.signaling.core.model import (
-    Call,
-    CallState,
-    EndReason,
-    LegState,
-    MediaConnected,
-    MediaDisconnected,
-    UserId,
-)
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.model import Call, CallState, EndReason, LegState, UserId
 from tests.unit.signaling.fakes import (
     ALICE,
     BOB,

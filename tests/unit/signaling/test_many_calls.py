@@ -10,16 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.signaling.core.errors import CallsError
-from services.signaling.core.model import (
-    Call,
-    CallId,
-    CallState,
-    ConversationId,
-    DeviceId,
-    MediaConnected,
-    MediaDisconnected,
-    UserId,
-)
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, UserId
 from services.signaling.core.settings import CallSettings, QuietHours
 from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import (

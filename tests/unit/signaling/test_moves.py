@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from services.signaling.core.errors import CallEnded, NoMediaWorker
-from services.signaling.core.model import Call, CallState, MediaConnected, MoveReason, WorkerId
+from services.signaling.core.inputs import MediaConnected
+from services.signaling.core.model import Call, CallState, MoveReason, WorkerId
 from tests.unit.signaling.fakes import ALICE, BOB, OTHER_WORKER, PHONE, START, TABLET, TIMEOUTS, WORKER, World
 
 

@@ -21,14 +21,8 @@ from services.signaling.core.errors import (
     SdpInvalid,
     VersionConflict,
 )
-from services.signaling.core.model import (
-    CallId,
-    CallState,
-    ConversationId,
-    EndReason,
-    MediaConnected,
-    MediaDisconnected,
-)
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.model import CallId, CallState, ConversationId, EndReason
 from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import (
     ALICE,

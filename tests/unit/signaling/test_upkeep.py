@@ -3,7 +3,8 @@
 import pytest
 
 from services.runtime.errors import StoreUnavailable
-from services.signaling.core.model import Call, CallId, CallState, EndReason, MediaConnected, MediaDisconnected
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.model import Call, CallId, CallState, EndReason
 from services.signaling.upkeep import CLAIM_LEASE
 from tests.unit.signaling.fakes import ALICE, BOB, PHONE, TABLET, TIMEOUTS, WORKER, World
 
