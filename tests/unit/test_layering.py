@@ -147,9 +147,8 @@ def test_seeded_breach_is_found(module: str, line: str) -> None:
     ("module", "line"),
     [
         ("services.messaging.core", "from dataclasses import dataclass"),
-        ("services.signaling.core.calls", "from services.signaling.core.model import Call")(
-            "services.signaling.core.calls", "from .model import Call"
-        ),
+        ("services.signaling.core.calls", "from services.signaling.core.model import Call"),
+        ("services.signaling.core.calls", "from .model import Call"),
         ("services.messaging.service", "from services.runtime.clock import Clock"),
         ("services.messaging.service", "import asyncio"),
         ("services.messaging.wiring", "from services.messaging.store import PostgresStore"),
