@@ -45,7 +45,8 @@ class CallChanges:
             decision = handle(before, given, now, self.timeouts)
             if decision.call is not before:
                 try:
-                    await self.store.save(decision.call, self.records(before, decision), key)
+                    same_holds = decision.call.holds == before.holds
+                    await self.store.save(decision.call, self.records(before, decision), key, same_holds=same_holds)
                 except VersionConflict:
                     continue
             self.carry_out(before, decision)

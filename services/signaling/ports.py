@@ -101,11 +101,13 @@ class Store(Protocol):
         group has one such call.
         """
 
-    async def save(self, call: Call, records: Sequence[Record], key: ClientKey | None = None) -> None:
+    async def save(
+        self, call: Call, records: Sequence[Record], key: ClientKey | None = None, *, same_holds: bool = False
+    ) -> None:
         """Store a call's next version and its events, all or nothing; whom it does not hold any more is free.
 
         Raises VersionConflict unless the stored version is the one just below, UserTaken when another call holds one
-        that this one would.
+        that this one would. `same_holds`: the version before held the same people.
         """
 
     async def find(self, call_id: CallId) -> Call | None:

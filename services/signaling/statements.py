@@ -21,23 +21,37 @@ INSERT INTO calls (call_id, {names}) VALUES ($1, {values})
 ON CONFLICT (conversation_id) WHERE is_group AND state <> 'ended' DO NOTHING RETURNING call_id
 """
 INSERT_CALL = _INSERT_CALL.format(names=_named("", _CALL), values=_numbers(2, _CALL))
-# The version comes last.
-_UPDATE_CALL = """
-UPDATE calls SET ({names}) = ROW({values}) WHERE call_id = $1 AND version = {version} - 1 RETURNING call_id
-"""
-UPDATE_CALL = _UPDATE_CALL.format(
-    names=_named("", rows.CHANGING), values=_numbers(2, rows.CHANGING), version=f"${len(rows.CHANGING) + 1}"
-)
 _UPSERT_LEGS = """
-INSERT INTO participants AS known (call_id, {names}) SELECT $1, * FROM unnest({columns})
+INSERT INTO participants AS known (call_id, {names}) SELECT {from_call}
 ON CONFLICT (call_id, user_id) DO UPDATE SET ({names}) = ROW({new})
 WHERE ({old}) IS DISTINCT FROM ({new})
 """
-UPSERT_LEGS = _UPSERT_LEGS.format(
-    names=_named("", _LEG),
-    columns=", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(rows.LEG, 2)),
-    old=_named("known.", _LEG),
-    new=_named("excluded.", _LEG),
+
+
+def _upsert_legs(from_call: str, first: int) -> str:
+    """`from_call`: where the call's id comes from; `first`: the number of the first column of legs."""
+    columns = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(rows.LEG, first))
+    return _UPSERT_LEGS.format(
+        names=_named("", _LEG),
+        from_call=from_call.format(legs=f"unnest({columns}) AS legs"),
+        old=_named("known.", _LEG),
+        new=_named("excluded.", _LEG),
+    )
+
+
+INSERT_LEGS = _upsert_legs("$1, legs.* FROM {legs}", 2)
+# One statement, and so one round trip and all or nothing by itself. The version is the last of CHANGING.
+_SAVE = """
+WITH changed AS (
+    UPDATE calls SET ({names}) = ROW({values}) WHERE call_id = $1 AND version = {version} - 1 RETURNING call_id
+), saved AS ({upsert})
+SELECT call_id FROM changed
+"""
+SAVE = _SAVE.format(
+    names=_named("", rows.CHANGING),
+    values=_numbers(2, rows.CHANGING),
+    version=f"${len(rows.CHANGING) + 1}",
+    upsert=_upsert_legs("changed.call_id, legs.* FROM changed, {legs}", len(rows.CHANGING) + 2),
 )
 INSERT_KEY = """
 INSERT INTO call_keys (user_id, client_call_id, call_id) VALUES ($1, $2, $3)

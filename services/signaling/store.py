@@ -55,22 +55,23 @@ class PostgresStore:
         self._wake(call.call_id)
         return Created()
 
-    async def save(self, call: Call, records: Sequence[Record], key: ClientKey | None = None) -> None:
+    async def save(
+        self, call: Call, records: Sequence[Record], key: ClientKey | None = None, *, same_holds: bool = False
+    ) -> None:
         """See ports.Store."""
+        if same_holds and not records and key is None:
+            async with self._database.connection() as connection:
+                return await _save(connection, call)
         async with self._database.transaction() as connection:
-            if await connection.fetchval(sql.UPDATE_CALL, *rows.changing(call)) is None:
-                raise VersionConflict
-            await connection.execute(sql.UPSERT_LEGS, *rows.legs(call))
-            held = await _hold_users(connection, call)
-            refused = next((user_id for user_id in call.holds if user_id not in held), None)
-            if refused:
-                other = await connection.fetchval(sql.HOLDER, refused)
-                raise UserTaken(refused, str(other) if other else None)
+            await _save(connection, call)
+            if not same_holds:
+                await _hold_all(connection, call)
             if key:
                 await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call.call_id)
             if records:
                 await outbox.append(connection, call.call_id, records)
         self._wake(call.call_id)
+        return None
 
     async def find(self, call_id: CallId) -> Call | None:
         """See ports.Store."""
@@ -169,7 +170,7 @@ class PostgresStore:
         async with self._database.transaction() as connection:
             if await connection.fetchval(sql.INSERT_CALL, *rows.changing(call), *rows.fixed(call)) is None:
                 raise _Taken(GroupTaken)
-            await connection.execute(sql.UPSERT_LEGS, *rows.legs(call))
+            await connection.execute(sql.INSERT_LEGS, *rows.legs(call))
             if await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call.call_id) is None:
                 raise _Taken(KeyKnown)
             if call.holds:
@@ -188,6 +189,20 @@ class PostgresStore:
     async def _select_ids(self, query: str, *arguments: object) -> Sequence[CallId]:
         async with self._database.connection() as connection:
             return [CallId(str(row["call_id"])) for row in await connection.fetch(query, *arguments)]
+
+
+async def _save(connection: Connection, call: Call) -> None:
+    _, *columns = rows.legs(call)
+    if await connection.fetchval(sql.SAVE, *rows.changing(call), *columns) is None:
+        raise VersionConflict
+
+
+async def _hold_all(connection: Connection, call: Call) -> None:
+    held = await _hold_users(connection, call)
+    refused = next((user_id for user_id in call.holds if user_id not in held), None)
+    if refused:
+        other = await connection.fetchval(sql.HOLDER, refused)
+        raise UserTaken(refused, str(other) if other else None)
 
 
 async def _hold_users(connection: Connection, call: Call) -> set[str]:

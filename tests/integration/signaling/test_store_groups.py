@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.signaling.core.calls import Placed, refuse_as_busy, ring
-from services.signaling.core.errors import UserTaken
+from services.signaling.core.errors import UserTaken, VersionConflict
 from services.signaling.core.inputs import (
     Accept,
     Cancel,
@@ -228,3 +228,18 @@ async def test_an_answer_of_one_who_waits_is_refused_until_the_other_call_is_ove
     assert await bench.store.list_active(BOB) == [first, second]
     with pytest.raises(UserTaken):
         await bench.store.save(step(second, Accept(BOB, TABLET)), NEWS)
+
+
+async def test_a_change_that_holds_the_same_people_is_stored_as_any_other(bench: Bench) -> None:
+    call = group_call()
+    await bench.store.create(call, key(), NEWS)
+    up = step(call, MediaConnected(ALICE, PHONE, WORKER.worker_id))
+    await bench.store.save(up, [], same_holds=True)
+    assert await bench.store.find(call.call_id) == up
+    with pytest.raises(VersionConflict):
+        await bench.store.save(up, [], same_holds=True)
+    raised = step(up, SetHand(ALICE, raised=True))
+    await bench.store.save(raised, NEWS, same_holds=True)
+    assert await bench.store.find(call.call_id) == raised
+    assert await bench.read_records() == NEWS * 2
+    assert (await bench.store.find_holding(BOB)) == raised

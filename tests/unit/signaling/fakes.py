@@ -90,7 +90,9 @@ class FakeStore:
         self._put(call, records)
         return Created()
 
-    async def save(self, call: Call, records: Sequence[Record], key: ClientKey | None = None) -> None:
+    async def save(
+        self, call: Call, records: Sequence[Record], key: ClientKey | None = None, *, same_holds: bool = False
+    ) -> None:
         self._check()
         if self._calls[call.call_id].version != call.version - 1:
             raise VersionConflict

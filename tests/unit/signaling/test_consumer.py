@@ -97,7 +97,7 @@ async def test_a_contended_call_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
     world = World()
     call = await world.start()
 
-    async def contend(*arguments: object) -> None:
+    async def contend(*arguments: object, **named: object) -> None:
         raise Contended
 
     monkeypatch.setattr(world.store, "save", contend)

@@ -211,7 +211,7 @@ async def test_endless_conflicts_end_in_a_refusal_to_retry(world: World, monkeyp
     call = await world.start()
     attempts: list[bool] = []
 
-    async def conflict(*arguments: object) -> None:
+    async def conflict(*arguments: object, **named: object) -> None:
         attempts.append(True)
         raise VersionConflict
 
