@@ -13,12 +13,14 @@ import aiohttp
 import grpc
 from parley.calls.v1.service_pb2_grpc import CallsServiceStub
 from parley.gateway.v1.service_pb2_grpc import GatewayServiceStub
+from parley.messaging.v1.relations_pb2_grpc import RelationsServiceStub
 from parley.messaging.v1.service_pb2_grpc import MessagingServiceStub
 from parley.presence.v1.service_pb2_grpc import PresenceServiceStub
 
 if TYPE_CHECKING:
     from parley.calls.v1.service_pb2_grpc import CallsServiceAsyncStub
     from parley.gateway.v1.service_pb2_grpc import GatewayServiceAsyncStub
+    from parley.messaging.v1.relations_pb2_grpc import RelationsServiceAsyncStub
     from parley.messaging.v1.service_pb2_grpc import MessagingServiceAsyncStub
     from parley.presence.v1.service_pb2_grpc import PresenceServiceAsyncStub
 
@@ -115,6 +117,7 @@ class Device:
             edge.address, options=_CHANNEL_OPTIONS, interceptors=[_UnaryToken(self.tokens), _StreamToken(self.tokens)]
         )
         self.messaging: MessagingServiceAsyncStub = MessagingServiceStub(self._channel)
+        self.relations: RelationsServiceAsyncStub = RelationsServiceStub(self._channel)
         self.presence: PresenceServiceAsyncStub = PresenceServiceStub(self._channel)
         self.gateway: GatewayServiceAsyncStub = GatewayServiceStub(self._channel)
         self.calls: CallsServiceAsyncStub = CallsServiceStub(self._channel)

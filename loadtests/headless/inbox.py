@@ -148,6 +148,8 @@ class Inbox:
             self.conversations.history(event.read.conversation_id).move_read(event.read.user_id, event.read.read_seq)
         elif kind == "own_state":
             self.own_states[event.own_state.conversation_id] = event.own_state.own_state
+            if event.own_state.own_state.request == messaging.REQUEST_STATE_DECLINED:
+                self.conversations.forget(event.own_state.conversation_id)
         elif kind == "typing":
             self.typing[event.typing.conversation_id, event.typing.user_id] = event.typing.typing
         elif kind == "presence":

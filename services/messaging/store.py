@@ -28,7 +28,7 @@ from services.messaging.core.model import (
     told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
-from services.messaging.core.placing import place_drafts
+from services.messaging.core.placing import hearers, place_drafts
 from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
@@ -196,12 +196,9 @@ class PostgresStore:
             places, taken = await rows.load_places(connection, drafts)
             stored = await rows.load_stored(connection, taken) if taken else {}
             placement = place_drafts(drafts, places, stored)
-            for conversation_id, user_id in placement.accepted:
-                if people[conversation_id] and user_id not in people[conversation_id]:
-                    # Who declined it hears of it again, from the own message on.
-                    people[conversation_id] = [*people[conversation_id], user_id]
             if placement.inserted:
-                events = [_sent(message, places.people[message.conversation_id]) for message in placement.inserted]
+                people = hearers(places, placement)
+                events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
             woken = {str(message.conversation_id) for message in placement.inserted}
             if placement.accepted:

@@ -15,12 +15,14 @@ from tests.support.stack import run_stack
 # What a client may call, and what only the services may call among themselves.
 PUBLIC = [
     "/parley.messaging.v1.MessagingService/ListConversations",
+    "/parley.messaging.v1.RelationsService/GetSettings",
     "/parley.presence.v1.PresenceService/SetTyping",
     "/parley.gateway.v1.GatewayService/Subscribe",
     "/parley.calls.v1.CallsService/ListActiveCalls",
 ]
 INTERNAL = [
     "/parley.messaging.v1.MembershipService/GetMembers",
+    "/parley.messaging.v1.ModerationService/ListReports",
     "/parley.presence.v1.RouterService/Attach",
     "/parley.sfu.v1.SfuService/Join",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",

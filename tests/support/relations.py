@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.messaging.core.model import ConversationId, Text, Unsent, UserId, pair_key
+from services.messaging.core.model import ConversationId, UserId, pair_key
 from services.messaging.core.request import Request
 from services.messaging.relations.core.errors import ConversationQuota, ReportNotFound, ReportQuota, TooManyBlocks
 from services.messaging.relations.core.graph import Block, Fact, FactKind, Source, newest
@@ -93,7 +93,7 @@ class FakeRelations:
             follows=self._is_fact(FactKind.FOLLOWS, one, other),
             verified=self._is_fact(FactKind.VERIFIED, other, UserId("")),
             let_in=member is not None and member.request is Request.NONE,
-            contacted=any(m.sender_id == one and isinstance(m.content, Text | Unsent) for m in said),
+            contacted=any(m.sender_id == one and not m.client_message_id.startswith("\x1f") for m in said),
         )
 
     def check_quota(self, quota: DayQuota) -> None:

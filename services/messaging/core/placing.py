@@ -71,6 +71,15 @@ def place_drafts(drafts: Sequence[Draft], places: Places, stored: Mapping[DraftK
     return placement
 
 
+def hearers(places: Places, placement: Placement) -> Mapping[ConversationId, Sequence[UserId]]:
+    """`Places.people` with those who wrote in what they had declined: they hear of it again, from their message on."""
+    people = dict(places.people)
+    for conversation_id, user_id in placement.accepted:
+        if people[conversation_id] and user_id not in people[conversation_id]:
+            people[conversation_id] = [*people[conversation_id], user_id]
+    return people
+
+
 def _at(draft: Draft, seq: int) -> Message:
     return Message(
         id=draft.message_id,

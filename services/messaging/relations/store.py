@@ -12,6 +12,7 @@ from services.messaging.relations.core.reach import Regard, Settings, SettingsCh
 from services.messaging.relations.core.reports import Report, State
 from services.messaging.relations.ports import DecideReport, Pair
 from services.messaging.relations.rows import graph, people, reports, requests
+from services.messaging.rows import lock_counters
 from services.runtime.db import Connection, Database
 
 # Wakes the relay for a key whose rows were committed.
@@ -81,11 +82,14 @@ class PostgresRelations:
 
     async def accept(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
         async with self._database.transaction() as connection:
+            # Before the member, as sends do that let a conversation in by writing.
+            await lock_counters(connection, [conversation_id])
             woken = await requests.accept_requests(connection, [(conversation_id, user_id)], now)
         self._wake_all(woken)
 
     async def decline(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
         async with self._database.transaction() as connection:
+            await lock_counters(connection, [conversation_id])
             woken = await requests.decline_request(connection, conversation_id, user_id, now)
         self._wake_all(woken)
 

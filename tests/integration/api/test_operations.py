@@ -15,7 +15,12 @@ from deploy.embedded.record import StackRecord
 from tests.integration.api.conftest import World, send
 
 SERVES = {
-    "messaging": {"parley.messaging.v1.MessagingService", "parley.messaging.v1.MembershipService"},
+    "messaging": {
+        "parley.messaging.v1.MessagingService",
+        "parley.messaging.v1.RelationsService",
+        "parley.messaging.v1.MembershipService",
+        "parley.messaging.v1.ModerationService",
+    },
     "presence": {"parley.presence.v1.RouterService"},
     "gateway": {"parley.gateway.v1.GatewayService", "parley.presence.v1.PresenceService"},
     "signaling": {"parley.calls.v1.CallsService"},

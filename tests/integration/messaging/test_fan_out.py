@@ -17,6 +17,7 @@ from services.messaging.core import groups
 from services.messaging.core.groups import Settings
 from services.messaging.core.model import ConversationId, Message, MessageId, Text, UserId
 from services.messaging.ports import LineStamp
+from services.messaging.relations.core.quotas import day_quota
 from services.runtime.bus import KafkaConsumer, KafkaPublisher, Outgoing, Subscription
 from services.runtime.config import KafkaConfig
 from tests.support.bus import MemoryPublisher
@@ -86,7 +87,9 @@ async def found_groups(world: World) -> list[ConversationId]:
     rooms = [ConversationId(uuid4()) for _ in range(ROOMS)]
     for room in rooms:
         made = groups.create_group(room, ALICE, [BOB], Settings("Trip"), NOW)
-        await world.store.create_group(made, str(room), LineStamp(MessageId(uuid4()), ALICE, NOW))
+        await world.store.create_group(
+            made, str(room), LineStamp(MessageId(uuid4()), ALICE, NOW), day_quota(ALICE, 99, NOW)
+        )
     return rooms
 
 

@@ -12,6 +12,7 @@ from services.messaging.core.errors import MessagingError, NotAllowed, NotAMembe
 from services.messaging.core.groups import Settings
 from services.messaging.core.model import ConversationId, Draft, Message, MessageId, Text, UserId, open_direct
 from services.messaging.ports import LineStamp
+from services.messaging.relations.core.quotas import day_quota
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
@@ -24,6 +25,7 @@ from tests.support.db import connected
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROOM = ConversationId(UUID(int=1))
 ALICE, BOB = UserId("alice"), UserId("bob")
+QUOTA = day_quota(ALICE, 1_000, NOW)
 
 
 @pytest.fixture
@@ -47,11 +49,11 @@ def seqs(outcomes: Sequence[Message | MessagingError]) -> list[int]:
 
 async def found_group(store: PostgresStore) -> None:
     made = groups.create_group(ROOM, ALICE, [BOB], Settings("Trip"), NOW)
-    await store.create_group(made, "k", LineStamp(MessageId(uuid4()), ALICE, NOW))
+    await store.create_group(made, "k", LineStamp(MessageId(uuid4()), ALICE, NOW), QUOTA)
 
 
 async def test_replicas_that_write_in_turn_leave_no_gap(replicas: list[PostgresStore]) -> None:
-    await replicas[0].open_direct(open_direct(ROOM, ALICE, BOB, NOW))
+    await replicas[0].open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, QUOTA)
     outcomes = [
         await store.append([draft(f"{turn}-{number}-{of}") for of in range(2)])
         for turn in range(5)
@@ -63,7 +65,7 @@ async def test_replicas_that_write_in_turn_leave_no_gap(replicas: list[PostgresS
 async def test_replicas_that_write_at_once_neither_deadlock_nor_leave_gaps(replicas: list[PostgresStore]) -> None:
     rooms = [ConversationId(UUID(int=number)) for number in range(1, 6)]
     for room in rooms:
-        await replicas[0].open_direct(open_direct(room, ALICE, UserId(f"bob{room.int}"), NOW))
+        await replicas[0].open_direct(open_direct(room, ALICE, UserId(f"bob{room.int}"), NOW), ALICE, QUOTA)
 
     async def write(store: PostgresStore, backwards: bool) -> None:
         for turn in range(20):
@@ -91,7 +93,7 @@ async def test_who_was_removed_through_another_replica_cannot_write_any_more(rep
 
 async def test_a_block_counts_from_the_next_send_on(replicas: list[PostgresStore], database: Database) -> None:
     one = replicas[0]
-    await one.open_direct(open_direct(ROOM, ALICE, BOB, NOW))
+    await one.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, QUOTA)
     for number in range(3):
         await one.append([draft(f"warm{number}")])
     async with database.connection() as connection:
@@ -102,7 +104,7 @@ async def test_a_block_counts_from_the_next_send_on(replicas: list[PostgresStore
 
 async def test_a_retry_among_new_sends_gets_its_first_result(replicas: list[PostgresStore]) -> None:
     one = replicas[0]
-    await one.open_direct(open_direct(ROOM, ALICE, BOB, NOW))
+    await one.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, QUOTA)
     await one.append([draft("warm")])
     (first,) = await one.append([draft("again")])
     outcomes = await one.append([draft("new"), draft("again"), draft("newer")])

@@ -60,11 +60,11 @@ async def test_what_the_release_before_wrote_is_there_for_this_one(database: Dat
         await connection.execute(OLD_INSERT_CONVERSATION, room, "direct", "alice bob", NOW)
         await connection.execute(OLD_INSERT_MEMBER, room, "alice", NOW)
         row = await connection.fetchrow(
-            "SELECT c.revision, c.title, m.role, m.visible_after_seq FROM conversations c"
+            "SELECT c.revision, c.title, m.role, m.visible_after_seq, c.blocked, m.request FROM conversations c"
             " JOIN members m ON m.conversation_id = c.id"
         )
     assert row is not None
-    assert tuple(row) == (0, "", "member", 0)
+    assert tuple(row) == (0, "", "member", 0, False, "")
 
 
 async def test_migrations_are_applied_once_in_order_and_refuse_a_changed_file(database_url: str) -> None:

@@ -23,6 +23,8 @@ from services.messaging.core.errors import MessagingError
 from services.messaging.core.groups import Settings
 from services.messaging.core.model import Role, Text, UserId
 from services.messaging.group_commit import GroupCommit
+from services.messaging.relations.core.reach import Audience, SettingsChange
+from services.messaging.relations.service import RelationLimits, Relations
 from services.messaging.service import GroupRequest, Limits, Messaging, TextRequest
 from services.runtime.bus import Incoming
 from services.runtime.ids import new_id, new_secret
@@ -42,14 +44,17 @@ DOINGS = (
 class World:
     """Messaging, its fan-out, and one device for each person that misses and doubles events."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, relates: bool) -> None:
         self.random = Random(seed)
+        # Whether people also decline, accept and block: devices hear of that by deliveries that are not carried here.
+        self._relates = relates
         self.clock = ManualClock()
         self.store = FakeStore()
         self.sends = GroupCommit(self.store, 100)
         self.messaging = Messaging(
             self.store, self.store.relations, self.sends, self.clock, new_id, new_secret, Limits(group_members=4)
         )
+        self.relations = Relations(self.store, self.store.relations, self.clock, RelationLimits())
         self.devices = {user: Inbox(user) for user in PEOPLE}
         self.rooms: list[str] = []
         self.count = 0
@@ -71,6 +76,9 @@ class World:
             self.rooms.append(str(group.id))
             return
         room, seq = random.choice(self.rooms), random.randint(1, 12)
+        if self._relates and random.random() < 0.15:
+            await self._relate(actor, other, room)
+            return
         match random.choice(DOINGS):
             case "send":
                 await messaging.send_text(actor, room, TextRequest(f"k{self.count}", Text(f"text {self.count}")))
@@ -94,6 +102,19 @@ class World:
                 await messaging.update_group(actor, room, Settings(title=f"title {self.count}"))
             case _:
                 self.rooms.append(str((await messaging.open_direct(actor, other)).id))
+
+    async def _relate(self, actor: UserId, other: UserId, room: str) -> None:
+        match self.random.choice(("decline", "decline", "accept", "block", "unblock", "choosy")):
+            case "decline":
+                await self.relations.decline_request(actor, room, block=False)
+            case "accept":
+                await self.relations.accept_request(actor, room)
+            case "block":
+                await self.relations.block_user(actor, other)
+            case "unblock":
+                await self.relations.unblock_user(actor, other)
+            case _:
+                await self.relations.update_settings(actor, SettingsChange(messages=Audience.FOLLOWED))
 
     async def fan_out(self, loss: float) -> None:
         """Carry what happened to the devices: some of it never, some of it twice, in order otherwise."""
@@ -146,8 +167,8 @@ def sights(device: Inbox) -> dict[str, Sight]:
 
 
 @asynccontextmanager
-async def living(seed: int) -> AsyncIterator[World]:
-    world = World(seed)
+async def living(seed: int, *, relates: bool) -> AsyncIterator[World]:
+    world = World(seed, relates=relates)
     committer = asyncio.create_task(world.sends.run())
     try:
         yield world
@@ -171,7 +192,7 @@ def assert_same(stale: Inbox, fresh: Inbox) -> None:
 @settings(max_examples=400, deadline=None)
 def test_a_stale_device_stands_after_sync_where_a_new_one_stands(seed: int, limit: int, loss: float) -> None:
     async def run() -> None:
-        async with living(seed) as world:
+        async with living(seed, relates=True) as world:
             for _ in range(6):
                 for _ in range(15):
                     await world.do_something()
@@ -190,7 +211,7 @@ def test_a_stale_device_stands_after_sync_where_a_new_one_stands(seed: int, limi
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_a_device_that_missed_nothing_needs_no_sync(seed: int) -> None:
-    async with living(seed) as world:
+    async with living(seed, relates=False) as world:
         for _ in range(150):
             await world.do_something()
             await world.fan_out(0.0)

@@ -28,7 +28,9 @@ SELECT k.one, k.other, s.message_audience, s.presence_audience, s.call_audience,
         SELECT FROM members m WHERE m.conversation_id = c.id AND m.user_id = k.one AND m.request = ''
     ) AS let_in,
     EXISTS (
-        SELECT FROM messages x WHERE x.conversation_id = c.id AND x.sender_id = k.one AND x.kind IN ('text', 'unsent')
+        SELECT FROM messages x WHERE x.conversation_id = c.id AND x.sender_id = k.one
+            -- What people write has a key of theirs; lines and records of calls begin so. Also what is erased counts.
+            AND NOT starts_with(x.client_message_id, chr(31))
     ) AS contacted
 FROM unnest($1::text[], $2::text[], $3::text[]) AS k (one, other, pair_key)
 LEFT JOIN user_settings s ON s.user_id = k.one

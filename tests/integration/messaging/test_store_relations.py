@@ -1,0 +1,396 @@
+"""The contract of the stores, held by the fakes and PostgreSQL's: settings, blocks, requests, quotas."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from services.messaging.core import changes, groups
+from services.messaging.core.errors import NotAllowed
+from services.messaging.core.groups import Settings as GroupSettings
+from services.messaging.core.model import (
+    CALL_KEY_PREFIX,
+    CallOutcome,
+    CallRecord,
+    Conversation,
+    ConversationId,
+    Cursor,
+    Draft,
+    Message,
+    MessageId,
+    UserId,
+    open_direct,
+)
+from services.messaging.core.request import Request
+from services.messaging.core.searching import query_of
+from services.messaging.ports import Store
+from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks
+from services.messaging.relations.core.graph import Block, Fact, FactKind
+from services.messaging.relations.core.reach import Audience, Regard, Settings, SettingsChange
+from services.messaging.relations.ports import RelationStore
+from services.runtime.ids import new_id
+from tests.support.clock import ManualClock
+from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, opened, quota, stamp, text
+
+LIMIT = 100
+FOLLOWED = SettingsChange(messages=Audience.FOLLOWED)
+
+
+async def waiting(store: Store, relations: RelationStore, clock: ManualClock) -> Conversation:
+    """Alice's conversation with Bob, in Bob's Requests, with one message of hers."""
+    await relations.change_settings(BOB, FOLLOWED, clock.now())
+    room = await opened(store, clock)
+    await store.append([text(clock, room, "1")])
+    return room
+
+
+async def request_of(store: Store, room: Conversation, user: UserId) -> Request | None:
+    found = await store.find_conversation(room.id)
+    member = found.member(user) if found else None
+    return member.request if member else None
+
+
+async def listed(store: Store, user: UserId, request: Request = Request.NONE) -> list[ConversationId]:
+    return [row.conversation.id for row in await store.list_conversations(user, None, 10, request)]
+
+
+def fact(kind: FactKind, clock: ManualClock, stands: bool, user: UserId = BOB, other: UserId = ALICE) -> Fact:
+    return Fact(kind, user, other, stands, clock.now())
+
+
+# Settings.
+
+
+async def test_settings_stay_as_they_were_set_and_are_ones_own(relations: RelationStore, clock: ManualClock) -> None:
+    assert await relations.settings_of(ALICE) == Settings()
+    change = SettingsChange(presence=Audience.NOBODY, send_receipts=False)
+    expected = Settings(presence=Audience.NOBODY, send_receipts=False)
+    assert await relations.change_settings(ALICE, change, clock.now()) == expected
+    assert await relations.change_settings(ALICE, change, clock.now()) == expected
+    assert await relations.settings_of(ALICE) == expected
+    assert await relations.settings_of(BOB) == Settings()
+
+
+async def test_changes_from_two_devices_at_once_both_hold(relations: RelationStore, clock: ManualClock) -> None:
+    changes = [SettingsChange(calls=Audience.CONTACTED), FOLLOWED, SettingsChange(send_receipts=False)]
+    await asyncio.gather(*(relations.change_settings(ALICE, change, clock.now()) for change in changes))
+    expected = Settings(Audience.FOLLOWED, Audience.EVERYONE, Audience.CONTACTED, send_receipts=False)
+    assert await relations.settings_of(ALICE) == expected
+
+
+# Blocks.
+
+
+async def test_a_block_stops_both_at_once_and_its_end_lets_both_write_again(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    room = await opened(store, clock)
+    for number in range(3):
+        # A conversation in full swing, of which the store may remember that both may write.
+        await store.append([text(clock, room, f"{number}", sender) for sender in (ALICE, BOB)])
+    await relations.block(BOB, ALICE, LIMIT, clock.now())
+    for sender in (ALICE, BOB):
+        (outcome,) = await store.append([text(clock, room, "blocked", sender)])
+        assert isinstance(outcome, NotAllowed)
+    with pytest.raises(NotAllowed):
+        await opened(store, clock)
+    await relations.unblock(BOB, ALICE, clock.now())
+    outcomes = await store.append([text(clock, room, "again", sender) for sender in (ALICE, BOB)])
+    assert [outcome.seq for outcome in outcomes if isinstance(outcome, Message)] == [7, 8]
+
+
+async def test_what_was_acknowledged_before_a_block_is_still_acknowledged_to_a_retry(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    room = await opened(store, clock)
+    first = await store.append([text(clock, room, "k")])
+    await relations.block(BOB, ALICE, LIMIT, clock.now())
+    assert await store.append([text(clock, room, "k")]) == first
+
+
+async def test_a_block_before_the_first_word_keeps_the_conversation_from_being_opened(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    await relations.block(BOB, ALICE, LIMIT, clock.now())
+    for one, other in ((ALICE, BOB), (BOB, ALICE)):
+        with pytest.raises(NotAllowed):
+            await opened(store, clock, one, other)
+
+
+async def test_a_block_and_an_opening_at_once_never_leave_a_conversation_in_which_one_can_write(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    people = [(UserId(f"one{number}"), UserId(f"other{number}")) for number in range(12)]
+
+    async def open_one(one: UserId, other: UserId) -> None:
+        try:
+            room = await opened(store, clock, one, other)
+        except NotAllowed:
+            return
+        await store.append([text(clock, room, "after", one)])
+        rooms[one] = room
+
+    rooms: dict[UserId, Conversation] = {}
+    blocks = [relations.block(other, one, LIMIT, clock.now()) for one, other in people]
+    await asyncio.gather(*(open_one(*pair) for pair in people), *blocks)
+    for one, room in rooms.items():
+        (outcome,) = await store.append([text(clock, room, "late", one)])
+        assert isinstance(outcome, NotAllowed)
+
+
+async def test_a_block_stops_no_group(store: Store, relations: RelationStore, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await relations.block(BOB, ALICE, LIMIT, clock.now())
+    (outcome,) = await store.append([text(clock, room, "goes on")])
+    assert isinstance(outcome, Message)
+
+
+async def test_a_block_of_the_network_stands_beside_one_of_parley_and_each_is_taken_back_where_it_was_made(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    room = await opened(store, clock)
+
+    async def can_write(key: str) -> bool:
+        (outcome,) = await store.append([text(clock, room, key)])
+        return isinstance(outcome, Message)
+
+    await relations.learn([fact(FactKind.BLOCKS, clock, True)])
+    await relations.block(BOB, ALICE, LIMIT, clock.now())
+    clock.advance(1)
+    await relations.unblock(BOB, ALICE, clock.now())
+    assert not await can_write("network's")
+    assert [block.user_id for block in await relations.list_blocks(BOB, None, 10)] == [ALICE]
+    await relations.block(BOB, ALICE, LIMIT, clock.now())
+    await relations.learn([fact(FactKind.BLOCKS, clock, False)])
+    assert not await can_write("Parley's")
+    await relations.unblock(BOB, ALICE, clock.now())
+    assert await can_write("none")
+    assert await relations.list_blocks(BOB, None, 10) == []
+
+
+async def test_a_late_event_of_the_network_does_not_undo_a_newer_one(
+    relations: RelationStore, clock: ManualClock
+) -> None:
+    early = [fact(kind, clock, True) for kind in (FactKind.FOLLOWS, FactKind.BLOCKS)]
+    early.append(fact(FactKind.VERIFIED, clock, True, ALICE, UserId("")))
+    clock.advance(1)
+    late = [fact(kind, clock, False) for kind in (FactKind.FOLLOWS, FactKind.BLOCKS)]
+    late.append(fact(FactKind.VERIFIED, clock, False, ALICE, UserId("")))
+    await relations.learn(early)
+    assert (await relations.regards([(BOB, ALICE)]))[BOB, ALICE] == Regard(blocked=True, follows=True, verified=True)
+    await relations.learn(late)
+    await relations.learn(early)
+    assert (await relations.regards([(BOB, ALICE)]))[BOB, ALICE] == Regard()
+
+
+async def test_blocks_are_listed_the_newest_first_in_pages_and_counted(
+    relations: RelationStore, clock: ManualClock
+) -> None:
+    people = [UserId(f"p{number}") for number in range(5)]
+    for person in people[:3]:
+        clock.advance(1)
+        await relations.block(ALICE, person, 3, clock.now())
+    await relations.block(ALICE, people[0], 3, clock.now())
+    with pytest.raises(TooManyBlocks):
+        await relations.block(ALICE, people[3], 3, clock.now())
+    first = await relations.list_blocks(ALICE, None, 2)
+    rest = await relations.list_blocks(ALICE, first[-1], 2)
+    assert [block.user_id for block in (*first, *rest)] == [people[2], people[1], people[0]]
+    assert first[0] == Block(people[2], clock.now())
+    assert set(await relations.blocked_among(people[1], [ALICE, people[0]])) == {ALICE}
+
+
+# Requests.
+
+
+async def test_a_conversation_of_who_may_not_write_waits_and_is_read_and_found_only_there(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    room = await waiting(store, relations, clock)
+    await store.index_words([(room.id, 1)])
+    assert await request_of(store, room, BOB) is Request.PENDING
+    assert (await listed(store, BOB), await listed(store, BOB, Request.PENDING)) == ([], [room.id])
+    assert (await listed(store, ALICE), await listed(store, ALICE, Request.PENDING)) == ([room.id], [])
+    (delta,) = await store.sync(BOB, {}, None, 10, 10)
+    assert (delta.own.request, delta.own.unread) == (Request.PENDING, 1)
+    assert await store.contacts_among(ALICE, [BOB]) == await store.contacts_among(BOB, [ALICE]) == []
+    query = query_of("text")
+    assert await store.search(BOB, query, None, None, 10) == []
+    assert [message.seq for message in await store.search(BOB, query, room.id, None, 10)] == [1]
+
+
+async def let_in_by_accepting(store: Store, relations: RelationStore, clock: ManualClock, room: Conversation) -> None:
+    await relations.accept(room.id, BOB, clock.now())
+
+
+async def let_in_by_writing(store: Store, relations: RelationStore, clock: ManualClock, room: Conversation) -> None:
+    await store.append([text(clock, room, "hello", BOB)])
+
+
+@pytest.mark.parametrize("is_declined", [False, True], ids=["pending", "declined"])
+@pytest.mark.parametrize("let_in", [let_in_by_accepting, let_in_by_writing])
+async def test_accepting_and_writing_let_a_conversation_in(
+    store: Store, relations: RelationStore, clock: ManualClock, let_in: Callable[..., object], is_declined: bool
+) -> None:
+    room = await waiting(store, relations, clock)
+    if is_declined:
+        await relations.decline(room.id, BOB, clock.now())
+    clock.advance(1)
+    since = clock.now()
+    await let_in(store, relations, clock, room)  # type: ignore[misc]
+    assert await request_of(store, room, BOB) is Request.NONE
+    assert await listed(store, BOB) == [room.id]
+    assert await store.contacts_among(ALICE, [BOB]) == [BOB]
+    # The other devices of Bob's learn of it, though they have all messages.
+    (delta,) = await store.sync(BOB, {room.id: Cursor(10, 10)}, since, 10, 10)
+    assert delta.own.request is Request.NONE
+
+
+async def test_accepting_on_one_device_and_writing_on_another_at_once_do_not_get_in_each_others_way(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    await relations.change_settings(BOB, FOLLOWED, clock.now())
+    rooms = [await opened(store, clock, UserId(f"one{number}"), BOB) for number in range(10)]
+    accepting = [relations.accept(room.id, BOB, clock.now()) for room in rooms]
+    writing = [store.append([text(clock, room, "hello", BOB)]) for room in rooms]
+    await asyncio.gather(*accepting, *writing)
+    assert [await request_of(store, room, BOB) for room in rooms] == [Request.NONE] * 10
+
+
+async def test_a_declined_conversation_is_in_no_list_and_devices_forget_it(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    room = await waiting(store, relations, clock)
+    await relations.decline(room.id, BOB, clock.now())
+    await relations.decline(room.id, BOB, clock.now())
+    await store.append([text(clock, room, "2")])
+    assert await listed(store, BOB) == await listed(store, BOB, Request.PENDING) == []
+    assert await store.sync(BOB, {}, None, 10, 10) == []
+    assert set(await store.joined_of(BOB, [room.id])) == set()
+    requests = {recipient.user_id: recipient.request for recipient in (await store.recipients_of([room.id]))[room.id]}
+    assert requests == {ALICE: Request.NONE, BOB: Request.DECLINED}
+
+
+async def test_what_was_let_in_cannot_be_declined(store: Store, relations: RelationStore, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    await relations.decline(room.id, BOB, clock.now())
+    assert await request_of(store, room, BOB) is Request.NONE
+
+
+async def test_a_stranger_can_let_nothing_in(store: Store, relations: RelationStore, clock: ManualClock) -> None:
+    room = await waiting(store, relations, clock)
+    await relations.accept(room.id, CAROL, clock.now())
+    await relations.decline(room.id, CAROL, clock.now())
+    assert await request_of(store, room, BOB) is Request.PENDING
+    assert await request_of(store, room, CAROL) is None
+
+
+async def test_reading_a_request_is_told_to_nobody_else(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    room = await waiting(store, relations, clock)
+    clock.advance(100)
+    since = clock.now()
+    current = {room.id: Cursor(1, 0)}
+    assert await store.move_read_cursor(room.id, BOB, 1, clock.now()) == 1
+    assert await store.sync(ALICE, current, since, 10, 10) == []
+    (delta,) = await store.sync(BOB, current, since, 10, 10)
+    assert delta.own.unread == 0
+
+
+async def test_a_group_waits_with_those_who_do_not_let_it_in(store: Store, clock: ManualClock) -> None:
+    made = groups.create_group(
+        ConversationId(new_id(clock.now())),
+        ALICE,
+        [BOB, CAROL],
+        GroupSettings("Trip"),
+        clock.now(),
+        {BOB: Request.PENDING},
+    )
+    room = await store.create_group(made, "k", stamp(clock), quota(clock))
+    assert [await request_of(store, room, user) for user in (ALICE, BOB, CAROL)] == [
+        Request.NONE,
+        Request.PENDING,
+        Request.NONE,
+    ]
+    bob = room.member(BOB)
+    assert bob is not None
+    assert bob.added_by == ALICE
+
+
+async def test_what_a_persons_word_depends_on(store: Store, relations: RelationStore, clock: ManualClock) -> None:
+    room = await waiting(store, relations, clock)
+    pairs = [(ALICE, BOB), (BOB, ALICE), (BOB, CAROL)]
+    word = await relations.regards(pairs)
+    assert word[ALICE, BOB] == Regard(let_in=True, contacted=True)
+    assert word[BOB, ALICE] == Regard(Settings(messages=Audience.FOLLOWED))
+    assert word[BOB, CAROL] == Regard(Settings(messages=Audience.FOLLOWED))
+    await store.append([text(clock, room, "reply", BOB)])
+    assert (await relations.regards(pairs))[BOB, ALICE] == Regard(
+        Settings(messages=Audience.FOLLOWED), let_in=True, contacted=True
+    )
+
+
+async def test_who_only_called_has_not_written(store: Store, relations: RelationStore, clock: ManualClock) -> None:
+    room = await opened(store, clock)
+    record = CallRecord(UUID(int=7), False, CallOutcome.COMPLETED, timedelta(seconds=3))
+    key = CALL_KEY_PREFIX + str(record.call_id)
+    await store.append([Draft(MessageId(new_id(clock.now())), room.id, ALICE, key, clock.now(), record)])
+    assert not (await relations.regards([(ALICE, BOB)]))[ALICE, BOB].contacted
+    await store.append([text(clock, room, "1")])
+    await store.change_message(room.id, 2, lambda _, message: changes.unsend(message or fail(2), ALICE), clock.now())
+    assert (await relations.regards([(ALICE, BOB)]))[ALICE, BOB].contacted
+
+
+# Quotas.
+
+
+async def test_new_conversations_count_and_retries_and_known_ones_do_not(store: Store, clock: ManualClock) -> None:
+    people = [UserId(f"p{number}") for number in range(4)]
+
+    async def open_one(other: UserId) -> Conversation:
+        fresh = open_direct(ConversationId(new_id(clock.now())), ALICE, other, clock.now())
+        return await store.open_direct(fresh, ALICE, quota(clock, limit=3))
+
+    async def found_one(key: str) -> Conversation:
+        made = groups.create_group(ConversationId(new_id(clock.now())), ALICE, [], GroupSettings("x"), clock.now())
+        return await store.create_group(made, key, stamp(clock), quota(clock, limit=3))
+
+    for person in (*people[:2], *people[:2]):
+        await open_one(person)
+    room = await found_one("k")
+    assert await found_one("k") == room
+    for refused in (open_one(people[2]), found_one("k2")):
+        with pytest.raises(ConversationQuota) as raised:
+            await refused
+        assert raised.value.retry_delay_s == quota(clock).retry_delay_s
+    assert len(await listed(store, ALICE)) == 3
+    assert await open_one(people[0])
+    clock.advance(timedelta(days=1).total_seconds())
+    assert await open_one(people[2])
+
+
+async def test_of_openings_at_once_no_more_than_the_quota_succeed(store: Store, clock: ManualClock) -> None:
+    async def open_one(number: int) -> bool:
+        fresh = open_direct(ConversationId(new_id(clock.now())), ALICE, UserId(f"p{number}"), clock.now())
+        try:
+            await store.open_direct(fresh, ALICE, quota(clock, limit=3))
+        except ConversationQuota:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*(open_one(number) for number in range(8)))) == 3
+
+
+async def test_who_was_added_again_is_asked_again(store: Store, relations: RelationStore, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await added(store, clock, room, CAROL)
+    await store.change_group(room.id, lambda group: groups.remove_member(group, ALICE, CAROL), stamp(clock))
+    await store.change_group(
+        room.id,
+        lambda group: groups.add_members(group, ALICE, [CAROL], clock.now(), 9, {CAROL: Request.PENDING}),
+        stamp(clock),
+    )
+    assert await request_of(store, room, CAROL) is Request.PENDING

@@ -1,0 +1,148 @@
+"""Every RPC of messaging with a stranger's token: who is not in a conversation never sees anything of it. An RPC
+without a case here fails."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from google.protobuf.message_factory import GetMessageClass
+from parley.messaging.v1 import messages_pb2, service_pb2
+
+from services.messaging.relations.rpc import apis
+from services.runtime.errors import find_refusal
+from services.runtime.rpc import Access
+from tests.integration.messaging.test_any_request import RPCS, SERVICES, TABLE, Town
+
+STRANGER = "mallory"
+SECRET = "the secret words"
+NO_CONVERSATION, NOT_A_MEMBER, NO_INVITE = "CONVERSATION_NOT_FOUND", "NOT_A_MEMBER", "INVITE_NOT_FOUND"
+# It is answered, and nothing of the conversation is in the answer.
+ANSWERED = ""
+# Only services of ours may ask: a user's token is refused before the request is read.
+SERVICES_ONLY = "services only"
+
+# What the stranger asks about Alice and Bob's conversation `room`, and the reason of the refusal.
+Case = tuple[Callable[[str], Mapping[str, Any]], str]
+
+
+def about(reason: str, /, **fields: Any) -> Case:
+    """A request that names the conversation."""
+    return lambda room: {"conversation_id": room, **fields}, reason
+
+
+def anything(reason: str, /, **fields: Any) -> Case:
+    """A request that names no conversation."""
+    return lambda room: fields, reason
+
+
+MESSAGING: dict[str, Case] = {
+    "CreateDirectConversation": anything(ANSWERED, peer_user_id="mallory2"),
+    "CreateGroup": anything(ANSWERED, client_conversation_id="k", title="Own", user_ids=["mallory2"]),
+    "UpdateGroup": about(NO_CONVERSATION, title="Mine"),
+    "AddMembers": about(NO_CONVERSATION, user_ids=[STRANGER]),
+    "RemoveMember": about(NO_CONVERSATION, user_id="alice"),
+    "LeaveGroup": about(NO_CONVERSATION),
+    "SetMemberRole": about(NO_CONVERSATION, user_id=STRANGER, role=messages_pb2.MEMBER_ROLE_OWNER),
+    "CreateInvite": about(NO_CONVERSATION),
+    "RevokeInvites": about(NO_CONVERSATION),
+    "JoinByInvite": anything(NO_INVITE, token="guessed"),
+    "GetConversation": about(NO_CONVERSATION),
+    "ListConversations": anything(ANSWERED),
+    "SendMessage": about(NOT_A_MEMBER, client_message_id="k", text=messages_pb2.TextContent(text="hello")),
+    "EditMessage": about(NO_CONVERSATION, seq=2, text=messages_pb2.TextContent(text="mine")),
+    "ListEdits": about(NO_CONVERSATION, seq=2),
+    "UnsendMessage": about(NO_CONVERSATION, seq=2),
+    "SetReaction": about(NO_CONVERSATION, seq=2, emoji="👍", present=True),
+    "ListMessages": about(NO_CONVERSATION),
+    "SearchMessages": about(NO_CONVERSATION, query="secret"),
+    "Sync": (lambda room: {"cursors": [messages_pb2.Cursor(conversation_id=room, seq=1)]}, ANSWERED),
+    "MarkRead": about(NOT_A_MEMBER, seq=1),
+    "MarkDelivered": (lambda room: {"cursors": [messages_pb2.Cursor(conversation_id=room, seq=1)]}, ANSWERED),
+    "SetVanishing": about(NO_CONVERSATION, vanish_after={"seconds": 300}),
+    "UpdateOwnState": about(NO_CONVERSATION, pinned=True),
+}
+RELATIONS: dict[str, Case] = {
+    "GetSettings": anything(ANSWERED),
+    "UpdateSettings": anything(ANSWERED, send_receipts=False),
+    "BlockUser": anything(ANSWERED, user_id="alice"),
+    "UnblockUser": anything(ANSWERED, user_id="alice"),
+    "ListBlockedUsers": anything(ANSWERED),
+    "AcceptRequest": about(NO_CONVERSATION),
+    "DeclineRequest": about(NO_CONVERSATION, block=True),
+    "Report": about(NO_CONVERSATION, client_report_id="k", seqs=[2], reason=1),
+}
+# In the stranger's name: what Parley's services may pass on to the stranger.
+MEMBERSHIP: dict[str, Case] = {
+    "GetMembers": about(NO_CONVERSATION, of_user_id=STRANGER),
+    "FilterContacts": anything(ANSWERED, user_id=STRANGER, user_ids=["alice", "bob"]),
+    "GetCallees": about(NO_CONVERSATION, caller_id=STRANGER),
+}
+CASES: dict[str, dict[str, Case]] = {
+    "MessagingService": MESSAGING,
+    "RelationsService": RELATIONS,
+    "MembershipService": MEMBERSHIP,
+    "ModerationService": dict.fromkeys(("ListReports", "GetReport", "ResolveReport"), anything(SERVICES_ONLY)),
+}
+
+
+@pytest.fixture
+def town(database_url: str) -> Iterator[Town]:
+    """Alice and Bob have said something that nobody else is to see."""
+    town = Town(database_url)
+    for room in town.known["conversation_id"]:
+        request = service_pb2.SendMessageRequest(conversation_id=room, client_message_id="secret")
+        request.text.text = SECRET
+        town.ask("MessagingService", "SendMessage", "alice", request)
+    yield town
+    town.close()
+
+
+def asked(town: Town, service: str, method: str, request: object) -> tuple[str, str]:
+    """All that the stranger is told, and the reason of a refusal."""
+    try:
+        return str(town.ask(service, method, STRANGER, request)), ANSWERED
+    except Exception as error:
+        refusal = find_refusal(TABLE, error)
+        return str(error), refusal.reason if refusal else repr(error)
+
+
+@pytest.mark.parametrize(("service", "method"), RPCS)
+def test_a_stranger_sees_nothing_of_a_conversation(town: Town, service: str, method: str) -> None:
+    assert method in CASES.get(service, {}), f"no case says what a stranger may see through {service}.{method}"
+    fields, reason = CASES[service][method]
+    if reason == SERVICES_ONLY:
+        assert access_of(service) is Access.SERVICE
+        return
+    kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
+    for room in town.known["conversation_id"]:
+        request = kind(**fields(room))
+        told, refusal = asked(town, service, method, request)
+        assert refusal == reason
+        for secret in (*town.known["conversation_id"], SECRET, "Trip", "bob"):
+            # What the stranger said is no secret to the stranger.
+            assert secret in str(request) or secret not in told
+
+
+def test_what_a_stranger_tried_has_changed_nothing(town: Town) -> None:
+    def state() -> list[str]:
+        kind = service_pb2.ListMessagesRequest
+        pages = [town.ask("MessagingService", "ListMessages", "bob", kind(conversation_id=room)) for room in rooms]
+        listed = town.ask("MessagingService", "ListConversations", "bob", service_pb2.ListConversationsRequest())
+        return [str(answer) for answer in (*pages, listed)]
+
+    rooms = town.known["conversation_id"]
+    before = state()
+    for service, method in RPCS:
+        fields, reason = CASES[service][method]
+        if reason == SERVICES_ONLY:
+            continue
+        kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
+        for room in rooms:
+            town.call(service, method, STRANGER, kind(**fields(room)))
+    assert state() == before
+
+
+def access_of(service: str) -> Access:
+    """Who may call a service of relations'."""
+    unused: Any = None
+    return next(api.access for api in apis(unused, unused) if api.name.endswith(f".{service}"))

@@ -1,0 +1,434 @@
+"""What the contract says of who may reach whom, sentence by sentence, through the use-cases."""
+
+import pytest
+
+from services.messaging.core.errors import (
+    ConversationNotFound,
+    InvalidField,
+    InviteNotFound,
+    MessageNotFound,
+    NotAllowed,
+)
+from services.messaging.core.model import Text, UserId
+from services.messaging.core.request import Request
+from services.messaging.relations.core.errors import (
+    ConversationQuota,
+    ReportClosed,
+    ReportNotFound,
+    ReportQuota,
+    TooManyBlocks,
+)
+from services.messaging.relations.core.graph import Fact, FactKind
+from services.messaging.relations.core.reach import Audience, SettingsChange
+from services.messaging.relations.core.reports import Reason, Report, ReportRequest, State
+from services.messaging.relations.service import RelationLimits, Relations, Reports
+from services.messaging.service import GroupRequest
+from services.runtime.ids import new_id
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
+from tests.support.relations import FakeReports
+
+CAROL = UserId("carol")
+
+
+async def said(world: World, user: UserId, other: UserId, *, both: bool = False) -> str:
+    """A conversation that the user opened and wrote in; the other answered, if both."""
+    room = str((await world.messaging.open_direct(user, other)).id)
+    await send(world, user, room, "hello", "hello")
+    if both:
+        await send(world, other, room, "answer", "answer")
+    return room
+
+
+async def setting(world: World, user: UserId, **audiences: Audience) -> None:
+    await world.relations.update_settings(user, SettingsChange(**audiences))
+
+
+async def follow(world: World, user: UserId, other: UserId, *, stands: bool = True) -> None:
+    world.clock.advance(1)
+    await world.relations.learn([Fact(FactKind.FOLLOWS, user, other, stands, world.clock.now())])
+
+
+async def group(world: World, *others: UserId, key: str = "g") -> str:
+    return str((await world.messaging.create_group(ALICE, GroupRequest(key, "Trip", others, "", False))).id)
+
+
+async def request_of(world: World, room: str, user: UserId) -> Request:
+    conversation = await world.messaging.get_conversation(user, room)
+    member = conversation.member(user)
+    assert member is not None
+    return member.request
+
+
+async def callees(world: World, room: str, caller: UserId) -> list[UserId]:
+    return list((await world.relations.callees_of(room, caller)).user_ids)
+
+
+async def typing_reaches(world: World, room: str, typist: UserId) -> list[UserId]:
+    _, members = await world.relations.members_of(room, typist)
+    return [member for member in members if member != typist]
+
+
+async def seen_by(world: World, user: UserId, *others: UserId) -> list[UserId]:
+    return list(await world.relations.filter_contacts(user, others))
+
+
+# Blocks.
+
+
+@pytest.mark.parametrize("blocker", [ALICE, BOB])
+async def test_blocked_user_cannot_write_call_or_see_presence_or_typing_in_either_direction(
+    world: World, blocker: UserId
+) -> None:
+    room = await said(world, ALICE, BOB, both=True)
+    assert [await callees(world, room, ALICE), await seen_by(world, ALICE, BOB)] == [[BOB], [BOB]]
+    await world.relations.block_user(blocker, BOB if blocker == ALICE else ALICE)
+    for user, other in ((ALICE, BOB), (BOB, ALICE)):
+        with pytest.raises(NotAllowed):
+            await send(world, user, room, "k", "hello")
+        with pytest.raises(NotAllowed):
+            await world.messaging.edit_message(user, room, 1 if user == ALICE else 2, Text("other"))
+        with pytest.raises(NotAllowed):
+            await world.messaging.set_reaction(user, room, 1, "👍", present=True)
+        with pytest.raises(NotAllowed):
+            await world.messaging.open_direct(user, other)
+        assert await callees(world, room, user) == []
+        assert await seen_by(world, user, other) == []
+        assert await typing_reaches(world, room, user) == []
+
+
+async def test_under_a_block_one_can_still_take_back_what_one_wrote_and_read_what_was_written(world: World) -> None:
+    room = await said(world, ALICE, BOB)
+    await world.relations.block_user(BOB, ALICE)
+    await world.messaging.unsend_message(ALICE, room, 1)
+    assert len((await world.messaging.list_messages(BOB, room, 0, 0))[0]) == 1
+
+
+async def test_after_unblocking_all_is_as_before(world: World) -> None:
+    room = await said(world, ALICE, BOB, both=True)
+    await world.relations.block_user(BOB, ALICE)
+    await world.relations.unblock_user(BOB, ALICE)
+    await world.relations.unblock_user(BOB, ALICE)
+    assert (await send(world, ALICE, room, "k", "hello")).seq == 3
+    assert await callees(world, room, ALICE) == await seen_by(world, ALICE, BOB) == [BOB]
+    assert await typing_reaches(world, room, ALICE) == [BOB]
+
+
+async def test_in_a_group_a_block_hides_presence_and_typing_and_stops_no_message(world: World) -> None:
+    room = await group(world, BOB, CAROL)
+    await world.relations.block_user(BOB, ALICE)
+    await send(world, ALICE, room, "k", "hello")
+    assert await seen_by(world, ALICE, BOB, CAROL) == await typing_reaches(world, room, ALICE) == [CAROL]
+    assert await callees(world, room, ALICE) == [CAROL]
+
+
+async def test_a_block_of_the_network_acts_like_one_of_parley_and_ends_there(world: World) -> None:
+    room = await said(world, ALICE, BOB)
+    await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, world.clock.now())])
+    await world.relations.unblock_user(BOB, ALICE)
+    with pytest.raises(NotAllowed):
+        await send(world, ALICE, room, "k", "hello")
+    assert [block.user_id for block in (await world.relations.list_blocks(BOB, 0, ""))[0]] == [ALICE]
+
+
+async def test_nobody_blocks_oneself_or_a_name_that_is_none(world: World) -> None:
+    for name in (ALICE, "", "a b", "x" * 65):
+        with pytest.raises(InvalidField):
+            await world.relations.block_user(ALICE, name)
+
+
+async def test_blocks_come_in_pages_and_only_ones_own(world: World) -> None:
+    for number in range(5):
+        world.clock.advance(1)
+        await world.relations.block_user(ALICE, f"p{number}")
+    seen, token = [], ""
+    while True:
+        page, token = await world.relations.list_blocks(ALICE, 2, token)
+        seen += [block.user_id for block in page]
+        if not token:
+            break
+    assert seen == ["p4", "p3", "p2", "p1", "p0"]
+    assert await world.relations.list_blocks(BOB, 0, "") == ([], "")
+    with pytest.raises(InvalidField):
+        await world.relations.list_blocks(ALICE, 0, "nonsense")
+
+
+async def test_who_has_a_block_with_the_inviter_finds_no_invite_and_others_join(world: World) -> None:
+    room = await group(world)
+    token, _ = await world.messaging.create_invite(ALICE, room)
+    await world.relations.block_user(ALICE, BOB)
+    await world.relations.block_user(CAROL, ALICE)
+    for user in (BOB, CAROL):
+        with pytest.raises(InviteNotFound):
+            await world.messaging.join_by_invite(user, token)
+    assert (await world.messaging.join_by_invite(MALLORY, token)).member(MALLORY)
+
+
+# Requests.
+
+
+async def test_who_is_not_let_write_lands_in_requests(world: World) -> None:
+    await setting(world, BOB, messages=Audience.FOLLOWED)
+    await follow(world, BOB, CAROL)
+    assert await request_of(world, await said(world, ALICE, BOB), BOB) is Request.PENDING
+    assert await request_of(world, await said(world, CAROL, BOB), BOB) is Request.NONE
+
+
+async def test_verified_people_may_write_where_they_are_let(world: World) -> None:
+    await setting(world, BOB, messages=Audience.VERIFIED)
+    await world.relations.learn([Fact(FactKind.VERIFIED, CAROL, UserId(""), True, world.clock.now())])
+    assert await request_of(world, await said(world, ALICE, BOB), BOB) is Request.PENDING
+    assert await request_of(world, await said(world, CAROL, BOB), BOB) is Request.NONE
+
+
+async def test_who_takes_messages_of_nobody_gets_none_from_new_people_and_goes_on_with_old_ones(world: World) -> None:
+    room = await said(world, ALICE, BOB)
+    await setting(world, BOB, messages=Audience.NOBODY)
+    with pytest.raises(NotAllowed):
+        await world.messaging.open_direct(CAROL, BOB)
+    assert (await send(world, ALICE, room, "k", "goes on")).seq == 2
+    assert str((await world.messaging.open_direct(ALICE, BOB)).id) == room
+    # The setting is about who comes, not about whom one goes to.
+    assert await world.messaging.open_direct(BOB, CAROL)
+
+
+async def test_before_acceptance_nothing_is_marked_read_and_no_presence_typing_or_call_passes(world: World) -> None:
+    await setting(world, BOB, messages=Audience.FOLLOWED)
+    room = await said(world, ALICE, BOB)
+    events = len(world.store.events)
+    assert await world.messaging.mark_read(BOB, room, 1) == 1
+    assert len(world.store.events) == events
+    for user, other in ((ALICE, BOB), (BOB, ALICE)):
+        assert await seen_by(world, user, other) == []
+        assert await typing_reaches(world, room, user) == []
+        assert await callees(world, room, user) == []
+    with pytest.raises(NotAllowed):
+        await world.messaging.set_reaction(BOB, room, 1, "👍", present=True)
+
+
+async def test_accepting_lets_all_of_it_pass(world: World) -> None:
+    await setting(world, BOB, messages=Audience.FOLLOWED)
+    room = await said(world, ALICE, BOB)
+    await world.relations.accept_request(BOB, room)
+    await world.relations.accept_request(BOB, room)
+    assert await seen_by(world, ALICE, BOB) == await typing_reaches(world, room, ALICE) == [BOB]
+    assert await callees(world, room, ALICE) == [BOB]
+    await world.messaging.set_reaction(BOB, room, 1, "👍", present=True)
+
+
+async def test_writing_accepts_also_what_was_declined(world: World) -> None:
+    await setting(world, BOB, messages=Audience.FOLLOWED)
+    room = await said(world, ALICE, BOB)
+    await world.relations.decline_request(BOB, room, block=False)
+    assert await request_of(world, room, BOB) is Request.DECLINED
+    await send(world, BOB, room, "k", "so be it")
+    assert await request_of(world, room, BOB) is Request.NONE
+
+
+async def test_declining_with_a_block_blocks_who_brought_the_conversation(world: World) -> None:
+    await setting(world, BOB, messages=Audience.FOLLOWED)
+    direct, room = await said(world, ALICE, BOB), await group(world, BOB)
+    await world.relations.decline_request(BOB, room, block=True)
+    assert await request_of(world, room, BOB) is Request.DECLINED
+    with pytest.raises(NotAllowed):
+        await send(world, ALICE, direct, "k", "hello")
+    await send(world, ALICE, room, "k", "groups go on")
+
+
+async def test_a_group_waits_with_who_would_not_let_the_adder_write_and_leaves_out_who_cannot_be_reached(
+    world: World,
+) -> None:
+    dave, erin = UserId("dave"), UserId("erin")
+    await setting(world, BOB, messages=Audience.FOLLOWED)
+    await setting(world, CAROL, messages=Audience.NOBODY)
+    await world.relations.block_user(dave, ALICE)
+    room = await group(world, BOB, CAROL, dave, erin)
+    conversation = await world.messaging.get_conversation(ALICE, room)
+    assert {member.user_id: member.request for member in conversation.members} == {
+        ALICE: Request.NONE,
+        BOB: Request.PENDING,
+        erin: Request.NONE,
+    }
+    later = await world.messaging.add_members(ALICE, room, [CAROL, dave, MALLORY])
+    assert {member.user_id for member in later.members} == {ALICE, BOB, erin, MALLORY}
+
+
+async def test_who_answered_a_person_lets_that_person_bring_groups(world: World) -> None:
+    await setting(world, BOB, messages=Audience.FOLLOWED)
+    await said(world, ALICE, BOB, both=True)
+    assert await request_of(world, await group(world, BOB), BOB) is Request.NONE
+
+
+async def test_joining_by_an_invite_lets_the_group_in(world: World) -> None:
+    await setting(world, BOB, messages=Audience.FOLLOWED)
+    room = await group(world, BOB)
+    token, _ = await world.messaging.create_invite(ALICE, room)
+    await world.messaging.join_by_invite(BOB, token)
+    assert await request_of(world, room, BOB) is Request.NONE
+
+
+async def test_a_group_is_not_handed_to_somebody_who_has_not_let_it_in(world: World) -> None:
+    await setting(world, BOB, messages=Audience.FOLLOWED)
+    room = await group(world, BOB, CAROL)
+    await world.messaging.leave_group(ALICE, room)
+    conversation = await world.messaging.get_conversation(CAROL, room)
+    assert {member.user_id: member.role.value for member in conversation.members} == {BOB: "member", CAROL: "owner"}
+
+
+async def test_a_stranger_accepts_and_declines_nothing(world: World) -> None:
+    room = await said(world, ALICE, BOB)
+    with pytest.raises(ConversationNotFound):
+        await world.relations.accept_request(MALLORY, room)
+    with pytest.raises(ConversationNotFound):
+        await world.relations.decline_request(MALLORY, room, block=True)
+
+
+# Calls and presence by the settings.
+
+
+async def test_only_who_was_written_to_may_call_where_that_is_wished(world: World) -> None:
+    await setting(world, BOB, calls=Audience.CONTACTED)
+    room = await said(world, ALICE, BOB)
+    assert await callees(world, room, ALICE) == []
+    await send(world, BOB, room, "k", "call me")
+    assert await callees(world, room, ALICE) == [BOB]
+
+
+async def test_only_who_is_followed_may_call_where_that_is_wished(world: World) -> None:
+    await setting(world, BOB, calls=Audience.FOLLOWED)
+    room = await said(world, ALICE, BOB)
+    assert await callees(world, room, ALICE) == []
+    await follow(world, BOB, ALICE)
+    assert await callees(world, room, ALICE) == [BOB]
+    # Whom one calls is not asked of one's own setting.
+    assert await callees(world, room, BOB) == [ALICE]
+
+
+async def test_who_hides_presence_sees_nobodys(world: World) -> None:
+    await said(world, ALICE, BOB)
+    await said(world, ALICE, CAROL)
+    await setting(world, ALICE, presence=Audience.NOBODY)
+    assert [await seen_by(world, *pair) for pair in ((ALICE, BOB, CAROL), (BOB, ALICE))] == [[], []]
+    await setting(world, ALICE, presence=Audience.FOLLOWED)
+    await follow(world, ALICE, BOB)
+    assert await seen_by(world, ALICE, BOB, CAROL) == [BOB]
+    assert await seen_by(world, BOB, ALICE) == [ALICE]
+    await follow(world, ALICE, BOB, stands=False)
+    assert await seen_by(world, BOB, ALICE) == []
+
+
+async def test_only_those_who_share_a_conversation_see_each_other(world: World) -> None:
+    await said(world, ALICE, BOB)
+    assert await seen_by(world, ALICE, BOB, MALLORY, ALICE) == [BOB]
+
+
+async def test_members_are_told_to_other_services_and_only_of_conversations_that_there_are(world: World) -> None:
+    room = await group(world, BOB)
+    conversation, members = await world.relations.members_of(room, "")
+    assert (str(conversation.id), members) == (room, [ALICE, BOB])
+    for wrong in (world.relations.members_of(room, MALLORY), world.relations.callees_of(room, MALLORY)):
+        with pytest.raises(ConversationNotFound):
+            await wrong
+
+
+# Quotas.
+
+
+async def test_beyond_the_days_quota_no_new_conversation_is_opened(world: World) -> None:
+    for number in range(500):
+        await world.messaging.open_direct(ALICE, f"p{number}")
+    with pytest.raises(ConversationQuota) as raised:
+        await world.messaging.open_direct(ALICE, "one-too-many")
+    assert raised.value.retry_delay_s > 0
+
+
+# Reports.
+
+
+def wanted(room: str, *seqs: int, key: str = "r", comment: str = "") -> ReportRequest:
+    return ReportRequest(key, room, seqs, Reason.ABUSE, comment)
+
+
+async def copies(world: World, report: Report) -> list[tuple[int, str]]:
+    kept = await world.reports.get_report(str(report.id))
+    return [(copy.seq, copy.text) for copy in kept.messages]
+
+
+async def test_a_report_keeps_copies_that_stay_when_the_messages_are_unsent(world: World) -> None:
+    room = await said(world, ALICE, BOB, both=True)
+    some = await world.reports.report(BOB, wanted(room, 1))
+    whole = await world.reports.report(BOB, wanted(room, key="whole"))
+    assert await world.reports.report(BOB, wanted(room, 1)) == some
+    await world.messaging.unsend_message(ALICE, room, 1)
+    assert await copies(world, some) == [(1, "hello")]
+    assert await copies(world, whole) == [(1, "hello"), (2, "answer")]
+
+
+async def test_of_a_long_conversation_the_newest_fifty_are_copied(world: World) -> None:
+    room = await world.room()
+    for number in range(1, 53):
+        await send(world, ALICE, room, str(number), f"{number}")
+    report = await world.reports.report(BOB, wanted(room))
+    assert [seq for seq, _ in await copies(world, report)] == list(range(3, 53))
+
+
+async def test_one_reports_only_what_one_sees(world: World) -> None:
+    room = await group(world, BOB)
+    await send(world, ALICE, room, "k", "before")
+    await world.messaging.add_members(ALICE, room, [CAROL])
+    with pytest.raises(ConversationNotFound):
+        await world.reports.report(MALLORY, wanted(room))
+    for seq in (2, 99):
+        with pytest.raises(MessageNotFound):
+            await world.reports.report(CAROL, wanted(room, seq))
+    report = await world.reports.report(CAROL, wanted(room))
+    assert [seq for seq, _ in await copies(world, report)] == [3]
+
+
+async def test_a_report_out_of_bounds_is_refused_by_field(world: World) -> None:
+    room = await world.room()
+    faults = {
+        "client_report_id": wanted(room, key=""),
+        "comment": wanted(room, comment="x" * 2_001),
+        "seqs": wanted(room, *range(1, 52)),
+        "reason": ReportRequest("r", room, [], None, ""),
+        "conversation_id": wanted("nonsense"),
+    }
+    for field, request in faults.items():
+        with pytest.raises(InvalidField) as raised:
+            await world.reports.report(ALICE, request)
+        assert raised.value.field == field
+
+
+async def test_beyond_the_days_quota_reports_are_refused(world: World) -> None:
+    room = await world.room()
+    limits = RelationLimits(reports_per_day=1)
+    reports = Reports(world.store, FakeReports(), world.clock, new_id, limits)
+    await reports.report(ALICE, wanted(room))
+    with pytest.raises(ReportQuota):
+        await reports.report(ALICE, wanted(room, key="second"))
+
+
+async def test_moderators_read_and_close_reports(world: World) -> None:
+    room = await said(world, ALICE, BOB)
+    ids = []
+    for number in range(3):
+        world.clock.advance(1)
+        ids.append(str((await world.reports.report(BOB, wanted(room, key=str(number)))).id))
+    first, token = await world.reports.list_reports(State.OPEN, 2, "")
+    rest, end = await world.reports.list_reports(State.OPEN, 2, token)
+    assert ([str(report.id) for report in (*first, *rest)], end) == (ids, "")
+    closed = await world.reports.resolve_report(ids[0], State.UPHELD, "mod-1")
+    assert await world.reports.resolve_report(ids[0], State.UPHELD, "mod-2") == closed
+    assert (closed.state, closed.resolved_by) == (State.UPHELD, "mod-1")
+    with pytest.raises(ReportClosed):
+        await world.reports.resolve_report(ids[0], State.DISMISSED, "mod-1")
+    with pytest.raises(ReportNotFound):
+        await world.reports.get_report(room)
+
+
+async def test_a_user_cannot_block_more_people_than_is_allowed(world: World) -> None:
+    relations = Relations(world.store, world.store.relations, world.clock, RelationLimits(blocks=1))
+    await relations.block_user(ALICE, BOB)
+    await relations.block_user(ALICE, BOB)
+    with pytest.raises(TooManyBlocks):
+        await relations.block_user(ALICE, CAROL)
