@@ -54,7 +54,7 @@ web: build/web.stamp ## Build the web client into build/web
 
 # ---- Run
 
-.PHONY: run demo load-messages load-calls-setup
+.PHONY: run demo load-messages load-routing load-devices load-calls-setup
 run: setup ## Start everything; Ctrl-C stops it
 	@exec python -m deploy.embedded run
 
@@ -66,6 +66,12 @@ load-messages: gen/.stamp ## The message path under load; report in build/report
 
 load-calls-setup: gen/.stamp ## Calls set up and torn down under load; report in build/reports/call_setup.json
 	@exec python -m loadtests.calls_setup $(ARGS)
+
+load-devices: gen/.stamp ## 10,000 idle devices on one gateway; report in build/reports/devices.json
+	@exec python -m loadtests.devices $(ARGS)
+
+load-routing: gen/.stamp ## Routing with 1 to 8 replicas, and with one killed; report in build/reports/routing.json
+	@exec python -m loadtests.routing $(ARGS)
 
 # ---- Check
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -50,14 +50,21 @@ async def find_stack(*, own: bool, say: Callable[[str], None]) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def own_stack(log_folder: Path = _WORKING_FOLDER / "demo-logs") -> AsyncIterator[StackRecord]:
-    """A stack on free ports with empty data, without the web client's files."""
+async def own_stack(
+    log_folder: Path = _WORKING_FOLDER / "demo-logs",
+    *,
+    parts: frozenset[str] = frozenset(PARTS) - {"web"},
+    replicas: Mapping[str, int] | None = None,
+    env: Mapping[str, str] | None = None,
+    on_change: Callable[[StackRecord], None] = lambda _: None,
+) -> AsyncIterator[StackRecord]:
+    """A stack on free ports with empty data; all of it, but the web client's files, unless `parts` says less."""
     _WORKING_FOLDER.mkdir(exist_ok=True)
     await asyncio.to_thread(_remove_leftovers)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=f"{_PREFIX}{os.getpid()}-", dir=_WORKING_FOLDER))
-    settings = StackSettings(folder=folder, log_folder=log_folder, parts=frozenset(PARTS) - {"web"})
+    settings = StackSettings(folder=folder, log_folder=log_folder, parts=parts, replicas=replicas or {}, env=env or {})
     try:
-        async with running_stack(settings, ports=Ports({**os.environ, **_ANY_PORT})) as stack:
+        async with running_stack(settings, ports=Ports({**os.environ, **_ANY_PORT}), on_change=on_change) as stack:
             yield stack.record()
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

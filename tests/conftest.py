@@ -7,15 +7,20 @@ from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from tests.support.stack import RunningStack, run_stack
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[RunningStack]:
     """The whole embedded stack, shared by all tests: use users and conversations of your own."""
     # Whoever leaves is offline soon, so that tests need not wait for it.
-    with run_stack("stack", env={"PARLEY_OFFLINE_DELAY_S": "2"}) as running:
+    with run_stack("stack", env={"PARLEY_OFFLINE_DELAY_S": "2", "PARLEY_ACCOUNT_CHECK_S": "1"}) as running:
         yield running
 
 

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder=options.folder,
             log_folder=options.log_folder or options.folder / "logs",
             parts=frozenset(options.parts.split(",")),
-            replicas=_read_replicas(options.replicas),
+            replicas=_replicas(options.replicas),
             log_format=options.log_format,
             log_level=options.log_level,
         )
@@ -96,13 +96,13 @@ def _greet(record: StackRecord, settings: StackSettings) -> None:
     sys.stdout.flush()
 
 
-def _read_replicas(text: str) -> dict[str, int]:
-    """Raises SettingsError."""
+def _replicas(text: str) -> dict[str, int]:
+    """`presence=3,gateway=2` by service. Raises SettingsError."""
     replicas = {}
     for part in filter(None, text.split(",")):
         name, _, count = part.partition("=")
-        if not count.isdigit():
-            raise SettingsError(f"{part} is not a service and a number, such as sfu=2.")
+        if not count.isdecimal():
+            raise SettingsError(f"--replicas has {part}, which is not <service>=<number>.")
         replicas[name] = int(count)
     return replicas
 
@@ -114,7 +114,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--log-folder", type=Path, default=None, help="default: logs in the folder of the data")
     run.add_argument("--record", type=Path, default=DEFAULT_RECORD, help="the file that tells others about the stack")
     run.add_argument("--parts", default=",".join(PARTS), help="only these, separated by commas")
-    run.add_argument("--replicas", default="", help="how many of a service, such as signaling=2,sfu=2")
+    run.add_argument("--replicas", default="", help="more than one of a service, such as presence=3,gateway=2")
     run.add_argument("--log-format", choices=("console", "json"), default="console")
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     run.add_argument("--quiet", action="store_true", help="no logs on the console; they go to their files all the same")

@@ -20,6 +20,7 @@ class StackRecord:
     edge_address: str
     issuer_url: str
     kafka_bootstrap: str
+    objects_url: str
     # By database name.
     database_urls: dict[str, str]
     # By process name.

@@ -12,7 +12,7 @@ from deploy.embedded.record import ROOT
 
 # In the order in which they start; what stands in one row starts side by side. The services wait for each other.
 START_ORDER = (
-    ("postgres", "broker", "issuer"),
+    ("postgres", "broker", "issuer", "objects"),
     ("messaging", "presence", "gateway", "signaling", "sfu", "web"),
     ("edge",),
 )
@@ -33,6 +33,8 @@ class StackSettings:
     web_root: Path = ROOT / "build" / "web"
     log_format: str = "console"
     log_level: str = "info"
+    # For the services, over what the stack gives them.
+    env: Mapping[str, str] = field(default_factory=dict)
     # Which Kafka: Tansu comes with the Python packages, Apache Kafka by `make kafka`.
     broker: str = field(default_factory=lambda: os.environ.get("PARLEY_BROKER", "tansu"))
 

@@ -28,6 +28,7 @@ HOST = "127.0.0.1"
 GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu")
 # How long the edge may refuse tokens of a key that the issuer has just made.
 JWKS_CACHE_S = 5
+OBJECTS_BUCKET = "parley"
 HEALTH_INTERVAL_S = 1
 
 
@@ -40,6 +41,7 @@ class Addresses:
     issuer: str
     kafka: str
     kafka_controller_port: int
+    objects: str
     web: str
     grpc: dict[str, str]
     metrics: dict[str, str]
@@ -61,6 +63,7 @@ class Stack:
         self._postgres = settings.folder.absolute() / "postgres"
         self._service_key = _new_key()
         self._join_token_key = _new_key()
+        self._objects_secret = _new_key()
         self._supervisor = Supervisor(sink, lambda: on_change(self.record()))
 
     async def start(self) -> None:
@@ -83,6 +86,7 @@ class Stack:
             edge_address=at.edge,
             issuer_url=f"http://{at.issuer}",
             kafka_bootstrap=at.kafka,
+            objects_url=f"http://{at.objects}",
             database_urls={name: postgres.url(self._postgres, name) for name in postgres.DATABASES},
             pids=self._supervisor.pids(),
             grpc_addresses=at.grpc,
@@ -100,6 +104,8 @@ class Stack:
                 return [await asyncio.to_thread(self._broker_spec)]
             case "issuer":
                 return [self._issuer_spec()]
+            case "objects":
+                return [self._objects_spec()]
             case "edge":
                 return [envoy.spec(self._edge_values(), self._settings.folder / "edge" / "envoy.yaml")]
             case _:
@@ -131,12 +137,29 @@ class Stack:
             stop_timeout_s=5.0,
         )
 
+    def _objects_spec(self) -> ProcessSpec:
+        host, port = _split(self._addresses.objects)
+        return ProcessSpec(
+            name="objects",
+            command=(
+                *(sys.executable, "-m", "deploy.embedded.objects", "--host", host, "--port", str(port)),
+                *("--folder", str(self._settings.folder.absolute() / "objects"), "--bucket", OBJECTS_BUCKET),
+            ),
+            env={**_python_env(), **self._objects_key()},
+            cwd=ROOT,
+            ready=probes.http(f"http://{self._addresses.objects}/healthz"),
+            stop_timeout_s=5.0,
+        )
+
+    def _objects_key(self) -> dict[str, str]:
+        return {"PARLEY_OBJECTS_KEY_ID": "embedded", "PARLEY_OBJECTS_SECRET": self._objects_secret}
+
     def _service_spec(self, service: str, name: str) -> ProcessSpec:
         health = probes.http(f"http://{self._addresses.web}/healthz")
         return ProcessSpec(
             name=name,
             command=(sys.executable, "-m", f"services.{service}"),
-            env={**_python_env(), **self._common_env(name), **self._own_env(service, name)},
+            env={**_python_env(), **self._common_env(name), **self._own_env(service, name), **self._settings.env},
             cwd=ROOT,
             ready=health if service == "web" else probes.grpc_ready(self._addresses.grpc[name]),
         )
@@ -161,21 +184,26 @@ class Stack:
         at = self._addresses
         match service:
             case "messaging":
-                return {"PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging")}
+                return {
+                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging"),
+                    "PARLEY_OBJECTS_ENDPOINT": f"http://{at.objects}",
+                    "PARLEY_OBJECTS_BUCKET": OBJECTS_BUCKET,
+                    **self._objects_key(),
+                }
             case "presence":
                 return {
-                    "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
+                    "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_presence"),
                     **({} if self._is_apache else broker.ROUTER_SETTINGS),
                 }
             case "gateway":
                 return {
                     "PARLEY_PRESENCE_ADDRESSES": self._all("presence"),
-                    "PARLEY_MESSAGING_ADDRESS": self._first("messaging"),
+                    "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
                 }
             case "signaling":
                 return {
                     "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_signaling"),
-                    "PARLEY_MESSAGING_ADDRESS": self._first("messaging"),
+                    "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
                     "PARLEY_JOIN_TOKEN_KEY": self._join_token_key,
                 }
             case "sfu":
@@ -190,7 +218,11 @@ class Stack:
                     "PARLEY_SFU_DRAIN_S": os.environ.get("PARLEY_SFU_DRAIN_S", "5"),
                 }
             case _:
-                return {"PARLEY_HTTP_ADDRESS": at.web, "PARLEY_WEB_ROOT": str(self._settings.web_root)}
+                return {
+                    "PARLEY_HTTP_ADDRESS": at.web,
+                    "PARLEY_WEB_ROOT": str(self._settings.web_root),
+                    "PARLEY_OBJECTS_PUBLIC_ENDPOINT": f"http://{at.objects}",
+                }
 
     def _edge_values(self) -> EdgeValues:
         at = self._addresses
@@ -215,9 +247,6 @@ class Stack:
 
     def _all(self, service: str) -> str:
         return ",".join(self._addresses.grpc[name] for name in self._settings.names(service))
-
-    def _first(self, service: str) -> str:
-        return self._addresses.grpc[self._settings.names(service)[0]]
 
 
 @contextlib.asynccontextmanager
@@ -267,6 +296,7 @@ def _allot(settings: StackSettings, ports: Ports) -> Addresses:
         issuer=f"{HOST}:{ports.tcp('issuer')}",
         kafka=f"{HOST}:{ports.tcp('kafka')}",
         kafka_controller_port=ports.tcp("kafka-controller"),
+        objects=f"{HOST}:{ports.tcp('objects')}",
         web=f"{HOST}:{ports.tcp('web')}",
         grpc={name: f"{HOST}:{ports.tcp(f'{name}-grpc')}" for name in grpc_names},
         metrics={name: f"{HOST}:{ports.tcp(f'{name}-metrics')}" for name in every},

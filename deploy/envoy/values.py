@@ -84,6 +84,9 @@ def template_values(values: EdgeValues) -> dict[str, str]:
         texts[f"{service.upper()}_ENDPOINTS"] = _endpoints(getattr(values, service))
     return {
         **texts,
+        "GATEWAY_BALANCING": "RING_HASH",
+        "MESSAGING_BALANCING": "LEAST_REQUEST",
+        "SIGNALING_BALANCING": "LEAST_REQUEST",
         "ISSUER_ENDPOINTS": _endpoints(f"{issuer.hostname}:{port}"),
         "ISSUER_HOST": issuer.hostname or "",
         "ISSUER_TLS": _text(issuer.scheme == "https"),

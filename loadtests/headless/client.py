@@ -13,6 +13,8 @@ import aiohttp
 import grpc
 from parley.calls.v1.service_pb2_grpc import CallsServiceStub
 from parley.gateway.v1.service_pb2_grpc import GatewayServiceStub
+from parley.messaging.v1.accounts_pb2_grpc import AccountServiceStub
+from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceStub
 from parley.messaging.v1.relations_pb2_grpc import RelationsServiceStub
 from parley.messaging.v1.service_pb2_grpc import MessagingServiceStub
 from parley.presence.v1.service_pb2_grpc import PresenceServiceStub
@@ -20,6 +22,8 @@ from parley.presence.v1.service_pb2_grpc import PresenceServiceStub
 if TYPE_CHECKING:
     from parley.calls.v1.service_pb2_grpc import CallsServiceAsyncStub
     from parley.gateway.v1.service_pb2_grpc import GatewayServiceAsyncStub
+    from parley.messaging.v1.accounts_pb2_grpc import AccountServiceAsyncStub
+    from parley.messaging.v1.attachments_pb2_grpc import AttachmentsServiceAsyncStub
     from parley.messaging.v1.relations_pb2_grpc import RelationsServiceAsyncStub
     from parley.messaging.v1.service_pb2_grpc import MessagingServiceAsyncStub
     from parley.presence.v1.service_pb2_grpc import PresenceServiceAsyncStub
@@ -118,6 +122,8 @@ class Device:
         )
         self.messaging: MessagingServiceAsyncStub = MessagingServiceStub(self._channel)
         self.relations: RelationsServiceAsyncStub = RelationsServiceStub(self._channel)
+        self.attachments: AttachmentsServiceAsyncStub = AttachmentsServiceStub(self._channel)
+        self.account: AccountServiceAsyncStub = AccountServiceStub(self._channel)
         self.presence: PresenceServiceAsyncStub = PresenceServiceStub(self._channel)
         self.gateway: GatewayServiceAsyncStub = GatewayServiceStub(self._channel)
         self.calls: CallsServiceAsyncStub = CallsServiceStub(self._channel)

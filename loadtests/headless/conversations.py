@@ -6,7 +6,7 @@ Pure: no clock, no network, no protobuf. `stream.py` feeds it; the demo and the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 
@@ -37,6 +37,23 @@ class Entry:
     reply_to_seq: int = 0
     # (emoji, user ids)
     reactions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    # Ids, in order.
+    attachments: tuple[str, ...] = ()
+    # When it vanishes, Unix time; None when it stays.
+    expires_at_s: float | None = None
+
+    def as_of(self, now_s: float) -> Entry:
+        """As it is shown then: devices hide by themselves what vanishes, without waiting for a word of the service."""
+        is_over = self.expires_at_s is not None and self.expires_at_s <= now_s
+        if not is_over or self.kind not in COUNTED:
+            return self
+        return replace(
+            self, kind="expired", text=None, call=None, edit_count=0, reply_to_seq=0, reactions=(), attachments=()
+        )
+
+
+# What counts as unread, and vanishes.
+COUNTED = ("text", "call")
 
 
 @dataclass(frozen=True)
@@ -48,8 +65,9 @@ class Card:
     title: str = ""
     history_open: bool = False
     roles: tuple[tuple[str, int], ...] = ()
-    # One's own: what was said up to it is not to be seen.
+    # One's own: what was said up to it is not to be seen, or is deleted by now.
     visible_after_seq: int = 0
+    vanish_after_s: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,8 @@ class Arrival(Enum):
 class History:
     """One conversation on one device. `shown` is gapless and ascending from `base + 1` on.
 
-    `base` is above 0 when the device began with the newest page only. `read_seq` is keyed by user id.
+    `base` is above 0 when the device began with the newest page only. `read_seq` and `delivered_seq` are what the
+    people let each other know, by user id; one's own cursor is `own_read_seq`.
     """
 
     conversation_id: str
@@ -93,6 +112,8 @@ class History:
     held_back: dict[int, Entry] = field(default_factory=dict)
     members: tuple[str, ...] = ()
     read_seq: dict[str, int] = field(default_factory=dict)
+    delivered_seq: dict[str, int] = field(default_factory=dict)
+    own_read_seq: int = 0
     card: Card | None = None
     # The device has all changes up to this one; `missed` is set once a later one was heard of.
     revision: int = 0
@@ -173,9 +194,19 @@ class History:
             self.members = tuple(user_id for user_id, _ in card.roles)
             self.hide_through(card.visible_after_seq)
 
-    def move_read(self, user_id: str, read_seq: int) -> None:
-        """A read cursor only moves forward; a late event changes nothing."""
+    def move_cursors(self, user_id: str, read_seq: int, delivered_seq: int) -> None:
+        """What others read and got only moves forward; a late event changes nothing. What was read was delivered."""
         self.read_seq[user_id] = max(read_seq, self.read_seq.get(user_id, 0))
+        self.delivered_seq[user_id] = max(read_seq, delivered_seq, self.delivered_seq.get(user_id, 0))
+
+    def move_own_read(self, read_seq: int) -> None:
+        """One's own read cursor, of whatever device of one's own."""
+        self.own_read_seq = max(read_seq, self.own_read_seq)
+
+    def unread(self, me: str, now_s: float) -> int:
+        """What others wrote above one's own cursor and that stands, of what is on this device."""
+        entries = (entry.as_of(now_s) for entry in self.shown if entry.seq > self.own_read_seq)
+        return sum(entry.kind in COUNTED and entry.sender_id != me for entry in entries)
 
     def _newer_same_or_conflict(self, known: Entry, entry: Entry) -> Arrival:
         if known.message_id != entry.message_id:
@@ -184,7 +215,10 @@ class History:
         if entry.revision > known.revision:
             self._replace(entry)
             return Arrival.CHANGED
-        if entry.revision == known.revision and entry != known:
+        if entry.revision == known.revision and _is_end(known, entry):
+            self._replace(entry)
+            return Arrival.CHANGED
+        if entry.revision == known.revision and entry != known and not _is_end(entry, known):
             self.conflicts.append(f"message {entry.message_id} has two contents at revision {entry.revision}")
             return Arrival.CONFLICT
         self.duplicates += 1
@@ -199,6 +233,11 @@ class History:
     def _show_what_follows(self) -> None:
         while (entry := self.held_back.pop(self.cursor + 1, None)) is not None:
             self.shown.append(entry)
+
+
+def _is_end(before: Entry, after: Entry) -> bool:
+    """Whether one copy is the other after its time: the service hides what is over before it counts a revision."""
+    return before.expires_at_s is not None and before != after and before.as_of(before.expires_at_s) == after
 
 
 class Conversations:

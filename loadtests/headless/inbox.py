@@ -34,6 +34,8 @@ def to_entry(message: messaging.Message) -> Entry:
         edit_count=message.edit_count,
         reply_to_seq=message.reply_to_seq,
         reactions=tuple((reaction.emoji, tuple(reaction.user_ids)) for reaction in message.reactions),
+        expires_at_s=message.expire_time.ToMicroseconds() / 1e6 if message.HasField("expire_time") else None,
+        attachments=tuple(attachment.attachment_id for attachment in message.attachments),
     )
 
 
@@ -46,7 +48,8 @@ def to_card(conversation: messaging.Conversation, me: str) -> Card:
         title=conversation.title,
         history_open=conversation.history_open,
         roles=tuple((member.user_id, int(member.role)) for member in conversation.members),
-        visible_after_seq=own.visible_after_seq if own else 0,
+        visible_after_seq=max(own.visible_after_seq if own else 0, conversation.history_start_seq),
+        vanish_after_s=conversation.vanish_after.seconds,
     )
 
 
@@ -77,13 +80,18 @@ class Inbox:
         self.call_arrived_s: dict[tuple[str, calls.CallState.ValueType], float] = {}
         # How often the stream told the device to sync, and why.
         self.resyncs: list[gateway.ResyncReason.ValueType] = []
+        # Streams that began afresh, and streams that went on where one broke.
         self.readies = 0
+        self.resumes = 0
 
     def apply(self, event: gateway.DeviceEvent, now_s: float) -> bool:
         """Takes one event of the stream. True when the device must call Sync now."""
         kind = event.WhichOneof("event")
         must_sync = False
-        if kind == "ready":
+        if kind == "ready" and event.ready.resumed:
+            # What is missing follows by itself.
+            self.resumes += 1
+        elif kind == "ready":
             self.readies += 1
             must_sync = True
         elif kind == "resync":
@@ -110,8 +118,8 @@ class Inbox:
             last_seq=delta.conversation.last_seq,
         )
         gapless = self.conversations.add_delta(told)
-        self.own_states[delta.conversation.conversation_id] = delta.own_state
-        self._take_read_cursors(delta.conversation)
+        self._take_own_state(delta.conversation.conversation_id, delta.own_state)
+        self._take_cursors(delta.conversation)
         self.changes.notify()
         return gapless
 
@@ -134,20 +142,31 @@ class Inbox:
     def _take_conversation(self, conversation: messaging.Conversation) -> bool:
         arrival = self.conversations.take_card(to_card(conversation, self.me), self.me)
         if conversation.conversation_id in self.conversations:
-            self._take_read_cursors(conversation)
+            self._take_cursors(conversation)
         return arrival is Arrival.GAP
 
-    def _take_read_cursors(self, conversation: messaging.Conversation) -> None:
+    def _take_cursors(self, conversation: messaging.Conversation) -> None:
         history = self.conversations.history(conversation.conversation_id)
         for member in conversation.members:
-            history.move_read(member.user_id, member.read_seq)
+            history.move_cursors(member.user_id, member.read_seq, member.delivered_seq)
+            if member.user_id == self.me:
+                # One's own is never below what the others know.
+                history.move_own_read(member.read_seq)
+
+    def _take_own_state(self, conversation_id: str, state: messaging.OwnState) -> None:
+        self.own_states[conversation_id] = state
+        # Of an unknown conversation, Sync tells it.
+        self.conversations.history(conversation_id).move_own_read(state.read_seq)
 
     def _take_other(self, kind: str, event: gateway.DeviceEvent) -> None:
         if kind == "read":
             # Of an unknown conversation, Sync tells it.
-            self.conversations.history(event.read.conversation_id).move_read(event.read.user_id, event.read.read_seq)
+            read = event.read
+            self.conversations.history(read.conversation_id).move_cursors(
+                read.user_id, read.read_seq, read.delivered_seq
+            )
         elif kind == "own_state":
-            self.own_states[event.own_state.conversation_id] = event.own_state.own_state
+            self._take_own_state(event.own_state.conversation_id, event.own_state.own_state)
             if event.own_state.own_state.request == messaging.REQUEST_STATE_DECLINED:
                 self.conversations.forget(event.own_state.conversation_id)
         elif kind == "typing":

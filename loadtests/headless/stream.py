@@ -13,6 +13,7 @@ import grpc
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 from parley.calls.v1 import service_pb2 as calls
+from parley.gateway.v1 import messages_pb2 as events
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import messages_pb2 as messaging
 from parley.messaging.v1 import service_pb2 as messaging_service
@@ -75,6 +76,9 @@ class EventStream:
         self._sync_time: Timestamp | None = None
         # Readies and resyncs that the last Sync came after.
         self._synced = (0, 0)
+        # To go on where the stream broke: of the last Ready, and of the last durable event.
+        self._resume_token = ""
+        self._position = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -95,7 +99,7 @@ class EventStream:
 
     @property
     def is_ended(self) -> bool:
-        """Whether a newer stream of the same device has taken the place of this one for good."""
+        """Whether a newer stream of the same device, or a newer device, has taken the place of this one for good."""
         return self._is_replaced
 
     @property
@@ -129,7 +133,7 @@ class EventStream:
 
     async def _follow_once(self) -> float:
         """One connection, to its end. Returns how long the server asked to stay away, in seconds."""
-        call = self._device.gateway.Subscribe(gateway.SubscribeRequest(device_id=self._device.device_id))
+        call = self._device.gateway.Subscribe(self._request())
         silence_s = _READY_WITHIN_S
         try:
             while True:
@@ -139,9 +143,10 @@ class EventStream:
                     return 0.0
                 if response.event.HasField("ready"):
                     silence_s = max(response.event.ready.heartbeat_s, 1) * _MISSED_HEARTBEATS
-                    self._attempt = 0
+                    self._begin(response.event.ready)
                 if self.inbox.apply(response.event, self._clock()):
                     self._must_sync.set()
+                self._position = response.position or self._position
         except grpc.aio.AioRpcError as error:
             return self._refused(error)
         except (TimeoutError, LoginError) as error:
@@ -150,12 +155,25 @@ class EventStream:
         finally:
             call.cancel()
 
+    def _request(self) -> gateway.SubscribeRequest:
+        request = gateway.SubscribeRequest(device_id=self._device.device_id)
+        # What an earlier stream pointed at and is not fetched yet would be forgotten by one that goes on.
+        if self.is_current and not self._must_sync.is_set():
+            request.resume_token, request.position = self._resume_token, self._position
+        return request
+
+    def _begin(self, ready: events.Ready) -> None:
+        self._attempt = 0
+        self._resume_token = ready.resume_token
+        if not ready.resumed:
+            self._position = 0
+
     def _refused(self, error: grpc.aio.AioRpcError) -> float:
         reason = reason_of(error)
         log.info("stream_ended", device=self._device.device_id, code=error.code().name, reason=reason)
         if error.code() is grpc.StatusCode.UNAUTHENTICATED:
             self._device.tokens.forget()
-        if error.code() is grpc.StatusCode.ABORTED and reason == "REPLACED":
+        if error.code() is grpc.StatusCode.ABORTED and reason in ("REPLACED", "DEVICE_LIMIT"):
             self._is_replaced = True
         return retry_delay_s(error)
 

@@ -16,12 +16,32 @@ class Config:
     messaging_address: str
     # Between heartbeats. Higher: dead streams are found later. Lower: idle devices wake more often.
     heartbeat_s: int
-    # Frames that may wait for one device. Higher: more memory for a slow one. Lower: it is cut off earlier.
+    # Frames that may wait for one device, and their bytes. Higher: more memory for a slow one. Lower: it is cut off
+    # earlier.
     device_queue: int
+    device_queue_bytes: int
     # Streams that this process takes. Higher: more memory. Lower: devices are turned away earlier.
     max_devices: int
     # How long a new stream waits for its route. Higher: devices hang on. Lower: they reconnect during a rebalance.
     route_wait_s: float
+    # How long a device whose stream broke is kept, so that it goes on without a Sync. Higher: memory and deliveries for
+    # who never comes back. Lower: more devices sync. 0: none is kept.
+    resume_window_s: float
+    # Durable frames, and their bytes, kept to be told again. Higher: memory. Lower: busy devices sync.
+    replay_frames: int
+    replay_bytes: int
+    # New streams a second in the long run, and at once. Higher: a herd starves the streams that are open. Lower: it
+    # takes longer until all are back.
+    streams_per_s: float
+    streams_burst: int
+    # Streams of one user on this gateway. Higher: one user may hold more of it. Lower: honest users lose a device.
+    devices_per_user: int
+    # Typing notices of one user in the long run, and at once.
+    typing_per_s: float
+    typing_burst: int
+    # Over how long the reconnects of a drain are spread. Streams end within PARLEY_DRAIN_GRACE_S in any case; whose
+    # turn comes later is told to wait. Higher: gentler on the others. Lower: faster stops.
+    drain_spread_s: float
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -31,11 +51,21 @@ class Config:
             process=ProcessConfig.read(reader),
             server=ServerConfig.read(reader),
             presence_addresses=reader.addresses("PARLEY_PRESENCE_ADDRESSES"),
-            messaging_address=reader.address("PARLEY_MESSAGING_ADDRESS"),
+            messaging_address=",".join(reader.addresses("PARLEY_MESSAGING_ADDRESS")),
             heartbeat_s=reader.integer("PARLEY_HEARTBEAT_S", 10, low=1, high=300),
             device_queue=reader.integer("PARLEY_DEVICE_QUEUE", 256, low=8, high=100_000),
             max_devices=reader.integer("PARLEY_MAX_DEVICES", 20_000, low=1, high=1_000_000),
+            device_queue_bytes=reader.integer("PARLEY_DEVICE_QUEUE_BYTES", 1 << 20, low=1 << 16, high=1 << 30),
             route_wait_s=reader.number("PARLEY_ROUTE_WAIT_S", 15, low=0.1, high=120),
+            resume_window_s=reader.number("PARLEY_RESUME_WINDOW_S", 60, low=0, high=600),
+            replay_frames=reader.integer("PARLEY_REPLAY_FRAMES", 32, low=1, high=10_000),
+            replay_bytes=reader.integer("PARLEY_REPLAY_BYTES", 1 << 16, low=1 << 12, high=1 << 30),
+            streams_per_s=reader.number("PARLEY_STREAMS_PER_S", 500, low=0.1, high=100_000),
+            streams_burst=reader.integer("PARLEY_STREAMS_BURST", 1_000, low=1, high=1_000_000),
+            devices_per_user=reader.integer("PARLEY_DEVICES_PER_USER", 20, low=1, high=10_000),
+            typing_per_s=reader.number("PARLEY_TYPING_PER_S", 2, low=0.01, high=1_000),
+            typing_burst=reader.integer("PARLEY_TYPING_BURST", 10, low=1, high=1_000),
+            drain_spread_s=reader.number("PARLEY_DRAIN_SPREAD_S", 4, low=0, high=3600),
         )
         reader.finish()
         return config

@@ -2,11 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import grpc
 from parley.messaging.v1 import service_pb2, service_pb2_grpc
 
-from services.gateway.core import UserId
+from services.gateway.core.frames import UserId
 from services.gateway.ports import MembershipUnavailable
 from services.runtime.clock import Clock
 
@@ -16,28 +17,44 @@ MEMBERS_TTL_S = 15.0
 MEMBERS_LIMIT = 50_000
 
 
+class _Known(NamedTuple):
+    """Who may learn what a user does in a conversation, and when that was asked."""
+
+    at: float
+    members: frozenset[UserId]
+
+
 class GrpcMembership:
     """See ports.Membership."""
 
     def __init__(self, channel: grpc.aio.Channel, clock: Clock) -> None:
         self._stub = service_pb2_grpc.MembershipServiceStub(channel)
         self._clock = clock
-        self._members: OrderedDict[tuple[str, UserId], tuple[float, frozenset[UserId]]] = OrderedDict()
+        self._members: OrderedDict[tuple[str, UserId], _Known] = OrderedDict()
+        self._changed_at: OrderedDict[UserId, float] = OrderedDict()
 
     async def audience(self, conversation_id: str, user_id: UserId) -> Collection[UserId]:
         """See ports.Membership. May be MEMBERS_TTL_S old."""
         key = (conversation_id, user_id)
         now = self._clock.monotonic()
         known = self._members.get(key)
-        if known and now - known[0] < MEMBERS_TTL_S:
-            return known[1]
+        if known and now - known.at < MEMBERS_TTL_S and known.at > self._changed_at.get(user_id, -1.0):
+            return known.members
         members = await self._fetch(conversation_id, user_id)
         if members:
-            self._members[key] = (now, members)
+            # Stamped with the time of the asking: what changed meanwhile makes it old.
+            self._members[key] = _Known(now, members)
             self._members.move_to_end(key)
             if len(self._members) > MEMBERS_LIMIT:
                 self._members.popitem(last=False)
         return members
+
+    def forget(self, user_id: UserId) -> None:
+        """See ports.Membership."""
+        self._changed_at[user_id] = self._clock.monotonic()
+        self._changed_at.move_to_end(user_id)
+        if len(self._changed_at) > MEMBERS_LIMIT:
+            self._changed_at.popitem(last=False)
 
     async def contacts_among(self, user_id: UserId, candidates: Sequence[UserId]) -> Sequence[UserId]:
         """See ports.Membership."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from services.gateway.core import ReplicaId, UpFrame, UserId
+from services.gateway.core.frames import ReplicaId, UpFrame, UserId
 
 
 class Uplinks(Protocol):
@@ -20,8 +20,11 @@ class Membership(Protocol):
         """The members who may learn what the user does there, the user among them. Empty when there is no such
         conversation."""
 
+    def forget(self, user_id: UserId) -> None:
+        """Whom the user may see, or who may see the user, changed: what is remembered of it is worth nothing."""
+
     async def contacts_among(self, user_id: UserId, candidates: Sequence[UserId]) -> Sequence[UserId]:
-        """The candidates whose presence the user may see."""
+        """Of at most 1,000 candidates, those whose presence the user may see; it holds both ways."""
 
 
 class MembershipUnavailable(Exception):

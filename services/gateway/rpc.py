@@ -1,37 +1,42 @@
-"""GatewayService, and PresenceService as devices call it."""
+"""GatewayService and GatewayAdminService, and PresenceService as devices call it."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+from parley.gateway.v1 import admin_pb2, admin_pb2_grpc
 from parley.gateway.v1 import service_pb2 as gateway_api
 from parley.presence.v1 import service_pb2 as presence_api
 from parley.presence.v1 import service_pb2_grpc as presence_grpc
 
-from services.gateway import core
+from services.gateway.admin import Admin, StreamView
+from services.gateway.core import errors
 from services.gateway.ports import MembershipUnavailable
-from services.gateway.service import Draining, Gateway
+from services.gateway.service import Gateway
 from services.runtime.auth import current_token, current_user
 from services.runtime.errors import ErrorTable, Refusal
 from services.runtime.rpc import Access, Api, Context
 
 ERRORS: ErrorTable = {
-    core.InvalidField: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
-    core.ConversationNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"),
-    core.RouterUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "ROUTER_UNAVAILABLE", retry_delay_s=1.0),
-    core.TooManyDevices: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_DEVICES", retry_delay_s=5.0),
-    core.SlowConsumer: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER"),
-    core.Replaced: Refusal(grpc.StatusCode.ABORTED, "REPLACED"),
-    Draining: Refusal(grpc.StatusCode.UNAVAILABLE, "DRAINING", retry_delay_s=0.5),
+    errors.InvalidField: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
+    errors.ConversationNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"),
+    errors.RouterUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "ROUTER_UNAVAILABLE", retry_delay_s=1.0),
+    errors.TooManyDevices: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_DEVICES", retry_delay_s=5.0),
+    errors.TooManyStreams: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"),
+    errors.TypingTooOften: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "TYPING_TOO_OFTEN"),
+    errors.SlowConsumer: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER"),
+    errors.Replaced: Refusal(grpc.StatusCode.ABORTED, "REPLACED"),
+    errors.DeviceLimit: Refusal(grpc.StatusCode.ABORTED, "DEVICE_LIMIT"),
+    errors.Draining: Refusal(grpc.StatusCode.UNAVAILABLE, "DRAINING"),
     MembershipUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_delay_s=1.0),
 }
 
 GATEWAY_SERVICE = "parley.gateway.v1.GatewayService"
 
 
-def apis(gateway: Gateway) -> list[Api]:
+def apis(gateway: Gateway, admin: Admin) -> list[Api]:
     """What the server serves."""
     presence = PresenceServicer(gateway)
+    admin_servicer = AdminServicer(admin)
     return [
         Api(GATEWAY_SERVICE, Access.USER, lambda server: _add_gateway(gateway, server)),
         Api(
@@ -39,16 +44,22 @@ def apis(gateway: Gateway) -> list[Api]:
             Access.USER,
             lambda server: presence_grpc.add_PresenceServiceServicer_to_server(presence, server),
         ),
+        Api(
+            "parley.gateway.v1.GatewayAdminService",
+            Access.SERVICE,
+            lambda server: admin_pb2_grpc.add_GatewayAdminServiceServicer_to_server(admin_servicer, server),
+        ),
     ]
 
 
 def _add_gateway(gateway: Gateway, server: grpc.aio.Server) -> None:
     """GatewayService by hand: its frames come serialized and are written as they are."""
 
-    async def subscribe(request: gateway_api.SubscribeRequest, _context: Context) -> AsyncIterator[bytes]:
+    async def subscribe(request: gateway_api.SubscribeRequest, context: Context) -> None:
         token = current_token()
-        async for frame in gateway.subscribe(token.user_id, request.device_id, token.expires_at):
-            yield frame
+        await gateway.subscribe(
+            token.user_id, request.device_id, token.expires_at, request.resume_token, request.position, context.write
+        )
 
     handler: Any = grpc.unary_stream_rpc_method_handler(
         subscribe,
@@ -75,3 +86,44 @@ class PresenceServicer(presence_grpc.PresenceServiceServicer):
     ) -> presence_api.WatchPresenceResponse:
         await self._gateway.watch_presence(current_user(), request.device_id, request.user_ids)
         return presence_api.WatchPresenceResponse()
+
+    async def SetStatus(
+        self, request: presence_api.SetStatusRequest, context: Context
+    ) -> presence_api.SetStatusResponse:
+        await self._gateway.set_status(current_user(), request.device_id, request.away)
+        return presence_api.SetStatusResponse()
+
+
+class AdminServicer(admin_pb2_grpc.GatewayAdminServiceServicer):
+    """Translates what admin.py sees."""
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+
+    async def DescribeGateway(
+        self, request: admin_pb2.DescribeGatewayRequest, context: Context
+    ) -> admin_pb2.DescribeGatewayResponse:
+        return admin_pb2.DescribeGatewayResponse(**self._admin.describe())
+
+    async def ListSlowestDevices(
+        self, request: admin_pb2.ListSlowestDevicesRequest, context: Context
+    ) -> admin_pb2.ListSlowestDevicesResponse:
+        return admin_pb2.ListSlowestDevicesResponse(devices=map(_device, self._admin.slowest(request.limit)))
+
+    async def FindDevices(
+        self, request: admin_pb2.FindDevicesRequest, context: Context
+    ) -> admin_pb2.FindDevicesResponse:
+        return admin_pb2.FindDevicesResponse(devices=map(_device, self._admin.devices_of(request.user_id)))
+
+
+def _device(view: StreamView) -> admin_pb2.DeviceStream:
+    return admin_pb2.DeviceStream(
+        user_id=view.user_id,
+        device_id=view.device_id,
+        queued_frames=view.queued_frames,
+        queued_bytes=view.queued_bytes,
+        oldest_unsent_s=view.oldest_unsent_s,
+        blocked_s=view.blocked_s,
+        dropped=view.dropped,
+        detached=view.detached,
+    )

@@ -11,16 +11,20 @@ from parley.presence.v1 import messages_pb2, service_pb2_grpc
 from parley.presence.v1 import service_pb2 as api
 
 from services.gateway import metrics
-from services.gateway.core import (
+from services.gateway.core.frames import (
+    Detached,
     Register,
     Registered,
     ReplicaId,
     Route,
+    RouteStatus,
     RouteWatchList,
+    Session,
     Unregister,
     UpFrame,
     Watch,
 )
+from services.gateway.core.registry import REGISTER_BATCH
 from services.gateway.service import Gateway
 
 log = structlog.get_logger()
@@ -86,16 +90,37 @@ class PresenceUplinks:
             _handle(gateway, replica, response)
 
     async def _requests(self, queue: "asyncio.Queue[UpFrame | None]") -> AsyncIterator[api.AttachRequest]:
-        yield api.AttachRequest(hello=messages_pb2.Hello(gateway_id=self._gateway_id))
-        while (frame := await queue.get()) is not None:
+        yield api.AttachRequest(hello=messages_pb2.Hello(gateway_id=self._gateway_id, reads_delivers=True))
+        frame = await queue.get()
+        while frame is not None:
+            following = None
+            if isinstance(frame, Register):
+                frame, following = _batch(frame, queue)
             yield _encode(frame)
+            frame = following or await queue.get()
+
+
+def _batch(first: Register, queue: "asyncio.Queue[UpFrame | None]") -> tuple[Register, UpFrame | None]:
+    """Devices that came one by one, in one frame; and the frame behind them, if it was taken."""
+    sessions = list(first.sessions)
+    while len(sessions) < REGISTER_BATCH and not queue.empty():
+        frame = queue.get_nowait()
+        if not isinstance(frame, Register) or frame.epoch != first.epoch:
+            if frame is None:
+                # The end of the stream is read by who reads next.
+                queue.put_nowait(None)
+            return Register(first.epoch, tuple(sessions)), frame
+        sessions += frame.sessions
+    return Register(first.epoch, tuple(sessions)), None
 
 
 def _handle(gateway: Gateway, replica: ReplicaId, response: api.AttachResponse) -> None:
     match response.WhichOneof("frame"):
         case "deliver":
-            deliver = response.deliver
-            gateway.deliver(deliver.session_ids, deliver.frame, durable=deliver.durable)
+            _deliver(gateway, response.deliver)
+        case "delivers":
+            for deliver in response.delivers.delivers:
+                _deliver(gateway, deliver)
         case "register_ack":
             gateway.acknowledged(response.register_ack.session_ids)
         case "assignment":
@@ -104,21 +129,28 @@ def _handle(gateway: Gateway, replica: ReplicaId, response: api.AttachResponse) 
             log.info("presence_assigned", replica=replica, epoch=assignment.epoch, count=len(assignment.partitions))
         case "watch_command":
             gateway.command_watch(response.watch_command.session_id, response.watch_command.user_ids)
+        case "status_command":
+            gateway.command_status(response.status_command.session_id, response.status_command.away)
         case other:
             # A newer replica may send frames that this gateway does not know.
             log.info("frame_ignored", frame=other)
 
 
+def _deliver(gateway: Gateway, deliver: messages_pb2.Deliver) -> None:
+    if deliver.frame:
+        gateway.deliver(deliver.session_ids, deliver.frame, durable=deliver.durable)
+    if deliver.relations_changed:
+        gateway.relations_changed(deliver.session_ids, deliver.about_user_id)
+
+
 def _encode(frame: UpFrame) -> api.AttachRequest:
     match frame:
         case Register(epoch, sessions):
-            entries = [
-                messages_pb2.Session(session_id=s.session_id, user_id=s.user_id, device_id=s.device_id)
-                for s in sessions
-            ]
-            return api.AttachRequest(register=messages_pb2.Register(epoch=epoch, sessions=entries))
+            return api.AttachRequest(register=messages_pb2.Register(epoch=epoch, sessions=map(_session, sessions)))
         case Unregister(session_ids):
             return api.AttachRequest(unregister=messages_pb2.Unregister(session_ids=session_ids))
+        case Detached(session_ids, detached):
+            return api.AttachRequest(detached=messages_pb2.Detached(session_ids=session_ids, detached=detached))
         case Registered(epoch):
             return api.AttachRequest(registered=messages_pb2.Registered(epoch=epoch))
         case Watch(epoch, session_id, user_ids):
@@ -128,3 +160,16 @@ def _encode(frame: UpFrame) -> api.AttachRequest:
         case RouteWatchList(user_id, device_id, user_ids):
             watch_list = messages_pb2.WatchList(device_id=device_id, user_ids=user_ids)
             return api.AttachRequest(route=messages_pb2.Route(user_id=user_id, watch_list=watch_list))
+        case RouteStatus(user_id, device_id, away):
+            status = messages_pb2.DeviceStatus(device_id=device_id, away=away)
+            return api.AttachRequest(route=messages_pb2.Route(user_id=user_id, status=status))
+
+
+def _session(session: Session) -> messages_pb2.Session:
+    return messages_pb2.Session(
+        session_id=session.session_id,
+        user_id=session.user_id,
+        device_id=session.device_id,
+        away=session.away,
+        detached=session.detached,
+    )

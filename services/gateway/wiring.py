@@ -1,44 +1,80 @@
 """Where the gateway's objects are built; tests build the same."""
 
+import random
 import secrets
 
 from services.gateway import rpc
+from services.gateway.admin import Admin
 from services.gateway.config import Config
-from services.gateway.core import Registry
+from services.gateway.core.admission import StreamAdmission, TypingPace
+from services.gateway.core.queue import QueueLimits
+from services.gateway.core.registry import Registry
+from services.gateway.core.resume import GATEWAY_ID_BYTES, ResumeTokens
 from services.gateway.membership import GrpcMembership
 from services.gateway.service import Gateway
+from services.gateway.streams import Settings, Streams
 from services.gateway.uplink import PresenceUplinks
 from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
 from services.runtime.clock import SystemClock
 from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.rpc import RpcServer, connect
 
+# What is left of the grace for the statuses to be written.
+_LAST_WRITES_S = 1.0
+
 
 def build(config: Config) -> App:
     """The service, not started."""
     clock = SystemClock()
-    tokens = ServiceTokens(config.server.service_key, "gateway", clock)
-    uplinks = PresenceUplinks(
-        config.presence_addresses, f"gateway-{secrets.token_hex(6)}", lambda address: connect(address, tokens)
-    )
-    gateway = Gateway(
-        Registry(),
+    service_tokens = ServiceTokens(config.server.service_key, "gateway", clock)
+    instance = secrets.token_bytes(GATEWAY_ID_BYTES)
+    gateway_id = f"gateway-{instance.hex()}"
+    uplinks = PresenceUplinks(config.presence_addresses, gateway_id, lambda address: connect(address, service_tokens))
+    registry = Registry(config.devices_per_user)
+    streams = Streams(
+        registry,
         uplinks,
-        GrpcMembership(connect(config.messaging_address, tokens), clock),
         clock,
-        heartbeat_s=config.heartbeat_s,
-        queue_limit=config.device_queue,
-        max_devices=config.max_devices,
-        route_wait_s=config.route_wait_s,
+        ResumeTokens(config.server.service_key, instance),
+        StreamAdmission(config.streams_per_s, config.streams_burst),
+        random.random,
+        settings(config),
     )
+    membership = GrpcMembership(connect(config.messaging_address, service_tokens), clock)
+    gateway = Gateway(registry, streams, membership, TypingPace(config.typing_per_s, config.typing_burst), clock)
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
-        rpc.apis(gateway),
+        rpc.apis(gateway, Admin(gateway_id, registry, streams, clock)),
         rpc.ERRORS,
-        tokens,
+        service_tokens,
         UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
-        on_drain=gateway.drain,
+        on_drain=streams.drain,
     )
-    workers = [Worker("presence-uplink", run) for run in uplinks.runners(gateway)]
-    return App([*workers, Worker("heartbeats", gateway.run_heartbeats), Probe("presence-route", gateway.ready)], server)
+    return App(
+        [
+            *(Worker("presence-uplink", run) for run in uplinks.runners(gateway)),
+            Worker("streams", streams.run_ticks),
+            Worker("watch-lists", gateway.watching.run),
+            Probe("presence-route", gateway.ready),
+        ],
+        server,
+    )
+
+
+def settings(config: Config) -> Settings:
+    """What of the configuration concerns the streams."""
+    return Settings(
+        heartbeat_s=config.heartbeat_s,
+        queue=QueueLimits(
+            frames=config.device_queue,
+            bytes_=config.device_queue_bytes,
+            replay_frames=config.replay_frames,
+            replay_bytes=config.replay_bytes,
+        ),
+        max_devices=config.max_devices,
+        route_wait_s=config.route_wait_s,
+        resume_window_s=config.resume_window_s,
+        drain_spread_s=config.drain_spread_s,
+        drain_within_s=max(0.0, config.server.drain_grace_s - _LAST_WRITES_S),
+    )

@@ -3,7 +3,40 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.messaging.attachments.core import DEFAULT_TYPES
 from services.runtime.config import DatabaseConfig, EnvReader, KafkaConfig, ProcessConfig, ServerConfig
+
+
+@dataclass(frozen=True)
+class ObjectsConfig:
+    """An S3-compatible bucket, addressed by path, without a slash at the end of the endpoints."""
+
+    # Where messaging finds it, and where devices do: an http or https origin.
+    endpoint: str
+    public_endpoint: str
+    bucket: str
+    region: str
+    key_id: str
+    secret: str
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "ObjectsConfig":
+        endpoint = _origin(env, "PARLEY_OBJECTS_ENDPOINT", None)
+        return cls(
+            endpoint=endpoint,
+            public_endpoint=_origin(env, "PARLEY_OBJECTS_PUBLIC_ENDPOINT", endpoint or "http://unset"),
+            bucket=env.text("PARLEY_OBJECTS_BUCKET", "parley"),
+            region=env.text("PARLEY_OBJECTS_REGION", "us-east-1"),
+            key_id=env.text("PARLEY_OBJECTS_KEY_ID"),
+            secret=env.text("PARLEY_OBJECTS_SECRET"),
+        )
+
+
+def _origin(env: EnvReader, name: str, default: str | None) -> str:
+    value = env.text(name, default).rstrip("/")
+    if value and not value.startswith(("http://", "https://")):
+        env.problem(f"{name} is {value!r}, not an http or https address")
+    return value
 
 
 @dataclass(frozen=True)
@@ -23,12 +56,34 @@ class Config:
     # How long after the sending a text can be edited, and how often.
     edit_window_s: int
     max_edits: int
+    # The largest conversation that is told live what reached whom. Higher: more events a message, of more members.
+    receipt_members: int
+    # Messages older than this are deleted; 0 keeps them.
+    retention_days: int
+    # How often a replica looks for messages whose time is over. Higher: they stay in the tables longer, unseen.
+    sweep_interval_s: int
+    # What one person may write at one replica, and how much of it at once after a pause.
+    send_rate_per_s: int
+    send_burst: int
     # Of a user. Higher: a spammer reaches more people. Lower: busy people are refused.
     new_conversations_per_day: int
     # Of a user, in Parley. Higher: longer lists to keep. Lower: who is harassed by many runs out.
     max_blocks: int
     # Of a user. Higher: more for the moderators to read. Lower: true ones are refused.
     reports_per_day: int
+    objects: ObjectsConfig
+    # The costs of raising and lowering these stand in attachments/core.py: UploadPolicy.
+    upload_bytes: int
+    upload_types: tuple[str, ...]
+    attachments: int
+    uploads_waiting: int
+    upload_ttl_s: int
+    upload_unused_s: int
+    download_ttl_s: int
+    # Until when a finished export is kept. Higher: all of a person's data lies about for longer.
+    export_kept_s: int
+    # How long a replica may not know that an account is deleted. Higher: deletions begin later. Lower: more queries.
+    account_check_s: float
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -44,9 +99,26 @@ class Config:
             group_members=reader.integer("PARLEY_GROUP_MEMBERS", 256, low=2, high=10_000),
             edit_window_s=reader.integer("PARLEY_EDIT_WINDOW_S", 900, low=0, high=10_000_000),
             max_edits=reader.integer("PARLEY_MAX_EDITS", 5, low=0, high=1_000),
+            receipt_members=reader.integer("PARLEY_RECEIPT_MEMBERS", 32, low=0, high=10_000),
+            retention_days=reader.integer("PARLEY_RETENTION_DAYS", 0, low=0, high=100_000),
+            sweep_interval_s=reader.integer("PARLEY_SWEEP_INTERVAL_S", 5, low=1, high=3_600),
+            send_rate_per_s=reader.integer("PARLEY_SEND_RATE_PER_S", 200, low=1, high=1_000_000),
+            send_burst=reader.integer("PARLEY_SEND_BURST", 400, low=1, high=1_000_000),
             new_conversations_per_day=reader.integer("PARLEY_NEW_CONVERSATIONS_PER_DAY", 500, low=1, high=1_000_000),
             max_blocks=reader.integer("PARLEY_MAX_BLOCKS", 10_000, low=1, high=1_000_000),
             reports_per_day=reader.integer("PARLEY_REPORTS_PER_DAY", 50, low=1, high=100_000),
+            objects=ObjectsConfig.read(reader),
+            # One PUT takes 5 GiB at most.
+            upload_bytes=reader.integer("PARLEY_UPLOAD_BYTES", 100 * 1024 * 1024, low=1, high=5 * 1024**3),
+            upload_types=reader.words("PARLEY_UPLOAD_TYPES", DEFAULT_TYPES),
+            attachments=reader.integer("PARLEY_ATTACHMENTS", 10, low=1, high=100),
+            uploads_waiting=reader.integer("PARLEY_UPLOADS_WAITING", 100, low=1, high=100_000),
+            # Signature Version 4 allows a week.
+            upload_ttl_s=reader.integer("PARLEY_UPLOAD_TTL_S", 900, low=1, high=604_800),
+            upload_unused_s=reader.integer("PARLEY_UPLOAD_UNUSED_S", 86_400, low=1, high=10_000_000),
+            download_ttl_s=reader.integer("PARLEY_DOWNLOAD_TTL_S", 300, low=1, high=604_800),
+            export_kept_s=reader.integer("PARLEY_EXPORT_KEPT_S", 604_800, low=60, high=10_000_000),
+            account_check_s=reader.number("PARLEY_ACCOUNT_CHECK_S", 5, low=0, high=3600),
         )
         reader.finish()
         return config

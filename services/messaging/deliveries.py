@@ -54,6 +54,9 @@ def _device_event(event: events_pb2.ConversationEvent) -> gateway.DeviceEvent:
             moved = event.read_cursor_moved
             return gateway.DeviceEvent(
                 read=gateway.ReadMoved(
-                    conversation_id=moved.conversation_id, user_id=moved.user_id, read_seq=moved.read_seq
+                    conversation_id=moved.conversation_id,
+                    user_id=moved.user_id,
+                    read_seq=moved.read_seq,
+                    delivered_seq=moved.delivered_seq,
                 )
             )

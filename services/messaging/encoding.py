@@ -1,6 +1,6 @@
 """Between the core's types and the protobufs of the API and the events."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from parley.messaging.v1 import events_pb2, messages_pb2
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.core.model import (
+    Attachment,
+    AttachmentId,
     CallOutcome,
     CallRecord,
     Content,
@@ -20,6 +22,7 @@ from services.messaging.core.model import (
     Delta,
     Edit,
     Entity,
+    Expired,
     Line,
     LineKind,
     Link,
@@ -66,6 +69,13 @@ def to_timestamp(instant: datetime) -> Timestamp:
     return stamp
 
 
+def to_duration(length: timedelta) -> Duration:
+    """A protobuf duration."""
+    duration = Duration()
+    duration.FromTimedelta(length)
+    return duration
+
+
 def role_of(value: int) -> Role | None:
     """The role of a request; None for none or an unknown one."""
     return _ROLES_BACK.get(messages_pb2.MemberRole.ValueType(value))
@@ -80,10 +90,10 @@ def conversation_message(conversation: Conversation) -> messages_pb2.Conversatio
             messages_pb2.Member(
                 user_id=member.user_id,
                 join_time=to_timestamp(member.joined_at),
-                # Others learn nothing of one's reading before one lets the conversation in.
-                read_seq=member.read_seq if member.request is Request.NONE else member.visible_after_seq,
+                read_seq=member.read_seq,
                 role=_ROLES[member.role],
                 visible_after_seq=member.visible_after_seq,
+                delivered_seq=member.delivered_seq,
             )
             for member in conversation.members
         ],
@@ -93,6 +103,8 @@ def conversation_message(conversation: Conversation) -> messages_pb2.Conversatio
         avatar_ref=conversation.avatar_ref,
         history_open=conversation.history_open,
         revision=conversation.revision,
+        vanish_after=to_duration(conversation.vanish_after) if conversation.vanish_after else None,
+        history_start_seq=conversation.history_start_seq,
     )
 
 
@@ -112,6 +124,8 @@ def message_message(message: Message) -> messages_pb2.Message:
         reactions=[
             messages_pb2.Reaction(emoji=reaction.emoji, user_ids=reaction.user_ids) for reaction in message.reactions
         ],
+        expire_time=to_timestamp(message.expires_at) if message.expires_at else None,
+        attachments=[attachment_message(attachment) for attachment in message.attachments],
     )
     match message.content:
         case Text() as text:
@@ -122,7 +136,46 @@ def message_message(message: Message) -> messages_pb2.Message:
             encoded.system.CopyFrom(line_message(line))
         case Unsent():
             encoded.unsent.SetInParent()
+        case Expired():
+            encoded.expired.SetInParent()
     return encoded
+
+
+def attachment_message(attachment: Attachment) -> messages_pb2.Attachment:
+    """The API's form of an attachment."""
+    encoded = messages_pb2.Attachment(
+        attachment_id=str(attachment.id),
+        file_name=attachment.file_name,
+        content_type=attachment.content_type,
+        size_bytes=attachment.size_bytes,
+        width=attachment.width,
+        height=attachment.height,
+    )
+    if attachment.length:
+        encoded.length.FromTimedelta(attachment.length)
+    return encoded
+
+
+def attachment_bytes(attachments: Sequence[Attachment]) -> bytes:
+    """The column of a message's attachments: a parley.messaging.v1.Message with these alone."""
+    encoded = [attachment_message(attachment) for attachment in attachments]
+    return messages_pb2.Message(attachments=encoded).SerializeToString()
+
+
+def to_attachments(data: bytes) -> tuple[Attachment, ...]:
+    """Stored attachments."""
+    return tuple(
+        Attachment(
+            AttachmentId(UUID(each.attachment_id)),
+            each.file_name,
+            each.content_type,
+            each.size_bytes,
+            each.width,
+            each.height,
+            each.length.ToTimedelta(),
+        )
+        for each in messages_pb2.Message.FromString(data).attachments
+    )
 
 
 def text_message(text: Text) -> messages_pb2.TextContent:
@@ -143,13 +196,11 @@ def entities_of(content: messages_pb2.TextContent) -> tuple[Entity, ...]:
 
 def call_message(record: CallRecord) -> messages_pb2.CallContent:
     """The API's form of a call record."""
-    length = Duration()
-    length.FromTimedelta(record.length)
     return messages_pb2.CallContent(
         call_id=str(record.call_id),
         video=record.video,
         outcome=_OUTCOMES[record.outcome],
-        length=length,
+        length=to_duration(record.length),
         participant_user_ids=record.participants,
     )
 
@@ -173,6 +224,9 @@ def line_message(line: Line) -> messages_pb2.SystemContent:
         case LineKind.ROLE_CHANGED:
             role = _ROLES[line.role or Role.MEMBER]
             return messages_pb2.SystemContent(role_changed=messages_pb2.RoleChanged(user_id=user_id, role=role))
+        case LineKind.VANISHING_CHANGED:
+            changed = messages_pb2.VanishingChanged(vanish_after=to_duration(line.vanish_after))
+            return messages_pb2.SystemContent(vanishing_changed=changed)
 
 
 def to_line(data: bytes) -> Line:
@@ -192,6 +246,9 @@ def to_line(data: bytes) -> Line:
         case "role_changed":
             changed = encoded.role_changed
             return Line(LineKind.ROLE_CHANGED, (UserId(changed.user_id),), role=_ROLES_BACK[changed.role])
+        case "vanishing_changed":
+            length: timedelta = encoded.vanishing_changed.vanish_after.ToTimedelta()
+            return Line(LineKind.VANISHING_CHANGED, vanish_after=length)
         case _:
             return Line(LineKind.CREATED)
 
@@ -220,7 +277,7 @@ def to_call(data: bytes) -> CallRecord:
 
 def kind_of(content: Content) -> str:
     """The column that names a content's kind."""
-    return {Text: "text", CallRecord: "call", Line: "line", Unsent: "unsent"}[type(content)]
+    return {Text: "text", CallRecord: "call", Line: "line", Unsent: "unsent", Expired: "expired"}[type(content)]
 
 
 def edit_message(edit: Edit) -> messages_pb2.Edit:
@@ -250,6 +307,7 @@ def own_state_message(state: OwnState) -> messages_pb2.OwnState:
         marked_unread=state.marked_unread,
         mute_end_time=to_timestamp(state.muted_until) if state.muted_until else None,
         unread_count=state.unread,
+        read_seq=state.read_seq,
         request=_REQUESTS[state.request],
     )
 
@@ -317,10 +375,14 @@ def message_changed(event_id: UUID, after: Message, time: datetime) -> bytes:
     return event.SerializeToString()
 
 
-def read_cursor_moved(event_id: UUID, conversation_id: UUID, user_id: str, read_seq: int, time: datetime) -> bytes:
-    """The event of a read cursor's move."""
+def read_cursor_moved(
+    event_id: UUID, conversation_id: UUID, user_id: str, read_seq: int, delivered_seq: int, time: datetime
+) -> bytes:
+    """The event of a move of what others may know; 0 for what did not move."""
     event = _event(event_id, conversation_id, time)
     event.read_cursor_moved.CopyFrom(
-        events_pb2.ReadCursorMoved(conversation_id=str(conversation_id), user_id=user_id, read_seq=read_seq)
+        events_pb2.ReadCursorMoved(
+            conversation_id=str(conversation_id), user_id=user_id, read_seq=read_seq, delivered_seq=delivered_seq
+        )
     )
     return event.SerializeToString()

@@ -6,4 +6,9 @@ MESSAGES = Counter("messaging_messages_stored", "Messages stored, by kind.", ["k
 COMMIT_BATCH = Histogram(
     "messaging_commit_batch_size", "Messages committed together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
+ERASED = Counter("messaging_messages_erased", "Messages erased by the sweeper, by why.", ["reason"])
 DELIVERIES = Counter("messaging_deliveries_published", "Deliveries produced by the fan-out, one a member and event.")
+OBJECTS_DELETED = Counter("messaging_objects_deleted", "Objects of attachments and exports deleted for good.")
+ACCOUNT_JOBS = Counter(
+    "messaging_account_jobs", "Exports and deletions that ended, or failed and wait.", ["kind", "result"]
+)

@@ -9,11 +9,13 @@ from services.messaging.core.changes import MessageChange
 from services.messaging.core.errors import MessagingError
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
+    Attachment,
     Conversation,
     ConversationId,
     Cursor,
     Delta,
     Draft,
+    DraftKey,
     Edit,
     Message,
     MessageId,
@@ -66,6 +68,17 @@ def line_message(change: GroupChange, stamp: LineStamp) -> Message:
     )
 
 
+class Uploads(Protocol):
+    """Where the files of messages come from."""
+
+    async def take(self, key: DraftKey, attachment_ids: Sequence[str]) -> tuple[Attachment, ...]:
+        """The sender's uploads of these ids, whose bytes are there, for the message of this key.
+
+        None of them when that message is stored already: its retry gets the first result, whatever became of them.
+        Errors: InvalidField, AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable, StoreUnavailable.
+        """
+
+
 class Store(Protocol):
     """The truth. Every change writes its event to the outbox in the same transaction.
 
@@ -104,7 +117,12 @@ class Store(Protocol):
         """The former texts, the oldest first."""
 
     async def list_conversations(
-        self, user_id: UserId, below: PageMark | None, limit: int, request: Request = Request.NONE
+        self,
+        user_id: UserId,
+        below: PageMark | None,
+        limit: int,
+        now: datetime,
+        request: Request = Request.NONE,
     ) -> Sequence[Summary]:
         """The user's conversations that stand so, newest activity first."""
 
@@ -123,21 +141,18 @@ class Store(Protocol):
         read_since: datetime | None,
         limit: int,
         max_deltas: int,
+        now: datetime,
     ) -> Sequence[Delta]:
-        """What the user's device lacks: see Sync in service.proto."""
+        """What the user's device lacks: see Sync in service.proto.
+
+        First at most `max_deltas` conversations in which messages or changes are missing, the oldest activity first;
+        when these are fewer, then also all in which only cursors moved.
+        """
 
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]
     ) -> Collection[ConversationId]:
         """Those of the conversations that the user is in and did not decline."""
-
-    async def move_read_cursor(
-        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
-    ) -> int | None:
-        """Move forward, at most to the last message; where it stands then. None when the user is no member.
-
-        A mark "unread" is taken away. Others are told, unless the user has not let it in or a block stands.
-        """
 
     async def change_own_state(
         self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime

@@ -1,8 +1,9 @@
 """MessagingService and MembershipService over gRPC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from parley.messaging.v1 import messages_pb2, service_pb2_grpc
 from parley.messaging.v1 import service_pb2 as api
@@ -14,7 +15,9 @@ from services.messaging.core.model import Text, UserId
 from services.messaging.core.own_state import OwnChange
 from services.messaging.core.request import Request
 from services.messaging.encoding import conversation_message, delta_message, message_message, to_timestamp
+from services.messaging.receipts.service import Receipts
 from services.messaging.service import GroupRequest, Messaging, TextRequest
+from services.messaging.vanishing.service import Vanishing
 from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.rpc import Access, Api, Context
@@ -37,15 +40,22 @@ ERRORS: ErrorTable = {
     errors.TooManyEdits: Refusal(_CODE.FAILED_PRECONDITION, "TOO_MANY_EDITS"),
     errors.TooManyMembers: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_MEMBERS"),
     errors.TooManyReactions: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_REACTIONS"),
+    errors.SendRate: Refusal(_CODE.RESOURCE_EXHAUSTED, "SEND_RATE"),
+    errors.AttachmentNotFound: Refusal(_CODE.NOT_FOUND, "ATTACHMENT_NOT_FOUND"),
+    errors.AttachmentNotUploaded: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_NOT_UPLOADED"),
+    errors.AccountDeleted: Refusal(_CODE.FAILED_PRECONDITION, "ACCOUNT_DELETED"),
+    errors.JobNotFound: Refusal(_CODE.NOT_FOUND, "JOB_NOT_FOUND"),
+    errors.TooManyUploads: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_UPLOADS", retry_delay_s=60.0),
+    errors.ObjectsUnavailable: Refusal(_CODE.UNAVAILABLE, "OBJECTS_UNAVAILABLE", retry_delay_s=1.0),
     errors.Overloaded: Refusal(_CODE.RESOURCE_EXHAUSTED, "OVERLOADED", retry_delay_s=0.5),
 }
 
 _FOLDERS = {api.CONVERSATION_FOLDER_UNSPECIFIED: Request.NONE, api.CONVERSATION_FOLDER_REQUESTS: Request.PENDING}
 
 
-def apis(messaging: Messaging) -> list[Api]:
+def apis(messaging: Messaging, receipts: Receipts, vanishing: Vanishing) -> list[Api]:
     """What the server serves of messages; each feature adds its own."""
-    servicer = MessagingServicer(messaging)
+    servicer = MessagingServicer(messaging, receipts, vanishing)
     return [
         Api(
             "parley.messaging.v1.MessagingService",
@@ -66,15 +76,24 @@ def _instant(field: str, stamp: Timestamp) -> datetime:
         raise InvalidRequest(field, "is not a time") from error
 
 
+def _length(field: str, duration: Duration) -> timedelta:
+    try:
+        return duration.ToTimedelta()
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(field, "is not a length of time") from error
+
+
 def _text(content: messages_pb2.TextContent) -> Text:
     return Text(content.text, encoding.entities_of(content))
 
 
 class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
-    """Translates; the use-cases stand in service.py."""
+    """Translates; the use-cases stand in service.py and those of the features."""
 
-    def __init__(self, messaging: Messaging) -> None:
+    def __init__(self, messaging: Messaging, receipts: Receipts, vanishing: Vanishing) -> None:
         self._messaging = messaging
+        self._receipts = receipts
+        self._vanishing = vanishing
 
     async def CreateDirectConversation(
         self, request: api.CreateDirectConversationRequest, context: Context
@@ -108,7 +127,9 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
     async def SendMessage(self, request: api.SendMessageRequest, context: Context) -> api.SendMessageResponse:
         if request.WhichOneof("content") is None:
             raise InvalidRequest("content", "is not set")
-        wanted = TextRequest(request.client_message_id, _text(request.text), request.reply_to_seq)
+        wanted = TextRequest(
+            request.client_message_id, _text(request.text), request.reply_to_seq, tuple(request.attachment_ids)
+        )
         message = await self._messaging.send_text(_me(), request.conversation_id, wanted)
         return api.SendMessageResponse(message=message_message(message))
 
@@ -138,8 +159,17 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         )
 
     async def MarkRead(self, request: api.MarkReadRequest, context: Context) -> api.MarkReadResponse:
-        read_seq = await self._messaging.mark_read(_me(), request.conversation_id, request.seq)
+        read_seq = await self._receipts.mark_read(_me(), request.conversation_id, request.seq)
         return api.MarkReadResponse(read_seq=read_seq)
+
+    async def MarkDelivered(self, request: api.MarkDeliveredRequest, context: Context) -> api.MarkDeliveredResponse:
+        await self._receipts.mark_delivered(_me(), [(cursor.conversation_id, cursor.seq) for cursor in request.cursors])
+        return api.MarkDeliveredResponse()
+
+    async def SetVanishing(self, request: api.SetVanishingRequest, context: Context) -> api.SetVanishingResponse:
+        length = _length("vanish_after", request.vanish_after)
+        conversation = await self._vanishing.set_vanishing(_me(), request.conversation_id, length)
+        return api.SetVanishingResponse(conversation=conversation_message(conversation))
 
     async def UpdateOwnState(self, request: api.UpdateOwnStateRequest, context: Context) -> api.UpdateOwnStateResponse:
         change = OwnChange(

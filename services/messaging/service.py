@@ -2,15 +2,21 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from services.messaging import metrics
 from services.messaging.core import changes, checks, groups, model, paging, searching
 from services.messaging.core.changes import ChangePolicy, MessageChange
-from services.messaging.core.errors import ConversationNotFound, InvalidField, InviteNotFound, NotAMember
+from services.messaging.core.errors import (
+    AttachmentNotFound,
+    ConversationNotFound,
+    InvalidField,
+    InviteNotFound,
+)
 from services.messaging.core.groups import Act, Settings
 from services.messaging.core.model import (
+    Attachment,
     CallRecord,
     Content,
     Conversation,
@@ -18,6 +24,7 @@ from services.messaging.core.model import (
     Cursor,
     Delta,
     Draft,
+    DraftKey,
     Edit,
     Mention,
     Message,
@@ -31,12 +38,14 @@ from services.messaging.core.model import (
     require_member,
 )
 from services.messaging.core.own_state import OwnChange, OwnState
+from services.messaging.core.rates import SendRates
 from services.messaging.core.request import Request
 from services.messaging.group_commit import GroupCommit
-from services.messaging.ports import DecideGroup, Invite, LineStamp, Store
+from services.messaging.ports import DecideGroup, Invite, LineStamp, Store, Uploads
 from services.messaging.relations.core.quotas import DayQuota, day_quota
 from services.messaging.relations.ports import RelationStore
 from services.messaging.relations.service import admissions
+from services.messaging.vanishing.core import as_of
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId, NewSecret
 
@@ -86,6 +95,7 @@ class TextRequest:
     client_message_id: str
     text: Text
     reply_to_seq: int = 0
+    attachment_ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,9 @@ class Limits:
     text_chars: int = 10_000
     group_members: int = 256
     invite_ttl: timedelta = timedelta(days=7)
+    # Sends, edits, reactions and new groups of one person, at one replica.
+    send_rate_per_s: float = 200
+    send_burst: int = 400
     # Higher: a spammer reaches more people. Lower: busy people are refused.
     new_conversations_per_day: int = 500
     changes: ChangePolicy = field(default_factory=ChangePolicy)
@@ -112,6 +125,7 @@ class Messaging:
         new_id: NewId,
         new_secret: NewSecret,
         limits: Limits,
+        uploads: Uploads | None = None,
     ) -> None:
         self._store = store
         self._relations = relations
@@ -120,6 +134,9 @@ class Messaging:
         self._new_id = new_id
         self._new_secret = new_secret
         self._limits = limits
+        self._rates = SendRates(limits.send_rate_per_s, limits.send_burst)
+        # Without it messages take no files.
+        self._uploads = uploads
 
     # Conversations.
 
@@ -133,13 +150,14 @@ class Messaging:
     async def create_group(self, user_id: UserId, request: GroupRequest) -> Conversation:
         """A new group of the caller's, with those who can be brought in. Idempotent by client_conversation_id.
 
-        Errors: InvalidField, ConversationQuota.
+        Errors: InvalidField, ConversationQuota, SendRate.
         """
         client_id = checks.check_client_id("client_conversation_id", request.client_conversation_id)
         others = checks.check_users("user_ids", request.user_ids, self._limits.group_members - 1)
         settings = Settings(
             checks.check_title(request.title), checks.check_avatar_ref(request.avatar_ref), request.history_open
         )
+        self._rates.take(user_id, self._clock.monotonic())
         stamp = self._stamp(user_id)
         conversation_id = ConversationId(self._new_id(stamp.now))
         admitted = await admissions(self._relations, user_id, others)
@@ -157,8 +175,9 @@ class Messaging:
         """The conversations that were let in, or those that wait to be. Errors: InvalidField."""
         limit = checks.check_range("page_size", page_size, 50, 100)
         below = paging.decode_page_mark(page_token)
-        rows = await self._store.list_conversations(user_id, below, limit + 1, request)
-        page = rows[:limit]
+        now = self._clock.now()
+        rows = await self._store.list_conversations(user_id, below, limit + 1, now, request)
+        page = [replace(row, last_message=row.last_message and as_of(row.last_message, now)) for row in rows[:limit]]
         token = ""
         if len(rows) > limit:
             token = paging.encode_page_mark(PageMark(page[-1].active_at, page[-1].conversation.id))
@@ -238,12 +257,15 @@ class Messaging:
 
     async def send_text(self, user_id: UserId, conversation_id: str, request: TextRequest) -> Message:
         """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAMember,
-        Overloaded."""
+        Overloaded, SendRate (a retry counts as a send, for to know it would be the very work that is limited), and with
+        attachments AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         client_id = checks.check_client_id("client_message_id", request.client_message_id)
-        text = await self._checked_text(target, request.text)
+        text = await self._checked_text(target, request.text, may_be_empty=bool(request.attachment_ids))
         reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
-        return await self._send(target, user_id, client_id, text, reply_to)
+        self._rates.take(user_id, self._clock.monotonic())
+        attachments = await self._take(DraftKey(target, user_id, client_id), request.attachment_ids)
+        return await self._send(target, user_id, client_id, text, reply_to, attachments)
 
     async def record_call(self, conversation_id: ConversationId, caller: UserId, record: CallRecord) -> Message:
         """Put an ended call into its conversation. Idempotent by the call's id. Errors as for send_text."""
@@ -251,9 +273,10 @@ class Messaging:
 
     async def edit_message(self, user_id: UserId, conversation_id: str, seq: int, text: Text) -> Message:
         """Replace one's own text. Errors: InvalidField, ConversationNotFound, MessageNotFound, NotTheSender,
-        NotAllowed, NotEditable, EditTooLate, TooManyEdits."""
+        NotAllowed, NotEditable, EditTooLate, TooManyEdits, SendRate."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         checked = await self._checked_text(target, text)
+        self._rates.take(user_id, self._clock.monotonic())
         now, policy = self._clock.now(), self._limits.changes
         return await self._change_message(
             user_id,
@@ -274,8 +297,9 @@ class Messaging:
         self, user_id: UserId, conversation_id: str, seq: int, emoji: str, *, present: bool
     ) -> Message:
         """Put a reaction on or take it away. Idempotent. Errors: InvalidField, ConversationNotFound,
-        MessageNotFound, NotAllowed, NotEditable, TooManyReactions."""
+        MessageNotFound, NotAllowed, NotEditable, TooManyReactions, SendRate."""
         checked, policy = checks.check_emoji(emoji), self._limits.changes
+        self._rates.take(user_id, self._clock.monotonic())
         return await self._change_message(
             user_id,
             conversation_id,
@@ -288,8 +312,8 @@ class Messaging:
         """The former texts, the oldest first. Errors: InvalidField, ConversationNotFound, MessageNotFound."""
         conversation = await self._readable(user_id, conversation_id)
         message = await self._store.find_message(conversation.id, checks.check_seq("seq", seq))
-        changes.find_visible(conversation, user_id, message)
-        return await self._store.list_edits(conversation.id, seq)
+        shown = self._shown([changes.find_visible(conversation, user_id, message)])[0]
+        return await self._store.list_edits(conversation.id, seq) if isinstance(shown.content, Text) else []
 
     async def list_messages(
         self, user_id: UserId, conversation_id: str, before_seq: int, page_size: int
@@ -301,7 +325,7 @@ class Messaging:
         member = conversation.member(user_id)
         visible_after = member.visible_after_seq if member else 0
         messages = await self._store.list_messages(conversation.id, visible_after, before, limit + 1)
-        return messages[:limit], len(messages) > limit
+        return self._shown(messages[:limit]), len(messages) > limit
 
     async def search(
         self, user_id: UserId, query: str, conversation_id: str, page_size: int, page_token: str
@@ -313,7 +337,8 @@ class Messaging:
         within = (await self._readable(user_id, conversation_id)).id if conversation_id else None
         found = await self._store.search(user_id, words, within, below, limit + 1)
         page = found[:limit]
-        return page, str(page[-1].id) if len(found) > limit else ""
+        still_said = [message for message in self._shown(page) if isinstance(message.content, Text)]
+        return still_said, str(page[-1].id) if len(found) > limit else ""
 
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
         """Make the texts at these places findable. Idempotent."""
@@ -334,21 +359,16 @@ class Messaging:
         count = checks.check_range("limit", limit, 100, 200)
         sync_time = self._clock.now()
         read_since = since - READ_OVERLAP if since else None
-        deltas = await self._store.sync(user_id, positions, read_since, count, MAX_SYNC_DELTAS + 1)
+        deltas = await self._store.sync(user_id, positions, read_since, count, MAX_SYNC_DELTAS + 1, sync_time)
+        news = sum(delta.cursor != positions.get(delta.conversation.id) for delta in deltas)
+        has_more = news > MAX_SYNC_DELTAS
+        shown = [
+            replace(delta, messages=tuple(self._shown(delta.messages)), changed=tuple(self._shown(delta.changed)))
+            for delta in (deltas[:MAX_SYNC_DELTAS] if has_more else deltas)
+        ]
         joined = await self._store.joined_of(user_id, positions)
         gone = [conversation_id for conversation_id in positions if conversation_id not in joined]
-        return Catchup(deltas[:MAX_SYNC_DELTAS], len(deltas) > MAX_SYNC_DELTAS, gone, sync_time)
-
-    async def mark_read(self, user_id: UserId, conversation_id: str, seq: int) -> int:
-        """Where the cursor stands now. Errors: InvalidField, ConversationNotFound, NotAMember."""
-        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        checks.check_seq("seq", seq)
-        read_seq = await self._store.move_read_cursor(target, user_id, seq, self._clock.now())
-        if read_seq is None:
-            if await self._store.find_conversation(target) is None:
-                raise ConversationNotFound
-            raise NotAMember
-        return read_seq
+        return Catchup(shown, has_more, gone, sync_time)
 
     async def update_own_state(self, user_id: UserId, conversation_id: str, change: OwnChange) -> OwnState:
         """Pin, archive, mute or mark for the caller alone. Idempotent. Errors: InvalidField, ConversationNotFound."""
@@ -368,8 +388,15 @@ class Messaging:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         return require_member(await self._store.find_conversation(target), user_id)
 
-    async def _checked_text(self, conversation_id: ConversationId, text: Text) -> Text:
-        checks.check_text(text.text, self._limits.text_chars)
+    async def _take(self, key: DraftKey, attachment_ids: Sequence[str]) -> tuple[Attachment, ...]:
+        if not attachment_ids:
+            return ()
+        if self._uploads is None:
+            raise AttachmentNotFound
+        return await self._uploads.take(key, attachment_ids)
+
+    async def _checked_text(self, conversation_id: ConversationId, text: Text, *, may_be_empty: bool = False) -> Text:
+        checks.check_text(text.text, self._limits.text_chars, may_be_empty=may_be_empty)
         checked = checks.check_entities(text.text, text.entities)
         mentioned = {entity.user_id for entity in checked.entities if isinstance(entity, Mention)}
         if mentioned:
@@ -385,14 +412,15 @@ class Messaging:
         client_message_id: str,
         content: Content,
         reply_to_seq: int,
+        attachments: tuple[Attachment, ...] = (),
     ) -> Message:
         now = self._clock.now()
         message_id = MessageId(self._new_id(now))
-        draft = Draft(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq)
+        draft = Draft(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, attachments)
         message = await self._sends.submit(draft)
         if message.id == message_id:
             metrics.MESSAGES.labels("text" if isinstance(content, Text) else "call").inc()
-        return message
+        return as_of(message, now)
 
     async def _change_group(self, user_id: UserId, conversation_id: str, decide: DecideGroup) -> Conversation:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
@@ -403,15 +431,20 @@ class Messaging:
     ) -> Message:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         checks.check_seq("seq", seq)
+        now = self._clock.now()
 
         def decide_for_caller(conversation: Conversation, message: Message | None) -> MessageChange | None:
             require_member(conversation, user_id)
             visible = changes.find_visible(conversation, user_id, message)
             if is_said:
                 changes.require_open(conversation, user_id)
-            return decide(visible)
+            return decide(as_of(visible, now))
 
-        return await self._store.change_message(target, seq, decide_for_caller, self._clock.now())
+        return as_of(await self._store.change_message(target, seq, decide_for_caller, now), now)
+
+    def _shown(self, messages: Sequence[Message]) -> list[Message]:
+        now = self._clock.now()
+        return [as_of(message, now) for message in messages]
 
     def _quota(self, user_id: UserId, now: datetime) -> DayQuota:
         return day_quota(user_id, self._limits.new_conversations_per_day, now)

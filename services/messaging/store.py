@@ -31,6 +31,7 @@ from services.messaging.core.own_state import OwnChange, OwnState, apply_own_cha
 from services.messaging.core.placing import hearers, place_drafts
 from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
+from services.messaging.outgoing import to_outbox
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
 from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
@@ -97,7 +98,7 @@ class PostgresStore:
             await _announce_requests(connection, change.after.id, comers, stamp.now)
             after, events = await _write_line(connection, change, stamp)
             changed = encoding.conversation_changed(self._new_id(stamp.now), after, change.removed, stamp.now)
-            await _append_events(connection, after.id, [changed, *events])
+            await _append_events(connection, after.id, [changed, *events], told_directly(before))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -132,7 +133,12 @@ class PostgresStore:
             return await rows.load_edits(connection, conversation_id, seq)
 
     async def list_conversations(
-        self, user_id: UserId, below: PageMark | None, limit: int, request: Request = Request.NONE
+        self,
+        user_id: UserId,
+        below: PageMark | None,
+        limit: int,
+        now: datetime,
+        request: Request = Request.NONE,
     ) -> Sequence[Summary]:
         async with self._database.connection() as connection:
             found = await connection.fetch(
@@ -156,7 +162,7 @@ class PostgresStore:
                 user_id,
             )
             last_of = {message.conversation_id: message for message in await rows.to_messages(connection, last)}
-            own = await rows.load_own_states(connection, user_id, ids)
+            own = await rows.load_own_states(connection, user_id, ids, now)
         return [
             Summary(conversations[row["id"]], last_of.get(row["id"]), row["active_at"], own.get(row["id"], OwnState()))
             for row in found
@@ -195,11 +201,15 @@ class PostgresStore:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
             places, taken = await rows.load_places(connection, drafts)
             stored = await rows.load_stored(connection, taken) if taken else {}
+            if with_files := [draft for draft in drafts if draft.attachments]:
+                places = replace(places, unused=await rows.lock_unused(connection, with_files))
             placement = place_drafts(drafts, places, stored)
             if placement.inserted:
                 people = hearers(places, placement)
                 events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
+                if attached := [message for message in placement.inserted if message.attachments]:
+                    await rows.attach(connection, attached)
             woken = {str(message.conversation_id) for message in placement.inserted}
             if placement.accepted:
                 now = max(message.sent_at for message in placement.inserted)
@@ -233,6 +243,7 @@ class PostgresStore:
         read_since: datetime | None,
         limit: int,
         max_deltas: int,
+        now: datetime,
     ) -> Sequence[Delta]:
         # One snapshot: a revision and the messages must be of the same moment.
         async with (
@@ -243,7 +254,7 @@ class PostgresStore:
             conversations = await rows.load_conversations(connection, [row["id"] for row in behind])
             new = await rows.load_new(connection, behind, limit)
             changed = await rows.load_changed(connection, behind, limit)
-            own = await rows.load_own_states(connection, user_id, [row["id"] for row in behind])
+            own = await rows.load_own_states(connection, user_id, [row["id"] for row in behind], now)
         return [
             build_delta(
                 conversations[row["id"]],
@@ -268,45 +279,6 @@ class PostgresStore:
             )
         return {row["conversation_id"] for row in found}
 
-    async def move_read_cursor(
-        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
-    ) -> int | None:
-        async with self._database.transaction() as connection:
-            moved = await connection.fetchrow(
-                "UPDATE members m SET read_seq = LEAST($3, c.last_seq),"  # noqa: S608
-                " read_moved_at = CASE WHEN m.request = '' AND NOT c.blocked THEN $4 ELSE m.read_moved_at END"
-                " FROM conversations c WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
-                " AND m.read_seq < LEAST($3, c.last_seq)"
-                " RETURNING m.read_seq, m.request = '' AND NOT c.blocked AS is_told, "
-                + rows.DIRECT_PEOPLE
-                + " AS people",
-                conversation_id,
-                user_id,
-                seq,
-                now,
-            )
-            if moved is None:
-                unmoved: int | None = await connection.fetchval(
-                    "SELECT read_seq FROM members WHERE conversation_id = $1 AND user_id = $2", conversation_id, user_id
-                )
-                return unmoved
-            read_seq: int = moved["read_seq"]
-            if not moved["is_told"]:
-                # Nobody else learns of it; the person's own devices do.
-                await requests.tell_request(connection, user_id, conversation_id, now)
-            else:
-                event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
-                await _append_events(connection, conversation_id, [event], moved["people"])
-            await connection.execute(
-                "UPDATE own_states SET marked_unread = false, changed_at = $3"
-                " WHERE user_id = $1 AND conversation_id = $2 AND marked_unread",
-                user_id,
-                conversation_id,
-                now,
-            )
-        self._relay.wake(str(conversation_id))
-        return read_seq
-
     async def change_own_state(
         self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime
     ) -> OwnState | None:
@@ -315,7 +287,7 @@ class PostgresStore:
             await connection.execute(
                 "SELECT FROM members WHERE conversation_id = $1 AND user_id = $2 FOR UPDATE", conversation_id, user_id
             )
-            before = (await rows.load_own_states(connection, user_id, [conversation_id])).get(conversation_id)
+            before = (await rows.load_own_states(connection, user_id, [conversation_id], now)).get(conversation_id)
             if before is None:
                 return None
             after = apply_own_change(before, change, now)
@@ -438,13 +410,8 @@ async def _write_line(
 async def _append_events(
     connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], people: Sequence[UserId] = ()
 ) -> None:
-    await outbox.append_many(connection, [_to_outbox(conversation_id, event, people) for event in events])
+    await outbox.append_many(connection, [to_outbox(conversation_id, event, people) for event in events])
 
 
-def _to_outbox(conversation_id: ConversationId, event: bytes, people: Sequence[UserId]) -> tuple[str, str, str, bytes]:
-    key = str(conversation_id)
-    return (key, topics.EVENTS, key, encoding.for_people(event, people) if people else event)
-
-
-def _sent(message: Message, people: Sequence[UserId]) -> tuple[str, str, str, bytes]:
-    return _to_outbox(message.conversation_id, encoding.message_sent(message), people)
+def _sent(message: Message, people: Collection[UserId]) -> tuple[str, str, str, bytes]:
+    return to_outbox(message.conversation_id, encoding.message_sent(message), people)

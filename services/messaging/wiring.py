@@ -4,17 +4,33 @@ from datetime import timedelta
 from pathlib import Path
 
 from services.messaging import rpc, topics
+from services.messaging.accounts import rpc as accounts_rpc
+from services.messaging.accounts.core import AccountPolicy
+from services.messaging.accounts.runner import JobRunner
+from services.messaging.accounts.service import Accounts, Gate
+from services.messaging.accounts.store import PostgresAccounts, PostgresJobs
+from services.messaging.attachments import rpc as attachments_rpc
+from services.messaging.attachments.clients import S3Objects
+from services.messaging.attachments.core import UploadPolicy
+from services.messaging.attachments.service import Attachments, Collector
+from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.config import Config
 from services.messaging.consumer import CallRecords, FanOut, SearchIndex
 from services.messaging.core.changes import ChangePolicy
+from services.messaging.core.model import UserId
 from services.messaging.deliveries import direct_deliveries
 from services.messaging.group_commit import GroupCommit
+from services.messaging.receipts.service import Receipts
+from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations import rpc as relations_rpc
 from services.messaging.relations.consumer import GraphCopy
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.relations.store import PostgresRelations, PostgresReports
 from services.messaging.service import Limits, Messaging
 from services.messaging.store import PostgresStore
+from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
+from services.messaging.vanishing.store import PostgresSweepStore
+from services.runtime import auth
 from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
 from services.runtime.bus import KafkaConsumer, KafkaPublisher, Subscription
 from services.runtime.clock import SystemClock
@@ -22,7 +38,7 @@ from services.runtime.db import Database
 from services.runtime.ids import new_id, new_secret
 from services.runtime.lifecycle import App, Worker
 from services.runtime.outbox import OutboxRelay
-from services.runtime.rpc import RpcServer
+from services.runtime.rpc import Admit, RpcServer
 
 # Nobody waits for the record of a call that is over. Higher: it stands in the conversation later.
 CALLS_PATIENCE_MS = 50
@@ -40,8 +56,45 @@ def limits(config: Config) -> Limits:
         text_chars=config.text_limit,
         group_members=config.group_members,
         changes=policy,
+        send_rate_per_s=config.send_rate_per_s,
+        send_burst=config.send_burst,
         new_conversations_per_day=config.new_conversations_per_day,
     )
+
+
+def sweep_policy(config: Config) -> SweepPolicy:
+    """How the sweeper is configured."""
+    retention = timedelta(days=config.retention_days) if config.retention_days else None
+    return SweepPolicy(retention, interval_s=config.sweep_interval_s)
+
+
+def upload_policy(config: Config) -> UploadPolicy:
+    """The limits of uploads that are configured."""
+    return UploadPolicy(
+        max_bytes=config.upload_bytes,
+        types=frozenset(config.upload_types),
+        per_message=config.attachments,
+        waiting=config.uploads_waiting,
+        put_ttl=timedelta(seconds=config.upload_ttl_s),
+        unused_ttl=timedelta(seconds=config.upload_unused_s),
+        get_ttl=timedelta(seconds=config.download_ttl_s),
+    )
+
+
+def account_policy(config: Config) -> AccountPolicy:
+    """The times of exports and deletions that are configured."""
+    settle_s = config.account_check_s + config.server.default_deadline_s
+    return AccountPolicy(kept=timedelta(seconds=config.export_kept_s), settle=timedelta(seconds=settle_s))
+
+
+def gate_keeper(gate: Gate) -> Admit:
+    """Keeps deleted accounts out of all services but the one that tells how the deletion stands."""
+
+    async def admit(service: str, user_id: auth.UserId) -> None:
+        if service != accounts_rpc.ACCOUNT_SERVICE:
+            await gate.require_open(UserId(user_id))
+
+    return admit
 
 
 def build(config: Config) -> App:
@@ -52,11 +105,23 @@ def build(config: Config) -> App:
     relay = OutboxRelay(database, publisher, direct_deliveries)
     store = PostgresStore(database, relay, new_id)
     sends = GroupCommit(store, config.send_queue)
+    receipts = Receipts(PostgresReceipts(database, relay, new_id), clock, config.receipt_members)
+    vanishing = Vanishing(store, clock, new_id)
+    sweeper = Sweeper(PostgresSweepStore(database, relay, new_id), clock, sweep_policy(config))
     relation_store = PostgresRelations(database, relay.wake)
     relation_limits = RelationLimits(blocks=config.max_blocks, reports_per_day=config.reports_per_day)
     relations = Relations(store, relation_store, clock, relation_limits)
     reports = Reports(store, PostgresReports(database), clock, new_id, relation_limits)
-    messaging = Messaging(store, relation_store, sends, clock, new_id, new_secret, limits(config))
+    objects = S3Objects(config.objects)
+    uploads = PostgresAttachments(database)
+    attachments = Attachments(uploads, store, objects, clock, new_id, upload_policy(config))
+    collector = Collector(uploads, objects, clock)
+    jobs = PostgresJobs(database)
+    gate = Gate(jobs, clock, config.account_check_s)
+    policy = account_policy(config)
+    accounts = Accounts(jobs, gate, objects, clock, new_id, policy)
+    runner = JobRunner(jobs, PostgresAccounts(database, relay, new_id), store, objects, clock, new_id, policy)
+    messaging = Messaging(store, relation_store, sends, clock, new_id, new_secret, limits(config), attachments)
     fan_out = KafkaConsumer(
         config.kafka, Subscription(topics.EVENTS, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
     )
@@ -69,14 +134,26 @@ def build(config: Config) -> App:
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
-        [*rpc.apis(messaging), *relations_rpc.apis(relations, reports)],
+        [
+            *rpc.apis(messaging, receipts, vanishing),
+            *relations_rpc.apis(relations, reports),
+            *attachments_rpc.apis(attachments),
+            *accounts_rpc.apis(accounts),
+        ],
         {**rpc.ERRORS, **relations_rpc.ERRORS},
         ServiceTokens(config.server.service_key, "messaging", clock),
         UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
+        admit=gate_keeper(gate),
     )
     return App(
         [
-            *(database, publisher, relay, Worker("group-commit", sends.run)),
+            *(database, publisher, relay, objects),
+            *(
+                Worker("group-commit", sends.run),
+                Worker("sweeper", sweeper.run),
+                Worker("objects-collector", collector.run),
+                Worker("account-jobs", runner.run),
+            ),
             *(fan_out, call_records, search_index, graph_copy),
         ],
         server,

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError
 from parley.presence.v1 import events_pb2
 
-from services.presence.core import UserId
+from services.presence.core.frames import UserId
+from services.presence.core.states import CallActivity
 from services.presence.service import Presence
 from services.runtime.bus import Incoming, PoisonRecord
 
@@ -27,4 +28,15 @@ class Deliveries:
                 raise PoisonRecord("not a Delivery") from error
             if delivery.user_id.encode() != record.key:
                 raise PoisonRecord("the key is not the user_id, so the record is in the wrong partition")
-            self._presence.deliver(UserId(delivery.user_id), delivery.frame)
+            self._handle(UserId(delivery.user_id), delivery)
+
+    def _handle(self, user_id: UserId, delivery: events_pb2.Delivery) -> None:
+        if delivery.frame:
+            self._presence.deliver(user_id, delivery.frame)
+        if delivery.relations_changed:
+            self._presence.relations_changed(user_id)
+        if delivery.HasField("call_activity"):
+            call = delivery.call_activity
+            self._presence.note_call(user_id, CallActivity(call.call_id, call.version, call.in_call))
+        if delivery.user_deleted:
+            self._presence.forget(user_id)

@@ -1,164 +1,235 @@
-"""RouterService: the gateways' streams."""
+"""RouterService, the gateways' streams, and PresenceAdminService."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence, Sized
 from contextlib import suppress
+from typing import Any
 
 import grpc
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
-from parley.gateway.v1 import messages_pb2 as gateway
-from parley.gateway.v1 import service_pb2 as gateway_service
-from parley.presence.v1 import messages_pb2, service_pb2_grpc
+from google.protobuf.message import DecodeError
+from parley.presence.v1 import admin_pb2, admin_pb2_grpc, messages_pb2
 from parley.presence.v1 import service_pb2 as api
 
-from services.presence.core import (
+from services.presence.core.frames import (
     Assignment,
     Deliver,
     DeviceId,
+    FilterAnew,
     Frame,
     LinkId,
-    PresenceChange,
     RegisterAck,
     Session,
+    StatusCommand,
     UserId,
     WatchCommand,
 )
-from services.presence.service import Presence
+from services.presence.encoding import encode_change, encode_time
+from services.presence.link import GatewayTooSlow, QueueLink
+from services.presence.service import GatewayReplaced, GatewayView, Presence, TooManySessions
+from services.runtime.clock import Clock
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.rpc import Access, Api, Context
 
 log = structlog.get_logger()
 
+ROUTER_SERVICE = "parley.presence.v1.RouterService"
+# Entries a frame. Gateways send 500 sessions at a time, and watch lists of 1,000.
+MAX_ENTRIES = 10_000
+MAX_ID_CHARS = 64
+# Of the frames in one response, beside the last. gRPC clients take 4 MiB.
+MAX_BATCH_BYTES = 1 << 20
+# A stream that does not say who it is.
+HELLO_TIMEOUT_S = 10.0
 
-class GatewayTooSlow(Exception):
-    """The gateway did not read its frames in time; it is to attach again, and tells its devices to sync."""
+ERRORS: ErrorTable = {
+    GatewayTooSlow: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER", retry_delay_s=0.2),
+    TooManySessions: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_SESSIONS", retry_delay_s=5.0),
+    GatewayReplaced: Refusal(grpc.StatusCode.ABORTED, "REPLACED"),
+}
 
 
-ERRORS: ErrorTable = {GatewayTooSlow: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER", retry_delay_s=0.2)}
-
-
-def apis(presence: Presence, queue_size: int) -> list[Api]:
+def apis(presence: Presence, clock: Clock, queue_size: int) -> list[Api]:
     """What the server serves."""
-    servicer = RouterServicer(presence, queue_size)
+    servicer = RouterServicer(presence, clock, queue_size)
+    admin = AdminServicer(presence)
     return [
+        Api(ROUTER_SERVICE, Access.SERVICE, lambda server: _add_router(servicer, server)),
         Api(
-            "parley.presence.v1.RouterService",
+            "parley.presence.v1.PresenceAdminService",
             Access.SERVICE,
-            lambda server: service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server),
-        )
+            lambda server: admin_pb2_grpc.add_PresenceAdminServiceServicer_to_server(admin, server),
+        ),
     ]
 
 
-class QueueLink:
-    """A bounded queue of frames for one gateway. When it overflows, or the gateway leaves, reading it ends."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._frames: deque[Frame] = deque()
-        self._changed = asyncio.Event()
-        self._closed = False
-        self._overflowed = False
-
-    def push(self, frame: Frame) -> bool:
-        """See ports.Link."""
-        if len(self._frames) >= self._size:
-            self._overflowed = True
-        else:
-            self._frames.append(frame)
-        self._changed.set()
-        return not self._overflowed
-
-    def close(self) -> None:
-        """The gateway has left."""
-        self._closed = True
-        self._changed.set()
-
-    async def frames(self) -> AsyncIterator[Frame]:
-        """What is to be sent, until the link is closed. Errors: GatewayTooSlow."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            while self._frames and not self._overflowed:
-                yield self._frames.popleft()
-            if self._overflowed:
-                raise GatewayTooSlow("the gateway's queue is full")
-            if self._closed:
-                return
+def _add_router(servicer: "RouterServicer", server: grpc.aio.Server) -> None:
+    """RouterService by hand: a frame that cannot be read shall end the stream with a reason."""
+    handler: Any = grpc.stream_stream_rpc_method_handler(
+        servicer.Attach, request_deserializer=None, response_serializer=api.AttachResponse.SerializeToString
+    )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ROUTER_SERVICE, {"Attach": handler}),))
 
 
-class RouterServicer(service_pb2_grpc.RouterServiceServicer):
+class RouterServicer:
     """One Attach a gateway."""
 
-    def __init__(self, presence: Presence, queue_size: int) -> None:
+    def __init__(self, presence: Presence, clock: Clock, queue_size: int) -> None:
         self._presence = presence
+        self._clock = clock
         self._queue_size = queue_size
 
-    async def Attach(
-        self, request_iterator: AsyncIterator[api.AttachRequest], context: Context
-    ) -> AsyncIterator[api.AttachResponse]:
-        first = await anext(aiter(request_iterator), None)
-        if first is None or first.WhichOneof("frame") != "hello":
-            raise InvalidRequest("frame", "the first frame must be hello")
-        log.info("gateway_attached", gateway_id=first.hello.gateway_id)
-        link = QueueLink(self._queue_size)
+    async def Attach(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[api.AttachResponse]:
+        frames = aiter(requests)
+        hello = await _hello(frames)
+        gateway_id = hello.gateway_id
+        log.info("gateway_attached", gateway_id=gateway_id)
+        link = QueueLink(self._queue_size, gateway_id, self._clock.now().timestamp())
         link_id = self._presence.attach(link)
-        reader = asyncio.create_task(self._read(link_id, request_iterator))
-        reader.add_done_callback(lambda _: link.close())
+        reader = asyncio.create_task(self._read(link_id, link, frames))
         try:
-            async for frame in link.frames():
-                yield _encode(frame)
+            async for batch in link.batches():
+                for response in _encode_batch(batch) if hello.reads_delivers else map(_encode, batch):
+                    yield response
         finally:
             reader.cancel()
             with suppress(asyncio.CancelledError):
                 await reader
             self._presence.detach(link_id)
-            log.info("gateway_detached", gateway_id=first.hello.gateway_id)
+            log.info("gateway_detached", gateway_id=gateway_id)
 
-    async def _read(self, link_id: LinkId, requests: AsyncIterator[api.AttachRequest]) -> None:
+    async def _read(self, link_id: LinkId, link: QueueLink, frames: AsyncIterator[bytes]) -> None:
         try:
-            async for request in requests:
-                self._handle(link_id, request)
-        except Exception:
+            async for data in frames:
+                self._handle(link_id, _decode(data))
+        except InvalidRequest as error:
+            link.fail(error)
+        except Exception as error:
             log.exception("gateway_stream_failed")
+            link.fail(error)
+        else:
+            link.close()
 
     def _handle(self, link_id: LinkId, request: api.AttachRequest) -> None:
         presence = self._presence
         match request.WhichOneof("frame"):
             case "register":
-                sessions = [
-                    Session(session.session_id, UserId(session.user_id), DeviceId(session.device_id))
-                    for session in request.register.sessions
-                ]
-                presence.register(link_id, request.register.epoch, sessions)
+                presence.register(link_id, request.register.epoch, _sessions(request.register))
             case "unregister":
+                _check_entries("unregister.session_ids", request.unregister.session_ids)
                 presence.unregister(link_id, request.unregister.session_ids)
             case "registered":
                 presence.registered(link_id, request.registered.epoch)
+            case "detached":
+                _check_entries("detached.session_ids", request.detached.session_ids)
+                presence.detached(link_id, request.detached.session_ids, request.detached.detached)
             case "watch":
                 watch = request.watch
+                _check_entries("watch.user_ids", watch.user_ids)
                 presence.watch(link_id, watch.epoch, watch.session_id, [UserId(id_) for id_ in watch.user_ids])
             case "route":
-                self._route(request.route)
+                self._route(link_id, request.route)
             case other:
                 # A newer gateway may know frames that this replica does not.
                 log.info("frame_ignored", frame=other)
 
-    def _route(self, route: messages_pb2.Route) -> None:
+    def _route(self, link_id: LinkId, route: messages_pb2.Route) -> None:
         user_id = UserId(route.user_id)
-        if route.WhichOneof("payload") == "watch_list":
-            watch_list = route.watch_list
-            targets = [UserId(id_) for id_ in watch_list.user_ids]
-            self._presence.command_watch(user_id, DeviceId(watch_list.device_id), targets)
-        else:
-            self._presence.route(user_id, route.frame)
+        match route.WhichOneof("payload"):
+            case "watch_list":
+                watch_list = route.watch_list
+                _check_entries("route.watch_list.user_ids", watch_list.user_ids)
+                targets = [UserId(id_) for id_ in watch_list.user_ids]
+                self._presence.command_watch(user_id, DeviceId(watch_list.device_id), targets)
+            case "status":
+                self._presence.set_status(user_id, DeviceId(route.status.device_id), route.status.away)
+            case "frame":
+                self._presence.route(link_id, user_id, route.frame)
+            case other:
+                log.info("frame_ignored", frame=other)
+
+
+class AdminServicer(admin_pb2_grpc.PresenceAdminServiceServicer):
+    """The replica as people see it."""
+
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
+
+    async def DescribeReplica(
+        self, request: admin_pb2.DescribeReplicaRequest, context: Context
+    ) -> admin_pb2.DescribeReplicaResponse:
+        view = self._presence.describe()
+        return admin_pb2.DescribeReplicaResponse(
+            epoch=view.epoch,
+            partitions=sorted(view.partitions),
+            partition_count=view.partition_count,
+            collecting=view.collecting,
+            gateways=[_encode_gateway(gateway) for gateway in view.gateways],
+            users=view.users,
+            unsaved_states=view.unsaved,
+            unpublished_states=view.unpublished,
+        )
+
+
+async def _hello(frames: AsyncIterator[bytes]) -> messages_pb2.Hello:
+    """The first frame, which says who the gateway is. Errors: InvalidRequest, TimeoutError."""
+    async with asyncio.timeout(HELLO_TIMEOUT_S):
+        data = await anext(frames, None)
+    first = api.AttachRequest() if data is None else _decode(data)
+    if first.WhichOneof("frame") != "hello":
+        raise InvalidRequest("frame", "the first frame must be hello")
+    if not 0 < len(first.hello.gateway_id) <= MAX_ID_CHARS:
+        raise InvalidRequest("hello.gateway_id", f"must have 1 to {MAX_ID_CHARS} characters")
+    return first.hello
+
+
+def _decode(data: bytes) -> api.AttachRequest:
+    try:
+        return api.AttachRequest.FromString(data)
+    except DecodeError as error:
+        raise InvalidRequest("frame", "not an AttachRequest") from error
+
+
+def _sessions(register: messages_pb2.Register) -> list[Session]:
+    _check_entries("register.sessions", register.sessions)
+    for session in register.sessions:
+        for name, value in (("user_id", session.user_id), ("device_id", session.device_id)):
+            if not 0 < len(value) <= MAX_ID_CHARS:
+                raise InvalidRequest(f"register.sessions.{name}", f"must have 1 to {MAX_ID_CHARS} characters")
+    return [
+        Session(
+            session.session_id, UserId(session.user_id), DeviceId(session.device_id), session.away, session.detached
+        )
+        for session in register.sessions
+    ]
+
+
+def _check_entries(name: str, entries: Sized) -> None:
+    if len(entries) > MAX_ENTRIES:
+        raise InvalidRequest(name, f"has {len(entries)} entries; at most {MAX_ENTRIES} are allowed")
+
+
+def _encode_batch(frames: Sequence[Frame]) -> Iterator[api.AttachResponse]:
+    """The frames in order, with what stands next to each other for devices in one response, up to a size."""
+    waiting: list[messages_pb2.Deliver] = []
+    size = 0
+    for response in map(_encode, frames):
+        if response.WhichOneof("frame") == "deliver":
+            waiting.append(response.deliver)
+            size += len(response.deliver.frame)
+        if waiting and (size > MAX_BATCH_BYTES or response.WhichOneof("frame") != "deliver"):
+            yield api.AttachResponse(delivers=messages_pb2.Delivers(delivers=waiting))
+            waiting, size = [], 0
+        if response.WhichOneof("frame") != "deliver":
+            yield response
+    if waiting:
+        yield api.AttachResponse(delivers=messages_pb2.Delivers(delivers=waiting))
 
 
 def _encode(frame: Frame) -> api.AttachResponse:
     match frame:
         case Deliver(session_ids, content, durable):
-            data = content if isinstance(content, bytes) else _presence_frame(content)
+            data = content if isinstance(content, bytes) else encode_change(content)
             return api.AttachResponse(
                 deliver=messages_pb2.Deliver(session_ids=session_ids, frame=data, durable=durable)
             )
@@ -172,13 +243,21 @@ def _encode(frame: Frame) -> api.AttachResponse:
             )
         case WatchCommand(session_id, user_ids):
             return api.AttachResponse(watch_command=messages_pb2.WatchCommand(session_id=session_id, user_ids=user_ids))
+        case StatusCommand(session_id, away):
+            return api.AttachResponse(status_command=messages_pb2.StatusCommand(session_id=session_id, away=away))
+        case FilterAnew(session_ids, about):
+            return api.AttachResponse(
+                deliver=messages_pb2.Deliver(
+                    session_ids=session_ids, durable=True, relations_changed=True, about_user_id=about or ""
+                )
+            )
 
 
-def _presence_frame(change: PresenceChange) -> bytes:
-    last_seen = None
-    if change.last_seen is not None:
-        last_seen = Timestamp()
-        last_seen.FromNanoseconds(int(change.last_seen * 1e9))
-    state = gateway.PRESENCE_STATE_ONLINE if change.online else gateway.PRESENCE_STATE_OFFLINE
-    event = gateway.PresenceChanged(user_id=change.user_id, state=state, last_seen_time=last_seen)
-    return gateway_service.SubscribeResponse(event=gateway.DeviceEvent(presence=event)).SerializeToString()
+def _encode_gateway(gateway: GatewayView) -> admin_pb2.AttachedGateway:
+    return admin_pb2.AttachedGateway(
+        gateway_id=gateway.gateway_id,
+        sessions=gateway.sessions,
+        watching_sessions=gateway.watching,
+        queued_frames=gateway.queued,
+        attach_time=encode_time(gateway.attach_time),
+    )

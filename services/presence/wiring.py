@@ -1,22 +1,44 @@
 """Where presence's objects are built; tests build the same."""
 
-from services.presence import rpc
+from pathlib import Path
+
+from aiokafka.partitioner import murmur2
+
+from services.presence import metrics, rpc
 from services.presence.config import Config
 from services.presence.consumer import TOPIC, Deliveries
-from services.presence.core import Router
+from services.presence.core.frames import UserId
+from services.presence.core.router import Router
+from services.presence.keeping import Keeper
+from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
+from services.presence.store import PostgresStates
 from services.runtime.auth import ServiceTokens
 from services.runtime.bus import KafkaConsumer, KafkaPublisher, Subscription
 from services.runtime.clock import SystemClock
+from services.runtime.db import Database
 from services.runtime.lifecycle import App, Worker
 from services.runtime.rpc import RpcServer
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def partition_of(user_id: UserId, partition_count: int) -> int:
+    """The partition of a user, as Kafka's default partitioner has it for the key."""
+    return int((murmur2(user_id.encode()) & 0x7FFFFFFF) % partition_count)
 
 
 def build(config: Config) -> App:
     """The service, not started."""
     clock = SystemClock()
-    presence = Presence(Router(config.offline_delay_s), clock, config.collect_s)
+    # Events are routed without it, so it may be away.
+    database = Database(config.database, MIGRATIONS, essential=False)
+    store = PostgresStates(database)
     publisher = KafkaPublisher(config.kafka)
+    router = Router(config.offline_delay_s, config.gateway_sessions, partition_of)
+    keeper = Keeper(store, KafkaFeed(publisher), config.state_interval_s)
+    presence = Presence(router, keeper, store, clock, config.collect_s)
+    _measure(router)
     consumer = KafkaConsumer(
         config.kafka,
         Subscription(TOPIC, "presence"),
@@ -26,5 +48,17 @@ def build(config: Config) -> App:
         essential=True,
     )
     tokens = ServiceTokens(config.server.service_key, "presence", clock)
-    server = RpcServer(config.server, rpc.apis(presence, config.gateway_queue), rpc.ERRORS, tokens)
-    return App([publisher, Worker("presence-timers", presence.run_timers), consumer], server)
+    server = RpcServer(config.server, rpc.apis(presence, clock, config.gateway_queue), rpc.ERRORS, tokens)
+    workers = [
+        Worker("presence-timers", presence.run_timers),
+        Worker("presence-recalls", presence.run_recalls),
+        Worker("presence-restores", presence.run_restores),
+    ]
+    return App([database, publisher, keeper, *workers, consumer], server)
+
+
+def _measure(router: Router) -> None:
+    """Asked for at each scrape, so that they cost nothing at each event."""
+    metrics.SESSIONS.set_function(lambda: router.session_count)
+    metrics.GATEWAYS.set_function(lambda: router.link_count)
+    metrics.PARTITIONS.set_function(lambda: len(router.assignment.partitions))

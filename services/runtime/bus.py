@@ -23,6 +23,8 @@ SEND_TIMEOUT_S = 10.0
 # A failure that is nobody's outage is tried this often before the record is parked.
 POISON_ATTEMPTS = 5
 MAX_BACKOFF_S = 5.0
+# Between commits of a consumer. Higher: more is repeated after a kill. Lower: each batch costs the broker a commit.
+COMMIT_INTERVAL_S = 0.2
 REASON_HEADER = "x-parley-dead-letter-reason"
 
 
@@ -202,6 +204,8 @@ class KafkaConsumer:
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[None] | None = None
+        # What is to be committed next: the offset after the last record handled.
+        self._handled: dict[TopicPartition, int] = {}
         self._connected = False
 
     async def start(self) -> None:
@@ -245,7 +249,7 @@ class KafkaConsumer:
         )
         self._consumer = consumer
         # Without a group the client assigns itself every partition.
-        consumer.subscribe([self._subscription.topic], listener=_Listener(self._listener, consumer))
+        consumer.subscribe([self._subscription.topic], listener=_Listener(self._listener, consumer, self._commit))
         await consumer.start()
         self._connected = True
         log.info("kafka_consumer_connected", topic=self._subscription.topic)
@@ -253,10 +257,12 @@ class KafkaConsumer:
     async def _close(self) -> None:
         self._connected = False
         consumer, self._consumer = self._consumer, None
-        committing, self._committing = self._committing, None
-        if committing:
-            await asyncio.wait({committing}, timeout=2)
+        await _cancel(self._committing)
+        self._committing = None
         if consumer:
+            with suppress(TimeoutError, KafkaError, OSError):
+                # What was handled shall be committed also when the consumer is stopped.
+                await asyncio.wait_for(self._commit(consumer), timeout=2)
             with suppress(TimeoutError, KafkaError, OSError):
                 await asyncio.wait_for(consumer.stop(), timeout=5)
 
@@ -269,20 +275,26 @@ class KafkaConsumer:
             return
         await self._deliver([_incoming(record) for records in fetched.values() for record in records])
         if self._subscription.group is not None:
-            offsets = {partition: records[-1].offset + 1 for partition, records in fetched.items()}
-            await self._committed()
-            self._committing = asyncio.create_task(self._commit(consumer, offsets), name=f"{self.name}-commit")
+            self._handled |= {partition: records[-1].offset + 1 for partition, records in fetched.items()}
+            if self._committing is None or self._committing.done():
+                self._committing = asyncio.create_task(self._commit_soon(consumer), name=f"{self.name}-commit")
 
-    async def _committed(self) -> None:
-        """Wait for the commit of the batch before: commits stay in order, and the next batch need not wait."""
-        if self._committing:
-            # Shielded: what was handled shall be committed also when the consumer is stopped now.
-            await asyncio.shield(self._committing)
-            self._committing = None
+    async def _commit_soon(self, consumer: AIOKafkaConsumer) -> None:
+        """Commit, and then what was handled meanwhile, until there is no more: the next batch waits for none of it."""
+        while self._handled:
+            await self._commit(consumer)
+            await asyncio.sleep(COMMIT_INTERVAL_S)
 
-    async def _commit(self, consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        handled, self._handled = self._handled, {}
+        # A batch that was at work during a rebalance may hold partitions that are others' now.
+        offsets = {partition: handled[partition] for partition in handled.keys() & consumer.assignment()}
         try:
-            await consumer.commit(offsets)
+            if offsets:
+                await consumer.commit(offsets)
+        except asyncio.CancelledError:
+            self._handled = {**offsets, **self._handled}
+            raise
         except (KafkaError, OSError) as error:
             # The partitions moved, or the broker went: whoever reads on repeats the batch, which handlers bear.
             log.info("commit_refused", topic=self._subscription.topic, error=type(error).__name__)
@@ -352,11 +364,20 @@ def _incoming(record: ConsumerRecord) -> Incoming:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, listener: Rebalanced | None, consumer: AIOKafkaConsumer) -> None:
+    def __init__(
+        self,
+        listener: Rebalanced | None,
+        consumer: AIOKafkaConsumer,
+        commit: Callable[[AIOKafkaConsumer], Awaitable[None]],
+    ) -> None:
         self._listener = listener
         self._consumer = consumer
+        self._commit = commit
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        if revoked:
+            # So that the next owner repeats no more than a batch that is at work.
+            await self._commit(self._consumer)
         if self._listener and revoked:
             await self._listener.on_revoked()
 

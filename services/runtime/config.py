@@ -63,6 +63,11 @@ class EnvReader:
             return default
         return value
 
+    def words(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """Several words, separated by commas."""
+        found = tuple(part.strip() for part in self._env.get(name, "").split(",") if part.strip())
+        return found or default
+
     def address(self, name: str, default: str | None = None) -> str:
         """A `host:port`."""
         value = self.text(name, default)

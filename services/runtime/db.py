@@ -49,9 +49,9 @@ class Database:
     """
 
     name = "database"
-    essential = True
 
-    def __init__(self, config: DatabaseConfig, migrations: Path) -> None:
+    def __init__(self, config: DatabaseConfig, migrations: Path, *, essential: bool = True) -> None:
+        self.essential = essential
         self._config = config
         self._migrations = migrations
         self._pool: asyncpg.Pool | None = None

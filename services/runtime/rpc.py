@@ -1,9 +1,11 @@
 """The gRPC server that all services run, and the channels by which they call each other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
+from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import Any
 
@@ -15,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.runtime import metrics, tracing
-from services.runtime.auth import ServiceTokens, UserTokens, bearer_token, set_current_token
+from services.runtime.auth import ServiceTokens, UserId, UserTokens, bearer_token, set_current_token
 from services.runtime.config import ServerConfig
 from services.runtime.errors import (
     BASE_TABLE,
@@ -39,6 +41,9 @@ KEEPALIVE_MS = 20_000
 
 Handler = Callable[[Any, Any], Any]
 Context = grpc.aio.ServicerContext[Any, Any]
+# Asked for each call of a user, by the gRPC service's full name; what it raises refuses the call. On every call's way:
+# it should not wait for anything.
+Admit = Callable[[str, UserId], Awaitable[None]]
 # grpc's own class for it takes no type arguments at run time, while its stubs demand them.
 MethodHandler = Any
 
@@ -82,6 +87,7 @@ class RpcServer:
         service_tokens: ServiceTokens,
         user_tokens: UserTokens | None = None,
         on_drain: Callable[[], None] | None = None,
+        admit: Admit | None = None,
     ) -> None:
         self._config = config
         self._on_drain = on_drain
@@ -92,6 +98,7 @@ class RpcServer:
             user_tokens=user_tokens,
             service_tokens=service_tokens,
             default_deadline_s=config.default_deadline_s,
+            admit=admit,
         )
         self._server = grpc.aio.server(interceptors=[guard], options=_SERVER_OPTIONS)
         self._names = [api.name for api in apis]
@@ -147,8 +154,10 @@ class _Guard(grpc.aio.ServerInterceptor):
         user_tokens: UserTokens | None,
         service_tokens: ServiceTokens,
         default_deadline_s: float,
+        admit: Admit | None,
     ) -> None:
         self._access = access
+        self._admit_user = admit
         self._errors = errors
         self._user_tokens = user_tokens
         self._service_tokens = service_tokens
@@ -195,18 +204,25 @@ class _Guard(grpc.aio.ServerInterceptor):
     def _wrap_stream(self, handler: Any, service: str, method: str) -> MethodHandler:
         inner: Handler = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
-        async def serve(request: Any, context: Context) -> AsyncIterator[Any]:
+        writes_itself = iscoroutinefunction(inner)
+
+        # Not a generator: of those grpc keeps more frames alive for each open stream.
+        async def serve(request: Any, context: Context) -> None:
             code = grpc.StatusCode.OK
             metrics.RPC_STREAMS.labels(service, method).inc()
             try:
                 await self._admit(context, service, method)
                 _refuse_undecodable(request)
-                async for response in inner(request, context):
-                    yield response
+                if writes_itself:
+                    await inner(request, context)
+                else:
+                    async with aclosing(inner(request, context)) as responses:
+                        async for response in responses:
+                            await context.write(response)
             except Exception as error:
                 code, status = self._refusal(error, method)
                 await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
-            except (asyncio.CancelledError, GeneratorExit):
+            except asyncio.CancelledError:
                 code = grpc.StatusCode.CANCELLED
                 raise
             finally:
@@ -232,6 +248,8 @@ class _Guard(grpc.aio.ServerInterceptor):
             token = await self._user_tokens.verify(bearer_token(metadata))
             set_current_token(token)
             structlog.contextvars.bind_contextvars(user_id=token.user_id)
+            if self._admit_user:
+                await self._admit_user(service, token.user_id)
         elif access is Access.SERVICE:
             structlog.contextvars.bind_contextvars(peer_service=self._service_tokens.verify(bearer_token(metadata)))
 
@@ -271,10 +289,11 @@ def _refuse_undecodable(request: Any) -> None:
 def connect(address: str, tokens: ServiceTokens) -> grpc.aio.Channel:
     """A channel to another service of ours: service token, trace context, keep-alive, round robin over all addresses.
 
+    `address` is `host:port`, where the host may have many addresses, or several `ip:port` separated by commas.
     Give every call on it a timeout.
     """
     return grpc.aio.insecure_channel(
-        address,
+        f"ipv4:{address}" if "," in address else address,
         options=[
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", 10_000),

@@ -74,7 +74,7 @@ class Config:
             server=ServerConfig.read(reader),
             kafka=KafkaConfig.read(reader),
             database=DatabaseConfig.read(reader),
-            messaging_address=reader.address("PARLEY_MESSAGING_ADDRESS"),
+            messaging_address=",".join(reader.addresses("PARLEY_MESSAGING_ADDRESS")),
             join_token_key=reader.key("PARLEY_JOIN_TOKEN_KEY"),
             timeouts=Timeouts(
                 ring_s=reader.number("PARLEY_RING_TIMEOUT_S", 45, low=0.1, high=600),

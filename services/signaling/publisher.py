@@ -10,7 +10,7 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.presence.v1 import events_pb2 as presence_events
 
 from services.runtime.ids import NewId
-from services.signaling.core.model import RUNG, Call, LegState, UserId
+from services.signaling.core.model import RUNG, Call, CallState, LegState, UserId
 from services.signaling.encoding import encode_call, encode_time
 from services.signaling.ports import Record
 
@@ -68,7 +68,17 @@ def _deliveries(before: Call | None, call: Call, now: datetime) -> Sequence[Reco
         Record(
             DELIVERY_TOPIC,
             user_id,
-            presence_events.Delivery(user_id=user_id, frame=data, event_time=encode_time(now)).SerializeToString(),
+            presence_events.Delivery(
+                user_id=user_id, frame=data, event_time=encode_time(now), call_activity=_activity(call, user_id)
+            ).SerializeToString(),
         )
         for user_id in told
     ]
+
+
+def _activity(call: Call, user_id: UserId) -> presence_events.CallActivity:
+    """What presence is to show of it: who takes part in an answered call is in it."""
+    takes_part = any(leg.user_id == user_id for leg in call.joined)
+    return presence_events.CallActivity(
+        call_id=call.call_id, version=call.version, in_call=call.state is CallState.ACTIVE and takes_part
+    )

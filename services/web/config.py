@@ -1,10 +1,14 @@
-"""Configuration of web: PARLEY_HTTP_ADDRESS, PARLEY_WEB_ROOT, and what every process has."""
+"""Configuration of web: PARLEY_HTTP_ADDRESS, PARLEY_WEB_ROOT, PARLEY_OBJECTS_PUBLIC_ENDPOINT, and what every process has."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.runtime.config import EnvReader, ProcessConfig
+
+# It becomes part of a header.
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-]+(:[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,8 @@ class Config:
     process: ProcessConfig
     http_address: str
     web_root: Path
+    # Where attachments are put and fetched, as for messaging; the page may speak to nobody else. Empty for none.
+    objects_origin: str
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -23,8 +29,11 @@ class Config:
             process=ProcessConfig.read(reader),
             http_address=reader.address("PARLEY_HTTP_ADDRESS", "0.0.0.0:8080"),
             web_root=Path(reader.text("PARLEY_WEB_ROOT", "build/web")),
+            objects_origin=reader.text("PARLEY_OBJECTS_PUBLIC_ENDPOINT", "").rstrip("/"),
         )
         if not (config.web_root / "index.html").is_file():
             reader.problem(f"PARLEY_WEB_ROOT has no index.html ({config.web_root}): `make web` builds the client")
+        if config.objects_origin and not ORIGIN.fullmatch(config.objects_origin):
+            reader.problem(f"PARLEY_OBJECTS_PUBLIC_ENDPOINT is {config.objects_origin!r}, not an http or https origin")
         reader.finish()
         return config

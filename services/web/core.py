@@ -31,26 +31,32 @@ HASHED_FOLDER = "/assets/"
 KEEP_FOR_EVER = "public, max-age=31536000, immutable"
 ASK_EACH_TIME = "no-cache"
 
-# https://www.w3.org/TR/CSP3/: nothing but our own code runs, and it speaks to nobody but our own origin.
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self' blob: data:",
-        "media-src 'self' blob: mediastream:",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
+def security_headers(objects_origin: str) -> dict[str, str]:
+    """What every answer bears. `objects_origin`: where attachments are put and fetched; empty for our own origin."""
+    return {
+        "Content-Security-Policy": content_security_policy(objects_origin),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
+    }
+
+
+def content_security_policy(objects_origin: str) -> str:
+    """https://www.w3.org/TR/CSP3/: nothing but our own code runs, and it speaks to our own origin and the objects'."""
+    objects = f" {objects_origin}" if objects_origin else ""
+    return "; ".join(
+        (
+            "default-src 'self'",
+            f"connect-src 'self'{objects}",
+            f"img-src 'self' blob: data:{objects}",
+            f"media-src 'self' blob: mediastream:{objects}",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
     )
-)
-SECURITY_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
-}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from services.web import metrics
-from services.web.core import SECURITY_HEADERS, Asset, choose, make_asset
+from services.web.core import Asset, choose, make_asset, security_headers
 
 log = structlog.get_logger()
 
@@ -27,7 +27,8 @@ class WebServer:
 
     name = "http"
 
-    def __init__(self, address: str, root: Path) -> None:
+    def __init__(self, address: str, root: Path, objects_origin: str = "") -> None:
+        self._headers = security_headers(objects_origin)
         self._host, _, port = address.rpartition(":")
         self._port = int(port)
         self._root = root
@@ -52,8 +53,8 @@ class WebServer:
     async def _serve(self, request: web.Request) -> web.Response:
         asset = choose(self._assets, request.path)
         if asset is None:
-            return web.Response(status=404, text="Not found\n", headers=SECURITY_HEADERS)
-        headers = {**SECURITY_HEADERS, "Cache-Control": asset.cache_control, "ETag": asset.etag}
+            return web.Response(status=404, text="Not found\n", headers=self._headers)
+        headers = {**self._headers, "Cache-Control": asset.cache_control, "ETag": asset.etag}
         if asset.etag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)
         response = web.Response(body=asset.body, headers={**headers, "Content-Type": asset.content_type})

@@ -35,11 +35,23 @@ export async function person(browser, url, options, faults) {
   page.on("console", (message) => {
     if (message.type() === "error") faults.push(`console: ${message.text()}`);
   });
-  page.on("request", (request) => {
-    if (new URL(request.url()).origin !== new URL(url).origin) faults.push(`foreign request: ${request.url()}`);
-  });
-  await page.goto(url);
+  const asked = [];
+  let known;
+  page.on("request", (request) => (known ? blame(request.url()) : asked.push(request.url())));
+  const blame = (address) => {
+    const { origin, protocol } = new URL(address);
+    if (protocol !== "blob:" && protocol !== "data:" && !known.has(origin)) faults.push(`foreign request: ${address}`);
+  };
+  const response = await page.goto(url);
+  known = new Set([new URL(url).origin, ...storeOf(response)]);
+  asked.forEach(blame);
   return page;
+}
+
+/** Where the page may put and fetch files, by its own policy: the one other host that it has reason to ask. */
+function storeOf(response) {
+  const policy = response?.headers()["content-security-policy"] ?? "";
+  return /connect-src 'self'([^;]*)/.exec(policy)?.[1].trim().split(" ").filter(Boolean) ?? [];
 }
 
 /** Reads until `good` holds, and returns what was read; fails with `what` and the last reading. */

@@ -43,7 +43,7 @@ async function makeAGroup(alice, bob) {
   await alice.getByRole("button", { name: "Create" }).click();
   await alice.getByRole("heading", { name: TITLE, level: 2 }).waitFor();
   await alice.getByText("2 members").first().waitFor();
-  await bob.getByRole("button", { name: new RegExp(TITLE) }).click();
+  await bob.getByRole("button", { name: new RegExp(`^${TITLE}`) }).click();
   await log(bob).getByText("Alice Adler created the group").waitFor();
   return { group_seen: true, call_buttons: await alice.getByRole("button", { name: /call with/ }).count() };
 }

@@ -36,6 +36,8 @@ const write = async (page, text) => {
   await page.getByRole("textbox", { name: /^Message to/ }).fill(text);
   await page.keyboard.press("Enter");
 };
+/** The ticks of one's newest message. */
+const lastReceipt = (page) => page.getByRole("log").getByTestId("receipt").last();
 const records = (page) => page.getByTestId("call-record").count();
 const status = (page) => page.getByTestId("call-status").textContent();
 
@@ -60,14 +62,14 @@ async function meet(alice, bob) {
 async function talk(alice, bob) {
   await write(alice, HELLO);
   await bubble(bob, HELLO).waitFor();
-  await alice.getByText("Read", { exact: true }).waitFor();
+  await lastReceipt(alice).and(alice.getByLabel("Read")).waitFor();
   await bob.getByRole("textbox", { name: /^Message to/ }).pressSequentially("I am writing", { delay: 30 });
   await alice.getByTestId("typing").waitFor();
   await shoot(alice, "typing-wide-light");
   await write(bob, ANSWER);
   await bubble(alice, ANSWER).waitFor();
   await alice.getByTestId("typing").waitFor({ state: "detached" });
-  await bob.getByText("Read", { exact: true }).waitFor();
+  await lastReceipt(bob).and(bob.getByLabel("Read")).waitFor();
   await shoot(bob, "conversation-phone-dark");
   const counts = await Promise.all([alice, bob].flatMap((page) => [HELLO, ANSWER].map((text) => bubble(page, text).count())));
   return { typing_seen: true, read_seen: true, copies_of_each_message: counts };

@@ -27,7 +27,7 @@ SCRIPT_TIMEOUT_S = 150.0
 @pytest.fixture(scope="module")
 def farm() -> Iterator[RunningStack]:
     """A stack with two media workers."""
-    with run_stack("e2e-handoff", replicas="sfu=2") as running:
+    with run_stack("e2e-handoff", replicas={"sfu": 2}) as running:
         yield running
 
 

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import secrets
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ GAPS = ROOT / "build" / "reports" / "handoff_gaps.json"
 def farm() -> Iterator[RunningStack]:
     """A stack with two media workers, which wait for their calls when they are asked to stop."""
     parts = tuple(part for part in PARTS if part != "web")
-    with run_stack("faults-handoff", parts=parts, env={"PARLEY_SFU_DRAIN_S": "30"}, replicas="sfu=2") as running:
+    with run_stack("faults-handoff", parts=parts, env={"PARLEY_SFU_DRAIN_S": "30"}, replicas={"sfu": 2}) as running:
         yield running
 
 
@@ -153,7 +154,7 @@ async def test_an_operator_moves_a_call_and_nobody_is_interrupted(talk: Talk) ->
 
 async def test_a_worker_that_stops_hands_its_calls_over_and_then_goes(farm: RunningStack, talk: Talk) -> None:
     former = await talk.worker()
-    pid = farm.stop(former)
+    pid = farm.kill(former, signal.SIGTERM)
     await talk.until_moved(former)
     # It waited for its calls alone, not for its deadline.
     await asyncio.to_thread(farm.wait_for_restart, former, pid, DEADLINE_S)

@@ -24,6 +24,7 @@ INTERNAL = [
     "/parley.messaging.v1.MembershipService/GetMembers",
     "/parley.messaging.v1.ModerationService/ListReports",
     "/parley.presence.v1.RouterService/Attach",
+    "/parley.gateway.v1.GatewayAdminService/FindDevices",
     "/parley.sfu.v1.SfuService/Join",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     "/grpc.health.v1.Health/Check",

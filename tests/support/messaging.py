@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging import encoding
+from services.messaging.attachments.core import Doomed, Upload, object_key
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
 from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
+    AttachmentId,
     CallRecord,
     Conversation,
     ConversationId,
@@ -35,6 +37,7 @@ from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
 from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
+from services.messaging.vanishing.core import as_of
 from tests.support.relations import FakeRelations
 
 
@@ -59,7 +62,12 @@ class FakeStore:
         self._invites: dict[bytes, Invite] = {}
         self._indexed: set[tuple[ConversationId, int]] = set()
         self._own: dict[tuple[UserId, ConversationId], OwnState] = {}
+        self._own_read: dict[tuple[UserId, ConversationId], int] = {}
         self._own_moved: dict[tuple[UserId, ConversationId], datetime] = {}
+        # For FakeAttachments, which shares them.
+        self.unused_uploads: dict[AttachmentId, Upload] = {}
+        self.attached_uploads: dict[AttachmentId, Upload] = {}
+        self.doomed: dict[str, Doomed] = {}
 
     async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
         key = pair_key(conversation.members[0].user_id, conversation.members[1].user_id)
@@ -105,13 +113,14 @@ class FakeStore:
             return before
         after = replace(change.after, revision=conversation.revision + 1)
         self._conversations[conversation_id] = replace(conversation, revision=after.revision)
-        self._messages[conversation_id][seq - 1] = after
+        self._replace(after)
         if change.edit:
             self._edits.setdefault((conversation_id, seq), []).append(change.edit)
         if change.reaction is None:
             self._indexed.discard((conversation_id, seq))
         if isinstance(after.content, Unsent):
             self._edits.pop((conversation_id, seq), None)
+            self._release(before)
         self.events.append(encoding.message_changed(after.id, after, now))
         return after
 
@@ -119,14 +128,18 @@ class FakeStore:
         return self._conversations.get(conversation_id)
 
     async def find_message(self, conversation_id: ConversationId, seq: int) -> Message | None:
-        messages = self._messages.get(conversation_id, [])
-        return messages[seq - 1] if 0 < seq <= len(messages) else None
+        return next((message for message in self._messages.get(conversation_id, ()) if message.seq == seq), None)
 
     async def list_edits(self, conversation_id: ConversationId, seq: int) -> Sequence[Edit]:
         return list(self._edits.get((conversation_id, seq), []))
 
     async def list_conversations(
-        self, user_id: UserId, below: PageMark | None, limit: int, request: Request = Request.NONE
+        self,
+        user_id: UserId,
+        below: PageMark | None,
+        limit: int,
+        now: datetime,
+        request: Request = Request.NONE,
     ) -> Sequence[Summary]:
         marks = [(self._active[id_], id_) for id_ in self._of(user_id) if self._request(id_, user_id) is request]
         if below:
@@ -134,7 +147,7 @@ class FakeStore:
         rows = []
         for active_at, id_ in sorted(marks, reverse=True)[:limit]:
             last = await self.list_messages(id_, self._visible_after(id_, user_id), None, 1)
-            own = self._own_state(id_, user_id)
+            own = self._own_state(id_, user_id, now)
             rows.append(Summary(self._conversations[id_], last[0] if last else None, active_at, own))
         return rows
 
@@ -153,9 +166,13 @@ class FakeStore:
             last_seqs={room.id: room.last_seq for room in rooms},
             senders={(room.id, member.user_id): member.request for room in rooms for member in room.members},
             blocked={room.id for room in rooms if room.blocked},
+            vanish_after={room.id: room.vanish_after for room in rooms},
+            unused=self.unused_uploads.keys(),
         )
         placement = place_drafts(drafts, places, stored)
         for message in placement.inserted:
+            for attachment in message.attachments:
+                self.attached_uploads[attachment.id] = self.unused_uploads.pop(attachment.id)
             self._append(message)
         for id_, user_id in placement.accepted:
             self.set_request(id_, user_id, Request.NONE, max(message.sent_at for message in placement.inserted))
@@ -175,19 +192,19 @@ class FakeStore:
         read_since: datetime | None,
         limit: int,
         max_deltas: int,
+        now: datetime,
     ) -> Sequence[Delta]:
-        deltas = []
+        news, moved_only = [], []
         shown = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is not Request.DECLINED]
         for id_ in sorted(shown, key=lambda id_: (self._active[id_], id_)):
             conversation, cursor = self._conversations[id_], cursors.get(id_)
-            moved = self._read_moved.get(id_)
-            read_news = read_since is not None and moved is not None and moved >= read_since
-            is_behind = cursor is None or conversation.last_seq > cursor.seq or conversation.revision > cursor.revision
-            own_moved = self._own_moved.get((user_id, id_))
-            own_news = read_since is not None and own_moved is not None and own_moved >= read_since
-            if is_behind or read_news or own_news:
-                deltas.append(self._delta(conversation, user_id, cursor, limit))
-        return deltas[:max_deltas]
+            delta = self._delta(conversation, user_id, cursor, limit, now)
+            moves = (self._read_moved.get(id_), self._own_moved.get((user_id, id_)))
+            if cursor is None or conversation.last_seq > cursor.seq or conversation.revision > cursor.revision:
+                news.append(delta)
+            elif read_since is not None and any(moved is not None and moved >= read_since for moved in moves):
+                moved_only.append(delta)
+        return [*news, *moved_only] if len(news) < max_deltas else news[:max_deltas]
 
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]
@@ -198,33 +215,12 @@ class FakeStore:
             if self._is_member(id_, user_id) and self._request(id_, user_id) is not Request.DECLINED
         }
 
-    async def move_read_cursor(
-        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
-    ) -> int | None:
-        if not self._is_member(conversation_id, user_id):
-            return None
-        conversation = self._conversations[conversation_id]
-        before = _read_seq(conversation, user_id)
-        moved = _with_read_cursor(conversation, user_id, min(seq, conversation.last_seq))
-        self._conversations[conversation_id] = moved
-        if _read_seq(moved, user_id) > before:
-            is_told = self._request(conversation_id, user_id) is Request.NONE and not conversation.blocked
-            if is_told:
-                self._read_moved[conversation_id] = now
-            else:
-                self._own_moved[user_id, conversation_id] = now
-            own = self._own.get((user_id, conversation_id), OwnState())
-            if own.marked_unread:
-                self._own[user_id, conversation_id] = replace(own, marked_unread=False)
-                self._own_moved[user_id, conversation_id] = now
-        return _read_seq(moved, user_id)
-
     async def change_own_state(
         self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime
     ) -> OwnState | None:
         if not self._is_member(conversation_id, user_id):
             return None
-        before = self._own_state(conversation_id, user_id)
+        before = self._own_state(conversation_id, user_id, now)
         after = apply_own_change(before, change, now)
         if after != before:
             self._own[user_id, conversation_id] = after
@@ -320,6 +316,15 @@ class FakeStore:
         self._conversations[id_] = replace(self._conversations[id_], last_seq=message.seq)
         self.events.append(encoding.message_sent(message))
 
+    def doom(self, upload: Upload) -> None:
+        """The object of a forgotten upload is to be deleted."""
+        key = object_key(upload.attachment.id)
+        self.doomed[key] = Doomed(key, upload.put_until)
+
+    def _release(self, message: Message | None) -> None:
+        for attachment in message.attachments if message else ():
+            self.doom(self.attached_uploads.pop(attachment.id))
+
     def _require(self, conversation_id: ConversationId) -> Conversation:
         if conversation_id not in self._conversations:
             raise ConversationNotFound
@@ -337,10 +342,13 @@ class FakeStore:
         return conversation is not None and conversation.member(user_id) is not None
 
     def _visible_after(self, conversation_id: ConversationId, user_id: UserId) -> int:
-        member = self._conversations[conversation_id].member(user_id)
-        return member.visible_after_seq if member else 0
+        conversation = self._conversations[conversation_id]
+        member = conversation.member(user_id)
+        return max(member.visible_after_seq if member else 0, conversation.history_start_seq)
 
-    def _delta(self, conversation: Conversation, user_id: UserId, cursor: Cursor | None, limit: int) -> Delta:
+    def _delta(
+        self, conversation: Conversation, user_id: UserId, cursor: Cursor | None, limit: int, now: datetime
+    ) -> Delta:
         visible_after = self._visible_after(conversation.id, user_id)
         known_seq = cursor.seq if cursor else 0
         start = max(visible_after, known_seq or conversation.last_seq - limit)
@@ -349,20 +357,27 @@ class FakeStore:
         revision = cursor.revision if cursor else conversation.revision
         changed = [m for m in messages if m.revision > revision and visible_after < m.seq <= known_seq]
         changed.sort(key=lambda message: message.revision)
-        own = self._own_state(conversation.id, user_id)
+        own = self._own_state(conversation.id, user_id, now)
         return build_delta(conversation, cursor, new[: limit + 1], changed[: limit + 1], own, limit)
 
-    def _own_state(self, conversation_id: ConversationId, user_id: UserId) -> OwnState:
+    def _own_state(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> OwnState:
         member = self._conversations[conversation_id].member(user_id)
-        start = max(member.read_seq, member.visible_after_seq) if member else 0
+        read_seq = max(member.read_seq if member else 0, self._own_read.get((user_id, conversation_id), 0))
+        start = max(read_seq, self._visible_after(conversation_id, user_id))
         unread = [
             message
-            for message in self._messages[conversation_id][start:]
-            if message.sender_id != user_id and isinstance(message.content, Text | CallRecord)
+            for message in self._messages[conversation_id]
+            if message.seq > start
+            and message.sender_id != user_id
+            and isinstance(as_of(message, now).content, Text | CallRecord)
         ]
         kept = self._own.get((user_id, conversation_id), OwnState())
         request = self._request(conversation_id, user_id)
-        return replace(kept, unread=min(len(unread), MAX_UNREAD), request=request)
+        return replace(kept, unread=min(len(unread), MAX_UNREAD), read_seq=read_seq, request=request)
+
+    def _replace(self, after: Message) -> None:
+        messages = self._messages[after.conversation_id]
+        messages[after.seq - messages[0].seq] = after
 
 
 def _answers(words: list[str], wanted: list[str]) -> bool:
@@ -370,16 +385,3 @@ def _answers(words: list[str], wanted: list[str]) -> bool:
         any(word.startswith(beginning[:-2]) if beginning.endswith(":*") else word == beginning for word in words)
         for beginning in wanted
     )
-
-
-def _read_seq(conversation: Conversation, user_id: UserId) -> int:
-    return next(member.read_seq for member in conversation.members if member.user_id == user_id)
-
-
-def _with_read_cursor(conversation: Conversation, user_id: UserId, read_seq: int) -> Conversation:
-    """The conversation after a member's cursor moved; cursors never go back."""
-    members = tuple(
-        replace(member, read_seq=max(member.read_seq, read_seq)) if member.user_id == user_id else member
-        for member in conversation.members
-    )
-    return replace(conversation, members=members)

@@ -13,6 +13,7 @@ from services.messaging.core.model import (
     UserId,
     open_direct,
 )
+from services.messaging.core.own_state import OwnState
 from services.messaging.ports import LineStamp, Store
 from services.messaging.relations.core.quotas import DayQuota, day_quota
 from services.runtime.ids import new_id
@@ -57,6 +58,11 @@ async def added(store: Store, clock: ManualClock, room: Conversation, *users: Us
 
 async def left(store: Store, clock: ManualClock, room: Conversation, user: UserId) -> Conversation:
     return await store.change_group(room.id, lambda group: groups.leave(group, user), stamp(clock, user))
+
+
+async def own(store: Store, clock: ManualClock, user: UserId, room: Conversation) -> OwnState:
+    listed = await store.list_conversations(user, None, 10, clock.now())
+    return next(row.own for row in listed if row.conversation.id == room.id)
 
 
 async def reacted(store: Store, clock: ManualClock, room: Conversation, seq: int, user: UserId, emoji: str) -> Message:

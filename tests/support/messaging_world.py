@@ -1,12 +1,17 @@
 """Messaging's use-cases over a store in memory."""
 
+from services.messaging.attachments.core import UploadPolicy
+from services.messaging.attachments.service import Attachments, Collector
 from services.messaging.core.model import Message, Text, UserId
 from services.messaging.group_commit import GroupCommit
+from services.messaging.receipts.service import Receipts
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.service import Limits, Messaging, TextRequest
+from services.messaging.vanishing.service import Vanishing
 from services.runtime.ids import new_id, new_secret
+from tests.support.attachments import FakeAttachments, MemoryObjects
 from tests.support.clock import ManualClock
-from tests.support.messaging import FakeStore
+from tests.support.messaging_memory import MemoryStore
 from tests.support.relations import FakeReports
 
 ALICE, BOB, MALLORY = UserId("alice"), UserId("bob"), UserId("mallory")
@@ -16,11 +21,22 @@ class World:
     """Messaging over a store in memory."""
 
     def __init__(self, capacity: int = 100) -> None:
-        self.store = FakeStore()
+        self.store = MemoryStore()
         self.clock = ManualClock()
         self.sends = GroupCommit(self.store, capacity)
-        limits = Limits(text_chars=20)
-        self.messaging = Messaging(self.store, self.store.relations, self.sends, self.clock, new_id, new_secret, limits)
+        self.objects = MemoryObjects()
+        self.uploads = FakeAttachments(self.store)
+        self.attachments = Attachments(
+            self.uploads, self.store, self.objects, self.clock, new_id, UploadPolicy(waiting=3, per_message=2)
+        )
+        self.collector = Collector(self.uploads, self.objects, self.clock)
+        self.messaging = Messaging(
+            *(self.store, self.store.relations, self.sends, self.clock, new_id, new_secret),
+            Limits(text_chars=20),
+            self.attachments,
+        )
+        self.receipts = Receipts(self.store, self.clock)
+        self.vanishing = Vanishing(self.store, self.clock, new_id)
         self.relations = Relations(self.store, self.store.relations, self.clock, RelationLimits())
         self.reports = Reports(self.store, FakeReports(), self.clock, new_id, RelationLimits())
 

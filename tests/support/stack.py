@@ -36,16 +36,10 @@ class RunningStack:
             raise AssertionError(f"the stack does not run any more:\n{self._output()}")
         return record
 
-    def kill(self, name: str) -> int:
-        """Kills one process (SIGKILL) and returns the pid that it had."""
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> int:
+        """Ends one process, which is then started anew, and returns the pid that it had."""
         pid = self.record.pids[name]
-        os.kill(pid, signal.SIGKILL)
-        return pid
-
-    def stop(self, name: str) -> int:
-        """Asks one process to stop in order (SIGTERM), as a rolling update does, and returns the pid that it had."""
-        pid = self.record.pids[name]
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, how)
         return pid
 
     def wait_for_restart(self, name: str, old_pid: int, timeout_s: float = 60.0) -> None:
@@ -80,13 +74,19 @@ class RunningStack:
 
 @contextmanager
 def run_stack(
-    name: str, *, parts: tuple[str, ...] = (), env: Mapping[str, str] | None = None, replicas: str = ""
+    name: str,
+    *,
+    parts: tuple[str, ...] = (),
+    replicas: Mapping[str, int] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[RunningStack]:
-    """A stack for the length of the block; all parts unless some are named. Its logs stay in build/test-logs/<name>.
+    """A stack for the length of the block; all parts unless some are named, one replica where nothing is said.
 
-    `replicas`: as the command takes it, such as "sfu=2".
+    Its logs stay in build/test-logs/<name>.
     """
-    options = [*(("--parts", ",".join(parts)) if parts else ()), *(("--replicas", replicas) if replicas else ())]
+    options = ["--parts", ",".join(parts)] if parts else []
+    if replicas:
+        options += ["--replicas", ",".join(f"{service}={count}" for service, count in replicas.items())]
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:
         yield from _run_in(Path(folder), name, options, env or {})
 

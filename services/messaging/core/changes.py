@@ -12,7 +12,7 @@ from services.messaging.core.errors import (
     TooManyEdits,
     TooManyReactions,
 )
-from services.messaging.core.model import Conversation, Edit, Line, Message, Reaction, Text, Unsent, UserId
+from services.messaging.core.model import Conversation, Edit, Expired, Line, Message, Reaction, Text, Unsent, UserId
 from services.messaging.core.request import Request
 
 
@@ -83,12 +83,13 @@ def unsend(message: Message, user: UserId) -> MessageChange | None:
         return None
     if not isinstance(message.content, Text):
         raise NotEditable("only what a person wrote can be unsent")
-    return MessageChange(replace(message, content=Unsent(), reply_to_seq=0, edited_at=None, edit_count=0, reactions=()))
+    bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=())
+    return MessageChange(replace(bare, content=Unsent()))
 
 
 def react(message: Message, user: UserId, emoji: str, policy: ChangePolicy, *, present: bool) -> MessageChange | None:
     """Put a reaction on or take it away. None when it stands so already."""
-    if isinstance(message.content, Unsent | Line):
+    if isinstance(message.content, Unsent | Expired | Line):
         raise NotEditable("there is nothing to react to")
     users = next((reaction.user_ids for reaction in message.reactions if reaction.emoji == emoji), ())
     if (user in users) is present:

@@ -15,9 +15,9 @@ MAX_ENTITIES = 50
 MAX_URL_CHARS = 2_048
 
 
-def check_text(text: str, limit: int) -> str:
+def check_text(text: str, limit: int, *, may_be_empty: bool = False) -> str:
     """The text unchanged. Raises InvalidField when it is empty, only white space, too long, or holds a NUL."""
-    if not text.strip():
+    if not text.strip() and not may_be_empty:
         raise InvalidField("text.text", "is empty")
     if len(text) > limit:
         raise InvalidField("text.text", f"has {len(text)} characters; at most {limit} are allowed")

@@ -81,5 +81,49 @@ class TooManyEdits(MessagingError):
     """The message was edited as often as is allowed."""
 
 
+class AttachmentNotFound(MessagingError):
+    """There is no such upload or attachment, or the caller may not know of it, or another message has it."""
+
+    def __init__(self) -> None:
+        super().__init__("no such attachment")
+
+
+class AttachmentNotUploaded(MessagingError):
+    """The bytes of an upload are not there yet."""
+
+    def __init__(self) -> None:
+        super().__init__("the bytes of an attachment are not there yet")
+
+
+class TooManyUploads(MessagingError):
+    """The caller has announced more files than may wait to be sent."""
+
+
+class ObjectsUnavailable(MessagingError):
+    """The object store cannot be reached now; the same request may succeed later."""
+
+
+class AccountDeleted(MessagingError):
+    """The account's deletion was asked for: it may do nothing any more."""
+
+    def __init__(self) -> None:
+        super().__init__("this account is deleted")
+
+
+class JobNotFound(MessagingError):
+    """There is no such job, or it is somebody else's."""
+
+    def __init__(self) -> None:
+        super().__init__("no such job")
+
+
 class Overloaded(MessagingError):
     """More sends are waiting than the service takes."""
+
+
+class SendRate(MessagingError):
+    """The caller writes too fast; after `retry_delay_s` seconds the same is taken."""
+
+    def __init__(self, retry_delay_s: float) -> None:
+        super().__init__("too many messages in a short time")
+        self.retry_delay_s = retry_delay_s

@@ -40,6 +40,7 @@ class Act(Enum):
     REMOVE_MEMBER = "remove a member"
     REMOVE_ADMIN = "remove an admin"
     SET_ROLE = "give roles"
+    SET_VANISHING = "set when messages vanish"
 
 
 RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2}
@@ -51,6 +52,7 @@ LEAST_ROLE = {
     Act.REMOVE_MEMBER: Role.ADMIN,
     Act.REMOVE_ADMIN: Role.OWNER,
     Act.SET_ROLE: Role.OWNER,
+    Act.SET_VANISHING: Role.ADMIN,
 }
 
 
@@ -204,7 +206,8 @@ def _enter(group: Conversation, comers: Sequence[Member], limit: int, kind: Line
         raise TooManyMembers(f"a group has at most {limit} members")
     # They see the line that tells of their coming, which takes the next number.
     visible_after = 0 if group.history_open else group.last_seq
-    entered = [replace(comer, read_seq=visible_after, visible_after_seq=visible_after) for comer in fresh]
+    # What was said before is not unread, and whose cursor the others knew from an earlier stay does not go back.
+    entered = [replace(comer, read_seq=group.last_seq, visible_after_seq=visible_after) for comer in fresh]
     members = tuple(sorted((*group.members, *entered), key=lambda member: member.user_id))
     told = tuple(comer.user_id for comer in fresh) if kind is LineKind.ADDED else ()
     return GroupChange(_next(replace(group, members=members)), Line(kind, told))

@@ -3,6 +3,7 @@
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from services.messaging.core.model import ConversationId, Draft, UserId
 from services.messaging.core.placing import Places
@@ -20,6 +21,7 @@ class KnownPlace:
     facts: int
     people: Sequence[UserId]
     senders: frozenset[UserId]
+    vanish_after: timedelta | None
 
 
 class KnownPlaces:
@@ -42,6 +44,7 @@ class KnownPlaces:
             senders={(id_, user_id): Request.NONE for id_, place in known.items() for user_id in place.senders},
             facts={id_: place.facts for id_, place in known.items()},
             people={id_: place.people for id_, place in known.items()},
+            vanish_after={id_: place.vanish_after for id_, place in known.items() if place.vanish_after},
         )
 
     def learn(self, places: Places, last_seqs: Mapping[ConversationId, int]) -> None:
@@ -57,7 +60,9 @@ class KnownPlaces:
             facts = places.facts[conversation_id]
             same = before.senders if before and before.facts == facts else frozenset()
             people = places.people[conversation_id]
-            self._known[conversation_id] = KnownPlace(last_seq, facts, people, same | senders[conversation_id])
+            vanish_after = places.vanish_after.get(conversation_id)
+            writers = same | senders[conversation_id]
+            self._known[conversation_id] = KnownPlace(last_seq, facts, people, writers, vanish_after)
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
 
@@ -68,4 +73,7 @@ class KnownPlaces:
 
     def _is_certain(self, draft: Draft) -> bool:
         place = self._known.get(draft.conversation_id)
-        return place is not None and draft.sender_id in place.senders and draft.reply_to_seq <= place.last_seq
+        if place is None or draft.attachments:
+            # Files are taken under the conversation's lock.
+            return False
+        return draft.sender_id in place.senders and draft.reply_to_seq <= place.last_seq

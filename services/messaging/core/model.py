@@ -13,6 +13,7 @@ from services.messaging.core.request import Request
 UserId = NewType("UserId", str)
 ConversationId = NewType("ConversationId", UUID)
 MessageId = NewType("MessageId", UUID)
+AttachmentId = NewType("AttachmentId", UUID)
 
 # Outside of what a user may choose as a client_message_id, so that nobody can take a call record's place.
 CALL_KEY_PREFIX = "\x1fcall/"
@@ -33,13 +34,17 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Member:
-    """A person in a conversation, who sees only messages above `visible_after_seq`."""
+    """A person in a conversation, who sees only messages above `visible_after_seq`.
+
+    `read_seq` and `delivered_seq` are what the others may know; one's own read cursor is OwnState.read_seq.
+    """
 
     user_id: UserId
     joined_at: datetime
     read_seq: int = 0
     role: Role = Role.MEMBER
     visible_after_seq: int = 0
+    delivered_seq: int = 0
     request: Request = Request.NONE
     # Who brought the member in; empty for who came by oneself.
     added_by: UserId = UserId("")
@@ -47,7 +52,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Members are ordered by user id. `revision` counts changes other than new messages and read cursors."""
+    """Members are ordered by user id. `revision` counts changes other than new messages and read cursors.
+
+    New messages vanish after `vanish_after`, zero for never; those up to `history_start_seq` are deleted for good.
+    """
 
     id: ConversationId
     kind: ConversationKind
@@ -58,6 +66,8 @@ class Conversation:
     avatar_ref: str = ""
     history_open: bool = False
     revision: int = 0
+    vanish_after: timedelta = timedelta(0)
+    history_start_seq: int = 0
     # Of a direct conversation: one of the two blocked the other.
     blocked: bool = False
 
@@ -108,6 +118,11 @@ class Unsent:
 
 
 @dataclass(frozen=True)
+class Expired:
+    """Its time was over, or its sender's account was deleted; nothing of it is kept."""
+
+
+@dataclass(frozen=True)
 class CallRecord:
     call_id: UUID
     video: bool
@@ -127,6 +142,7 @@ class LineKind(Enum):
     JOINED = "joined"
     RENAMED = "renamed"
     ROLE_CHANGED = "role_changed"
+    VANISHING_CHANGED = "vanishing_changed"
 
 
 @dataclass(frozen=True)
@@ -137,9 +153,10 @@ class Line:
     user_ids: tuple[UserId, ...] = ()
     title: str = ""
     role: Role | None = None
+    vanish_after: timedelta = timedelta(0)
 
 
-Content = Text | CallRecord | Line | Unsent
+Content = Text | CallRecord | Line | Unsent | Expired
 
 
 @dataclass(frozen=True)
@@ -159,6 +176,19 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that belongs to a message; its bytes stand in the object store. Width and height 0 when not said."""
+
+    id: AttachmentId
+    file_name: str
+    content_type: str
+    size_bytes: int
+    width: int = 0
+    height: int = 0
+    length: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
 class Message:
     id: MessageId
     conversation_id: ConversationId
@@ -173,6 +203,9 @@ class Message:
     edited_at: datetime | None = None
     edit_count: int = 0
     reactions: tuple[Reaction, ...] = ()
+    # From then on nobody is shown what it said; None when it stays.
+    expires_at: datetime | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,6 +219,7 @@ class Draft:
     sent_at: datetime
     content: Content
     reply_to_seq: int = 0
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def key(self) -> "DraftKey":

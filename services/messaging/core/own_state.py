@@ -11,13 +11,14 @@ MAX_UNREAD = 1_000
 
 @dataclass(frozen=True)
 class OwnState:
-    """As it stands. `unread` counts what others wrote above one's read cursor, up to MAX_UNREAD."""
+    """As it stands. `unread` counts what others wrote above one's read cursor, `read_seq`, up to MAX_UNREAD."""
 
     pinned: bool = False
     archived: bool = False
     marked_unread: bool = False
     muted_until: datetime | None = None
     unread: int = 0
+    read_seq: int = 0
     request: Request = Request.NONE
 
 

@@ -1,16 +1,27 @@
 """How messages enter a conversation: each takes the next number, once."""
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from services.messaging.core.errors import (
+    AttachmentNotFound,
     ConversationNotFound,
     InvalidField,
     MessagingError,
     NotAllowed,
     NotAMember,
 )
-from services.messaging.core.model import CallRecord, ConversationId, Draft, DraftKey, Message, UserId
+from services.messaging.core.model import (
+    AttachmentId,
+    CallRecord,
+    ConversationId,
+    Draft,
+    DraftKey,
+    Message,
+    UserId,
+)
 from services.messaging.core.request import Request
 
 
@@ -22,10 +33,14 @@ class Places:
     # The senders who are in them, and whether they let them in.
     senders: Mapping[tuple[ConversationId, UserId], Request]
     blocked: Collection[ConversationId] = ()
+    # Where messages vanish, and after what time.
+    vanish_after: Mapping[ConversationId, timedelta] = field(default_factory=dict)
     # Rises when anything of the above but the counter changes.
     facts: Mapping[ConversationId, int] = field(default_factory=dict)
     # Whom the news of a direct conversation are for; nobody of a group's, which the fan-out looks up.
     people: Mapping[ConversationId, Sequence[UserId]] = field(default_factory=dict)
+    # Of the uploads that the drafts name, those that are in no message yet: each goes into one.
+    unused: AbstractSet[AttachmentId] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,7 @@ def place_drafts(drafts: Sequence[Draft], places: Places, stored: Mapping[DraftK
     """
     placement = Placement(last_seqs=dict(places.last_seqs))
     known = dict(stored)
+    unused = set(places.unused)
     for draft in drafts:
         sender = (draft.conversation_id, draft.sender_id)
         is_record = isinstance(draft.content, CallRecord)
@@ -60,10 +76,14 @@ def place_drafts(drafts: Sequence[Draft], places: Places, stored: Mapping[DraftK
             placement.outcomes.append(NotAllowed())
         elif draft.reply_to_seq > placement.last_seqs[draft.conversation_id]:
             placement.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
+        elif not unused.issuperset(attachment.id for attachment in draft.attachments):
+            placement.outcomes.append(AttachmentNotFound())
         else:
-            message = _at(draft, placement.last_seqs[draft.conversation_id] + 1)
+            seq = placement.last_seqs[draft.conversation_id] + 1
+            message = _at(draft, seq, places.vanish_after.get(draft.conversation_id))
             placement.last_seqs[draft.conversation_id] = message.seq
             known[draft.key] = message
+            unused.difference_update(attachment.id for attachment in draft.attachments)
             placement.inserted.append(message)
             if places.senders[sender] is not Request.NONE and not is_record:
                 placement.accepted[sender] = None
@@ -80,7 +100,7 @@ def hearers(places: Places, placement: Placement) -> Mapping[ConversationId, Seq
     return people
 
 
-def _at(draft: Draft, seq: int) -> Message:
+def _at(draft: Draft, seq: int, vanish_after: timedelta | None) -> Message:
     return Message(
         id=draft.message_id,
         conversation_id=draft.conversation_id,
@@ -90,4 +110,6 @@ def _at(draft: Draft, seq: int) -> Message:
         sent_at=draft.sent_at,
         content=draft.content,
         reply_to_seq=draft.reply_to_seq,
+        expires_at=draft.sent_at + vanish_after if vanish_after else None,
+        attachments=draft.attachments,
     )

@@ -1,5 +1,6 @@
 """The statements that PostgresStore is made of, by what they are about, and rows as the core's types."""
 
+from services.messaging.rows.attachments import attach, lock_unused, release_attachments
 from services.messaging.rows.catching_up import load_behind, load_changed, load_new
 from services.messaging.rows.conversations import (
     DIRECT_PEOPLE,
@@ -8,7 +9,9 @@ from services.messaging.rows.conversations import (
     load_conversations,
     lock_counters,
     write_group,
+    write_history_start,
 )
+from services.messaging.rows.erasing import bury, delete_messages, erase_content, erase_hanging
 from services.messaging.rows.messages import (
     insert_messages,
     load_edits,
@@ -24,6 +27,11 @@ from services.messaging.rows.search import index_words, search_words
 
 __all__ = [
     "DIRECT_PEOPLE",
+    "attach",
+    "bury",
+    "delete_messages",
+    "erase_content",
+    "erase_hanging",
     "index_words",
     "insert_conversation",
     "insert_members",
@@ -39,9 +47,12 @@ __all__ = [
     "load_stored",
     "lock_counters",
     "lock_statement",
+    "lock_unused",
+    "release_attachments",
     "search_words",
     "to_messages",
     "write_change",
     "write_group",
+    "write_history_start",
     "write_own_state",
 ]

@@ -16,7 +16,9 @@ from services.messaging.rows.messages import to_messages
 from services.runtime.db import Connection
 
 _BEHIND = """
-SELECT c.id, c.last_seq, cursor.seq, coalesce(cursor.revision, c.revision) AS revision, m.visible_after_seq
+SELECT c.id, c.last_seq, cursor.seq, coalesce(cursor.revision, c.revision) AS revision,
+    greatest(m.visible_after_seq, c.history_start_seq) AS visible_after_seq,
+    cursor.id IS NULL OR c.last_seq > cursor.seq OR c.revision > cursor.revision AS has_news
 FROM members m
 JOIN conversations c ON c.id = m.conversation_id
 LEFT JOIN unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS cursor (id, seq, revision) ON cursor.id = c.id
@@ -24,12 +26,13 @@ WHERE m.user_id = $1 AND m.request <> 'declined' AND (
     cursor.id IS NULL
     OR c.last_seq > cursor.seq
     OR c.revision > cursor.revision
+    OR m.own_read_moved_at >= $5
     OR EXISTS (SELECT FROM members r WHERE r.conversation_id = c.id AND r.read_moved_at >= $5)
     OR EXISTS (
         SELECT FROM own_states o WHERE o.user_id = $1 AND o.conversation_id = c.id AND o.changed_at >= $5
     )
 )
-ORDER BY c.active_at, c.id
+ORDER BY has_news DESC, c.active_at, c.id
 LIMIT $6
 """
 
@@ -41,7 +44,7 @@ async def load_behind(
     read_since: datetime | None,
     limit: int,
 ) -> list[asyncpg.Record]:
-    """The user's conversations in which a device with these cursors lacks something."""
+    """The user's conversations in which a device with these cursors lacks something; `limit`: see Store.sync."""
     rows: list[asyncpg.Record] = await connection.fetch(
         _BEHIND,
         user_id,
@@ -49,9 +52,12 @@ async def load_behind(
         [cursor.seq for cursor in cursors.values()],
         [cursor.revision for cursor in cursors.values()],
         read_since,
-        limit,
+        limit + len(cursors),
     )
-    return rows
+    news = sum(row["has_news"] for row in rows)
+    # Where only cursors moved, nothing tells a device that it was told; so these all come, and together with the last
+    # page of the others: there are no more of them than the device named.
+    return rows if news < limit else rows[:limit]
 
 
 async def load_new(

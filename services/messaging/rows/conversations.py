@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -86,12 +87,14 @@ async def insert_members(connection: Connection, conversation_id: ConversationId
 async def write_group(connection: Connection, before: Conversation, after: Conversation) -> None:
     """Make the rows of a locked group what it is after a change."""
     await connection.execute(
-        "UPDATE conversations SET title = $2, avatar_ref = $3, history_open = $4, revision = $5 WHERE id = $1",
+        "UPDATE conversations SET title = $2, avatar_ref = $3, history_open = $4, revision = $5, vanish_after_s = $6"
+        " WHERE id = $1",
         after.id,
         after.title,
         after.avatar_ref,
         after.history_open,
         after.revision,
+        int(after.vanish_after.total_seconds()),
     )
     gone = [member.user_id for member in before.members if after.member(member.user_id) is None]
     await connection.execute("DELETE FROM members WHERE conversation_id = $1 AND user_id = ANY($2)", after.id, gone)
@@ -105,6 +108,16 @@ async def write_group(connection: Connection, before: Conversation, after: Conve
     )
 
 
+async def write_history_start(connection: Connection, after: Conversation) -> None:
+    """Say where the history of a locked conversation begins after its oldest messages were deleted."""
+    await connection.execute(
+        "UPDATE conversations SET history_start_seq = $2, revision = $3 WHERE id = $1",
+        after.id,
+        after.history_start_seq,
+        after.revision,
+    )
+
+
 def _member(row: asyncpg.Record) -> Member:
     return Member(
         user_id=UserId(row["user_id"]),
@@ -112,6 +125,7 @@ def _member(row: asyncpg.Record) -> Member:
         read_seq=row["read_seq"],
         role=Role(row["role"]),
         visible_after_seq=row["visible_after_seq"],
+        delivered_seq=max(row["delivered_seq"], row["read_seq"]),
         request=Request(row["request"]),
         added_by=UserId(row["added_by"]),
     )
@@ -128,5 +142,7 @@ def _conversation(row: asyncpg.Record, members: tuple[Member, ...]) -> Conversat
         avatar_ref=row["avatar_ref"],
         history_open=row["history_open"],
         revision=row["revision"],
+        vanish_after=timedelta(seconds=row["vanish_after_s"]),
+        history_start_seq=row["history_start_seq"],
         blocked=row["blocked"],
     )

@@ -1,6 +1,7 @@
 """Statements about messages, their edits and reactions."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from types import MappingProxyType
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from services.messaging.core.model import (
     Draft,
     DraftKey,
     Edit,
+    Expired,
     Line,
     Message,
     MessageId,
@@ -26,6 +28,7 @@ from services.messaging.core.model import (
 from services.messaging.core.placing import Places
 from services.messaging.core.request import Request
 from services.messaging.rows.conversations import DIRECT_PEOPLE
+from services.messaging.rows.erasing import erase_content
 from services.runtime import outbox
 from services.runtime.db import Connection
 
@@ -38,7 +41,7 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
 
 
 _PLACES = f"""
-SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.facts, c.blocked, m.request,
+SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.facts, c.blocked, c.vanish_after_s, m.request,
     s.seq IS NOT NULL AS is_stored, {DIRECT_PEOPLE} AS people
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)
 JOIN conversations c ON c.id = k.conversation_id
@@ -53,7 +56,6 @@ async def load_places(connection: Connection, drafts: Sequence[Draft]) -> tuple[
 
     A statement of its own, so that its snapshot is newer than the locks.
     """
-
     rows = await connection.fetch(
         _PLACES,
         [draft.conversation_id for draft in drafts],
@@ -65,6 +67,9 @@ async def load_places(connection: Connection, drafts: Sequence[Draft]) -> tuple[
         last_seqs={row["conversation_id"]: row["last_seq"] for row in rows},
         senders={(row["conversation_id"], row["sender_id"]): Request(row["request"]) for row in members},
         blocked={row["conversation_id"] for row in rows if row["blocked"]},
+        vanish_after={
+            row["conversation_id"]: timedelta(seconds=row["vanish_after_s"]) for row in rows if row["vanish_after_s"]
+        },
         facts={row["conversation_id"]: row["facts"] for row in rows},
         people={row["conversation_id"]: row["people"] for row in rows},
     )
@@ -97,16 +102,16 @@ async def to_messages(connection: Connection, rows: Sequence[asyncpg.Record]) ->
 _INSERT_MESSAGES = f"""
 WITH row AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-        $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bigint[]) AS r
+        $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bigint[], $13::timestamptz[]) AS r
         (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,
-        reply_to_seq)
+        reply_to_seq, expires_at)
 ),
 top AS (
     SELECT conversation_id AS id, min(seq) - 1 AS before, max(seq) AS seq, max(sent_at) AS sent_at FROM row GROUP BY 1
 ),
 held AS (
     SELECT c.id FROM top JOIN conversations c USING (id)
-    LEFT JOIN unnest($13::uuid[], $14::bigint[]) AS known (id, facts) USING (id)
+    LEFT JOIN unnest($14::uuid[], $15::bigint[]) AS known (id, facts) USING (id)
     WHERE known.facts IS NULL OR (c.last_seq = top.before AND c.facts = known.facts)
     FOR UPDATE OF c SKIP LOCKED
 ),
@@ -117,12 +122,12 @@ counted AS (
 ),
 stored AS (
     INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call,
-        line, reply_to_seq)
+        line, reply_to_seq, expires_at)
     SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,
-        reply_to_seq
+        reply_to_seq, expires_at
     FROM row WHERE conversation_id IN (SELECT id FROM counted)
 ),
-told AS ({outbox.insertion(15, "key IN (SELECT id::text FROM counted)")})
+told AS ({outbox.insertion(16, "key IN (SELECT id::text FROM counted)")})
 SELECT id FROM counted
 """  # noqa: S608
 
@@ -148,6 +153,7 @@ async def insert_messages(
         [message.sent_at for message in messages],
         *zip(*(_columns(message.content) for message in messages), strict=True),
         [message.reply_to_seq for message in messages],
+        [message.expires_at for message in messages],
         list(known_facts.keys()),
         list(known_facts.values()),
         *outbox.columns(events),
@@ -194,11 +200,11 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
             encoding.entity_bytes(change.edit.text),
             change.edit.written_at,
         )
-    # The words of the former text go with it; those of the new one come by the consumer.
-    await connection.execute("DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2", *key)
     if isinstance(after.content, Unsent):
-        await connection.execute("DELETE FROM message_edits WHERE conversation_id = $1 AND seq = $2", *key)
-        await connection.execute("DELETE FROM reactions WHERE conversation_id = $1 AND seq = $2", *key)
+        await erase_content(connection, [key])
+    else:
+        # The words of the former text go with it; those of the new one come by the consumer.
+        await connection.execute("DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2", *key)
 
 
 async def load_message(connection: Connection, conversation_id: ConversationId, seq: int) -> Message | None:
@@ -245,7 +251,7 @@ def _columns(content: Content) -> tuple[str, str, bytes | None, bytes | None, by
             return kind, "", None, encoding.call_message(content).SerializeToString(), None
         case Line():
             return kind, "", None, None, encoding.line_message(content).SerializeToString()
-        case Unsent():
+        case Unsent() | Expired():
             return kind, "", None, None, None
 
 
@@ -257,6 +263,8 @@ def _content(row: asyncpg.Record) -> Content:
             return encoding.to_call(row["call"])
         case "line":
             return encoding.to_line(row["line"])
+        case "expired":
+            return Expired()
         case _:
             return Unsent()
 
@@ -275,4 +283,7 @@ def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
         edited_at=row["edited_at"],
         edit_count=row["edit_count"],
         reactions=reactions,
+        expires_at=row["expires_at"],
+        # A replica of the release before erases a message without knowing of this column.
+        attachments=encoding.to_attachments(row["attachments"]) if row["attachments"] and row["kind"] == "text" else (),
     )

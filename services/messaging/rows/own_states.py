@@ -12,11 +12,14 @@ from services.messaging.core.request import Request
 from services.runtime.db import Connection
 
 _OWN_STATES = """
-SELECT m.conversation_id, m.request, o.pinned, o.archived, o.marked_unread, o.muted_until, (
+SELECT m.conversation_id, m.request, o.pinned, o.archived, o.marked_unread, o.muted_until,
+    greatest(m.read_seq, m.own_read_seq) AS read_seq, (
     SELECT count(*) FROM (
         SELECT FROM messages x
-        WHERE x.conversation_id = m.conversation_id AND x.seq > greatest(m.read_seq, m.visible_after_seq)
+        WHERE x.conversation_id = m.conversation_id
+            AND x.seq > greatest(m.read_seq, m.own_read_seq, m.visible_after_seq)
             AND x.sender_id <> m.user_id AND x.kind IN ('text', 'call')
+            AND (x.expires_at IS NULL OR x.expires_at > $4)
         LIMIT $3
     ) AS unread
 ) AS unread
@@ -27,10 +30,10 @@ WHERE m.user_id = $1 AND m.conversation_id = ANY($2)
 
 
 async def load_own_states(
-    connection: Connection, user_id: UserId, ids: Collection[ConversationId]
+    connection: Connection, user_id: UserId, ids: Collection[ConversationId], now: datetime
 ) -> dict[ConversationId, OwnState]:
     """How the user keeps those of the conversations that the user is in."""
-    found = await connection.fetch(_OWN_STATES, user_id, list(ids), MAX_UNREAD)
+    found = await connection.fetch(_OWN_STATES, user_id, list(ids), MAX_UNREAD, now)
     return {
         row["conversation_id"]: OwnState(
             pinned=bool(row["pinned"]),
@@ -38,6 +41,7 @@ async def load_own_states(
             marked_unread=bool(row["marked_unread"]),
             muted_until=row["muted_until"],
             unread=row["unread"],
+            read_seq=row["read_seq"],
             request=Request(row["request"]),
         )
         for row in found

@@ -2,26 +2,40 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Transport } from "@connectrpc/connect";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
-import { type Call, CallSchema, CallState, EndReason, MediaGrantSchema } from "../src/gen/parley/calls/v1/messages_pb";
 import { CallsService } from "../src/gen/parley/calls/v1/service_pb";
-import { type DeviceEvent, PresenceState } from "../src/gen/parley/gateway/v1/messages_pb";
+import { type DeviceEvent, PresenceChangedSchema, PresenceState, ReadySchema } from "../src/gen/parley/gateway/v1/messages_pb";
 import { GatewayService, type SubscribeResponse, SubscribeResponseSchema } from "../src/gen/parley/gateway/v1/service_pb";
 import {
-  CallOutcome,
   type Conversation,
   ConversationKind,
   ConversationSchema,
-  type Cursor,
   type Message,
   MessageSchema,
-  type TextContent,
+  RequestState,
 } from "../src/gen/parley/messaging/v1/messages_pb";
 import { MessagingService } from "../src/gen/parley/messaging/v1/service_pb";
 import { PresenceService } from "../src/gen/parley/presence/v1/service_pb";
+import { AccountService } from "../src/gen/parley/messaging/v1/accounts_pb";
+import { AttachmentsService } from "../src/gen/parley/messaging/v1/attachments_pb";
+import { RelationsService } from "../src/gen/parley/messaging/v1/relations_pb";
+import { accountOf } from "./accounts";
+import { MockCalls } from "./calls";
+import { MockFiles } from "./files";
+import { MockEdits } from "./edits";
 import { groupsOf } from "./groups";
 import { Mailbox } from "./mailbox";
+import { messagesOf } from "./messages";
+import { keepingOf, MockOwnStates } from "./own-states";
+import { MockRelations, relationsOf } from "./relations";
+import { searchOf } from "./search";
 
 type Event = DeviceEvent["event"];
+
+interface PostOptions {
+  readonly lost?: boolean;
+  readonly ageMs?: number;
+  readonly init?: MessageInitShape<typeof MessageSchema>;
+}
 
 export interface Room {
   conversation: Conversation;
@@ -34,25 +48,36 @@ export interface Room {
  */
 export class MockBackend {
   private readonly rooms = new Map<string, Room>();
-  private readonly calls = new Map<string, Call>();
+  private readonly calls = new MockCalls(this);
   private readonly streams = new Map<string, Map<string, Mailbox<SubscribeResponse>>>();
   private ids = 0;
   /** Groups by the tokens that lead into them. */
   readonly invites = new Map<string, string>();
   /** Requests fail while set. */
   fault: ConnectError | undefined;
+  /** Requests of these names fail. */
+  readonly faults = new Map<string, ConnectError>();
+  readonly own = new MockOwnStates(this);
+  readonly relations = new MockRelations(this);
+  readonly edits = new MockEdits();
+  readonly files: MockFiles;
   /** How many messages were sent to each method, by name. */
   readonly requests: Record<string, number> = {};
 
-  constructor(private readonly now: () => number = () => Date.now()) {}
+  constructor(readonly now: () => number = () => Date.now()) {
+    this.files = new MockFiles(this);
+  }
 
   /** What a user with a valid token reaches. */
   transportFor(userId: string): Transport {
     return createRouterTransport((router) => {
       router.service(GatewayService, { subscribe: (request, context) => this.subscribe(userId, request.deviceId, context.signal) });
       router.service(PresenceService, this.presenceOf(userId));
-      router.service(MessagingService, { ...this.messagingOf(userId), ...groupsOf(this, userId) });
-      router.service(CallsService, this.callsOf(userId));
+      router.service(MessagingService, { ...messagesOf(this, userId), ...groupsOf(this, userId), ...keepingOf(this, userId), ...searchOf(this, userId) });
+      router.service(RelationsService, relationsOf(this, userId));
+      router.service(AttachmentsService, this.files.methodsOf(userId));
+      router.service(AccountService, accountOf(this));
+      router.service(CallsService, this.calls.methodsOf(userId));
     });
   }
 
@@ -67,7 +92,7 @@ export class MockBackend {
   }
 
   /** Adds a message as if its sender's device had sent it. With `lost`, nobody is told. */
-  post(conversationId: string, senderId: string, content: Message["content"], options: { lost?: boolean; ageMs?: number } = {}): Message {
+  post(conversationId: string, senderId: string, content: Message["content"], options: PostOptions = {}): Message {
     const room = this.room(conversationId);
     const seq = BigInt(room.messages.length + 1);
     const message = create(MessageSchema, {
@@ -78,6 +103,7 @@ export class MockBackend {
       clientMessageId: this.id("c"),
       sendTime: timestampFromMs(this.now() - (options.ageMs ?? 0)),
       content,
+      ...options.init,
     });
     this.append(room, message, options.lost ?? false);
     return message;
@@ -88,6 +114,7 @@ export class MockBackend {
     const known = this.rooms.get(pair);
     if (known) return known.conversation;
     const members = [userId, peerId].map((id) => ({ userId: id, readSeq: 0n }));
+    this.relations.knock(userId, peerId, pair);
     return this.found({ conversationId: pair, kind: ConversationKind.DIRECT, members }).conversation;
   }
 
@@ -139,7 +166,7 @@ export class MockBackend {
       if (devices.get(deviceId) === mailbox) devices.delete(deviceId);
       this.tellPresence(userId);
     });
-    mailbox.push(frame({ case: "ready", value: { $typeName: "parley.gateway.v1.Ready", heartbeatS: 5 } }));
+    mailbox.push(frame({ case: "ready", value: create(ReadySchema, { heartbeatS: 5 }) }));
     this.tellPresence(userId);
     return mailbox;
   }
@@ -151,14 +178,15 @@ export class MockBackend {
 
   private presenceEvent(userId: string): Event {
     const state = this.openStreams(userId) > 0 ? PresenceState.ONLINE : PresenceState.OFFLINE;
-    return { case: "presence", value: { $typeName: "parley.gateway.v1.PresenceChanged", userId, state } };
+    return { case: "presence", value: create(PresenceChangedSchema, { userId, state }) };
   }
 
   private presenceOf(userId: string) {
     return {
       setTyping: ({ conversationId, typing }: { conversationId: string; typing: boolean }) => {
         this.count(`setTyping ${typing}`);
-        const others = memberIds(this.room(conversationId)).filter((id) => id !== userId);
+        const room = this.room(conversationId);
+        const others = memberIds(room).filter((id) => id !== userId && this.own.of(id, room).request === RequestState.UNSPECIFIED);
         this.tell(others, { case: "typing", value: { $typeName: "parley.gateway.v1.Typing", conversationId, userId, typing } });
         return {};
       },
@@ -170,152 +198,13 @@ export class MockBackend {
     };
   }
 
-  private messagingOf(userId: string) {
-    const mine = () => [...this.rooms.values()].filter((room) => memberIds(room).includes(userId));
-    return {
-      createDirectConversation: ({ peerUserId }: { peerUserId: string }) => {
-        this.count("createDirectConversation");
-        return { conversation: this.open(userId, peerUserId) };
-      },
-      listConversations: () => {
-        this.count("listConversations");
-        return {
-          conversations: mine().map(({ conversation, messages }) => {
-            const last = messages.at(-1);
-            return { conversation, ...(last ? { lastMessage: last } : {}) };
-          }),
-        };
-      },
-      listMessages: ({ conversationId, beforeSeq, pageSize }: { conversationId: string; beforeSeq: bigint; pageSize: number }) => {
-        this.count("listMessages");
-        const older = this.room(conversationId).messages.filter((m) => beforeSeq === 0n || m.seq < beforeSeq);
-        return { messages: older.slice(-pageSize).reverse(), hasMore: older.length > pageSize };
-      },
-      sync: ({ cursors, limit }: { cursors: Cursor[]; limit: number }) => {
-        this.count("sync");
-        const known = new Map(cursors.map((c) => [c.conversationId, c]));
-        const ids = new Set(mine().map((room) => room.conversation.conversationId));
-        return {
-          deltas: mine().map((room) => delta(room, known.get(room.conversation.conversationId), limit)),
-          goneConversationIds: [...known.keys()].filter((id) => !ids.has(id)),
-        };
-      },
-      sendMessage: (request: { conversationId: string; clientMessageId: string; replyToSeq: bigint; content: { case: "text"; value: TextContent } | { case: undefined } }) => {
-        this.count("sendMessage");
-        const room = this.room(request.conversationId);
-        const known = room.messages.find((m) => m.senderId === userId && m.clientMessageId === request.clientMessageId);
-        if (known) return { message: known };
-        const { conversationId, clientMessageId } = request;
-        const message = create(MessageSchema, {
-          messageId: this.id("m"),
-          conversationId,
-          clientMessageId,
-          seq: BigInt(room.messages.length + 1),
-          senderId: userId,
-          sendTime: timestampFromMs(this.now()),
-          content: request.content as Message["content"],
-          replyToSeq: request.replyToSeq,
-        });
-        this.append(room, message, false);
-        return { message };
-      },
-      markRead: ({ conversationId, seq }: { conversationId: string; seq: bigint }) => {
-        this.count("markRead");
-        const room = this.room(conversationId);
-        const member = room.conversation.members.find((m) => m.userId === userId);
-        if (member && member.readSeq < seq) member.readSeq = seq;
-        const value = { $typeName: "parley.gateway.v1.ReadMoved" as const, conversationId, userId, readSeq: seq, deliveredSeq: 0n };
-        this.tell(memberIds(room), { case: "read", value });
-        return { readSeq: seq };
-      },
-    };
+  /** Where a user is in. */
+  roomsOf(userId: string): Room[] {
+    return [...this.rooms.values()].filter((room) => memberIds(room).includes(userId));
   }
 
-  private callsOf(userId: string) {
-    const grant = () => create(MediaGrantSchema, { joinToken: "mock", audioSlots: 1, videoSlots: 1 });
-    const end = (callId: string, reason: EndReason) => ({ call: this.endCall(callId, reason) });
-    return {
-      startCall: ({ conversationId, video, deviceId }: { conversationId: string; video: boolean; deviceId: string }) => {
-        this.count("startCall");
-        const peer = memberIds(this.room(conversationId)).find((id) => id !== userId) ?? "";
-        const call = create(CallSchema, {
-          callId: this.id("call"),
-          conversationId,
-          callerId: userId,
-          video,
-          state: CallState.RINGING,
-          participants: [{ userId, deviceId }, { userId: peer }],
-          createTime: timestampFromMs(this.now()),
-          version: 1n,
-        });
-        this.calls.set(call.callId, call);
-        this.tellCall(call);
-        return { call, grant: grant() };
-      },
-      acceptCall: ({ callId, deviceId }: { callId: string; deviceId: string }) => {
-        this.count("acceptCall");
-        const call = this.changeCall(callId, { state: CallState.ACTIVE, answerTime: timestampFromMs(this.now()) });
-        for (const p of call.participants) if (p.userId === userId) p.deviceId = deviceId;
-        this.tellCall(call);
-        return { call, grant: grant() };
-      },
-      declineCall: ({ callId }: { callId: string }) => end(callId, EndReason.DECLINED),
-      cancelCall: ({ callId }: { callId: string }) => end(callId, EndReason.CANCELLED),
-      leaveCall: ({ callId }: { callId: string }) => {
-        this.count("leaveCall");
-        const call = this.callOf(callId);
-        if (call.state === CallState.ACTIVE) return end(callId, EndReason.HUNG_UP);
-        return end(callId, call.callerId === userId ? EndReason.CANCELLED : EndReason.DECLINED);
-      },
-      getCall: ({ callId }: { callId: string }) => ({ call: this.callOf(callId) }),
-      listActiveCalls: () => ({
-        calls: [...this.calls.values()].filter((c) => c.state !== CallState.ENDED && c.participants.some((p) => p.userId === userId)),
-      }),
-      renewMediaGrant: () => {
-        this.count("renewMediaGrant");
-        return { grant: grant() };
-      },
-      joinMedia: () => ({ sdpAnswer: "" }),
-    };
-  }
-
-  /** Ends a call as the service does: every member is told, and the conversation gets its record. */
-  endCall(callId: string, reason: EndReason): Call {
-    const before = this.callOf(callId);
-    if (before.state === CallState.ENDED) return before;
-    const call = this.changeCall(callId, { state: CallState.ENDED, endReason: reason, endTime: timestampFromMs(this.now()) });
-    this.tellCall(call);
-    const seconds = call.answerTime ? BigInt(Math.round(this.now() / 1000)) - call.answerTime.seconds : 0n;
-    const value = {
-      $typeName: "parley.messaging.v1.CallContent" as const,
-      callId,
-      video: call.video,
-      outcome: OUTCOMES[reason] ?? CallOutcome.COMPLETED,
-      length: { $typeName: "google.protobuf.Duration" as const, seconds, nanos: 0 },
-      participantUserIds: [],
-    };
-    this.post(call.conversationId, call.callerId, { case: "call", value });
-    return call;
-  }
-
-  private changeCall(callId: string, change: Partial<Call>): Call {
-    const call = this.callOf(callId);
-    const next = { ...call, ...change, version: call.version + 1n };
-    this.calls.set(callId, next);
-    return next;
-  }
-
-  private tellCall(call: Call): void {
-    this.tell(call.participants.map((p) => p.userId), { case: "call", value: structuredClone(call) });
-  }
-
-  private callOf(callId: string): Call {
-    const call = this.calls.get(callId);
-    if (!call) throw new ConnectError("no such call", Code.NotFound);
-    return call;
-  }
-
-  private append(room: Room, message: Message, lost: boolean): void {
+  /** Puts a message at the end. */
+  append(room: Room, message: Message, lost: boolean): void {
     room.messages.push(message);
     room.conversation.lastSeq = message.seq;
     if (!lost) this.tell(memberIds(room), { case: "message", value: message });
@@ -329,7 +218,8 @@ export class MockBackend {
 
   count(name: string): void {
     this.requests[name] = (this.requests[name] ?? 0) + 1;
-    if (this.fault) throw this.fault;
+    const fault = this.fault ?? this.faults.get(name);
+    if (fault) throw fault;
   }
 
   id(prefix: string): string {
@@ -337,26 +227,10 @@ export class MockBackend {
   }
 }
 
-const OUTCOMES: Partial<Record<EndReason, CallOutcome>> = {
-  [EndReason.MISSED]: CallOutcome.MISSED,
-  [EndReason.DECLINED]: CallOutcome.DECLINED,
-  [EndReason.CANCELLED]: CallOutcome.CANCELLED,
-  [EndReason.BUSY]: CallOutcome.BUSY,
-};
-
 function frame(event: Event): SubscribeResponse {
   return create(SubscribeResponseSchema, { event: { event } });
 }
 
 export function memberIds(room: Room): string[] {
   return room.conversation.members.map((m) => m.userId);
-}
-
-/** From the cursor on; without one, the newest page only. */
-function delta({ conversation, messages }: Room, cursor: Cursor | undefined, limit: number) {
-  const { revision } = conversation;
-  if (!cursor) return { conversation, messages: messages.slice(-limit), hasMore: false, cursor: { seq: conversation.lastSeq, revision } };
-  const newer = messages.filter((m) => m.seq > cursor.seq);
-  const changedMessages = messages.filter((m) => m.seq <= cursor.seq && m.revision > cursor.revision);
-  return { conversation, messages: newer.slice(0, limit), hasMore: newer.length > limit, changedMessages, cursor: { seq: cursor.seq, revision } };
 }

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Duration, DurationSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type Conversation,
@@ -17,6 +17,7 @@ import {
 import { type MockBackend, memberIds, type Room } from "./backend";
 
 type Place = { conversationId: string; seq: bigint };
+type GroupChange = { title?: string | undefined; avatarRef?: string | undefined; historyOpen?: boolean | undefined };
 type InGroup = { conversationId: string };
 
 const member = (userId: string, role = MemberRole.MEMBER, seen = 0n): Member => create(MemberSchema, { userId, role, readSeq: seen, visibleAfterSeq: seen });
@@ -44,10 +45,22 @@ function groupMethods(backend: MockBackend, userId: string) {
       line(room, { case: "created", value: { $typeName: "parley.messaging.v1.GroupCreated" } });
       return { conversation: room.conversation };
     },
-    updateGroup: ({ conversationId, title }: InGroup & { title?: string | undefined }) => {
+    updateGroup: ({ conversationId, title, avatarRef, historyOpen }: InGroup & GroupChange) => {
       const room = backend.room(conversationId);
-      const conversation = backend.change(room, { title: title ?? room.conversation.title });
-      line(room, { case: "renamed", value: { $typeName: "parley.messaging.v1.GroupRenamed", title: conversation.title } });
+      const before = room.conversation;
+      const conversation = backend.change(room, {
+        title: title ?? before.title,
+        avatarRef: avatarRef ?? before.avatarRef,
+        historyOpen: historyOpen ?? before.historyOpen,
+      });
+      if (title !== undefined) line(room, { case: "renamed", value: { $typeName: "parley.messaging.v1.GroupRenamed", title } });
+      return { conversation };
+    },
+    setVanishing: ({ conversationId, vanishAfter }: InGroup & { vanishAfter?: Duration | undefined }) => {
+      const room = backend.room(conversationId);
+      const after = vanishAfter ?? create(DurationSchema);
+      const conversation = backend.change(room, { vanishAfter: after });
+      line(room, { case: "vanishingChanged", value: { $typeName: "parley.messaging.v1.VanishingChanged", vanishAfter: after } });
       return { conversation };
     },
     addMembers: ({ conversationId, userIds }: InGroup & { userIds: string[] }) => {
@@ -105,8 +118,11 @@ function changeMethods(backend: MockBackend, userId: string) {
   return {
     editMessage: (request: Place & { text?: TextContent | undefined }) => {
       if (!request.text) throw new ConnectError("no text", Code.InvalidArgument);
-      return change(request, { content: { case: "text", value: request.text }, editCount: held(request).editCount + 1 });
+      const before = held(request);
+      backend.edits.note(before);
+      return change(request, { content: { case: "text", value: request.text }, editCount: before.editCount + 1 });
     },
+    listEdits: (request: Place) => ({ edits: backend.edits.of(held(request)) }),
     unsendMessage: (request: Place) =>
       change(request, { content: { case: "unsent", value: { $typeName: "parley.messaging.v1.Unsent" } }, reactions: [], editCount: 0, replyToSeq: 0n }),
     setReaction: (request: Place & { emoji: string; present: boolean }) =>

@@ -4,29 +4,38 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { render } from "preact";
-import { ParleyClient } from "../src/parley";
+import { ParleyClient, type Put } from "../src/parley";
 import { App } from "../src/ui/app";
 import { Session } from "../src/ui/session";
-import "../src/ui/style/base.css";
-import "../src/ui/style/conversations.css";
-import "../src/ui/style/thread.css";
-import "../src/ui/style/messages.css";
-import "../src/ui/style/group.css";
-import "../src/ui/style/call.css";
+import "../src/ui/styles";
 import { MockBackend } from "./backend";
-import { paintedMedia } from "./media";
-import { seed } from "./seed";
+import { paintedMedia, paintPicture } from "./media";
+import { seed, seedFiles } from "./seed";
 
-const NAMES = { alice: "Alice Moreau", bob: "Bob Lindqvist", chidi: "Chidi Okafor", dana: "Dana Petrov" };
+const NAMES = { alice: "Alice Moreau", bob: "Bob Lindqvist", chidi: "Chidi Okafor", dana: "Dana Petrov", farid: "Farid Haddad", gwen: "Gwen Hughes" };
 const backend = new MockBackend();
 seed(backend);
+backend.files.addressOf = (id, body) => (body ? URL.createObjectURL(body) : `data:text/plain,${id}`);
+await seedFiles(backend, paintPicture);
 
 const session = new Session({
   loadUsers: () => Promise.resolve(Object.entries(NAMES).map(([userId, name]) => ({ userId, name }))),
   devTokens: (userId) => () => Promise.resolve({ value: "mock", userId, expiresMs: Date.now() + 3_600_000 }),
   createClient: (userId, tokens) =>
-    new ParleyClient({ userId, tokens, deviceId: "mock-page", transport: backend.transportFor(userId), media: paintedMedia("bob") }),
+    new ParleyClient({ userId, tokens, deviceId: "mock-page", transport: backend.transportFor(userId), media: paintedMedia("bob"), put: slowly(backend.files.put) }),
 });
+
+/** Slow enough to see the progress. */
+function slowly(put: Put): Put {
+  return async (options) => {
+    for (let part = 1; part < 10; part++) {
+      await new Promise((resolve) => setTimeout(resolve, 120));
+      if (options.signal.aborted) throw new DOMException("cancelled", "AbortError");
+      options.onProgress((options.body.size * part) / 10);
+    }
+    await put(options);
+  };
+}
 
 /** The other side: a second client in the same page. */
 const bob = new ParleyClient({

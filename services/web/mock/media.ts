@@ -71,3 +71,25 @@ function paint(): MediaStreamTrack | undefined {
   }, 50);
   return canvas.captureStream(20).getVideoTracks()[0];
 }
+
+/** An evening sky, as the bytes of a picture. */
+export function paintPicture(width: number, height: number): Promise<Blob> {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d");
+  const sky = context?.createLinearGradient(0, 0, 0, height);
+  sky?.addColorStop(0, "#2b3a67");
+  sky?.addColorStop(0.6, "#c96f5d");
+  sky?.addColorStop(1, "#f2b880");
+  if (context && sky) {
+    context.fillStyle = sky;
+    context.fillRect(0, 0, width, height);
+    context.fillStyle = "#1d2235";
+    context.beginPath();
+    context.moveTo(0, height);
+    for (let x = 0; x <= width; x += 20) context.lineTo(x, height * 0.78 - 60 * Math.sin(x / 170) - 25 * Math.sin(x / 47));
+    context.lineTo(width, height);
+    context.fill();
+  }
+  return new Promise((resolve) => canvas.toBlob((blob) => resolve(blob ?? new Blob()), "image/png"));
+}

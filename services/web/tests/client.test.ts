@@ -57,7 +57,7 @@ describe("client", () => {
     alice.messaging.send(ROOM, "hello");
     await until("acknowledged", () => texts(alice)?.length === 1);
     const id = alice.messaging.store.get(ROOM)?.messages[0]?.clientMessageId ?? "";
-    const common = { clientMessageId: id, conversationId: ROOM, text: "hello", entities: [], replyToSeq: 0, createTimeMs: 0 };
+    const common = { clientMessageId: id, conversationId: ROOM, text: "hello", entities: [], replyToSeq: 0, attachments: [], createTimeMs: 0 };
     alice.messaging.store.addOutgoing({ ...common, state: "failed", problem: "?", retryable: true });
     alice.messaging.retry(ROOM, id);
     await until("settled", () => alice.messaging.store.get(ROOM)?.outgoing.length === 0);
@@ -75,7 +75,7 @@ describe("client", () => {
   test("Resync brings what no event told", async () => {
     const [alice] = await pair();
     world.backend.post(ROOM, "bob", text("lost"), { lost: true });
-    world.backend.tell(["alice"], { case: "resync", value: { $typeName: "parley.gateway.v1.Resync", reason: 1 } });
+    world.backend.tell(["alice"], { case: "resync", value: { $typeName: "parley.gateway.v1.Resync", reason: 1, conversationIds: [] } });
     await until("it is there", () => texts(alice)?.length === 1);
   });
 

@@ -94,27 +94,10 @@ describe("conversation store", () => {
   });
 
   test("read cursors only move forward", () => {
-    expect(store.applyRead(ROOM, "bob", 3)).toBe(true);
-    expect(store.applyRead(ROOM, "bob", 2)).toBe(false);
+    expect(store.applyCursors(ROOM, "bob", { readSeq: 3, deliveredSeq: 0 })).toBe(true);
+    expect(store.applyCursors(ROOM, "bob", { readSeq: 2, deliveredSeq: 3 })).toBe(false);
     store.applyConversation(conversation());
     expect(store.get(ROOM)?.conversation.members.find((m) => m.userId === "bob")?.readSeq).toBe(3);
-  });
-
-  test("unread counts others' messages after the cursor", () => {
-    store.applyDelta(delta({ lastSeq: 3 }, [message(1), message(2, "alice"), message(3)]));
-    expect(store.get(ROOM)?.unread).toBe(2);
-    store.applyRead(ROOM, "alice", 3);
-    expect(store.get(ROOM)?.unread).toBe(0);
-  });
-
-  test("unread counts messages that are not loaded", () => {
-    store.applyDelta(delta({ lastSeq: 9 }, [message(9)]));
-    expect(store.get(ROOM)?.unread).toBe(9);
-  });
-
-  test("nothing is unread above one's own newest message", () => {
-    store.applyDelta(delta({ lastSeq: 9 }, [message(9, "alice")]));
-    expect(store.get(ROOM)?.unread).toBe(0);
   });
 
   test("cursors name what is held, and leave out what is not", () => {

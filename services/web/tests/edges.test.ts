@@ -65,6 +65,7 @@ describe("heartbeat watch", () => {
     const stream = new EventStream(createApi(backend.transportFor("alice")), "device-1", {
       onEvent: () => undefined,
       onState: (state) => states.push(state.kind),
+      isCurrent: () => true,
     });
     stream.start();
     await vi.advanceTimersByTimeAsync(14_000);
@@ -81,6 +82,7 @@ describe("heartbeat watch", () => {
     const stream = new EventStream(createApi(backend.transportFor("alice")), "device-1", {
       onEvent: () => undefined,
       onState: (state) => states.push(state.kind),
+      isCurrent: () => true,
     });
     stream.start();
     for (let i = 0; i < 20; i++) {

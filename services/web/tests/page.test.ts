@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { ConversationView, Message } from "../src/parley";
-import { avatarTone, callLine, dayLabel, duration, initials, presenceLine } from "../src/ui/format";
-import { groupLine, previewLine, reactionLine, typingLine } from "../src/ui/people";
+import { pictureOf, symbolReference } from "../src/ui/avatar";
+import { avatarTone, callLine, dayLabel, duration, initials, lengthLine, presenceLine } from "../src/ui/format";
+import { attachmentsLine, groupLine, previewLine, reactionLine, typingLine } from "../src/ui/people";
 import { layOut } from "../src/ui/timeline";
-import { conversation, member, message as sample, outgoing } from "./samples";
+import { conversation, member, message as sample, outgoing, own } from "./samples";
 
 const NOON = new Date(2026, 4, 15, 12, 0).getTime();
 const HOUR = 3_600_000;
@@ -14,7 +15,7 @@ function message(seq: number, senderId: string, timeMs: number, content?: Messag
 
 function view(messages: Message[], change: Partial<ConversationView> = {}, bobRead = 0): ConversationView {
   const known = conversation({ members: [member("alice"), member("bob", { readSeq: bobRead })] });
-  return { conversation: known, messages, outgoing: [], hasOlder: false, unread: 0, ...change };
+  return { conversation: known, messages, outgoing: [], hasOlder: false, own: own(), unread: 0, ...change };
 }
 
 const NAMES: Record<string, string> = { alice: "Alice Adler", bob: "Bob Berger", carol: "Carol Castro" };
@@ -48,6 +49,16 @@ describe("format", () => {
     expect(presenceLine({ online: false, lastSeenMs: NOON - 5 * 60_000 }, NOON)).toBe("Last seen 5 min ago");
   });
 
+  test("lengths read as people say them", () => {
+    expect([300, 3600, 86_400, 604_800, 30 * 86_400, 90].map(lengthLine)).toEqual(["5 minutes", "an hour", "a day", "a week", "30 days", "90 seconds"]);
+  });
+
+  test("a picture's reference is a drawing, an address of this site, or left alone", () => {
+    expect(pictureOf(symbolReference("mountain"))).toEqual({ symbol: "mountain" });
+    expect(pictureOf("/pictures/7.png")).toEqual({ address: "/pictures/7.png" });
+    for (const reference of ["//elsewhere.example/x.png", "javascript:alert(1)", "symbol:constructor", "https://elsewhere.example/x.png", ""]) expect(pictureOf(reference)).toEqual({});
+  });
+
   test("avatars keep their tint and survive odd names", () => {
     expect(avatarTone("alice")).toBe(avatarTone("alice"));
     expect(initials("Alice Moreau")).toBe("AM");
@@ -63,12 +74,19 @@ describe("timeline", () => {
     expect(rows.map((row) => (row.kind === "text" ? `${row.text}${row.first ? "f" : ""}${row.last ? "l" : ""}` : row.kind))).toEqual(["day", "1fl", "day", "2f", "3l"]);
   });
 
-  test("only one's newest message carries a status, while it is the last", () => {
-    const own = [message(1, "alice", NOON), message(2, "alice", NOON)];
-    const status = (v: ConversationView) => layOut(v, "alice", NOON).map((row) => row.kind === "text" && row.status);
-    expect(status(view(own))).toEqual([false, undefined, "Sent"]);
-    expect(status(view(own, {}, 2))).toEqual([false, undefined, "Read"]);
-    expect(status(view([...own, message(3, "bob", NOON)], {}, 2))).toEqual([false, undefined, undefined, undefined]);
+  test("each of one's own messages in a direct conversation says how far it got", () => {
+    const messages = [message(1, "alice", NOON), message(2, "alice", NOON), message(3, "alice", NOON), message(4, "bob", NOON)];
+    const members = [member("alice"), member("bob", { readSeq: 1, deliveredSeq: 2 })];
+    const rows = layOut(view(messages, { conversation: conversation({ members }) }), "alice", NOON);
+    expect(rows.map((row) => row.kind === "text" && row.receipt)).toEqual([false, "read", "delivered", "sent", undefined]);
+    expect(rows.every((row) => row.kind !== "text" || row.status === undefined)).toBe(true);
+  });
+
+  test("what has vanished is left out, and an answer to it says only that there was one", () => {
+    const gone = message(1, "bob", NOON, { kind: "expired" });
+    const rows = layOut(view([gone, sample(2, { sendTimeMs: NOON, replyToSeq: 1 })]), "alice", NOON);
+    expect(rows.map((row) => row.kind)).toEqual(["day", "text"]);
+    expect(rows[1]).toMatchObject({ quote: { seq: 1, message: undefined } });
   });
 
   test("an acknowledged message keeps the key of its bubble", () => {
@@ -91,6 +109,8 @@ describe("people", () => {
     [{ kind: "created" } as const, "bob", "Bob Berger created the group"],
     [{ kind: "added", userIds: ["bob", "carol", "alice"] } as const, "dave", "dave added Bob Berger, Carol Castro and you"],
     [{ kind: "removed", userId: "bob" } as const, "alice", "You removed Bob Berger"],
+    [{ kind: "vanishing_changed", vanishAfterS: 3600 } as const, "bob", "Bob Berger set new messages to vanish after an hour"],
+    [{ kind: "vanishing_changed", vanishAfterS: 0 } as const, "alice", "You turned vanishing messages off"],
     [{ kind: "renamed", title: "Hike" } as const, "alice", "You renamed the group to “Hike”"],
     [{ kind: "role_changed", userId: "alice", role: "admin" } as const, "bob", "Bob Berger made you an admin"],
   ])("a line about the group reads from the reader's side (%#)", (event, actor, expected) => {
@@ -101,6 +121,14 @@ describe("people", () => {
     expect(previewLine(message(1, "bob", NOON), "group", READER)).toBe("Bob: 1");
     expect(previewLine(message(1, "bob", NOON), "direct", READER)).toBe("1");
     expect(previewLine(message(1, "bob", NOON, { kind: "unsent" }), "group", READER)).toBe("Message unsent");
+  });
+
+  test("files without a text are named", () => {
+    const file = (fileName: string, contentType: string) => ({ id: fileName, fileName, contentType, sizeBytes: 1, width: 0, height: 0 });
+    expect(attachmentsLine([file("a.png", "image/png")])).toBe("Picture");
+    expect(attachmentsLine([file("a.png", "image/png"), file("b.png", "image/png")])).toBe("2 pictures");
+    expect(attachmentsLine([file("a.pdf", "application/pdf")])).toBe("a.pdf");
+    expect(attachmentsLine([file("a.pdf", "application/pdf"), file("b.png", "image/png")])).toBe("2 files");
   });
 
   test("who reacted and who types is said by name, oneself last", () => {

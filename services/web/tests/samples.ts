@@ -1,16 +1,23 @@
-import type { Conversation, Member, Message, Outgoing } from "../src/parley";
+import type { Conversation, Member, Message, Outgoing, OwnState } from "../src/parley";
+import { ORDINARY } from "../src/parley/core/own-state";
 
 /** Plain values for tests; what a test is about stands in its own `change`. */
 export const ROOM = "room";
 
 export function member(userId: string, change: Partial<Member> = {}): Member {
-  return { userId, readSeq: 0, role: "member", visibleAfterSeq: 0, ...change };
+  return { userId, readSeq: 0, deliveredSeq: 0, role: "member", visibleAfterSeq: 0, ...change };
+}
+
+const NO_SETTINGS = { avatarRef: "", historyOpen: false, vanishAfterS: 0, historyStartSeq: 0 };
+
+export function own(change: Partial<OwnState> = {}): OwnState {
+  return { ...ORDINARY, ...change };
 }
 
 /** Alice and Bob. */
 export function conversation(change: Partial<Conversation> = {}): Conversation {
   const members = [member("alice"), member("bob")];
-  return { id: ROOM, kind: "direct", title: "", members, lastSeq: 0, createTimeMs: 0, revision: 0, ...change };
+  return { id: ROOM, kind: "direct", title: "", members, lastSeq: 0, createTimeMs: 0, revision: 0, ...NO_SETTINGS, ...change };
 }
 
 export function message(seq: number, change: Partial<Message> = {}): Message {
@@ -24,7 +31,9 @@ export function message(seq: number, change: Partial<Message> = {}): Message {
     content: { kind: "text", text: `${seq}`, entities: [] },
     replyToSeq: 0,
     reactions: [],
+    attachments: [],
     edited: false,
+    expireTimeMs: undefined,
     revision: 0,
     ...change,
   };
@@ -32,5 +41,5 @@ export function message(seq: number, change: Partial<Message> = {}): Message {
 
 export function outgoing(clientMessageId: string, change: Partial<Outgoing> = {}): Outgoing {
   const sending = { state: "sending", problem: undefined, retryable: true } as const;
-  return { clientMessageId, conversationId: ROOM, text: "hi", entities: [], replyToSeq: 0, createTimeMs: 1, ...sending, ...change };
+  return { clientMessageId, conversationId: ROOM, text: "hi", entities: [], replyToSeq: 0, attachments: [], createTimeMs: 1, ...sending, ...change };
 }

@@ -74,10 +74,18 @@ export function fakeDevices(refuse: readonly ("audio" | "video")[] = []): void {
   vi.stubGlobal("navigator", { mediaDevices: { getUserMedia } });
 }
 
+/** In place of localStorage. */
+export function fakeStorage(): Pick<Storage, "getItem" | "setItem" | "removeItem"> {
+  const kept = new Map<string, string>();
+  return { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value), removeItem: (key) => void kept.delete(key) };
+}
+
 export interface World {
   backend: MockBackend;
   /** A client of this user, started; stopped after the test. */
   client(userId: string, deviceId?: string): ParleyClient;
+  /** Runs after the test. */
+  closing(act: () => void): void;
   /** The media of a client's calls, oldest first. */
   media(client: ParleyClient): FakeMedia[];
 }
@@ -86,6 +94,7 @@ export interface World {
 export function useWorld(): World {
   let clients: ParleyClient[] = [];
   let media = new Map<string, FakeMedia[]>();
+  let closers: (() => void)[] = [];
   const world: World = {
     backend: new MockBackend(),
     client(userId, deviceId = `device-of-${userId}`) {
@@ -97,12 +106,13 @@ export function useWorld(): World {
       };
       const tokens = () => Promise.resolve({ value: "t", userId, expiresMs: Number.POSITIVE_INFINITY });
       const transport = world.backend.transportFor(userId);
-      const client = new ParleyClient({ userId, deviceId, tokens, transport, media: factory, baseUrl: "" });
+      const client = new ParleyClient({ userId, deviceId, tokens, transport, media: factory, baseUrl: "", put: world.backend.files.put, storage: fakeStorage() });
       media.set(deviceId, own);
       clients.push(client);
       client.start();
       return client;
     },
+    closing: (act) => void closers.push(act),
     media: (client) => media.get(client.deviceId) ?? [],
   };
   beforeEach(() => {
@@ -113,6 +123,8 @@ export function useWorld(): World {
   });
   afterEach(() => {
     for (const client of clients) client.stop();
+    for (const close of closers) close();
+    closers = [];
     vi.unstubAllGlobals();
   });
   return world;

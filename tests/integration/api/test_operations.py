@@ -20,9 +20,16 @@ SERVES = {
         "parley.messaging.v1.RelationsService",
         "parley.messaging.v1.MembershipService",
         "parley.messaging.v1.ModerationService",
+        "parley.messaging.v1.AttachmentsService",
+        "parley.messaging.v1.AccountService",
+        "parley.messaging.v1.AccountAdminService",
     },
     "presence": {"parley.presence.v1.RouterService"},
-    "gateway": {"parley.gateway.v1.GatewayService", "parley.presence.v1.PresenceService"},
+    "gateway": {
+        "parley.gateway.v1.GatewayService",
+        "parley.gateway.v1.GatewayAdminService",
+        "parley.presence.v1.PresenceService",
+    },
     "signaling": {"parley.calls.v1.CallsService"},
     "sfu": {"parley.sfu.v1.SfuService"},
 }

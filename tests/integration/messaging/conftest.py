@@ -4,19 +4,27 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.messaging.attachments.ports import AttachmentStore
+from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.ports import Store
+from services.messaging.receipts.ports import ReceiptStore
+from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations.ports import RelationStore, ReportStore
 from services.messaging.relations.store import PostgresRelations, PostgresReports
 from services.messaging.store import PostgresStore
+from services.messaging.vanishing.ports import SweepStore
+from services.messaging.vanishing.store import PostgresSweepStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
 from services.runtime.ids import new_id
 from services.runtime.outbox import OutboxRelay
+from tests.support.attachments import FakeAttachments
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
-from tests.support.messaging import FakeStore
+from tests.support.messaging_memory import MemoryStore
+from tests.support.messaging_news import MemoryNews, News, PostgresNews
 from tests.support.relations import FakeReports
 
 
@@ -26,34 +34,58 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-async def database(url: str | None) -> AsyncIterator[Database | None]:
-    """None for the fakes."""
+async def truth(url: str | None) -> AsyncIterator[MemoryStore | Database]:
+    """What all the stores of a test stand on."""
     if url is None:
-        yield None
+        yield MemoryStore()
         return
     async with connected(Database(DatabaseConfig(url, pool_size=6), MIGRATIONS)) as database:
         yield database
 
 
 @pytest.fixture
-def store(database: Database | None) -> Store:
-    if database is None:
-        return FakeStore()
-    return PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
+def store(truth: MemoryStore | Database) -> Store:
+    if isinstance(truth, MemoryStore):
+        return truth
+    return PostgresStore(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
 
 
 @pytest.fixture
-def relations(database: Database | None, store: Store) -> RelationStore:
+def receipts(truth: MemoryStore | Database) -> ReceiptStore:
+    if isinstance(truth, MemoryStore):
+        return truth
+    return PostgresReceipts(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
+
+
+@pytest.fixture
+def sweeps(truth: MemoryStore | Database) -> SweepStore:
+    if isinstance(truth, MemoryStore):
+        return truth
+    return PostgresSweepStore(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
+
+
+@pytest.fixture
+def news(truth: MemoryStore | Database) -> News:
+    return MemoryNews(truth) if isinstance(truth, MemoryStore) else PostgresNews(truth)
+
+
+@pytest.fixture
+def relations(truth: MemoryStore | Database) -> RelationStore:
     """Of the same people as `store`."""
-    if isinstance(store, FakeStore):
-        return store.relations
-    assert database is not None
-    return PostgresRelations(database, OutboxRelay(database, MemoryPublisher()).wake)
+    if isinstance(truth, MemoryStore):
+        return truth.relations
+    return PostgresRelations(truth, OutboxRelay(truth, MemoryPublisher()).wake)
 
 
 @pytest.fixture
-def reports(database: Database | None) -> ReportStore:
-    return FakeReports() if database is None else PostgresReports(database)
+def reports(truth: MemoryStore | Database) -> ReportStore:
+    return FakeReports() if isinstance(truth, MemoryStore) else PostgresReports(truth)
+
+
+@pytest.fixture
+def uploads(truth: MemoryStore | Database) -> AttachmentStore:
+    """Beside the messages of `store`."""
+    return FakeAttachments(truth) if isinstance(truth, MemoryStore) else PostgresAttachments(truth)
 
 
 @pytest.fixture

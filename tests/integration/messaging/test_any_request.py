@@ -2,23 +2,35 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from parley.messaging.v1 import relations_pb2, service_pb2
+from parley.messaging.v1 import accounts_pb2, attachments_pb2, relations_pb2, service_pb2
 
-from services.messaging.core.model import UserId
+from services.messaging.accounts.core import AccountPolicy
+from services.messaging.accounts.rpc import AccountAdminServicer, AccountServicer
+from services.messaging.accounts.service import Accounts, Gate
+from services.messaging.accounts.store import PostgresJobs
+from services.messaging.attachments.core import UploadPolicy
+from services.messaging.attachments.rpc import AttachmentsServicer
+from services.messaging.attachments.service import Attachments, UploadRequest
+from services.messaging.attachments.store import PostgresAttachments
+from services.messaging.core.model import Text, UserId
 from services.messaging.group_commit import GroupCommit
+from services.messaging.receipts.service import Receipts
+from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations.core.reports import Reason, ReportRequest
 from services.messaging.relations.rpc import ERRORS as RELATION_ERRORS
 from services.messaging.relations.rpc import MembershipServicer, ModerationServicer, RelationsServicer
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.relations.store import PostgresRelations, PostgresReports
 from services.messaging.rpc import ERRORS, MessagingServicer
-from services.messaging.service import GroupRequest, Limits, Messaging
+from services.messaging.service import GroupRequest, Limits, Messaging, TextRequest
 from services.messaging.store import PostgresStore
+from services.messaging.vanishing.service import Vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.auth import UserId as CallerId
 from services.runtime.auth import UserToken, set_current_token
@@ -28,6 +40,7 @@ from services.runtime.db import Database
 from services.runtime.errors import BASE_TABLE, find_refusal
 from services.runtime.ids import new_id, new_secret
 from services.runtime.outbox import OutboxRelay
+from tests.support.attachments import MemoryObjects
 from tests.support.bus import MemoryPublisher
 from tests.support.requests import any_request
 
@@ -35,8 +48,8 @@ TABLE = {**BASE_TABLE, **ERRORS, **RELATION_ERRORS}
 ALICE = UserId("alice")
 SERVICES = {
     name: service
-    for file in (service_pb2.DESCRIPTOR, relations_pb2.DESCRIPTOR)
-    for name, service in file.services_by_name.items()
+    for file in (service_pb2, relations_pb2, attachments_pb2, accounts_pb2)
+    for name, service in file.DESCRIPTOR.services_by_name.items()
 }
 RPCS = [(name, method.name) for name, service in SERVICES.items() for method in service.methods]
 
@@ -53,16 +66,23 @@ class Town:
         sends = GroupCommit(store, 100)
         # High quotas: what comes after them is to be met too.
         limits = RelationLimits(blocks=1_000_000, reports_per_day=1_000_000)
-        messaging = Messaging(
-            store, kept, sends, clock, new_id, new_secret, Limits(new_conversations_per_day=1_000_000)
-        )
+        generous = Limits(new_conversations_per_day=1_000_000, send_rate_per_s=1e6)
+        objects, uploads, jobs = MemoryObjects(), PostgresAttachments(self.database), PostgresJobs(self.database)
+        attachments = Attachments(uploads, store, objects, clock, new_id, UploadPolicy())
+        accounts = Accounts(jobs, Gate(jobs, clock, 5), objects, clock, new_id, AccountPolicy())
+        messaging = Messaging(store, kept, sends, clock, new_id, new_secret, generous, attachments)
         relations = Relations(store, kept, clock, limits)
         reports = Reports(store, PostgresReports(self.database), clock, new_id, limits)
+        receipts = Receipts(PostgresReceipts(self.database, relay, new_id), clock)
+        vanishing = Vanishing(store, clock, new_id)
         self.servicers = {
-            "MessagingService": MessagingServicer(messaging),
+            "MessagingService": MessagingServicer(messaging, receipts, vanishing),
             "MembershipService": MembershipServicer(relations),
             "RelationsService": RelationsServicer(relations, reports),
             "ModerationService": ModerationServicer(reports),
+            "AttachmentsService": AttachmentsServicer(attachments),
+            "AccountService": AccountServicer(accounts),
+            "AccountAdminService": AccountAdminServicer(accounts),
         }
         self.loop.run_until_complete(self.database.start())
         self.loop.run_until_complete(self.database.wait_connected())
@@ -73,7 +93,19 @@ class Town:
         report = reports.report(ALICE, ReportRequest("k", room, [], Reason.SPAM, ""))
         report_id = str(self.loop.run_until_complete(report).id)
         token, _ = self.loop.run_until_complete(messaging.create_invite(ALICE, room))
+        png = UploadRequest("u1", "a.png", "image/png", 5)
+        sent, waiting = (self._uploaded(attachments, objects, replace(png, client_upload_id=key)) for key in "12")
+        picture = TextRequest("picture", Text(""), attachment_ids=[sent])
+        self.loop.run_until_complete(messaging.send_text(ALICE, room, picture))
+        job = self.loop.run_until_complete(accounts.start_export(ALICE))
         self.known = {
+            "attachment_id": [sent, waiting],
+            "attachment_ids": [sent, waiting],
+            "client_upload_id": ["1", "2", "3"],
+            "file_name": ["a.png", "é"],
+            "content_type": ["image/png", "text/plain"],
+            "job_id": [str(job.id)],
+            "confirm_user_id": ["mallory"],
             "conversation_id": [room, direct],
             "user_id": ["alice", "bob"],
             "of_user_id": ["alice", "bob", ""],
@@ -91,6 +123,11 @@ class Town:
             "token": [token],
             "query": ["hello", "الس", "' & | ! :*"],
         }
+
+    def _uploaded(self, attachments: Attachments, objects: MemoryObjects, request: UploadRequest) -> str:
+        upload, _ = self.loop.run_until_complete(attachments.create_upload(ALICE, request))
+        objects.receive(upload)
+        return str(upload.attachment.id)
 
     def ask(self, service: str, method: str, user: str, request: object) -> object:
         """What an RPC answers. Raises what refuses it."""

@@ -15,6 +15,7 @@ from services.messaging.core.groups import Settings
 from services.messaging.core.model import ConversationId, Draft, MessageId, Text, UserId, open_direct
 from services.messaging.deliveries import direct_deliveries
 from services.messaging.ports import LineStamp
+from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations.core.quotas import day_quota
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
@@ -37,6 +38,7 @@ class Line:
     """A store, and what its relay published."""
 
     store: PostgresStore
+    receipts: PostgresReceipts
     relay: OutboxRelay
     publisher: MemoryPublisher
 
@@ -48,6 +50,8 @@ class Line:
             if record.topic == "delivery.v1":
                 delivery = presence.Delivery.FromString(record.value or b"")
                 event = gateway.SubscribeResponse.FromString(delivery.frame).event
+                if event.HasField("own_state"):
+                    continue
                 found.append(
                     (delivery.user_id, event.WhichOneof("event") or "", event.message.seq or event.read.read_seq)
                 )
@@ -64,7 +68,8 @@ async def line(database_url: str) -> AsyncIterator[Line]:
     async with connected(Database(DatabaseConfig(database_url, pool_size=4), MIGRATIONS)) as database:
         publisher = MemoryPublisher()
         relay = OutboxRelay(database, publisher, direct_deliveries)
-        yield Line(PostgresStore(database, relay, new_id), relay, publisher)
+        store, receipts = PostgresStore(database, relay, new_id), PostgresReceipts(database, relay, new_id)
+        yield Line(store, receipts, relay, publisher)
 
 
 def draft(number: int) -> Draft:
@@ -74,7 +79,7 @@ def draft(number: int) -> Draft:
 async def test_whatever_happens_between_two_people_is_told_to_both_in_order_without_the_fan_out(line: Line) -> None:
     await line.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
     await line.store.append([draft(1), draft(2)])
-    await line.store.move_read_cursor(ROOM, BOB, 2, NOW)
+    await line.receipts.move_read_cursor(ROOM, BOB, 2, NOW)
     expected = [("conversation", 0), ("message", 1), ("message", 2), ("read", 2)]
     told = await line.told()
     assert [(event, at) for user, event, at in told if user == ALICE] == expected

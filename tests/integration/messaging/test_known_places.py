@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,6 +14,7 @@ from services.messaging.core.model import ConversationId, Draft, Message, Messag
 from services.messaging.ports import LineStamp
 from services.messaging.relations.core.quotas import day_quota
 from services.messaging.store import PostgresStore
+from services.messaging.vanishing.core import set_vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
@@ -110,3 +111,19 @@ async def test_a_retry_among_new_sends_gets_its_first_result(replicas: list[Post
     outcomes = await one.append([draft("new"), draft("again"), draft("newer")])
     assert seqs(outcomes) == [3, 2, 4]
     assert outcomes[1] == first
+
+
+async def test_when_messages_vanish_counts_from_the_next_send_on(replicas: list[PostgresStore]) -> None:
+    one, other = replicas
+    await one.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, QUOTA)
+    for number in range(3):
+        await one.append([draft(f"warm{number}")])
+    for length in (timedelta(minutes=5), timedelta(hours=1), timedelta(0)):
+        stamp = LineStamp(MessageId(uuid4()), BOB, NOW)
+        await other.change_group(ROOM, lambda room, length=length: set_vanishing(room, BOB, length), stamp)  # type: ignore[misc]
+        for number in range(3):
+            (sent,) = await one.append([draft(f"{length}-{number}")])
+            assert isinstance(sent, Message)
+            assert sent.expires_at == (NOW + length if length else None)
+        stored = await other.list_messages(ROOM, 0, None, 3)
+        assert [message.expires_at for message in stored] == [sent.expires_at] * 3

@@ -7,6 +7,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from services.messaging.core.model import ConversationId, UserId
+from services.messaging.rows import load_own_states
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database, migrate
@@ -35,6 +37,23 @@ OLD_READ = (
     " JOIN members m ON m.conversation_id = c.id WHERE c.id = ANY($1) ORDER BY c.id, m.user_id"
 )
 
+# And the code before 0006: who is told what of a send and a read.
+INSERT_BEFORE_0006 = (
+    "WITH row AS (SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[],"
+    " $6::timestamptz[], $7::text[], $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bigint[])"
+    " AS r (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,"
+    " reply_to_seq)), counted AS (UPDATE conversations c SET last_seq = top.seq FROM (SELECT conversation_id,"
+    " max(seq) AS seq FROM row GROUP BY 1) AS top WHERE c.id = top.conversation_id)"
+    " INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities,"
+    " call, line, reply_to_seq) SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body,"
+    " entities, call, line, reply_to_seq FROM row"
+)
+READ_BEFORE_0006 = (
+    "UPDATE members m SET read_seq = LEAST($3, c.last_seq), read_moved_at = $4 FROM conversations c"
+    " WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
+    " AND m.read_seq < LEAST($3, c.last_seq) RETURNING m.read_seq"
+)
+
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
@@ -52,6 +71,22 @@ async def test_the_release_before_writes_and_reads_on_this_schema(database: Data
         await connection.execute(OLD_INSERT_MESSAGE, *message)
         rows = await connection.fetch(OLD_READ, [room])
     assert [(row["user_id"], row["last_seq"], row["read_seq"]) for row in rows] == [("alice", 1, 0), ("bob", 1, 0)]
+
+
+async def test_the_release_before_0006_sends_and_reads_on_this_schema(database: Database) -> None:
+    room = uuid4()
+    async with database.connection() as connection:
+        await connection.execute(OLD_INSERT_CONVERSATION, room, "direct", "alice bob", NOW)
+        for user in ("alice", "bob"):
+            await connection.execute(OLD_INSERT_MEMBER, room, user, NOW)
+        # Even where this release made messages vanish: what the other wrote meanwhile stays.
+        await connection.execute("UPDATE conversations SET vanish_after_s = 300, history_start_seq = 0")
+        row = ([room], [1], [uuid4()], ["alice"], ["k"], [NOW], ["text"], ["hello"], [None], [None], [None], [0])
+        await connection.execute(INSERT_BEFORE_0006, *row)
+        assert await connection.fetchval(READ_BEFORE_0006, room, "bob", 5, NOW) == 1
+        # What the old code moved is one's own cursor too.
+        own = await load_own_states(connection, UserId("bob"), [ConversationId(room)], NOW)
+    assert [(state.read_seq, state.unread) for state in own.values()] == [(1, 0)]
 
 
 async def test_what_the_release_before_wrote_is_there_for_this_one(database: Database) -> None:

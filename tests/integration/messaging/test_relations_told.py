@@ -16,6 +16,7 @@ from services.messaging.core.groups import Settings as GroupSettings
 from services.messaging.core.model import Conversation, ConversationId, UserId
 from services.messaging.core.request import Request
 from services.messaging.deliveries import direct_deliveries
+from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations.core.graph import Fact, FactKind
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.store import PostgresRelations
@@ -40,6 +41,7 @@ class Town:
 
     store: PostgresStore
     relations: PostgresRelations
+    receipts: PostgresReceipts
     relay: OutboxRelay
     publisher: MemoryPublisher
     clock: ManualClock
@@ -67,7 +69,8 @@ async def town(database_url: str) -> AsyncIterator[Town]:
         publisher = MemoryPublisher()
         relay = OutboxRelay(database, publisher, direct_deliveries)
         store = PostgresStore(database, relay, new_id)
-        yield Town(store, PostgresRelations(database, relay.wake), relay, publisher, ManualClock())
+        relations, receipts = PostgresRelations(database, relay.wake), PostgresReceipts(database, relay, new_id)
+        yield Town(store, relations, receipts, relay, publisher, ManualClock())
 
 
 def event_of(delivery: presence.Delivery) -> gateway.DeviceEvent:
@@ -176,10 +179,10 @@ async def test_reading_a_request_or_under_a_block_is_told_to_ones_own_devices_al
     room = await town.waiting()
     await town.store.append([text(town.clock, room, str(number)) for number in range(2)])
     await town.told()
-    await town.store.move_read_cursor(room.id, BOB, 1, town.clock.now())
+    await town.receipts.move_read_cursor(room.id, BOB, 1, town.clock.now())
     assert {delivery.user_id for delivery in await town.told()} == {BOB}
     await town.relations.accept(room.id, BOB, town.clock.now())
     await town.relations.block(ALICE, BOB, 9, town.clock.now())
     await town.told()
-    await town.store.move_read_cursor(room.id, BOB, 2, town.clock.now())
+    await town.receipts.move_read_cursor(room.id, BOB, 2, town.clock.now())
     assert {delivery.user_id for delivery in await town.told()} == {BOB}

@@ -136,15 +136,15 @@ async def test_sync_tells_what_changed_in_messages_that_the_device_has(store: St
     await fill(store, clock, room, 4)
     for seq in (4, 2, 3):
         await reacted(store, clock, room, seq, BOB, "👍")
-    delta = (await store.sync(ALICE, {room.id: Cursor(3, 0)}, None, 10, 10))[0]
+    delta = (await store.sync(ALICE, {room.id: Cursor(3, 0)}, None, 10, 10, clock.now()))[0]
     assert [message.seq for message in delta.messages] == [4, 5]
     assert [(message.seq, message.revision) for message in delta.changed] == [(2, 2), (3, 3)]
     assert delta.cursor == Cursor(5, 3)
-    first = (await store.sync(ALICE, {room.id: Cursor(5, 0)}, None, 2, 10))[0]
+    first = (await store.sync(ALICE, {room.id: Cursor(5, 0)}, None, 2, 10, clock.now()))[0]
     assert ([message.seq for message in first.changed], first.has_more, first.cursor) == ([4, 2], True, Cursor(5, 2))
-    rest = (await store.sync(ALICE, {room.id: first.cursor}, None, 2, 10))[0]
+    rest = (await store.sync(ALICE, {room.id: first.cursor}, None, 2, 10, clock.now()))[0]
     assert ([message.seq for message in rest.changed], rest.has_more, rest.cursor) == ([3], False, Cursor(5, 3))
-    assert await store.sync(ALICE, {room.id: rest.cursor}, None, 2, 10) == []
+    assert await store.sync(ALICE, {room.id: rest.cursor}, None, 2, 10, clock.now()) == []
 
 
 async def test_nobody_syncs_what_was_said_before_the_coming(store: Store, clock: ManualClock) -> None:
@@ -153,17 +153,17 @@ async def test_nobody_syncs_what_was_said_before_the_coming(store: Store, clock:
     await added(store, clock, room, CAROL)
     await reacted(store, clock, room, 2, BOB, "👍")
     for cursors in ({}, {room.id: Cursor(0, 0)}, {room.id: Cursor(4, 0)}):
-        delta = (await store.sync(CAROL, cursors, None, 10, 10))[0]
+        delta = (await store.sync(CAROL, cursors, None, 10, 10, clock.now()))[0]
         assert [message.seq for message in delta.messages] == [5]
         assert delta.changed == ()
-    listed = await store.list_conversations(CAROL, None, 5)
+    listed = await store.list_conversations(CAROL, None, 5, clock.now())
     assert [row.last_message.seq for row in listed if row.last_message] == [5]
 
 
 async def test_who_left_is_in_no_sync_and_gets_no_news(store: Store, clock: ManualClock) -> None:
     room = await founded(store, clock)
     await left(store, clock, room, BOB)
-    assert await store.sync(BOB, {room.id: Cursor(1, 0)}, None, 10, 10) == []
+    assert await store.sync(BOB, {room.id: Cursor(1, 0)}, None, 10, 10, clock.now()) == []
     assert set(await store.joined_of(BOB, [room.id])) == set()
     assert set(await store.joined_of(ALICE, [room.id])) == {room.id}
     assert [person.user_id for person in (await store.recipients_of([room.id]))[room.id]] == [ALICE]

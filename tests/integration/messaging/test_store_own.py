@@ -8,7 +8,6 @@ from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
 from services.messaging.core.model import (
     Conversation,
-    Cursor,
     Draft,
     Message,
     MessageId,
@@ -18,13 +17,10 @@ from services.messaging.core.model import (
 from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.core.searching import query_of
 from services.messaging.ports import Store
+from services.messaging.receipts.ports import ReceiptStore
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
-from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, fill, founded, left, text
-
-
-async def own(store: Store, user: UserId, room: Conversation) -> OwnState:
-    return next(row.own for row in await store.list_conversations(user, None, 10) if row.conversation.id == room.id)
+from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, left, own, text
 
 
 async def test_what_one_sets_stays_and_is_ones_own(store: Store, clock: ManualClock) -> None:
@@ -33,38 +29,27 @@ async def test_what_one_sets_stays_and_is_ones_own(store: Store, clock: ManualCl
     for change in (OwnChange(pinned=True), OwnChange(mute_until=week), OwnChange(marked_unread=True)):
         state = await store.change_own_state(room.id, ALICE, change, clock.now())
     assert state == OwnState(pinned=True, marked_unread=True, muted_until=week)
-    assert await own(store, ALICE, room) == state
-    assert await own(store, BOB, room) == OwnState()
+    assert await own(store, clock, ALICE, room) == state
+    assert await own(store, clock, BOB, room) == OwnState()
     assert await store.change_own_state(room.id, CAROL, OwnChange(pinned=True), clock.now()) is None
     unmuted = await store.change_own_state(room.id, ALICE, OwnChange(mute_until=clock.now()), clock.now())
     assert unmuted == OwnState(pinned=True, marked_unread=True)
 
 
-async def test_unread_counts_what_others_wrote_and_still_stands(store: Store, clock: ManualClock) -> None:
+async def test_unread_counts_what_others_wrote_and_still_stands(
+    store: Store, receipts: ReceiptStore, clock: ManualClock
+) -> None:
     room = await founded(store, clock)
     sent = await store.append(
         [text(clock, room, str(number), sender) for number, sender in enumerate([BOB, BOB, ALICE, BOB])]
     )
-    assert [(await own(store, user, room)).unread for user in (ALICE, BOB)] == [3, 1]
+    assert [(await own(store, clock, user, room)).unread for user in (ALICE, BOB)] == [3, 1]
     await store.change_message(room.id, 2, lambda _, message: changes.unsend(message or fail(sent), BOB), clock.now())
-    assert (await own(store, ALICE, room)).unread == 2
-    await store.move_read_cursor(room.id, ALICE, 3, clock.now())
-    assert (await own(store, ALICE, room)).unread == 1
+    assert (await own(store, clock, ALICE, room)).unread == 2
+    await receipts.move_read_cursor(room.id, ALICE, 3, clock.now())
+    assert (await own(store, clock, ALICE, room)).unread == 1
     await added(store, clock, room, CAROL)
-    assert (await own(store, CAROL, room)).unread == 0
-
-
-async def test_reading_takes_the_mark_away_and_sync_tells_it(store: Store, clock: ManualClock) -> None:
-    room = await founded(store, clock)
-    await fill(store, clock, room, 1)
-    await store.change_own_state(room.id, BOB, OwnChange(marked_unread=True), clock.now())
-    clock.advance(10)
-    current = {room.id: Cursor(2, 0)}
-    assert await store.sync(BOB, current, clock.now(), 10, 10) == []
-    clock.advance(1)
-    await store.move_read_cursor(room.id, BOB, 2, clock.now())
-    deltas = await store.sync(BOB, current, clock.now(), 10, 10)
-    assert [(delta.messages, delta.own) for delta in deltas] == [((), OwnState())]
+    assert (await own(store, clock, CAROL, room)).unread == 0
 
 
 async def said(store: Store, clock: ManualClock, room: Conversation, *texts: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -26,6 +26,7 @@ from services.messaging.core.model import (
 from services.messaging.core.request import Request
 from services.messaging.core.searching import query_of
 from services.messaging.ports import Store
+from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks
 from services.messaging.relations.core.graph import Block, Fact, FactKind
 from services.messaging.relations.core.reach import Audience, Regard, Settings, SettingsChange
@@ -53,7 +54,7 @@ async def request_of(store: Store, room: Conversation, user: UserId) -> Request 
 
 
 async def listed(store: Store, user: UserId, request: Request = Request.NONE) -> list[ConversationId]:
-    return [row.conversation.id for row in await store.list_conversations(user, None, 10, request)]
+    return [row.conversation.id for row in await store.list_conversations(user, None, 10, datetime.now(UTC), request)]
 
 
 def fact(kind: FactKind, clock: ManualClock, stands: bool, user: UserId = BOB, other: UserId = ALICE) -> Fact:
@@ -213,7 +214,7 @@ async def test_a_conversation_of_who_may_not_write_waits_and_is_read_and_found_o
     assert await request_of(store, room, BOB) is Request.PENDING
     assert (await listed(store, BOB), await listed(store, BOB, Request.PENDING)) == ([], [room.id])
     assert (await listed(store, ALICE), await listed(store, ALICE, Request.PENDING)) == ([room.id], [])
-    (delta,) = await store.sync(BOB, {}, None, 10, 10)
+    (delta,) = await store.sync(BOB, {}, None, 10, 10, clock.now())
     assert (delta.own.request, delta.own.unread) == (Request.PENDING, 1)
     assert await store.contacts_among(ALICE, [BOB]) == await store.contacts_among(BOB, [ALICE]) == []
     query = query_of("text")
@@ -244,7 +245,7 @@ async def test_accepting_and_writing_let_a_conversation_in(
     assert await listed(store, BOB) == [room.id]
     assert await store.contacts_among(ALICE, [BOB]) == [BOB]
     # The other devices of Bob's learn of it, though they have all messages.
-    (delta,) = await store.sync(BOB, {room.id: Cursor(10, 10)}, since, 10, 10)
+    (delta,) = await store.sync(BOB, {room.id: Cursor(10, 10)}, since, 10, 10, clock.now())
     assert delta.own.request is Request.NONE
 
 
@@ -267,7 +268,7 @@ async def test_a_declined_conversation_is_in_no_list_and_devices_forget_it(
     await relations.decline(room.id, BOB, clock.now())
     await store.append([text(clock, room, "2")])
     assert await listed(store, BOB) == await listed(store, BOB, Request.PENDING) == []
-    assert await store.sync(BOB, {}, None, 10, 10) == []
+    assert await store.sync(BOB, {}, None, 10, 10, clock.now()) == []
     assert set(await store.joined_of(BOB, [room.id])) == set()
     requests = {recipient.user_id: recipient.request for recipient in (await store.recipients_of([room.id]))[room.id]}
     assert requests == {ALICE: Request.NONE, BOB: Request.DECLINED}
@@ -288,15 +289,15 @@ async def test_a_stranger_can_let_nothing_in(store: Store, relations: RelationSt
 
 
 async def test_reading_a_request_is_told_to_nobody_else(
-    store: Store, relations: RelationStore, clock: ManualClock
+    store: Store, receipts: ReceiptStore, relations: RelationStore, clock: ManualClock
 ) -> None:
     room = await waiting(store, relations, clock)
     clock.advance(100)
     since = clock.now()
     current = {room.id: Cursor(1, 0)}
-    assert await store.move_read_cursor(room.id, BOB, 1, clock.now()) == 1
-    assert await store.sync(ALICE, current, since, 10, 10) == []
-    (delta,) = await store.sync(BOB, current, since, 10, 10)
+    assert await receipts.move_read_cursor(room.id, BOB, 1, clock.now()) == 1
+    assert await store.sync(ALICE, current, since, 10, 10, clock.now()) == []
+    (delta,) = await store.sync(BOB, current, since, 10, 10, clock.now())
     assert delta.own.unread == 0
 
 

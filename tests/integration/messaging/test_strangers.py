@@ -8,7 +8,8 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from parley.messaging.v1 import messages_pb2, service_pb2
 
-from services.messaging.relations.rpc import apis
+from services.messaging.accounts import rpc as accounts_rpc
+from services.messaging.relations import rpc as relations_rpc
 from services.runtime.errors import find_refusal
 from services.runtime.rpc import Access
 from tests.integration.messaging.test_any_request import RPCS, SERVICES, TABLE, Town
@@ -20,6 +21,8 @@ NO_CONVERSATION, NOT_A_MEMBER, NO_INVITE = "CONVERSATION_NOT_FOUND", "NOT_A_MEMB
 ANSWERED = ""
 # Only services of ours may ask: a user's token is refused before the request is read.
 SERVICES_ONLY = "services only"
+# Something of Alice's, by the field's name.
+HERS = object()
 
 # What the stranger asks about Alice and Bob's conversation `room`, and the reason of the refusal.
 Case = tuple[Callable[[str], Mapping[str, Any]], str]
@@ -77,10 +80,22 @@ MEMBERSHIP: dict[str, Case] = {
     "FilterContacts": anything(ANSWERED, user_id=STRANGER, user_ids=["alice", "bob"]),
     "GetCallees": about(NO_CONVERSATION, caller_id=STRANGER),
 }
+ATTACHMENTS: dict[str, Case] = {
+    "CreateUpload": anything(ANSWERED, client_upload_id="k", file_name="a", content_type="image/png", size_bytes=1),
+    "GetDownload": about(NO_CONVERSATION, seq=2, attachment_id=HERS),
+}
+ACCOUNTS: dict[str, Case] = {
+    "StartExport": anything(ANSWERED),
+    "GetJob": anything("JOB_NOT_FOUND", job_id=HERS),
+    "DeleteAccount": anything("FIELD_INVALID", confirm_user_id="alice"),
+}
 CASES: dict[str, dict[str, Case]] = {
     "MessagingService": MESSAGING,
     "RelationsService": RELATIONS,
     "MembershipService": MEMBERSHIP,
+    "AttachmentsService": ATTACHMENTS,
+    "AccountService": ACCOUNTS,
+    "AccountAdminService": dict.fromkeys(("DeleteUser", "ExportUser", "GetUserJob"), anything(SERVICES_ONLY)),
     "ModerationService": dict.fromkeys(("ListReports", "GetReport", "ResolveReport"), anything(SERVICES_ONLY)),
 }
 
@@ -95,6 +110,11 @@ def town(database_url: str) -> Iterator[Town]:
         town.ask("MessagingService", "SendMessage", "alice", request)
     yield town
     town.close()
+
+
+def filled(town: Town, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields, with what is meant to be Alice's."""
+    return {name: town.known[name][0] if value is HERS else value for name, value in fields.items()}
 
 
 def asked(town: Town, service: str, method: str, request: object) -> tuple[str, str]:
@@ -115,7 +135,7 @@ def test_a_stranger_sees_nothing_of_a_conversation(town: Town, service: str, met
         return
     kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
     for room in town.known["conversation_id"]:
-        request = kind(**fields(room))
+        request = kind(**filled(town, fields(room)))
         told, refusal = asked(town, service, method, request)
         assert refusal == reason
         for secret in (*town.known["conversation_id"], SECRET, "Trip", "bob"):
@@ -138,11 +158,12 @@ def test_what_a_stranger_tried_has_changed_nothing(town: Town) -> None:
             continue
         kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
         for room in rooms:
-            town.call(service, method, STRANGER, kind(**fields(room)))
+            town.call(service, method, STRANGER, kind(**filled(town, fields(room))))
     assert state() == before
 
 
 def access_of(service: str) -> Access:
-    """Who may call a service of relations'."""
+    """Who may call a service of the features'."""
     unused: Any = None
-    return next(api.access for api in apis(unused, unused) if api.name.endswith(f".{service}"))
+    apis = [*relations_rpc.apis(unused, unused), *accounts_rpc.apis(unused)]
+    return next(api.access for api in apis if api.name.endswith(f".{service}"))

@@ -41,7 +41,7 @@ class FakeEdge(
     """`streams` holds a queue for each Subscribe that came; put events in, or None to end it."""
 
     def __init__(self) -> None:
-        self.streams: list[asyncio.Queue[events.DeviceEvent | None]] = []
+        self.streams: list[asyncio.Queue[gateway.SubscribeResponse | None]] = []
         self.came = asyncio.Condition()
         self.refusals: list[tuple[grpc.StatusCode, str]] = []
         self.stored: list[messaging_messages.Message] = []
@@ -49,6 +49,8 @@ class FakeEdge(
         self.syncs = 0
         self.failing_syncs = 0
         self.tokens: list[str] = []
+        # (resume token, position) of each Subscribe.
+        self.resumes: list[tuple[str, int]] = []
         self.watched: list[list[str]] = []
         self.address = ""
 
@@ -63,26 +65,28 @@ class FakeEdge(
         await server.start()
         return server
 
-    async def stream(self, number: int) -> asyncio.Queue[events.DeviceEvent | None]:
+    async def stream(self, number: int) -> asyncio.Queue[gateway.SubscribeResponse | None]:
         """The n-th stream, once it is there (from 0)."""
         async with asyncio.timeout(10), self.came:
             await self.came.wait_for(lambda: len(self.streams) > number)
         return self.streams[number]
 
-    async def say(self, number: int, **event: Any) -> None:
+    async def say(self, number: int, position: int = 0, **event: Any) -> None:
         """One event on the n-th stream."""
-        (await self.stream(number)).put_nowait(events.DeviceEvent(**event))
+        response = gateway.SubscribeResponse(event=events.DeviceEvent(**event), position=position)
+        (await self.stream(number)).put_nowait(response)
 
     async def Subscribe(self, request: Any, context: Any) -> AsyncIterator[gateway.SubscribeResponse]:
         self.tokens.append(dict(context.invocation_metadata())["authorization"])
+        self.resumes.append((request.resume_token, request.position))
         if self.refusals:
             await refuse(context, *self.refusals.pop(0))
-        queue: asyncio.Queue[events.DeviceEvent | None] = asyncio.Queue()
+        queue: asyncio.Queue[gateway.SubscribeResponse | None] = asyncio.Queue()
         async with self.came:
             self.streams.append(queue)
             self.came.notify_all()
-        while (event := await queue.get()) is not None:
-            yield gateway.SubscribeResponse(event=event)
+        while (response := await queue.get()) is not None:
+            yield response
 
     async def Sync(self, request: messaging.SyncRequest, context: Any) -> messaging.SyncResponse:
         self.syncs += 1

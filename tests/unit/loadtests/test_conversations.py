@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,11 +95,48 @@ def test_a_sync_answer_with_a_hole_is_reported() -> None:
     assert conversations.has_gap
 
 
-def test_a_late_read_cursor_changes_nothing() -> None:
+def test_a_late_cursor_changes_nothing_and_what_was_read_was_delivered() -> None:
     history = History("c1")
-    history.move_read("bob", 5)
-    history.move_read("bob", 3)
-    assert history.read_seq == {"bob": 5}
+    history.move_cursors("bob", 5, 0)
+    history.move_cursors("bob", 3, 4)
+    assert (history.read_seq, history.delivered_seq) == ({"bob": 5}, {"bob": 5})
+    history.move_cursors("bob", 0, 8)
+    assert (history.read_seq, history.delivered_seq) == ({"bob": 5}, {"bob": 8})
+
+
+def test_a_device_hides_by_itself_what_vanishes_and_takes_the_word_of_it_for_no_conflict() -> None:
+    history = History("c1")
+    said = replace(entry(1), expires_at_s=10.0)
+    history.add(said)
+    assert (said.as_of(9.9), history.unread("bob", 9.9)) == (said, 1)
+    over = said.as_of(10.0)
+    assert (over.kind, over.text, history.unread("bob", 10.0)) == ("expired", None, 0)
+    assert history.add(over) is Arrival.CHANGED
+    assert history.add(said) is Arrival.DUPLICATE
+    assert history.shown == [over]
+    assert history.add(replace(over, kind="expired", revision=4)) is Arrival.CHANGED
+    other = History("c1")
+    other.add(said)
+    assert other.add(replace(over, kind="unsent")) is Arrival.CONFLICT
+
+
+def test_a_device_forgets_what_the_retention_deleted_and_goes_on_from_there() -> None:
+    conversations = Conversations()
+    conversations.add_delta(Delta(Card("c1", roles=(("me", 1),)), (entry(1), entry(2)), last_seq=2))
+    conversations.take_card(Card("c1", 1, roles=(("me", 1),), visible_after_seq=5), "me")
+    assert conversations.history("c1").shown == []
+    conversations.add(entry(6))
+    assert [shown.seq for shown in conversations.history("c1").shown] == [6]
+    assert not conversations.has_gap
+
+
+def test_one_counts_what_others_wrote_above_ones_own_cursor() -> None:
+    history = History("c1")
+    for seq in range(1, 6):
+        history.add(entry(seq))
+    history.move_own_read(2)
+    history.move_own_read(1)
+    assert (history.unread("bob", 0.0), history.unread("alice", 0.0)) == (3, 0)
 
 
 def test_the_proof_names_an_acknowledged_message_that_is_missing() -> None:

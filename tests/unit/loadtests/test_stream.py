@@ -11,6 +11,7 @@ from parley.gateway.v1 import messages_pb2 as events
 
 from loadtests.headless.client import AccessToken, Device, Edge, TokenSource
 from loadtests.headless.stream import BackOff, EventStream
+from tests.support.waiting import until
 from tests.unit.loadtests.fake_edge import CONVERSATION, FakeEdge, message
 
 DEADLINE_S = 10.0
@@ -88,6 +89,33 @@ async def test_a_broken_stream_is_opened_again_and_what_was_missed_comes(edge: F
     await stream.until(lambda: seqs(stream) == [1, 2], DEADLINE_S, "what was missed")
 
 
+async def test_a_stream_goes_on_where_it_broke_without_a_sync(edge: FakeEdge, stream: EventStream) -> None:
+    edge.stored = [message(1)]
+    await edge.say(0, ready=events.Ready(heartbeat_s=5, resume_token="first"))
+    await stream.until_current(DEADLINE_S)
+    await edge.say(0, position=1, message=message(2))
+    await stream.until(lambda: seqs(stream) == [1, 2], DEADLINE_S, "message 2")
+    syncs = edge.syncs
+    (await edge.stream(0)).put_nowait(None)
+    await edge.say(1, ready=events.Ready(heartbeat_s=5, resume_token="second", resumed=True))
+    await edge.say(1, position=2, message=message(3))
+    await stream.until(lambda: seqs(stream) == [1, 2, 3], DEADLINE_S, "message 3")
+    assert edge.resumes == [("", 0), ("first", 1)]
+    assert (edge.syncs, stream.inbox.resumes) == (syncs, 1)
+    (await edge.stream(1)).put_nowait(None)
+    await edge.stream(2)
+    assert edge.resumes[2] == ("second", 2)
+
+
+async def test_a_stream_that_has_yet_to_sync_starts_afresh(edge: FakeEdge, stream: EventStream) -> None:
+    edge.failing_syncs = 10_000
+    await edge.say(0, ready=events.Ready(heartbeat_s=5, resume_token="first"))
+    await until(lambda: edge.syncs > 0, what="a Sync that failed")
+    (await edge.stream(0)).put_nowait(None)
+    await edge.stream(1)
+    assert edge.resumes[1] == ("", 0)
+
+
 async def test_a_sync_that_fails_is_tried_again(edge: FakeEdge, stream: EventStream) -> None:
     edge.failing_syncs = 2
     edge.stored = [message(1)]
@@ -104,8 +132,11 @@ async def test_a_refused_token_is_replaced(edge: FakeEdge, stream: EventStream) 
     assert edge.tokens == ["Bearer alice-1", "Bearer alice-2"]
 
 
-async def test_a_replaced_stream_does_not_fight_for_its_place(edge: FakeEdge, stream: EventStream) -> None:
-    edge.refusals = [(grpc.StatusCode.ABORTED, "REPLACED")]
+@pytest.mark.parametrize("reason", ["REPLACED", "DEVICE_LIMIT"])
+async def test_a_stream_that_had_to_give_way_does_not_fight_for_its_place(
+    edge: FakeEdge, stream: EventStream, reason: str
+) -> None:
+    edge.refusals = [(grpc.StatusCode.ABORTED, reason)]
     await stream.until(lambda: stream.is_ended, DEADLINE_S, "the end")
     assert edge.streams == []
 

@@ -96,10 +96,10 @@ async def test_who_was_removed_is_told_that_and_nothing_more(world: World) -> No
 
 async def test_a_read_cursor_is_told_to_all(world: World) -> None:
     await group_with_latecomer(world)
-    deliveries = await told(world, encoding.read_cursor_moved(UUID(int=8), ROOM, BOB, 1, NOW))
-    assert {(user, event.read.user_id, event.read.read_seq) for user, event in deliveries} == {
-        (user, "bob", 1) for user in (ALICE, BOB, CAROL)
-    }
+    deliveries = await told(world, encoding.read_cursor_moved(UUID(int=8), ROOM, BOB, 1, 2, NOW))
+    assert {
+        (user, event.read.user_id, event.read.read_seq, event.read.delivered_seq) for user, event in deliveries
+    } == {(user, "bob", 1, 2) for user in (ALICE, BOB, CAROL)}
 
 
 @pytest.mark.parametrize("value", [b"\xff\xff", b"", b"\x12\x03abc", None])

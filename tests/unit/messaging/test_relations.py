@@ -195,7 +195,7 @@ async def test_before_acceptance_nothing_is_marked_read_and_no_presence_typing_o
     await setting(world, BOB, messages=Audience.FOLLOWED)
     room = await said(world, ALICE, BOB)
     events = len(world.store.events)
-    assert await world.messaging.mark_read(BOB, room, 1) == 1
+    assert await world.receipts.mark_read(BOB, room, 1) == 1
     assert len(world.store.events) == events
     for user, other in ((ALICE, BOB), (BOB, ALICE)):
         assert await seen_by(world, user, other) == []

@@ -4,61 +4,90 @@ stands. Real use-cases, real encoding, the real fan-out and the real client's me
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parley.gateway.v1 import messages_pb2 as device_events
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import messages_pb2
 from parley.presence.v1 import events_pb2 as presence
 
-from loadtests.headless.conversations import Entry
+from loadtests.headless.conversations import Card, Entry
 from loadtests.headless.inbox import Inbox
 from services.messaging import encoding
+from services.messaging.attachments.core import UploadPolicy
+from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.consumer import FanOut
 from services.messaging.core.errors import MessagingError
 from services.messaging.core.groups import Settings
 from services.messaging.core.model import Role, Text, UserId
 from services.messaging.group_commit import GroupCommit
+from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations
 from services.messaging.service import GroupRequest, Limits, Messaging, TextRequest
+from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.runtime.bus import Incoming
 from services.runtime.ids import new_id, new_secret
+from tests.support.attachments import FakeAttachments, MemoryObjects
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
-from tests.support.messaging import FakeStore
+from tests.support.messaging_memory import MemoryStore
 
 PEOPLE = [UserId(name) for name in ("alice", "bob", "carol", "dave")]
 
 
 DOINGS = (
-    *("send", "send", "send", "send", "edit", "unsend", "react", "unreact"),
+    *("send", "send", "send", "send", "picture", "edit", "unsend", "react", "unreact"),
     *("add", "remove", "leave", "role", "rename", "open"),
+    *("vanish", "wait", "sweep", "read", "read", "deliver", "deliver"),
 )
+# Longer than the shortest time after which messages vanish, and than the policy below keeps them.
+LONG_S = 301
+POLICY = SweepPolicy(retention=timedelta(seconds=900), batch=3, walk=2)
 
 
 class World:
     """Messaging, its fan-out, and one device for each person that misses and doubles events."""
 
-    def __init__(self, seed: int, *, relates: bool) -> None:
+    def __init__(self, seed: int, open_share: float, *, relates: bool) -> None:
         self.random = Random(seed)
+        # Of the groups, those that show newcomers what was said before.
+        self.open_share = open_share
         # Whether people also decline, accept and block: devices hear of that by deliveries that are not carried here.
         self._relates = relates
         self.clock = ManualClock()
-        self.store = FakeStore()
+        self.store = MemoryStore()
         self.sends = GroupCommit(self.store, 100)
-        self.messaging = Messaging(
-            self.store, self.store.relations, self.sends, self.clock, new_id, new_secret, Limits(group_members=4)
+        self.objects = MemoryObjects()
+        self.attachments = Attachments(
+            FakeAttachments(self.store), self.store, self.objects, self.clock, new_id, UploadPolicy()
         )
+        self.messaging = Messaging(
+            *(self.store, self.store.relations, self.sends, self.clock, new_id, new_secret),
+            Limits(group_members=4),
+            self.attachments,
+        )
+        self.receipts = Receipts(self.store, self.clock)
+        self.vanishing = Vanishing(self.store, self.clock, new_id)
+        self.sweeper = Sweeper(self.store, self.clock, POLICY)
+        self.store.silent.add(PEOPLE[0])
         self.relations = Relations(self.store, self.store.relations, self.clock, RelationLimits())
         self.devices = {user: Inbox(user) for user in PEOPLE}
+        # A device's life begins with a Sync, of nothing here.
+        self.synced = {id(device): self.clock.now() for device in self.devices.values()}
         self.rooms: list[str] = []
         self.count = 0
         self._told = 0
+        self._own_told = 0
+
+    @property
+    def now_s(self) -> float:
+        return self.clock.now().timestamp()
 
     async def do_something(self) -> None:
         """Anybody tries anything; refusals are part of life."""
@@ -71,7 +100,9 @@ class World:
     async def _act(self, actor: UserId, other: UserId) -> None:  # noqa: C901 - one case a doing
         messaging, random = self.messaging, self.random
         if not self.rooms or random.random() < 0.08:
-            request = GroupRequest(f"g{self.count}", f"group {self.count}", [other], "", random.random() < 0.3)
+            request = GroupRequest(
+                f"g{self.count}", f"group {self.count}", [other], "", random.random() < self.open_share
+            )
             group = await messaging.create_group(actor, request)
             self.rooms.append(str(group.id))
             return
@@ -82,6 +113,12 @@ class World:
         match random.choice(DOINGS):
             case "send":
                 await messaging.send_text(actor, room, TextRequest(f"k{self.count}", Text(f"text {self.count}")))
+            case "picture":
+                request = UploadRequest(f"k{self.count}", f"{self.count}.png", "image/png", 5)
+                upload, _ = await self.attachments.create_upload(actor, request)
+                self.objects.receive(upload)
+                files = [str(upload.attachment.id)]
+                await messaging.send_text(actor, room, TextRequest(f"k{self.count}", Text(""), attachment_ids=files))
             case "edit":
                 await messaging.edit_message(actor, room, seq, Text(f"edit {self.count}"))
             case "unsend":
@@ -100,6 +137,16 @@ class World:
                 await messaging.set_role(actor, room, other, random.choice(list(Role)))
             case "rename":
                 await messaging.update_group(actor, room, Settings(title=f"title {self.count}"))
+            case "vanish":
+                await self.vanishing.set_vanishing(actor, room, timedelta(minutes=random.choice([0, 5])))
+            case "wait":
+                self.clock.advance(random.choice([30, LONG_S]))
+            case "sweep":
+                await self.sweeper.sweep()
+            case "read":
+                await self.receipts.mark_read(actor, room, seq)
+            case "deliver":
+                await self.receipts.mark_delivered(actor, [(room, seq), (random.choice(self.rooms), seq + 2)])
             case _:
                 self.rooms.append(str((await messaging.open_direct(actor, other)).id))
 
@@ -125,15 +172,25 @@ class World:
         for record in publisher.records:
             delivery = presence.Delivery.FromString(record.value or b"")
             event = gateway.SubscribeResponse.FromString(delivery.frame).event
-            for _ in range(self.random.choices([0, 1, 2], [loss, 1 - loss, 0.2])[0]):
-                self.devices[UserId(delivery.user_id)].apply(event, 0.0)
+            self._carry(UserId(delivery.user_id), event, loss)
+        own, self._own_told = self.store.own_told[self._own_told :], len(self.store.own_told)
+        for user_id, conversation_id, state in own:
+            frame = presence.Delivery.FromString(
+                encoding.own_state_delivery(user_id, conversation_id, state, self.clock.now())
+            ).frame
+            self._carry(user_id, gateway.SubscribeResponse.FromString(frame).event, loss)
+
+    def _carry(self, user_id: UserId, event: device_events.DeviceEvent, loss: float) -> None:
+        for _ in range(self.random.choices([0, 1, 2], [loss, 1 - loss, 0.2])[0]):
+            self.devices[user_id].apply(event, 0.0)
 
     async def sync(self, device: Inbox, limit: int) -> None:
         """What a device does: ask until there is no more."""
-        unknown = device.conversations.unknown()
+        unknown, since = device.conversations.unknown(), self.synced.get(id(device))
+        self.synced[id(device)] = self.clock.now()
         for _ in range(200):
             cursors = [(key, seq, revision) for key, (seq, revision) in device.conversations.cursors().items()]
-            catchup = await self.messaging.sync(UserId(device.me), cursors, limit, None)
+            catchup = await self.messaging.sync(UserId(device.me), cursors, limit, since)
             for conversation_id in catchup.gone:
                 device.conversations.forget(str(conversation_id))
             for delta in catchup.deltas:
@@ -152,23 +209,33 @@ def incoming(value: bytes) -> Incoming:
 class Sight:
     """What a person sees of a conversation."""
 
-    title: str
-    roles: tuple[tuple[str, int], ...]
+    card: Card | None
+    # What the others read and got, and what one read oneself.
+    cursors: tuple[dict[str, int], dict[str, int], int]
     messages: tuple[Entry, ...]
 
 
-def sights(device: Inbox) -> dict[str, Sight]:
+def sights(device: Inbox, now_s: float) -> dict[str, Sight]:
+    """As the person sees it then: what is over is hidden."""
     return {
         history.conversation_id: Sight(
-            history.card.title if history.card else "", history.card.roles if history.card else (), tuple(history.shown)
+            # Its revision rises with those of the messages, which are compared below.
+            history.card and replace(history.card, revision=0),
+            (
+                {user: history.read_seq.get(user, 0) for user in history.members},
+                {user: history.delivered_seq.get(user, 0) for user in history.members},
+                # What one may not see needs no reading.
+                max(history.own_read_seq, history.card.visible_after_seq if history.card else 0),
+            ),
+            tuple(entry.as_of(now_s) for entry in history.shown),
         )
         for history in device.conversations
     }
 
 
 @asynccontextmanager
-async def living(seed: int, *, relates: bool) -> AsyncIterator[World]:
-    world = World(seed, relates=relates)
+async def living(seed: int, open_share: float = 0.3, *, relates: bool) -> AsyncIterator[World]:
+    world = World(seed, open_share, relates=relates)
     committer = asyncio.create_task(world.sends.run())
     try:
         yield world
@@ -176,16 +243,27 @@ async def living(seed: int, *, relates: bool) -> AsyncIterator[World]:
         committer.cancel()
 
 
-def assert_same(stale: Inbox, fresh: Inbox) -> None:
+def assert_same(stale: Inbox, fresh: Inbox, now_s: float) -> None:
     """What both show is the same, over what both have: each may begin at another page."""
-    old, new = sights(stale), sights(fresh)
+    old, new = sights(stale, now_s), sights(fresh, now_s)
     assert old.keys() == new.keys()
     for key, sight in new.items():
-        assert (old[key].title, old[key].roles) == (sight.title, sight.roles)
+        assert (old[key].card, old[key].cursors) == (sight.card, sight.cursors)
         count = min(len(sight.messages), len(old[key].messages))
         assert count > 0 or not sight.messages
         assert old[key].messages[len(old[key].messages) - count :] == sight.messages[len(sight.messages) - count :]
         assert not stale.conversations.history(key).conflicts
+
+
+async def assert_unread_is_right(world: World, device: Inbox) -> None:
+    """What the device counts, where it has all that is unread, is what the service counts."""
+    page = await world.messaging.list_conversations(UserId(device.me), 100, "")
+    for listed in page.items:
+        history = device.conversations.history(str(listed.conversation.id))
+        member = listed.conversation.member(UserId(device.me))
+        begins = max(listed.own.read_seq, member.visible_after_seq if member else 0)
+        if history.base <= max(begins, listed.conversation.history_start_seq):
+            assert history.unread(device.me, world.now_s) == listed.own.unread
 
 
 @given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([0.0, 0.2, 0.8]))
@@ -203,19 +281,22 @@ def test_a_stale_device_stands_after_sync_where_a_new_one_stands(seed: int, limi
                 await world.sync(device, limit)
                 fresh = Inbox(user)
                 await world.sync(fresh, 200)
-                assert_same(device, fresh)
+                assert_same(device, fresh, world.now_s)
                 assert not device.conversations.has_gap
+                await assert_unread_is_right(world, device)
 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(30))
 async def test_a_device_that_missed_nothing_needs_no_sync(seed: int) -> None:
-    async with living(seed, relates=False) as world:
+    # Who comes into an open group must ask for what was said before.
+    async with living(seed, open_share=0.0, relates=False) as world:
         for _ in range(150):
             await world.do_something()
             await world.fan_out(0.0)
         for user, device in world.devices.items():
             fresh = Inbox(user)
             await world.sync(fresh, 200)
-            assert_same(device, fresh)
+            assert_same(device, fresh, world.now_s)
+            await assert_unread_is_right(world, device)

@@ -11,6 +11,9 @@ GOOD = {
     "PARLEY_JWT_ISSUER": "https://network.example",
     "PARLEY_DATABASE_URL": "postgresql://localhost/x",
     "PARLEY_KAFKA_BOOTSTRAP": "127.0.0.1:9092",
+    "PARLEY_OBJECTS_ENDPOINT": "https://s3.example/",
+    "PARLEY_OBJECTS_KEY_ID": "k",
+    "PARLEY_OBJECTS_SECRET": "s",
 }
 
 
@@ -18,6 +21,7 @@ def test_a_good_environment_gives_a_config() -> None:
     config = Config.from_env(GOOD)
     assert config.kafka.bootstrap == "127.0.0.1:9092"
     assert config.text_limit == 10_000
+    assert config.objects.public_endpoint == "https://s3.example"
 
 
 def test_all_faults_are_told_at_once() -> None:

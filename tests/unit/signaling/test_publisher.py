@@ -8,6 +8,7 @@ from parley.calls.v1 import messages_pb2
 from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.presence.v1 import events_pb2 as presence_events
 
+from services.signaling.core.model import Call
 from services.signaling.publisher import CALLS_TOPIC, DELIVERY_TOPIC, CallAnnouncer
 from tests.unit.signaling.fakes import ALICE, BOB, PHONE, START, TABLET, World
 
@@ -42,3 +43,19 @@ async def test_the_call_is_shown_as_it_stands() -> None:
     shown = calls_events.CallEvent.FromString(ANNOUNCE(call, ended, START)[0].value).call_changed.call
     assert (shown.state, shown.end_reason) == (messages_pb2.CALL_STATE_ENDED, messages_pb2.END_REASON_HUNG_UP)
     assert shown.HasField("end_time")
+
+
+async def test_presence_is_told_who_is_in_an_answered_call_and_that_it_is_over() -> None:
+    world = World()
+    call = await world.answered()
+    assert _activities(call) == {ALICE: (2, True), BOB: (2, True)}
+    ended = await world.service.leave_call(call.call_id, ALICE, PHONE)
+    assert _activities(ended) == {ALICE: (3, False), BOB: (3, False)}
+
+
+def _activities(call: Call) -> dict[str, tuple[int, bool]]:
+    deliveries = [presence_events.Delivery.FromString(record.value) for record in ANNOUNCE(call, call, START)[1:]]
+    assert {delivery.call_activity.call_id for delivery in deliveries} == {call.call_id}
+    return {
+        delivery.user_id: (delivery.call_activity.version, delivery.call_activity.in_call) for delivery in deliveries
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.web.core import CONTENT_SECURITY_POLICY, Asset, choose, make_asset
+from services.web.core import Asset, choose, content_security_policy, make_asset
 
 FILES = ("/index.html", "/assets/app-1f2e.js", "/favicon.svg")
 ASSETS: dict[str, Asset] = {path: make_asset(path, path.encode()) for path in FILES}
@@ -42,5 +42,10 @@ def test_other_content_has_another_tag() -> None:
 
 
 def test_policy_allows_no_inline_script() -> None:
-    assert "unsafe" not in CONTENT_SECURITY_POLICY
-    assert "default-src 'self'" in CONTENT_SECURITY_POLICY
+    assert "unsafe" not in content_security_policy("")
+    assert "default-src 'self'" in content_security_policy("")
+
+
+def test_policy_lets_the_page_reach_its_own_origin_and_the_attachments_only() -> None:
+    assert "connect-src 'self';" in content_security_policy("")
+    assert "connect-src 'self' https://files.example;" in content_security_policy("https://files.example")

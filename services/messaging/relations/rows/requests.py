@@ -56,7 +56,7 @@ async def tell_request(
 ) -> str:
     """Tell a person's own devices, live and by Sync, how the conversation stands: in the order of the person's news, or
     of another key's. Gives the relay's key."""
-    state = (await load_own_states(connection, user_id, [conversation_id]))[conversation_id]
+    state = (await load_own_states(connection, user_id, [conversation_id], now))[conversation_id]
     await write_own_state(connection, user_id, conversation_id, state, now)
     delivery = encoding.own_state_delivery(user_id, conversation_id, state, now, relations_changed=True)
     await outbox.append(connection, order_key or user_id, [(topics.DELIVERY, user_id, delivery)])

@@ -3,6 +3,9 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { CallsService } from "../gen/parley/calls/v1/service_pb";
 import { GatewayService } from "../gen/parley/gateway/v1/service_pb";
+import { AccountService } from "../gen/parley/messaging/v1/accounts_pb";
+import { AttachmentsService } from "../gen/parley/messaging/v1/attachments_pb";
+import { RelationsService } from "../gen/parley/messaging/v1/relations_pb";
 import { MessagingService } from "../gen/parley/messaging/v1/service_pb";
 import { PresenceService } from "../gen/parley/presence/v1/service_pb";
 import type { TokenCache } from "./tokens";
@@ -13,6 +16,9 @@ const UNARY_TIMEOUT_MS = 10_000;
 /** Parley's public services. */
 export interface Api {
   readonly messaging: Client<typeof MessagingService>;
+  readonly relations: Client<typeof RelationsService>;
+  readonly attachments: Client<typeof AttachmentsService>;
+  readonly account: Client<typeof AccountService>;
   readonly presence: Client<typeof PresenceService>;
   readonly gateway: Client<typeof GatewayService>;
   readonly calls: Client<typeof CallsService>;
@@ -22,6 +28,9 @@ export interface Api {
 export function createApi(transport: Transport): Api {
   return {
     messaging: createClient(MessagingService, transport),
+    relations: createClient(RelationsService, transport),
+    attachments: createClient(AttachmentsService, transport),
+    account: createClient(AccountService, transport),
     presence: createClient(PresenceService, transport),
     gateway: createClient(GatewayService, transport),
     calls: createClient(CallsService, transport),

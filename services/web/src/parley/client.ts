@@ -1,5 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import type { DeviceEvent } from "../gen/parley/gateway/v1/messages_pb";
+import { Account } from "./account";
 import type { Api } from "./api";
 import { createApi, createWebTransport } from "./api";
 import type { MediaFactory } from "./calls";
@@ -7,17 +8,28 @@ import { Calls } from "./calls";
 import { Changes } from "./changes";
 import { ConversationStore } from "./core/conversation-store";
 import type { Message } from "./core/model";
+import { Deliveries } from "./deliveries";
+import { Downloads } from "./downloads";
+import { Drafts } from "./drafts";
 import type { StreamState } from "./event-stream";
 import { EventStream } from "./event-stream";
+import { Expiry } from "./expiry";
 import { sayFarewell } from "./farewell";
 import { Groups } from "./groups";
+import { Keeping } from "./keeping";
 import { MediaLink } from "./media-link";
 import { Messaging } from "./messaging";
 import { Persistent } from "./persistent";
 import { PresenceBoard } from "./presence";
+import { Relations } from "./relations";
+import type { SearchPage } from "./search";
+import { searchMessages } from "./search";
 import type { TokenProvider } from "./tokens";
 import { TokenCache } from "./tokens";
-import { readConversation, readMessage, readPresence } from "./wire";
+import type { Put } from "./transfer";
+import { putByXhr } from "./transfer";
+import { Uploads } from "./uploads";
+import { readConversation, readMessage, readOwnState, readPresence } from "./wire";
 
 export interface ClientOptions {
   readonly userId: string;
@@ -30,6 +42,10 @@ export interface ClientOptions {
   readonly transport?: Transport;
   /** In place of WebRTC: for tests and the mock. */
   readonly media?: MediaFactory;
+  /** In place of XMLHttpRequest, for the bytes of files. */
+  readonly put?: Put;
+  /** In place of localStorage. */
+  readonly storage?: Pick<Storage, "getItem" | "setItem" | "removeItem">;
 }
 
 /**
@@ -42,6 +58,12 @@ export class ParleyClient {
   readonly deviceId: string;
   readonly messaging: Messaging;
   readonly groups: Groups;
+  readonly keeping: Keeping;
+  readonly relations: Relations;
+  readonly uploads: Uploads;
+  readonly downloads: Downloads;
+  readonly account: Account;
+  readonly drafts: Drafts;
   readonly presence: PresenceBoard;
   readonly calls: Calls;
   /** How the event stream stands. */
@@ -50,10 +72,13 @@ export class ParleyClient {
   notice: { readonly line: string; readonly id: number } | undefined;
   /** Told when it should ring, and when no longer. */
   onRing: (ringing: boolean) => void = () => undefined;
+  private readonly api: Api;
   private readonly baseUrl: string;
   private readonly tokens: TokenCache;
   private readonly events: EventStream;
   private readonly changes = new Changes();
+  private readonly deliveries: Deliveries;
+  private readonly expiry: Expiry;
   private readonly catchUp = new Persistent(() => this.fetchMissed());
   private notices = 0;
 
@@ -63,11 +88,20 @@ export class ParleyClient {
     this.baseUrl = options.baseUrl ?? location.origin;
     this.tokens = new TokenCache(options.tokens);
     const api: Api = createApi(options.transport ?? createWebTransport(this.baseUrl, this.tokens));
+    this.api = api;
     const changed = (): void => this.changes.announce();
-    this.messaging = new Messaging(api, this.userId, new ConversationStore(this.userId), changed, (group) =>
+    this.messaging = new Messaging(api, new ConversationStore(this.userId), changed, (group) =>
       this.tell(`You are no longer in “${group.title}”.`),
     );
     this.groups = new Groups(api, this.messaging);
+    this.keeping = new Keeping(api, this.messaging);
+    this.relations = new Relations(api, changed, this.messaging);
+    this.uploads = new Uploads(api, options.put ?? putByXhr, changed);
+    this.downloads = new Downloads(api);
+    this.account = new Account(api, this.userId);
+    this.drafts = new Drafts(this.userId, options.storage);
+    this.deliveries = new Deliveries(api, this.userId, () => this.relations.settings?.sendReceipts !== false);
+    this.expiry = new Expiry(this.messaging.store, changed);
     this.presence = new PresenceBoard(api, this.deviceId, changed);
     const media: MediaFactory = options.media ?? ((admission, listener) => new MediaLink(admission, listener));
     this.calls = new Calls(api, this.userId, this.deviceId, media, {
@@ -78,8 +112,9 @@ export class ParleyClient {
     this.events = new EventStream(api, this.deviceId, {
       onEvent: (event) => this.receive(event),
       onState: (state) => this.setStream(state),
+      isCurrent: () => this.catchUp.done,
     });
-    this.changes.subscribe(() => this.watchPeers());
+    this.changes.subscribe(() => this.followUp());
   }
 
   /** Opens the event stream; the rest follows from its Ready. Also takes the stream back from another window. */
@@ -92,6 +127,9 @@ export class ParleyClient {
     this.calls.hangUp();
     this.calls.close();
     this.presence.close();
+    this.uploads.close();
+    this.deliveries.close();
+    this.expiry.close();
     this.catchUp.cancel();
     this.events.stop();
   }
@@ -120,6 +158,11 @@ export class ParleyClient {
     if (callId && token) sayFarewell(this.baseUrl, token.value, callId, this.deviceId);
   }
 
+  /** Finds texts in all conversations or in one, in pages. Rejects with a Failure. */
+  search(query: string, conversationId?: string, next?: string): Promise<SearchPage> {
+    return searchMessages(this.api, query, conversationId, next);
+  }
+
   /** Shows a line for a while. */
   tell(line: string): void {
     this.notice = { line, id: ++this.notices };
@@ -138,14 +181,24 @@ export class ParleyClient {
   private receive(event: DeviceEvent["event"]): void {
     switch (event.case) {
       case "ready":
+        // What is missing of a stream that goes on comes by itself, and its watch list stands.
+        if (event.value.resumed) return undefined;
+        this.presence.unwatch();
+        return this.catchUp.start();
       case "resync":
         return this.catchUp.start();
       case "message":
         return this.receiveMessage(readMessage(event.value));
       case "conversation":
         return this.messaging.receiveConversation(readConversation(event.value));
-      case "read":
-        return this.messaging.receiveRead(event.value.conversationId, event.value.userId, Number(event.value.readSeq));
+      case "read": {
+        const { conversationId, userId, readSeq, deliveredSeq } = event.value;
+        return this.messaging.receiveCursors(conversationId, userId, { readSeq: Number(readSeq), deliveredSeq: Number(deliveredSeq) });
+      }
+      case "ownState":
+        return event.value.ownState && this.messaging.receiveOwnState(event.value.conversationId, readOwnState(event.value.ownState));
+      case "relations":
+        return this.receiveRelations();
       case "typing":
         return this.presence.applyTyping(event.value.conversationId, event.value.userId, event.value.typing);
       case "presence":
@@ -157,6 +210,11 @@ export class ParleyClient {
     }
   }
 
+  private receiveRelations(): void {
+    this.messaging.forgetBars();
+    void this.relations.refresh().catch(() => undefined);
+  }
+
   private receiveMessage(message: Message): void {
     // Whoever has sent is no longer typing, even if the news of that is lost or late.
     if (message.revision === 0) this.presence.applyTyping(message.conversationId, message.senderId, false);
@@ -165,13 +223,17 @@ export class ParleyClient {
 
   /** Everything that may have been missed. */
   private async fetchMissed(): Promise<void> {
-    const results = await Promise.allSettled([this.calls.refresh(), this.messaging.sync()]);
+    const results = await Promise.allSettled([this.calls.refresh(), this.messaging.sync(), this.relations.refresh()]);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     this.messaging.retryFailed();
   }
 
-  private watchPeers(): void {
-    if (this.stream.kind === "live" && this.messaging.ready) void this.presence.watch(this.messaging.store.peers());
+  /** What follows from changes. */
+  private followUp(): void {
+    this.expiry.look();
+    if (this.stream.kind !== "live" || !this.messaging.ready) return;
+    void this.presence.watch(this.messaging.store.peers());
+    this.deliveries.look(this.messaging.store.list());
   }
 }
 

@@ -8,6 +8,8 @@ export interface Failure {
   readonly code: string;
   /** The `reason` of google.rpc.ErrorInfo, such as `CALL_ENDED`. */
   readonly reason: string | undefined;
+  /** The field of the request that was not accepted, such as `size_bytes`. */
+  readonly field: string | undefined;
   /** How long the server asked to wait; 0 when it did not. */
   readonly retryDelayMs: number;
   /** The same request may succeed later. */
@@ -23,7 +25,10 @@ export function readFailure(thrown: unknown): Failure {
   const error = ConnectError.from(thrown, Code.Unavailable);
   const reason = detailString(error, "google.rpc.ErrorInfo");
   const code = codeName(error.code);
-  return { code, reason, retryDelayMs: retryDelayMs(error), transient: TRANSIENT.has(error.code), line: errorLine(code, reason) };
+  const field = violatedField(error);
+  const delayMs = retryDelayMs(error);
+  const line = errorLine(code, reason, { field, retryDelayMs: delayMs });
+  return { code, reason, field, retryDelayMs: delayMs, transient: TRANSIENT.has(error.code), line };
 }
 
 function codeName(code: Code): string {
@@ -39,12 +44,25 @@ function detail(error: ConnectError, type: string): Uint8Array | undefined {
 
 /** Field 1 of the detail, as a string. */
 function detailString(error: ConnectError, type: string): string | undefined {
-  const bytes = detail(error, type);
+  return firstString(detail(error, type));
+}
+
+/** google.rpc.BadRequest: its field 1 are violations, whose field 1 is the name of the request's field. */
+function violatedField(error: ConnectError): string | undefined {
+  return firstString(firstBytes(detail(error, "google.rpc.BadRequest")));
+}
+
+function firstString(bytes: Uint8Array | undefined): string | undefined {
+  const value = firstBytes(bytes);
+  return value && new TextDecoder().decode(value);
+}
+
+function firstBytes(bytes: Uint8Array | undefined): Uint8Array | undefined {
   if (!bytes) return undefined;
   try {
     const reader = new BinaryReader(bytes);
     const [field] = reader.tag();
-    return field === 1 ? reader.string() : undefined;
+    return field === 1 ? reader.bytes() : undefined;
   } catch {
     return undefined;
   }
@@ -68,5 +86,14 @@ function retryDelayMs(error: ConnectError): number {
     return delayMs;
   } catch {
     return 0;
+  }
+}
+
+/** The answer, or a rejection with a Failure. */
+export async function answered<T>(request: Promise<T>): Promise<T> {
+  try {
+    return await request;
+  } catch (error) {
+    throw readFailure(error);
   }
 }

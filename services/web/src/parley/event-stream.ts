@@ -23,9 +23,17 @@ const MAX_REFUSALS = 2;
 export interface StreamListener {
   onEvent(event: DeviceEvent["event"]): void;
   onState(state: StreamState): void;
+  /** Whether all that an earlier stream pointed at has been fetched; if not, a stream must not go on where it broke. */
+  isCurrent(): boolean;
 }
 
-/** Keeps one event stream open: reconnects with jittered back-off, and treats silence as a loss. */
+/** After these the server wants this stream no more, and a new one would push another out. */
+const FINAL_REASONS = new Set(["REPLACED", "DEVICE_LIMIT"]);
+
+/**
+ * Keeps one event stream open: reconnects with jittered back-off, goes on where the stream broke when the gateway can,
+ * and treats silence as a loss.
+ */
 export class EventStream {
   private attempt = 0;
   private refusals = 0;
@@ -35,6 +43,9 @@ export class EventStream {
   private watchdog: ReturnType<typeof setTimeout> | undefined;
   private wake: (() => void) | undefined;
   private silenceMs = FIRST_EVENT_TIMEOUT_MS;
+  private resumeToken = "";
+  /** Of the last durable event that the listener took. */
+  private position = 0n;
 
   constructor(
     private readonly api: Api,
@@ -87,8 +98,9 @@ export class EventStream {
     this.feedWatchdog(abort);
     try {
       const options = { signal: abort.signal, timeoutMs: 0 };
-      for await (const { event } of this.api.gateway.subscribe({ deviceId: this.deviceId }, options)) {
+      for await (const { event, position } of this.api.gateway.subscribe(this.request(), options)) {
         if (event) this.handle(event.event);
+        if (position) this.position = position;
         this.feedWatchdog(abort);
       }
       return readFailure(undefined);
@@ -99,10 +111,17 @@ export class EventStream {
     }
   }
 
+  private request(): { deviceId: string; resumeToken: string; position: bigint } {
+    const resumeToken = this.listener.isCurrent() ? this.resumeToken : "";
+    return { deviceId: this.deviceId, resumeToken, position: resumeToken ? this.position : 0n };
+  }
+
   private handle(event: DeviceEvent["event"]): void {
     if (event.case === "ready") {
       this.attempt = 0;
       this.refusals = 0;
+      this.resumeToken = event.value.resumeToken;
+      if (!event.value.resumed) this.position = 0n;
       this.silenceMs = Math.max(1, event.value.heartbeatS) * MISSED_HEARTBEATS * 1000;
       this.listener.onState({ kind: "live" });
     }
@@ -115,7 +134,7 @@ export class EventStream {
   }
 
   private isFinal(failure: Failure): boolean {
-    if (failure.reason === "REPLACED") {
+    if (failure.reason && FINAL_REASONS.has(failure.reason)) {
       this.finish({ kind: "stopped", reason: "replaced", line: failure.line });
       return true;
     }

@@ -1,7 +1,7 @@
 import type { Conversation as WireConversation } from "../gen/parley/messaging/v1/messages_pb";
 import type { Api } from "./api";
 import type { Conversation, Invite, Role } from "./core/model";
-import { readFailure } from "./errors";
+import { answered, readFailure } from "./errors";
 import { readConversation, readInvite, writeRole } from "./wire";
 
 /** Where what the service answers goes. */
@@ -11,7 +11,7 @@ interface Conversations {
   leaving(conversationId: string, request: () => Promise<unknown>): Promise<void>;
 }
 
-/** Making groups and changing them. Every method rejects with a Failure; its `line` is for people. */
+/** Making groups and changing them, and what all members of a conversation share. Every method rejects with a Failure; its `line` is for people. */
 export class Groups {
   constructor(
     private readonly api: Api,
@@ -26,6 +26,22 @@ export class Groups {
 
   async rename(conversationId: string, title: string): Promise<void> {
     await this.changed(this.api.messaging.updateGroup({ conversationId, title }));
+  }
+
+  /** Sets the picture; an empty reference takes it away. */
+  async setPicture(conversationId: string, avatarRef: string): Promise<void> {
+    await this.changed(this.api.messaging.updateGroup({ conversationId, avatarRef }));
+  }
+
+  /** Whether people who come later see what was said before. */
+  async setHistoryOpen(conversationId: string, historyOpen: boolean): Promise<void> {
+    await this.changed(this.api.messaging.updateGroup({ conversationId, historyOpen }));
+  }
+
+  /** From when on new messages vanish, in any kind of conversation; 0 keeps them. */
+  async setVanishing(conversationId: string, vanishAfterS: number): Promise<void> {
+    const vanishAfter = { seconds: BigInt(vanishAfterS) };
+    await this.changed(this.api.messaging.setVanishing({ conversationId, vanishAfter }));
   }
 
   async add(conversationId: string, userIds: readonly string[]): Promise<void> {
@@ -65,13 +81,5 @@ export class Groups {
     if (!conversation) throw readFailure(new Error("no conversation in the answer"));
     this.conversations.receiveConversation(readConversation(conversation));
     return conversation.conversationId;
-  }
-}
-
-async function answered<T>(request: Promise<T>): Promise<T> {
-  try {
-    return await request;
-  } catch (error) {
-    throw readFailure(error);
   }
 }

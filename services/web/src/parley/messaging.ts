@@ -1,26 +1,21 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message as WireMessage } from "../gen/parley/messaging/v1/messages_pb";
 import type { Api } from "./api";
-import { backoffMs } from "./core/backoff";
 import type { Arrival, ConversationStore } from "./core/conversation-store";
-import type { Conversation, Entity, Message, Outgoing } from "./core/model";
-import type { Failure } from "./errors";
-import { readFailure } from "./errors";
-import { readConversation, readDelta, readMessage, writeText } from "./wire";
+import type { CursorMove } from "./core/entry";
+import type { Conversation, Edit, Entity, Message, OwnState, RequestState } from "./core/model";
+import { answered, readFailure } from "./errors";
+import { ConversationFolder } from "../gen/parley/messaging/v1/service_pb";
+import type { Draft } from "./outbox";
+import { Outbox } from "./outbox";
+import { millis, readConversation, readDelta, readMessage, readOwnState, writeText } from "./wire";
 
 /** Messages of history that one request brings. */
 const HISTORY_PAGE = 50;
-/** A send is tried so often before it is shown as failed. More hides an outage for longer; fewer asks people to retry by hand. */
-const SEND_ATTEMPTS = 3;
+/** The most that one request brings: used on the way to a message far back. */
+const LONG_HISTORY_PAGE = 200;
 const SYNC_LIMIT = 200;
-
-/** What one writes. */
-export interface Draft {
-  readonly text: string;
-  readonly entities?: readonly Entity[];
-  /** The message that it answers. */
-  readonly replyToSeq?: number;
-}
+const FOLDERS = [ConversationFolder.UNSPECIFIED, ConversationFolder.REQUESTS];
 
 /** Fills the conversation store from the messaging service, and sends. */
 export class Messaging {
@@ -29,19 +24,30 @@ export class Messaging {
   private listed = false;
   /** When the service last told everything, in its own words. */
   private syncTime: Timestamp | undefined;
-  private readonly loading = new Set<string>();
-  private readonly lanes = new Map<string, Promise<void>>();
+  private readonly loading = new Map<string, Promise<void>>();
   private readonly departures = new Set<string>();
   private readonly unsentReads = new Set<string>();
+  private readonly barred = new Set<string>();
+  private readonly outbox: Outbox;
 
   constructor(
     private readonly api: Api,
-    private readonly selfId: string,
     readonly store: ConversationStore,
     private readonly changed: () => void,
     /** Told of a group that this user was taken out of. */
     private readonly onRemoved: (conversation: Conversation) => void,
-  ) {}
+  ) {
+    this.outbox = new Outbox(api, store, changed, {
+      onSent: (message) => {
+        // Writing in a request accepts it.
+        this.setRequest(message.conversationId, "none");
+        this.receive(message);
+      },
+      onFailed: (conversationId, failure) => {
+        if (failure.reason === "NOT_ALLOWED") this.barred.add(conversationId);
+      },
+    });
+  }
 
   /** True once the list of conversations has been brought. */
   get ready(): boolean {
@@ -66,25 +72,27 @@ export class Messaging {
   private async syncUntilQuiet(): Promise<void> {
     do {
       this.syncAgain = false;
-      if (!this.listed) await this.list();
+      if (!this.listed) {
+        for (const folder of FOLDERS) await this.list(folder);
+        this.listed = true;
+      }
       await this.syncDeltas();
     } while (this.syncAgain);
   }
 
-  private async list(): Promise<void> {
+  private async list(folder: ConversationFolder): Promise<void> {
     let pageToken = "";
     do {
-      const page = await this.api.messaging.listConversations({ pageSize: 100, pageToken });
-      for (const { conversation, lastMessage } of page.conversations) {
+      const page = await this.api.messaging.listConversations({ pageSize: 100, pageToken, folder });
+      for (const { conversation, lastMessage, ownState } of page.conversations) {
         if (!conversation) continue;
         const known = readConversation(conversation);
-        this.store.applyDelta({ conversation: known, messages: lastMessage ? [readMessage(lastMessage)] : [], changed: [], revision: known.revision });
+        const messages = lastMessage ? [readMessage(lastMessage)] : [];
+        this.store.applyDelta({ conversation: known, messages, changed: [], revision: known.revision, own: ownState && readOwnState(ownState) });
       }
       pageToken = page.nextPageToken;
       this.changed();
     } while (pageToken);
-    this.listed = true;
-    this.changed();
   }
 
   private async syncDeltas(): Promise<void> {
@@ -106,6 +114,7 @@ export class Messaging {
 
   /** A message from the event stream, new or changed. What does not fit starts a sync. */
   receive(message: Message): void {
+    this.barred.delete(message.conversationId);
     this.syncIfMissing(this.store.applyMessage(message));
     this.changed();
   }
@@ -115,7 +124,21 @@ export class Messaging {
     const arrival = this.store.applyConversation(conversation);
     if (arrival === "left" && before && !this.departures.has(conversation.id)) this.onRemoved(before.conversation);
     this.syncIfMissing(arrival);
+    // A new one may wait in Requests, which only its own state tells.
+    if (arrival === "added") void this.list(ConversationFolder.REQUESTS).catch(() => undefined);
     this.changed();
+  }
+
+  /** What one of the user's devices did to a conversation. */
+  receiveOwnState(conversationId: string, own: OwnState): void {
+    this.syncIfMissing(this.store.applyOwnState(conversationId, own));
+    this.changed();
+  }
+
+  /** The user let a conversation in, or put it away. */
+  setRequest(conversationId: string, request: RequestState): void {
+    const view = this.store.get(conversationId);
+    if (view && view.own.request !== request) this.receiveOwnState(conversationId, { ...view.own, unreadCount: view.unread, request });
   }
 
   /** Runs a request by which this user leaves, and forgets the conversation. The event may come before the answer. */
@@ -139,8 +162,18 @@ export class Messaging {
     if (arrival === "gap" || arrival === "stranger") void this.sync().catch(() => undefined);
   }
 
-  receiveRead(conversationId: string, userId: string, readSeq: number): void {
-    if (this.store.applyRead(conversationId, userId, readSeq)) this.changed();
+  receiveCursors(conversationId: string, userId: string, move: CursorMove): void {
+    if (this.store.applyCursors(conversationId, userId, move)) this.changed();
+  }
+
+  /** Whether the service has refused to let this user write here. What happens in the conversation, or to blocks, may end it. */
+  isBarred(conversationId: string): boolean {
+    return this.barred.has(conversationId);
+  }
+
+  /** Blocks have changed: who could not be written to may be again. */
+  forgetBars(): void {
+    this.barred.clear();
   }
 
   /** Opens the conversation with a person and returns its id. Rejects with a Failure. */
@@ -157,13 +190,17 @@ export class Messaging {
   }
 
   /** Brings older messages, at least a page when the service has them. One request a conversation at a time. */
-  async loadOlder(conversationId: string): Promise<void> {
-    const view = this.store.get(conversationId);
-    if (!view?.hasOlder || this.loading.has(conversationId)) return;
-    this.loading.add(conversationId);
+  async loadOlder(conversationId: string, pageSize = HISTORY_PAGE): Promise<void> {
+    if (!this.store.get(conversationId)?.hasOlder) return;
+    const running = this.loading.get(conversationId) ?? this.loadPage(conversationId, pageSize);
+    this.loading.set(conversationId, running);
+    await running;
+  }
+
+  private async loadPage(conversationId: string, pageSize: number): Promise<void> {
     try {
-      const beforeSeq = BigInt(view.messages[0]?.seq ?? 0);
-      const page = await this.api.messaging.listMessages({ conversationId, beforeSeq, pageSize: HISTORY_PAGE });
+      const beforeSeq = BigInt(this.store.get(conversationId)?.messages[0]?.seq ?? 0);
+      const page = await this.api.messaging.listMessages({ conversationId, beforeSeq, pageSize });
       this.store.applyHistory(conversationId, page.messages.map(readMessage));
     } finally {
       this.loading.delete(conversationId);
@@ -171,14 +208,42 @@ export class Messaging {
     }
   }
 
+  /** Brings history down to a message. Returns whether it is there. Rejects with a Failure. */
+  async loadUntil(conversationId: string, seq: number): Promise<boolean> {
+    const lowest = (): number => this.store.get(conversationId)?.messages[0]?.seq ?? Infinity;
+    while (lowest() > seq && this.store.get(conversationId)?.hasOlder) {
+      const before = lowest();
+      await answered(this.loadOlder(conversationId, LONG_HISTORY_PAGE));
+      // The service has no more.
+      if (lowest() === before) break;
+    }
+    return lowest() <= seq;
+  }
+
   /** Shows the text at once and sends it; the sends of one conversation leave in the order of writing. */
   send(conversationId: string, draft: string | Draft): void {
-    const { text, entities = [], replyToSeq = 0 } = typeof draft === "string" ? { text: draft } : draft;
-    const common = { clientMessageId: crypto.randomUUID(), conversationId, text, entities, replyToSeq, createTimeMs: Date.now() };
-    const outgoing = { ...common, state: "sending", problem: undefined, retryable: true } as const;
-    this.store.addOutgoing(outgoing);
+    this.outbox.send(conversationId, typeof draft === "string" ? { text: draft } : draft);
+  }
+
+  /** Sends a failed message again, under its first id. */
+  retry(conversationId: string, clientMessageId: string): void {
+    this.outbox.retry(conversationId, clientMessageId);
+  }
+
+  /** After the connection came back. */
+  retryFailed(): void {
+    this.outbox.retryFailed();
+  }
+
+  discard(conversationId: string, clientMessageId: string): void {
+    this.store.removeOutgoing(conversationId, clientMessageId);
     this.changed();
-    this.enqueue(outgoing);
+  }
+
+  /** The earlier texts of a message, the oldest first. Rejects with a Failure. */
+  async edits(conversationId: string, seq: number): Promise<Edit[]> {
+    const { edits } = await answered(this.api.messaging.listEdits({ conversationId, seq: BigInt(seq) }));
+    return edits.map(({ text, writeTime }) => ({ text: text?.text ?? "", writeTimeMs: millis(writeTime) ?? 0 }));
   }
 
   /** Replaces the text of one's own message. Rejects with a Failure. */
@@ -197,37 +262,16 @@ export class Messaging {
   }
 
   private async changedMessage(request: Promise<{ message?: WireMessage | undefined }>): Promise<void> {
-    try {
-      const { message } = await request;
-      if (message) this.receive(readMessage(message));
-    } catch (error) {
-      throw readFailure(error);
-    }
+    const { message } = await answered(request);
+    if (message) this.receive(readMessage(message));
   }
 
-  /** Sends a failed message again, under its first id: had the first arrived after all, this returns it. */
-  retry(conversationId: string, clientMessageId: string): void {
-    const outgoing = this.find(conversationId, clientMessageId);
-    if (outgoing?.state !== "failed") return;
-    this.store.updateOutgoing(conversationId, clientMessageId, { state: "sending", problem: undefined });
-    this.changed();
-    this.enqueue(outgoing);
-  }
-
-  /** After the connection came back. */
-  retryFailed(): void {
-    for (const o of this.store.outgoing()) if (o.state === "failed" && o.retryable) this.retry(o.conversationId, o.clientMessageId);
-  }
-
-  discard(conversationId: string, clientMessageId: string): void {
-    this.store.removeOutgoing(conversationId, clientMessageId);
-    this.changed();
-  }
-
-  /** The user has seen everything that is shown of the conversation. Tells the service once per new message. */
+  /** The user has seen everything that is shown of the conversation. Tells the service once per new message; of a request, nobody. */
   async markRead(conversationId: string): Promise<void> {
-    const seq = this.store.get(conversationId)?.messages.at(-1)?.seq ?? 0;
-    const moved = this.store.applyRead(conversationId, this.selfId, seq);
+    const view = this.store.get(conversationId);
+    if (!view || view.own.request !== "none") return;
+    const seq = view.messages.at(-1)?.seq ?? 0;
+    const moved = this.store.applyOwnRead(conversationId, seq);
     if (!moved && !this.unsentReads.has(conversationId)) return;
     this.unsentReads.add(conversationId);
     this.changed();
@@ -236,41 +280,6 @@ export class Messaging {
       this.unsentReads.delete(conversationId);
     } catch {
       // Kept in unsentReads: the next look at the conversation, at the latest after the reconnect, tells it again.
-    }
-  }
-
-  private find(conversationId: string, clientMessageId: string): Outgoing | undefined {
-    return this.store.get(conversationId)?.outgoing.find((o) => o.clientMessageId === clientMessageId);
-  }
-
-  private enqueue(outgoing: Outgoing): void {
-    const before = this.lanes.get(outgoing.conversationId) ?? Promise.resolve();
-    const after = before.then(() => this.deliver(outgoing));
-    this.lanes.set(outgoing.conversationId, after);
-  }
-
-  private async deliver(outgoing: Outgoing): Promise<void> {
-    const failure = await this.attempt(outgoing);
-    if (failure) {
-      const change = { state: "failed", problem: failure.line, retryable: failure.transient } as const;
-      this.store.updateOutgoing(outgoing.conversationId, outgoing.clientMessageId, change);
-    }
-    this.changed();
-  }
-
-  private async attempt({ conversationId, clientMessageId, text, entities, replyToSeq }: Outgoing): Promise<Failure | undefined> {
-    const content = { case: "text", value: writeText(text, entities) } as const;
-    const request = { conversationId, clientMessageId, content, replyToSeq: BigInt(replyToSeq) };
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const { message } = await this.api.messaging.sendMessage(request);
-        if (message) this.receive(readMessage(message));
-        return undefined;
-      } catch (error) {
-        const failure = readFailure(error);
-        if (!failure.transient || attempt + 1 >= SEND_ATTEMPTS) return failure;
-        await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, Math.random(), failure.retryDelayMs)));
-      }
     }
   }
 }

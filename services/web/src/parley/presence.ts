@@ -29,7 +29,7 @@ export class PresenceBoard {
     return this.board.who(conversationId, Date.now());
   }
 
-  /** Watches these people. Asks only when the list changed; it belongs to the stream, so `forget` it with that. */
+  /** Watches these people. Asks only when the list changed; it belongs to the stream, so `unwatch` with a new one. */
   async watch(userIds: readonly string[]): Promise<void> {
     const list = [...userIds].sort().slice(0, MAX_WATCHED);
     const key = list.join("\n");
@@ -45,6 +45,11 @@ export class PresenceBoard {
   /** The stream is down: nothing is known about anyone. */
   forget(): void {
     this.people.clear();
+    this.changed();
+  }
+
+  /** The stream is a new one: it knows of no list. */
+  unwatch(): void {
     this.watched = "";
     this.changed();
   }

@@ -1,20 +1,22 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Call as WireCall } from "../gen/parley/calls/v1/messages_pb";
 import { CallState, EndReason, ParticipantState } from "../gen/parley/calls/v1/messages_pb";
 import type { PresenceChanged } from "../gen/parley/gateway/v1/messages_pb";
 import { PresenceState } from "../gen/parley/gateway/v1/messages_pb";
 import type {
+  Attachment as WireAttachment,
   CallContent,
   ConversationDelta,
   Conversation as WireConversation,
   Invite as WireInvite,
   Message as WireMessage,
+  OwnState as WireOwnState,
   SystemContent,
   TextEntity,
 } from "../gen/parley/messaging/v1/messages_pb";
-import { CallOutcome, ConversationKind, MemberRole, type TextContentSchema } from "../gen/parley/messaging/v1/messages_pb";
+import { CallOutcome, ConversationKind, MemberRole, RequestState, type TextContentSchema } from "../gen/parley/messaging/v1/messages_pb";
 import type { Delta } from "./core/conversation-store";
 import type * as model from "./core/model";
 
@@ -48,7 +50,14 @@ const ROLES: Partial<Record<MemberRole, model.Role>> = {
 
 const readRole = (role: MemberRole): model.Role => ROLES[role] ?? "member";
 
-const millis = (time: Timestamp | undefined): number | undefined => time && timestampMs(time);
+const REQUESTS: Partial<Record<RequestState, model.RequestState>> = {
+  [RequestState.PENDING]: "pending",
+  [RequestState.DECLINED]: "declined",
+};
+
+export const millis = (time: Timestamp | undefined): number | undefined => time && timestampMs(time);
+
+const seconds = (length: Duration | undefined): number => Number(length?.seconds ?? 0n) + (length?.nanos ?? 0) / 1e9;
 
 export function readConversation(wire: WireConversation): model.Conversation {
   return {
@@ -58,12 +67,29 @@ export function readConversation(wire: WireConversation): model.Conversation {
     members: wire.members.map((m) => ({
       userId: m.userId,
       readSeq: Number(m.readSeq),
+      deliveredSeq: Math.max(Number(m.deliveredSeq), Number(m.readSeq)),
       role: readRole(m.role),
       visibleAfterSeq: Number(m.visibleAfterSeq),
     })),
     lastSeq: Number(wire.lastSeq),
     createTimeMs: millis(wire.createTime) ?? 0,
     revision: Number(wire.revision),
+    avatarRef: wire.avatarRef,
+    historyOpen: wire.historyOpen,
+    vanishAfterS: seconds(wire.vanishAfter),
+    historyStartSeq: Number(wire.historyStartSeq),
+  };
+}
+
+export function readOwnState(wire: WireOwnState): model.OwnState {
+  return {
+    pinned: wire.pinned,
+    archived: wire.archived,
+    muteEndMs: millis(wire.muteEndTime),
+    markedUnread: wire.markedUnread,
+    unreadCount: wire.unreadCount,
+    readSeq: Number(wire.readSeq),
+    request: REQUESTS[wire.request] ?? "none",
   };
 }
 
@@ -75,6 +101,7 @@ export function readDelta(wire: ConversationDelta): Delta | undefined {
     messages: wire.messages.map(readMessage),
     changed: wire.changedMessages.map(readMessage),
     revision: Number(wire.cursor?.revision ?? wire.conversation.revision),
+    own: wire.ownState && readOwnState(wire.ownState),
   };
 }
 
@@ -89,9 +116,16 @@ export function readMessage(wire: WireMessage): model.Message {
     content: readContent(wire.content),
     replyToSeq: Number(wire.replyToSeq),
     reactions: wire.reactions.map(({ emoji, userIds }) => ({ emoji, userIds })),
+    attachments: wire.attachments.map(readAttachment),
     edited: wire.editCount > 0,
+    expireTimeMs: millis(wire.expireTime),
     revision: Number(wire.revision),
   };
+}
+
+export function readAttachment(wire: WireAttachment): model.Attachment {
+  const { attachmentId: id, fileName, contentType, width, height } = wire;
+  return { id, fileName, contentType, sizeBytes: Number(wire.sizeBytes), width, height };
 }
 
 function readContent(content: WireMessage["content"]): model.Content {
@@ -104,6 +138,8 @@ function readContent(content: WireMessage["content"]): model.Content {
       return readSystemContent(content.value.event);
     case "unsent":
       return { kind: "unsent" };
+    case "expired":
+      return { kind: "expired" };
     default:
       return { kind: "unknown" };
   }
@@ -132,6 +168,8 @@ function readSystemContent(event: SystemContent["event"]): model.Content {
       return { kind: "system", event: { kind: "renamed", title: event.value.title } };
     case "roleChanged":
       return { kind: "system", event: { kind: "role_changed", userId: event.value.userId, role: readRole(event.value.role) } };
+    case "vanishingChanged":
+      return { kind: "system", event: { kind: "vanishing_changed", vanishAfterS: seconds(event.value.vanishAfter) } };
     default:
       return { kind: "unknown" };
   }
@@ -158,9 +196,8 @@ export function writeRole(role: model.Role): MemberRole {
 }
 
 function readCallContent(wire: CallContent): model.Content {
-  const lengthS = Number(wire.length?.seconds ?? 0n) + (wire.length?.nanos ?? 0) / 1e9;
   const outcome = OUTCOMES[wire.outcome] ?? "completed";
-  return { kind: "call", callId: wire.callId, video: wire.video, outcome, lengthS };
+  return { kind: "call", callId: wire.callId, video: wire.video, outcome, lengthS: seconds(wire.length) };
 }
 
 export function readCall(wire: WireCall): model.Call {

@@ -1,10 +1,13 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Conversation, Failure, Message, ParleyClient, Person } from "../parley";
-import { findEntities } from "../parley";
+import { allDone, findEntities } from "../parley";
 import { Icon } from "./icons";
 import { MentionList, useMentions } from "./mentions";
 import { messageLine, type Reader } from "./people";
+import type { Picking } from "./picking";
+import { previews } from "./previews";
+import { UploadTray } from "./upload-tray";
 
 /** The service's limit, in code points. */
 const MAX_CHARACTERS = 10_000;
@@ -21,20 +24,21 @@ interface ComposerProps {
   readonly reader: Reader;
   /** The peer's name, or the group's title. */
   readonly name: string;
-  /** What was written and not sent, by conversation. */
-  readonly drafts: Map<string, string>;
+  readonly picking: Picking;
   readonly task: Task | undefined;
   readonly onDone: () => void;
 }
 
 /** Enter sends; Shift and Enter starts a new line; Escape ends a reply or an edit. */
 export function Composer(props: ComposerProps): JSX.Element {
-  const { reader, name, task, onDone } = props;
+  const { client, conversation, reader, name, task, picking, onDone } = props;
   const field = useRef<HTMLTextAreaElement>(null);
   const { text, change, submit, problem } = useWriting(props);
   const mentions = useMentions(field, text, change, peopleOf(props));
   const excess = text.length > MAX_CHARACTERS ? [...text].length - MAX_CHARACTERS : 0;
-  const sendable = text.trim() !== "" && excess <= 0;
+  const editing = task?.kind === "edit";
+  const uploads = editing ? [] : client.uploads.of(conversation.id);
+  const sendable = (text.trim() !== "" || uploads.length > 0) && excess <= 0 && allDone(uploads);
   useLayoutEffect(() => fit(field.current), [text]);
   useEffect(() => {
     // On a touch screen this would push the keyboard over the conversation, unless it was asked for.
@@ -56,8 +60,14 @@ export function Composer(props: ComposerProps): JSX.Element {
     event.preventDefault();
     send();
   };
-  const verb = task?.kind === "edit" ? "Save" : "Send";
-  const lines = [problem, excess > 0 && `Too long by ${excess.toLocaleString()} ${excess === 1 ? "character" : "characters"}.`];
+  const onPaste = (event: ClipboardEvent): void => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length === 0 || editing) return;
+    event.preventDefault();
+    picking.add(files);
+  };
+  const verb = editing ? "Save" : "Send";
+  const lines = [problem, picking.problem, excess > 0 && `Too long by ${excess.toLocaleString()} ${excess === 1 ? "character" : "characters"}.`];
   return (
     <form
       class="composer"
@@ -71,7 +81,9 @@ export function Composer(props: ComposerProps): JSX.Element {
       </p>
       <MentionList mentions={mentions} />
       {task && <TaskLine task={task} reader={reader} onDone={onDone} />}
+      <UploadTray client={client} uploads={uploads} />
       <div class="composer-row">
+        {!editing && <FileButton onFiles={picking.add} />}
         <textarea
           ref={field}
           rows={1}
@@ -82,13 +94,32 @@ export function Composer(props: ComposerProps): JSX.Element {
           onInput={(event) => change(event.currentTarget.value)}
           onKeyDown={onKeyDown}
           onSelect={mentions.look}
+          onPaste={onPaste}
           {...mentions.aria}
         />
-        <button type="submit" class="send" aria-label={verb} title={verb} disabled={!sendable}>
-          <Icon name={task?.kind === "edit" ? "check" : "send"} />
+        <button type="submit" class="send" aria-label={verb} title={allDone(uploads) ? verb : "Waiting for the files"} disabled={!sendable}>
+          <Icon name={editing ? "check" : "send"} />
         </button>
       </div>
     </form>
+  );
+}
+
+/** Opens the browser's choice of files. */
+function FileButton({ onFiles }: { onFiles: (files: readonly File[]) => void }): JSX.Element {
+  const input = useRef<HTMLInputElement>(null);
+  const onChange = (event: { currentTarget: HTMLInputElement }): void => {
+    onFiles([...(event.currentTarget.files ?? [])]);
+    // The same file can be chosen again.
+    event.currentTarget.value = "";
+  };
+  return (
+    <>
+      <button type="button" class="attach" aria-label="Attach files" title="Attach files" onClick={() => input.current?.click()}>
+        <Icon name="clip" />
+      </button>
+      <input ref={input} type="file" multiple hidden data-testid="files" onChange={onChange} />
+    </>
   );
 }
 
@@ -100,15 +131,16 @@ function peopleOf({ conversation, reader }: ComposerProps): Person[] {
 
 /** The text in the field: a draft that is kept, or the message under edit in its place for a while. */
 function useWriting(props: ComposerProps) {
-  const { client, conversation, drafts, task, onDone } = props;
+  const { client, conversation, task, onDone } = props;
+  const { drafts } = client;
   const { id } = conversation;
-  const [text, setText] = useState(drafts.get(id) ?? "");
+  const [text, setText] = useState(drafts.get(id));
   const [problem, setProblem] = useState("");
   const edited = task?.kind === "edit" ? task.message : undefined;
   useEffect(() => () => client.presence.stopTyping(id), []);
   useLayoutEffect(() => {
     setProblem("");
-    setText(edited?.content.kind === "text" ? edited.content.text : (drafts.get(id) ?? ""));
+    setText(edited?.content.kind === "text" ? edited.content.text : drafts.get(id));
   }, [edited]);
   const change = (next: string): void => {
     setText(next);
@@ -120,7 +152,8 @@ function useWriting(props: ComposerProps) {
     const written = text.trim();
     const entities = findEntities(written, peopleOf(props));
     if (edited) return void client.messaging.edit(id, edited.seq, written, entities).then(onDone, (failure: Failure) => setProblem(failure.line));
-    client.messaging.send(id, { text: written, entities, replyToSeq: task?.message.seq ?? 0 });
+    for (const upload of client.uploads.of(id)) if (upload.attachment) previews.rename(upload.id, upload.attachment.id);
+    client.messaging.send(id, { text: written, entities, replyToSeq: task?.message.seq ?? 0, attachments: client.uploads.take(id) });
     change("");
     onDone();
   };

@@ -1,87 +1,74 @@
 import type { JSX } from "preact";
-import type { ConversationView, ParleyClient } from "../parley";
-import { Avatar } from "./avatar";
-import { listTime } from "./format";
-import { faceOf, previewLine, type Reader, typingLine } from "./people";
+import type { ConversationView, Folder, ParleyClient } from "../parley";
+import { folderOf } from "../parley";
+import { ConversationItem } from "./conversation-item";
+import type { IconName } from "./icons";
+import { Icon } from "./icons";
 
 interface ConversationListProps {
   readonly client: ParleyClient;
   readonly views: readonly ConversationView[];
+  readonly folder: Folder;
+  readonly setFolder: (folder: Folder) => void;
   readonly openId: string;
   readonly nameOf: (userId: string) => string;
   readonly nowMs: number;
   readonly onOpen: (conversationId: string) => void;
 }
 
-export function ConversationList({ views, ...rest }: ConversationListProps): JSX.Element {
-  if (views.length === 0) {
-    const hint = rest.client.messaging.ready ? "No conversations yet. Start one with the plus sign." : "Loading…";
-    return <p class="list-hint">{hint}</p>;
-  }
+const TITLES: Record<Folder, string> = { inbox: "Conversations", requests: "Message requests", archived: "Archived" };
+const EMPTY: Record<Folder, string> = {
+  inbox: "No conversations yet. Start one with the plus sign.",
+  requests: "No requests. Messages of people who may not write to you right away wait here.",
+  archived: "Nothing is archived.",
+};
+
+/** The conversations of one folder; from the inbox the ways to the others. */
+export function ConversationList({ views, folder, setFolder, ...rest }: ConversationListProps): JSX.Element {
+  const inFolder = (wanted: Folder): ConversationView[] => views.filter((view) => folderOf(view.own) === wanted);
+  const shown = inFolder(folder);
+  const requests = inFolder("requests").length;
+  const archived = inFolder("archived").length;
+  const loading = shown.length === 0 && !rest.client.messaging.ready;
   return (
-    <nav aria-label="Conversations" class="list">
+    <nav aria-label={TITLES[folder]} class="list">
+      {folder !== "inbox" && (
+        <header class="folder-header">
+          <button type="button" class="icon-button" aria-label="Back to all conversations" title="Back" onClick={() => setFolder("inbox")}>
+            <Icon name="back" />
+          </button>
+          <h2>{TITLES[folder]}</h2>
+        </header>
+      )}
+      {folder === "requests" && shown.length > 0 && <p class="folder-hint">Open one to look at it. Nobody learns of it until you accept.</p>}
+      {folder === "inbox" && requests > 0 && <FolderRow icon="inbox" label="Message requests" count={requests} onClick={() => setFolder("requests")} />}
+      {shown.length === 0 && <p class="list-hint">{loading ? "Loading…" : EMPTY[folder]}</p>}
       <ul>
-        {views.map((view) => (
-          <Item key={view.conversation.id} view={view} {...rest} />
+        {shown.map((view) => (
+          <ConversationItem key={view.conversation.id} view={view} {...rest} />
         ))}
       </ul>
+      {folder === "inbox" && archived > 0 && <FolderRow icon="archive" label="Archived" count={archived} quiet onClick={() => setFolder("archived")} />}
     </nav>
   );
 }
 
-interface ItemProps extends Omit<ConversationListProps, "views"> {
-  readonly view: ConversationView;
+interface FolderRowProps {
+  readonly icon: IconName;
+  readonly label: string;
+  readonly count: number;
+  readonly quiet?: boolean;
+  readonly onClick: () => void;
 }
 
-function Item({ client, view, openId, nameOf, nowMs, onOpen }: ItemProps): JSX.Element {
-  const { conversation, messages, outgoing, unread } = view;
-  const reader = { selfId: client.userId, nameOf };
-  const { id, name, peer } = faceOf(conversation, reader);
-  const newest = messages.at(-1);
-  const pending = outgoing.at(-1);
-  const timeMs = pending?.createTimeMs ?? newest?.sendTimeMs;
-  const current = conversation.id === openId;
-  const online = peer ? client.presence.of(peer)?.online : undefined;
+function FolderRow({ icon, label, count, quiet = false, onClick }: FolderRowProps): JSX.Element {
   return (
-    <li>
-      <button type="button" class="item" aria-current={current ? "true" : undefined} onClick={() => onOpen(conversation.id)}>
-        <Avatar userId={id} name={name} online={online} />
-        <span class="item-body">
-          <span class="item-top">
-            <span class="item-name">{name}</span>
-            {online && <span class="visually-hidden">, online</span>}
-            {timeMs !== undefined && <time class="item-time">{listTime(timeMs, nowMs)}</time>}
-          </span>
-          <span class="item-bottom">
-            <Preview client={client} view={view} reader={reader} />
-            {unread > 0 && (
-              <span class="badge" aria-label={`${unread} unread`}>
-                {unread > 99 ? "99+" : unread}
-              </span>
-            )}
-          </span>
-        </span>
-      </button>
-    </li>
+    <button type="button" class="folder-row" onClick={onClick}>
+      <span class="folder-icon">
+        <Icon name={icon} />
+      </span>
+      <span class="grow">{label}</span>
+      <span class={quiet ? "quiet" : "badge"}>{count}</span>
+    </button>
   );
-}
-
-interface PreviewProps {
-  readonly client: ParleyClient;
-  readonly view: ConversationView;
-  readonly reader: Reader;
-}
-
-function Preview({ client, view, reader }: PreviewProps): JSX.Element {
-  const { kind, id } = view.conversation;
-  const typing = client.presence.typing(id);
-  const pending = view.outgoing.at(-1);
-  const newest = view.messages.at(-1);
-  if (typing.length > 0) return <span class="item-preview accent">{typingLine(typing, kind, reader)}</span>;
-  if (pending) {
-    const line = pending.state === "failed" ? "Not sent" : `You: ${pending.text}`;
-    return <span class={`item-preview ${pending.state === "failed" ? "danger" : ""}`}>{line}</span>;
-  }
-  const line = newest ? previewLine(newest, kind, reader) : "Say hello";
-  return <span class={`item-preview ${view.unread > 0 ? "strong" : ""}`}>{line}</span>;
 }

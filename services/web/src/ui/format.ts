@@ -56,6 +56,22 @@ export function presenceLine(presence: Presence | undefined, nowMs: number): str
   return days === 1 ? `Last seen yesterday at ${timeOfDay(seen)}` : `Last seen ${listTime(seen, nowMs)}`;
 }
 
+/** A length as people say it: `5 minutes`, `a day`, `4 weeks`. */
+export function lengthLine(seconds: number): string {
+  const units = [["week", 604_800, "a"], ["day", 86_400, "a"], ["hour", 3600, "an"], ["minute", 60, "a"]] as const;
+  for (const [unit, size, article] of units) {
+    if (seconds < size || seconds % size !== 0) continue;
+    const count = seconds / size;
+    return count === 1 ? `${article} ${unit}` : `${count} ${unit}s`;
+  }
+  return `${Math.round(seconds)} seconds`;
+}
+
+/** Day and time, for what is further away than the thread shows. */
+export function dateTime(ms: number): string {
+  return new Date(ms).toLocaleString([], { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+}
+
 type CallContent = Extract<Message["content"], { kind: "call" }>;
 
 /** The record of a call, as the conversation shows it. `own` when this user placed it. */

@@ -1,15 +1,15 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { Conversation, Failure, Member, ParleyClient, Rights, Role } from "../parley";
+import type { Conversation, Failure, ParleyClient } from "../parley";
 import { rightsOf } from "../parley";
-import { Avatar } from "./avatar";
 import { Question } from "./dialog";
-import { presenceLine } from "./format";
+import { lengthLine } from "./format";
+import { Members } from "./group-members";
+import { PicturePicker } from "./group-picture";
 import { useEscape } from "./hooks";
 import { Icon } from "./icons";
 import { InviteLink } from "./invite-link";
-import { Menu } from "./menu";
-import { MenuItem } from "./message-menu";
+import type { OpenDialog } from "./message-dialogs";
 import type { Reader } from "./people";
 import { readIds } from "./user-ids";
 
@@ -18,6 +18,7 @@ interface GroupPanelProps {
   readonly conversation: Conversation;
   readonly reader: Reader;
   readonly nowMs: number;
+  readonly onDialog: (dialog: OpenDialog) => void;
   readonly onClose: () => void;
 }
 
@@ -25,7 +26,7 @@ interface GroupPanelProps {
 type Run = (request: Promise<unknown>) => Promise<void>;
 
 /** Who is in the group, and what one may do about it. */
-export function GroupPanel({ client, conversation, reader, nowMs, onClose }: GroupPanelProps): JSX.Element {
+export function GroupPanel({ client, conversation, reader, nowMs, onDialog, onClose }: GroupPanelProps): JSX.Element {
   const [leaving, setLeaving] = useState(false);
   const rights = rightsOf(conversation, client.userId);
   const run: Run = (request) => request.then(() => undefined, (failure: Failure) => client.tell(failure.line));
@@ -41,13 +42,10 @@ export function GroupPanel({ client, conversation, reader, nowMs, onClose }: Gro
       <div class="panel-body">
         <Title client={client} conversation={conversation} may={rights.rename} run={run} />
         <h3>{conversation.members.length === 1 ? "1 member" : `${conversation.members.length} members`}</h3>
-        <ul class="members">
-          {inOrder(conversation.members).map((member) => (
-            <MemberRow key={member.userId} member={member} rights={rights} {...{ client, conversation, reader, nowMs, run }} />
-          ))}
-        </ul>
+        <Members {...{ client, conversation, reader, nowMs, rights, onDialog }} />
         <AddPeople client={client} conversationId={conversation.id} />
         {rights.invite && <InviteLink client={client} conversationId={conversation.id} run={run} />}
+        <GroupSettings {...{ client, conversation, run }} may={rights.rename} onDialog={onDialog} />
         <button type="button" class="panel-action danger" onClick={() => setLeaving(true)}>
           <Icon name="leave" />
           Leave group
@@ -67,10 +65,41 @@ export function GroupPanel({ client, conversation, reader, nowMs, onClose }: Gro
   );
 }
 
-const RANK: Record<Role, number> = { owner: 0, admin: 1, member: 2 };
+/** One function for all drawings, so that it is called once. */
+const focus = (field: HTMLInputElement | null): void => field?.focus();
 
-function inOrder(members: readonly Member[]): Member[] {
-  return [...members].sort((a, b) => RANK[a.role] - RANK[b.role] || a.userId.localeCompare(b.userId));
+interface GroupSettingsProps {
+  readonly client: ParleyClient;
+  readonly conversation: Conversation;
+  readonly may: boolean;
+  readonly run: Run;
+  readonly onDialog: (dialog: OpenDialog) => void;
+}
+
+/** What holds for everyone in the group. */
+function GroupSettings({ client, conversation, may, run, onDialog }: GroupSettingsProps): JSX.Element {
+  const { id, historyOpen, vanishAfterS } = conversation;
+  return (
+    <div class="panel-form">
+      <h3>Settings</h3>
+      <label class="switch-row">
+        <span class="grow">
+          New members see earlier messages
+          <span class="quiet small-print">{historyOpen ? "The whole history is open to them." : "They see what is said from when they join."}</span>
+        </span>
+        <input type="checkbox" role="switch" checked={historyOpen} disabled={!may} onChange={(event) => void run(client.groups.setHistoryOpen(id, event.currentTarget.checked))} />
+      </label>
+      <button type="button" class="panel-action" onClick={() => onDialog({ kind: "vanishing" })}>
+        <Icon name="clock" />
+        <span class="grow">Vanishing messages</span>
+        <span class="quiet">{vanishAfterS > 0 ? `After ${lengthLine(vanishAfterS)}` : "Off"}</span>
+      </button>
+      <button type="button" class="panel-action danger" onClick={() => onDialog({ kind: "report", seqs: [] })}>
+        <Icon name="flag" />
+        Report group
+      </button>
+    </div>
+  );
 }
 
 interface TitleProps {
@@ -89,7 +118,7 @@ function Title({ client, conversation, may, run }: TitleProps): JSX.Element {
   };
   return (
     <div class="panel-title">
-      <Avatar userId={conversation.id} name={conversation.title} size="large" />
+      <PicturePicker client={client} conversation={conversation} may={may} />
       {title === undefined ? (
         <div class="panel-name">
           <strong>{conversation.title}</strong>
@@ -101,7 +130,7 @@ function Title({ client, conversation, may, run }: TitleProps): JSX.Element {
         </div>
       ) : (
         <form class="field-row" onSubmit={save}>
-          <input aria-label="Group name" value={title} maxLength={100} autocomplete="off" ref={(field) => field?.focus()} onInput={(event) => setTitle(event.currentTarget.value)} />
+          <input aria-label="Group name" value={title} maxLength={100} autocomplete="off" ref={focus} onInput={(event) => setTitle(event.currentTarget.value)} />
           <button type="submit" class="primary" disabled={!title.trim()}>
             Save
           </button>
@@ -109,67 +138,6 @@ function Title({ client, conversation, may, run }: TitleProps): JSX.Element {
       )}
     </div>
   );
-}
-
-interface MemberRowProps {
-  readonly client: ParleyClient;
-  readonly conversation: Conversation;
-  readonly reader: Reader;
-  readonly nowMs: number;
-  readonly member: Member;
-  readonly rights: Rights;
-  readonly run: Run;
-}
-
-function MemberRow({ client, conversation, reader, nowMs, member, rights, run }: MemberRowProps): JSX.Element {
-  const { userId, role } = member;
-  const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
-  const self = userId === client.userId;
-  const name = reader.nameOf(userId);
-  const presence = client.presence.of(userId);
-  const choices = self ? [] : choicesFor(member, rights);
-  const choose = (act: Choice["act"]) => () => {
-    setAnchor(undefined);
-    void run(act(client, conversation.id, userId));
-  };
-  return (
-    <li class="member">
-      <Avatar userId={userId} name={name} online={self || presence?.online} />
-      <span class="grow">
-        <span class="member-name">
-          {name}
-          {self && " (you)"}
-        </span>
-        <span class="member-presence quiet">{self ? "Online" : presenceLine(presence, nowMs)}</span>
-      </span>
-      {role !== "member" && <span class="role">{role === "owner" ? "Owner" : "Admin"}</span>}
-      {choices.length > 0 && (
-        <button type="button" class="icon-button" aria-label={`Actions for ${name}`} title="More" aria-haspopup="menu" onClick={(event) => setAnchor(event.currentTarget)}>
-          <Icon name="more" />
-        </button>
-      )}
-      {anchor && (
-        <Menu anchor={anchor} label={`Actions for ${name}`} onClose={() => setAnchor(undefined)}>
-          {choices.map(({ label, danger, act }) => (
-            <MenuItem key={label} label={label} danger={danger} onClick={choose(act)} />
-          ))}
-        </Menu>
-      )}
-    </li>
-  );
-}
-
-interface Choice {
-  readonly label: string;
-  readonly danger: boolean;
-  readonly act: (client: ParleyClient, conversationId: string, userId: string) => Promise<void>;
-}
-
-function choicesFor({ userId, role }: Member, rights: Rights): Choice[] {
-  const give = (label: string, next: Role): Choice => ({ label, danger: false, act: (client, id, user) => client.groups.setRole(id, user, next) });
-  const roles = role === "member" ? [give("Make admin", "admin")] : [give("Take admin role away", "member")];
-  const removal: Choice = { label: "Remove from group", danger: true, act: (client, id, user) => client.groups.remove(id, user) };
-  return [...(rights.giveRoles ? [...roles, give("Make owner", "owner")] : []), ...(rights.mayRemove(userId) ? [removal] : [])];
 }
 
 function AddPeople({ client, conversationId }: { client: ParleyClient; conversationId: string }): JSX.Element {

@@ -61,12 +61,12 @@ export function useOnline(): boolean {
   return online;
 }
 
-/** Runs `onEscape` on the Escape key, unless something inside has used it. */
+/** Runs `onEscape` on the Escape key, unless something inside, or a window over the page, has used it. */
 export function useEscape(onEscape: (() => void) | undefined): void {
   useEffect(() => {
     if (!onEscape) return undefined;
     const listen = (event: KeyboardEvent): void => {
-      if (event.key === "Escape" && !event.defaultPrevented) onEscape();
+      if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]")) onEscape();
     };
     document.addEventListener("keydown", listen);
     return () => document.removeEventListener("keydown", listen);
@@ -90,21 +90,42 @@ export function useDialogFocus(): RefObject<HTMLDivElement | null> {
   return dialog;
 }
 
+/** Focuses an element when it appears, and never again. */
+export function useFocusOnce<T extends HTMLElement>(wanted = true): RefObject<T | null> {
+  const element = useRef<T | null>(null);
+  useEffect(() => {
+    if (wanted) element.current?.focus();
+  }, []);
+  return element;
+}
+
 /** So long a finger rests, in milliseconds, before it means the menu. */
 const LONG_PRESS_MS = 450;
 
-/** Listeners that call back when a finger rests on an element; a mouse has other ways. */
+/** Listeners that call back when a finger rests on an element; a mouse has other ways. The tap that ends it does nothing more. */
 export function useLongPress(onPress: () => void) {
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const pressed = useRef(false);
   const cancel = (): void => clearTimeout(timer.current);
   useEffect(() => cancel, []);
+  const press = (): void => {
+    pressed.current = true;
+    onPress();
+  };
   return {
     onPointerDown: (event: PointerEvent): void => {
       cancel();
-      if (event.pointerType === "touch") timer.current = setTimeout(onPress, LONG_PRESS_MS);
+      pressed.current = false;
+      if (event.pointerType === "touch") timer.current = setTimeout(press, LONG_PRESS_MS);
     },
     onPointerUp: cancel,
     onPointerMove: cancel,
     onPointerCancel: cancel,
+    onClickCapture: (event: Event): void => {
+      if (!pressed.current) return;
+      pressed.current = false;
+      event.preventDefault();
+      event.stopPropagation();
+    },
   };
 }

@@ -26,13 +26,35 @@ const PATHS = {
   link: "M13.300 6.300 14.700 5a3.800 3.800 0 0 1 5.300 5.300l-2.900 2.900a3.800 3.800 0 0 1-5.300 0 1 1 0 1 1 1.400-1.400 1.800 1.800 0 0 0 2.500 0l2.900-2.900a1.800 1.800 0 0 0-2.500-2.500l-1.400 1.300a1 1 0 0 1-1.400-1.400Zm-2.600 11.400L9.300 19A3.800 3.800 0 0 1 4 13.700l2.900-2.900a3.800 3.800 0 0 1 5.300 0 1 1 0 0 1-1.400 1.400 1.800 1.800 0 0 0-2.500 0l-2.900 2.900a1.800 1.800 0 0 0 2.500 2.500l1.400-1.300a1 1 0 0 1 1.400 1.400Z",
 } as const;
 
-export type IconName = keyof typeof PATHS;
+/** Drawn as lines. */
+const LINES = {
+  search: "M10.5 4.500a6 6 0 1 0 0 12 6 6 0 0 0 0-12ZM15 15l4.500 4.500",
+  pin: "M9 4h6l-.7 6 3.200 3v2h-11v-2l3.200-3L9 4ZM12 15v5.500",
+  bell: "M12 4a5 5 0 0 1 5 5v4l1.500 3h-13L7 13V9a5 5 0 0 1 5-5ZM10 19a2 2 0 0 0 4 0",
+  archive: "M4.500 5h15v4h-15V5ZM6 9v10h12V9M10 13h4",
+  clock: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16ZM12 8v4.500l3 1.800",
+  clip: "m19 11.500-7.300 7.300a4.600 4.600 0 0 1-6.500-6.500l7.600-7.600a3 3 0 0 1 4.300 4.300l-7.600 7.600a1.500 1.500 0 0 1-2.100-2.100l7-7",
+  sliders: "M15 6a2 2 0 1 0 0 4 2 2 0 0 0 0-4ZM9 14a2 2 0 1 0 0 4 2 2 0 0 0 0-4ZM4 8h9M17 8h3M4 16h3M11 16h9",
+  download: "M12 4.500v10M8 11l4 4 4-4M5 19.500h14",
+  file: "M7 3.500h6.500L18 8v12.500H7v-17ZM13.500 3.500V8H18",
+  block: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16ZM6.500 6.500l11 11",
+  flag: "M6 20.500v-16M6 5h10.500l-2 3.500 2 3.500H6",
+  history: "M4.500 12a7.500 7.500 0 1 0 2.400-5.500L4.500 8.500M4.500 4.500v4h4M12 8v4.500l3 1.700",
+  retry: "M19 12a7 7 0 1 1-2.200-5.100L19 9M19 4.500V9h-4.500",
+  inbox: "M4.500 13.500 7 5h10l2.500 8.500V19h-15v-5.500ZM4.500 13.500H9a3 3 0 0 0 6 0h4.500",
+  unread: "M6.500 5h11A2.500 2.500 0 0 1 20 7.500v7a2.500 2.500 0 0 1-2.500 2.500H12l-4 3.200V17H6.500A2.500 2.500 0 0 1 4 14.500v-7A2.500 2.500 0 0 1 6.500 5ZM12 8.500v3M12 14v.1",
+  tick: "m5 12.500 4.500 4.500L19 7.500",
+  ticks: "M2.500 12.500 7 17l9-9.500M11.500 16.500l.5.500 9-9.500",
+  eye: "M3 12c2.200-4 5.200-6 9-6s6.800 2 9 6c-2.200 4-5.200 6-9 6s-6.800-2-9-6ZM12 9.500a2.500 2.500 0 1 0 0 5 2.500 2.500 0 0 0 0-5Z",
+} as const;
+
+export type IconName = keyof typeof PATHS | keyof typeof LINES;
 
 /** A picture beside or in place of a label; the label is the control's own, so this one is hidden from readers. */
 export function Icon({ name, struck = false }: { name: IconName; struck?: boolean }): JSX.Element {
   return (
     <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-      <path fill="currentColor" d={PATHS[name]} />
+      {name in LINES ? <path class="lines" d={LINES[name as keyof typeof LINES]} /> : <path fill="currentColor" d={PATHS[name as keyof typeof PATHS]} />}
       {struck && <path class="strike" d="M4 3.500 20.500 20" />}
     </svg>
   );

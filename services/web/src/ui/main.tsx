@@ -2,12 +2,7 @@ import { render } from "preact";
 import type { ParleyClient, TokenProvider } from "../parley";
 import { App } from "./app";
 import { Session } from "./session";
-import "./style/base.css";
-import "./style/conversations.css";
-import "./style/thread.css";
-import "./style/messages.css";
-import "./style/group.css";
-import "./style/call.css";
+import "./styles";
 
 /** What the page offers to an embedding network and to whoever debugs it, as `window.parley`. */
 export interface ParleyHandle {

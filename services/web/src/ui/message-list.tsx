@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { ConversationView, Message, ParleyClient } from "../parley";
+import type { ConversationView, Failure, Message, ParleyClient } from "../parley";
 import { moved } from "./menu";
 import { MessageMenu, type MenuTarget, type MessageActions } from "./message-menu";
 import { MessageRow } from "./message-row";
@@ -19,16 +19,20 @@ interface MessageListProps {
   readonly nowMs: number;
   readonly typing: readonly string[];
   readonly name: string;
-  readonly actions: Pick<MessageActions, "reply" | "edit" | "unsend" | "react">;
+  readonly actions: Omit<MessageActions, "openMenu">;
+  /** A message to bring and show. */
+  readonly target: number | undefined;
+  readonly onShown: () => void;
 }
 
 /** What was said, with what one may do with each message. */
-export function MessageList({ client, view, reader, nowMs, typing, name, actions }: MessageListProps): JSX.Element {
+export function MessageList({ client, view, reader, nowMs, typing, name, actions, target: seq, onShown }: MessageListProps): JSX.Element {
   const rows = layOut(view, client.userId, nowMs);
   const group = view.conversation.kind === "group";
-  const { list, onScroll } = useScroll(client, view, typing.length > 0);
+  const { list, onScroll, letGo } = useScroll(client, view, typing.length > 0);
+  useJump(client, view, seq, letGo, onShown);
   const [target, openMenu] = useState<MenuTarget | undefined>(undefined);
-  const messageActions = { ...actions, openMenu, jump };
+  const messageActions = { ...actions, openMenu };
   const chosen = target && view.messages.find((m) => m.seq === target.seq && m.content.kind !== "unsent");
   const tabStop = rows.findLast((row) => row.kind === "text" && isActive(row.message))?.key;
   const context = { client, reader, group, conversationId: view.conversation.id, actions: messageActions };
@@ -44,7 +48,7 @@ export function MessageList({ client, view, reader, nowMs, typing, name, actions
           {typing.length > 0 && <TypingRow name={group ? undefined : name} />}
         </div>
       </div>
-      {target && chosen && <MessageMenu client={client} message={chosen} target={target} actions={messageActions} />}
+      {target && chosen && <MessageMenu client={client} message={chosen} target={target} group={group} actions={messageActions} />}
     </>
   );
 }
@@ -77,11 +81,37 @@ function walk(event: KeyboardEvent & { currentTarget: HTMLElement }): void {
   next?.focus();
 }
 
-/** Shows a message, and where it is. */
-function jump(seq: number): void {
+/** Brings a message that may be far back, and shows where it is. */
+function useJump(client: ParleyClient, view: ConversationView, seq: number | undefined, letGo: () => void, onShown: () => void): void {
+  const { id } = view.conversation;
+  useEffect(() => {
+    if (seq === undefined) return;
+    letGo();
+    client.messaging.loadUntil(id, seq).then(
+      // What was brought is drawn in the next frame.
+      (there) =>
+        requestAnimationFrame(() => {
+          if (!there || !show(seq)) client.tell("This message is not there any more.");
+          onShown();
+        }),
+      (failure: Failure) => {
+        client.tell(failure.line);
+        onShown();
+      },
+    );
+  }, [seq]);
+}
+
+/** Returns whether it is there. */
+function show(seq: number): boolean {
   const row = document.getElementById(`message-${seq}`);
-  row?.scrollIntoView({ block: "center" });
-  row?.querySelector(".bubble")?.animate([{ filter: "brightness(0.8)" }, { filter: "none" }], { duration: 900 });
+  const list = row?.closest(".messages");
+  // Not scrollIntoView, which moves the whole page too when the message is near an end.
+  if (row && list) list.scrollTop += row.getBoundingClientRect().top - list.getBoundingClientRect().top - (list.clientHeight - row.clientHeight) / 2;
+  const bubble = row?.querySelector(".bubble");
+  bubble?.animate([{ outline: "3px solid var(--accent-text)", outlineOffset: "2px" }, { outline: "3px solid transparent", outlineOffset: "6px" }], { duration: 1600 });
+  row?.querySelector<HTMLElement>(".message-actions")?.focus({ preventScroll: true });
+  return row !== null;
 }
 
 /** Follows the end while the reader is there, keeps the place when older messages come in above. */
@@ -116,5 +146,10 @@ function useScroll(client: ParleyClient, view: ConversationView, typing: boolean
     following.current = fromBottom.current - box.clientHeight < FOLLOW_PX;
     if (box.scrollTop < OLDER_PX && view.hasOlder) void client.messaging.loadOlder(view.conversation.id).catch(() => undefined);
   };
-  return { list, onScroll };
+  /** Somebody looks for a place above: the end is not followed. */
+  const letGo = (): void => {
+    following.current = false;
+    fromBottom.current = (list.current?.scrollHeight ?? 0) - (list.current?.scrollTop ?? 0);
+  };
+  return { list, onScroll, letGo };
 }

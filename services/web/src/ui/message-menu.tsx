@@ -26,6 +26,11 @@ export interface MessageActions {
   readonly reply: (message: Message) => void;
   readonly edit: (message: Message) => void;
   readonly unsend: (message: Message) => void;
+  /** Shows the texts that it had before. */
+  readonly history: (message: Message) => void;
+  /** Shows whom it has reached. */
+  readonly readers: (message: Message) => void;
+  readonly report: (message: Message) => void;
   readonly react: (message: Message, emoji: string) => void;
   readonly openMenu: (target: MenuTarget | undefined) => void;
   /** Shows a message that another one answers. */
@@ -36,11 +41,12 @@ interface MessageMenuProps {
   readonly client: ParleyClient;
   readonly message: Message;
   readonly target: MenuTarget;
+  readonly group: boolean;
   readonly actions: MessageActions;
 }
 
 /** Reactions, and what one may do with the message. */
-export function MessageMenu({ client, message, target, actions }: MessageMenuProps): JSX.Element {
+export function MessageMenu({ client, message, target, group, actions }: MessageMenuProps): JSX.Element {
   const { content } = message;
   const close = (): void => actions.openMenu(undefined);
   const own = message.senderId === client.userId;
@@ -56,7 +62,10 @@ export function MessageMenu({ client, message, target, actions }: MessageMenuPro
       {!target.brief && (
         <>
           <MenuItem icon="reply" label="Reply" onClick={choose(actions.reply)} />
-          {text !== undefined && <MenuItem icon="copy" label="Copy text" onClick={choose(() => void copy())} />}
+          {text && <MenuItem icon="copy" label="Copy text" onClick={choose(() => void copy())} />}
+          {message.edited && <MenuItem icon="history" label="Edit history" onClick={choose(actions.history)} />}
+          {own && group && text !== undefined && <MenuItem icon="eye" label="Read by…" onClick={choose(actions.readers)} />}
+          {!own && <MenuItem icon="flag" label="Report" danger onClick={choose(actions.report)} />}
           {own && text !== undefined && <MenuItem icon="edit" label="Edit" onClick={choose(actions.edit)} />}
           {own && text !== undefined && <MenuItem icon="undo" label="Unsend" danger onClick={choose(actions.unsend)} />}
         </>

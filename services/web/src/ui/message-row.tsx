@@ -1,13 +1,15 @@
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import type { Outgoing, ParleyClient } from "../parley";
+import { Attachments } from "./attachments";
 import { Avatar } from "./avatar";
-import { callLine, timeOfDay } from "./format";
+import { callLine, dateTime, timeOfDay } from "./format";
 import { useLongPress } from "./hooks";
 import { Icon } from "./icons";
 import type { MessageActions } from "./message-menu";
-import { groupLine, messageLine, reactionLine, type Reader } from "./people";
+import { attachmentsLine, groupLine, messageLine, reactionLine, type Reader } from "./people";
 import { RichText } from "./rich-text";
+import { Ticks } from "./ticks";
 import type { BubbleRow, Quote, Row } from "./timeline";
 
 interface RowContext {
@@ -54,20 +56,46 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
         <div class="bubble" {...(open ? press : {})}>
           <span class="visually-hidden">{own ? "You: " : ""}</span>
           {row.quote && <QuoteBox quote={row.quote} reader={reader} jump={actions.jump} />}
-          <span class="text" dir="auto">
-            <RichText text={row.text} entities={entitiesOf(row)} selfId={client.userId} />
-          </span>
-          <span class="meta">
-            {message?.edited && "edited "}
-            <time dateTime={new Date(row.timeMs).toISOString()}>{timeOfDay(row.timeMs)}</time>
-          </span>
+          <Attachments client={client} conversationId={conversationId} seq={message?.seq} attachments={row.attachments} />
+          {row.text && (
+            <span class="text" dir="auto">
+              <RichText text={row.text} entities={entitiesOf(row)} selfId={client.userId} />
+            </span>
+          )}
+          <Meta row={row} actions={actions} />
         </div>
         {open && <Tools row={row} tabStop={tabStop} actions={actions} />}
       </div>
       {message && message.reactions.length > 0 && <Chips row={row} reader={reader} actions={actions} />}
       {row.outgoing && <Pending outgoing={row.outgoing} client={client} conversationId={conversationId} />}
-      {!row.outgoing && row.status && <p class="status">{row.status}</p>}
+      {!row.outgoing && row.status && message && (
+        <button type="button" class="status" title="Who has read it" onClick={() => actions.readers(message)}>
+          {row.status}
+        </button>
+      )}
     </div>
+  );
+}
+
+/** When, whether it was changed or vanishes, and how far it got. */
+function Meta({ row, actions }: { row: BubbleRow; actions: MessageActions }): JSX.Element {
+  const { message } = row;
+  const vanishes = message?.expireTimeMs && `Vanishes ${dateTime(message.expireTimeMs)}`;
+  return (
+    <span class="meta">
+      {message?.edited && (
+        <button type="button" class="edited" title="Show what it said before" onClick={() => actions.history(message)}>
+          edited
+        </button>
+      )}
+      {vanishes && (
+        <span class="vanishes" role="img" aria-label={vanishes} title={vanishes}>
+          <Icon name="clock" />
+        </span>
+      )}
+      <time dateTime={new Date(row.timeMs).toISOString()}>{timeOfDay(row.timeMs)}</time>
+      {row.receipt && <Ticks receipt={row.receipt} />}
+    </span>
   );
 }
 
@@ -78,7 +106,13 @@ function entitiesOf({ message, outgoing }: BubbleRow) {
 
 function QuoteBox({ quote, reader, jump }: { quote: Quote; reader: Reader; jump: (seq: number) => void }): JSX.Element {
   const { message, seq } = quote;
-  if (!message) return <span class="quote">An earlier message</span>;
+  if (!message) {
+    return (
+      <button type="button" class="quote" title="Show this message" onClick={() => jump(seq)}>
+        An earlier message
+      </button>
+    );
+  }
   const author = message.senderId === reader.selfId ? "You" : reader.nameOf(message.senderId);
   return (
     <button type="button" class="quote" title="Show this message" onClick={() => jump(seq)}>
@@ -108,7 +142,7 @@ function Tools({ row, tabStop, actions }: { row: BubbleRow; tabStop: boolean; ac
         type="button"
         class="tool message-actions"
         tabIndex={tabStop ? 0 : -1}
-        aria-label={`Actions for the message “${row.text.slice(0, 60)}”`}
+        aria-label={`Actions for the message “${row.text.slice(0, 60) || attachmentsLine(row.attachments)}”`}
         title="More"
         aria-haspopup="menu"
         onClick={openMenu(false)}
@@ -143,7 +177,7 @@ interface PendingProps {
 }
 
 function Pending({ outgoing, client, conversationId }: PendingProps): JSX.Element {
-  if (outgoing.state === "sending") return <p class="status">Sending…</p>;
+  if (outgoing.state === "sending") return <p class="status">{outgoing.problem ?? "Sending…"}</p>;
   const { clientMessageId } = outgoing;
   return (
     <p class="status failed" role="alert">

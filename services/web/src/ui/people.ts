@@ -1,5 +1,5 @@
-import type { Conversation, GroupEvent, Message } from "../parley";
-import { callLine } from "./format";
+import type { Attachment, Conversation, GroupEvent, Message } from "../parley";
+import { callLine, lengthLine } from "./format";
 
 /** Who reads, and how people are called. */
 export interface Reader {
@@ -14,12 +14,14 @@ export interface Face {
   readonly name: string;
   /** The other one of a direct conversation. */
   readonly peer: string | undefined;
+  /** Where the picture is, as the network calls it; empty for none. */
+  readonly picture: string;
 }
 
 export function faceOf(conversation: Conversation, { selfId, nameOf }: Reader): Face {
-  if (conversation.kind === "group") return { id: conversation.id, name: conversation.title, peer: undefined };
+  if (conversation.kind === "group") return { id: conversation.id, name: conversation.title, peer: undefined, picture: conversation.avatarRef };
   const peer = conversation.members.find((m) => m.userId !== selfId)?.userId ?? selfId;
-  return { id: peer, name: nameOf(peer), peer };
+  return { id: peer, name: nameOf(peer), peer, picture: "" };
 }
 
 /** `Alice, Bob and Carol`; oneself is "you". */
@@ -49,23 +51,37 @@ export function groupLine(event: GroupEvent, actorId: string, reader: Reader): s
     case "role_changed":
       if (event.role === "member") return `${who} took the admin role from ${them(event.userId)}`;
       return `${who} made ${them(event.userId)} ${event.role === "owner" ? "the owner" : "an admin"}`;
+    case "vanishing_changed":
+      if (event.vanishAfterS === 0) return `${who} turned vanishing messages off`;
+      return `${who} set new messages to vanish after ${lengthLine(event.vanishAfterS)}`;
   }
 }
 
 /** A message in one line, without who wrote it. */
-export function messageLine({ content, senderId }: Message, reader: Reader): string {
+export function messageLine({ content, senderId, attachments }: Message, reader: Reader): string {
   switch (content.kind) {
     case "text":
-      return content.text.replace(/\s+/g, " ");
+      return content.text.replace(/\s+/g, " ") || attachmentsLine(attachments);
     case "call":
       return callLine(content, senderId === reader.selfId);
     case "system":
       return groupLine(content.event, senderId, reader);
     case "unsent":
       return "Message unsent";
+    case "expired":
+      return "Message vanished";
     case "unknown":
       return "Message";
   }
+}
+
+/** Files without a text, in words. */
+export function attachmentsLine(attachments: readonly Attachment[]): string {
+  const [first] = attachments;
+  if (!first) return "";
+  const pictures = attachments.filter((a) => a.contentType.startsWith("image/")).length;
+  if (pictures === attachments.length) return pictures === 1 ? "Picture" : `${pictures} pictures`;
+  return attachments.length === 1 ? first.fileName : `${attachments.length} files`;
 }
 
 /** A message as one line of the list; in a group it says who wrote. */

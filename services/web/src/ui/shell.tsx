@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import type { ParleyClient } from "../parley";
+import { useCallback, useEffect, useState } from "preact/hooks";
+import type { Folder, Message, ParleyClient } from "../parley";
+import { folderOf, isMuted } from "../parley";
 import { Avatar } from "./avatar";
 import { CallWindow } from "./call-window";
 import { ConversationList } from "./conversation-list";
@@ -10,8 +11,10 @@ import { Icon } from "./icons";
 import { IncomingCall } from "./incoming-call";
 import { invite } from "./invite-link";
 import { NewConversation } from "./new-conversation";
+import { SearchField, SearchResults } from "./search";
+import { SettingsDialog } from "./settings-dialog";
 import { Notice, StreamLine } from "./status-lines";
-import { Thread } from "./thread";
+import { type JumpTarget, Thread } from "./thread";
 
 interface ShellProps {
   readonly client: ParleyClient;
@@ -44,7 +47,10 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
   const [openId, open] = useOpenConversation();
   const [composing, setComposing] = useState(false);
   const [small, setSmall] = useState(false);
-  const drafts = useRef(new Map<string, string>());
+  const [folder, setFolder] = useState<Folder>("inbox");
+  const [query, setQuery] = useState("");
+  const [target, setTarget] = useState<JumpTarget | undefined>(undefined);
+  const [settings, setSettings] = useState(false);
   const views = client.messaging.store.list();
   const current = client.messaging.store.get(openId);
   const call = client.calls.view();
@@ -52,12 +58,17 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
   const calling = !asking && call.phase !== "idle";
   const covered = asking || (calling && !small);
   useEffect(() => setSmall(false), [calling]);
-  useTitle(views.reduce((sum, view) => sum + view.unread, 0));
+  const loud = views.filter(({ own }) => folderOf(own) === "inbox" && !isMuted(own, nowMs));
+  useTitle(loud.reduce((sum, view) => sum + view.unread, 0));
+  const jumpTo = ({ conversationId, seq }: Message): void => {
+    open(conversationId);
+    setTarget({ conversationId, seq });
+  };
   useEscape(composing ? () => setComposing(false) : undefined);
   return (
     <div class={`shell ${current ? "has-open" : ""}`}>
       <aside class="side" aria-label="Conversations" inert={covered}>
-        <SideHeader client={client} nameOf={nameOf} onNew={() => setComposing(!composing)} onLogout={onLogout} composing={composing} />
+        <SideHeader client={client} nameOf={nameOf} onNew={() => setComposing(!composing)} onLogout={onLogout} composing={composing} onSettings={() => setSettings(true)} />
         <StreamLine client={client} />
         {composing && (
           <NewConversation
@@ -68,11 +79,25 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
             }}
           />
         )}
-        <ConversationList client={client} views={views} openId={openId} nameOf={nameOf} nowMs={nowMs} onOpen={open} />
+        <SearchField label="Search messages" value={query} onChange={setQuery} />
+        {query.trim() ? (
+          <div class="list">
+            <SearchResults client={client} query={query} reader={{ selfId: client.userId, nameOf }} nowMs={nowMs} onChoose={jumpTo} />
+          </div>
+        ) : (
+          <ConversationList {...{ client, views, folder, setFolder, openId, nameOf, nowMs }} onOpen={open} />
+        )}
       </aside>
       <main class="main" inert={covered}>
         {current ? (
-          <Thread key={openId} client={client} view={current} nameOf={nameOf} nowMs={nowMs} drafts={drafts.current} onClose={() => open("")} />
+          <Thread
+            key={openId}
+            {...{ client, nameOf, nowMs }}
+            view={current}
+            target={target?.conversationId === openId ? target : undefined}
+            setTarget={setTarget}
+            onClose={() => open("")}
+          />
         ) : (
           <EmptyState loading={!client.messaging.ready} />
         )}
@@ -80,6 +105,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
       {asking && <IncomingCall client={client} call={call} nameOf={nameOf} />}
       {calling && <CallWindow client={client} call={call} nameOf={nameOf} small={small} setSmall={setSmall} />}
       {client.messaging.ready && !covered && <Invitation client={client} onOpen={open} />}
+      {settings && <SettingsDialog client={client} nameOf={nameOf} onClose={() => setSettings(false)} onDeleted={onLogout} />}
       <Notice client={client} />
     </div>
   );
@@ -104,9 +130,10 @@ function Invitation({ client, onOpen }: { client: ParleyClient; onOpen: (id: str
 interface SideHeaderProps extends ShellProps {
   readonly onNew: () => void;
   readonly composing: boolean;
+  readonly onSettings: () => void;
 }
 
-function SideHeader({ client, nameOf, onNew, onLogout, composing }: SideHeaderProps): JSX.Element {
+function SideHeader({ client, nameOf, onNew, onLogout, composing, onSettings }: SideHeaderProps): JSX.Element {
   const name = nameOf(client.userId);
   return (
     <header class="side-header">
@@ -114,6 +141,9 @@ function SideHeader({ client, nameOf, onNew, onLogout, composing }: SideHeaderPr
       <h1 class="grow">{name}</h1>
       <button type="button" class="icon-button" aria-label="New conversation" aria-expanded={composing} title="New conversation" onClick={onNew}>
         <Icon name="plus" />
+      </button>
+      <button type="button" class="icon-button" aria-label="Settings" title="Settings" aria-haspopup="dialog" onClick={onSettings}>
+        <Icon name="sliders" />
       </button>
       <button type="button" class="icon-button" aria-label="Log out" title="Log out" onClick={onLogout}>
         <Icon name="leave" />

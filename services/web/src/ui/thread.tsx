@@ -1,23 +1,31 @@
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import type { Conversation, ConversationView, Failure, Message, ParleyClient } from "../parley";
-import { Avatar } from "./avatar";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { ConversationView, Failure, Message, ParleyClient } from "../parley";
 import { Composer, type Task } from "./composer";
-import { Question } from "./dialog";
-import { presenceLine } from "./format";
-import { GroupPanel } from "./group-panel";
+import { DropArea } from "./drop-area";
 import { useAttention } from "./hooks";
-import { Icon } from "./icons";
+import { MessageDialogs, type OpenDialog } from "./message-dialogs";
 import { MessageList } from "./message-list";
-import { faceOf, type Reader, typingLine } from "./people";
+import { faceOf } from "./people";
+import { RequestBar, usePermission } from "./request-bar";
 import { StreamLine } from "./status-lines";
+import { ThreadHeader } from "./thread-header";
+import { ThreadPanel, type PanelKind } from "./thread-panel";
+import { usePicking } from "./picking";
+
+/** A message to show, wherever it is in the history. */
+export interface JumpTarget {
+  readonly conversationId: string;
+  readonly seq: number;
+}
 
 interface ThreadProps {
   readonly client: ParleyClient;
   readonly view: ConversationView;
   readonly nameOf: (userId: string) => string;
   readonly nowMs: number;
-  readonly drafts: Map<string, string>;
+  readonly target: JumpTarget | undefined;
+  readonly setTarget: (target: JumpTarget | undefined) => void;
   readonly onClose: () => void;
 }
 
@@ -25,42 +33,43 @@ interface ThreadProps {
 const SCREENFUL = 30;
 
 /** One conversation: who, what was said, and the line to write in. */
-export function Thread({ client, view, nameOf, nowMs, drafts, onClose }: ThreadProps): JSX.Element {
+export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose }: ThreadProps): JSX.Element {
   const { conversation } = view;
   const reader = { selfId: client.userId, nameOf };
   const face = faceOf(conversation, reader);
   const [task, setTask] = useState<Task | undefined>(undefined);
-  const [unsending, setUnsending] = useState<Message | undefined>(undefined);
-  const [panel, setPanel] = useState(false);
+  const [dialog, setDialog] = useState<OpenDialog | undefined>(undefined);
+  const [panel, setPanel] = useState<PanelKind | undefined>(undefined);
+  const permission = usePermission(client, view, face.peer);
+  const picking = usePicking(client, conversation.id, permission === "write");
   useReading(client, view);
   const actions = {
     reply: (message: Message) => setTask({ kind: "reply", message }),
     edit: (message: Message) => setTask({ kind: "edit", message }),
-    unsend: setUnsending,
+    unsend: (message: Message) => setDialog({ kind: "unsend", message }),
+    history: (message: Message) => setDialog({ kind: "history", message }),
+    readers: (message: Message) => setDialog({ kind: "readers", message }),
+    report: (message: Message) => setDialog({ kind: "report", seqs: [message.seq] }),
     react: (message: Message, emoji: string) => react(client, message, emoji),
+    jump: (seq: number) => setTarget({ conversationId: conversation.id, seq }),
   };
-  const list = { client, view, reader, nowMs, actions, name: face.name, typing: client.presence.typing(conversation.id) };
+  const common = { client, view, conversation, reader, nowMs, face, name: face.name };
   return (
     <div class={`thread-frame ${panel ? "has-panel" : ""}`}>
-      <section class="thread" aria-label={`Conversation with ${face.name}`}>
-        <ThreadHeader client={client} conversation={conversation} reader={reader} nowMs={nowMs} onClose={onClose} panel={panel} setPanel={setPanel} />
+      <DropArea onFiles={picking.add} enabled={permission === "write"} class="thread" label={`Conversation with ${face.name}`}>
+        <ThreadHeader {...common} {...{ onClose, panel, setPanel }} onDialog={setDialog} />
         <div class="narrow-only">
           <StreamLine client={client} />
         </div>
-        <MessageList {...list} />
-        <Composer client={client} conversation={conversation} reader={reader} name={face.name} drafts={drafts} task={task} onDone={() => setTask(undefined)} />
-      </section>
-      {panel && conversation.kind === "group" && <GroupPanel client={client} conversation={conversation} reader={reader} nowMs={nowMs} onClose={() => setPanel(false)} />}
-      {unsending && (
-        <Question
-          title="Unsend this message?"
-          body="It disappears for everyone. That it was there stays visible."
-          verb="Unsend"
-          danger
-          act={() => client.messaging.unsend(conversation.id, unsending.seq)}
-          onClose={() => setUnsending(undefined)}
-        />
-      )}
+        <MessageList {...common} actions={actions} typing={client.presence.typing(conversation.id)} target={target?.seq} onShown={() => setTarget(undefined)} />
+        {permission === "write" ? (
+          <Composer {...common} task={task} onDone={() => setTask(undefined)} picking={picking} />
+        ) : (
+          <RequestBar {...common} permission={permission} onReport={() => setDialog({ kind: "report", seqs: [] })} onClose={onClose} />
+        )}
+      </DropArea>
+      {panel && <ThreadPanel kind={panel} {...common} onJump={actions.jump} onDialog={setDialog} onClose={() => setPanel(undefined)} />}
+      {dialog && <MessageDialogs dialog={dialog} {...common} onClose={() => setDialog(undefined)} />}
     </div>
   );
 }
@@ -71,77 +80,18 @@ function react(client: ParleyClient, message: Message, emoji: string): void {
   void client.messaging.react(message.conversationId, message.seq, emoji, !mine).catch((failure: Failure) => client.tell(failure.line));
 }
 
-/** Marks as read what is seen, and brings enough to fill the screen. */
+/** Marks as read what is seen, unless it is a request, and brings enough to fill the screen. */
 function useReading(client: ParleyClient, view: ConversationView): void {
   const { id } = view.conversation;
   const attentive = useAttention();
   const newestSeq = view.messages.at(-1)?.seq ?? 0;
+  const asked = useRef(false);
   useEffect(() => {
     if (attentive) void client.messaging.markRead(id);
-  }, [attentive, newestSeq, client.stream.kind]);
+  }, [attentive, newestSeq, client.stream.kind, view.own.request]);
   useEffect(() => {
-    if (view.messages.length < SCREENFUL && view.hasOlder) void client.messaging.loadOlder(id).catch(() => undefined);
-  }, [client.stream.kind]);
-}
-
-interface ThreadHeaderProps {
-  readonly client: ParleyClient;
-  readonly conversation: Conversation;
-  readonly reader: Reader;
-  readonly nowMs: number;
-  readonly onClose: () => void;
-  readonly panel: boolean;
-  readonly setPanel: (open: boolean) => void;
-}
-
-function ThreadHeader({ client, conversation, reader, nowMs, onClose, panel, setPanel }: ThreadHeaderProps): JSX.Element {
-  const { id, name, peer } = faceOf(conversation, reader);
-  const presence = peer ? client.presence.of(peer) : undefined;
-  const typing = client.presence.typing(conversation.id);
-  const count = conversation.members.length;
-  const quiet = peer ? presenceLine(presence, nowMs) : `${count} ${count === 1 ? "member" : "members"}`;
-  return (
-    <header class="thread-header">
-      <button type="button" class="icon-button back" aria-label="Back to conversations" onClick={onClose}>
-        <Icon name="back" />
-      </button>
-      <Avatar userId={id} name={name} online={presence?.online} />
-      <div class="grow">
-        <h2>{name}</h2>
-        <p class={`presence ${typing.length > 0 ? "accent" : "quiet"}`} data-testid="presence">
-          {typing.length > 0 ? typingLine(typing, conversation.kind, reader) : quiet}
-        </p>
-      </div>
-      {peer ? (
-        <CallButtons client={client} conversationId={conversation.id} peer={peer} name={name} />
-      ) : (
-        <button type="button" class="icon-button accent" aria-label="Group details" title="Group details" aria-expanded={panel} onClick={() => setPanel(!panel)}>
-          <Icon name="people" />
-        </button>
-      )}
-    </header>
-  );
-}
-
-interface CallButtonsProps {
-  readonly client: ParleyClient;
-  readonly conversationId: string;
-  readonly peer: string;
-  readonly name: string;
-}
-
-function CallButtons({ client, conversationId, peer, name }: CallButtonsProps): JSX.Element {
-  const phase = client.calls.view().phase;
-  const busy = phase !== "idle" && phase !== "ended";
-  const dial = (video: boolean) => () => client.calls.dial(conversationId, peer, video);
-  return (
-    <>
-      <button type="button" class="icon-button accent" aria-label={`Voice call with ${name}`} title="Voice call" disabled={busy} onClick={dial(false)}>
-        <Icon name="phone" />
-      </button>
-      <button type="button" class="icon-button accent" aria-label={`Video call with ${name}`} title="Video call" disabled={busy} onClick={dial(true)}>
-        <Icon name="video" />
-      </button>
-    </>
-  );
+    if (asked.current || view.messages.length >= SCREENFUL || !view.hasOlder || client.stream.kind !== "live") return;
+    asked.current = true;
+    void client.messaging.loadOlder(id).catch(() => (asked.current = false));
+  }, [client.stream.kind, view.hasOlder]);
 }

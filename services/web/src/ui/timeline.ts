@@ -1,4 +1,5 @@
-import type { ConversationView, Message, Outgoing } from "../parley";
+import type { Attachment, ConversationView, Message, Outgoing, Receipt } from "../parley";
+import { receiptOf } from "../parley";
 import { dayLabel } from "./format";
 
 /** One row of a conversation, top to bottom. */
@@ -22,7 +23,10 @@ export interface BubbleRow {
   readonly outgoing: Outgoing | undefined;
   /** The message that this one answers. */
   readonly quote: Quote | undefined;
-  /** Under the newest of one's own messages only: whether it was read, and by how many in a group. */
+  readonly attachments: readonly Attachment[];
+  /** Of one's own messages in a direct conversation. */
+  readonly receipt: Receipt | undefined;
+  /** Under the newest of one's own messages in a group only: by how many it was read. */
   readonly status: string | undefined;
 }
 
@@ -43,13 +47,15 @@ interface Line {
   /** Undefined for what is no bubble. */
   readonly text: string | undefined;
   readonly replyToSeq: number;
+  readonly attachments: readonly Attachment[];
   readonly message: Message | undefined;
   readonly outgoing: Outgoing | undefined;
 }
 
-/** Lays a conversation out: days, runs, call records, lines about the group, and what is still on its way. */
+/** Lays a conversation out: days, runs, call records, lines about the group, and what is still on its way. What has vanished is left out. */
 export function layOut(view: ConversationView, selfId: string, nowMs: number): Row[] {
-  const lines = [...view.messages.map((m) => fromMessage(m, selfId)), ...view.outgoing.map((o) => fromOutgoing(o, selfId))];
+  const standing = view.messages.filter((m) => m.content.kind !== "expired");
+  const lines = [...standing.map((m) => fromMessage(m, selfId)), ...view.outgoing.map((o) => fromOutgoing(o, selfId))];
   const newestOwn = lines.filter((line) => line.own && line.message).at(-1);
   const rows: Row[] = [];
   lines.forEach((line, i) => {
@@ -60,25 +66,28 @@ export function layOut(view: ConversationView, selfId: string, nowMs: number): R
     if (text === undefined) return void (message && rows.push({ kind: message.content.kind === "system" ? "system" : "call", key, message }));
     const first = newDay || !sameRun(before, line);
     const last = !after || !sameRun(line, after) || dayKey(after.timeMs) !== dayKey(timeMs);
-    const status = line === newestOwn && !after && message ? readStatus(view, message, selfId) : undefined;
-    rows.push({ kind: "text", key, own, senderId, text, timeMs, first, last, message, outgoing, quote: quote(view, line.replyToSeq), status });
+    const direct = view.conversation.kind === "direct";
+    const receipt = own && direct && message?.content.kind === "text" ? receiptOf(view.conversation, message.seq, selfId) : undefined;
+    const status = !direct && line === newestOwn && !after && message ? readStatus(view, message, selfId) : undefined;
+    const { attachments } = line;
+    rows.push({ kind: "text", key, own, senderId, text, timeMs, first, last, message, outgoing, attachments, receipt, quote: quote(view, line.replyToSeq), status });
   });
   return rows;
 }
 
-/** In a group it says by how many; of two people there is only one to read it. */
+/** By how many it was read. */
 function readStatus({ conversation }: ConversationView, { seq }: Message, selfId: string): string {
   const others = conversation.members.filter((m) => m.userId !== selfId);
   const readers = others.filter((m) => m.readSeq >= seq).length;
   if (readers === 0) return "Sent";
-  if (conversation.kind === "direct") return "Read";
   return readers === others.length ? "Read by everyone" : `Read by ${readers}`;
 }
 
 function quote({ messages }: ConversationView, seq: number): Quote | undefined {
   if (seq === 0) return undefined;
   const low = messages[0]?.seq ?? 0;
-  return { seq, message: messages[seq - low] };
+  const message = messages[seq - low];
+  return { seq, message: message?.content.kind === "expired" ? undefined : message };
 }
 
 function bubbleText({ content }: Message): string | undefined {
@@ -99,12 +108,12 @@ function fromMessage(message: Message, selfId: string): Line {
   const own = senderId === selfId;
   // One's own message keeps its key when it is acknowledged, so that its bubble stays instead of being drawn anew.
   const key = own && clientMessageId ? clientMessageId : message.id;
-  return { key, own, sender: senderId, timeMs: sendTimeMs, text: bubbleText(message), replyToSeq, message, outgoing: undefined };
+  return { key, own, sender: senderId, timeMs: sendTimeMs, text: bubbleText(message), replyToSeq, attachments: message.attachments, message, outgoing: undefined };
 }
 
 function fromOutgoing(outgoing: Outgoing, selfId: string): Line {
-  const { clientMessageId, createTimeMs, text, replyToSeq } = outgoing;
-  return { key: clientMessageId, own: true, sender: selfId, timeMs: createTimeMs, text, replyToSeq, message: undefined, outgoing };
+  const { clientMessageId, createTimeMs, text, replyToSeq, attachments } = outgoing;
+  return { key: clientMessageId, own: true, sender: selfId, timeMs: createTimeMs, text, replyToSeq, attachments, message: undefined, outgoing };
 }
 
 function sameRun(a: Line | undefined, b: Line): boolean {

@@ -1,4 +1,8 @@
-import type { Conversation, Member, Message, Outgoing } from "./model";
+import { activityMs, advance, change, type CursorMove, type Entry, furthest } from "./entry";
+import type { Conversation, Member, Message, Outgoing, OwnState } from "./model";
+import { ORDINARY } from "./own-state";
+import { countsAsUnread } from "./receipts";
+import { nextExpiryMs, withoutExpired } from "./vanishing";
 
 /**
  * What became of something that arrived on the stream. `gap` and `stranger` mean: call Sync. After a gap in seq the
@@ -13,6 +17,8 @@ export interface ConversationView {
   /** In the order of writing; they stand after all messages. */
   readonly outgoing: readonly Outgoing[];
   readonly hasOlder: boolean;
+  readonly own: OwnState;
+  /** The service's count, and what came since. */
   readonly unread: number;
 }
 
@@ -25,14 +31,8 @@ export interface Delta {
   readonly changed: readonly Message[];
   /** Up to where this device then has all changes. */
   readonly revision: number;
-}
-
-interface Entry {
-  conversation: Conversation;
-  messages: Message[];
-  outgoing: Outgoing[];
-  /** All changes up to this one are in. The conversation itself may be newer, since answers bring it out of turn. */
-  revision: number;
+  /** As it was with the conversation; undefined leaves what is known. */
+  readonly own?: OwnState | undefined;
 }
 
 export interface Cursor {
@@ -63,7 +63,7 @@ export class ConversationStore {
     const entry = this.entries.get(next.id);
     if (!entry) {
       this.left.delete(next.id);
-      this.entries.set(next.id, { conversation: next, messages: [], outgoing: [], revision: next.revision });
+      this.entries.set(next.id, { conversation: next, messages: [], outgoing: [], revision: next.revision, own: ORDINARY, countedSeq: 0 });
       return "added";
     }
     this.replace(entry, next);
@@ -88,7 +88,7 @@ export class ConversationStore {
    * Takes what Sync returned. A delta that starts beyond what is held replaces it (the server sends the newest page
    * only, when the device knew nothing). Returns whether the device has more than before.
    */
-  applyDelta({ conversation, messages, changed, revision }: Delta): boolean {
+  applyDelta({ conversation, messages, changed, revision, own }: Delta): boolean {
     this.applyConversation(conversation);
     const entry = this.entries.get(conversation.id);
     if (!entry) return false;
@@ -100,6 +100,7 @@ export class ConversationStore {
     this.append(entry, messages.filter((m) => m.seq > high));
     change(entry, [...messages, ...changed]);
     entry.revision = Math.max(entry.revision, revision);
+    if (own) this.keep(entry, own, conversation.lastSeq);
     return before[0] !== this.highSeq(entry) || before[1] !== entry.revision;
   }
 
@@ -109,19 +110,56 @@ export class ConversationStore {
     if (!entry) return;
     for (const message of [...page].sort((a, b) => b.seq - a.seq)) {
       const low = entry.messages[0]?.seq;
-      if (low === undefined ? entry.messages.length === 0 : message.seq === low - 1) entry.messages.unshift(message);
+      if (low === undefined || message.seq === low - 1) entry.messages = [message, ...entry.messages];
     }
     this.append(entry, []);
   }
 
-  /** Moves a member's read cursor forward. Returns false when it stood there already, or is not known. */
-  applyRead(conversationId: string, userId: string, readSeq: number): boolean {
+  /** Moves a member's cursors forward. Returns false when they stood there already, or the member is not known. */
+  applyCursors(conversationId: string, userId: string, move: CursorMove): boolean {
     const entry = this.entries.get(conversationId);
     const member = entry?.conversation.members.find((m) => m.userId === userId);
-    if (!entry || !member || member.readSeq >= readSeq) return false;
-    const members = entry.conversation.members.map((m) => (m.userId === userId ? { ...m, readSeq } : m));
+    if (!entry || !member) return false;
+    const next = furthest(member, move);
+    if (next.readSeq === member.readSeq && next.deliveredSeq === member.deliveredSeq) return false;
+    const members = entry.conversation.members.map((m) => (m.userId === userId ? next : m));
     entry.conversation = { ...entry.conversation, members };
     return true;
+  }
+
+  /** Takes what one of the user's devices changed, as the service tells it. */
+  applyOwnState(conversationId: string, own: OwnState): Arrival {
+    const entry = this.entries.get(conversationId);
+    if (!entry) return "stranger";
+    this.keep(entry, own, this.highSeq(entry));
+    return "known";
+  }
+
+  /** This device has seen up to `readSeq`. Returns false when the service has nothing to learn from it. */
+  applyOwnRead(conversationId: string, readSeq: number): boolean {
+    const entry = this.entries.get(conversationId);
+    if (!entry || (entry.own.readSeq >= readSeq && !entry.own.markedUnread)) return false;
+    const own = { ...entry.own, readSeq: Math.max(entry.own.readSeq, readSeq), markedUnread: false };
+    const unseen = entry.messages.filter((m) => m.seq > own.readSeq && countsAsUnread(m, this.selfId)).length;
+    entry.own = { ...own, unreadCount: unseen };
+    entry.countedSeq = this.highSeq(entry);
+    return true;
+  }
+
+  /** Takes the content of messages whose time is over at `nowMs` away. Returns whether there were any. */
+  expire(nowMs: number): boolean {
+    let any = false;
+    for (const entry of this.entries.values()) {
+      const left = withoutExpired(entry.messages, nowMs);
+      any ||= left !== entry.messages;
+      entry.messages = left;
+    }
+    return any;
+  }
+
+  /** When the next message vanishes; undefined when none does. */
+  nextExpiryMs(): number | undefined {
+    return nextExpiryMs([...this.entries.values()].flatMap((entry) => entry.messages));
   }
 
   /** Drops a conversation that this user is no longer in. Returns false when it is not held. */
@@ -163,9 +201,10 @@ export class ConversationStore {
       .map((entry) => ({ conversationId: entry.conversation.id, seq: this.highSeq(entry), revision: entry.revision }));
   }
 
-  /** All other people in any conversation. */
+  /** All other people in any conversation that the user let in. */
   peers(): string[] {
-    const ids = [...this.entries.values()].flatMap((entry) => entry.conversation.members.map((m) => m.userId));
+    const known = [...this.entries.values()].filter((entry) => entry.own.request === "none");
+    const ids = known.flatMap((entry) => entry.conversation.members.map((m) => m.userId));
     return [...new Set(ids)].filter((id) => id !== this.selfId);
   }
 
@@ -174,9 +213,10 @@ export class ConversationStore {
     return entry && this.view(entry);
   }
 
-  /** Newest activity first. */
+  /** The pinned ones first, each part with the newest activity first. */
   list(): ConversationView[] {
-    return this.sorted().map((entry) => this.view(entry));
+    const views = this.sorted().map((entry) => this.view(entry));
+    return [...views.filter((view) => view.own.pinned), ...views.filter((view) => !view.own.pinned)];
   }
 
   private sorted(): Entry[] {
@@ -185,33 +225,36 @@ export class ConversationStore {
 
   private view(entry: Entry): ConversationView {
     const low = entry.messages[0]?.seq ?? entry.conversation.lastSeq + 1;
-    return {
-      conversation: entry.conversation,
-      messages: entry.messages,
-      outgoing: entry.outgoing,
-      hasOlder: low > this.visibleAfter(entry) + 1,
-      unread: this.unread(entry, low),
-    };
+    const { conversation, messages, outgoing, own } = entry;
+    return { conversation, messages, outgoing, own, hasOlder: low > this.floor(entry) + 1, unread: this.unread(entry, low) };
   }
 
   private unread(entry: Entry, low: number): number {
-    const readSeq = Math.max(this.self(entry)?.readSeq ?? 0, this.visibleAfter(entry));
-    // Whoever wrote last has seen what stands above; this also spares a guess about messages that are not loaded.
-    if (entry.messages.at(-1)?.senderId === this.selfId) return 0;
-    const held = entry.messages.filter((m) => m.seq > readSeq && m.senderId !== this.selfId).length;
-    return held + Math.max(0, low - 1 - readSeq);
+    const { own } = entry;
+    const readSeq = Math.max(own.readSeq, this.floor(entry));
+    const whole = low <= readSeq + 1;
+    const from = whole ? readSeq : Math.max(entry.countedSeq, readSeq);
+    const held = entry.messages.filter((m) => m.seq > from && countsAsUnread(m, this.selfId)).length;
+    return whole ? held : own.unreadCount + held;
+  }
+
+  private keep(entry: Entry, own: OwnState, countedSeq: number): void {
+    // What this device has read and the service has not heard of yet stays read.
+    entry.own = own.readSeq < entry.own.readSeq ? { ...own, readSeq: entry.own.readSeq, unreadCount: entry.own.unreadCount } : own;
+    if (entry.own === own) entry.countedSeq = countedSeq;
   }
 
   private self(entry: Entry): Member | undefined {
     return entry.conversation.members.find((m) => m.userId === this.selfId);
   }
 
-  private visibleAfter(entry: Entry): number {
-    return this.self(entry)?.visibleAfterSeq ?? 0;
+  /** What this user may see begins above it: one's joining, or what the retention policy left. */
+  private floor(entry: Entry): number {
+    return Math.max(this.self(entry)?.visibleAfterSeq ?? 0, entry.conversation.historyStartSeq);
   }
 
   private highSeq(entry: Entry): number {
-    return entry.messages.at(-1)?.seq ?? this.visibleAfter(entry);
+    return entry.messages.at(-1)?.seq ?? this.floor(entry);
   }
 
   private leave(next: Conversation): Arrival {
@@ -220,14 +263,15 @@ export class ConversationStore {
     return "left";
   }
 
-  /** The newer of the two; read cursors are counted apart and only move forward. */
+  /** The newer of the two; the members' cursors are counted apart and only move forward. */
   private replace(entry: Entry, next: Conversation): void {
     const [older, newer] = next.revision < entry.conversation.revision ? [next, entry.conversation] : [entry.conversation, next];
-    const reads = new Map(older.members.map((m) => [m.userId, m.readSeq]));
-    const members = newer.members.map((m) => ({ ...m, readSeq: Math.max(m.readSeq, reads.get(m.userId) ?? 0) }));
-    entry.conversation = { ...newer, members, lastSeq: Math.max(older.lastSeq, newer.lastSeq) };
-    // Whoever was out for a while does not see what was said meanwhile, nor what was before.
-    const low = this.visibleAfter(entry);
+    const before = new Map(older.members.map((m) => [m.userId, m]));
+    const members = newer.members.map((m) => furthest(m, before.get(m.userId)));
+    const historyStartSeq = Math.max(older.historyStartSeq, newer.historyStartSeq);
+    entry.conversation = { ...newer, members, historyStartSeq, lastSeq: Math.max(older.lastSeq, newer.lastSeq) };
+    // Whoever was out for a while does not see what was said meanwhile, nor what was before; and history may have gone.
+    const low = this.floor(entry);
     if ((entry.messages[0]?.seq ?? low + 1) <= low) entry.messages = entry.messages.filter((m) => m.seq > low);
   }
 
@@ -242,27 +286,4 @@ export class ConversationStore {
     const lastSeq = Math.max(entry.conversation.lastSeq, this.highSeq(entry));
     entry.conversation = { ...entry.conversation, lastSeq };
   }
-}
-
-/** Counts a change. Returns false when others before it are missing. */
-function advance(entry: Entry, revision: number): boolean {
-  if (revision > entry.revision + 1) return false;
-  entry.revision = Math.max(entry.revision, revision);
-  return true;
-}
-
-/** Puts newer copies in the place of held messages; those that are not held come with history. */
-function change(entry: Entry, copies: readonly Message[]): void {
-  const newest = new Map<number, Message>();
-  for (const copy of copies) if (copy.revision > (newest.get(copy.seq)?.revision ?? 0)) newest.set(copy.seq, copy);
-  if (newest.size === 0) return;
-  entry.messages = entry.messages.map((held) => {
-    const copy = newest.get(held.seq);
-    return copy && copy.revision > held.revision ? copy : held;
-  });
-}
-
-function activityMs(entry: Entry): number {
-  const sent = entry.messages.at(-1)?.sendTimeMs ?? entry.conversation.createTimeMs;
-  return Math.max(sent, entry.outgoing.at(-1)?.createTimeMs ?? 0);
 }

@@ -20,12 +20,25 @@ const BY_REASON: Record<string, string> = {
   TOO_MANY_EDITS: "This message has been edited too often to be edited again.",
   TOO_MANY_MEMBERS: "The group is full.",
   TOO_MANY_REACTIONS: "This message has no room for another reaction.",
+  NOT_ALLOWED: "You cannot write to this person.",
+  CONVERSATION_QUOTA: "You have started many new conversations today.",
+  SEND_RATE: "You are sending too fast.",
+  TOO_MANY_BLOCKS: "Your list of blocked people is full.",
+  REPORT_QUOTA: "You have sent many reports today.",
+  ATTACHMENT_NOT_FOUND: "This file could not be found.",
+  ATTACHMENT_NOT_UPLOADED: "The file has not arrived completely. Remove it and add it again.",
+  TOO_MANY_UPLOADS: "Too many files are waiting to be sent.",
+  OBJECTS_UNAVAILABLE: "Files cannot be reached right now.",
+  JOB_NOT_FOUND: "This export is no longer there. Start a new one.",
+  ACCOUNT_DELETED: "This account has been deleted.",
   OVERLOADED: "Parley is very busy. Please try again in a moment.",
   STORE_UNAVAILABLE: "Parley cannot be reached right now.",
   ROUTER_UNAVAILABLE: "Live updates cannot be reached right now.",
   DRAINING: "The server is restarting.",
   SLOW_CONSUMER: "The connection is too slow for live updates.",
   TOO_MANY_DEVICES: "You are online on too many devices.",
+  TOO_MANY_STREAMS: "Parley is very busy. Please try again in a moment.",
+  DEVICE_LIMIT: "Parley was opened on too many devices, so this one was closed.",
   REPLACED: "Parley was opened in another window.",
   ALREADY_IN_CALL: "You are already in a call.",
   NO_MEDIA_WORKER: "All call lines are busy. Please try again in a moment.",
@@ -47,9 +60,38 @@ const BY_CODE: Record<string, string> = {
   deadline_exceeded: "Parley took too long to answer.",
 };
 
+const BY_FIELD: Record<string, string> = {
+  size_bytes: "This file is too large.",
+  content_type: "Files of this type cannot be sent.",
+  file_name: "This file's name cannot be used.",
+  query: "Enter a word to search for.",
+  peer_user_id: "There is no such person.",
+  avatar_ref: "This picture cannot be used.",
+};
+
+/** What else an error says. */
+export interface ErrorDetails {
+  readonly field?: string | undefined;
+  readonly retryDelayMs?: number;
+}
+
 /** A line for people. `reason` is google.rpc.ErrorInfo's, `code` the gRPC code in lower case. */
-export function errorLine(code: string, reason: string | undefined): string {
-  return (reason && BY_REASON[reason]) ?? BY_CODE[code] ?? "Something went wrong. Please try again.";
+export function errorLine(code: string, reason: string | undefined, { field, retryDelayMs = 0 }: ErrorDetails = {}): string {
+  const line = (reason && BY_REASON[reason]) ?? (field && BY_FIELD[field]) ?? BY_CODE[code] ?? "Something went wrong. Please try again.";
+  return reason && WAITING.has(reason) ? `${line} ${retryLine(retryDelayMs)}` : line;
+}
+
+/** Where the wait is what people want to know. */
+const WAITING = new Set(["CONVERSATION_QUOTA", "SEND_RATE", "REPORT_QUOTA", "TOO_MANY_UPLOADS"]);
+
+/** When to try again. */
+export function retryLine(delayMs: number): string {
+  const minutes = Math.ceil(delayMs / 60_000);
+  if (delayMs <= 0) return "Please try again later.";
+  if (delayMs < 60_000) return "Please try again in a moment.";
+  if (minutes < 60) return `Please try again in ${minutes === 1 ? "a minute" : `${minutes} minutes`}.`;
+  const hours = Math.round(minutes / 60);
+  return `Please try again in ${hours === 1 ? "an hour" : `${hours} hours`}.`;
 }
 
 /** A line for people about what they cannot send, or undefined when all is there. */

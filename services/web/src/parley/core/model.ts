@@ -4,8 +4,10 @@ export type Role = "member" | "admin" | "owner";
 
 export interface Member {
   readonly userId: string;
-  /** All messages up to and including this seq have been read. */
+  /** All messages up to and including this seq have been read, as far as the member lets others know. One's own is in OwnState. */
   readonly readSeq: number;
+  /** All messages up to and including this seq have reached a device of the member, as far as the member lets others know. */
+  readonly deliveredSeq: number;
   readonly role: Role;
   /** The member sees only messages above this seq. */
   readonly visibleAfterSeq: number;
@@ -21,6 +23,31 @@ export interface Conversation {
   readonly createTimeMs: number;
   /** Counts the changes other than new messages; of two copies the higher is newer. */
   readonly revision: number;
+  /** Groups only: where the network keeps the picture; empty for none. */
+  readonly avatarRef: string;
+  /** Groups only: whether new members see what was said before they came. */
+  readonly historyOpen: boolean;
+  /** New messages vanish this long after they were sent; 0 when they stay. */
+  readonly vanishAfterS: number;
+  /** Messages up to and including this seq are gone by the retention policy; 0 when none are. */
+  readonly historyStartSeq: number;
+}
+
+/** Whether the user let a conversation in: it is ordinary, waits in Requests, or was declined. */
+export type RequestState = "none" | "pending" | "declined";
+
+/** A conversation as the user keeps it; nobody else sees this. */
+export interface OwnState {
+  readonly pinned: boolean;
+  readonly archived: boolean;
+  /** Until when it is quiet; undefined when it is not muted. */
+  readonly muteEndMs: number | undefined;
+  readonly markedUnread: boolean;
+  /** As the service counted; what came since is counted by the store. */
+  readonly unreadCount: number;
+  /** Up to where the user has read, on any device. */
+  readonly readSeq: number;
+  readonly request: RequestState;
 }
 
 export type CallOutcome = "completed" | "missed" | "declined" | "cancelled" | "busy" | "failed";
@@ -38,7 +65,9 @@ export type GroupEvent =
   | { readonly kind: "added"; readonly userIds: readonly string[] }
   | { readonly kind: "removed"; readonly userId: string }
   | { readonly kind: "renamed"; readonly title: string }
-  | { readonly kind: "role_changed"; readonly userId: string; readonly role: Role };
+  | { readonly kind: "role_changed"; readonly userId: string; readonly role: Role }
+  /** 0 when messages stay from now on. */
+  | { readonly kind: "vanishing_changed"; readonly vanishAfterS: number };
 
 export type Content =
   | { readonly kind: "text"; readonly text: string; readonly entities: readonly Entity[] }
@@ -52,12 +81,26 @@ export type Content =
   | { readonly kind: "system"; readonly event: GroupEvent }
   /** Its sender took it back. */
   | { readonly kind: "unsent" }
+  /** Its time was over, or its sender's account was deleted. */
+  | { readonly kind: "expired" }
   /** Sent by a newer Parley than this client knows. */
   | { readonly kind: "unknown" };
 
 export interface Reaction {
   readonly emoji: string;
   readonly userIds: readonly string[];
+}
+
+/** A file beside a message; its bytes are elsewhere. */
+export interface Attachment {
+  readonly id: string;
+  readonly fileName: string;
+  /** Such as image/jpeg. */
+  readonly contentType: string;
+  readonly sizeBytes: number;
+  /** Of pictures and videos, in pixels; 0 when not known. */
+  readonly width: number;
+  readonly height: number;
 }
 
 export interface Message {
@@ -72,7 +115,10 @@ export interface Message {
   /** The message that this one answers; 0 for none. */
   readonly replyToSeq: number;
   readonly reactions: readonly Reaction[];
+  readonly attachments: readonly Attachment[];
   readonly edited: boolean;
+  /** When it vanishes; undefined when it stays. */
+  readonly expireTimeMs: number | undefined;
   /** The conversation's revision of its last change, 0 when there was none; of two copies the higher is newer. */
   readonly revision: number;
 }
@@ -84,12 +130,19 @@ export interface Outgoing {
   readonly text: string;
   readonly entities: readonly Entity[];
   readonly replyToSeq: number;
+  readonly attachments: readonly Attachment[];
   readonly createTimeMs: number;
   readonly state: "sending" | "failed";
-  /** A readable line; set when failed. */
+  /** A readable line; set when failed, or when it waits because the service asked for it. */
   readonly problem: string | undefined;
   /** Whether sending the same again can succeed. */
   readonly retryable: boolean;
+}
+
+/** A text as it was before an edit. */
+export interface Edit {
+  readonly text: string;
+  readonly writeTimeMs: number;
 }
 
 export interface Invite {

@@ -1,0 +1,1 @@
+"""Idle devices on one gateway: what they cost in memory and CPU, and how soon all are there, and there again."""

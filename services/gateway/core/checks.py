@@ -1,0 +1,38 @@
+"""What devices send, checked."""
+
+from collections.abc import Sequence
+
+from services.gateway.core.errors import InvalidField
+from services.gateway.core.frames import DeviceId, UserId
+
+MAX_WATCHED = 1_000
+MAX_LISTED = 1_000
+
+
+def check_device_id(value: str) -> DeviceId:
+    """A device's id. Raises InvalidField."""
+    plain = value.replace("-", "").replace("_", "")
+    if not 8 <= len(value) <= 64 or not plain.isascii() or not (plain.isalnum() or not plain):
+        raise InvalidField("device_id", "must be 8 to 64 of A-Z, a-z, 0-9, '_' and '-'")
+    return DeviceId(value)
+
+
+def check_watch_list(user_ids: Sequence[str]) -> tuple[UserId, ...]:
+    """The people to watch, each once. Raises InvalidField."""
+    if len(user_ids) > MAX_WATCHED:
+        raise InvalidField("user_ids", f"has {len(user_ids)} entries; at most {MAX_WATCHED} are allowed")
+    return tuple(dict.fromkeys(check_user_id(user_id, "user_ids") for user_id in user_ids))
+
+
+def check_user_id(value: str, field: str) -> UserId:
+    """A user's id. Raises InvalidField."""
+    if not 0 < len(value) <= 64 or not value.isascii() or not value.isprintable() or " " in value:
+        raise InvalidField(field, "must be 1 to 64 printable ASCII characters without spaces")
+    return UserId(value)
+
+
+def check_limit(value: int, default: int) -> int:
+    """How many to list; 0 means the default. Raises InvalidField."""
+    if not 0 <= value <= MAX_LISTED:
+        raise InvalidField("limit", f"must be 0 to {MAX_LISTED}")
+    return value or default

@@ -1,0 +1,21 @@
+"""Which partition of `delivery.v1` a user belongs to."""
+
+
+def partition_of(user_id: str, partition_count: int) -> int:
+    """The partition of a user, as Kafka's default partitioner has it for the key."""
+    return (murmur2(user_id.encode()) & 0x7FFFFFFF) % partition_count
+
+
+def murmur2(data: bytes) -> int:
+    """Kafka's 32-bit MurmurHash2 (org.apache.kafka.common.utils.Utils.murmur2)."""
+    mask, multiplier = 0xFFFFFFFF, 0x5BD1E995
+    value = 0x9747B28C ^ len(data)
+    whole = len(data) & ~3
+    for start in range(0, whole, 4):
+        word = int.from_bytes(data[start : start + 4], "little") * multiplier & mask
+        word = (word ^ word >> 24) * multiplier & mask
+        value = value * multiplier & mask ^ word
+    if len(data) > whole:
+        value = (value ^ int.from_bytes(data[whole:], "little")) * multiplier & mask
+    value = (value ^ value >> 13) * multiplier & mask
+    return value ^ value >> 15

@@ -1,0 +1,108 @@
+"""One device's stream: its queue, who writes it out, and why it has to end. There is one a device, so it is small."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from services.gateway import frames
+from services.gateway.core.errors import Replaced, SlowConsumer
+from services.gateway.core.frames import Session, UserId
+from services.gateway.core.queue import DeviceQueue, QueueLimits
+
+Write = Callable[[bytes], Awaitable[None]]
+Now = Callable[[], float]
+# The task of an RPC that writes.
+Writer = asyncio.Task[None] | None
+
+
+class DeviceStream:
+    """Lives as long as the device's session, which may outlive the connection that writes it. `now` is monotonic."""
+
+    __slots__ = (
+        "_now",
+        "_waiter",
+        "asked",
+        "blocked_since",
+        "ending",
+        "expires_at",
+        "missed",
+        "queue",
+        "session",
+        "waited_ticks",
+        "writer",
+    )
+
+    def __init__(self, session: Session, limits: QueueLimits, expires_at: float, now: Now) -> None:
+        self.session = session
+        self.queue = DeviceQueue(limits)
+        # Of the token, in Unix seconds.
+        self.expires_at = expires_at
+        # Whom the device asked to watch, before anybody was left out.
+        self.asked: tuple[UserId, ...] = ()
+        # The conversations of durable frames that were lost; empty when they may be of any.
+        self.missed: frozenset[str] | None = None
+        # Why the stream has to end, once what is queued is written.
+        self.ending: Exception | None = None
+        # The RPC that writes now; None while the device is away.
+        self.writer: Writer = None
+        # Since when a write waits for the device to read; 0 while none does.
+        self.blocked_since = 0.0
+        # Ticks that the stream has waited, for its route or for a write that is under way.
+        self.waited_ticks = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._now = now
+
+    def push(self, frame: bytes) -> None:
+        """Queue a durable frame. When there is no room for it, the stream ends as SlowConsumer, or what was lost is
+        remembered until the device is back."""
+        lost = self.queue.push(frame, self._now())
+        if lost:
+            named = frames.conversations_of(lost)
+            self.missed = named if self.missed is None else self._joined(named)
+            if not self.queue.detached:
+                self.end(SlowConsumer("the device read too slowly"))
+        self._wake()
+
+    def push_latest(self, key: str, frame: bytes) -> None:
+        """Queue an ephemeral frame."""
+        self.queue.push_latest(key, frame)
+        self._wake()
+
+    def push_control(self, frame: bytes) -> None:
+        """Queue a frame about the stream itself, ahead of all others."""
+        self.queue.push_control(frame)
+        self._wake()
+
+    def end(self, reason: Exception) -> None:
+        """End the stream with this error, after what is queued. The first reason stands."""
+        self.ending = self.ending or reason
+        self._wake()
+
+    async def write_out(self, write: Write) -> None:
+        """Write what comes, until the stream must end; then its reason is raised. Errors: Replaced, when another
+        connection of the device has taken over."""
+        me = asyncio.current_task()
+        while True:
+            while (frame := self.queue.pop()) is not None:
+                await self._write(write, frame)
+                if self.writer is not me:
+                    raise Replaced("the device opened a newer stream")
+            if self.ending is not None:
+                if isinstance(self.ending, SlowConsumer):
+                    await self._write(write, frames.slow_consumer(self.missed or frozenset()))
+                raise self.ending
+            self._waiter = waiter = asyncio.get_running_loop().create_future()
+            await waiter
+
+    async def _write(self, write: Write, frame: bytes) -> None:
+        self.blocked_since, self.waited_ticks = self._now(), 0
+        await write(frame)
+        self.blocked_since = 0.0
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _joined(self, named: frozenset[str]) -> frozenset[str]:
+        if not named or not self.missed or len(joined := self.missed | named) > frames.MAX_NAMED:
+            return frozenset()
+        return joined

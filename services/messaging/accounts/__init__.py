@@ -1,0 +1,1 @@
+"""All of a person's data: taken along, or deleted, by jobs that go on after any crash."""

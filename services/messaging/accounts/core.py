@@ -1,0 +1,193 @@
+"""What belongs to a person, and how far a job has come."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import NewType
+from uuid import UUID
+
+from services.messaging.core.model import ConversationId, UserId
+
+JobId = NewType("JobId", UUID)
+
+EXPORTS_PREFIX = "exports/"
+EXPORT_FORMAT = "parley-account-export"
+EXPORT_VERSION = 1
+
+
+class JobKind(Enum):
+    EXPORT = "export"
+    DELETION = "deletion"
+
+
+@dataclass(frozen=True)
+class Job:
+    """`parts` are the keys of a finished export's objects, in order."""
+
+    id: JobId
+    user_id: UserId
+    kind: JobKind
+    created_at: datetime
+    finished_at: datetime | None = None
+    expires_at: datetime | None = None
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job in the hands of one runner; `lease` tells it from those who had it before."""
+
+    job_id: JobId
+    user_id: UserId
+    kind: JobKind
+    cursor: str
+    lease: UUID
+
+
+@dataclass(frozen=True)
+class AccountPolicy:
+    """Times of jobs."""
+
+    # A finished export is given again instead of a new one. Higher: older data. Lower: more work for impatient people.
+    reuse: timedelta = timedelta(hours=24)
+    # Higher: all of a person's data lies about for longer. Lower: they may come too late.
+    kept: timedelta = timedelta(days=7)
+    # How long the address of a part is good. Higher: it can be passed on for longer. Lower: slow lines ask again.
+    get_ttl: timedelta = timedelta(minutes=15)
+    # A deletion begins so long after it was asked for: by then every replica refuses the account, and no call of it is
+    # under way. Lower than PARLEY_ACCOUNT_CHECK_S and a call's deadline together: something could be written behind it.
+    settle: timedelta = timedelta(seconds=15)
+
+
+# Export.
+
+
+class Section(Enum):
+    """The parts of an export in their order."""
+
+    ROWS = "rows"
+    CONVERSATIONS = "conversations"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class ExportCursor:
+    """Where an export stands: rows come table by table (an index of EXPORTED) and after a line of it, conversations by
+    id and, within one, messages by seq (-1: the conversation itself is still to come). `part` is the next part's."""
+
+    section: Section = Section.ROWS
+    table: int = 0
+    after_line: str = ""
+    conversation_id: ConversationId | None = None
+    seq: int = -1
+    part: int = 0
+
+
+def dump_export(cursor: ExportCursor) -> str:
+    """The cursor as it is stored."""
+    fields = {**asdict(cursor), "section": cursor.section.value}
+    return json.dumps({**fields, "conversation_id": str(cursor.conversation_id) if cursor.conversation_id else None})
+
+
+def load_export(text: str) -> ExportCursor:
+    """A stored cursor; the beginning for an empty one."""
+    if not text:
+        return ExportCursor()
+    fields = json.loads(text)
+    raw = fields["conversation_id"]
+    conversation_id = ConversationId(UUID(raw)) if raw else None
+    return ExportCursor(**{**fields, "section": Section(fields["section"]), "conversation_id": conversation_id})
+
+
+def part_key(claim: Claim, part: int) -> str:
+    """The object of a part. It bears the lease: whoever lost the job cannot write over the part of who has it."""
+    return f"{EXPORTS_PREFIX}{claim.job_id}/{part:06d}-{claim.lease}.jsonl"
+
+
+# Deletion.
+
+
+class Phase(Enum):
+    """The steps of a deletion in their order."""
+
+    GROUPS = "groups"
+    CONVERSATIONS = "conversations"
+    ROWS = "rows"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class DeletionCursor:
+    """Where a deletion stands: conversations up to this id are done, or the tables before this index of DELETED."""
+
+    phase: Phase = Phase.GROUPS
+    after: ConversationId | None = None
+    table: int = 0
+
+
+def dump_deletion(cursor: DeletionCursor) -> str:
+    """The cursor as it is stored."""
+    after = str(cursor.after) if cursor.after else None
+    return json.dumps({"phase": cursor.phase.value, "after": after, "table": cursor.table})
+
+
+def load_deletion(text: str) -> DeletionCursor:
+    """A stored cursor; the beginning for an empty one."""
+    if not text:
+        return DeletionCursor()
+    fields = json.loads(text)
+    after = ConversationId(UUID(fields["after"])) if fields["after"] else None
+    return DeletionCursor(Phase(fields["phase"]), after, fields["table"])
+
+
+# What belongs to a person, table by table.
+
+
+class Fate(Enum):
+    """What a deletion does with a person's rows."""
+
+    # They go as they are, by their column alone.
+    DELETED = "deleted"
+    # They go, or lose the person, with the walk through their conversations.
+    WALKED = "walked"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """A column that names a person. `exported`: its rows stand in the export as they are."""
+
+    table: str
+    column: str
+    fate: Fate
+    why: str
+    exported: bool = False
+
+
+# Each column of each table that holds a user's id. A test compares it with the schema.
+BELONGINGS = (
+    Belonging("members", "user_id", Fate.WALKED, "groups are left; in a pair the other keeps the conversation"),
+    Belonging("members", "added_by", Fate.WALKED, "emptied"),
+    Belonging("former_members", "user_id", Fate.DELETED, "found the conversations of the walk"),
+    Belonging(
+        "messages", "sender_id", Fate.WALKED, "the content goes and the place stays, so that numbers have no gaps"
+    ),
+    Belonging("reactions", "user_id", Fate.WALKED, "taken away, and told"),
+    Belonging("invites", "created_by", Fate.WALKED, "revoked"),
+    Belonging("attachments", "owner_id", Fate.DELETED, "with their objects", exported=True),
+    Belonging("own_states", "user_id", Fate.DELETED, "nobody else saw them", exported=True),
+    Belonging("user_settings", "user_id", Fate.KEPT, "as one row that lets nobody write or call", exported=True),
+    Belonging("blocks", "user_id", Fate.DELETED, "whom the person blocked", exported=True),
+    Belonging("blocks", "blocked_user_id", Fate.KEPT, "another's wish"),
+    Belonging("follows", "user_id", Fate.DELETED, "a copy of the network's", exported=True),
+    Belonging("follows", "followed_user_id", Fate.KEPT, "another's; the network takes it back"),
+    Belonging("verified_users", "user_id", Fate.DELETED, "a copy of the network's", exported=True),
+    Belonging("new_conversations", "user_id", Fate.DELETED, "counts of a day", exported=True),
+    Belonging("reports", "reporter_id", Fate.KEPT, "evidence for the moderators", exported=True),
+    Belonging("reports", "resolved_by", Fate.KEPT, "a moderator"),
+    Belonging("report_messages", "sender_id", Fate.KEPT, "evidence for the moderators"),
+    Belonging("account_jobs", "user_id", Fate.KEPT, "exports go; the deletion itself is what refuses the account"),
+)
+EXPORTED = tuple(each for each in BELONGINGS if each.exported)
+DELETED = tuple(each for each in BELONGINGS if each.fate is Fate.DELETED)

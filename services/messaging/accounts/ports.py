@@ -1,0 +1,81 @@
+"""What jobs on accounts need of the world."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from services.messaging.accounts.core import Claim, DeletionCursor, ExportCursor, Job, JobId
+from services.messaging.core.model import ConversationId, UserId
+
+
+class LeaseLost(Exception):
+    """Another runner has the job by now: whatever this one wanted to write was not written."""
+
+
+@dataclass(frozen=True)
+class ExportBatch:
+    """Some lines, without their line ends, and where the next ones begin."""
+
+    lines: Sequence[str]
+    after: ExportCursor
+
+
+class JobStore(Protocol):
+    """The jobs. Errors of every method: StoreUnavailable; of those that take a claim also LeaseLost."""
+
+    async def start_export(self, job: Job, reuse_since: datetime) -> Job:
+        """The person's export that runs, or was made since then; else this one. Idempotent."""
+
+    async def start_deletion(self, job: Job, due_at: datetime) -> Job:
+        """The person's deletion; this one when there is none. Nobody new reaches the person any more. Idempotent."""
+
+    async def find(self, job_id: JobId) -> Job | None:
+        """With its parts."""
+
+    async def is_deleted(self, user_id: UserId) -> bool:
+        """Whether the account's deletion was asked for."""
+
+    async def claim(self, now: datetime, until: datetime, lease: UUID) -> Claim | None:
+        """A job that is due, for the caller alone until then; the oldest first."""
+
+    async def extend(self, claim: Claim, until: datetime) -> None:
+        """Keep the job until then. With a time that is over it is given back."""
+
+    async def save_part(self, claim: Claim, object_key: str, cursor: ExportCursor, until: datetime) -> None:
+        """One part more, and where the next begins, at once."""
+
+    async def announce_object(self, object_key: str, due_at: datetime) -> None:
+        """An object that is about to be put, to be deleted then unless `save_part` takes it."""
+
+    async def finish(self, claim: Claim, now: datetime, expires_at: datetime | None) -> None:
+        """The job is done."""
+
+    async def expire(self, now: datetime, limit: int) -> int:
+        """Forget exports that are over, and doom their objects. Returns how many."""
+
+
+class AccountData(Protocol):
+    """What stands about a person. Errors of every method: StoreUnavailable; with a claim also LeaseLost."""
+
+    async def read_export(self, user_id: UserId, cursor: ExportCursor, limit: int) -> ExportBatch:
+        """At most about `limit` lines. The cursor's section is DONE after the last ones."""
+
+    async def next_group(self, user_id: UserId) -> ConversationId | None:
+        """A group that the person is in."""
+
+    async def next_conversation(self, user_id: UserId, after: ConversationId | None) -> ConversationId | None:
+        """The next conversation, by id, that the person is or was in."""
+
+    async def erase_in(self, claim: Claim, conversation_id: ConversationId, limit: int, now: datetime) -> bool:
+        """Erase some of what the person left in a conversation, and tell its devices; whether there may be more."""
+
+    async def delete_rows(self, claim: Claim, table: int, limit: int) -> bool:
+        """Delete some of the person's rows of a table of core.DELETED; whether there may be more."""
+
+    async def drop_exports(self, claim: Claim) -> None:
+        """Forget all of the person's exports, and doom their objects. Idempotent."""
+
+    async def save_deletion(self, claim: Claim, cursor: DeletionCursor, until: datetime) -> None:
+        """Where the deletion stands; the job is kept until then."""

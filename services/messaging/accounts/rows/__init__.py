@@ -1,0 +1,1 @@
+"""The statements of exports and deletions, by what they are about."""

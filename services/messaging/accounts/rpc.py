@@ -1,0 +1,82 @@
+"""AccountService and AccountAdminService over gRPC; their errors stand in the table of messaging's rpc.py."""
+
+from parley.messaging.v1 import accounts_pb2 as api
+from parley.messaging.v1 import accounts_pb2_grpc
+
+from services.messaging.accounts.core import Job, JobKind
+from services.messaging.accounts.service import Accounts
+from services.messaging.core.model import UserId
+from services.messaging.encoding import to_timestamp
+from services.runtime.auth import current_user
+from services.runtime.rpc import Access, Api, Context
+
+ACCOUNT_SERVICE = "parley.messaging.v1.AccountService"
+
+_KINDS = {JobKind.EXPORT: api.JOB_KIND_EXPORT, JobKind.DELETION: api.JOB_KIND_DELETION}
+
+
+def apis(accounts: Accounts) -> list[Api]:
+    """What the server serves of accounts."""
+    public, internal = AccountServicer(accounts), AccountAdminServicer(accounts)
+    return [
+        Api(
+            ACCOUNT_SERVICE,
+            Access.USER,
+            lambda server: accounts_pb2_grpc.add_AccountServiceServicer_to_server(public, server),
+        ),
+        Api(
+            "parley.messaging.v1.AccountAdminService",
+            Access.SERVICE,
+            lambda server: accounts_pb2_grpc.add_AccountAdminServiceServicer_to_server(internal, server),
+        ),
+    ]
+
+
+def _message(accounts: Accounts, job: Job) -> api.Job:
+    return api.Job(
+        job_id=str(job.id),
+        kind=_KINDS[job.kind],
+        state=api.JOB_STATE_DONE if job.finished_at else api.JOB_STATE_RUNNING,
+        create_time=to_timestamp(job.created_at),
+        finish_time=to_timestamp(job.finished_at) if job.finished_at else None,
+        download_urls=accounts.download_urls(job),
+        expire_time=to_timestamp(job.expires_at) if job.expires_at else None,
+    )
+
+
+class AccountServicer(accounts_pb2_grpc.AccountServiceServicer):
+    """Translates; the use-cases stand in service.py."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def StartExport(self, request: api.StartExportRequest, context: Context) -> api.StartExportResponse:
+        job = await self._accounts.start_export(current_user())
+        return api.StartExportResponse(job=_message(self._accounts, job))
+
+    async def GetJob(self, request: api.GetJobRequest, context: Context) -> api.GetJobResponse:
+        job = await self._accounts.get_job(request.job_id, UserId(current_user()))
+        return api.GetJobResponse(job=_message(self._accounts, job))
+
+    async def DeleteAccount(self, request: api.DeleteAccountRequest, context: Context) -> api.DeleteAccountResponse:
+        job = await self._accounts.delete(current_user(), request.confirm_user_id)
+        return api.DeleteAccountResponse(job=_message(self._accounts, job))
+
+
+class AccountAdminServicer(accounts_pb2_grpc.AccountAdminServiceServicer):
+    """For the network's back office."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def DeleteUser(self, request: api.DeleteUserRequest, context: Context) -> api.DeleteUserResponse:
+        job = await self._accounts.delete(request.user_id, request.user_id)
+        return api.DeleteUserResponse(job=_message(self._accounts, job))
+
+    async def ExportUser(self, request: api.ExportUserRequest, context: Context) -> api.ExportUserResponse:
+        job = await self._accounts.start_export(request.user_id)
+        return api.ExportUserResponse(job=_message(self._accounts, job))
+
+    async def GetUserJob(self, request: api.GetUserJobRequest, context: Context) -> api.GetUserJobResponse:
+        job = await self._accounts.get_job(request.job_id, None)
+        return api.GetUserJobResponse(job=_message(self._accounts, job))

@@ -1,0 +1,175 @@
+"""PostgreSQL: jobs, and what stands about a person. The statements stand in rows/."""
+
+from datetime import datetime
+from uuid import UUID
+
+from services.messaging import rows
+from services.messaging.accounts.core import (
+    DELETED,
+    Claim,
+    DeletionCursor,
+    ExportCursor,
+    Job,
+    JobId,
+    JobKind,
+    Section,
+    dump_deletion,
+    dump_export,
+)
+from services.messaging.accounts.ports import ExportBatch
+from services.messaging.accounts.rows import deleting, exporting, jobs
+from services.messaging.core.model import ConversationId, UserId
+from services.runtime.db import Database
+from services.runtime.ids import NewId
+from services.runtime.outbox import OutboxRelay
+
+
+class PostgresJobs:
+    """See ports.JobStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def start_export(self, job: Job, reuse_since: datetime) -> Job:
+        async with self._database.transaction() as connection:
+            found = await jobs.load_job_of(connection, job.user_id, JobKind.EXPORT, reuse_since)
+            if found:
+                return found
+            if await jobs.insert_job(connection, job, job.created_at):
+                return job
+        # Another call was faster.
+        async with self._database.connection() as connection:
+            return await jobs.load_job_of(connection, job.user_id, JobKind.EXPORT, reuse_since) or job
+
+    async def start_deletion(self, job: Job, due_at: datetime) -> Job:
+        async with self._database.transaction() as connection:
+            if await jobs.insert_job(connection, job, due_at):
+                await jobs.let_nobody(connection, job.user_id)
+                return job
+            return await jobs.load_job_of(connection, job.user_id, JobKind.DELETION) or job
+
+    async def find(self, job_id: JobId) -> Job | None:
+        async with self._database.connection() as connection:
+            return await jobs.load_job(connection, job_id)
+
+    async def is_deleted(self, user_id: UserId) -> bool:
+        async with self._database.connection() as connection:
+            found = await connection.fetchval(
+                "SELECT true FROM account_jobs WHERE user_id = $1 AND kind = 'deletion'", user_id
+            )
+        return bool(found)
+
+    async def claim(self, now: datetime, until: datetime, lease: UUID) -> Claim | None:
+        async with self._database.transaction() as connection:
+            row = await jobs.claim_job(connection, now, until, lease)
+        if row is None:
+            return None
+        return Claim(JobId(row["id"]), UserId(row["user_id"]), JobKind(row["kind"]), row["cursor"], lease)
+
+    async def extend(self, claim: Claim, until: datetime) -> None:
+        async with self._database.transaction() as connection:
+            await jobs.hold(connection, claim)
+            await connection.execute("UPDATE account_jobs SET due_at = $2 WHERE id = $1", claim.job_id, until)
+
+    async def save_part(self, claim: Claim, object_key: str, cursor: ExportCursor, until: datetime) -> None:
+        async with self._database.transaction() as connection:
+            await jobs.hold(connection, claim)
+            await connection.execute(
+                "INSERT INTO export_parts (job_id, part, object_key) VALUES ($1, $2, $3)",
+                claim.job_id,
+                cursor.part - 1,
+                object_key,
+            )
+            await connection.execute("DELETE FROM doomed_objects WHERE object_key = $1", object_key)
+            await jobs.move(connection, claim, dump_export(cursor), until)
+
+    async def announce_object(self, object_key: str, due_at: datetime) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(
+                "INSERT INTO doomed_objects (object_key, due_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                object_key,
+                due_at,
+            )
+
+    async def finish(self, claim: Claim, now: datetime, expires_at: datetime | None) -> None:
+        async with self._database.transaction() as connection:
+            await jobs.hold(connection, claim)
+            await connection.execute(
+                "UPDATE account_jobs SET finished_at = $2, expires_at = $3, cursor = '' WHERE id = $1",
+                claim.job_id,
+                now,
+                expires_at,
+            )
+
+    async def expire(self, now: datetime, limit: int) -> int:
+        async with self._database.transaction() as connection:
+            found = await connection.fetch(
+                "SELECT id FROM account_jobs WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2"
+                " FOR UPDATE SKIP LOCKED",
+                now,
+                limit,
+            )
+            await jobs.drop_exports(connection, [JobId(row["id"]) for row in found])
+        return len(found)
+
+
+class PostgresAccounts:
+    """See ports.AccountData. The relay is woken for the conversations whose events were committed."""
+
+    def __init__(self, database: Database, relay: OutboxRelay, new_id: NewId) -> None:
+        self._database = database
+        self._relay = relay
+        self._new_id = new_id
+
+    async def read_export(self, user_id: UserId, cursor: ExportCursor, limit: int) -> ExportBatch:
+        read = exporting.read_rows if cursor.section is Section.ROWS else exporting.read_conversations
+        async with self._database.connection() as connection:
+            return await read(connection, user_id, cursor, limit)
+
+    async def next_group(self, user_id: UserId) -> ConversationId | None:
+        async with self._database.connection() as connection:
+            found: ConversationId | None = await connection.fetchval(
+                "SELECT c.id FROM members m JOIN conversations c ON c.id = m.conversation_id"
+                " WHERE m.user_id = $1 AND c.kind = 'group' ORDER BY c.id LIMIT 1",
+                user_id,
+            )
+        return found
+
+    async def next_conversation(self, user_id: UserId, after: ConversationId | None) -> ConversationId | None:
+        async with self._database.connection() as connection:
+            return await exporting.next_conversation(connection, user_id, after)
+
+    async def erase_in(self, claim: Claim, conversation_id: ConversationId, limit: int, now: datetime) -> bool:
+        user_id = claim.user_id
+        async with self._database.transaction() as connection:
+            await jobs.hold(connection, claim)
+            await rows.lock_counters(connection, [conversation_id])
+            conversation = (await rows.load_conversations(connection, [conversation_id]))[conversation_id]
+            changed = await deleting.expire_messages(connection, conversation, user_id, limit)
+            if not changed:
+                changed = await deleting.withdraw_reactions(connection, conversation, user_id, limit)
+            if changed:
+                await deleting.tell_changes(connection, conversation, changed, self._new_id, now)
+            else:
+                await deleting.forget_member(connection, conversation_id, user_id)
+        if changed:
+            self._relay.wake(str(conversation_id))
+        return bool(changed)
+
+    async def delete_rows(self, claim: Claim, table: int, limit: int) -> bool:
+        async with self._database.transaction() as connection:
+            await jobs.hold(connection, claim)
+            return await deleting.delete_rows(connection, DELETED[table], claim.user_id, limit) == limit
+
+    async def save_deletion(self, claim: Claim, cursor: DeletionCursor, until: datetime) -> None:
+        async with self._database.transaction() as connection:
+            await jobs.hold(connection, claim)
+            await jobs.move(connection, claim, dump_deletion(cursor), until)
+
+    async def drop_exports(self, claim: Claim) -> None:
+        async with self._database.transaction() as connection:
+            await jobs.hold(connection, claim)
+            found = await connection.fetch(
+                "SELECT id FROM account_jobs WHERE user_id = $1 AND kind = 'export' FOR UPDATE", claim.user_id
+            )
+            await jobs.drop_exports(connection, [JobId(row["id"]) for row in found])

@@ -1,0 +1,1 @@
+"""Files beside messages: announced here, put to and fetched from an object store by the devices."""

@@ -1,0 +1,115 @@
+"""An S3-compatible object store: addresses signed with Signature Version 4 (query form), and plain HTTP on the same.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html; buckets are addressed by path.
+"""
+
+from datetime import timedelta
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from yarl import URL
+
+from services.messaging.attachments.ports import SignedPut
+from services.messaging.config import ObjectsConfig
+from services.messaging.core.errors import ObjectsUnavailable
+
+# Of one of our own requests. Higher: a stuck store holds sends for longer. Lower: a slow one is taken for dead.
+TIMEOUT_S = 5.0
+# Our own requests are made at once; this is for clocks that differ.
+OWN_TTL = timedelta(minutes=5)
+OK, NO_CONTENT, NOT_FOUND = 200, 204, 404
+
+
+class S3Objects:
+    """See ports.ObjectStore. One connection pool; `stop` closes it."""
+
+    name = "objects"
+    # Texts are sent without it.
+    essential = False
+
+    def __init__(self, config: ObjectsConfig) -> None:
+        self._config = config
+        self._credentials = Credentials(config.key_id, config.secret)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        self._open()
+
+    async def stop(self) -> None:
+        if self._session:
+            await self._session.close()
+            self._session = None
+
+    async def ready(self) -> bool:
+        # Any answer of the store to an object that is not there: it needs no right to list the bucket.
+        try:
+            await self.size_of("probe")
+        except ObjectsUnavailable:
+            return False
+        return True
+
+    def sign_put(self, key: str, content_type: str, size_bytes: int, ttl: timedelta) -> SignedPut:
+        headers = {"content-type": content_type, "if-none-match": "*"}
+        # Every client sends the length by itself; browsers let nobody else set it.
+        signed = {**headers, "content-length": str(size_bytes)}
+        return SignedPut(self._sign("PUT", self._config.public_endpoint, key, ttl, signed), headers)
+
+    def sign_get(self, key: str, ttl: timedelta, *, content_type: str, disposition: str) -> str:
+        query = {"response-content-type": content_type, "response-content-disposition": disposition}
+        return self._sign("GET", self._config.public_endpoint, key, ttl, {}, query)
+
+    async def size_of(self, key: str) -> int | None:
+        status, size_bytes = await self._ask("HEAD", key)
+        if status == NOT_FOUND:
+            return None
+        if status != OK:
+            raise ObjectsUnavailable(f"the object store answered {status} to HEAD")
+        return size_bytes
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        headers = {"content-type": content_type, "content-length": str(len(data))}
+        status, _ = await self._ask("PUT", key, headers, data)
+        if status != OK:
+            raise ObjectsUnavailable(f"the object store answered {status} to PUT")
+
+    async def delete(self, key: str) -> None:
+        status, _ = await self._ask("DELETE", key)
+        if status not in (OK, NO_CONTENT, NOT_FOUND):
+            raise ObjectsUnavailable(f"the object store answered {status} to DELETE")
+
+    async def _ask(
+        self, method: str, key: str, headers: dict[str, str] | None = None, data: bytes | None = None
+    ) -> tuple[int, int]:
+        """Status and content length of the answer."""
+        url = self._sign(method, self._config.endpoint, key, OWN_TTL, headers or {})
+        try:
+            # The address is signed as it stands: it must not be encoded once more.
+            async with self._open().request(method, URL(url, encoded=True), headers=headers, data=data) as response:
+                return response.status, int(response.headers.get("content-length", 0))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ObjectsUnavailable("the object store cannot be reached") from error
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+        return self._session
+
+    def _sign(
+        self,
+        method: str,
+        endpoint: str,
+        key: str,
+        ttl: timedelta,
+        headers: dict[str, str],
+        query: dict[str, str] | None = None,
+    ) -> str:
+        url = f"{endpoint}/{self._config.bucket}/{quote(key)}"
+        if query:
+            url += f"?{urlencode(query, quote_via=quote)}"
+        request = AWSRequest(method, url, headers=headers)
+        expires_s = int(ttl.total_seconds())
+        S3SigV4QueryAuth(self._credentials, "s3", self._config.region, expires_s).add_auth(request)
+        return str(request.url)

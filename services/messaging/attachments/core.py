@@ -1,0 +1,101 @@
+"""What may be uploaded, under which name it is kept, and how it is handed out."""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from services.messaging.core.errors import InvalidField
+from services.messaging.core.model import Attachment, AttachmentId, UserId
+
+UPLOADS_PREFIX = "uploads/"
+MAX_FILE_NAME_CHARS = 255
+MAX_PIXELS_A_SIDE = 100_000
+MAX_LENGTH = timedelta(hours=24)
+
+# Pictures, sounds and videos that browsers show without running anything; SVG is none of them: it may hold scripts.
+INLINE_TYPES = ("image/", "audio/", "video/")
+DEFAULT_TYPES = (
+    *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heic"),
+    *("audio/mpeg", "audio/mp4", "audio/aac", "audio/ogg", "audio/wav", "audio/webm"),
+    *("video/mp4", "video/webm", "video/quicktime"),
+    *("application/pdf", "text/plain", "application/zip"),
+)
+
+
+@dataclass(frozen=True)
+class UploadPolicy:
+    """Limits of uploads."""
+
+    # Higher: more storage and longer transfers. Lower: people's videos are refused.
+    max_bytes: int = 100 * 1024 * 1024
+    # More types: more that receivers' programs may be attacked with. Fewer: people's files are refused.
+    types: frozenset[str] = frozenset(DEFAULT_TYPES)
+    # Of one message. Higher: bigger messages and events, and as many questions to the object store a send.
+    per_message: int = 10
+    # Announced by one person and in no message yet. Higher: one person can fill more storage without sending.
+    waiting: int = 100
+    # How long bytes can be put. Higher: a leaked address is good for longer. Lower: slow devices come too late.
+    put_ttl: timedelta = timedelta(minutes=15)
+    # How long an upload may wait for its message. Higher: more dead storage. Lower: drafts lose their files.
+    unused_ttl: timedelta = timedelta(days=1)
+    # How long a download's address is good. Higher: it can be passed on for longer. Lower: slow devices ask twice.
+    get_ttl: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it was announced, by whom, and until when its bytes can be put and it may wait for a message."""
+
+    attachment: Attachment
+    owner_id: UserId
+    client_upload_id: str
+    created_at: datetime
+    put_until: datetime
+    unused_until: datetime
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """An object to be deleted; until `put_until` somebody may put it again."""
+
+    object_key: str
+    put_until: datetime
+
+
+def object_key(attachment_id: AttachmentId) -> str:
+    """The name of an attachment's object in the bucket."""
+    return f"{UPLOADS_PREFIX}{attachment_id}"
+
+
+def check_attachment(attachment: Attachment, policy: UploadPolicy) -> Attachment:
+    """The attachment, if it may be uploaded. Raises InvalidField."""
+    check_file_name(attachment.file_name)
+    if attachment.content_type not in policy.types:
+        raise InvalidField("content_type", "is not one of the types that can be sent")
+    if not 0 < attachment.size_bytes <= policy.max_bytes:
+        raise InvalidField("size_bytes", f"must be 1 to {policy.max_bytes}")
+    for field, value in (("width", attachment.width), ("height", attachment.height)):
+        if not 0 <= value <= MAX_PIXELS_A_SIDE:
+            raise InvalidField(field, f"must be 0 to {MAX_PIXELS_A_SIDE}")
+    if not timedelta(0) <= attachment.length <= MAX_LENGTH:
+        raise InvalidField("length", f"must be 0 to {int(MAX_LENGTH.total_seconds())} s")
+    return attachment
+
+
+def check_file_name(value: str) -> str:
+    """A name without folders and control characters."""
+    is_clean = not any(char in "/\\" or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value)
+    if not 0 < len(value) <= MAX_FILE_NAME_CHARS or not is_clean:
+        raise InvalidField("file_name", f"must have 1 to {MAX_FILE_NAME_CHARS} characters, no slash, no controls")
+    return value
+
+
+def content_disposition(attachment: Attachment) -> str:
+    """The header by which a browser shows or keeps the file (RFC 6266): the name in plain ASCII, and in full."""
+    is_shown = attachment.content_type.startswith(INLINE_TYPES) and "svg" not in attachment.content_type
+    plain = "".join(
+        char if char.isascii() and char.isprintable() and char not in '"\\%;' else "_" for char in attachment.file_name
+    )
+    kind = "inline" if is_shown else "attachment"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(attachment.file_name, safe='')}"

@@ -1,0 +1,66 @@
+"""What attachments need of the world."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from services.messaging.attachments.core import Doomed, Upload
+from services.messaging.core.model import AttachmentId, DraftKey, UserId
+
+
+@dataclass(frozen=True)
+class SignedPut:
+    """Where to put bytes, with exactly these headers."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+class ObjectStore(Protocol):
+    """An S3-compatible bucket. Signing is local; errors of the others: ObjectsUnavailable."""
+
+    def sign_put(self, key: str, content_type: str, size_bytes: int, ttl: timedelta) -> SignedPut:
+        """An address that takes exactly such an object, once: the store refuses another size, another type, and to
+        replace what is there."""
+
+    def sign_get(self, key: str, ttl: timedelta, *, content_type: str, disposition: str) -> str:
+        """An address that answers with the object under these headers."""
+
+    async def size_of(self, key: str) -> int | None:
+        """The object's size in bytes; None when there is none."""
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Store an object, in place of what is there."""
+
+    async def delete(self, key: str) -> None:
+        """Delete an object. Idempotent."""
+
+    async def ready(self) -> bool:
+        """Whether the store answers."""
+
+
+class AttachmentStore(Protocol):
+    """The rows of uploads. Errors of every method: StoreUnavailable."""
+
+    async def put_upload(self, upload: Upload, most_waiting: int) -> Upload:
+        """Store an upload; of one that its owner has under this client id, the times alone are moved on and what was
+        announced stays. Idempotent. Errors: TooManyUploads."""
+
+    async def find_uploads(self, owner_id: UserId, ids: Sequence[AttachmentId]) -> Sequence[Upload]:
+        """Those of the ids that the person announced and that are in no message, in any order."""
+
+    async def is_sent(self, key: DraftKey) -> bool:
+        """Whether a message of this key is stored."""
+
+    async def doom_unused(self, now: datetime, limit: int) -> int:
+        """Forget uploads that waited too long for their message, and doom their objects. Returns how many."""
+
+    async def claim_doomed(self, now: datetime, until: datetime, limit: int) -> Sequence[Doomed]:
+        """Some objects that are due, for the caller alone; they are due again at `until`, should the caller die."""
+
+    async def postpone_doomed(self, until: Mapping[str, datetime]) -> None:
+        """Make claimed objects due again at these times."""
+
+    async def forget_doomed(self, keys: Collection[str]) -> None:
+        """Objects that are deleted for good. Idempotent."""

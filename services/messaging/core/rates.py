@@ -1,0 +1,31 @@
+"""How fast one person may write: a token bucket each, in bounded memory."""
+
+from collections import OrderedDict
+
+from services.messaging.core.errors import SendRate
+from services.messaging.core.model import UserId
+
+
+class SendRates:
+    """`per_s` sends a second for each person, with `burst` at once after a pause. Times are monotonic seconds.
+
+    Of at most `people` people: of more, those who wrote least recently begin with a full bucket again, which a person
+    has after burst / per_s seconds of silence anyway.
+    """
+
+    def __init__(self, per_s: float, burst: int, people: int = 100_000) -> None:
+        self._gap_s = 1 / per_s
+        self._slack_s = (burst - 1) / per_s
+        self._people = people
+        # When the next send of each would be due if they came at an even pace (GCRA, ITU-T I.371).
+        self._due_s: OrderedDict[UserId, float] = OrderedDict()
+
+    def take(self, user_id: UserId, now_s: float) -> None:
+        """Count one send. Raises SendRate, with the time after which it would be taken, and counts nothing then."""
+        due_s = max(self._due_s.get(user_id, now_s), now_s)
+        if due_s - now_s > self._slack_s:
+            raise SendRate(due_s - now_s - self._slack_s)
+        self._due_s[user_id] = due_s + self._gap_s
+        self._due_s.move_to_end(user_id)
+        if len(self._due_s) > self._people:
+            self._due_s.popitem(last=False)

@@ -1,0 +1,1 @@
+"""Who read what, what reached whom, and who is told."""

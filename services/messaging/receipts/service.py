@@ -1,0 +1,37 @@
+"""Receipts, as use-cases."""
+
+from collections.abc import Sequence
+
+from services.messaging.core import checks
+from services.messaging.core.errors import ConversationNotFound, NotAMember
+from services.messaging.core.model import ConversationId, UserId
+from services.messaging.receipts.core import check_places
+from services.messaging.receipts.ports import ReceiptStore
+from services.runtime.clock import Clock
+
+
+class Receipts:
+    """`user_id` is always the authenticated caller. `told_members`: the largest conversation that is told live what
+    reached whom. Higher: each message makes so many more events, of so many members each."""
+
+    def __init__(self, store: ReceiptStore, clock: Clock, told_members: int = 32) -> None:
+        self._store = store
+        self._clock = clock
+        self._told_members = told_members
+
+    async def mark_read(self, user_id: UserId, conversation_id: str, seq: int) -> int:
+        """Where one's own cursor stands now. Idempotent. Errors: InvalidField, ConversationNotFound, NotAMember."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        checks.check_seq("seq", seq)
+        read_seq = await self._store.move_read_cursor(target, user_id, seq, self._clock.now())
+        if read_seq is None:
+            if await self._store.find_conversation(target) is None:
+                raise ConversationNotFound
+            raise NotAMember
+        return read_seq
+
+    async def mark_delivered(self, user_id: UserId, cursors: Sequence[tuple[str, int]]) -> None:
+        """Messages reached a device, up to each (conversation, seq). Idempotent. Errors: InvalidField."""
+        places = check_places(cursors)
+        if places:
+            await self._store.move_delivered_cursors(user_id, places, self._clock.now(), self._told_members)

@@ -1,0 +1,36 @@
+"""What vanishing needs of the world."""
+
+from datetime import datetime
+from typing import Protocol
+
+from services.messaging.core.model import Conversation, ConversationId
+from services.messaging.ports import DecideGroup, LineStamp
+
+
+class ConversationStore(Protocol):
+    """The part of messaging's Store that changes conversations."""
+
+    async def change_group(
+        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+    ) -> Conversation:
+        """Lock, decide, write; the conversation as it stands then. Errors: ConversationNotFound."""
+
+
+class SweepStore(Protocol):
+    """What the sweeper does to the truth. Any number of replicas at once; who finds a conversation locked passes it by.
+
+    Devices are told in the same transaction. Errors of every method: runtime's StoreUnavailable.
+    """
+
+    async def expire_due(self, now: datetime, limit: int) -> int:
+        """Make tombstones of at most `limit` messages whose time is over, the longest overdue first; how many."""
+
+    async def find_old(
+        self, cutoff: datetime, after: ConversationId | None, limit: int
+    ) -> tuple[list[ConversationId], ConversationId | None]:
+        """Of the next `limit` conversations by id above `after`: those whose oldest message was sent before the cutoff,
+        and where to go on; None at the end."""
+
+    async def delete_old(self, conversation_id: ConversationId, cutoff: datetime, now: datetime, limit: int) -> int:
+        """Delete at most `limit` messages from the beginning of the history, up to the first sent since the cutoff;
+        how many."""

@@ -1,0 +1,95 @@
+"""Vanishing messages and retention, as use-cases."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from services.messaging import metrics
+from services.messaging.core import checks
+from services.messaging.core.model import Conversation, ConversationId, MessageId, UserId
+from services.messaging.ports import LineStamp
+from services.messaging.vanishing import core
+from services.messaging.vanishing.ports import ConversationStore, SweepStore
+from services.runtime.clock import Clock
+from services.runtime.errors import StoreUnavailable
+from services.runtime.ids import NewId
+
+log = structlog.get_logger()
+
+
+class Vanishing:
+    """What people set."""
+
+    def __init__(self, store: ConversationStore, clock: Clock, new_id: NewId) -> None:
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+
+    async def set_vanishing(self, user_id: UserId, conversation_id: str, vanish_after: timedelta) -> Conversation:
+        """From when on new messages vanish. Idempotent. Errors: InvalidField, ConversationNotFound, RoleTooLow."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        length = core.check_vanish_after(vanish_after)
+        now = self._clock.now()
+        stamp = LineStamp(MessageId(self._new_id(now)), user_id, now)
+        return await self._store.change_group(target, lambda room: core.set_vanishing(room, user_id, length), stamp)
+
+
+@dataclass(frozen=True)
+class SweepPolicy:
+    """How the sweeper works."""
+
+    # None keeps messages for ever.
+    retention: timedelta | None = None
+    # Higher: what nobody is shown any more stays in the tables longer. Lower: more idle queries a replica.
+    interval_s: float = 5.0
+    # Messages a transaction. Higher: their conversations take no sends for longer. Lower: more commits.
+    batch: int = 200
+    # Conversations that one sweep looks at for retention. Higher: more load at once. Lower: a whole walk takes longer.
+    walk: int = 1_000
+
+
+class Sweeper:
+    """Erases messages whose time is over. Every replica runs one; they pass each other by."""
+
+    def __init__(self, store: SweepStore, clock: Clock, policy: SweepPolicy) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        # Where the walk over all conversations stands.
+        self._after: ConversationId | None = None
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            try:
+                await self.sweep()
+            except StoreUnavailable as error:
+                log.warning("sweep_waiting", error=str(error))
+            except Exception:
+                # Messages that never go would be a silent failure; the next sweep tries again.
+                log.exception("sweep_failed")
+            await asyncio.sleep(self._policy.interval_s)
+
+    async def sweep(self) -> None:
+        """Erase all that is due by vanishing, and walk on for retention. Errors: StoreUnavailable."""
+        await self._expire()
+        if self._policy.retention is not None:
+            await self._retain(self._policy.retention)
+
+    async def _expire(self) -> None:
+        count = self._policy.batch
+        while count == self._policy.batch:
+            count = await self._store.expire_due(self._clock.now(), self._policy.batch)
+            metrics.ERASED.labels("vanished").inc(count)
+
+    async def _retain(self, retention: timedelta) -> None:
+        now = self._clock.now()
+        cutoff = now - retention
+        old, self._after = await self._store.find_old(cutoff, self._after, self._policy.walk)
+        for conversation_id in old:
+            count = self._policy.batch
+            while count == self._policy.batch:
+                count = await self._store.delete_old(conversation_id, cutoff, now, self._policy.batch)
+                metrics.ERASED.labels("retention").inc(count)

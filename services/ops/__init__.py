@@ -1,0 +1,1 @@
+"""What people who run Parley ask of the running services."""

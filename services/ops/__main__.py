@@ -1,0 +1,8 @@
+"""`python -m services.ops sessions|partitions|slowest`"""
+
+import sys
+
+from services.ops.wiring import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Pure decisions: who is where, in which state, who watches whom, and what is sent to which gateway."""

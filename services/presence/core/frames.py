@@ -1,0 +1,154 @@
+"""What gateways are told, and what else a decision brings about."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, NewType
+
+from services.presence.core.states import OngoingCall, Use, UserState
+
+UserId = NewType("UserId", str)
+DeviceId = NewType("DeviceId", str)
+# One attached stream of a gateway process; a gateway that comes back gets another.
+LinkId = NewType("LinkId", int)
+
+
+class SessionRef(NamedTuple):
+    """A device stream: the gateway's link and the id that the gateway chose."""
+
+    link: LinkId
+    session_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    session_id: int
+    user_id: UserId
+    device_id: DeviceId
+    away: bool = False
+    detached: bool = False
+
+    @property
+    def use(self) -> Use:
+        """What the stream is at."""
+        if self.detached:
+            return Use.DETACHED
+        return Use.AWAY if self.away else Use.ACTIVE
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """To a gateway: what this replica owns from now on."""
+
+    epoch: int
+    partitions: frozenset[int]
+    partition_count: int
+
+
+@dataclass(frozen=True)
+class RegisterAck:
+    """To a gateway: these sessions are routed."""
+
+    session_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PresenceChange:
+    """A user's state as watchers see it."""
+
+    user_id: UserId
+    state: UserState
+
+
+@dataclass(frozen=True)
+class Deliver:
+    """To a gateway: for these sessions, a ready frame or a change of presence."""
+
+    session_ids: tuple[int, ...]
+    content: bytes | PresenceChange
+    durable: bool
+
+
+@dataclass(frozen=True)
+class FilterAnew:
+    """To a gateway: whom these sessions may see changed; with `about`, only whether they may see this one person."""
+
+    session_ids: tuple[int, ...]
+    about: UserId | None = None
+
+
+@dataclass(frozen=True)
+class WatchCommand:
+    """To a gateway: what the session wants to watch."""
+
+    session_id: int
+    user_ids: tuple[UserId, ...]
+
+
+@dataclass(frozen=True)
+class StatusCommand:
+    """To a gateway: whether the session's user is away from it."""
+
+    session_id: int
+    away: bool
+
+
+Frame = Assignment | RegisterAck | Deliver | FilterAnew | WatchCommand | StatusCommand
+
+
+@dataclass(frozen=True)
+class Send:
+    """Effect: a frame for a gateway's link."""
+
+    link: LinkId
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Effect: a user's state, to be kept and told to other systems."""
+
+    user_id: UserId
+    partition: int
+    state: UserState
+    call: OngoingCall | None
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Effect: look up when these users, who are offline, were last seen, and give the answer to `Router.recalled`."""
+
+    user_ids: tuple[UserId, ...]
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Effect: the account is gone; nothing of the user is to be kept."""
+
+    user_id: UserId
+
+
+class Refusal(Enum):
+    """Why something that a gateway said was not taken. The values are metric labels."""
+
+    STALE_EPOCH = "stale_epoch"
+    FOREIGN_USER = "foreign_user"
+    UNKNOWN_SESSION = "unknown_session"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Effect: so many entries of a gateway's frame were passed over."""
+
+    link: LinkId
+    reason: Refusal
+    count: int
+
+
+@dataclass(frozen=True)
+class CutOff:
+    """Effect: end the link; the gateway holds more than one gateway may."""
+
+    link: LinkId
+
+
+Effect = Send | Changed | Recall | Forgotten | Refused | CutOff

@@ -1,0 +1,193 @@
+"""Who is in which state: people with a device here, those who left a moment ago, and when others were seen."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from services.presence.core.frames import SessionRef, UserId
+from services.presence.core.states import OFFLINE, CallActivity, OngoingCall, Standing, Use, UserState, standing_of
+
+# Offline people whose last-seen time is remembered. Higher: more memory. Lower: more reads from the store.
+LAST_SEEN_LIMIT = 200_000
+# Nobody is in a call for longer; after this a missed end of a call is made good. Higher: shown for longer in error.
+CALL_LIMIT_S = 12 * 3600.0
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the store has of a user who was not offline when it was written."""
+
+    user_id: UserId
+    standing: Standing
+    call: OngoingCall | None
+
+
+@dataclass(slots=True)
+class _Person:
+    """Somebody who has a device here, or had one a moment ago."""
+
+    sessions: dict[SessionRef, Use] = field(default_factory=dict)
+    standing: Standing = Standing.OFFLINE
+    deleted: bool = False
+
+
+class People:
+    """`now` is Unix seconds. Each method that may change a user's state returns whether it did."""
+
+    def __init__(self, offline_delay_s: float) -> None:
+        self._offline_delay_s = offline_delay_s
+        self._people: dict[UserId, _Person] = {}
+        # In the order of their time, since the delays are all the same.
+        self._leaving: dict[UserId, float] = {}
+        self._calls: dict[UserId, tuple[OngoingCall, float]] = {}
+        # The most recent last; None: the store knows nothing either.
+        self._last_seen: dict[UserId, float | None] = {}
+
+    def __len__(self) -> int:
+        """People with a device here, and those who left a moment ago."""
+        return len(self._people)
+
+    def clear(self) -> None:
+        """Nothing is known; another replica may have been the owner meanwhile."""
+        for state in (self._people, self._leaving, self._calls, self._last_seen):
+            state.clear()
+
+    def devices_of(self, user_id: UserId) -> Collection[SessionRef]:
+        """The streams of a user."""
+        person = self._people.get(user_id)
+        return person.sessions if person else ()
+
+    def is_known(self, user_id: UserId) -> bool:
+        """Whether `state_of` need not ask the store."""
+        return self._is_present(user_id) or user_id in self._last_seen
+
+    def state_of(self, user_id: UserId) -> UserState:
+        """As watchers see it."""
+        person = self._people.get(user_id)
+        if person is None or person.standing is Standing.OFFLINE:
+            last_seen = self._last_seen.get(user_id)
+            return OFFLINE if last_seen is None else UserState(Standing.OFFLINE, last_seen=last_seen)
+        return UserState(person.standing, in_call=user_id in self._calls)
+
+    def call_of(self, user_id: UserId) -> OngoingCall | None:
+        """The call that a user is in."""
+        entry = self._calls.get(user_id)
+        return entry[0] if entry else None
+
+    def is_deleted(self, user_id: UserId) -> bool:
+        """Whether the account went while a device was still here."""
+        person = self._people.get(user_id)
+        return person is not None and person.deleted
+
+    def arrive(self, user_id: UserId, ref: SessionRef, use: Use, now: float) -> bool:
+        """A device has come, or is at something else now."""
+        person = self._people.get(user_id)
+        if person is None:
+            person = self._people[user_id] = _Person()
+        person.sessions[ref] = use
+        return self._settle(user_id, person, now)
+
+    def leave(self, user_id: UserId, ref: SessionRef, now: float) -> bool:
+        """A device has gone. After the last one the user is offline only when the delay is over (`expire`)."""
+        person = self._people.get(user_id)
+        if person is None or person.sessions.pop(ref, None) is None:
+            return False
+        return self._settle(user_id, person, now)
+
+    def expire(self, now: float) -> list[UserId]:
+        """Those whose state changed because a time is over: the delay of who left, the longest time of a call."""
+        changed = []
+        for user_id in _due(self._leaving.items(), now):
+            left = self._leaving.pop(user_id) - self._offline_delay_s
+            person = self._people[user_id]
+            if not person.deleted:
+                self._last_seen[user_id] = left
+                self._trim()
+                changed.append(user_id)
+            person.standing = standing_of(person.sessions.values(), person.standing, leaving=False)
+            if not person.sessions:
+                del self._people[user_id]
+        for user_id in _due(((user_id, until) for user_id, (_, until) in self._calls.items()), now):
+            del self._calls[user_id]
+            if self._is_present(user_id):
+                changed.append(user_id)
+        return changed
+
+    def note_call(self, user_id: UserId, activity: CallActivity, now: float) -> bool:
+        """A call of the user changed. What is older than what is known changes nothing."""
+        known = self.call_of(user_id)
+        is_same = known is not None and known.call_id == activity.call_id
+        if known and is_same and known.version > activity.version:
+            return False
+        if activity.in_call:
+            self._calls.pop(user_id, None)
+            self._calls[user_id] = OngoingCall(activity.call_id, activity.version), now + CALL_LIMIT_S
+        elif is_same:
+            del self._calls[user_id]
+        return self._is_present(user_id) and (known is not None) != (user_id in self._calls)
+
+    def recall(self, last_seen: Mapping[UserId, float | None]) -> None:
+        """What the store knows of people who are offline."""
+        for user_id, time in last_seen.items():
+            if not self._is_present(user_id):
+                self._last_seen[user_id] = time
+        self._trim()
+
+    def restore(self, stored: Collection[Stored], now: float) -> list[UserId]:
+        """What the owner before kept; those whose state is another now.
+
+        A user who is not here any more is about to be offline, and who was in a call is still.
+        """
+        before = {row.user_id: (row.standing, row.call is not None) for row in stored}
+        for row in stored:
+            if row.call and row.user_id not in self._calls:
+                self._calls[row.user_id] = row.call, now + CALL_LIMIT_S
+            person = self._people.setdefault(row.user_id, _Person())
+            if person.standing is Standing.OFFLINE:
+                person.standing = row.standing
+                self._settle(row.user_id, person, now)
+        return [
+            user_id
+            for user_id, person in self._people.items()
+            if before.get(user_id, (Standing.OFFLINE, False)) != (person.standing, self._shows_call(user_id))
+        ]
+
+    def delete(self, user_id: UserId) -> None:
+        """The account is gone."""
+        self._last_seen.pop(user_id, None)
+        self._calls.pop(user_id, None)
+        person = self._people.get(user_id)
+        if person:
+            person.deleted = True
+
+    def _is_present(self, user_id: UserId) -> bool:
+        person = self._people.get(user_id)
+        return person is not None and person.standing is not Standing.OFFLINE
+
+    def _shows_call(self, user_id: UserId) -> bool:
+        return self._is_present(user_id) and user_id in self._calls
+
+    def _settle(self, user_id: UserId, person: _Person, now: float) -> bool:
+        """Bring the standing in line with the devices; start the delay when the last one has left."""
+        before = person.standing
+        uses = person.sessions.values()
+        attached = Use.ACTIVE in uses or Use.AWAY in uses
+        if attached:
+            self._leaving.pop(user_id, None)
+            self._last_seen.pop(user_id, None)
+        elif before is not Standing.OFFLINE:
+            self._leaving.setdefault(user_id, now + self._offline_delay_s)
+        leaving = user_id in self._leaving
+        person.standing = standing_of(uses, before, leaving=leaving)
+        if not person.sessions and not leaving:
+            del self._people[user_id]
+        return person.standing is not before
+
+    def _trim(self) -> None:
+        while len(self._last_seen) > LAST_SEEN_LIMIT:
+            del self._last_seen[next(iter(self._last_seen))]
+
+
+def _due(deadlines: Iterable[tuple[UserId, float]], now: float) -> list[UserId]:
+    """The first of these, in the order of their time, that are over."""
+    return [user_id for user_id, _ in takewhile(lambda item: item[1] <= now, deadlines)]

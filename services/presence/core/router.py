@@ -1,0 +1,325 @@
+"""Routes events to the gateways that hold the recipient's devices. No IO; `now` is Unix seconds."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from services.presence.core.frames import (
+    Assignment,
+    Changed,
+    CutOff,
+    Deliver,
+    DeviceId,
+    Effect,
+    FilterAnew,
+    Forgotten,
+    LinkId,
+    PresenceChange,
+    Recall,
+    Refusal,
+    Refused,
+    RegisterAck,
+    Send,
+    Session,
+    SessionRef,
+    StatusCommand,
+    UserId,
+    WatchCommand,
+)
+from services.presence.core.people import People, Stored
+from services.presence.core.states import OFFLINE, CallActivity
+from services.presence.core.watching import Watches
+
+# The partition of a user, of so many.
+PartitionOf = Callable[[UserId, int], int]
+
+
+@dataclass
+class _Gateway:
+    """What one attached gateway holds of this replica's users: its devices, and those of its devices that watch."""
+
+    sessions: dict[int, Session] = field(default_factory=dict)
+    watching: set[int] = field(default_factory=set)
+
+
+class Router:
+    """The state of one replica: the sessions and watches of its own partitions, and nothing else.
+
+    Every assignment starts from nothing: the gateways register anew, and until each of them has said so
+    (`collecting`), nobody is called offline. What a gateway says of users of other partitions is refused.
+    """
+
+    def __init__(self, offline_delay_s: float, gateway_sessions: int, partition_of: PartitionOf) -> None:
+        self._gateway_sessions = gateway_sessions
+        self._partition_of = partition_of
+        self._assignment = Assignment(0, frozenset(), 0)
+        self._gateways: dict[LinkId, _Gateway] = {}
+        self._awaited: set[LinkId] = set()
+        self._people = People(offline_delay_s)
+        self._watches = Watches()
+        # Who waits for an answer of the store before there can be a snapshot.
+        self._recalling: dict[UserId, set[SessionRef]] = {}
+
+    @property
+    def assignment(self) -> Assignment:
+        """What this replica owns."""
+        return self._assignment
+
+    @property
+    def collecting(self) -> bool:
+        """Whether some gateway has not registered its devices of the current assignment yet."""
+        return bool(self._awaited)
+
+    @property
+    def user_count(self) -> int:
+        """People with a device here, and those who left a moment ago."""
+        return len(self._people)
+
+    @property
+    def link_count(self) -> int:
+        """Gateways attached."""
+        return len(self._gateways)
+
+    @property
+    def session_count(self) -> int:
+        """Sessions held."""
+        return sum(len(gateway.sessions) for gateway in list(self._gateways.values()))
+
+    def held_by(self, link: LinkId) -> tuple[int, int]:
+        """The sessions of a gateway, and how many watch somebody."""
+        gateway = self._gateways.get(link, _Gateway())
+        return len(gateway.sessions), len(gateway.watching)
+
+    def assign(self, partitions: Collection[int], partition_count: int) -> list[Effect]:
+        """The consumer group gave these partitions; everything is collected anew."""
+        self._assignment = Assignment(self._assignment.epoch + 1, frozenset(partitions), partition_count)
+        self._people.clear()
+        self._watches.clear()
+        self._recalling.clear()
+        self._gateways = {link: _Gateway() for link in self._gateways}
+        self._awaited = set(self._gateways) if partitions else set()
+        return [Send(link, self._assignment) for link in sorted(self._gateways)]
+
+    def attach(self, link: LinkId) -> list[Effect]:
+        """A gateway has come."""
+        self._gateways[link] = _Gateway()
+        return [Send(link, self._assignment)]
+
+    def detach(self, link: LinkId, now: float) -> list[Effect]:
+        """A gateway has gone, and with it its devices."""
+        gateway = self._gateways.pop(link, _Gateway())
+        for session_id in gateway.watching:
+            self._watches.replace(SessionRef(link, session_id), ())
+        effects: list[Effect] = []
+        for session in gateway.sessions.values():
+            effects += self._leave(link, session, now)
+        return effects + self._settle(link)
+
+    def registered(self, link: LinkId, epoch: int) -> list[Effect]:
+        """A gateway has registered all that it holds of an assignment."""
+        return self._settle(link) if epoch == self._assignment.epoch else []
+
+    def give_up_collecting(self) -> list[Effect]:
+        """The time for registrations is over; what is not here is not routed."""
+        awaited, self._awaited = self._awaited, set()
+        return self._all_snapshots() if awaited else []
+
+    def restore(self, epoch: int, stored: Collection[Stored], now: float) -> list[Effect]:
+        """What the owner before has left in the store, once the gateways have registered.
+
+        Whoever was called online there, and is not here, is offline after the delay.
+        """
+        if epoch != self._assignment.epoch:
+            return []
+        own = [row for row in stored if self._owns(row.user_id)]
+        effects: list[Effect] = []
+        for user_id in self._people.restore(own, now):
+            effects += self._changed(user_id)
+        return effects
+
+    def register(self, link: LinkId, epoch: int, sessions: Sequence[Session], now: float) -> list[Effect]:
+        """Devices have come. Idempotent. Refused: what follows an older assignment, and users of others' partitions."""
+        gateway = self._gateways.get(link)
+        if gateway is None:
+            return []
+        if epoch != self._assignment.epoch:
+            return [Refused(link, Refusal.STALE_EPOCH, len(sessions))]
+        own = [session for session in sessions if self._owns(session.user_id)]
+        effects: list[Effect] = _refused(link, Refusal.FOREIGN_USER, len(sessions) - len(own))
+        if len(gateway.sessions) + len(own) > self._gateway_sessions:
+            return [*effects, CutOff(link)]
+        acked = tuple(session.session_id for session in own)
+        effects.append(Send(link, RegisterAck(acked)))
+        for session in own:
+            before = gateway.sessions.get(session.session_id)
+            if before and before.user_id != session.user_id:
+                effects += self._leave(link, before, now)
+            effects += self._arrive(link, session, now)
+        return effects
+
+    def unregister(self, link: LinkId, session_ids: Iterable[int], now: float) -> list[Effect]:
+        """Devices have gone. Idempotent; only the link's own sessions can be meant."""
+        gateway = self._gateways.get(link)
+        if gateway is None:
+            return []
+        effects: list[Effect] = []
+        for session_id in session_ids:
+            if session_id in gateway.watching:
+                gateway.watching.discard(session_id)
+                self._watches.replace(SessionRef(link, session_id), ())
+            session = gateway.sessions.pop(session_id, None)
+            if session:
+                effects += self._leave(link, session, now)
+        return effects
+
+    def detached(self, link: LinkId, session_ids: Iterable[int], detached: bool, now: float) -> list[Effect]:
+        """Devices' streams broke, or are back. Events are routed to them as before. Idempotent."""
+        gateway = self._gateways.get(link, _Gateway())
+        effects: list[Effect] = []
+        for session_id in session_ids:
+            session = gateway.sessions.get(session_id)
+            if session:
+                effects += self._arrive(link, replace(session, detached=detached), now)
+        return effects
+
+    def watch(self, link: LinkId, epoch: int, session_id: int, user_ids: Sequence[UserId]) -> list[Effect]:
+        """Replace what a session watches here; a snapshot of each person follows."""
+        gateway = self._gateways.get(link)
+        if gateway is None:
+            return []
+        if epoch != self._assignment.epoch:
+            return [Refused(link, Refusal.STALE_EPOCH, 1)]
+        own = [user_id for user_id in user_ids if self._owns(user_id)]
+        effects: list[Effect] = _refused(link, Refusal.FOREIGN_USER, len(user_ids) - len(own))
+        ref = SessionRef(link, session_id)
+        self._watches.replace(ref, own)
+        if not own:
+            gateway.watching.discard(session_id)
+            return effects
+        gateway.watching.add(session_id)
+        if len(gateway.watching) > self._gateway_sessions:
+            return [*effects, CutOff(link)]
+        return effects if self.collecting else effects + self._snapshots(dict.fromkeys(own, (ref,)))
+
+    def recalled(self, user_ids: Iterable[UserId], last_seen: Mapping[UserId, float | None]) -> list[Effect]:
+        """The store's answer to a Recall; empty when it is away, and then the time is not known."""
+        self._people.recall({user_id: time for user_id, time in last_seen.items() if user_id in self._recalling})
+        effects: list[Effect] = []
+        for user_id in user_ids:
+            waiting = self._recalling.pop(user_id, set())
+            refs = waiting.intersection(self._watches.watchers_of(user_id))
+            effects += self._tell(refs, user_id)
+        return effects
+
+    def deliver(self, user_id: UserId, frame: bytes, *, durable: bool) -> list[Effect]:
+        """A frame for all devices of a user, once for each gateway that holds some."""
+        return _by_link(self._people.devices_of(user_id), frame, durable)
+
+    def route(self, link: LinkId, user_id: UserId, frame: bytes) -> list[Effect]:
+        """An ephemeral frame that a gateway has for a user of this replica."""
+        if not self._owns(user_id):
+            return [Refused(link, Refusal.FOREIGN_USER, 1)]
+        return self.deliver(user_id, frame, durable=False)
+
+    def command_watch(self, user_id: UserId, device_id: DeviceId, user_ids: Sequence[UserId]) -> list[Effect]:
+        """Tell the gateway of the user's device what the device wants to watch."""
+        return [
+            Send(ref.link, WatchCommand(ref.session_id, tuple(user_ids)))
+            for ref, _ in self._sessions_of(user_id, device_id)
+        ]
+
+    def set_status(self, user_id: UserId, device_id: DeviceId, away: bool, now: float) -> list[Effect]:
+        """The device says whether its user is away from it; its gateway is told, since it registers it anew later."""
+        effects: list[Effect] = []
+        for ref, session in self._sessions_of(user_id, device_id):
+            effects.append(Send(ref.link, StatusCommand(ref.session_id, away)))
+            effects += self._arrive(ref.link, replace(session, away=away), now)
+        return effects
+
+    def note_call(self, user_id: UserId, activity: CallActivity, now: float) -> list[Effect]:
+        """A call of the user changed."""
+        return self._changed(user_id) if self._people.note_call(user_id, activity, now) else []
+
+    def relations_changed(self, user_id: UserId) -> list[Effect]:
+        """Whom the user may see, or who may see the user, changed: gateways ask anew, and meanwhile nobody is told."""
+        own = _grouped(self._people.devices_of(user_id))
+        watchers = _grouped(self._watches.suspend(user_id))
+        self._recalling.pop(user_id, None)
+        return [
+            *(Send(link, FilterAnew(ids)) for link, ids in own),
+            *(Send(link, FilterAnew(ids, about=user_id)) for link, ids in watchers),
+        ]
+
+    def forget(self, user_id: UserId) -> list[Effect]:
+        """The account is gone. Its devices, should there still be some, change nothing any more."""
+        effects = _by_link(self._watches.suspend(user_id), PresenceChange(user_id, OFFLINE), durable=False)
+        self._people.delete(user_id)
+        return [*effects, Forgotten(user_id)]
+
+    def tick(self, now: float) -> list[Effect]:
+        """Those whose delay is over are offline."""
+        return [effect for user_id in self._people.expire(now) for effect in self._changed(user_id)]
+
+    def _owns(self, user_id: UserId) -> bool:
+        count = self._assignment.partition_count
+        return count > 0 and self._partition_of(user_id, count) in self._assignment.partitions
+
+    def _arrive(self, link: LinkId, session: Session, now: float) -> list[Effect]:
+        self._gateways[link].sessions[session.session_id] = session
+        ref = SessionRef(link, session.session_id)
+        changed = self._people.arrive(session.user_id, ref, session.use, now)
+        return self._changed(session.user_id) if changed else []
+
+    def _leave(self, link: LinkId, session: Session, now: float) -> list[Effect]:
+        changed = self._people.leave(session.user_id, SessionRef(link, session.session_id), now)
+        return self._changed(session.user_id) if changed else []
+
+    def _sessions_of(self, user_id: UserId, device_id: DeviceId) -> list[tuple[SessionRef, Session]]:
+        held = [(ref, self._gateways[ref.link].sessions[ref.session_id]) for ref in self._people.devices_of(user_id)]
+        return sorted((ref, session) for ref, session in held if session.device_id == device_id)
+
+    def _settle(self, link: LinkId) -> list[Effect]:
+        was_collecting = self.collecting
+        self._awaited.discard(link)
+        return self._all_snapshots() if was_collecting and not self.collecting else []
+
+    def _all_snapshots(self) -> list[Effect]:
+        return self._snapshots({user_id: self._watches.watchers_of(user_id) for user_id in self._watches.watched()})
+
+    def _snapshots(self, asked: Mapping[UserId, Collection[SessionRef]]) -> list[Effect]:
+        """Snapshots of those whom we know; the store is asked about the others, all at once."""
+        effects: list[Effect] = []
+        unknown = []
+        for user_id, refs in asked.items():
+            if self._people.is_known(user_id):
+                effects += self._tell(refs, user_id)
+            else:
+                self._recalling.setdefault(user_id, set()).update(refs)
+                unknown.append(user_id)
+        return [*effects, Recall(tuple(unknown))] if unknown else effects
+
+    def _changed(self, user_id: UserId) -> list[Effect]:
+        if self.collecting or self._people.is_deleted(user_id):
+            return []
+        partition = self._partition_of(user_id, self._assignment.partition_count)
+        state = self._people.state_of(user_id)
+        told = self._tell(self._watches.watchers_of(user_id), user_id)
+        return [*told, Changed(user_id, partition, state, self._people.call_of(user_id))]
+
+    def _tell(self, refs: Iterable[SessionRef], user_id: UserId) -> list[Effect]:
+        return _by_link(refs, PresenceChange(user_id, self._people.state_of(user_id)), durable=False)
+
+
+def _refused(link: LinkId, reason: Refusal, count: int) -> list[Effect]:
+    return [Refused(link, reason, count)] if count else []
+
+
+def _by_link(refs: Iterable[SessionRef], content: bytes | PresenceChange, durable: bool) -> list[Effect]:
+    return [Send(link, Deliver(ids, content, durable)) for link, ids in _grouped(refs)]
+
+
+def _grouped(refs: Iterable[SessionRef]) -> list[tuple[LinkId, tuple[int, ...]]]:
+    grouped: dict[LinkId, list[int]] = defaultdict(list)
+    for ref in sorted(refs):
+        grouped[ref.link].append(ref.session_id)
+    return [(link, tuple(ids)) for link, ids in grouped.items()]

@@ -1,0 +1,68 @@
+"""The one state that a person has, whatever the number of devices."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Standing(Enum):
+    """What others see of a person's devices. The values are stored."""
+
+    OFFLINE = 0
+    ONLINE = 1
+    AWAY = 2
+
+
+@dataclass(frozen=True)
+class UserState:
+    """`last_seen` is Unix seconds: when the last device left; None unless offline, or when it is not known."""
+
+    standing: Standing
+    in_call: bool = False
+    last_seen: float | None = None
+
+
+OFFLINE = UserState(Standing.OFFLINE)
+
+
+@dataclass(frozen=True)
+class CallActivity:
+    """A user's part in a call; of two with the same call the higher version is newer."""
+
+    call_id: str
+    version: int
+    in_call: bool
+
+
+@dataclass(frozen=True)
+class OngoingCall:
+    """The call that a user is in."""
+
+    call_id: str
+    version: int
+
+
+class Use(Enum):
+    """What a device's stream is at."""
+
+    ACTIVE = "active"
+    # Its user is away from it, by its own word.
+    AWAY = "away"
+    # It broke and may be resumed: events are routed on, but it makes nobody online.
+    DETACHED = "detached"
+
+
+# (an active device, one that is away, the last of both left less than the delay ago) → standing.
+# Who left a moment ago keeps what they had, so that a change of networks shows to nobody; None stands for that.
+STANDINGS: dict[tuple[bool, bool, bool], Standing | None] = {
+    (True, False, False): Standing.ONLINE,
+    (True, True, False): Standing.ONLINE,
+    (False, True, False): Standing.AWAY,
+    (False, False, True): None,
+    (False, False, False): Standing.OFFLINE,
+}
+
+
+def standing_of(uses: Collection[Use], before: Standing, *, leaving: bool) -> Standing:
+    """The standing of a person with these devices; `before` is what it was, `leaving` whether the delay runs."""
+    return STANDINGS[Use.ACTIVE in uses, Use.AWAY in uses, leaving] or before

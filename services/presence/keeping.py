@@ -1,0 +1,111 @@
+"""What is remembered beside the routing: states go to the store and to the feed in batches, last-seen times come back.
+
+None of it is on an event's way: while PostgreSQL or Kafka is away it waits here, the newest state of each user.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from itertools import islice
+
+import structlog
+
+from services.presence import metrics
+from services.presence.core.frames import UserId
+from services.presence.ports import StateFeed, StateRow, StateStore
+from services.runtime.errors import BusUnavailable, StoreUnavailable
+
+log = structlog.get_logger()
+
+# Users whose state may wait. Higher: more memory in a long outage. Lower: older states are lost in it.
+BACKLOG_LIMIT = 500_000
+# Rows a statement, records a batch. Higher: longer statements. Lower: more round trips.
+BATCH = 2_000
+STOP_TIMEOUT_S = 2.0
+
+
+class Backlog:
+    """The newest state of each user that waits to be written, the oldest first."""
+
+    def __init__(self, name: str, limit: int = BACKLOG_LIMIT) -> None:
+        self._name = name
+        self._limit = limit
+        self._rows: dict[UserId, StateRow] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: StateRow) -> None:
+        """Let a row wait, in place of an older one of the same user."""
+        self._rows[row.user_id] = row
+        if len(self._rows) > self._limit:
+            del self._rows[next(iter(self._rows))]
+            metrics.STATES_DROPPED.labels(self._name).inc()
+
+    async def drain(self, write: Callable[[Sequence[StateRow]], Awaitable[None]]) -> None:
+        """Write all that waits, in batches. What could not be written waits again, unless it is superseded."""
+        while self._rows:
+            batch = [self._rows.pop(user_id) for user_id in list(islice(self._rows, BATCH))]
+            try:
+                await write(batch)
+            except BaseException:
+                self._rows = {**{row.user_id: row for row in batch}, **self._rows}
+                raise
+            metrics.STATES_WRITTEN.labels(self._name).inc(len(batch))
+
+
+class Keeper:
+    """A part of the service: writes each `interval_s` what has changed, and once more when it stops."""
+
+    name = "state-keeper"
+
+    def __init__(self, store: StateStore, feed: StateFeed, interval_s: float) -> None:
+        self.unsaved = Backlog("store")
+        self.unpublished = Backlog("feed")
+        self._store = store
+        self._feed = feed
+        self._interval_s = interval_s
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def note(self, row: StateRow) -> None:
+        """A user's state changed."""
+        self.unsaved.add(row)
+        self.unpublished.add(row)
+
+    async def start(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self._run(self.save), name="states-save"),
+            asyncio.create_task(self._run(self.publish), name="states-publish"),
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self.save()
+                await self.publish()
+
+    async def save(self) -> None:
+        """Write what waits for the store, unless it is away."""
+        try:
+            await self.unsaved.drain(self._store.save)
+        except StoreUnavailable as error:
+            log.warning("states_unsaved", waiting=len(self.unsaved), error=str(error))
+
+    async def publish(self) -> None:
+        """Write what waits for the feed, unless it is away."""
+        try:
+            await self.unpublished.drain(self._feed.publish)
+        except BusUnavailable as error:
+            log.warning("states_unpublished", waiting=len(self.unpublished), error=str(error))
+
+    async def _run(self, write: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(self._interval_s)
+            try:
+                await write()
+            except Exception:
+                # One state that cannot be written must not end the writing of all others in silence.
+                log.exception("states_failed")

@@ -1,0 +1,84 @@
+"""The last state of each person, in PostgreSQL."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+
+from services.presence.core.frames import UserId
+from services.presence.core.people import Stored
+from services.presence.core.states import OngoingCall, Standing
+from services.presence.ports import StateRow
+from services.runtime.db import Database
+
+_SAVE = """
+INSERT INTO user_states (user_id, partition, standing, last_seen_time, call_id, call_version, changed_time)
+SELECT * FROM unnest(
+    $1::text[], $2::int[], $3::smallint[], $4::timestamptz[], $5::text[], $6::bigint[], $7::timestamptz[]
+)
+ON CONFLICT (user_id) DO UPDATE SET
+    partition = excluded.partition, standing = excluded.standing, last_seen_time = excluded.last_seen_time,
+    call_id = excluded.call_id, call_version = excluded.call_version, changed_time = excluded.changed_time
+WHERE user_states.changed_time <= excluded.changed_time
+"""
+_DELETE = "DELETE FROM user_states WHERE user_id = ANY($1::text[])"
+_LAST_SEEN = "SELECT user_id, last_seen_time FROM user_states WHERE user_id = ANY($1::text[])"
+_PRESENT = """
+SELECT user_id, standing, call_id, call_version FROM user_states WHERE standing <> 0 AND partition = ANY($1::int[])
+"""
+
+
+class PostgresStates:
+    """See ports.StateStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, rows: Sequence[StateRow]) -> None:
+        """See ports.StateStore."""
+        # In one order, so that two replicas that write the same users around a rebalance cannot deadlock.
+        ordered = sorted(rows, key=lambda row: row.user_id)
+        gone = [row.user_id for row in ordered if row.state is None]
+        async with self._database.connection() as connection:
+            await connection.execute(_SAVE, *_columns([row for row in ordered if row.state is not None]))
+            if gone:
+                await connection.execute(_DELETE, gone)
+
+    async def last_seen(self, user_ids: Sequence[UserId]) -> Mapping[UserId, float | None]:
+        """See ports.StateStore."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_LAST_SEEN, list(user_ids))
+        known = {row["user_id"]: row["last_seen_time"] for row in rows}
+        return {user_id: time.timestamp() if (time := known.get(user_id)) else None for user_id in user_ids}
+
+    async def present(self, partitions: Collection[int]) -> Sequence[Stored]:
+        """See ports.StateStore."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_PRESENT, sorted(partitions))
+        return [
+            Stored(
+                UserId(row["user_id"]),
+                Standing(row["standing"]),
+                OngoingCall(row["call_id"], row["call_version"]) if row["call_id"] else None,
+            )
+            for row in rows
+        ]
+
+
+def _columns(rows: Sequence[StateRow]) -> tuple[list[object], ...]:
+    table = [
+        (
+            row.user_id,
+            row.partition,
+            row.state.standing.value,
+            _time(row.state.last_seen),
+            row.call.call_id if row.call else None,
+            row.call.version if row.call else None,
+            _time(row.time),
+        )
+        for row in rows
+        if row.state is not None
+    ]
+    return tuple([entry[column] for entry in table] for column in range(7))
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

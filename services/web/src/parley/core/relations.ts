@@ -1,0 +1,44 @@
+/** Who may reach whom, as plain values. */
+
+export type Audience = "everyone" | "followed" | "verified" | "contacted" | "nobody";
+
+export interface Settings {
+  /** Whose messages come in without asking; others wait in Requests. With nobody, nobody new can write at all. */
+  readonly messages: Audience;
+  /** Who sees when the user is online; who hides it sees nobody's. */
+  readonly presence: Audience;
+  /** Who may ring the user. */
+  readonly calls: Audience;
+  /** Whether others learn what has arrived and was read. */
+  readonly sendReceipts: boolean;
+}
+
+export type SettingsChange = Partial<Settings>;
+
+/** What the service takes for each setting, in the order in which people are asked. */
+export const AUDIENCES: Readonly<Record<"messages" | "presence" | "calls", readonly Audience[]>> = {
+  messages: ["everyone", "followed", "verified", "nobody"],
+  presence: ["everyone", "followed", "nobody"],
+  calls: ["everyone", "followed", "verified", "contacted", "nobody"],
+};
+
+export interface BlockedPerson {
+  readonly userId: string;
+  readonly blockTimeMs: number;
+}
+
+export type ReportReason = "spam" | "abuse" | "self_harm" | "illegal" | "other";
+
+/** The service's limits of a report. */
+export const MAX_REPORTED = 50;
+export const MAX_COMMENT = 2000;
+
+/** An export of a person's data, or the deletion of the account. */
+export interface Job {
+  readonly id: string;
+  readonly done: boolean;
+  /** Where the parts of a finished export can be fetched, in order. */
+  readonly downloadUrls: readonly string[];
+  /** Until when the export is kept. */
+  readonly expireTimeMs: number | undefined;
+}

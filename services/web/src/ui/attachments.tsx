@@ -1,0 +1,131 @@
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Attachment, Failure, ParleyClient } from "../parley";
+import { sizeLine } from "../parley";
+import { Icon } from "./icons";
+import { isPicture } from "./picking";
+import { PictureViewer } from "./picture-viewer";
+import { previews } from "./previews";
+
+/** A picture in a bubble is at most this wide and high, in pixels. */
+const MOST_PX = 300;
+/** Where a picture's size is not told. */
+const GUESS_PX = 220;
+
+interface AttachmentsProps {
+  readonly client: ParleyClient;
+  readonly conversationId: string;
+  /** Undefined while the message is on its way: then only this device's own pictures can be shown. */
+  readonly seq: number | undefined;
+  readonly attachments: readonly Attachment[];
+}
+
+/** A message's files: pictures as such, everything else to download. */
+export function Attachments({ client, conversationId, seq, attachments }: AttachmentsProps): JSX.Element | null {
+  const [viewed, setViewed] = useState<Attachment | undefined>(undefined);
+  if (attachments.length === 0) return null;
+  const common = { client, conversationId, seq };
+  const several = attachments.filter((a) => isPicture(a.contentType)).length > 1;
+  return (
+    <div class={`attachments ${several ? "several" : ""}`}>
+      {attachments.map((attachment) =>
+        isPicture(attachment.contentType) ? (
+          <PictureBox key={attachment.id} attachment={attachment} onView={() => setViewed(attachment)} {...common} />
+        ) : (
+          <FileRow key={attachment.id} attachment={attachment} {...common} />
+        ),
+      )}
+      {viewed && seq !== undefined && <PictureViewer attachment={viewed} client={client} conversationId={conversationId} seq={seq} onClose={() => setViewed(undefined)} />}
+    </div>
+  );
+}
+
+export interface AttachmentProps {
+  readonly client: ParleyClient;
+  readonly conversationId: string;
+  readonly seq: number | undefined;
+  readonly attachment: Attachment;
+}
+
+/** A picture's address, asked for again when it has ended; undefined while it is not there, with a line when it cannot be. */
+export function usePicture({ client, conversationId, seq, attachment }: AttachmentProps) {
+  const [address, setAddress] = useState(previews.of(attachment.id));
+  const [problem, setProblem] = useState("");
+  const renewed = useRef(false);
+  const load = (): void => {
+    if (seq === undefined) return;
+    setProblem("");
+    const place = { conversationId, seq, attachmentId: attachment.id };
+    client.downloads.address(place).then(setAddress, (failure: Failure) => setProblem(failure.line));
+  };
+  useEffect(() => {
+    if (!address) load();
+  }, [attachment.id, seq]);
+  /** The picture could not be drawn: its address may have ended. Once only, or a broken file would be asked for for ever. */
+  const onError = (): void => {
+    if (renewed.current) return setProblem("This picture could not be loaded.");
+    renewed.current = true;
+    client.downloads.forget(attachment.id);
+    load();
+  };
+  const retry = (): void => {
+    renewed.current = false;
+    client.downloads.forget(attachment.id);
+    load();
+  };
+  return { address, problem, onError, retry };
+}
+
+function PictureBox({ onView, ...props }: AttachmentProps & { onView: () => void }): JSX.Element {
+  const { attachment } = props;
+  const { address, problem, onError, retry } = usePicture(props);
+  const [width, height] = [attachment.width || GUESS_PX, attachment.height || GUESS_PX];
+  const scale = Math.min(1, MOST_PX / Math.max(width, height));
+  const style = { width: `${Math.round(width * scale)}px`, aspectRatio: `${width} / ${height}` };
+  if (problem) {
+    return (
+      <button type="button" class="picture broken" style={style} onClick={retry}>
+        <Icon name="retry" />
+        {problem}
+      </button>
+    );
+  }
+  return (
+    <button type="button" class="picture" style={style} aria-label={`Open the picture ${attachment.fileName}`} onClick={onView}>
+      {address && <img src={address} alt={attachment.fileName} onError={onError} />}
+    </button>
+  );
+}
+
+function FileRow({ client, conversationId, seq, attachment }: AttachmentProps): JSX.Element {
+  const { fileName, sizeBytes } = attachment;
+  const download = (): void => {
+    if (seq !== undefined) void saveFile(client, conversationId, seq, attachment);
+  };
+  return (
+    <button type="button" class="file-row" disabled={seq === undefined} aria-label={`Download ${fileName}, ${sizeLine(sizeBytes)}`} onClick={download}>
+      <span class="file-icon">
+        <Icon name="file" />
+      </span>
+      <span class="grow">
+        <span class="file-name">{fileName}</span>
+        <span class="file-size">{sizeLine(sizeBytes)}</span>
+      </span>
+      <Icon name="download" />
+    </button>
+  );
+}
+
+/** Has the browser fetch a file. The address ends soon, so it is asked for when it is needed. */
+export async function saveFile(client: ParleyClient, conversationId: string, seq: number, { id, fileName }: Attachment): Promise<void> {
+  try {
+    const link = document.createElement("a");
+    link.href = await client.downloads.address({ conversationId, seq, attachmentId: id });
+    link.download = fileName;
+    link.target = "_blank";
+    link.rel = "noopener noreferrer";
+    link.click();
+  } catch (error) {
+    client.tell((error as Failure).line);
+  }
+}

@@ -1,0 +1,118 @@
+import { h } from "preact";
+import { renderToString } from "preact-render-to-string";
+import { describe, expect, test } from "vitest";
+import type { ConversationView, Message, ParleyClient, Upload } from "../src/parley";
+import { ConversationItem } from "../src/ui/conversation-item";
+import { ConversationList } from "../src/ui/conversation-list";
+import type { MessageActions } from "../src/ui/message-menu";
+import { MessageRow } from "../src/ui/message-row";
+import { RequestBar } from "../src/ui/request-bar";
+import { Privacy } from "../src/ui/settings-privacy";
+import { layOut } from "../src/ui/timeline";
+import { UploadTray } from "../src/ui/upload-tray";
+import { conversation, member, message, own, ROOM } from "./samples";
+import { until, useWorld } from "./support";
+
+const NOON = new Date(2026, 4, 15, 12, 0).getTime();
+const nameOf = (userId: string): string => ({ bob: "Bob Berger" })[userId] ?? userId;
+const reader = { selfId: "alice", nameOf };
+const nothing = (): void => undefined;
+const ACTIONS: MessageActions = { reply: nothing, edit: nothing, unsend: nothing, history: nothing, readers: nothing, report: nothing, react: nothing, openMenu: nothing, jump: nothing };
+
+function view(change: Partial<ConversationView> = {}, messages: Message[] = [message(1, { sendTimeMs: NOON })]): ConversationView {
+  return { conversation: conversation(), messages, outgoing: [], hasOlder: false, own: own(), unread: 0, ...change };
+}
+
+/** What a reader hears of a piece of the page: its words, and the names of what has no words. */
+function heard(html: string): string {
+  const named = html.replace(/<[^>]*\baria-label="([^"]*)"[^>]*>/g, " [$1] ");
+  return named.replace(/<[^>]+>/g, " ").replace(/\s+/g, " ").trim();
+}
+
+describe("pieces of the page", () => {
+  const world = useWorld();
+
+  async function ready(): Promise<ParleyClient> {
+    const client = world.client("alice");
+    await until("ready", () => client.messaging.ready && client.relations.settings !== undefined);
+    return client;
+  }
+
+  const item = (client: ParleyClient, shown: ConversationView) =>
+    heard(renderToString(h(ConversationItem, { client, view: shown, openId: "", nameOf, nowMs: NOON, onOpen: nothing })));
+
+  test("a row of the list says in words what its marks mean, and has a menu", async () => {
+    const client = await ready();
+    const row = item(client, view({ own: own({ pinned: true, muteEndMs: NOON + 1 }), unread: 3 }));
+    for (const words of ["Bob Berger", "[Muted]", "[Pinned]", "[3 unread]", "[Options for Bob Berger]"]) expect(row).toContain(words);
+    expect(item(client, view({ own: own({ markedUnread: true }) }))).toContain("[Marked as unread]");
+  });
+
+  test("a draft stands in the list, but for the conversation that is open", async () => {
+    const client = await ready();
+    client.drafts.set(ROOM, "half a thought");
+    expect(item(client, view())).toContain("Draft: half a thought");
+    const open = renderToString(h(ConversationItem, { client, view: view(), openId: ROOM, nameOf, nowMs: NOON, onOpen: nothing }));
+    expect(heard(open)).not.toContain("Draft:");
+  });
+
+  test("the inbox counts requests and what is archived, and shows neither", async () => {
+    const client = await ready();
+    const views = [view(), view({ conversation: conversation({ id: "r" }), own: own({ request: "pending" }) }), view({ conversation: conversation({ id: "a" }), own: own({ archived: true }) })];
+    const list = heard(renderToString(h(ConversationList, { client, views, folder: "inbox", setFolder: nothing, openId: "", nameOf, nowMs: NOON, onOpen: nothing })));
+    expect(list).toMatch(/Message requests 1/);
+    expect(list).toMatch(/Archived 1$/);
+    expect(list.split("Options for")).toHaveLength(2);
+  });
+
+  test("a request offers what one can do, a refusal only a sentence", async () => {
+    const client = await ready();
+    const face = { id: "bob", name: "Bob Berger", peer: "bob", picture: "" };
+    const bar = (permission: "request" | "blocked" | "refused") =>
+      heard(renderToString(h(RequestBar, { client, view: view(), face, permission, onReport: nothing, onClose: nothing })));
+    expect(bar("request")).toMatch(/Bob Berger would like to write to you\. .* Accept Decline Block Report$/);
+    expect(bar("blocked")).toMatch(/You blocked Bob Berger\..* Unblock$/);
+    expect(bar("refused")).toBe("You cannot write to Bob Berger at the moment.");
+  });
+
+  const bubble = (client: ParleyClient, shown: ConversationView, group = false) => {
+    const row = layOut(shown, "alice", NOON).at(-1);
+    if (!row) throw new Error("no row");
+    return heard(renderToString(h(MessageRow, { row, tabStop: true, client, reader, group, conversationId: ROOM, actions: ACTIONS })));
+  };
+
+  test("a message says how far it got, that it vanishes, and what it carries", async () => {
+    const client = await ready();
+    const members = [member("alice"), member("bob", { deliveredSeq: 1 })];
+    const file = { id: "f", fileName: "notes.txt", contentType: "text/plain", sizeBytes: 2048, width: 0, height: 0 };
+    const picture = { id: "p", fileName: "view.png", contentType: "image/png", sizeBytes: 2048, width: 30, height: 20 };
+    const sent = message(1, { senderId: "alice", sendTimeMs: NOON, expireTimeMs: NOON + 300_000, attachments: [file, picture] });
+    const shown = bubble(client, view({ conversation: conversation({ members }) }, [sent]));
+    for (const words of ["[Delivered]", "[Vanishes May 15, 2026", "[Download notes.txt, 2 kB]", "[Open the picture view.png]"]) expect(shown).toContain(words);
+  });
+
+  test("a picture that could hold a program is a file", async () => {
+    const client = await ready();
+    const drawing = { id: "s", fileName: "x.svg", contentType: "image/svg+xml", sizeBytes: 10, width: 1, height: 1 };
+    expect(bubble(client, view({}, [message(1, { sendTimeMs: NOON, attachments: [drawing] })]))).toContain("[Download x.svg, 10 bytes]");
+  });
+
+  test("files on their way tell their progress, and why they cannot go", async () => {
+    const client = await ready();
+    const facts = { id: "u", fileName: "view.png", contentType: "image/png", sizeBytes: 200, width: 0, height: 0 };
+    const upload = (change: Partial<Upload>): Upload => ({ ...facts, state: "putting", sentBytes: 50, problem: undefined, attachment: undefined, ...change });
+    const tray = (one: Upload) => renderToString(h(UploadTray, { client, uploads: [one] }));
+    expect(tray(upload({}))).toMatch(/role="progressbar"[^>]*aria-valuenow="25"/);
+    expect(heard(tray(upload({ state: "failed", problem: "The file could not be sent." })))).toContain("The file could not be sent. [Try view.png again]");
+    expect(heard(tray(upload({ state: "refused", problem: "Too large." })))).not.toContain("Try view.png again");
+  });
+
+  test("the settings say what each choice means", async () => {
+    const client = await ready();
+    const shown = () => heard(renderToString(h(Privacy, { client })));
+    expect(shown()).toContain("Others see what has reached you");
+    await client.relations.update({ sendReceipts: false, messages: "nobody" });
+    expect(shown()).toContain("Others learn neither what has reached you nor what you have read.");
+    expect(shown()).toContain("Nobody new can write to you. Your conversations go on.");
+  });
+});

@@ -1,0 +1,323 @@
+"""Exports and deletions on PostgreSQL, with runners that are killed at every point of their way."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from parley.messaging.v1 import events_pb2
+
+from services.messaging.accounts.core import BELONGINGS, AccountPolicy, Job
+from services.messaging.accounts.runner import JobRunner
+from services.messaging.accounts.service import Accounts, Gate
+from services.messaging.accounts.store import PostgresAccounts, PostgresJobs
+from services.messaging.attachments.service import Collector
+from services.messaging.attachments.store import PostgresAttachments
+from services.messaging.core import changes, groups
+from services.messaging.core.changes import ChangePolicy
+from services.messaging.core.errors import AccountDeleted
+from services.messaging.core.model import Conversation, Draft, Line, LineKind, Message, MessageId, Role, Text
+from services.messaging.core.own_state import OwnChange
+from services.messaging.ports import Invite
+from services.messaging.store import PostgresStore
+from services.messaging.wiring import MIGRATIONS
+from services.runtime.config import DatabaseConfig
+from services.runtime.db import Database
+from services.runtime.ids import new_id
+from services.runtime.outbox import OutboxRelay
+from tests.support.accounts import Budget, Mortal
+from tests.support.attachments import MemoryObjects, announced
+from tests.support.bus import MemoryPublisher
+from tests.support.clock import ManualClock
+from tests.support.db import connected
+from tests.support.messaging_store import ALICE, BOB, CAROL, fail, founded, left, opened, reacted, stamp, text
+
+# What holds a user's id, by its name. Ids that clients chose for their requests are none.
+USER_COLUMN = r"(^|_)(user|sender|owner|reporter|blocker|author|actor|peer|recipient)(_id)?$|_by$"
+
+
+class Town:
+    """Alice's life in three conversations, and whoever works on her jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.clock = ManualClock()
+        self.objects = MemoryObjects()
+        self.relay = OutboxRelay(database, MemoryPublisher())
+        self.store = PostgresStore(database, self.relay, new_id)
+        self.uploads = PostgresAttachments(database)
+        self.jobs = PostgresJobs(database)
+        self.data = PostgresAccounts(database, self.relay, new_id)
+        self.gate = Gate(self.jobs, self.clock, 5)
+        self.policy = AccountPolicy()
+        self.accounts = Accounts(self.jobs, self.gate, self.objects, self.clock, new_id, self.policy)
+        self.collector = Collector(self.uploads, self.objects, self.clock)
+
+    async def settle(self) -> None:
+        """Alice writes, reacts, is answered, owns a group, and has left another."""
+        store, clock = self.store, self.clock
+        self.pair = await opened(store, clock)
+        await store.append([text(clock, self.pair, f"a{n}") for n in range(7)])
+        await store.append([text(clock, self.pair, f"b{n}", BOB) for n in range(3)])
+        self.group = await founded(store, clock, "own", BOB, CAROL)
+        upload = await self.uploads.put_upload(announced(clock.now(), ALICE), 10)
+        self.objects.receive(upload)
+        message_id = MessageId(new_id(clock.now()))
+        picture = Draft(
+            message_id, self.group.id, ALICE, "p", clock.now(), Text("look"), attachments=(upload.attachment,)
+        )
+        await store.append([picture, text(clock, self.group, "g", BOB)])
+        waiting = await self.uploads.put_upload(announced(clock.now(), ALICE, "waiting"), 10)
+        self.objects.receive(waiting)
+        await reacted(store, clock, self.group, 3, ALICE, "👍")
+        await reacted(store, clock, self.pair, 1, BOB, "❤")
+        await store.change_message(
+            self.pair.id,
+            2,
+            lambda _, found: changes.edit(found or fail(2), ALICE, Text("edited"), clock.now(), ChangePolicy()),
+            clock.now(),
+        )
+        await store.change_own_state(self.pair.id, ALICE, OwnChange(pinned=True), clock.now())
+        await store.put_invite(Invite(b"t", self.group.id, ALICE, clock.now() + timedelta(days=1)))
+        self.old = await founded(store, clock, "old", BOB)
+        await store.append([text(clock, self.old, "before")])
+        await left(store, clock, self.old, ALICE)
+        await store.append([text(clock, self.old, "after", BOB)])
+        for conversation in (self.pair, self.group, self.old):
+            await store.index_words([(conversation.id, seq) for seq in range(1, 12)])
+        await self.database_events()
+
+    async def run_killed(self, calls: int) -> int:
+        """Runners work on what is due, each but the last killed after some calls. Returns how many it took."""
+        for number in range(1, 500):
+            # One call more for each, so that they die everywhere and come to an end.
+            budget = Budget(calls + number)
+            runner = JobRunner(
+                Mortal(self.jobs, budget),
+                Mortal(self.data, budget),
+                Mortal(self.store, budget),
+                _MortalObjects(self.objects, budget),
+                self.clock,
+                new_id,
+                self.policy,
+                part_chars=600,
+                step_rows=2,
+            )
+            try:
+                worked = await runner.run_next()
+            except asyncio.CancelledError:
+                # Its lease must run out first.
+                self.clock.advance(61)
+                continue
+            if not worked:
+                return number
+        raise AssertionError("it never ends")
+
+    async def database_events(self) -> list[events_pb2.ConversationEvent]:
+        """What was told since the last time."""
+        async with self.database.transaction() as connection:
+            rows = await connection.fetch("DELETE FROM outbox RETURNING id, topic, value")
+        rows.sort(key=lambda row: row["id"])
+        events = [row["value"] for row in rows if row["topic"] == "messaging.events.v1"]
+        return [events_pb2.ConversationEvent.FromString(value) for value in events]
+
+    async def count(self, query: str, *args: object) -> int:
+        async with self.database.connection() as connection:
+            return int(await connection.fetchval(query, *args))
+
+    async def history(self, conversation: Conversation) -> list[Message]:
+        return list(reversed(await self.store.list_messages(conversation.id, 0, None, 100)))
+
+
+class _MortalObjects(MemoryObjects):
+    """Objects whose user dies as that of a Mortal."""
+
+    def __init__(self, inner: MemoryObjects, budget: Budget) -> None:
+        super().__init__()
+        self.held = inner.held
+        self._budget = budget
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        await super().put(key, data, content_type)
+        self._budget.spend()
+
+
+@pytest.fixture
+async def town(database_url: str) -> AsyncIterator[Town]:
+    async with connected(Database(DatabaseConfig(database_url, pool_size=4), MIGRATIONS)) as database:
+        town = Town(database)
+        await town.settle()
+        yield town
+
+
+async def exported(town: Town, job: Job) -> list[dict[str, Any]]:
+    found = await town.accounts.get_job(str(job.id), ALICE)
+    assert found.finished_at
+    data = b"".join(town.objects.held[key] for key in found.parts)
+    return [json.loads(line) for line in data.decode().splitlines()]
+
+
+async def test_an_export_holds_what_one_wrote_received_set_and_announced(town: Town) -> None:
+    job = await town.accounts.start_export(ALICE)
+    await town.run_killed(1_000_000)
+    lines = await exported(town, job)
+    assert lines[0]["type"] == "header"
+    assert lines[0]["user_id"] == ALICE
+    kinds = Counter(line["type"] for line in lines)
+    assert (kinds["conversation"], kinds["own_states"], kinds["attachments"]) == (3, 1, 2)
+    said = {
+        (line["message"]["conversation_id"], line["message"].get("text", {}).get("text"))
+        for line in lines
+        if line["type"] == "message"
+    }
+    assert (str(town.pair.id), "text b1") in said
+    assert (str(town.group.id), "look") in said
+    assert (str(town.old.id), "text before") in said
+    assert (str(town.old.id), "text after") not in said
+    (edited,) = [line for line in lines if "edits" in line]
+    assert edited["message"]["text"]["text"] == "edited"
+    assert [edit["text"]["text"] for edit in edited["edits"]] == ["text a1"]
+    reacted_on = [line["message"] for line in lines if line.get("message", {}).get("reactions")]
+    assert {reaction["emoji"] for message in reacted_on for reaction in message["reactions"]} == {"👍", "❤"}
+
+
+async def test_who_came_later_exports_nothing_from_before(town: Town) -> None:
+    now = town.clock.now()
+    await town.store.change_group(
+        town.old.id, lambda group: groups.add_members(group, BOB, [CAROL], now, 256), stamp(town.clock, BOB)
+    )
+    await town.store.append([text(town.clock, town.old, "now", BOB)])
+    job = await town.accounts.start_export(CAROL)
+    await town.run_killed(1_000_000)
+    parts = (await town.accounts.get_job(str(job.id), CAROL)).parts
+    data = b"".join(town.objects.held[key] for key in parts).decode()
+    assert "text now" in data
+    assert "text after" not in data
+
+
+@pytest.mark.parametrize("calls", [0, 11])
+async def test_an_export_whose_runners_are_killed_has_every_line_once_and_leaves_no_object_behind(
+    town: Town, calls: int
+) -> None:
+    whole = await town.accounts.start_export(ALICE)
+    await town.run_killed(1_000_000)
+    expected = await exported(town, whole)
+    town.clock.advance(90_000)
+    job = await town.accounts.start_export(ALICE)
+    assert job.id != whole.id
+    runners = await town.run_killed(calls)
+    assert runners > 2
+    assert await exported(town, job) == expected
+    town.clock.advance(7_200)
+    await town.collector.collect()
+    kept = {key for each in (whole, job) for key in (await town.accounts.get_job(str(each.id), ALICE)).parts}
+    assert {key for key in town.objects.held if key.startswith("exports/")} == kept
+
+
+async def test_a_finished_export_can_be_fetched_until_it_is_collected(town: Town) -> None:
+    job = await town.accounts.start_export(ALICE)
+    assert town.accounts.download_urls(job) == ()
+    await town.run_killed(1_000_000)
+    found = await town.accounts.get_job(str(job.id), ALICE)
+    urls = town.accounts.download_urls(found)
+    assert [key in url for key, url in zip(found.parts, urls, strict=True)] == [True] * len(found.parts)
+    town.clock.advance(7 * 86_400 + 1)
+    assert await town.jobs.expire(town.clock.now(), 10) == 1
+    await town.collector.collect()
+    assert not [key for key in town.objects.held if key.startswith("exports/")]
+
+
+async def removed_account(town: Town, calls: int) -> list[events_pb2.ConversationEvent]:
+    """Alice's account is deleted; what was told of it."""
+    await town.accounts.delete(ALICE, ALICE)
+    town.clock.advance(16)
+    await town.run_killed(calls)
+    return await town.database_events()
+
+
+@pytest.mark.parametrize("calls", [0, 1, 6, 1_000_000])
+async def test_a_deletion_whose_runners_are_killed_does_everything_once(town: Town, calls: int) -> None:
+    events = await removed_account(town, calls)
+    told = Counter(
+        (event.conversation_id, event.message_changed.message.seq)
+        for event in events
+        if event.HasField("message_changed")
+    )
+    group, pair, old = str(town.group.id), str(town.pair.id), str(town.old.id)
+    mine = {*((pair, seq) for seq in range(1, 8)), (group, 2), (group, 3), (old, 2)}
+    assert told == dict.fromkeys(mine, 1)
+    for conversation, revision in ((town.pair, 2 + 7), (town.group, 1 + 1 + 2), (town.old, 1 + 1)):
+        found = await town.store.find_conversation(conversation.id)
+        assert found is not None
+        assert found.revision == revision
+        for message in await town.history(conversation):
+            if message.sender_id == ALICE and not isinstance(message.content, Line):
+                assert not isinstance(message.content, Text)
+                assert (message.attachments, message.reactions) == ((), ())
+    lines = [message.content for message in await town.history(town.group) if message.sender_id == ALICE]
+    assert lines.count(Line(LineKind.LEFT)) == 1
+
+
+async def test_a_deletion_leaves_nothing_of_the_person_but_what_is_named(town: Town) -> None:
+    await town.accounts.start_export(ALICE)
+    await town.run_killed(1_000_000)
+    await removed_account(town, 1_000_000)
+    group = await town.store.find_conversation(town.group.id)
+    assert group is not None
+    assert [(member.user_id, member.role) for member in group.members] == [(BOB, Role.OWNER), (CAROL, Role.MEMBER)]
+    for left_over in (
+        "message_edits e JOIN messages m USING (conversation_id, seq) WHERE m.sender_id = $1",
+        "message_words w JOIN messages m USING (conversation_id, seq) WHERE m.sender_id = $1",
+        "messages WHERE sender_id = $1 AND (body <> '' OR attachments IS NOT NULL)",
+        "reactions WHERE user_id = $1",
+        "own_states WHERE user_id = $1",
+        "invites WHERE created_by = $1",
+        "attachments WHERE owner_id = $1",
+        "former_members WHERE user_id = $1",
+        "account_jobs WHERE user_id = $1 AND kind = 'export'",
+    ):
+        assert await town.count(f"SELECT count(*) FROM {left_over}", ALICE) == 0, left_over
+    town.clock.advance(7_200)
+    await town.collector.collect()
+    assert town.objects.held == {}
+
+
+async def test_a_deleted_account_is_refused_and_nobody_new_reaches_it(town: Town) -> None:
+    await town.gate.require_open(ALICE)
+    await town.accounts.delete(ALICE, ALICE)
+    with pytest.raises(AccountDeleted):
+        await town.gate.require_open(ALICE)
+    with pytest.raises(AccountDeleted):
+        await town.accounts.start_export(ALICE)
+    elsewhere = Gate(town.jobs, town.clock, 5)
+    with pytest.raises(AccountDeleted):
+        await elsewhere.require_open(ALICE)
+    audience = "SELECT count(*) FROM user_settings WHERE user_id = $1 AND message_audience = 'nobody'"
+    assert await town.count(audience, ALICE) == 1
+    town.clock.advance(16)
+    await town.run_killed(1_000_000)
+    blocked = "SELECT count(*) FROM conversations WHERE id = $1 AND blocked"
+    assert await town.count(blocked, town.pair.id) == 1
+
+
+async def test_who_is_removed_is_remembered_until_the_account_is_deleted(town: Town) -> None:
+    former = "SELECT count(*) FROM former_members WHERE user_id = $1 AND conversation_id = $2"
+    assert await town.count(former, ALICE, town.old.id) == 1
+    assert await town.count(former, ALICE, town.group.id) == 0
+
+
+async def test_every_column_that_names_a_person_is_listed(town: Town) -> None:
+    """A new table must say what an export and a deletion do with it: accounts/core.py, BELONGINGS."""
+    async with town.database.connection() as connection:
+        found = await connection.fetch(
+            "SELECT c.table_name, c.column_name FROM information_schema.columns c"
+            " JOIN pg_class t ON t.relname = c.table_name AND t.relnamespace = 'public'::regnamespace"
+            " WHERE c.table_schema = 'public' AND c.data_type IN ('text', 'ARRAY') AND NOT t.relispartition"
+            " AND c.column_name ~ $1",
+            USER_COLUMN,
+        )
+    listed = {(each.table, each.column) for each in BELONGINGS}
+    assert {(row["table_name"], row["column_name"]) for row in found} == listed

@@ -1,0 +1,278 @@
+"""RouterService over a real connection: what a gateway is told, and what becomes of one that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from parley.presence.v1 import admin_pb2, admin_pb2_grpc, messages_pb2
+from parley.presence.v1 import service_pb2 as api
+
+from services.presence import rpc
+from services.presence.core.frames import UserId
+from services.presence.core.router import Router
+from services.presence.keeping import Keeper
+from services.presence.publisher import KafkaFeed
+from services.presence.service import Presence
+from services.presence.wiring import partition_of
+from services.runtime.auth import ServiceTokens
+from services.runtime.clock import SystemClock
+from services.runtime.config import EnvReader, ServerConfig
+from services.runtime.errors import reason_of
+from services.runtime.rpc import RpcServer, connect
+from tests.support.bus import MemoryPublisher
+from tests.support.presence_store import MemoryStates
+from tests.support.waiting import until
+
+ATTACH = f"/{rpc.ROUTER_SERVICE}/Attach"
+DEADLINE_S = 10.0
+SESSIONS = 100
+TOKENS = ServiceTokens(b"k" * 32, "gateway", SystemClock())
+HELLO = api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-1", reads_delivers=True))
+
+
+class Replica:
+    """A presence replica that owns partitions 0 to 7 of 16, without Kafka and PostgreSQL."""
+
+    def __init__(self) -> None:
+        clock = SystemClock()
+        store = MemoryStates()
+        self.presence = Presence(
+            Router(20, SESSIONS, partition_of), Keeper(store, KafkaFeed(MemoryPublisher()), 60), store, clock, 1.0
+        )
+        env = {
+            "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
+            "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
+            "PARLEY_DRAIN_GRACE_S": "0",
+        }
+        config = ServerConfig.read(EnvReader(env), public=False)
+        self.server = RpcServer(config, rpc.apis(self.presence, clock, queue_size=1_000), rpc.ERRORS, TOKENS)
+
+    async def start(self) -> None:
+        await self.presence.on_assigned(range(8), 16)
+        await self.server.start()
+        self.channel = connect(f"127.0.0.1:{self.server.port}", TOKENS)
+
+    async def stop(self) -> None:
+        await self.channel.close()
+        await self.server.stop()
+
+
+@pytest.fixture
+async def replica() -> AsyncIterator[Replica]:
+    replica = Replica()
+    await replica.start()
+    yield replica
+    await replica.stop()
+
+
+class Gateway:
+    """A stream that can say anything at all."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        attach = channel.stream_stream(ATTACH, None, api.AttachResponse.FromString)
+        self.call: Any = attach()
+
+    async def say(self, *frames: api.AttachRequest | bytes) -> None:
+        for frame in frames:
+            await self.call.write(frame if isinstance(frame, bytes) else frame.SerializeToString())
+
+    async def hear(self) -> api.AttachResponse:
+        async with asyncio.timeout(DEADLINE_S):
+            response: api.AttachResponse = await self.call.read()
+        return response
+
+    async def refusal(self) -> tuple[grpc.StatusCode, str]:
+        """How the replica ends the stream."""
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await self._read_to_the_end()
+        return raised.value.code(), reason_of(raised.value)
+
+    async def _read_to_the_end(self) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while await self.call.read() is not grpc.aio.EOF:
+                pass
+
+
+def users(*, own: bool, count: int = 1) -> list[UserId]:
+    every = (UserId(f"user-{number}") for number in range(100_000))
+    return [user_id for user_id in every if (partition_of(user_id, 16) < 8) == own][:count]
+
+
+def register(user_ids: list[UserId], epoch: int = 1, first: int = 1) -> api.AttachRequest:
+    sessions = [
+        messages_pb2.Session(session_id=number, user_id=user_id, device_id="device-1")
+        for number, user_id in enumerate(user_ids, first)
+    ]
+    return api.AttachRequest(register=messages_pb2.Register(sessions=sessions, epoch=epoch))
+
+
+async def attached(replica: Replica) -> Gateway:
+    gateway = Gateway(replica.channel)
+    await gateway.say(HELLO)
+    assert (await gateway.hear()).HasField("assignment")
+    return gateway
+
+
+async def test_the_first_frame_tells_partitions_and_epoch(replica: Replica) -> None:
+    gateway = Gateway(replica.channel)
+    await gateway.say(HELLO)
+    assignment = (await gateway.hear()).assignment
+    assert (assignment.epoch, list(assignment.partitions), assignment.partition_count) == (1, list(range(8)), 16)
+
+
+async def test_a_batch_of_sessions_is_acknowledged_at_once_without_those_of_others_partitions(
+    replica: Replica,
+) -> None:
+    gateway = await attached(replica)
+    await gateway.say(register([*users(own=True, count=50), *users(own=False, count=3)]))
+    assert list((await gateway.hear()).register_ack.session_ids) == list(range(1, 51))
+    view = replica.presence.describe()
+    assert (view.users, view.gateways[0].sessions) == (50, 50)
+
+
+async def test_events_that_wait_for_a_gateway_go_in_one_frame_in_order(replica: Replica) -> None:
+    gateway = await attached(replica)
+    (user_id,) = users(own=True)
+    await gateway.say(register([user_id]))
+    await gateway.hear()
+    for number in range(20):
+        replica.presence.deliver(user_id, b"frame %d" % number)
+    heard = [deliver.frame for deliver in (await gateway.hear()).delivers.delivers]
+    assert heard == [b"frame %d" % number for number in range(20)]
+
+
+async def test_a_gateway_that_reads_no_batches_gets_each_event_alone(replica: Replica) -> None:
+    gateway = Gateway(replica.channel)
+    await gateway.say(api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-1")))
+    (user_id,) = users(own=True)
+    await gateway.say(register([user_id]))
+    await gateway.hear()
+    await gateway.hear()
+    for number in range(2):
+        replica.presence.deliver(user_id, b"frame %d" % number)
+    assert [(await gateway.hear()).deliver.frame for _ in range(2)] == [b"frame 0", b"frame 1"]
+
+
+async def test_what_follows_another_epoch_is_passed_over_and_the_stream_goes_on(replica: Replica) -> None:
+    gateway = await attached(replica)
+    own = users(own=True, count=2)
+    await gateway.say(register(own, epoch=0), register(own, epoch=2), register(own, epoch=2**64 - 1))
+    await gateway.say(register(own[:1], epoch=1, first=7))
+    assert list((await gateway.hear()).register_ack.session_ids) == [7]
+
+
+async def test_another_gateways_sessions_cannot_be_ended(replica: Replica) -> None:
+    honest = await attached(replica)
+    (user_id,) = users(own=True)
+    await honest.say(register([user_id]))
+    await honest.hear()
+    other = Gateway(replica.channel)
+    await other.say(
+        api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-2")),
+        api.AttachRequest(unregister=messages_pb2.Unregister(session_ids=[1])),
+        api.AttachRequest(detached=messages_pb2.Detached(session_ids=[1], detached=True)),
+        register(users(own=True, count=2)[1:], first=1),
+    )
+    await other.hear()
+    await other.hear()
+    replica.presence.deliver(user_id, b"still there")
+    assert (await honest.hear()).delivers.delivers[0].frame == b"still there"
+
+
+async def test_a_gateway_that_leaves_takes_its_sessions_with_it(replica: Replica) -> None:
+    gateway = await attached(replica)
+    await gateway.say(register(users(own=True, count=3)))
+    await gateway.hear()
+    await gateway.call.done_writing()
+    await until(lambda: not replica.presence.describe().gateways, what="its leave")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\xff\xff\xff\xff",
+        b"\x12\x03ab",
+        register([UserId("")]).SerializeToString(),
+        register([UserId("x" * 65)]).SerializeToString(),
+        register([UserId("u")] * (rpc.MAX_ENTRIES + 1)).SerializeToString(),
+        api.AttachRequest(
+            unregister=messages_pb2.Unregister(session_ids=range(rpc.MAX_ENTRIES + 1))
+        ).SerializeToString(),
+        api.AttachRequest(
+            watch=messages_pb2.Watch(session_id=1, epoch=1, user_ids=["u"] * (rpc.MAX_ENTRIES + 1))
+        ).SerializeToString(),
+    ],
+    ids=["no frame", "cut off", "nobody", "long id", "giant register", "giant unregister", "giant watch"],
+)
+async def test_garbage_ends_the_stream_with_a_reason_and_harms_nobody_else(replica: Replica, garbage: bytes) -> None:
+    honest = await attached(replica)
+    mad = Gateway(replica.channel)
+    await mad.say(api.AttachRequest(hello=messages_pb2.Hello(gateway_id="mad")), garbage)
+    assert await mad.refusal() == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    await honest.say(register(users(own=True)))
+    assert (await honest.hear()).HasField("register_ack")
+
+
+async def test_a_frame_of_a_newer_gateway_is_passed_over(replica: Replica) -> None:
+    gateway = await attached(replica)
+    # Field 100, empty: a frame that this replica does not know.
+    await gateway.say(b"\xa2\x06\x00", api.AttachRequest(route=messages_pb2.Route(user_id="u")))
+    await gateway.say(register(users(own=True)))
+    assert (await gateway.hear()).HasField("register_ack")
+
+
+@pytest.mark.parametrize("first", [b"", b"\xff", register([UserId("u")]).SerializeToString()])
+async def test_a_stream_that_does_not_say_hello_is_ended(replica: Replica, first: bytes) -> None:
+    gateway = Gateway(replica.channel)
+    await gateway.say(first)
+    assert await gateway.refusal() == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+
+
+async def test_a_gateway_that_claims_too_many_sessions_is_cut_off_and_holds_none(replica: Replica) -> None:
+    gateway = await attached(replica)
+    await gateway.say(register(users(own=True, count=SESSIONS + 1)))
+    assert await gateway.refusal() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_SESSIONS")
+    await until(lambda: not replica.presence.describe().gateways, what="its end")
+
+
+async def test_a_gateway_that_does_not_read_is_cut_off(replica: Replica) -> None:
+    gateway = await attached(replica)
+    (user_id,) = users(own=True)
+    await gateway.say(register([user_id]))
+    await gateway.hear()
+    for _ in range(2_000):
+        replica.presence.deliver(user_id, b"x" * 1_000)
+    assert await gateway.refusal() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER")
+
+
+@pytest.mark.parametrize("key", [None, b"another key of 32 bytes at least"])
+async def test_nobody_attaches_or_looks_without_a_service_token(replica: Replica, key: bytes | None) -> None:
+    metadata = []
+    if key:
+        metadata = [("authorization", f"Bearer {ServiceTokens(key, 'gateway', SystemClock()).token()}")]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{replica.server.port}") as channel:
+        stranger = Gateway.__new__(Gateway)
+        stranger.call = channel.stream_stream(ATTACH, None, api.AttachResponse.FromString)(metadata=metadata)
+        assert (await stranger.refusal())[0] is grpc.StatusCode.UNAUTHENTICATED
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await admin_pb2_grpc.PresenceAdminServiceStub(channel).DescribeReplica(
+                admin_pb2.DescribeReplicaRequest(), metadata=metadata
+            )
+        assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert not replica.presence.describe().gateways
+
+
+async def test_the_admin_view_tells_gateways_and_partitions(replica: Replica) -> None:
+    gateway = await attached(replica)
+    await gateway.say(register(users(own=True, count=2)))
+    await gateway.hear()
+    view = await admin_pb2_grpc.PresenceAdminServiceStub(replica.channel).DescribeReplica(
+        admin_pb2.DescribeReplicaRequest()
+    )
+    assert (view.epoch, list(view.partitions), view.users) == (1, list(range(8)), 2)
+    assert [(held.gateway_id, held.sessions) for held in view.gateways] == [("gateway-1", 2)]

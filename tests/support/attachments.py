@@ -1,0 +1,138 @@
+"""Uploads and objects in memory, held to the same contracts as PostgreSQL's and the S3-compatible ones."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from aiohttp import web
+
+from deploy.embedded.objects import Bucket, ObjectServer
+from deploy.embedded.signatures import Key
+from services.messaging.attachments.clients import S3Objects
+from services.messaging.attachments.core import Doomed, Upload, object_key
+from services.messaging.attachments.ports import SignedPut
+from services.messaging.config import ObjectsConfig
+from services.messaging.core.errors import ObjectsUnavailable, TooManyUploads
+from services.messaging.core.model import Attachment, AttachmentId, DraftKey, UserId
+from services.runtime.clock import SystemClock
+from services.runtime.ids import new_id
+from tests.support.messaging import FakeStore
+
+
+class MemoryObjects:
+    """See attachments.ports.ObjectStore. `away` makes it refuse, as a store that cannot be reached."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, bytes] = {}
+        self.away = False
+
+    def sign_put(self, key: str, content_type: str, size_bytes: int, ttl: timedelta) -> SignedPut:
+        return SignedPut(f"memory://put/{key}?{size_bytes}", {"content-type": content_type})
+
+    def sign_get(self, key: str, ttl: timedelta, *, content_type: str, disposition: str) -> str:
+        return f"memory://get/{key}?{content_type}&{disposition}"
+
+    async def size_of(self, key: str) -> int | None:
+        self._reach()
+        return len(self.held[key]) if key in self.held else None
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        self._reach()
+        self.held[key] = data
+
+    async def delete(self, key: str) -> None:
+        self._reach()
+        self.held.pop(key, None)
+
+    async def ready(self) -> bool:
+        return not self.away
+
+    def receive(self, upload: Upload) -> None:
+        """The bytes of an upload come in."""
+        self.held[object_key(upload.attachment.id)] = b"x" * upload.attachment.size_bytes
+
+    def _reach(self) -> None:
+        if self.away:
+            raise ObjectsUnavailable("away")
+
+
+class FakeAttachments:
+    """See attachments.ports.AttachmentStore, beside a store of messages in memory."""
+
+    def __init__(self, store: FakeStore) -> None:
+        self._store = store
+        self._due: dict[str, datetime] = {}
+
+    async def put_upload(self, upload: Upload, most_waiting: int) -> Upload:
+        every = {**self._store.unused_uploads, **self._store.attached_uploads}
+        known = [u for u in every.values() if (u.owner_id, u.client_upload_id) == _key(upload)]
+        waiting = [u for u in self._store.unused_uploads.values() if u.owner_id == upload.owner_id]
+        if known:
+            upload = replace(known[0], put_until=upload.put_until, unused_until=upload.unused_until)
+        elif len(waiting) >= most_waiting:
+            raise TooManyUploads
+        if not known or upload.attachment.id in self._store.unused_uploads:
+            self._store.unused_uploads[upload.attachment.id] = upload
+        return upload
+
+    async def find_uploads(self, owner_id: UserId, ids: Sequence[AttachmentId]) -> Sequence[Upload]:
+        uploads = self._store.unused_uploads
+        return [uploads[id_] for id_ in ids if id_ in uploads and uploads[id_].owner_id == owner_id]
+
+    async def is_sent(self, key: DraftKey) -> bool:
+        messages = await self._store.list_messages(key.conversation_id, 0, None, 1_000_000)
+        return any((m.sender_id, m.client_message_id) == (key.sender_id, key.client_message_id) for m in messages)
+
+    async def doom_unused(self, now: datetime, limit: int) -> int:
+        late = [u for u in self._store.unused_uploads.values() if u.unused_until <= now][:limit]
+        for upload in late:
+            del self._store.unused_uploads[upload.attachment.id]
+            self._store.doom(upload)
+        return len(late)
+
+    async def claim_doomed(self, now: datetime, until: datetime, limit: int) -> Sequence[Doomed]:
+        due = [d for d in self._store.doomed.values() if self._due.get(d.object_key, now) <= now][:limit]
+        self._due.update({each.object_key: until for each in due})
+        return due
+
+    async def postpone_doomed(self, until: Mapping[str, datetime]) -> None:
+        self._due.update(until)
+
+    async def forget_doomed(self, keys: Collection[str]) -> None:
+        for key in keys:
+            self._store.doomed.pop(key, None)
+
+
+def _key(upload: Upload) -> tuple[UserId, str]:
+    return upload.owner_id, upload.client_upload_id
+
+
+def announced(now: datetime, owner: UserId, client_id: str = "u", *, size_bytes: int = 5) -> Upload:
+    """An upload that may be put for a quarter of an hour, and waits for a day."""
+    attachment = Attachment(AttachmentId(new_id(now)), "a.png", "image/png", size_bytes, 4, 3)
+    return Upload(attachment, owner, client_id, now, now + timedelta(minutes=15), now + timedelta(days=1))
+
+
+OBJECTS_KEY = Key("test", "a secret of tests")
+
+
+@asynccontextmanager
+async def object_server(folder: Path, now: Callable[[], datetime] | None = None) -> AsyncIterator[S3Objects]:
+    """The embedded object store on a free port, and the production adapter to it. `now` turns the server's clock."""
+    server = ObjectServer(Bucket(folder), "bucket", OBJECTS_KEY, now or SystemClock().now)
+    runner = web.AppRunner(server.app())
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    endpoint = f"http://127.0.0.1:{port}"
+    config = ObjectsConfig(endpoint, endpoint, "bucket", "local", OBJECTS_KEY.key_id, OBJECTS_KEY.secret)
+    objects = S3Objects(config)
+    await objects.start()
+    try:
+        yield objects
+    finally:
+        await objects.stop()
+        await runner.cleanup()

@@ -1,0 +1,122 @@
+"""The store in memory with what messaging's features keep: cursors, and what the sweeper erases."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from services.messaging import encoding
+from services.messaging.core.model import ConversationId, Message, UserId
+from services.messaging.core.own_state import OwnState
+from services.messaging.core.request import Request
+from services.messaging.vanishing.core import bury, end_of_old, is_due
+from tests.support.messaging import FakeStore
+
+
+class MemoryStore(FakeStore):
+    """See receipts.ports.ReceiptStore and vanishing.ports.SweepStore."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Who sends no receipts.
+        self.silent: set[UserId] = set()
+        # What the users' own devices are told: (user, conversation, state), in order.
+        self.own_told: list[tuple[UserId, ConversationId, OwnState]] = []
+
+    async def move_read_cursor(
+        self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
+    ) -> int | None:
+        if not self._is_member(conversation_id, user_id):
+            return None
+        key = (user_id, conversation_id)
+        before = self._own_state(conversation_id, user_id, now)
+        wanted = min(seq, self._conversations[conversation_id].last_seq)
+        moved = max(before.read_seq, wanted)
+        if moved == before.read_seq and not before.marked_unread:
+            return moved
+        self._own_moved[key] = now
+        self._own_read[key] = moved
+        self._own[key] = replace(before, marked_unread=False)
+        self.own_told.append((*key, self._own_state(conversation_id, user_id, now)))
+        if moved > before.read_seq:
+            self._tell(conversation_id, user_id, now, read_seq=moved, is_live=True)
+        return moved
+
+    async def move_delivered_cursors(
+        self, user_id: UserId, places: Mapping[ConversationId, int], now: datetime, told_members: int
+    ) -> None:
+        for id_, seq in places.items():
+            if self._is_member(id_, user_id):
+                room = self._conversations[id_]
+                wanted = min(seq, room.last_seq)
+                self._tell(id_, user_id, now, delivered_seq=wanted, is_live=len(room.members) <= told_members)
+
+    async def expire_due(self, now: datetime, limit: int) -> int:
+        due = [message for messages in self._messages.values() for message in messages if is_due(message, now)]
+        due = sorted(due, key=lambda message: message.expires_at or now)[:limit]
+        revisions = {id_: room.revision for id_, room in self._conversations.items()}
+        for message in bury(sorted(due, key=lambda message: (message.conversation_id, message.seq)), revisions):
+            id_ = message.conversation_id
+            self._replace(message)
+            self._erase_hanging(message)
+            self._conversations[id_] = replace(self._conversations[id_], revision=message.revision)
+            self.events.append(encoding.message_changed(message.id, message, now))
+        return len(due)
+
+    async def find_old(
+        self, cutoff: datetime, after: ConversationId | None, limit: int
+    ) -> tuple[list[ConversationId], ConversationId | None]:
+        looked_at = sorted(id_ for id_ in self._conversations if after is None or id_ > after)[:limit]
+        old = [id_ for id_ in looked_at if self._messages[id_] and self._messages[id_][0].sent_at < cutoff]
+        return old, looked_at[-1] if len(looked_at) == limit else None
+
+    async def delete_old(self, conversation_id: ConversationId, cutoff: datetime, now: datetime, limit: int) -> int:
+        messages = self._messages[conversation_id]
+        last = end_of_old([(message.seq, message.sent_at) for message in messages[:limit]], cutoff)
+        if last is None:
+            return 0
+        gone = [message for message in messages if message.seq <= last]
+        del messages[: len(gone)]
+        for message in gone:
+            self._erase_hanging(message)
+        before = self._conversations[conversation_id]
+        after = replace(before, history_start_seq=last, revision=before.revision + 1)
+        self._conversations[conversation_id] = after
+        self.events.append(encoding.conversation_changed(gone[0].id, after, (), now))
+        return len(gone)
+
+    def _erase_hanging(self, message: Message) -> None:
+        key = (message.conversation_id, message.seq)
+        self._edits.pop(key, None)
+        self._indexed.discard(key)
+
+    def _tell(
+        self,
+        conversation_id: ConversationId,
+        user_id: UserId,
+        now: datetime,
+        *,
+        read_seq: int = 0,
+        delivered_seq: int = 0,
+        is_live: bool,
+    ) -> None:
+        """Moves what others know forward, and the event of it."""
+        room = self._conversations[conversation_id]
+        member = room.member(user_id)
+        if member is None or member.request is not Request.NONE or room.blocked or user_id in self.silent:
+            return
+        after = replace(
+            member,
+            read_seq=max(member.read_seq, read_seq),
+            delivered_seq=max(member.delivered_seq, member.read_seq, read_seq, delivered_seq),
+        )
+        if after == replace(member, delivered_seq=max(member.delivered_seq, member.read_seq)):
+            return
+        members = tuple(after if other.user_id == user_id else other for other in room.members)
+        self._conversations[conversation_id] = replace(room, members=members)
+        self._read_moved[conversation_id] = now
+        if is_live:
+            is_delivered = after.delivered_seq > max(member.delivered_seq, member.read_seq)
+            told_delivered = after.delivered_seq if is_delivered else 0
+            self.events.append(
+                encoding.read_cursor_moved(conversation_id, conversation_id, user_id, read_seq, told_delivered, now)
+            )

@@ -1,0 +1,142 @@
+"""Jobs on accounts: who may ask for what, the gate that a deleted account finds closed, and cursors that are stored."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from services.messaging.accounts.core import (
+    AccountPolicy,
+    Claim,
+    DeletionCursor,
+    ExportCursor,
+    Job,
+    JobId,
+    JobKind,
+    Phase,
+    Section,
+    dump_deletion,
+    dump_export,
+    load_deletion,
+    load_export,
+    part_key,
+)
+from services.messaging.accounts.service import Accounts, Gate
+from services.messaging.core.errors import AccountDeleted, InvalidField, JobNotFound
+from services.messaging.core.model import ConversationId, UserId
+from services.runtime.ids import new_id
+from tests.support.accounts import FakeJobs
+from tests.support.attachments import MemoryObjects
+from tests.support.clock import ManualClock
+
+ALICE, BOB = UserId("alice"), UserId("bob")
+
+
+class Office:
+    """Accounts over jobs in memory."""
+
+    def __init__(self) -> None:
+        self.clock, self.jobs = ManualClock(), FakeJobs()
+        self.gate = Gate(self.jobs, self.clock, 5)
+        policy = AccountPolicy(settle=timedelta(seconds=15))
+        self.accounts = Accounts(self.jobs, self.gate, MemoryObjects(), self.clock, new_id, policy)
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+async def test_a_deletion_must_be_confirmed_by_ones_own_id(office: Office) -> None:
+    with pytest.raises(InvalidField) as refused:
+        await office.accounts.delete(ALICE, BOB)
+    assert refused.value.field == "confirm_user_id"
+    await office.gate.require_open(ALICE)
+
+
+async def test_a_deletion_is_closed_at_once_begins_later_and_can_be_asked_for_again(office: Office) -> None:
+    job = await office.accounts.delete(ALICE, ALICE)
+    with pytest.raises(AccountDeleted):
+        await office.gate.require_open(ALICE)
+    await office.gate.require_open(BOB)
+    with pytest.raises(AccountDeleted):
+        await office.accounts.start_export(ALICE)
+    assert await office.accounts.delete(ALICE, ALICE) == job
+    now = office.clock.now()
+    assert await office.jobs.claim(now + timedelta(seconds=14), now, UUID(int=1)) is None
+    assert await office.jobs.claim(now + timedelta(seconds=15), now, UUID(int=1)) is not None
+
+
+async def test_the_gate_asks_once_in_a_while_and_learns_of_deletions_elsewhere(office: Office) -> None:
+    for _ in range(10):
+        await office.gate.require_open(ALICE)
+    assert office.jobs.asked == 1
+    deletion = Job(JobId(new_id(office.clock.now())), ALICE, JobKind.DELETION, office.clock.now())
+    await office.jobs.start_deletion(deletion, office.clock.now())
+    office.clock.advance(5)
+    for _ in range(10):
+        with pytest.raises(AccountDeleted):
+            await office.gate.require_open(ALICE)
+    assert office.jobs.asked == 2
+
+
+async def test_a_question_that_was_under_way_does_not_open_the_gate_again(office: Office) -> None:
+    asked = asyncio.Event()
+
+    class Slow(FakeJobs):
+        async def is_deleted(self, user_id: UserId) -> bool:
+            await asked.wait()
+            return False
+
+    gate = Gate(Slow(), office.clock, 5)
+    early = asyncio.create_task(gate.require_open(ALICE))
+    await asyncio.sleep(0)
+    gate.close(ALICE)
+    asked.set()
+    await early
+    with pytest.raises(AccountDeleted):
+        await gate.require_open(ALICE)
+
+
+async def test_a_job_is_shown_to_whose_it_is_and_to_the_back_office(office: Office) -> None:
+    job = await office.accounts.start_export(ALICE)
+    assert await office.accounts.get_job(str(job.id), ALICE) == job
+    assert await office.accounts.get_job(str(job.id), None) == job
+    for job_id, user in ((str(job.id), BOB), (str(new_id(office.clock.now())), ALICE)):
+        with pytest.raises(JobNotFound):
+            await office.accounts.get_job(job_id, user)
+    with pytest.raises(InvalidField):
+        await office.accounts.get_job("x", ALICE)
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        ExportCursor(),
+        ExportCursor(Section.ROWS, 3, '{"body": "\\"x\\" é"}', None, -1, 4),
+        ExportCursor(Section.CONVERSATIONS, 8, "", ConversationId(UUID(int=7)), 12, 5),
+        ExportCursor(Section.DONE),
+    ],
+)
+def test_an_export_goes_on_where_its_cursor_was_written(cursor: ExportCursor) -> None:
+    assert load_export(dump_export(cursor)) == cursor
+    assert load_export("") == ExportCursor()
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        DeletionCursor(),
+        DeletionCursor(Phase.CONVERSATIONS, ConversationId(UUID(int=7))),
+        DeletionCursor(Phase.ROWS, None, 3),
+    ],
+)
+def test_a_deletion_goes_on_where_its_cursor_was_written(cursor: DeletionCursor) -> None:
+    assert load_deletion(dump_deletion(cursor)) == cursor
+    assert load_deletion("") == DeletionCursor()
+
+
+def test_two_holders_of_a_job_never_write_the_same_object() -> None:
+    one, other = (Claim(JobId(UUID(int=1)), ALICE, JobKind.EXPORT, "", UUID(int=lease)) for lease in (2, 3))
+    assert part_key(one, 0) != part_key(other, 0)

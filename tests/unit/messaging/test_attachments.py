@@ -1,0 +1,241 @@
+"""Attachments: what may be announced, sent and fetched, by whom, and what is collected."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from services.messaging.attachments.core import Upload, content_disposition, object_key
+from services.messaging.attachments.service import UploadRequest
+from services.messaging.core.errors import (
+    AttachmentNotFound,
+    AttachmentNotUploaded,
+    ConversationNotFound,
+    InvalidField,
+    ObjectsUnavailable,
+    TooManyUploads,
+)
+from services.messaging.core.model import Attachment, AttachmentId, Message, Text, Unsent, UserId
+from services.messaging.service import GroupRequest, TextRequest
+from services.runtime.ids import new_id
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World
+
+PNG = UploadRequest("u", "a.png", "image/png", 5, 4, 3)
+
+
+async def uploaded(world: World, user: UserId = ALICE, client_id: str = "u") -> Upload:
+    """An upload whose bytes are there."""
+    upload, _ = await world.attachments.create_upload(user, replace(PNG, client_upload_id=client_id))
+    world.objects.receive(upload)
+    return upload
+
+
+async def send_with(world: World, room: str, *uploads: Upload, key: str = "k", text: str = "") -> Message:
+    ids = [str(upload.attachment.id) for upload in uploads]
+    return await world.messaging.send_text(ALICE, room, TextRequest(key, Text(text), attachment_ids=ids))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("client_upload_id", ""),
+        ("file_name", ""),
+        ("file_name", "x" * 256),
+        ("file_name", "../a.png"),
+        ("file_name", "a\x00.png"),
+        ("file_name", "a\nb.png"),
+        ("content_type", "image/svg+xml"),
+        ("content_type", "text/html"),
+        ("size_bytes", 0),
+        ("size_bytes", 100 * 1024 * 1024 + 1),
+        ("width", -1),
+        ("height", 100_001),
+        ("length", timedelta(seconds=-1)),
+    ],
+)
+async def test_what_may_not_be_uploaded_is_refused_by_the_name_of_the_field(
+    world: World, field: str, value: object
+) -> None:
+    with pytest.raises(InvalidField) as refused:
+        await world.attachments.create_upload(ALICE, replace(PNG, **{field: value}))
+    assert refused.value.field == field
+
+
+async def test_names_in_every_script_and_with_emoji_stay_as_they_are(world: World) -> None:
+    names = ("صورة.png", "👩\u200d👩\u200d👧.png", "a b\u202ec.png")
+    for number, name in enumerate(names):
+        request = replace(PNG, client_upload_id=f"u{number}", file_name=name)
+        upload, _ = await world.attachments.create_upload(ALICE, request)
+        assert upload.attachment.file_name == name
+
+
+def test_a_file_name_cannot_break_out_of_its_header() -> None:
+    file = Attachment(AttachmentId(new_id(World().clock.now())), 'a";é\u202e.png', "image/png", 1)
+    assert content_disposition(file) == ("inline; filename=\"a____.png\"; filename*=UTF-8''a%22%3B%C3%A9%E2%80%AE.png")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [
+        ("image/png", "inline"),
+        ("video/mp4", "inline"),
+        ("application/pdf", "attachment"),
+        ("image/svg+xml", "attachment"),
+    ],
+)
+def test_only_pictures_sounds_and_videos_are_shown_in_place(content_type: str, kind: str) -> None:
+    file = Attachment(AttachmentId(new_id(World().clock.now())), "a", content_type, 1)
+    assert content_disposition(file).startswith(f"{kind};")
+
+
+async def test_announcing_again_gives_the_first_upload(world: World) -> None:
+    first, _ = await world.attachments.create_upload(ALICE, PNG)
+    world.clock.advance(60)
+    again, put = await world.attachments.create_upload(ALICE, replace(PNG, size_bytes=6))
+    assert again.attachment == first.attachment
+    assert again.put_until == first.put_until + timedelta(seconds=60)
+    assert put.url.endswith("?5")
+    other, _ = await world.attachments.create_upload(BOB, PNG)
+    assert other.attachment.id != first.attachment.id
+
+
+async def test_nobody_has_more_uploads_waiting_than_is_allowed(world: World) -> None:
+    room = await world.room()
+    uploads = [await uploaded(world, ALICE, f"u{number}") for number in range(3)]
+    with pytest.raises(TooManyUploads):
+        await uploaded(world, ALICE, "u3")
+    await uploaded(world, BOB)
+    await send_with(world, room, uploads[0])
+    await uploaded(world, ALICE, "u3")
+
+
+async def test_a_message_has_its_files_everywhere_and_may_have_no_text(world: World) -> None:
+    room = await world.room()
+    one, other = await uploaded(world, client_id="1"), await uploaded(world, client_id="2")
+    sent = await send_with(world, room, other, one)
+    assert sent.attachments == (other.attachment, one.attachment)
+    listed, _ = await world.messaging.list_messages(BOB, room, 0, 10)
+    caught_up = await world.messaging.sync(BOB, [], 10, None)
+    assert [listed[0], caught_up.deltas[0].messages[0]] == [sent, sent]
+    edited = await world.messaging.edit_message(ALICE, room, sent.seq, Text("look"))
+    assert edited.attachments == sent.attachments
+
+
+async def test_a_text_without_files_may_not_be_empty(world: World) -> None:
+    with pytest.raises(InvalidField):
+        await send_with(world, await world.room())
+
+
+async def test_files_of_others_of_another_message_or_unknown_are_not_there(world: World) -> None:
+    room = await world.room()
+    mine, bobs = await uploaded(world), await uploaded(world, BOB)
+    unknown = replace(mine, attachment=replace(mine.attachment, id=AttachmentId(new_id(world.clock.now()))))
+    await send_with(world, room, mine)
+    for upload in (bobs, unknown, mine):
+        with pytest.raises(AttachmentNotFound):
+            await send_with(world, room, upload, key="k2")
+
+
+async def test_bytes_must_be_there_in_full(world: World) -> None:
+    room = await world.room()
+    upload, _ = await world.attachments.create_upload(ALICE, PNG)
+    with pytest.raises(AttachmentNotUploaded):
+        await send_with(world, room, upload)
+    world.objects.held[object_key(upload.attachment.id)] = b"1234"
+    with pytest.raises(AttachmentNotUploaded):
+        await send_with(world, room, upload)
+    world.objects.receive(upload)
+    assert (await send_with(world, room, upload)).attachments
+
+
+async def test_too_many_files_or_one_twice_are_refused(world: World) -> None:
+    room = await world.room()
+    uploads = [await uploaded(world, client_id=f"u{number}") for number in range(3)]
+    for some in (uploads, uploads[:1] * 2):
+        with pytest.raises(InvalidField):
+            await send_with(world, room, *some)
+
+
+async def test_a_retry_gives_the_first_result_even_after_an_unsending_and_without_the_object_store(
+    world: World,
+) -> None:
+    room = await world.room()
+    upload = await uploaded(world)
+    sent = await send_with(world, room, upload)
+    world.objects.away = True
+    assert await send_with(world, room, upload) == sent
+    await world.messaging.unsend_message(ALICE, room, sent.seq)
+    assert (await send_with(world, room, upload)).content == Unsent()
+
+
+async def test_texts_go_on_while_the_object_store_is_away_and_files_are_told_to_wait(world: World) -> None:
+    room = await world.room()
+    upload = await uploaded(world)
+    world.objects.away = True
+    assert (await send_with(world, room, key="text", text="hello")).seq == 1
+    with pytest.raises(ObjectsUnavailable):
+        await send_with(world, room, upload)
+
+
+async def test_only_who_sees_the_message_gets_a_download(world: World) -> None:
+    group = await world.messaging.create_group(ALICE, GroupRequest("g", "Trip", ["bob"], "", False))
+    room, upload = str(group.id), await uploaded(world)
+    sent = await send_with(world, room, upload)
+    await world.messaging.add_members(ALICE, room, ["carol"])
+    wanted = (room, sent.seq, str(upload.attachment.id))
+    url, until = await world.attachments.get_download(BOB, *wanted)
+    assert object_key(upload.attachment.id) in url
+    assert until == world.clock.now() + timedelta(minutes=5)
+    with pytest.raises(ConversationNotFound):
+        await world.attachments.get_download(MALLORY, *wanted)
+    with pytest.raises(AttachmentNotFound):
+        await world.attachments.get_download(UserId("carol"), *wanted)
+    with pytest.raises(AttachmentNotFound):
+        await world.attachments.get_download(BOB, room, 1, wanted[2])
+    await world.messaging.unsend_message(ALICE, room, sent.seq)
+    with pytest.raises(AttachmentNotFound):
+        await world.attachments.get_download(BOB, *wanted)
+
+
+async def test_an_unsent_messages_objects_are_deleted_and_once_more_when_they_could_have_been_put_again(
+    world: World,
+) -> None:
+    room = await world.room()
+    upload = await uploaded(world)
+    sent = await send_with(world, room, upload)
+    await world.messaging.unsend_message(ALICE, room, sent.seq)
+    await world.collector.collect()
+    assert world.objects.held == {}
+    # The address is still good.
+    world.objects.receive(upload)
+    world.clock.advance(3_600)
+    await world.collector.collect()
+    assert world.objects.held == {}
+    assert world.store.doomed == {}
+
+
+async def test_an_upload_that_no_message_took_is_collected_and_one_that_was_sent_is_not(world: World) -> None:
+    room = await world.room()
+    kept, late = await uploaded(world, client_id="1"), await uploaded(world, client_id="2")
+    await send_with(world, room, kept)
+    world.clock.advance(86_399)
+    await world.collector.collect()
+    assert len(world.objects.held) == 2
+    world.clock.advance(2)
+    await world.collector.collect()
+    assert list(world.objects.held) == [object_key(kept.attachment.id)]
+    with pytest.raises(AttachmentNotFound):
+        await send_with(world, room, late, key="k2")
+
+
+async def test_what_could_not_be_deleted_is_tried_again(world: World) -> None:
+    await uploaded(world)
+    world.clock.advance(86_401)
+    world.objects.away = True
+    await world.collector.collect()
+    world.objects.away = False
+    await world.collector.collect()
+    assert world.objects.held
+    world.clock.advance(31)
+    await world.collector.collect()
+    assert world.objects.held == {}

@@ -1,0 +1,88 @@
+"""How fast one person may write."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.messaging.core.errors import SendRate
+from services.messaging.core.model import Text, UserId
+from services.messaging.core.rates import SendRates
+from services.messaging.service import GroupRequest, Limits, Messaging, TextRequest
+from services.runtime.ids import new_id, new_secret
+from tests.support.messaging_world import ALICE, BOB, World, send
+
+CAROL = UserId("carol")
+
+
+def wait_s(rates: SendRates, user: UserId, now_s: float) -> float:
+    """0 when it was taken."""
+    try:
+        rates.take(user, now_s)
+    except SendRate as error:
+        return error.retry_delay_s
+    return 0.0
+
+
+def takes(rates: SendRates, user: UserId, now_s: float) -> bool:
+    return wait_s(rates, user, now_s) == 0
+
+
+def test_a_burst_is_taken_at_once_and_then_the_rate() -> None:
+    rates = SendRates(per_s=2, burst=3)
+    assert [takes(rates, ALICE, 100.0) for _ in range(5)] == [True, True, True, False, False]
+    assert [takes(rates, ALICE, 100.5) for _ in range(2)] == [True, False]
+    assert [takes(rates, ALICE, 110.0) for _ in range(4)] == [True, True, True, False]
+    assert takes(rates, BOB, 110.0)
+
+
+@given(st.lists(st.floats(0, 2), max_size=200), st.floats(1, 50), st.integers(1, 20))
+def test_who_is_refused_is_taken_after_the_time_that_was_named_and_not_long_before(
+    pauses: list[float], per_s: float, burst: int
+) -> None:
+    rates, now_s = SendRates(per_s, burst), 0.0
+    for count, pause in enumerate(pauses, start=1):
+        now_s += pause
+        if delay_s := wait_s(rates, ALICE, now_s):
+            assert delay_s <= 1 / per_s + 1e-6
+            assert not takes(rates, ALICE, now_s + delay_s * 0.5)
+            now_s += delay_s + 1e-6
+            assert takes(rates, ALICE, now_s)
+        assert count <= burst + now_s * per_s + 1e-3
+
+
+def test_of_too_many_people_those_who_wrote_least_recently_are_forgotten() -> None:
+    rates = SendRates(per_s=1, burst=1, people=2)
+    for user in (ALICE, BOB, CAROL):
+        assert takes(rates, user, 0.0)
+    assert not takes(rates, CAROL, 0.1)
+    assert not takes(rates, BOB, 0.1)
+    assert takes(rates, ALICE, 0.1)
+
+
+async def test_sends_edits_reactions_groups_and_retries_all_count(world: World) -> None:
+    room = await world.room()
+    limits = Limits(text_chars=20, send_rate_per_s=1, send_burst=4)
+    messaging = Messaging(world.store, world.store.relations, world.sends, world.clock, new_id, new_secret, limits)
+    first = await messaging.send_text(ALICE, room, TextRequest("k", Text("hello")))
+    await messaging.edit_message(ALICE, room, 1, Text("hello!"))
+    await messaging.set_reaction(ALICE, room, 1, "👍", present=True)
+    await messaging.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
+    for refused in (
+        messaging.send_text(ALICE, room, TextRequest("k", Text("hello"))),
+        messaging.edit_message(ALICE, room, 1, Text("hello?")),
+        messaging.set_reaction(ALICE, room, 1, "❤", present=True),
+        messaging.create_group(ALICE, GroupRequest("h", "Trip", [BOB], "", False)),
+    ):
+        with pytest.raises(SendRate) as refusal:
+            await refused
+        assert refusal.value.retry_delay_s == pytest.approx(1)
+    await messaging.send_text(BOB, room, TextRequest("k", Text("hi")))
+    world.clock.advance(1)
+    again = await messaging.send_text(ALICE, room, TextRequest("k", Text("hello")))
+    assert again.id == first.id
+
+
+async def test_by_default_a_person_writes_faster_than_anybody_types(world: World) -> None:
+    room = await world.room()
+    for number in range(100):
+        await send(world, ALICE, room, str(number), "x")

@@ -1,0 +1,186 @@
+"""Vanishing messages and retention: who sets it, what is shown, and what the sweeper asks of the store."""
+
+from datetime import timedelta
+
+import pytest
+
+from services.messaging.core.changes import ChangePolicy, react, unsend
+from services.messaging.core.errors import ConversationNotFound, InvalidField, NotEditable, RoleTooLow
+from services.messaging.core.groups import Settings
+from services.messaging.core.model import Expired, Line, LineKind, Message, Text, UserId
+from services.messaging.service import GroupRequest, TextRequest
+from services.messaging.vanishing.core import as_of, check_vanish_after, end_of_old
+from services.messaging.vanishing.service import Sweeper, SweepPolicy
+from tests.support.clock import ManualClock
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
+
+FIVE_MINUTES, HOUR = timedelta(minutes=5), timedelta(hours=1)
+
+
+async def vanishing(world: World, count: int = 2) -> str:
+    """A room in which texts vanish after five minutes, with some of them, a minute apart."""
+    room = await world.room()
+    await world.vanishing.set_vanishing(ALICE, room, FIVE_MINUTES)
+    for number in range(count):
+        await send(world, ALICE, room, f"v{number}", f"secret {number}")
+        world.clock.advance(60)
+    return room
+
+
+async def listed(world: World, room: str) -> list[Message]:
+    messages, _ = await world.messaging.list_messages(BOB, room, 0, 0)
+    return list(reversed(messages))
+
+
+@pytest.mark.parametrize(
+    "length", [timedelta(seconds=1), timedelta(minutes=-5), timedelta(seconds=299.9), timedelta(days=366)]
+)
+def test_a_time_out_of_bounds_is_refused(length: timedelta) -> None:
+    with pytest.raises(InvalidField):
+        check_vanish_after(length)
+
+
+@pytest.mark.parametrize("length", [timedelta(0), FIVE_MINUTES, timedelta(days=365)])
+def test_times_within_the_bounds_are_taken(length: timedelta) -> None:
+    assert check_vanish_after(length) == length
+    assert check_vanish_after(FIVE_MINUTES + timedelta(milliseconds=1)) == FIVE_MINUTES
+
+
+async def test_either_of_two_people_sets_it_and_a_line_tells(world: World) -> None:
+    room = await world.room()
+    for _ in range(2):
+        after = await world.vanishing.set_vanishing(BOB, room, HOUR)
+        assert (after.vanish_after, after.revision) == (HOUR, 1)
+    assert [message.content for message in await listed(world, room)] == [
+        Line(LineKind.VANISHING_CHANGED, vanish_after=HOUR)
+    ]
+    off = await world.vanishing.set_vanishing(ALICE, room, timedelta(0))
+    assert (off.vanish_after, off.revision) == (timedelta(0), 2)
+    await send(world, ALICE, room, "k", "stays")
+    assert (await listed(world, room))[-1].expires_at is None
+
+
+async def test_in_a_group_members_may_not_and_a_strangers_group_does_not_exist(world: World) -> None:
+    group = await world.messaging.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
+    await world.vanishing.set_vanishing(ALICE, str(group.id), HOUR)
+    with pytest.raises(RoleTooLow):
+        await world.vanishing.set_vanishing(BOB, str(group.id), FIVE_MINUTES)
+    with pytest.raises(ConversationNotFound):
+        await world.vanishing.set_vanishing(MALLORY, str(group.id), FIVE_MINUTES)
+    renamed = await world.messaging.update_group(ALICE, str(group.id), Settings(title="Journey"))
+    assert renamed.vanish_after == HOUR
+
+
+async def test_nothing_shows_what_a_message_said_once_its_time_is_over_whether_or_not_it_was_swept(
+    world: World,
+) -> None:
+    room = await vanishing(world)
+    await world.messaging.edit_message(ALICE, room, 2, Text("secret edit"))
+    await world.messaging.index_words([((await world.messaging.get_conversation(ALICE, room)).id, 2)])
+    assert (await world.messaging.search(BOB, "secret", "", 0, ""))[0]
+    world.clock.advance(181)
+    shown = [
+        *(await listed(world, room)),
+        *(delta for delta in (await world.messaging.sync(BOB, [], 0, None)).deltas[0].messages),
+        *(await world.messaging.sync(BOB, [(room, 3, 1)], 0, None)).deltas[0].changed,
+        await send(world, ALICE, room, "v0", "secret 0"),
+    ]
+    over = [message for message in shown if message.seq == 2]
+    assert len(over) == 4
+    assert {(message.content, message.edit_count, message.edited_at) for message in over} == {(Expired(), 0, None)}
+    assert await world.messaging.list_edits(BOB, room, 2) == []
+    assert (await world.messaging.search(BOB, "secret", "", 0, ""))[0] == []
+    world.clock.advance(60)
+    last = (await world.messaging.list_conversations(BOB, 0, "")).items[0].last_message
+    assert last is not None
+    assert last.content == Expired()
+
+
+async def test_what_is_over_is_neither_edited_nor_unsent_nor_reacted_to(world: World) -> None:
+    room = await vanishing(world)
+    world.clock.advance(600)
+    for refused in (
+        world.messaging.edit_message(ALICE, room, 2, Text("again")),
+        world.messaging.unsend_message(ALICE, room, 2),
+        world.messaging.set_reaction(BOB, room, 2, "👍", present=True),
+    ):
+        with pytest.raises(NotEditable):
+            await refused
+
+
+async def test_a_reply_stays_when_what_it_answers_is_gone(world: World) -> None:
+    room = await vanishing(world, 1)
+    await world.vanishing.set_vanishing(ALICE, room, timedelta(0))
+    await world.messaging.send_text(BOB, room, TextRequest("r", Text("an answer"), 2))
+    world.clock.advance(600)
+    await Sweeper(world.store, world.clock, SweepPolicy()).sweep()
+    messages = await listed(world, room)
+    assert [type(message.content) for message in messages] == [Line, Expired, Line, Text]
+    assert messages[-1].reply_to_seq == 2
+
+
+async def test_a_sweep_takes_all_that_is_due_in_batches(world: World) -> None:
+    room = await vanishing(world, 7)
+    world.clock.advance(600)
+    await Sweeper(world.store, world.clock, SweepPolicy(batch=3)).sweep()
+    assert [type(message.content) for message in await listed(world, room)] == [Line, *[Expired] * 7]
+
+
+async def test_without_a_policy_messages_are_kept_for_ever(world: World) -> None:
+    room = await world.room()
+    await send(world, ALICE, room, "k", "old")
+    world.clock.advance(86_400 * 3_650)
+    await Sweeper(world.store, world.clock, SweepPolicy()).sweep()
+    assert len(await listed(world, room)) == 1
+
+
+async def test_by_the_policy_old_messages_go_from_every_conversation_within_a_walk(world: World) -> None:
+    rooms = [str((await world.messaging.open_direct(ALICE, UserId(f"peer{number}"))).id) for number in range(5)]
+    for room in rooms:
+        for number in range(5):
+            await send(world, ALICE, room, str(number), "old")
+    world.clock.advance(86_400 * 31)
+    for room in rooms:
+        await send(world, ALICE, room, "young", "young")
+    policy = SweepPolicy(retention=timedelta(days=30), batch=2, walk=2)
+    sweeper = Sweeper(world.store, world.clock, policy)
+    for _ in range(3):
+        await sweeper.sweep()
+    for room in rooms:
+        messages, _ = await world.messaging.list_messages(ALICE, room, 0, 0)
+        assert [message.seq for message in messages] == [6]
+        assert (await world.messaging.get_conversation(ALICE, room)).history_start_seq == 5
+
+
+async def test_after_retention_history_sync_and_replies_go_on(world: World) -> None:
+    room = await world.room()
+    for number in range(4):
+        await send(world, ALICE, room, str(number), "old")
+    world.clock.advance(86_400 * 2)
+    await Sweeper(world.store, world.clock, SweepPolicy(retention=timedelta(days=1))).sweep()
+    assert await listed(world, room) == []
+    answer = await world.messaging.send_text(BOB, room, TextRequest("r", Text("what was it?"), 3))
+    assert (answer.seq, answer.reply_to_seq) == (5, 3)
+    (delta,) = (await world.messaging.sync(ALICE, [(room, 2, 0)], 0, None)).deltas
+    assert ([message.seq for message in delta.messages], delta.has_more) == ([5], False)
+    assert delta.own.unread == 1
+
+
+def test_the_end_of_what_is_old_is_before_the_first_that_is_kept() -> None:
+    now = ManualClock().now()
+    times = [(1, now), (2, now - HOUR), (3, now)]
+    assert end_of_old(times, now) is None
+    assert end_of_old(times, now + HOUR) == 3
+    assert end_of_old(times[1:], now) == 2
+    assert end_of_old([], now) is None
+
+
+async def test_a_tombstone_takes_no_reaction_and_no_second_death(world: World) -> None:
+    room = await vanishing(world, 1)
+    message = (await listed(world, room))[1]
+    gone = as_of(message, world.clock.now() + HOUR)
+    assert as_of(gone, world.clock.now() + HOUR) == gone
+    with pytest.raises(NotEditable):
+        react(gone, BOB, "👍", ChangePolicy(), present=True)
+    with pytest.raises(NotEditable):
+        unsend(gone, ALICE)

@@ -1,0 +1,49 @@
+"""A router with gateways attached, and short names for tests."""
+
+from collections.abc import Sequence
+
+from services.presence.core.frames import Deliver, DeviceId, Effect, LinkId, PresenceChange, Send, Session, UserId
+from services.presence.core.router import Router
+from services.presence.core.states import Standing, UserState
+
+G1, G2 = LinkId(1), LinkId(2)
+ALICE, BOB = UserId("alice"), UserId("bob")
+PHONE, LAPTOP = DeviceId("phone-01"), DeviceId("laptop-1")
+ONLINE, AWAY, OFFLINE = (UserState(standing) for standing in (Standing.ONLINE, Standing.AWAY, Standing.OFFLINE))
+
+
+def partition_of(user_id: UserId, count: int) -> int:
+    """Any rule serves the router; this one can be read: a user named p3-… is in partition 3, all others in 0."""
+    head = user_id.partition("-")[0]
+    return int(head[1:]) % count if head[0] == "p" and head[1:].isdigit() else 0
+
+
+def new_router(offline_delay_s: float = 20, gateway_sessions: int = 1_000) -> Router:
+    """A router that owns nothing yet."""
+    return Router(offline_delay_s, gateway_sessions, partition_of)
+
+
+def router_with(*links: LinkId, partitions: Sequence[int] = range(16)) -> Router:
+    """A router whose gateways have nothing to register, so that it is at work, in epoch 1."""
+    router = new_router()
+    for link in links:
+        router.attach(link)
+    router.assign(partitions, 16)
+    for link in links:
+        router.registered(link, 1)
+    return router
+
+
+def told(link: LinkId, session_id: int, user_id: UserId, state: UserState) -> Send:
+    """A watcher is told of a state."""
+    return Send(link, Deliver((session_id,), PresenceChange(user_id, state), durable=False))
+
+
+def sends(effects: Sequence[Effect]) -> list[Send]:
+    """What goes to gateways."""
+    return [effect for effect in effects if isinstance(effect, Send)]
+
+
+def session(session_id: int, user_id: UserId, device_id: DeviceId = PHONE, **flags: bool) -> Session:
+    """A device's stream."""
+    return Session(session_id, user_id, device_id, **flags)

@@ -1,0 +1,226 @@
+"""The shell around the router: what is kept, told and looked up, and what goes on when PostgreSQL or Kafka is away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from parley.gateway.v1 import messages_pb2 as gateway
+from parley.presence.v1 import events_pb2
+
+from services.presence.consumer import Deliveries
+from services.presence.core.frames import Deliver, FilterAnew, Frame, LinkId, PresenceChange, UserId
+from services.presence.core.states import CallActivity, Standing, UserState
+from services.presence.keeping import Backlog, Keeper
+from services.presence.link import QueueLink
+from services.presence.ports import StateRow
+from services.presence.publisher import TOPIC, KafkaFeed
+from services.presence.service import GatewayReplaced, Presence
+from services.runtime.bus import Incoming, PoisonRecord
+from services.runtime.errors import StoreUnavailable
+from tests.support.bus import MemoryPublisher
+from tests.support.clock import ManualClock
+from tests.support.presence_store import MemoryStates
+from tests.support.waiting import until
+from tests.unit.presence.routers import ALICE, BOB, OFFLINE, ONLINE, new_router, session
+
+
+class World:
+    """A replica that owns everything, with one gateway, and nothing that goes on by itself."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.store = MemoryStates()
+        self.publisher = MemoryPublisher()
+        self.keeper = Keeper(self.store, KafkaFeed(self.publisher), interval_s=60)
+        self.presence = Presence(new_router(), self.keeper, self.store, self.clock, collect_s=0.05)
+        self.link = QueueLink(1_000, "gateway-1")
+        self.link_id = LinkId(0)
+        self.epoch = 1
+
+    async def begin(self) -> None:
+        self.link_id = self.presence.attach(self.link)
+        assigning = asyncio.create_task(self.presence.on_assigned(range(16), 16))
+        await until(lambda: self.link.queued == 2, what="the assignment")
+        self.presence.registered(self.link_id, self.epoch)
+        await assigning
+        await self.told()
+
+    async def told(self) -> list[Frame]:
+        """What the gateway has been told since the last time."""
+        return await anext(self.link.batches()) if self.link.queued else []
+
+    def arrive(self, user_id: UserId, session_id: int = 1) -> None:
+        self.presence.register(self.link_id, self.epoch, [session(session_id, user_id)])
+
+    def feed(self) -> list[tuple[bytes, events_pb2.PresenceEvent | None]]:
+        return [
+            (record.key, events_pb2.PresenceEvent.FromString(record.value) if record.value else None)
+            for record in self.publisher.records
+            if record.topic == TOPIC
+        ]
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = World()
+    await world.begin()
+    recalls = asyncio.create_task(world.presence.run_recalls())
+    yield world
+    recalls.cancel()
+
+
+def record(delivery: events_pb2.Delivery, key: str = "") -> Incoming:
+    value = delivery.SerializeToString()
+    now = ManualClock().now()
+    return Incoming("delivery.v1", 0, 0, (key or delivery.user_id).encode(), value, now, None)
+
+
+async def test_states_of_a_second_are_written_in_one_statement_and_told_to_the_feed_once_a_user(world: World) -> None:
+    for number in range(100):
+        world.arrive(UserId(f"user-{number}"), number)
+    world.presence.unregister(world.link_id, [7])
+    world.arrive(UserId("user-7"), 200)
+    await world.keeper.save()
+    await world.keeper.publish()
+    assert world.store.saved == [100]
+    assert len(world.feed()) == 100
+    key, event = world.feed()[0]
+    assert event is not None
+    assert (key, event.user_id, event.state) == (b"user-0", "user-0", gateway.PRESENCE_STATE_ONLINE)
+    await world.keeper.save()
+    assert world.store.saved == [100]
+
+
+async def test_a_deleted_account_is_a_tombstone_on_the_feed_and_no_row(world: World) -> None:
+    world.arrive(ALICE)
+    await world.keeper.save()
+    await Deliveries(world.presence).handle([record(events_pb2.Delivery(user_id=ALICE, user_deleted=True))])
+    await world.keeper.save()
+    await world.keeper.publish()
+    assert world.feed()[-1] == (b"alice", None)
+    assert world.store.rows == {}
+
+
+async def test_events_are_routed_and_watchers_told_while_the_database_is_away(world: World) -> None:
+    world.store.down = True
+    world.arrive(ALICE)
+    world.presence.watch(world.link_id, 1, 9, [ALICE, BOB])
+    world.presence.deliver(ALICE, b"message")
+    await until(lambda: world.link.queued == 4, what="the snapshot of who is not known")
+    assert [frame for frame in await world.told() if isinstance(frame, Deliver)] == [
+        Deliver((9,), PresenceChange(ALICE, ONLINE), durable=False),
+        Deliver((1,), b"message", durable=True),
+        Deliver((9,), PresenceChange(BOB, OFFLINE), durable=False),
+    ]
+    await world.keeper.save()
+    assert len(world.keeper.unsaved) == 1
+    world.store.down = False
+    await world.keeper.save()
+    assert world.store.rows[ALICE].state == ONLINE
+
+
+async def test_the_feed_waits_for_the_broker_and_then_tells_the_newest_state_of_each(world: World) -> None:
+    world.publisher.down = True
+    world.arrive(ALICE)
+    await world.keeper.publish()
+    world.presence.unregister(world.link_id, [1])
+    world.presence.note_call(ALICE, CallActivity("call-1", 1, in_call=True))
+    world.publisher.down = False
+    await world.keeper.publish()
+    assert [(key, event and event.in_call) for key, event in world.feed()] == [(b"alice", True)]
+
+
+async def test_no_event_costs_a_look_up_and_a_watch_list_costs_one(world: World) -> None:
+    people = [UserId(f"user-{number}") for number in range(300)]
+    for number in range(50):
+        world.presence.deliver(people[number], b"message")
+        world.presence.route(world.link_id, people[number], b"typing")
+    world.presence.watch(world.link_id, 1, 9, people)
+    await until(lambda: world.link.queued == 300, what="the snapshots")
+    assert world.store.asked == [tuple(people)]
+
+
+async def test_a_repeated_watch_list_costs_nothing(world: World) -> None:
+    for session_id in range(20):
+        world.presence.watch(world.link_id, 1, session_id, [ALICE, BOB])
+        await until(lambda: world.link.queued == 2, what="the snapshots")
+        await world.told()
+    assert world.store.asked == [(ALICE, BOB)]
+
+
+async def test_a_gateway_that_does_not_register_in_time_is_not_waited_for() -> None:
+    world = World()
+    world.presence.attach(world.link)
+    await world.presence.on_assigned(range(16), 16)
+    assert not world.presence.describe().collecting
+
+
+async def test_a_gateway_that_attaches_anew_ends_its_older_stream(world: World) -> None:
+    world.presence.attach(QueueLink(10, "gateway-1"))
+    with pytest.raises(GatewayReplaced):
+        await anext(world.link.batches())
+
+
+async def test_the_new_owner_restores_as_soon_as_the_database_is_back(world: World) -> None:
+    world.store.rows[BOB] = StateRow(BOB, 1, 0, ONLINE)
+    restores = asyncio.create_task(world.presence.run_restores())
+    await until(lambda: world.presence.describe().users == 1, what="the one who was online before")
+    restores.cancel()
+
+
+async def test_a_replica_tells_what_it_owns_and_holds(world: World) -> None:
+    world.arrive(ALICE)
+    world.presence.watch(world.link_id, 1, 1, [ALICE])
+    view = world.presence.describe()
+    assert (view.epoch, len(view.partitions), view.partition_count, view.users, view.unsaved) == (1, 16, 16, 1, 1)
+    assert [(gateway.gateway_id, gateway.sessions, gateway.watching) for gateway in view.gateways] == [
+        ("gateway-1", 1, 1)
+    ]
+
+
+async def test_a_delivery_may_carry_changed_relations_and_a_call(world: World) -> None:
+    world.arrive(ALICE)
+    await world.told()
+    delivery = events_pb2.Delivery(user_id=ALICE, relations_changed=True)
+    delivery.call_activity.call_id, delivery.call_activity.in_call = "call-1", True
+    await Deliveries(world.presence).handle([record(delivery)])
+    assert await world.told() == [FilterAnew((1,))]
+    await world.keeper.save()
+    assert world.store.rows[ALICE].state == UserState(Standing.ONLINE, in_call=True)
+
+
+@pytest.mark.parametrize("delivery", [record(events_pb2.Delivery(user_id="alice"), key="bob")])
+async def test_a_record_in_the_wrong_partition_is_poison(world: World, delivery: Incoming) -> None:
+    with pytest.raises(PoisonRecord):
+        await Deliveries(world.presence).handle([delivery])
+
+
+async def test_only_so_many_states_wait_and_the_oldest_go_first() -> None:
+    backlog, written = Backlog("store", limit=2), list[StateRow]()
+    for number in range(3):
+        backlog.add(StateRow(UserId(f"user-{number}"), number))
+
+    async def write(rows: Sequence[StateRow]) -> None:
+        written.extend(rows)
+
+    await backlog.drain(write)
+    assert [row.user_id for row in written] == ["user-1", "user-2"]
+
+
+async def test_what_could_not_be_written_does_not_hide_what_came_meanwhile() -> None:
+    backlog = Backlog("store")
+    backlog.add(StateRow(ALICE, 1))
+
+    async def fail(rows: Sequence[StateRow]) -> None:
+        backlog.add(StateRow(ALICE, 2))
+        raise StoreUnavailable("down")
+
+    with pytest.raises(StoreUnavailable):
+        await backlog.drain(fail)
+    written: list[StateRow] = []
+
+    async def write(rows: Sequence[StateRow]) -> None:
+        written.extend(rows)
+
+    await backlog.drain(write)
+    assert written == [StateRow(ALICE, 2)]
