@@ -54,7 +54,7 @@ web: build/web.stamp ## Build the web client into build/web
 
 # ---- Run
 
-.PHONY: run demo load-messages load-routing load-devices
+.PHONY: run demo load-messages load-routing load-devices load-calls-setup
 run: setup ## Start everything; Ctrl-C stops it
 	@exec python -m deploy.embedded run
 
@@ -63,6 +63,9 @@ demo: setup ## A message and a call between two headless clients; ends with one 
 
 load-messages: gen/.stamp ## The message path under load; report in build/reports/messages.json
 	@exec python -m loadtests.messages $(ARGS)
+
+load-calls-setup: gen/.stamp ## Calls set up and torn down under load; report in build/reports/call_setup.json
+	@exec python -m loadtests.calls_setup $(ARGS)
 
 load-devices: gen/.stamp ## 10,000 idle devices on one gateway; report in build/reports/devices.json
 	@exec python -m loadtests.devices $(ARGS)

@@ -214,6 +214,8 @@ class Stack:
                     "PARLEY_SFU_PUBLIC_IP": HOST,
                     "PARLEY_SFU_GRPC_ADVERTISED": at.grpc[name],
                     "PARLEY_SFU_REGION": "local",
+                    # The calls have nowhere to go when the whole stack stops.
+                    "PARLEY_SFU_DRAIN_S": os.environ.get("PARLEY_SFU_DRAIN_S", "5"),
                 }
             case _:
                 return {

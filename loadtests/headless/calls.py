@@ -6,23 +6,30 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import grpc
+import structlog
 from parley.calls.v1 import messages_pb2 as calls
 from parley.calls.v1 import service_pb2 as api
 
 from loadtests.headless.client import Device
-from loadtests.headless.media import MediaEndpoint
-from loadtests.headless.statuses import retry_delay_s
+from loadtests.headless.media import IceOptions, MediaContinuity, MediaEndpoint
+from loadtests.headless.statuses import reason_of, retry_delay_s
 from loadtests.headless.stream import EventStream
 from loadtests.headless.tracks import SourceOptions
+from loadtests.headless.waiting import DeadlineMissedError
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 # Higher: rides out a longer outage of the media workers. Lower: says sooner that there are none.
 _TRIES = 6
 # The edge's own refusals ask for nothing. Higher: spares a service that starts. Lower: goes on sooner after it.
 _EDGE_RETRY_S = 0.5
+# Far above the server's time: it closes the connection when all have followed.
+_FORMER_MEDIA_S = 30.0
 
 RINGING = calls.CALL_STATE_RINGING
 ACTIVE = calls.CALL_STATE_ACTIVE
@@ -62,13 +69,22 @@ class Phone:
         source: SourceOptions | None = None,
         expected_hz: float = 440.0,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        relay_only: bool = False,
     ) -> None:
+        self._relay_only = relay_only
         self._device = device
         self._stream = stream
         self._source = source or SourceOptions()
         self._expected_hz = expected_hz
         self._clock = clock
         self._media: MediaEndpoint | None = None
+        # How continuously this call's media came, over moves.
+        self.continuity = MediaContinuity()
+        # For each former connection that the server closed: whether the new one had brought media by then.
+        self.overlaps: list[bool] = []
+        self._following: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
         self._grant: calls.MediaGrant | None = None
         self.call_id = ""
 
@@ -78,6 +94,11 @@ class Phone:
         if self._media is None:
             raise NoMediaError("media was not joined")
         return self._media
+
+    @property
+    def media_epoch(self) -> int:
+        """How often the media of the current call has gone over to another worker, as far as this device has."""
+        return self._grant.media_epoch if self._grant else 0
 
     @property
     def state(self) -> calls.CallState.ValueType:
@@ -119,6 +140,20 @@ class Phone:
         self._take(answer.call, answer.grant)
         return answer.call
 
+    async def join(self, call_id: str) -> calls.Call:
+        """Comes into a group's call that runs, or back into it."""
+        request = api.JoinCallRequest(call_id=call_id, device_id=self._device.device_id)
+        answer = await patiently(lambda: self._device.calls.JoinCall(request))
+        self._take(answer.call, answer.grant)
+        return answer.call
+
+    async def take_over(self, call_id: str) -> calls.Call:
+        """Goes on with a call that another device of this user is in."""
+        request = api.TakeOverCallRequest(call_id=call_id, device_id=self._device.device_id)
+        answer = await patiently(lambda: self._device.calls.TakeOverCall(request))
+        self._take(answer.call, answer.grant)
+        return answer.call
+
     async def decline(self, call_id: str) -> None:
         """Refuses on all devices."""
         await self._device.calls.DeclineCall(api.DeclineCallRequest(call_id=call_id))
@@ -128,19 +163,17 @@ class Phone:
         if self._grant is None:
             raise NoMediaError("the call gave no grant")
         await self._close_media()
-        grant = self._grant
-        media = MediaEndpoint(
-            grant.audio_slots, grant.video_slots, self._source, expected_hz=self._expected_hz, clock=self._clock
-        )
+        self.continuity = MediaContinuity()
+        self.overlaps = []
         # Kept before the exchange, so that hang_up closes it when the exchange fails half way.
-        self._media = media
-        await media.connect(lambda offer: self._exchange(grant.join_token, offer))
-        return media
+        self._media = self._endpoint(self._grant)
+        await self._connect(self._media, self._grant)
+        self._following = asyncio.create_task(self._follow_moves())
+        return self._media
 
     async def rejoin(self) -> MediaEndpoint:
         """Comes back after the media was lost: a new grant, a new offer, a new peer connection."""
-        request = api.RenewMediaGrantRequest(call_id=self.call_id, device_id=self._device.device_id)
-        self._grant = (await patiently(lambda: self._device.calls.RenewMediaGrant(request))).grant
+        self._grant = await self._renew_grant()
         return await self.join_media()
 
     async def hang_up(self) -> None:
@@ -161,12 +194,76 @@ class Phone:
         name = calls.CallState.Name(state).removeprefix("CALL_STATE_").lower()
         await self._stream.until(lambda: self.state == state, deadline_s, f"call {name} at {self._device.device_id}")
 
+    def _endpoint(self, grant: calls.MediaGrant) -> MediaEndpoint:
+        return MediaEndpoint(
+            grant.audio_slots,
+            grant.video_slots,
+            self._source,
+            expected_hz=self._expected_hz,
+            clock=self._clock,
+            continuity=self.continuity,
+            ice=IceOptions(grant.ice_servers, self._relay_only),
+        )
+
+    async def _connect(self, media: MediaEndpoint, grant: calls.MediaGrant) -> None:
+        await media.connect(lambda offer: self._exchange(grant.join_token, offer))
+
     async def _exchange(self, join_token: str, offer: str) -> str:
         request = api.JoinMediaRequest(join_token=join_token, sdp_offer=offer)
         answer = await patiently(lambda: self._device.calls.JoinMedia(request))
         return answer.sdp_answer
 
+    async def _renew_grant(self) -> calls.MediaGrant:
+        request = api.RenewMediaGrantRequest(call_id=self.call_id, device_id=self._device.device_id)
+        return (await patiently(lambda: self._device.calls.RenewMediaGrant(request))).grant
+
+    async def _follow_moves(self) -> None:
+        """Goes to each new worker (see MediaMove), and keeps the old connection until the server closes it."""
+        while True:
+            await self._stream.inbox.changes.until_ever(lambda: self._told_epoch() > self.media_epoch)
+            try:
+                await self._move()
+            except grpc.aio.AioRpcError as error:
+                # Ended, or moved once more meanwhile: what is told next says which.
+                log.info("move_refused", device=self._device.device_id, reason=reason_of(error))
+                await asyncio.sleep(_EDGE_RETRY_S)
+
+    def _told_epoch(self) -> int:
+        known = self._stream.inbox.calls.get(self.call_id)
+        return known.media_move.media_epoch if known and known.state != ENDED else 0
+
+    async def _move(self) -> None:
+        former = self.media
+        grant = await self._renew_grant()
+        media = self._endpoint(grant)
+        try:
+            await self._connect(media, grant)
+        except BaseException:
+            await media.close()
+            raise
+        audio_muted, video_muted = former.muted
+        media.set_muted(audio=audio_muted, video=video_muted)
+        self._media, self._grant = media, grant
+        self._stream.inbox.changes.notify()
+        task = asyncio.create_task(self._retire(former, media))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, former: MediaEndpoint, media: MediaEndpoint) -> None:
+        """Keeps a connection to a worker that the call has left, for those who have not followed yet."""
+        try:
+            with suppress(DeadlineMissedError):
+                await former.until_lost(_FORMER_MEDIA_S)
+                self.overlaps.append(media.heard_slots > 0)
+                self._stream.inbox.changes.notify()
+        finally:
+            await former.close()
+
     async def _close_media(self) -> None:
+        tasks = [task for task in (self._following, *self._retiring) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._media is not None:
             await self._media.close()
 

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 from aiortc import (
     MediaStreamTrack,
     RTCBundlePolicy,
     RTCConfiguration,
+    RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from google.protobuf.message import DecodeError
+from parley.calls.v1 import messages_pb2 as calls
 from parley.sfu.v1 import channel_pb2
 
-from loadtests.headless.tracks import HeardAudio, PictureTrack, SeenVideo, Sink, SourceOptions, ToneTrack, drain
+from loadtests.headless.tracks import (
+    Continuity,
+    HeardAudio,
+    PictureTrack,
+    SeenVideo,
+    Sink,
+    SourceOptions,
+    ToneTrack,
+    drain,
+)
 from loadtests.headless.waiting import Changes
 
 # Brings an SDP offer to the SFU and returns its answer.
@@ -26,6 +39,31 @@ Exchange = Callable[[str], Awaitable[str]]
 
 class MediaLostError(Exception):
     """The peer connection failed or was closed by the other end."""
+
+
+@dataclass
+class MediaContinuity:
+    """How continuously the other side was heard and seen, whatever connection brought it."""
+
+    tone: Continuity = field(default_factory=Continuity)
+    picture: Continuity = field(default_factory=Continuity)
+
+
+@dataclass
+class IceOptions:
+    """The relays that the media grant names; `relay_only`: take no other way, as behind a strict firewall."""
+
+    servers: Sequence[calls.IceServer] = ()
+    relay_only: bool = False
+
+    def configuration(self) -> RTCConfiguration:
+        """As aiortc takes it; of several addresses it uses the first that it can."""
+        servers = [
+            RTCIceServer(urls=list(server.urls), username=server.username, credential=server.credential)
+            for server in self.servers
+        ]
+        policy = RTCIceTransportPolicy.RELAY if self.relay_only else RTCIceTransportPolicy.ALL
+        return RTCConfiguration(iceServers=servers, iceTransportPolicy=policy, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
 
 
 class MediaEndpoint:
@@ -42,14 +80,17 @@ class MediaEndpoint:
         source: SourceOptions | None = None,
         expected_hz: float = 440.0,
         clock: Callable[[], float] = time.monotonic,
+        continuity: MediaContinuity | None = None,
+        ice: IceOptions | None = None,
     ) -> None:
         source = source or SourceOptions()
+        continuity = continuity or MediaContinuity()
         self._clock = clock
         self._changes = Changes()
         self._tone = ToneTrack(source.tone_hz)
         self._picture = PictureTrack(source)
-        # No STUN server: the SFU's address is in its answer, and a call must not depend on anyone else's.
-        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        # Never a STUN server: the SFU's address is in its answer, and a call must not depend on anyone else's.
+        self._peer = RTCPeerConnection((ice or IceOptions()).configuration())
         self._peer.addTransceiver(self._tone, direction="sendonly")
         self._peer.addTransceiver(self._picture, direction="sendonly")
         self._audio_slots = [self._receive("audio") for _ in range(audio_slots)]
@@ -58,8 +99,8 @@ class MediaEndpoint:
         self._channel.on("message", self._on_message)
         self._channel.on("open", self._say_media_state)
         self._peer.on("connectionstatechange", self._changes.notify)
-        self._audio = [HeardAudio(expected_hz) for _ in range(audio_slots)]
-        self._video = [SeenVideo() for _ in range(video_slots)]
+        self._audio = [HeardAudio(expected_hz, continuity.tone) for _ in range(audio_slots)]
+        self._video = [SeenVideo(continuity.picture) for _ in range(video_slots)]
         self._drains: list[asyncio.Task[None]] = []
         self.slot_map: dict[str, channel_pb2.Slot] = {}
 
@@ -72,6 +113,16 @@ class MediaEndpoint:
     def is_lost(self) -> bool:
         """Whether the media will not come back without a rejoin."""
         return self.state in ("failed", "closed")
+
+    @property
+    def heard_slots(self) -> int:
+        """How many slots have brought the expected tone."""
+        return sum(heard.first_tone_s is not None for heard in self._audio)
+
+    @property
+    def muted(self) -> tuple[bool, bool]:
+        """Whether the microphone and the camera are off."""
+        return self._tone.muted, self._picture.muted
 
     @property
     def video_frames_decoded(self) -> int:
@@ -127,6 +178,10 @@ class MediaEndpoint:
         await self._changes.until(lambda: condition() or self.is_lost, deadline_s, what)
         if not condition():
             raise MediaLostError(f"{what}: the connection is {self.state}")
+
+    async def until_lost(self, deadline_s: float) -> None:
+        """Waits until the other end has closed the connection. Raises DeadlineMissedError."""
+        await self._changes.until(lambda: self.is_lost, deadline_s, "the other end closes the connection")
 
     async def until_media(self, deadline_s: float) -> float:
         """Waits for the tone and the picture of the other side; returns the clock's value at which both were there."""

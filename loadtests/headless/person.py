@@ -38,13 +38,23 @@ class Person:
 
 @asynccontextmanager
 async def person(
-    edge: Edge, user_id: str, source: SourceOptions, expected_hz: float, deadline_s: float = 15.0
+    edge: Edge,
+    user_id: str,
+    source: SourceOptions,
+    expected_hz: float,
+    deadline_s: float = 15.0,
+    *,
+    device_id: str = "",
+    relay_only: bool = False,
 ) -> AsyncIterator[Person]:
-    """A user with one device whose stream is current within the deadline. Everything is closed in the end."""
-    device = Device(edge, user_id, f"{user_id}-device")
+    """A user with one device whose stream is current within the deadline. Everything is closed in the end.
+
+    `relay_only`: the device's media goes through a TURN relay or not at all.
+    """
+    device = Device(edge, user_id, device_id or f"{user_id}-device")
     try:
         async with EventStream(device) as stream:
-            phone = Phone(device, stream, source, expected_hz)
+            phone = Phone(device, stream, source, expected_hz, relay_only=relay_only)
             try:
                 await stream.until_current(deadline_s)
                 yield Person(device, stream, phone)

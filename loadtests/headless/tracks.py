@@ -105,10 +105,25 @@ class PictureTrack(MediaStreamTrack):
 
 
 @dataclass
+class Continuity:
+    """When something came, over all connections of a call, and the longest time in which nothing did, in seconds."""
+
+    last_s: float | None = None
+    longest_gap_s: float = 0.0
+
+    def note(self, now_s: float) -> None:
+        """It came now."""
+        if self.last_s is not None:
+            self.longest_gap_s = max(self.longest_gap_s, now_s - self.last_s)
+        self.last_s = now_s
+
+
+@dataclass
 class HeardAudio:
     """What was decoded on one audio slot. `first_tone_s` is the clock's value at the first frame that held the tone."""
 
     expected_hz: float
+    continuity: Continuity = field(default_factory=Continuity)
     decoded_ms: float = 0.0
     tone_ms: float = 0.0
     first_tone_s: float | None = None
@@ -123,6 +138,7 @@ class HeardAudio:
         self.decoded_ms += length_ms
         if signals.tone_share(mono.astype(np.int16), self.expected_hz) >= _TONE_SHARE:
             self.tone_ms += length_ms
+            self.continuity.note(now_s)
             if self.first_tone_s is None:
                 self.first_tone_s = now_s
 
@@ -131,6 +147,7 @@ class HeardAudio:
 class SeenVideo:
     """What was decoded on one video slot. `first_picture_s` is the clock's value at the first that was not flat."""
 
+    continuity: Continuity = field(default_factory=Continuity)
     decoded_frames: int = 0
     looked_at: int = 0
     flat: int = 0
@@ -144,6 +161,7 @@ class SeenVideo:
         """Counts one decoded picture; looks at each one until something is seen, then at every third."""
         assert isinstance(frame, av.VideoFrame)
         self.decoded_frames += 1
+        self.continuity.note(now_s)
         self.width, self.height = frame.width, frame.height
         if self.first_picture_s is not None and self.decoded_frames % _LOOK_EVERY:
             return

@@ -34,6 +34,11 @@ class Changes:
         except TimeoutError:
             raise DeadlineMissedError(f"{what}: not within {deadline_s:g} s") from None
 
+    async def until_ever(self, condition: Callable[[], bool]) -> None:
+        """Returns once the condition holds, however late."""
+        while not condition():
+            await self._next_change()
+
     async def _next_change(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)

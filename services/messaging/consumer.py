@@ -115,6 +115,7 @@ class CallRecords:
                 video=call.video,
                 outcome=_OUTCOMES[call.end_reason],
                 length=max(length, timedelta(0)),
+                participants=_participants(call),
             )
             conversation_id = ConversationId(check_uuid("conversation_id", call.conversation_id))
             await self._messaging.record_call(conversation_id, model.UserId(call.caller_id), entry)
@@ -122,6 +123,11 @@ class CallRecords:
             raise TransientFailure(str(error)) from error
         except (MessagingError, KeyError) as error:
             raise PoisonRecord(f"{type(error).__name__}: {error}") from error
+
+
+def _participants(call: call_messages.Call) -> tuple[model.UserId, ...]:
+    """Who was in the call at some time; signaling lists the caller first."""
+    return tuple(model.UserId(person.user_id) for person in call.participants if person.HasField("join_time"))
 
 
 def _conversation_event(record: Incoming) -> events_pb2.ConversationEvent:

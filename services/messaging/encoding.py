@@ -201,6 +201,7 @@ def call_message(record: CallRecord) -> messages_pb2.CallContent:
         video=record.video,
         outcome=_OUTCOMES[record.outcome],
         length=to_duration(record.length),
+        participant_user_ids=record.participants,
     )
 
 
@@ -270,7 +271,8 @@ def to_call(data: bytes) -> CallRecord:
     """A stored call record."""
     encoded = messages_pb2.CallContent.FromString(data)
     length: timedelta = encoded.length.ToTimedelta()
-    return CallRecord(UUID(encoded.call_id), encoded.video, _OUTCOMES_BACK[encoded.outcome], length)
+    participants = tuple(UserId(user_id) for user_id in encoded.participant_user_ids)
+    return CallRecord(UUID(encoded.call_id), encoded.video, _OUTCOMES_BACK[encoded.outcome], length, participants)
 
 
 def kind_of(content: Content) -> str:

@@ -6,10 +6,18 @@ from typing import NamedTuple
 from google.protobuf.message import DecodeError
 from parley.sfu.v1 import channel_pb2
 
+from services.sfu.core.ids import ParticipantKey, UserId
 from services.sfu.core.participants import SlotEntry
+from services.sfu.core.wishes import MAX_WISHES, Wish, Wishes
 
-# A mute state takes a few bytes; what is larger is not one.
-MAX_MESSAGE_SIZE = 1024
+_SOURCES = {
+    None: channel_pb2.VIDEO_SOURCE_UNSPECIFIED,
+    "camera": channel_pb2.VIDEO_SOURCE_CAMERA,
+    "screen": channel_pb2.VIDEO_SOURCE_SCREEN,
+}
+
+# Wishes for a screen full of people take a few kilobytes; what is larger is not one.
+MAX_MESSAGE_SIZE = 8192
 
 
 class MuteState(NamedTuple):
@@ -27,20 +35,45 @@ def encode_slot_map(entries: Iterable[SlotEntry]) -> bytes:
             user_id=entry.publisher.user_id if entry.publisher else "",
             device_id=entry.publisher.device_id if entry.publisher else "",
             muted=entry.muted,
+            source=_SOURCES[entry.source],
         )
         for entry in entries
     ]
     return channel_pb2.ChannelMessage(slot_map=channel_pb2.SlotMap(slots=slots)).SerializeToString()
 
 
-def decode_mute_state(message: bytes) -> MuteState | None:
-    """The mute state in a client's message, or None when it is not one."""
+def encode_speakers(speakers: Iterable[ParticipantKey]) -> bytes:
+    """Who speaks, the loudest first."""
+    named = [channel_pb2.Speaker(user_id=key.user_id, device_id=key.device_id) for key in speakers]
+    message = channel_pb2.ChannelMessage(active_speakers=channel_pb2.ActiveSpeakers(speakers=named))
+    return message.SerializeToString()
+
+
+def decode_message(message: bytes) -> MuteState | Wishes | None:
+    """What a client says, or None when it is nothing that clients say."""
     if len(message) > MAX_MESSAGE_SIZE:
         return None
     try:
         decoded = channel_pb2.ChannelMessage.FromString(message)
     except DecodeError:
         return None
-    if decoded.WhichOneof("message") != "media_state":
-        return None
-    return MuteState(decoded.media_state.audio_muted, decoded.media_state.video_muted)
+    kind = decoded.WhichOneof("message")
+    if kind == "media_state":
+        return MuteState(decoded.media_state.audio_muted, decoded.media_state.video_muted)
+    if kind == "set_video_slots":
+        return _wishes(decoded.set_video_slots)
+    return None
+
+
+def _wishes(asked: channel_pb2.SetVideoSlots) -> Wishes:
+    wishes = [
+        Wish(
+            UserId(request.user_id),
+            request.device_id,
+            request.source == channel_pb2.VIDEO_SOURCE_SCREEN,
+            max(request.max_height, 0),
+            request.pinned,
+        )
+        for request in asked.requests[:MAX_WISHES]
+    ]
+    return Wishes(tuple(wishes), asked.max_streams if asked.max_streams > 0 else None)

@@ -36,7 +36,8 @@ class Config:
     join_token_key: bytes
     media: MediaConfig
     node: Node
-    # How long a stopping worker waits for its calls to end. Higher: slower stops. Lower: calls cut off.
+    # How long a stopping worker waits for its calls to go. Higher: slower stops where there is no other worker. Lower
+    # than signaling's PARLEY_HANDOFF_S and a few seconds: calls cut off.
     drain_s: float
 
     @classmethod
@@ -55,7 +56,7 @@ class Config:
                 region=reader.text("PARLEY_SFU_REGION", "default"),
                 max_participants=reader.integer("PARLEY_SFU_MAX_PARTICIPANTS", 200, low=1, high=100_000),
             ),
-            drain_s=reader.number("PARLEY_SFU_DRAIN_S", 5, low=0, high=86_400),
+            drain_s=reader.number("PARLEY_SFU_DRAIN_S", 30, low=0, high=86_400),
         )
         reader.finish()
         return config

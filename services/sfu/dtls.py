@@ -5,7 +5,7 @@ RTCDtlsTransport runs over a stand-in for its ICE transport that has what it cal
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import structlog
 from aiortc import rtcdtlstransport as aiortc_dtls
@@ -19,6 +19,8 @@ from services.sfu.core.sdp import Fingerprint
 from services.sfu.srtp import SrtpSession
 
 log = structlog.get_logger()
+
+Role = Literal["server", "client"]
 
 CHANNEL_ID = 0
 CHANNEL_LABEL = "parley"
@@ -49,9 +51,9 @@ class Certificate(aiortc_dtls.RTCCertificate):
 class _Datagrams:
     """Stands in for aiortc's ICE transport."""
 
-    role = "controlled"
-
-    def __init__(self, send: Callable[[bytes], None]) -> None:
+    def __init__(self, send: Callable[[bytes], None], role: Role) -> None:
+        # The client of DTLS is the controlling agent of ICE: the SFU is ICE-lite and passive.
+        self.role = "controlled" if role == "server" else "controlling"
         self._send_datagram = send
         self._received: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_QUEUE)
 
@@ -74,10 +76,9 @@ class _Datagrams:
 class _ChannelTransport:
     """What RTCSctpTransport needs of a DTLS transport, guarded: neither side's failures reach the other."""
 
-    _role = "server"
-
     def __init__(self, dtls: aiortc_dtls.RTCDtlsTransport) -> None:
         self._dtls = dtls
+        self._role = dtls._role
         self._receiver: aiortc_dtls.DataReceiver | None = None
 
     @property
@@ -136,7 +137,7 @@ class Channel:
 
 
 class DtlsConnection:
-    """The DTLS server for one participant.
+    """One end of DTLS; the SFU's is the server's.
 
     `on_up` is called once, with the SRTP keys; `on_closed` once, when the peer closed or the handshake failed, but not
     after `close`.
@@ -149,13 +150,15 @@ class DtlsConnection:
         send: Callable[[bytes], None],
         on_up: Callable[[SrtpSession], None],
         on_closed: Callable[[], None],
+        role: Role = "server",
     ) -> None:
-        self._datagrams = _Datagrams(send)
+        self._role: Role = role
+        self._datagrams = _Datagrams(send, role)
         self._peer = peer
         self._on_up = on_up
         self._on_closed: Callable[[], None] | None = on_closed
         self._dtls = aiortc_dtls.RTCDtlsTransport(cast(Any, self._datagrams), [certificate])
-        self._dtls._set_role("server")
+        self._dtls._set_role(role)
         self._dtls._srtp_profiles = SRTP_PROFILES
         self._dtls.on("statechange", self._handle_state)
         self._task = asyncio.create_task(self._run(), name="dtls")
@@ -178,7 +181,8 @@ class DtlsConnection:
 
     async def _run(self) -> None:
         fingerprint = aiortc_dtls.RTCDtlsFingerprint(self._peer.algorithm, self._peer.value)
-        await self._dtls.start(aiortc_dtls.RTCDtlsParameters([fingerprint], role="client"))
+        peer_role = "client" if self._role == "server" else "server"
+        await self._dtls.start(aiortc_dtls.RTCDtlsParameters([fingerprint], role=peer_role))
         if self._dtls.state == "connected":
             self._on_up(SrtpSession(self._dtls._rx_srtp, self._dtls._tx_srtp))
 

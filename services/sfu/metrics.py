@@ -13,6 +13,7 @@ BYTES_RECEIVED = Counter("sfu_received_bytes", "Their bytes, without IP and UDP 
 PACKETS_SENT = Counter("sfu_packets_sent", "Datagrams sent from the media port.")
 BYTES_SENT = Counter("sfu_sent_bytes", "Their bytes, without IP and UDP headers.")
 PACKETS_RETRANSMITTED = Counter("sfu_packets_retransmitted", "Packets sent again because a receiver asked.")
+BYTES_PROBED = Counter("sfu_probe_bytes", "Bytes sent only to try what a path bears.")
 PACKETS_DROPPED = Counter("sfu_packets_dropped", "Packets dropped, by reason.", ["reason"])
 JOINS = Counter("sfu_joins", "Joins, by outcome.", ["outcome"])
 PARTICIPANTS = Gauge("sfu_participants", "Participants of the worker.")
@@ -39,6 +40,9 @@ class PrometheusMetrics:
 
     def retransmitted(self, packets: int) -> None:
         PACKETS_RETRANSMITTED.inc(packets)
+
+    def probed(self, size: int) -> None:
+        BYTES_PROBED.inc(size)
 
     def dropped(self, reason: str, packets: int = 1) -> None:
         PACKETS_DROPPED.labels(reason).inc(packets)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -139,13 +140,16 @@ class Announcer:
         node: Node,
         clock: Clock,
         participant_count: Callable[[], int],
-        is_draining: Callable[[], bool],
+        drain_deadline: Callable[[], datetime | None],
     ) -> None:
+        """`drain_deadline`: when what is left of the media ends; None while the worker does not drain."""
         self._publisher = publisher
         self._node = node
         self._clock = clock
         self._participant_count = participant_count
-        self._is_draining = is_draining
+        self._drain_deadline = drain_deadline
+        # Tells this process from the one before under the same id.
+        self._start_time = clock.now()
         self._task: asyncio.Task[None] | None = None
         self._busy_s, self._measured_at = time.process_time(), clock.monotonic()
         self._cpu_ratio = 0.0
@@ -165,6 +169,7 @@ class Announcer:
 
     async def announce(self) -> None:
         """Announce once, now. A broker that is away is left alone until the next time."""
+        deadline = self._drain_deadline()
         announcement = sfu_events.NodeAnnouncement(
             worker_id=self._node.worker_id,
             grpc_address=self._node.grpc_address,
@@ -173,7 +178,9 @@ class Announcer:
             participants=self._participant_count(),
             max_participants=self._node.max_participants,
             cpu_ratio=self._cpu_ratio,
-            draining=self._is_draining(),
+            draining=deadline is not None,
+            start_time=_to_timestamp(self._start_time),
+            drain_deadline_time=_to_timestamp(deadline) if deadline else None,
         )
         record = Outgoing(NODES_TOPIC, self._node.worker_id.encode(), announcement.SerializeToString())
         try:
@@ -196,8 +203,12 @@ class Announcer:
 
 
 def _timestamp(clock: Clock) -> Timestamp:
+    return _to_timestamp(clock.now())
+
+
+def _to_timestamp(time: datetime) -> Timestamp:
     stamp = Timestamp()
-    stamp.FromDatetime(clock.now())
+    stamp.FromDatetime(time)
     return stamp
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 
 import structlog
 
@@ -30,12 +31,17 @@ class Sfu:
         self._tokens = tokens
         self._metrics = metrics
         self._max_participants = max_participants
-        self._is_draining = False
+        self._drain_deadline: datetime | None = None
 
     @property
     def is_draining(self) -> bool:
         """Whether new participants are refused because the worker is about to stop."""
-        return self._is_draining
+        return self._drain_deadline is not None
+
+    @property
+    def drain_deadline(self) -> datetime | None:
+        """When a draining worker ends what is left of its media; None while it does not drain."""
+        return self._drain_deadline
 
     @property
     def participant_count(self) -> int:
@@ -57,7 +63,7 @@ class Sfu:
 
     def _admit(self, join_token: str, sdp_offer: str) -> str:
         key = self._tokens.verify(join_token)
-        if self._is_draining:
+        if self.is_draining:
             raise Draining("the worker is about to stop")
         if self._media.participant_count >= self._max_participants and not self._media.holds(key):
             raise WorkerFull(f"the worker has all of its {self._max_participants} participants")
@@ -73,9 +79,9 @@ class Sfu:
         """End all media of a call. Idempotent."""
         self._media.end_call(call_id)
 
-    def start_draining(self) -> None:
-        """Refuse new participants from now on."""
-        self._is_draining = True
+    def start_draining(self, deadline: datetime) -> None:
+        """Refuse new participants from now on; the media that is left ends at the deadline."""
+        self._drain_deadline = deadline
 
     async def wait_until_empty(self, timeout_s: float) -> None:
         """Wait until the last participant has left, at most `timeout_s`."""

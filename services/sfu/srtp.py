@@ -13,6 +13,8 @@ _MIN_RTP = 12
 _MIN_RTCP = 8
 
 _OK = 0
+# Looked up once: it is called for each packet that is sent.
+_protect_rtp = lib.srtp_protect
 # srtp_err_status_t: auth_fail, replay_fail, replay_old.
 _REASONS = {7: "srtp_forged", 9: "srtp_replayed", 10: "srtp_replayed"}
 
@@ -48,11 +50,24 @@ class SrtpSession:
 
     def protect_rtp(self, buffer: PacketBuffer, size: int) -> int:
         """Encrypt the packet in place; gives its new size. PacketError("srtp_not_protected") if libsrtp refuses."""
-        return self._protect(lib.srtp_protect, buffer, size)
+        if size > PacketBuffer.SIZE - MAX_TRAILER:
+            raise PacketError("srtp_not_protected")
+        length = self._size
+        length[0] = size
+        if _protect_rtp(self._tx, buffer.pointer, length):
+            raise PacketError("srtp_not_protected")
+        new_size: int = length[0]
+        return new_size
 
     def protect_rtcp(self, buffer: PacketBuffer, size: int) -> int:
         """Encrypt the compound packet in place; gives its new size."""
-        return self._protect(lib.srtp_protect_rtcp, buffer, size)
+        if size > PacketBuffer.SIZE - MAX_TRAILER:
+            raise PacketError("srtp_not_protected")
+        self._size[0] = size
+        if lib.srtp_protect_rtcp(self._tx, buffer.pointer, self._size) != _OK:
+            raise PacketError("srtp_not_protected")
+        new_size: int = self._size[0]
+        return new_size
 
     def _unprotect(self, function: Any, buffer: PacketBuffer, size: int, minimum: int) -> bytes:
         if size < minimum:
@@ -62,12 +77,3 @@ class SrtpSession:
         if status != _OK:
             raise PacketError(_REASONS.get(status, "srtp_invalid"))
         return bytes(buffer.view[: self._size[0]])
-
-    def _protect(self, function: Any, buffer: PacketBuffer, size: int) -> int:
-        if size > PacketBuffer.SIZE - MAX_TRAILER:
-            raise PacketError("srtp_not_protected")
-        self._size[0] = size
-        if function(self._tx, buffer.pointer, self._size) != _OK:
-            raise PacketError("srtp_not_protected")
-        new_size: int = self._size[0]
-        return new_size

@@ -49,13 +49,16 @@ def open_socket(address: Address) -> socket.socket:
 
 
 class Batch(Protocol):
-    """Packets on their way out. `reserve` gives a buffer to fill, `commit` sends it with the next `flush`."""
+    """Packets on their way out. `reserve` gives a buffer to fill, `commit` sends it with the next `flush`.
+
+    `flush` gives the packets and bytes that were committed since the last one.
+    """
 
     def reserve(self) -> PacketBuffer: ...
 
     def commit(self, size: int, destination: Address) -> None: ...
 
-    def flush(self) -> None: ...
+    def flush(self) -> tuple[int, int]: ...
 
 
 class SendtoBatch:
@@ -65,19 +68,24 @@ class SendtoBatch:
         self._socket = sock
         self._count_dropped = count_dropped
         self._buffer = PacketBuffer()
+        self._packets = self._bytes = 0
 
     def reserve(self) -> PacketBuffer:
         return self._buffer
 
     def commit(self, size: int, destination: Address) -> None:
+        self._packets += 1
+        self._bytes += size
         try:
             self._socket.sendto(self._buffer.view[:size], destination)
         except OSError:
             # Full, or the address cannot be reached: media is never queued without bound.
             self._count_dropped(1)
 
-    def flush(self) -> None:
-        return
+    def flush(self) -> tuple[int, int]:
+        counted = self._packets, self._bytes
+        self._packets = self._bytes = 0
+        return counted
 
 
 class SendmmsgBatch:
@@ -96,6 +104,7 @@ class SendmmsgBatch:
         # Keeps the addresses of the batch alive, whatever becomes of the table.
         self._names: list[Any] = [None] * BATCH_SIZE
         self._count = 0
+        self._packets = self._bytes = 0
         for place, buffer in enumerate(self._buffers):
             self._vectors[place].iov_base = self._ffi.from_buffer(buffer.view)
             self._messages[place].msg_hdr.msg_iov = self._vectors + place
@@ -103,21 +112,31 @@ class SendmmsgBatch:
 
     def reserve(self) -> PacketBuffer:
         if self._count == BATCH_SIZE:
-            self.flush()
+            self._send()
         return self._buffers[self._count]
 
     def commit(self, size: int, destination: Address) -> None:
         name = self._destinations.get(destination)
         if name is None:
             name = self._encode(destination)
-        self._vectors[self._count].iov_len = size
-        header = self._messages[self._count].msg_hdr
-        self._names[self._count] = name
-        header.msg_name = name
-        header.msg_namelen = len(name)
-        self._count += 1
+        place = self._count
+        self._vectors[place].iov_len = size
+        if self._names[place] is not name:
+            self._names[place] = name
+            header = self._messages[place].msg_hdr
+            header.msg_name = name
+            header.msg_namelen = len(name)
+        self._count = place + 1
+        self._bytes += size
 
-    def flush(self) -> None:
+    def flush(self) -> tuple[int, int]:
+        self._send()
+        counted = self._packets, self._bytes
+        self._packets = self._bytes = 0
+        return counted
+
+    def _send(self) -> None:
+        self._packets += self._count
         done = 0
         while done < self._count:
             sent = self._libc.sendmmsg(self._socket.fileno(), self._messages + done, self._count - done, 0)

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 
 from services.runtime.auth import ServiceTokens
 from services.runtime.bus import KafkaPublisher, Publisher
@@ -32,14 +33,15 @@ class Services:
 class DrainingServer(RpcServer):
     """Waits for running calls before it stops: until then, Remove and EndCall must reach the worker."""
 
-    def __init__(self, config: Config, services: Services, tokens: ServiceTokens) -> None:
+    def __init__(self, config: Config, services: Services, tokens: ServiceTokens, clock: Clock) -> None:
         super().__init__(config.server, rpc.apis(services.sfu), rpc.ERRORS, tokens)
         self._drain_s = config.drain_s
         self._services = services
+        self._clock = clock
 
     async def stop(self) -> None:
         """Refuse joins, say so, wait for the calls, then drain as every server does."""
-        self._services.sfu.start_draining()
+        self._services.sfu.start_draining(self._clock.now() + timedelta(seconds=self._drain_s))
         await asyncio.gather(self._services.announcer.announce(), self._services.sfu.wait_until_empty(self._drain_s))
         await super().stop()
 
@@ -51,7 +53,7 @@ def build_services(config: Config, publisher: Publisher, clock: Clock) -> Servic
     media = MediaWorker(config.media, events, metrics, clock, secrets.token_bytes)
     tokens = JwtJoinTokens(config.join_token_key, config.node.worker_id, clock)
     sfu = Sfu(media, tokens, metrics, config.node.max_participants)
-    announcer = Announcer(publisher, config.node, clock, lambda: sfu.participant_count, lambda: sfu.is_draining)
+    announcer = Announcer(publisher, config.node, clock, lambda: sfu.participant_count, lambda: sfu.drain_deadline)
     return Services(sfu, media, events, announcer)
 
 
@@ -61,6 +63,6 @@ def build(config: Config) -> App:
     kafka = KafkaPublisher(config.kafka)
     services = build_services(config, kafka, clock)
     tokens = ServiceTokens(config.server.service_key, "sfu", clock)
-    server = DrainingServer(config, services, tokens)
+    server = DrainingServer(config, services, tokens, clock)
     ticks = Worker("media-ticks", services.media.run)
     return App([kafka, services.announcer, services.events, services.media, ticks], server)

@@ -7,7 +7,9 @@ import structlog
 
 from services.signaling.core.calls import Decision, handle
 from services.signaling.core.errors import CallNotFound, Contended, VersionConflict
-from services.signaling.core.model import Call, CallId, CallState, EndReason, Input, Timeouts
+from services.signaling.core.inputs import Input
+from services.signaling.core.legs import dropped_devices
+from services.signaling.core.model import Call, CallId, CallState, EndReason, Timeouts
 from services.signaling.core.table import Effect
 from services.signaling.ports import Announcer, ClientKey, MediaCloser, Metrics, Record, Store, Timers, WallClock
 
@@ -33,7 +35,7 @@ class CallChanges:
     async def apply(self, call_id: CallId, given: Input, key: ClientKey | None = None) -> Call:
         """The call after the input; an input that has had its effect changes nothing.
 
-        `key` is remembered with the change. Raises CallNotFound, the state table's refusals, and Contended.
+        `key` is remembered with the change. Raises CallNotFound, the state table's refusals, UserTaken, and Contended.
         """
         for _ in range(MAX_ATTEMPTS):
             before = await self.store.find(call_id)
@@ -43,35 +45,65 @@ class CallChanges:
             decision = handle(before, given, now, self.timeouts)
             if decision.call is not before:
                 try:
-                    await self.store.save(decision.call, self.records(decision), key)
+                    same_holds = decision.call.holds == before.holds
+                    await self.store.save(decision.call, self.records(before, decision), key, same_holds=same_holds)
                 except VersionConflict:
                     continue
             self.carry_out(before, decision)
             return decision.call
         raise Contended
 
-    def records(self, decision: Decision) -> Sequence[Record]:
-        """The events of a decision, to be written in its transaction."""
-        return self.announce(decision.call, self.clock.now()) if Effect.ANNOUNCE in decision.effects else ()
+    def records(self, before: Call | None, decision: Decision) -> Sequence[Record]:
+        """The events of a decision, to be written in its transaction; `before` is None for a new call."""
+        if Effect.ANNOUNCE not in decision.effects:
+            return ()
+        return self.announce(before, decision.call, self.clock.now())
 
     def carry_out(self, before: Call | None, decision: Decision) -> None:
         """What follows a committed change; `before` is None for a new call."""
         call = decision.call
         if Effect.ANNOUNCE in decision.effects:
-            reason = call.end_reason.value if call.end_reason else None
-            log.info("call_changed", call_id=call.call_id, state=call.state.value, reason=reason, version=call.version)
-        if Effect.CLOSE_MEDIA in decision.effects and call.worker:
-            self.closer.close(call.worker, call.call_id)
+            log.info("call_changed", **_fields(call), version=call.version)
+        self._end_media(before, decision)
         if call.due_time and (before is None or before.due_time != call.due_time):
             self.timers.schedule(call.call_id, call.due_time)
         self._measure(before, call)
+
+    def _end_media(self, before: Call | None, decision: Decision) -> None:
+        call = decision.call
+        former = before.former if before else None
+        if Effect.CLOSE_MEDIA in decision.effects and call.worker:
+            self.closer.close(call.worker, call.call_id)
+        if former and former.worker != (call.former.worker if call.former else None):
+            self.closer.close(former.worker, call.call_id)
+        if Effect.REMOVE_MEDIA in decision.effects and before and call.state is not CallState.ENDED:
+            workers = [worker for worker in (call.worker, call.former.worker if call.former else None) if worker]
+            for user_id, device_id in dropped_devices(before, call):
+                for worker in workers:
+                    self.closer.remove(worker, call.call_id, user_id, device_id)
 
     def _measure(self, before: Call | None, call: Call) -> None:
         if call.answer_time and not (before and before.answer_time):
             self.metrics.call_answered((call.answer_time - call.create_time).total_seconds())
         if call.media_time and call.answer_time and not (before and before.media_time):
             self.metrics.media_started((call.media_time - call.answer_time).total_seconds())
+            log.info("call_media_started", **_fields(call))
         if call.state is CallState.ENDED and call.end_reason and not (before and before.end_reason):
             self.metrics.call_ended(call.end_reason)
             if call.end_reason is EndReason.MEDIA_LOST and call.media_time is None:
                 self.metrics.setup_failed("media")
+        if before:
+            self._measure_move(before, call)
+
+    def _measure_move(self, before: Call, call: Call) -> None:
+        if call.media_epoch > before.media_epoch and call.move_reason and call.worker:
+            self.metrics.call_moved(call.move_reason)
+            log.info("call_moves", **_fields(call), worker_id=call.worker.worker_id, why=call.move_reason.value)
+        elif before.move_time and not call.move_time and call.state is not CallState.ENDED and call.move_reason:
+            self.metrics.move_completed(call.move_reason, (self.clock.now() - before.move_time).total_seconds())
+
+
+def _fields(call: Call) -> dict[str, str | None]:
+    """What every line about a call has; its trace is that of StartCall, whoever changed the call."""
+    reason = call.end_reason.value if call.end_reason else None
+    return {"call_id": call.call_id, "state": call.state.value, "reason": reason, "call_trace": call.trace}

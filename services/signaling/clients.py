@@ -2,7 +2,11 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 import structlog
@@ -15,7 +19,6 @@ from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 from services.runtime.auth import ServiceTokens
 from services.runtime.errors import reason_of
 from services.runtime.rpc import LIVENESS, connect
-from services.signaling.core.calls import Callees
 from services.signaling.core.errors import (
     ConversationNotFound,
     JoinTokenExpired,
@@ -24,10 +27,14 @@ from services.signaling.core.errors import (
     MembersUnavailable,
     SdpInvalid,
 )
-from services.signaling.core.model import CallId, ConversationId, UserId, Worker
-from services.signaling.ports import MediaWorkers
+from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker
+from services.signaling.ports import Callees, MediaWorkers, Membership
+
+if TYPE_CHECKING:
+    from parley.messaging.v1.service_pb2_grpc import MembershipServiceAsyncStub
 
 log = structlog.get_logger()
+AnswerT = TypeVar("AnswerT")
 
 MEMBERS_TIMEOUT_S = 3.0
 # A join costs a DTLS certificate and a parse; a worker that needs longer is overloaded.
@@ -61,24 +68,32 @@ class GrpcMembers:
         if self._channel:
             await self._channel.close()
 
+    async def members_of(self, conversation_id: ConversationId) -> Membership:
+        """See ports.Members."""
+        request = messaging.GetMembersRequest(conversation_id=conversation_id)
+        response = await self._ask(lambda stub: stub.GetMembers(request, timeout=MEMBERS_TIMEOUT_S))
+        user_ids = tuple(UserId(user_id) for user_id in response.user_ids)
+        return Membership(user_ids, frozenset(UserId(user_id) for user_id in response.admin_user_ids), response.group)
+
     async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> Callees:
         """See ports.Members."""
+        request = messaging.GetCalleesRequest(conversation_id=conversation_id, caller_id=caller_id)
+        response = await self._ask(lambda stub: stub.GetCallees(request, timeout=MEMBERS_TIMEOUT_S))
+        members = tuple(UserId(user_id) for user_id in response.member_user_ids)
+        return Callees(members, frozenset(UserId(user_id) for user_id in response.user_ids), response.group)
+
+    async def _ask(self, ask: Callable[["MembershipServiceAsyncStub"], Awaitable[AnswerT]]) -> AnswerT:
         if self._channel is None:
             raise MembersUnavailable("not started")
-        stub = messaging_grpc.MembershipServiceStub(self._channel)
-        request = messaging.GetCalleesRequest(conversation_id=conversation_id, caller_id=caller_id)
+        stub: MembershipServiceAsyncStub = messaging_grpc.MembershipServiceStub(self._channel)
         try:
-            response = await stub.GetCallees(request, timeout=MEMBERS_TIMEOUT_S)
+            return await ask(stub)
         except grpc.aio.AioRpcError as error:
             # An id that messaging cannot even read names no conversation either.
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 raise ConversationNotFound from error
             log.warning("members_unavailable", code=error.code().name, reason=reason_of(error))
             raise MembersUnavailable("messaging cannot be reached") from error
-        return Callees(
-            members=[UserId(user_id) for user_id in response.member_user_ids],
-            allowed=frozenset(UserId(user_id) for user_id in response.user_ids),
-        )
 
 
 class SfuClient:
@@ -119,6 +134,15 @@ class SfuClient:
         except grpc.aio.AioRpcError as error:
             raise MediaUnavailable(error.code().name) from error
 
+    async def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
+        """See ports.MediaWorkers."""
+        stub = sfu_grpc.SfuServiceStub(self._channel(worker.address))
+        request = sfu.RemoveRequest(call_id=call_id, user_id=user_id, device_id=device_id)
+        try:
+            await stub.Remove(request, timeout=END_CALL_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise MediaUnavailable(error.code().name) from error
+
     async def is_reachable(self, worker: Worker) -> bool:
         """See ports.MediaWorkers: asks for its liveness."""
         stub = health_pb2_grpc.HealthStub(self._channel(worker.address))
@@ -148,7 +172,7 @@ class BackgroundCloser:
 
     def __init__(self, media: MediaWorkers) -> None:
         self._media = media
-        self._queue: asyncio.Queue[tuple[Worker, CallId]] = asyncio.Queue(CLOSE_QUEUE_SIZE)
+        self._queue: asyncio.Queue[_Ending] = asyncio.Queue(CLOSE_QUEUE_SIZE)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -163,26 +187,43 @@ class BackgroundCloser:
 
     def close(self, worker: Worker, call_id: CallId) -> None:
         """See ports.MediaCloser."""
+        self._put(_Ending(worker, call_id, partial(self._media.end_call, worker, call_id)))
+
+    def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
+        """See ports.MediaCloser."""
+        self._put(_Ending(worker, call_id, partial(self._media.remove, worker, call_id, user_id, device_id)))
+
+    def _put(self, ending: "_Ending") -> None:
         try:
-            self._queue.put_nowait((worker, call_id))
+            self._queue.put_nowait(ending)
         except asyncio.QueueFull:
-            log.warning("media_close_dropped", call_id=call_id, worker_id=worker.worker_id)
+            log.warning("media_close_dropped", call_id=ending.call_id, worker_id=ending.worker.worker_id)
 
     async def _run(self) -> None:
         while True:
-            worker, call_id = await self._queue.get()
-            await self._close(worker, call_id)
+            await _carry_out(await self._queue.get())
 
-    async def _close(self, worker: Worker, call_id: CallId) -> None:
-        for attempt in range(CLOSE_ATTEMPTS):
-            try:
-                return await self._media.end_call(worker, call_id)
-            except MediaUnavailable as error:
-                reason = str(error)
-            if attempt + 1 < CLOSE_ATTEMPTS:
-                await asyncio.sleep(CLOSE_BACKOFF_S * 2**attempt)
-        log.warning("media_close_failed", call_id=call_id, worker_id=worker.worker_id, reason=reason)
-        return None
+
+@dataclass(frozen=True)
+class _Ending:
+    """Media that a worker is to be told to end."""
+
+    worker: Worker
+    call_id: CallId
+    end: Callable[[], Awaitable[None]]
+
+
+async def _carry_out(ending: _Ending) -> None:
+    reason = ""
+    for attempt in range(CLOSE_ATTEMPTS):
+        try:
+            return await ending.end()
+        except MediaUnavailable as error:
+            reason = str(error)
+        if attempt + 1 < CLOSE_ATTEMPTS:
+            await asyncio.sleep(CLOSE_BACKOFF_S * 2**attempt)
+    log.warning("media_close_failed", call_id=ending.call_id, worker_id=ending.worker.worker_id, reason=reason)
+    return None
 
 
 def _join_error(error: grpc.aio.AioRpcError) -> Exception:

@@ -2,11 +2,47 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from services.runtime.config import DatabaseConfig, EnvReader, KafkaConfig, ProcessConfig, ServerConfig
 from services.signaling.core.grants import GrantPolicy
 from services.signaling.core.model import Timeouts
 from services.signaling.core.placement import PlacementPolicy
+from services.signaling.core.rate import RatePolicy, StartPolicy
+
+
+@dataclass(frozen=True)
+class TurnConfig:
+    """coturn's shared secret and the addresses to give to clients; no addresses means no relay."""
+
+    urls: tuple[str, ...]
+    secret: bytes
+    # Higher: leaked credentials relay for longer. Lower: a call that outlives them cannot change its path.
+    ttl_s: int
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "TurnConfig":
+        urls = tuple(part.strip() for part in env.text("PARLEY_TURN_URLS", "").split(",") if part.strip())
+        for url in urls:
+            if not url.startswith(("turn:", "turns:")):
+                env.problem(f"PARLEY_TURN_URLS has {url!r}, which is not turn: or turns:")
+        secret = env.text("PARLEY_TURN_SECRET") if urls else ""
+        return cls(urls, secret.encode(), env.integer("PARLEY_TURN_TTL_S", 43_200, low=60, high=604_800))
+
+
+@dataclass(frozen=True)
+class PushConfig:
+    """Where ring notifications are posted; no address means nowhere."""
+
+    url: str
+    secret: bytes
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "PushConfig":
+        url = env.text("PARLEY_PUSH_WEBHOOK_URL", "")
+        if url and not url.startswith(("http://", "https://")):
+            env.problem("PARLEY_PUSH_WEBHOOK_URL is not http:// or https://")
+        return cls(url, env.key("PARLEY_PUSH_WEBHOOK_SECRET") if url else b"")
 
 
 @dataclass(frozen=True)
@@ -23,6 +59,11 @@ class Config:
     timeouts: Timeouts
     grants: GrantPolicy
     placement: PlacementPolicy
+    start: StartPolicy
+    turn: TurnConfig
+    push: PushConfig
+    # How long ended calls are kept. Higher: more rows. Lower: people miss older calls in their lists.
+    retention: timedelta
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -38,16 +79,27 @@ class Config:
             timeouts=Timeouts(
                 ring_s=reader.number("PARLEY_RING_TIMEOUT_S", 45, low=0.1, high=600),
                 media_lost_s=reader.number("PARLEY_MEDIA_LOST_TIMEOUT_S", 60, low=0.1, high=3600),
+                handoff_s=reader.number("PARLEY_HANDOFF_S", 10, low=0.5, high=300),
             ),
             grants=GrantPolicy(
                 token_ttl_s=reader.number("PARLEY_JOIN_TOKEN_TTL_S", 60, low=2, high=600),
                 audio_slots=reader.integer("PARLEY_AUDIO_SLOTS", 1, low=1, high=16),
                 video_slots=reader.integer("PARLEY_VIDEO_SLOTS", 1, low=1, high=32),
+                group_audio_slots=reader.integer("PARLEY_GROUP_AUDIO_SLOTS", 4, low=1, high=16),
+                group_video_slots=reader.integer("PARLEY_GROUP_VIDEO_SLOTS", 8, low=1, high=32),
             ),
             placement=PlacementPolicy(
                 lost_after_s=reader.number("PARLEY_WORKER_LOST_S", 5, low=0.5, high=600),
                 settle_s=reader.number("PARLEY_MEDIA_SETTLE_S", 10, low=0, high=600),
+                region=reader.text("PARLEY_REGION", ""),
             ),
+            start=StartPolicy(
+                group_capacity=reader.integer("PARLEY_GROUP_CALL_CAPACITY", 32, low=2, high=500),
+                rate=RatePolicy(max_calls=reader.integer("PARLEY_CALLS_PER_MINUTE", 20, low=1, high=10_000)),
+            ),
+            turn=TurnConfig.read(reader),
+            push=PushConfig.read(reader),
+            retention=timedelta(days=reader.number("PARLEY_CALLS_RETENTION_DAYS", 90, low=0.001, high=36_500)),
         )
         reader.finish()
         return config

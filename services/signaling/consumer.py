@@ -1,40 +1,42 @@
-"""What comes from Kafka: the workers' announcements, and what they report of calls' media."""
+"""What comes from Kafka: workers announce themselves and report of calls' media, and people leave conversations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC
 from uuid import UUID
 
 import structlog
 from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls_events
+from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
 from services.runtime.bus import Incoming, PoisonRecord, TransientFailure
 from services.runtime.config import is_address
-from services.signaling.core.errors import Contended
-from services.signaling.core.model import (
-    CallId,
-    DeviceId,
-    MediaConnected,
-    MediaDisconnected,
-    UserId,
-    Worker,
-    WorkerId,
-)
+from services.signaling.core.errors import CallNotFound, Contended, ConversationNotFound, MembersUnavailable
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker, WorkerId
 from services.signaling.core.placement import Node, NodeTable
+from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
+from services.signaling.ports import Store
 from services.signaling.service import CallsService
 
 log = structlog.get_logger()
 
 NODES_TOPIC = "sfu.nodes.v1"
+QUALITY_TOPIC = "media.quality.v1"
+MESSAGING_TOPIC = "messaging.events.v1"
 GROUP = "signaling"
+QUALITY_GROUP = "signaling-quality"
+MEMBERS_GROUP = "signaling-members"
 
 
 class NodeConsumer:
     """Keeps the table of workers; every replica reads all of it, from the start."""
 
-    def __init__(self, nodes: NodeTable) -> None:
+    def __init__(self, nodes: NodeTable, nudge: Callable[[], None]) -> None:
+        """`nudge` is called when some worker's calls must be looked at."""
         self._nodes = nodes
+        self._nudge = nudge
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Idempotent: an older announcement changes nothing. One that has no meaning is passed over."""
@@ -46,8 +48,8 @@ class NodeConsumer:
             if node is None:
                 # Not parked: each replica reads it at each start, and the worker says it anew in 2 s.
                 log.warning("announcement_unreadable", offset=record.offset)
-            else:
-                self._nodes.announce(node)
+            elif self._nodes.announce(node):
+                self._nudge()
 
 
 class MediaConsumer:
@@ -69,22 +71,84 @@ class MediaConsumer:
             log.info("media_reported", call_id=call_id, report=type(report).__name__, device_id=report.device_id)
 
 
+class QualityConsumer:
+    """Adds the workers' measurements to the sums of each call."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def handle(self, records: Sequence[Incoming]) -> None:
+        """Idempotent. Raises PoisonRecord for bytes that are no report, StoreUnavailable."""
+        await self._store.add_quality([_decode_quality(record.value or b"") for record in records])
+
+
+class MembersConsumer:
+    """Takes people who left a group's conversation out of its call, and lets in who came."""
+
+    def __init__(self, service: CallsService) -> None:
+        self._service = service
+
+    async def handle(self, records: Sequence[Incoming]) -> None:
+        """Idempotent: asks who is in it now. Raises PoisonRecord, TransientFailure, StoreUnavailable."""
+        for conversation_id in dict.fromkeys(filter(None, (_changed_group(record.value or b"") for record in records))):
+            try:
+                await self._service.note_members(conversation_id)
+            except (ConversationNotFound, CallNotFound):
+                continue
+            except (Contended, MembersUnavailable) as error:
+                raise TransientFailure(str(error) or "the call changes too often") from error
+
+
+def _changed_group(value: bytes) -> ConversationId | None:
+    try:
+        event = messaging_events.ConversationEvent.FromString(value)
+    except DecodeError as error:
+        raise PoisonRecord("not a conversation event") from error
+    return ConversationId(event.conversation_id) if event.HasField("conversation_changed") else None
+
+
+def _decode_quality(value: bytes) -> QualityReport:
+    try:
+        report = sfu_events.QualityReport.FromString(value)
+        key = QualityKey(
+            CallId(str(UUID(report.call_id))),
+            UserId(report.user_id),
+            DeviceId(report.device_id),
+            WorkerId(report.worker_id),
+        )
+        report_time = report.report_time.ToDatetime(UTC)
+    except (DecodeError, ValueError, OverflowError) as error:
+        raise PoisonRecord(f"not a quality report: {type(error).__name__}") from error
+    legs = {Direction.UPLINK: report.uplink, Direction.DOWNLINK: report.downlink}
+    return QualityReport(
+        key,
+        report_time,
+        {
+            direction: interval(report.interval_s, leg.packets, leg.bytes, leg.loss_ratio, leg.jitter_ms, leg.rtt_ms)
+            for direction, leg in legs.items()
+        },
+    )
+
+
 def _decode_node(value: bytes) -> Node | None:
     try:
         message = sfu_events.NodeAnnouncement.FromString(value)
         announce_time = message.announce_time.ToDatetime(UTC)
+        start_time = message.start_time.ToDatetime(UTC) if message.HasField("start_time") else None
+        deadline = message.drain_deadline_time.ToDatetime(UTC) if message.HasField("drain_deadline_time") else None
     except (DecodeError, ValueError, OverflowError):
         return None
     if not (message.worker_id and is_address(message.grpc_address) and message.max_participants > 0):
         return None
     return Node(
-        worker=Worker(WorkerId(message.worker_id), message.grpc_address),
+        worker=Worker(WorkerId(message.worker_id), message.grpc_address, start_time),
         region=message.region,
         announce_time=announce_time,
         participants=message.participants,
         max_participants=message.max_participants,
         cpu_ratio=message.cpu_ratio,
         draining=message.draining,
+        drain_deadline=deadline,
     )
 
 

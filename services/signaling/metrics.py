@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.signaling.core.model import CallState, EndReason
+from services.signaling.core.model import CallState, EndReason, MoveReason
 
 RING_SECONDS = Histogram(
     "signaling_ring_to_answer_seconds",
@@ -19,6 +19,15 @@ MEDIA_SECONDS = Histogram(
 SETUP_FAILURES = Counter(
     "signaling_setup_failures", "Calls that could not be set up: members, placement, join or media.", ["stage"]
 )
+MOVES = Counter("signaling_handoffs", "Calls that began to move to another media worker.", ["reason"])
+MOVE_SECONDS = Histogram(
+    "signaling_handoff_seconds",
+    "Time from the move's beginning until all devices had media on the new worker; the old one carries it meanwhile,"
+    " unless it was lost: then this is the gap.",
+    ["reason"],
+    buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60),
+)
+PUSHES = Counter("signaling_pushes", "Push webhooks by outcome: sent, refused, failed, late.", ["outcome"])
 CALLS_ENDED = Counter("signaling_calls_ended", "Calls ended, by reason.", ["reason"])
 CALLS = Gauge("signaling_calls", "Calls that ring or run, of all replicas: take the greatest, not the sum.", ["state"])
 
@@ -41,6 +50,14 @@ class PrometheusMetrics:
     def setup_failed(self, stage: str) -> None:
         """See ports.Metrics."""
         SETUP_FAILURES.labels(stage).inc()
+
+    def call_moved(self, reason: MoveReason) -> None:
+        """See ports.Metrics."""
+        MOVES.labels(reason.value).inc()
+
+    def move_completed(self, reason: MoveReason, took_s: float) -> None:
+        """See ports.Metrics."""
+        MOVE_SECONDS.labels(reason.value).observe(took_s)
 
     def calls_counted(self, by_state: Mapping[CallState, int]) -> None:
         """See ports.Metrics."""

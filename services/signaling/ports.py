@@ -5,9 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from services.signaling.core.calls import Callees
-from services.signaling.core.grants import Claims
-from services.signaling.core.model import Call, CallId, CallState, ConversationId, EndReason, UserId, Worker, WorkerId
+from services.signaling.core.grants import Claims, IceServer
+from services.signaling.core.model import (
+    Call,
+    CallId,
+    CallState,
+    ConversationId,
+    DeviceId,
+    EndReason,
+    MoveReason,
+    UserId,
+    Worker,
+)
+from services.signaling.core.quality import QualityReport, UserQuality
+from services.signaling.core.settings import CallSettings
 
 
 class Record(NamedTuple):
@@ -46,11 +57,38 @@ class CallerTaken:
 
 
 @dataclass(frozen=True)
-class CalleeTaken:
-    """Nothing was stored: another member is in another call."""
+class CalleesTaken:
+    """Nothing was stored: these members, who were to be rung, are held by other calls."""
+
+    user_ids: tuple[UserId, ...]
 
 
-Creation = Created | KeyKnown | CallerTaken | CalleeTaken
+@dataclass(frozen=True)
+class GroupTaken:
+    """Nothing was stored: the group has this call already; None when it has ended since."""
+
+    call: Call | None
+
+
+Creation = Created | KeyKnown | CallerTaken | CalleesTaken | GroupTaken
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Who is in a conversation, and who may moderate its calls. `group` is false for a direct conversation."""
+
+    user_ids: tuple[UserId, ...]
+    admin_ids: frozenset[UserId] = frozenset()
+    group: bool = False
+
+
+@dataclass(frozen=True)
+class Callees:
+    """The members of a conversation, and those of them whom a caller may ring there."""
+
+    user_ids: tuple[UserId, ...]
+    allowed: frozenset[UserId]
+    group: bool = False
 
 
 class Store(Protocol):
@@ -59,13 +97,17 @@ class Store(Protocol):
     async def create(self, call: Call, key: ClientKey, records: Sequence[Record]) -> Creation:
         """Store a new call, its client's id and its events, all or nothing.
 
-        A call that has not ended takes all its members: none of them can be in another one.
+        A call that has not ended takes those that it holds (Call.holds): none of them can be held by another one. A
+        group has one such call.
         """
 
-    async def save(self, call: Call, records: Sequence[Record], key: ClientKey | None = None) -> None:
-        """Store a call's next version and its events, all or nothing; an ended call frees its members.
+    async def save(
+        self, call: Call, records: Sequence[Record], key: ClientKey | None = None, *, same_holds: bool = False
+    ) -> None:
+        """Store a call's next version and its events, all or nothing; whom it does not hold any more is free.
 
-        Raises VersionConflict unless the stored version is the one just below.
+        Raises VersionConflict unless the stored version is the one just below, UserTaken when another call holds one
+        that this one would. `same_holds`: the version before held the same people.
         """
 
     async def find(self, call_id: CallId) -> Call | None:
@@ -75,10 +117,40 @@ class Store(Protocol):
         """The call that the client's id stands for."""
 
     async def list_active(self, user_id: UserId) -> Sequence[Call]:
-        """The calls that take this user, oldest first."""
+        """The calls that have not ended and that this user is told of, oldest first."""
 
-    async def list_running_on(self, worker_id: WorkerId, limit: int) -> Sequence[CallId]:
-        """Calls that have not ended on a worker where media is believed to be up."""
+    async def find_holding(self, user_id: UserId) -> Call | None:
+        """The call that holds this user."""
+
+    async def find_of_group(self, conversation_id: ConversationId) -> Call | None:
+        """The call of a group that has not ended."""
+
+    async def list_placed(self, user_id: UserId, since: datetime, limit: int) -> Sequence[datetime]:
+        """When the user placed calls, the newest first."""
+
+    async def list_ended(self, user_id: UserId, before: CallId | None, limit: int) -> Sequence[Call]:
+        """The user's calls that have ended, the newest first, below `before`."""
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Forget calls that ended before then, with all that belongs to them; how many there were."""
+
+    async def settings_of(self, user_ids: Sequence[UserId]) -> Mapping[UserId, CallSettings]:
+        """How these people want to be rung; those who never chose are left out."""
+
+    async def save_settings(self, user_id: UserId, settings: CallSettings) -> None:
+        """Replace a user's settings."""
+
+    async def add_quality(self, reports: Sequence[QualityReport]) -> None:
+        """Add reports to the sums. Idempotent: one that is not newer than the last of its key changes nothing.
+
+        Reports of calls that are not known are passed over.
+        """
+
+    async def quality_of(self, call_ids: Sequence[CallId]) -> Mapping[CallId, Sequence[UserQuality]]:
+        """The participants' media, by call."""
+
+    async def list_on(self, worker: Worker, limit: int) -> Sequence[CallId]:
+        """Calls that have not ended on this process."""
 
     async def list_workers(self) -> Sequence[Worker]:
         """The workers of all calls that have not ended."""
@@ -100,15 +172,18 @@ class WallClock(Protocol):
 class Announcer(Protocol):
     """Makes the events that tell of a call's change."""
 
-    def __call__(self, call: Call, now: datetime) -> Sequence[Record]:
-        """One event for other services and one for each member's devices."""
+    def __call__(self, before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
+        """The events for other services, and one for each member's devices. `before` is None for a new call."""
 
 
 class Members(Protocol):
     """Who is in a conversation."""
 
+    async def members_of(self, conversation_id: ConversationId) -> Membership:
+        """Raises ConversationNotFound, MembersUnavailable."""
+
     async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> Callees:
-        """Whom the caller may ring there. Raises ConversationNotFound, MembersUnavailable."""
+        """Whom this caller may ring there. Raises ConversationNotFound, also for a stranger, and MembersUnavailable."""
 
 
 class MediaWorkers(Protocol):
@@ -120,6 +195,9 @@ class MediaWorkers(Protocol):
     async def end_call(self, worker: Worker, call_id: CallId) -> None:
         """Idempotent. Raises MediaUnavailable."""
 
+    async def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
+        """End a device's media. Idempotent. Raises MediaUnavailable."""
+
     async def is_reachable(self, worker: Worker) -> bool:
         """Whether the worker itself answers, whatever the broker tells of it."""
 
@@ -130,6 +208,9 @@ class MediaCloser(Protocol):
     def close(self, worker: Worker, call_id: CallId) -> None:
         """Returns at once. Best effort: the worker ends media without consent by itself."""
 
+    def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
+        """The same for one device."""
+
 
 class JoinTokens(Protocol):
     """Signs and reads join tokens."""
@@ -139,6 +220,13 @@ class JoinTokens(Protocol):
 
     def read(self, token: str) -> Claims:
         """What a token of ours says, however old. Raises JoinTokenInvalid."""
+
+
+class TurnServers(Protocol):
+    """The relays for clients that cannot reach a worker directly."""
+
+    def servers_for(self, credential_id: str, now: datetime) -> tuple[IceServer, ...]:
+        """With credentials for some hours; none when there are no relays."""
 
 
 class Timers(Protocol):
@@ -162,6 +250,12 @@ class Metrics(Protocol):
 
     def setup_failed(self, stage: str) -> None:
         """A call could not be set up: `members`, `placement`, `join` or `media`."""
+
+    def call_moved(self, reason: MoveReason) -> None:
+        """A call began to move to another worker."""
+
+    def move_completed(self, reason: MoveReason, took_s: float) -> None:
+        """All devices have media on the new worker."""
 
     def calls_counted(self, by_state: Mapping[CallState, int]) -> None:
         """The calls of all replicas that have not ended."""

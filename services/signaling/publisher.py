@@ -1,4 +1,4 @@
-"""The events of a call's change: one for other services, one for the devices of each member."""
+"""The events of a call's change: for other services, for the devices of each member, and for a push provider."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,16 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.presence.v1 import events_pb2 as presence_events
 
 from services.runtime.ids import NewId
-from services.signaling.core.model import Call, CallState, UserId
+from services.signaling.core.model import RUNG, Call, CallState, LegState, UserId
 from services.signaling.encoding import encode_call, encode_time
 from services.signaling.ports import Record
 
 CALLS_TOPIC = "calls.events.v1"
 DELIVERY_TOPIC = "delivery.v1"
+
+
+# Quiet hours are quiet for pushes too.
+_LOUD = RUNG - {LegState.SILENT}
 
 
 @dataclass(frozen=True)
@@ -24,19 +28,42 @@ class CallAnnouncer:
 
     new_id: NewId
 
-    def __call__(self, call: Call, now: datetime) -> Sequence[Record]:
-        event = calls_events.CallEvent(
-            event_id=str(self.new_id(now)),
-            call_id=call.call_id,
-            event_time=encode_time(now),
-            call_changed=calls_events.CallChanged(call=encode_call(call)),
+    def __call__(self, before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
+        changed = calls_events.CallEvent(call_changed=calls_events.CallChanged(call=encode_call(call)))
+        events = [changed, *_pushes(before, call)]
+        return [*(self._record(event, call, now) for event in events), *_deliveries(before, call, now)]
+
+    def _record(self, event: calls_events.CallEvent, call: Call, now: datetime) -> Record:
+        event.event_id = str(self.new_id(now))
+        event.call_id = call.call_id
+        event.event_time.FromDatetime(now)
+        return Record(CALLS_TOPIC, call.call_id, event.SerializeToString())
+
+
+def _pushes(before: Call | None, call: Call) -> Sequence[calls_events.CallEvent]:
+    rang, rings = _loud(before), _loud(call)
+    kinds = (
+        (calls_events.PUSH_KIND_RING, sorted(rings - rang)),
+        (calls_events.PUSH_KIND_RING_ENDED, sorted(rang - rings)),
+    )
+    return [
+        calls_events.CallEvent(
+            push_requested=calls_events.PushRequested(kind=kind, user_ids=user_ids, call=encode_call(call))
         )
-        return [Record(CALLS_TOPIC, call.call_id, event.SerializeToString()), *_deliveries(call, now)]
+        for kind, user_ids in kinds
+        if user_ids
+    ]
 
 
-def _deliveries(call: Call, now: datetime) -> Sequence[Record]:
+def _loud(call: Call | None) -> set[UserId]:
+    return {leg.user_id for leg in call.legs if leg.state in _LOUD} if call else set()
+
+
+def _deliveries(before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
     frame = gateway_service.SubscribeResponse(event=gateway_messages.DeviceEvent(call=encode_call(call)))
     data = frame.SerializeToString()
+    # Who goes is told so once.
+    told = dict.fromkeys((*call.audience, *(before.audience if before else ())))
     return [
         Record(
             DELIVERY_TOPIC,
@@ -45,13 +72,13 @@ def _deliveries(call: Call, now: datetime) -> Sequence[Record]:
                 user_id=user_id, frame=data, event_time=encode_time(now), call_activity=_activity(call, user_id)
             ).SerializeToString(),
         )
-        for user_id in call.user_ids
+        for user_id in told
     ]
 
 
 def _activity(call: Call, user_id: UserId) -> presence_events.CallActivity:
     """What presence is to show of it: who takes part in an answered call is in it."""
-    takes_part = any(leg.user_id == user_id and leg.device_id for leg in call.legs)
+    takes_part = any(leg.user_id == user_id for leg in call.joined)
     return presence_events.CallActivity(
         call_id=call.call_id, version=call.version, in_call=call.state is CallState.ACTIVE and takes_part
     )

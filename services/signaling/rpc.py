@@ -4,19 +4,26 @@ import re
 from uuid import UUID
 
 import grpc
+from parley.calls.v1 import operations_pb2, operations_pb2_grpc, service_pb2_grpc
 from parley.calls.v1 import service_pb2 as api
-from parley.calls.v1 import service_pb2_grpc
 
+from services.runtime import tracing
 from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.rpc import Access, Api, Context
 from services.signaling.core import errors
-from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId
-from services.signaling.encoding import encode_call, encode_grant
-from services.signaling.service import CallsService, StartRequest
+from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
+from services.signaling.core.settings import find_fault
+from services.signaling.encoding import encode_call, encode_grant, encode_record, encode_settings, to_settings
+from services.signaling.moves import CallMoves
+from services.signaling.service import CallsService
+from services.signaling.starting import StartRequest
 
 MAX_OFFER_BYTES = 64 * 1024
 MAX_TOKEN_CHARS = 4096
+MAX_USER_ID_CHARS = 128
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 50
 _DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _CLIENT_ID = re.compile(r"[!-~ ]{1,64}")
 _FAILED = grpc.StatusCode.FAILED_PRECONDITION
@@ -24,8 +31,14 @@ _FAILED = grpc.StatusCode.FAILED_PRECONDITION
 ERRORS: ErrorTable = {
     errors.CallNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "CALL_NOT_FOUND"),
     errors.ConversationNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"),
-    errors.NotDirectConversation: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
     errors.CallNotAllowed: Refusal(grpc.StatusCode.PERMISSION_DENIED, "CALL_NOT_ALLOWED"),
+    errors.CallRate: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "CALL_RATE"),
+    errors.NotGroupCall: Refusal(_FAILED, "NOT_GROUP_CALL"),
+    errors.NotAdmin: Refusal(grpc.StatusCode.PERMISSION_DENIED, "NOT_ADMIN"),
+    errors.CallLocked: Refusal(_FAILED, "CALL_LOCKED"),
+    errors.CallFull: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "CALL_FULL"),
+    errors.RemovedFromCall: Refusal(grpc.StatusCode.PERMISSION_DENIED, "REMOVED_FROM_CALL"),
+    errors.ParticipantNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "PARTICIPANT_NOT_FOUND"),
     errors.AlreadyInCall: Refusal(_FAILED, "ALREADY_IN_CALL"),
     errors.NoMediaWorker: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "NO_MEDIA_WORKER", retry_delay_s=2.0),
     errors.AnsweredElsewhere: Refusal(_FAILED, "ANSWERED_ELSEWHERE"),
@@ -47,12 +60,18 @@ ERRORS: ErrorTable = {
 def apis(service: CallsService) -> list[Api]:
     """What the server serves."""
     servicer = CallsServicer(service)
+    operations = OperationsServicer(service.moves)
     return [
+        Api(
+            "parley.calls.v1.CallOperationsService",
+            Access.SERVICE,
+            lambda server: operations_pb2_grpc.add_CallOperationsServiceServicer_to_server(operations, server),
+        ),
         Api(
             "parley.calls.v1.CallsService",
             Access.USER,
             lambda server: service_pb2_grpc.add_CallsServiceServicer_to_server(servicer, server),
-        )
+        ),
     ]
 
 
@@ -71,6 +90,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
             conversation_id=ConversationId(_uuid("conversation_id", request.conversation_id)),
             video=request.video,
             client_call_id=request.client_call_id,
+            trace=tracing.current_header() or "",
         )
         call, grant = await self._service.start_call(start)
         return api.StartCallResponse(call=encode_call(call), grant=encode_grant(grant))
@@ -118,6 +138,87 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
         answer = await self._service.join_media(_me(), request.join_token, request.sdp_offer)
         return api.JoinMediaResponse(sdp_answer=answer)
 
+    async def JoinCall(self, request: api.JoinCallRequest, context: Context) -> api.JoinCallResponse:
+        device_id = _device_id(request.device_id)
+        call, grant = await self._service.join_call(_call_id(request.call_id), _me(), device_id)
+        return api.JoinCallResponse(call=encode_call(call), grant=encode_grant(grant))
+
+    async def TakeOverCall(self, request: api.TakeOverCallRequest, context: Context) -> api.TakeOverCallResponse:
+        device_id = _device_id(request.device_id)
+        call, grant = await self._service.take_over(_call_id(request.call_id), _me(), device_id)
+        return api.TakeOverCallResponse(call=encode_call(call), grant=encode_grant(grant))
+
+    async def SetHand(self, request: api.SetHandRequest, context: Context) -> api.SetHandResponse:
+        call = await self._service.set_hand(_call_id(request.call_id), _me(), request.raised)
+        return api.SetHandResponse(call=encode_call(call))
+
+    async def RequestMute(self, request: api.RequestMuteRequest, context: Context) -> api.RequestMuteResponse:
+        call = await self._service.request_mute(_call_id(request.call_id), _me(), _user_id(request.user_id))
+        return api.RequestMuteResponse(call=encode_call(call))
+
+    async def RemoveParticipant(
+        self, request: api.RemoveParticipantRequest, context: Context
+    ) -> api.RemoveParticipantResponse:
+        call = await self._service.remove_participant(_call_id(request.call_id), _me(), _user_id(request.user_id))
+        return api.RemoveParticipantResponse(call=encode_call(call))
+
+    async def SetLock(self, request: api.SetLockRequest, context: Context) -> api.SetLockResponse:
+        call = await self._service.set_lock(_call_id(request.call_id), _me(), request.locked)
+        return api.SetLockResponse(call=encode_call(call))
+
+    async def EndCall(self, request: api.EndCallRequest, context: Context) -> api.EndCallResponse:
+        call = await self._service.end_for_all(_call_id(request.call_id), _me())
+        return api.EndCallResponse(call=encode_call(call))
+
+    async def ListCalls(self, request: api.ListCallsRequest, context: Context) -> api.ListCallsResponse:
+        if not 0 <= request.page_size <= MAX_PAGE_SIZE:
+            raise InvalidRequest("page_size", f"is not 0 to {MAX_PAGE_SIZE}")
+        before = CallId(_uuid("page_token", request.page_token)) if request.page_token else None
+        page = await self._service.list_ended_calls(_me(), before, request.page_size or DEFAULT_PAGE_SIZE)
+        records = [encode_record(call, page.quality.get(call.call_id, ())) for call in page.calls]
+        return api.ListCallsResponse(calls=records, next_page_token=page.before or "")
+
+    async def GetCallSettings(
+        self, request: api.GetCallSettingsRequest, context: Context
+    ) -> api.GetCallSettingsResponse:
+        return api.GetCallSettingsResponse(settings=encode_settings(await self._service.get_settings(_me())))
+
+    async def UpdateCallSettings(
+        self, request: api.UpdateCallSettingsRequest, context: Context
+    ) -> api.UpdateCallSettingsResponse:
+        settings = to_settings(request.settings)
+        fault = find_fault(settings.quiet_hours) if settings.quiet_hours else None
+        if fault:
+            raise InvalidRequest(f"settings.quiet_hours.{fault[0]}", fault[1])
+        updated = await self._service.update_settings(_me(), settings)
+        return api.UpdateCallSettingsResponse(settings=encode_settings(updated))
+
+
+class OperationsServicer(operations_pb2_grpc.CallOperationsServiceServicer):
+    """For operators, through other services' tokens."""
+
+    def __init__(self, moves: CallMoves) -> None:
+        self._moves = moves
+
+    async def MoveCall(
+        self, request: operations_pb2.MoveCallRequest, context: Context
+    ) -> operations_pb2.MoveCallResponse:
+        worker_id = WorkerId(request.worker_id) if request.worker_id else None
+        call = await self._moves.move_as_asked(_call_id(request.call_id), worker_id)
+        return operations_pb2.MoveCallResponse(worker_id=_worker_id(call), media_epoch=call.media_epoch)
+
+    async def LocateCall(
+        self, request: operations_pb2.LocateCallRequest, context: Context
+    ) -> operations_pb2.LocateCallResponse:
+        call = await self._moves.store.find(_call_id(request.call_id))
+        if call is None:
+            raise errors.CallNotFound
+        return operations_pb2.LocateCallResponse(worker_id=_worker_id(call), media_epoch=call.media_epoch)
+
+
+def _worker_id(call: Call) -> str:
+    return call.worker.worker_id if call.worker else ""
+
 
 def _me() -> UserId:
     return UserId(current_user())
@@ -138,3 +239,9 @@ def _device_id(value: str) -> DeviceId:
     if not _DEVICE_ID.fullmatch(value):
         raise InvalidRequest("device_id", "is not 8 to 64 of [A-Za-z0-9_-]")
     return DeviceId(value)
+
+
+def _user_id(value: str) -> UserId:
+    if not 0 < len(value) <= MAX_USER_ID_CHARS:
+        raise InvalidRequest("user_id", f"is not 1 to {MAX_USER_ID_CHARS} characters")
+    return UserId(value)

@@ -1,73 +1,55 @@
 """What users do with calls, and what the SFU reports of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.signaling.changes import CallChanges
-from services.signaling.core.calls import Callees, Decision, Placed, find_callee, is_glare, refuse_as_busy, ring
 from services.signaling.core.errors import (
-    AlreadyInCall,
-    AnsweredElsewhere,
     CallEnded,
     CallNotFound,
     Contended,
     JoinTokenInvalid,
     MediaUnavailable,
-    MembersUnavailable,
-    NoMediaWorker,
     NotInCall,
     SdpInvalid,
+    UserTaken,
 )
 from services.signaling.core.grants import Grant, GrantPolicy, admit, check_bearer, claim
-from services.signaling.core.model import (
+from services.signaling.core.inputs import (
     Accept,
-    Call,
-    CallId,
-    CallState,
     Cancel,
-    ConversationId,
     Decline,
-    DeviceId,
+    EndForAll,
+    Join,
     Leave,
     MediaConnected,
     MediaDisconnected,
-    Move,
-    UserId,
-    Worker,
+    Remove,
+    RequestMute,
+    SetHand,
+    SetLock,
+    SetMembers,
+    TakeOver,
 )
-from services.signaling.core.placement import NodeTable
-from services.signaling.core.table import Effect
-from services.signaling.ports import (
-    CalleeTaken,
-    CallerTaken,
-    ClientKey,
-    Created,
-    JoinTokens,
-    KeyKnown,
-    MediaWorkers,
-    Members,
-    Store,
-)
+from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, UserId
+from services.signaling.core.quality import UserQuality
+from services.signaling.core.settings import CallSettings
+from services.signaling.moves import CallMoves
+from services.signaling.ports import JoinTokens, MediaWorkers, Members, Membership, Store, TurnServers
+from services.signaling.starting import CallStarter, StartRequest
 
 # Each further attempt means that the call in the way changed meanwhile.
-START_ATTEMPTS = 4
-SEATS = 2
+SEAT_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
-class StartRequest:
-    """A user places a call from a device."""
+class EndedPage:
+    """Some of a user's ended calls, the newest first. `before` leads to the next page; None on the last."""
 
-    caller_id: UserId
-    device_id: DeviceId
-    conversation_id: ConversationId
-    video: bool
-    client_call_id: str
-
-    @property
-    def key(self) -> ClientKey:
-        return ClientKey(self.caller_id, self.client_call_id)
+    calls: Sequence[Call]
+    quality: Mapping[CallId, Sequence[UserQuality]]
+    before: CallId | None
 
 
 @dataclass(frozen=True)
@@ -76,28 +58,33 @@ class CallsService:
 
     store: Store
     changes: CallChanges
+    starter: CallStarter
+    moves: CallMoves
     members: Members
     media: MediaWorkers
-    nodes: NodeTable
     tokens: JoinTokens
+    turn: TurnServers
     grants: GrantPolicy
     new_id: Callable[[datetime], str]
 
+    # Ringing, answering, hanging up.
+
     async def start_call(self, request: StartRequest) -> tuple[Call, Grant | None]:
-        """Ring the other member. Idempotent by the client's id; two who call each other get one call.
+        """Ring the others. Idempotent by the client's id; two who call each other get one call, and so does a group.
 
         Gives a call that has ended (BUSY) and no grant when the callee is in another one. Raises
-        ConversationNotFound, NotDirectConversation, CallNotAllowed, AlreadyInCall, NoMediaWorker, MembersUnavailable.
+        ConversationNotFound, CallNotAllowed, CallRate, AlreadyInCall, NoMediaWorker, MembersUnavailable, and for a
+        group whose call runs what join_call raises.
         """
-        call = await self.store.find_by_key(request.key)
-        if call is None:
-            callee_id = find_callee(await self._callees_of(request), request.caller_id)
-            call = await self._start(request, callee_id)
+        call = await self.store.find_by_key(request.key) or await self.starter.start(request)
         return call, self._grant_if_seated(call, request.caller_id, request.device_id)
 
     async def accept_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant]:
-        """Answer. Idempotent for the device that won. Raises CallNotFound, AnsweredElsewhere, CallEnded, NotCallee."""
-        call = await self.changes.apply(call_id, Accept(user_id, device_id))
+        """Answer, and leave another call. Idempotent for the device that won.
+
+        Raises CallNotFound, AnsweredElsewhere, CallEnded, NotCallee, and for a group what join_call raises.
+        """
+        call = await self._seat(call_id, Accept(user_id, device_id))
         return call, self._grant(call, user_id, device_id)
 
     async def decline_call(self, call_id: CallId, user_id: UserId) -> Call:
@@ -112,6 +99,55 @@ class CallsService:
         """Hang up, cancel or decline, as the call stands. Idempotent. Raises CallNotFound."""
         return await self.changes.apply(call_id, Leave(user_id, device_id))
 
+    # Groups.
+
+    async def join_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant]:
+        """Come into a group's call, and leave another one. Idempotent for the device that is in it.
+
+        Raises CallNotFound, NotGroupCall, CallEnded, CallLocked, CallFull, RemovedFromCall, AnsweredElsewhere.
+        """
+        known = await self.store.find(call_id)
+        if known is None:
+            raise CallNotFound
+        if known.leg_of(user_id) is None:
+            # Perhaps the user has come into the conversation since.
+            membership = await self._membership(known, user_id)
+            await self.changes.apply(call_id, SetMembers(frozenset(membership.user_ids)))
+        call = await self._seat(call_id, Join(user_id, device_id))
+        return call, self._grant(call, user_id, device_id)
+
+    async def set_hand(self, call_id: CallId, user_id: UserId, raised: bool) -> Call:
+        """Raise or lower one's hand. Idempotent. Raises CallNotFound, CallEnded, NotInCall."""
+        return await self.changes.apply(call_id, SetHand(user_id, raised))
+
+    async def request_mute(self, call_id: CallId, user_id: UserId, target_id: UserId) -> Call:
+        """Ask somebody for silence. This and the next three raise CallNotFound, NotGroupCall, NotAdmin, CallEnded,
+        MembersUnavailable; this one ParticipantNotFound."""
+        return await self.changes.apply(
+            call_id, RequestMute(user_id, target_id, await self._is_admin(call_id, user_id))
+        )
+
+    async def remove_participant(self, call_id: CallId, user_id: UserId, target_id: UserId) -> Call:
+        """Put somebody out of a group's call for good. Idempotent. Raises ParticipantNotFound."""
+        return await self.changes.apply(call_id, Remove(user_id, target_id, await self._is_admin(call_id, user_id)))
+
+    async def set_lock(self, call_id: CallId, user_id: UserId, locked: bool) -> Call:
+        """Close a group's call to others, or open it. Idempotent."""
+        return await self.changes.apply(call_id, SetLock(user_id, locked, await self._is_admin(call_id, user_id)))
+
+    async def end_for_all(self, call_id: CallId, user_id: UserId) -> Call:
+        """End a group's call. Idempotent."""
+        return await self.changes.apply(call_id, EndForAll(user_id, await self._is_admin(call_id, user_id)))
+
+    async def note_members(self, conversation_id: ConversationId) -> None:
+        """The members of a conversation have changed: those who went are out of its call. Raises MembersUnavailable."""
+        call = await self.store.find_of_group(conversation_id)
+        if call:
+            membership = await self.members.members_of(conversation_id)
+            await self.changes.apply(call.call_id, SetMembers(frozenset(membership.user_ids)))
+
+    # Looking.
+
     async def get_call(self, call_id: CallId, user_id: UserId) -> Call:
         """The call as it stands. Raises CallNotFound, also for somebody who is not part of it."""
         call = await self.store.find(call_id)
@@ -120,8 +156,31 @@ class CallsService:
         return call
 
     async def list_active_calls(self, user_id: UserId) -> Sequence[Call]:
-        """The user's calls that ring or run."""
+        """The calls that ring or run, of the user and of the user's groups."""
         return await self.store.list_active(user_id)
+
+    async def list_ended_calls(self, user_id: UserId, before: CallId | None, limit: int) -> EndedPage:
+        """The user's ended calls, below `before`."""
+        found = await self.store.list_ended(user_id, before, limit + 1)
+        calls = found[:limit]
+        quality = await self.store.quality_of([call.call_id for call in calls])
+        return EndedPage(calls, quality, calls[-1].call_id if len(found) > limit else None)
+
+    async def get_settings(self, user_id: UserId) -> CallSettings:
+        """How the user wants to be rung."""
+        return (await self.store.settings_of([user_id])).get(user_id, CallSettings())
+
+    async def update_settings(self, user_id: UserId, settings: CallSettings) -> CallSettings:
+        """Replace them. Idempotent."""
+        await self.store.save_settings(user_id, settings)
+        return settings
+
+    # Media.
+
+    async def take_over(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant]:
+        """Go on with this device in place of another one. Idempotent. Raises CallNotFound, CallEnded, NotInCall."""
+        call = await self.changes.apply(call_id, TakeOver(user_id, device_id))
+        return call, self._grant(call, user_id, device_id)
 
     async def renew_grant(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> Grant:
         """A new join token; a call whose worker is dead goes to another one first.
@@ -129,12 +188,9 @@ class CallsService:
         Raises CallNotFound, CallEnded, NotInCall, NoMediaWorker.
         """
         call = await self.get_call(call_id, user_id)
-        grant = self._grant(call, user_id, device_id)
-        if call.worker is None or not await self._is_gone(call.worker):
-            return grant
-        target = self._place()
-        moved = await self.changes.apply(call_id, Move(call.worker.worker_id, target))
-        return self._grant(moved, user_id, device_id)
+        # Before anything is moved for somebody who is not in the call.
+        self._grant(call, user_id, device_id)
+        return self._grant(await self.moves.rescue(call), user_id, device_id)
 
     async def join_media(self, user_id: UserId, join_token: str, sdp_offer: str) -> str:
         """The SFU's SDP answer. A second offer of a device replaces its first.
@@ -143,7 +199,7 @@ class CallsService:
         """
         claims = self.tokens.read(join_token)
         check_bearer(claims, user_id, self.changes.clock.now())
-        worker = self.nodes.current(admit(claims, await self.store.find(claims.call_id)))
+        worker = self.moves.nodes.current(admit(claims, await self.store.find(claims.call_id)))
         try:
             return await self.media.join(worker, join_token, sdp_offer)
         except (SdpInvalid, MediaUnavailable, JoinTokenInvalid):
@@ -157,77 +213,44 @@ class CallsService:
         except CallNotFound:
             return
 
-    async def _callees_of(self, request: StartRequest) -> Callees:
-        try:
-            return await self.members.callees_of(request.conversation_id, request.caller_id)
-        except MembersUnavailable:
-            self.changes.metrics.setup_failed("members")
-            raise
-
-    async def _start(self, request: StartRequest, callee_id: UserId) -> Call:
-        for _ in range(START_ATTEMPTS):
-            worker = self._place()
-            now = self.changes.clock.now()
-            placed = Placed(
-                call_id=CallId(self.new_id(now)),
-                conversation_id=request.conversation_id,
-                caller_id=request.caller_id,
-                device_id=request.device_id,
-                callee_id=callee_id,
-                video=request.video,
-            )
-            call = ring(placed, worker, now, self.changes.timeouts)
-            outcome = await self._create(call, request.key)
-            if isinstance(outcome, CalleeTaken):
-                outcome = await self._create(refuse_as_busy(call), request.key)
-            if isinstance(outcome, Call):
-                return outcome
-            met = await self._meet(outcome.call, placed, request.key) if isinstance(outcome, CallerTaken) else None
-            if met:
-                return met
+    async def _seat(self, call_id: CallId, given: Accept | Join) -> Call:
+        """The call with the device in it, out of any other one that holds the user."""
+        for _ in range(SEAT_ATTEMPTS):
+            try:
+                return await self.changes.apply(call_id, given)
+            except UserTaken as taken:
+                await self._leave_other(taken)
         raise Contended
 
-    async def _create(self, call: Call, key: ClientKey) -> Call | CallerTaken | CalleeTaken:
-        decision = Decision(call, (Effect.ANNOUNCE,))
-        match await self.store.create(call, key, self.changes.records(decision)):
-            case Created():
-                if call.state is not CallState.ENDED and call.worker:
-                    self.nodes.note_placement(call.worker.worker_id, SEATS, call.create_time)
-                self.changes.carry_out(None, decision)
-                return call
-            case KeyKnown(known):
-                return known
-            case taken:
-                return taken
+    async def _leave_other(self, taken: UserTaken) -> None:
+        other = await self.store.find(CallId(taken.call_id)) if taken.call_id else None
+        leg = other.leg_of(UserId(taken.user_id)) if other else None
+        if other and leg:
+            # Whichever device it is on; one that only rings has none.
+            await self.changes.apply(other.call_id, Leave(leg.user_id, leg.device_id or DeviceId("")))
 
-    async def _meet(self, existing: Call | None, placed: Placed, key: ClientKey) -> Call | None:
-        """Answer the call that the callee is placing to us; None when the call in the way changed meanwhile."""
-        if existing is None:
-            return None
-        if not is_glare(existing, placed):
-            raise AlreadyInCall
-        try:
-            return await self.changes.apply(existing.call_id, Accept(placed.caller_id, placed.device_id), key)
-        except (AnsweredElsewhere, CallEnded):
-            return None
+    async def _membership(self, call: Call, user_id: UserId) -> Membership:
+        membership = await self.members.members_of(call.conversation_id)
+        if call.state is CallState.ENDED or user_id not in membership.user_ids:
+            raise CallNotFound
+        return membership
 
-    def _place(self) -> Worker:
-        worker = self.nodes.choose(SEATS, self.changes.clock.now())
-        if worker is None:
-            self.changes.metrics.setup_failed("placement")
-            raise NoMediaWorker("no media worker has room")
-        return worker
-
-    async def _is_gone(self, worker: Worker) -> bool:
-        """Not heard of and not reachable: silence alone may be the broker's."""
-        if self.nodes.is_live(worker.worker_id, self.changes.clock.now()):
-            return False
-        return not await self.media.is_reachable(worker)
+    async def _is_admin(self, call_id: CallId, user_id: UserId) -> bool:
+        call = await self.get_call(call_id, user_id)
+        return call.group and user_id in (await self.members.members_of(call.conversation_id)).admin_ids
 
     def _grant(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant:
         now = self.changes.clock.now()
         claims = claim(call, user_id, device_id, self.new_id(now), now, self.grants)
-        return Grant(self.tokens.sign(claims), claims.expire_time, self.grants.audio_slots, self.grants.video_slots)
+        audio_slots, video_slots = self.grants.slots_of(call)
+        return Grant(
+            join_token=self.tokens.sign(claims),
+            expire_time=claims.expire_time,
+            audio_slots=audio_slots,
+            video_slots=video_slots,
+            media_epoch=call.media_epoch,
+            ice_servers=self.turn.servers_for(claims.token_id, now),
+        )
 
     def _grant_if_seated(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant | None:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,6 +11,7 @@ import structlog
 
 from services.runtime.errors import StoreUnavailable
 from services.signaling.core.model import CallId
+from services.signaling.moves import CallMoves
 from services.signaling.ports import WallClock
 from services.signaling.upkeep import Upkeep
 
@@ -69,21 +71,26 @@ class Routine:
     name: str
     work: Callable[[], Awaitable[None]]
     interval_s: float
+    # Set by who knows that there is something to do before the time.
+    nudged: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Work for ever."""
         while True:
+            self.nudged.clear()
             try:
                 await self.work()
             except StoreUnavailable:
                 log.info("upkeep_waiting", routine=self.name)
-            await asyncio.sleep(self.interval_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.nudged.wait(), self.interval_s)
 
 
-def routines(upkeep: Upkeep) -> Sequence[Routine]:
+def routines(upkeep: Upkeep, moves: CallMoves, nudged: asyncio.Event) -> Sequence[Routine]:
     """All of them. Shorter intervals find what others left sooner, and cost idle queries."""
     return (
         Routine("sweep", upkeep.sweep, 1.0),
-        Routine("inspect-workers", upkeep.inspect_workers, 2.0),
+        Routine("inspect-workers", moves.inspect_workers, 2.0, nudged),
         Routine("count-calls", upkeep.count, 5.0),
+        Routine("prune-calls", upkeep.prune, 3600.0),
     )

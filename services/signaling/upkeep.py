@@ -1,12 +1,15 @@
-"""What happens to calls without anybody asking: timeouts, and workers that die."""
+"""What happens to calls without anybody asking: timeouts, and old calls that are forgotten."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallNotFound, Contended
-from services.signaling.core.model import Call, CallId, CallState, Tick, Worker, WorkerLost
+from services.signaling.core.inputs import Tick
+from services.signaling.core.model import Call, CallId
 from services.signaling.core.placement import NodeTable
+from services.signaling.core.table import Trigger
+from services.signaling.core.triggers import classify
 from services.signaling.ports import MediaWorkers, Store
 
 # How long a replica that claimed a due call keeps it from others. Higher: a crash at that moment delays the call's
@@ -14,16 +17,20 @@ from services.signaling.ports import MediaWorkers, Store
 CLAIM_LEASE = timedelta(seconds=5)
 # Most calls a sweep takes. Higher: longer sweeps. Lower: a backlog lasts longer.
 SWEEP_LIMIT = 200
+# Calls that one statement forgets. Higher: longer locks. Lower: more statements.
+PRUNE_LIMIT = 500
+_MEDIA_EXPIRED = (Trigger.MEDIA_EXPIRED, Trigger.MEDIA_EXPIRED_OF_SOME)
 
 
 @dataclass(frozen=True)
 class Upkeep:
-    """Ends what is due and notices lost workers. Safe from all replicas at once."""
+    """Ends what is due and forgets what is old. Safe from all replicas at once."""
 
     store: Store
     changes: CallChanges
     media: MediaWorkers
     nodes: NodeTable
+    retention: timedelta
 
     async def tick(self, call_id: CallId) -> None:
         """End the call if its time has come. Raises StoreUnavailable."""
@@ -41,12 +48,11 @@ class Upkeep:
         for call_id in await self.store.claim_due(self.changes.clock.now(), CLAIM_LEASE, SWEEP_LIMIT):
             await self.tick(call_id)
 
-    async def inspect_workers(self) -> None:
-        """Take down the media of calls whose worker died without a word. Raises StoreUnavailable."""
-        now = self.changes.clock.now()
-        for worker in await self.store.list_workers():
-            if not self.nodes.is_live(worker.worker_id, now) and not await self._is_reachable(worker):
-                await self._lose(worker)
+    async def prune(self) -> None:
+        """Forget calls that ended too long ago. Raises StoreUnavailable."""
+        before = self.changes.clock.now() - self.retention
+        while await self.store.prune(before, PRUNE_LIMIT) == PRUNE_LIMIT:
+            continue
 
     async def count(self) -> None:
         """Measure how many calls ring and run. Raises StoreUnavailable."""
@@ -54,18 +60,9 @@ class Upkeep:
 
     async def _must_wait(self, call: Call) -> bool:
         """Whether missing media may be missing news: the broker is or was just away, while the worker is well."""
-        if call.state is not CallState.ACTIVE or call.worker is None:
+        now = self.changes.clock.now()
+        if call.worker is None or classify(call, Tick(), now) not in _MEDIA_EXPIRED:
             return False
-        if self.nodes.is_steady(call.worker.worker_id, self.changes.clock.now()):
+        if self.nodes.is_steady(call.worker.worker_id, now):
             return False
-        return await self._is_reachable(call.worker)
-
-    async def _is_reachable(self, worker: Worker) -> bool:
-        return await self.media.is_reachable(self.nodes.current(worker))
-
-    async def _lose(self, worker: Worker) -> None:
-        for call_id in await self.store.list_running_on(worker.worker_id, SWEEP_LIMIT):
-            try:
-                await self.changes.apply(call_id, WorkerLost(worker.worker_id))
-            except (CallNotFound, Contended):
-                continue
+        return await self.media.is_reachable(self.nodes.current(call.worker))

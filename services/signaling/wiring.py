@@ -1,11 +1,13 @@
 """Where signaling's objects are built; tests build the same."""
 
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
-from services.runtime.bus import KafkaConsumer, KafkaPublisher, Subscription
+from services.runtime.bus import Incoming, KafkaConsumer, KafkaPublisher, Subscription
 from services.runtime.clock import SystemClock
 from services.runtime.db import Database
 from services.runtime.ids import new_id
@@ -16,18 +18,37 @@ from services.signaling import rpc
 from services.signaling.changes import CallChanges
 from services.signaling.clients import BackgroundCloser, GrpcMembers, SfuClient
 from services.signaling.config import Config
-from services.signaling.consumer import GROUP, NODES_TOPIC, MediaConsumer, NodeConsumer
+from services.signaling.consumer import (
+    GROUP,
+    MEMBERS_GROUP,
+    MESSAGING_TOPIC,
+    NODES_TOPIC,
+    QUALITY_GROUP,
+    QUALITY_TOPIC,
+    MediaConsumer,
+    MembersConsumer,
+    NodeConsumer,
+    QualityConsumer,
+)
 from services.signaling.core.placement import NodeTable
 from services.signaling.metrics import PrometheusMetrics
+from services.signaling.moves import CallMoves
 from services.signaling.publisher import CALLS_TOPIC, CallAnnouncer
+from services.signaling.push import GROUP as PUSH_GROUP
+from services.signaling.push import WebhookPusher
 from services.signaling.service import CallsService
+from services.signaling.starting import CallStarter
 from services.signaling.store import PostgresStore
 from services.signaling.timers import Alarms, routines, run_alarms
 from services.signaling.tokens import JwtJoinTokens
+from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
+from services.signaling.watching import WorkerWatch
 
 # Workers announce themselves every 2 s. Higher: a new one gets calls later.
 NODES_PATIENCE_MS = 50
+# What nobody waits for: sums of quality, and members who left. Higher: later. Lower: more idle polls of the broker.
+SLOW_PATIENCE_MS = 250
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -45,15 +66,23 @@ def build(config: Config) -> App:
     nodes = NodeTable(config.placement)
     alarms = Alarms()
     changes = CallChanges(store, CallAnnouncer(new_id), closer, alarms, PrometheusMetrics(), clock, config.timeouts)
+    moves = CallMoves(store, changes, media, nodes)
     service = CallsService(
-        store, changes, members, media, nodes, JwtJoinTokens(config.join_token_key), config.grants, _new_id
+        store=store,
+        changes=changes,
+        starter=CallStarter(store, changes, members, nodes, config.start, _new_id),
+        moves=moves,
+        members=members,
+        media=media,
+        tokens=JwtJoinTokens(config.join_token_key),
+        turn=HmacTurnServers(config.turn.urls, config.turn.secret, config.turn.ttl_s),
+        grants=config.grants,
+        new_id=_new_id,
     )
-    upkeep = Upkeep(store, changes, media, nodes)
-    announcements = Subscription(NODES_TOPIC, group=None, patience_ms=NODES_PATIENCE_MS)
-    node_reader = KafkaConsumer(config.kafka, announcements, NodeConsumer(nodes).handle, publisher)
-    media_reader = KafkaConsumer(
-        config.kafka, Subscription(CALLS_TOPIC, GROUP), MediaConsumer(service).handle, publisher
-    )
+    upkeep = Upkeep(store, changes, media, nodes, config.retention)
+    look_now = asyncio.Event()
+    pusher = WebhookPusher(config.push.url, config.push.secret, clock) if config.push.url else None
+    consumers = _consumers(config, service, NodeConsumer(nodes, look_now.set), pusher, publisher)
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
@@ -64,7 +93,8 @@ def build(config: Config) -> App:
     )
     workers = [
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
-        *(Worker(routine.name, routine.run) for routine in routines(upkeep)),
+        *(Worker(routine.name, routine.run) for routine in routines(upkeep, moves, look_now)),
+        Worker(WorkerWatch.name, WorkerWatch(nodes, clock, service_tokens, moves.check_worker).run),
     ]
 
     async def has_media_worker() -> bool:
@@ -72,8 +102,25 @@ def build(config: Config) -> App:
 
     # Waited for at the start only: without it the first calls would find no worker.
     worker_known = Probe("media-worker", has_media_worker, essential=False)
-    outward: list[Part] = [database, publisher, relay, members, media, closer]
-    return App([*outward, node_reader, media_reader, worker_known, *workers], server)
+    outward: list[Part] = [database, publisher, relay, members, media, closer, *([pusher] if pusher else [])]
+    return App([*outward, *consumers, worker_known, *workers], server)
+
+
+def _consumers(
+    config: Config, service: CallsService, nodes: NodeConsumer, pusher: WebhookPusher | None, publisher: KafkaPublisher
+) -> list[KafkaConsumer]:
+    handlers: list[tuple[Subscription, Callable[[Sequence[Incoming]], Awaitable[None]]]] = [
+        (Subscription(NODES_TOPIC, group=None, patience_ms=NODES_PATIENCE_MS), nodes.handle),
+        (Subscription(CALLS_TOPIC, GROUP), MediaConsumer(service).handle),
+        (
+            Subscription(QUALITY_TOPIC, QUALITY_GROUP, patience_ms=SLOW_PATIENCE_MS),
+            QualityConsumer(service.store).handle,
+        ),
+        (Subscription(MESSAGING_TOPIC, MEMBERS_GROUP, patience_ms=SLOW_PATIENCE_MS), MembersConsumer(service).handle),
+    ]
+    if pusher:
+        handlers.append((Subscription(CALLS_TOPIC, PUSH_GROUP), pusher.handle))
+    return [KafkaConsumer(config.kafka, subscription, handle, publisher) for subscription, handle in handlers]
 
 
 def _new_id(now: datetime) -> str:

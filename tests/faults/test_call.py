@@ -109,6 +109,11 @@ async def until_ready(stack: RunningStack, name: str) -> None:
 async def hang_up_and_find_the_record(talk: Talk) -> None:
     """The call can be ended in order, and stands in the conversation of both."""
     await talk.sides[0].phone.hang_up()
+    await find_the_record(talk)
+
+
+async def find_the_record(talk: Talk) -> None:
+    """Both are told that it has ended, and it stands in the conversation of both."""
     for side in talk.sides:
         await side.phone.until_state(ENDED, DEADLINE_S)
         await side.stream.until(
@@ -138,6 +143,14 @@ async def test_a_call_keeps_its_media_while_the_control_plane_is_killed(faulty: 
     await until_ready(faulty, "signaling")
     assert [side.phone.state for side in talk.sides] == [ACTIVE, ACTIVE]
     await hang_up_and_find_the_record(talk)
+
+
+async def test_a_call_that_ended_as_signaling_was_killed_is_told_and_recorded(faulty: RunningStack, talk: Talk) -> None:
+    await talk.sides[0].phone.hang_up()
+    old_pid = faulty.kill("signaling")
+    await asyncio.to_thread(faulty.wait_for_restart, "signaling", old_pid, DEADLINE_S)
+    await until_ready(faulty, "signaling")
+    await find_the_record(talk)
 
 
 async def test_both_sides_come_back_when_the_sfu_was_killed(faulty: RunningStack, talk: Talk) -> None:

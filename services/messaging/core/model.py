@@ -128,6 +128,8 @@ class CallRecord:
     video: bool
     outcome: CallOutcome
     length: timedelta
+    # Who was in it, the caller first.
+    participants: tuple[UserId, ...] = ()
 
 
 class LineKind(Enum):

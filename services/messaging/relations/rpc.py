@@ -174,4 +174,6 @@ class MembershipServicer(service_pb2_grpc.MembershipServiceServicer):
         self, request: membership.GetCalleesRequest, context: Context
     ) -> membership.GetCalleesResponse:
         callees = await self._relations.callees_of(request.conversation_id, request.caller_id)
-        return membership.GetCalleesResponse(user_ids=callees.user_ids, member_user_ids=callees.member_ids)
+        return membership.GetCalleesResponse(
+            user_ids=callees.user_ids, member_user_ids=callees.member_ids, group=callees.group
+        )

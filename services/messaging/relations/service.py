@@ -46,6 +46,7 @@ class Callees:
 
     user_ids: Sequence[UserId]
     member_ids: Sequence[UserId]
+    group: bool
 
 
 class Relations:
@@ -134,7 +135,8 @@ class Relations:
         others = _let_in(conversation, caller)
         regards = await self._relations.regards([(other, caller) for other in others]) if others else {}
         callees = [other for other in others if reach.may_ring(regards[other, caller])]
-        return Callees(callees, [member.user_id for member in conversation.members])
+        is_group = conversation.kind is ConversationKind.GROUP
+        return Callees(callees, [member.user_id for member in conversation.members], is_group)
 
     async def _find(self, conversation_id: str) -> Conversation:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))

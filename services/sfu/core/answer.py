@@ -1,16 +1,37 @@
-"""The SFU's answer to an offer: ICE-lite, passive DTLS, one host candidate, Opus and VP8 (RFC 8829 section 5.3)."""
+"""The SFU's answer to an offer: ICE-lite, passive DTLS, one host candidate (RFC 8829 section 5.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.sfu.core.ids import Address
-from services.sfu.core.sdp import LEVEL_URI, MID_URI, RID_URI, Fingerprint, MediaLine, Offer
+from services.sfu.core.media_line import (
+    ENCODINGS,
+    LEVEL_URI,
+    MID_URI,
+    REPAIRED_RID_URI,
+    RID_URI,
+    SEND_TIME_URI,
+    TRANSPORT_CC_URI,
+    CodecLine,
+    MediaLine,
+)
+from services.sfu.core.sdp import Fingerprint, Offer
 
 # SCTP messages of the channel are small; a client gets no more buffer than this.
 MAX_CHANNEL_MESSAGE_SIZE = 65536
 SCTP_PORT = 5000
 
 _HOST_PRIORITY = 2130706431
+# As the registrations write them; the rest is in capitals.
+_SPELLINGS = {"opus": "opus", "red": "red"}
+
+
+class SlotSsrcs(NamedTuple):
+    """The SSRCs that the SFU sends a slot on: the media's, and that of its repairs."""
+
+    media: int
+    repair: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +44,8 @@ class LocalTransport:
     candidate: Address
 
 
-def build_answer(offer: Offer, transport: LocalTransport, slot_ssrcs: Mapping[str, int], session_id: int) -> str:
-    """The SDP answer; `slot_ssrcs` gives the SSRC of each receive slot by its MID."""
+def build_answer(offer: Offer, transport: LocalTransport, slot_ssrcs: Mapping[str, SlotSsrcs], session_id: int) -> str:
+    """The SDP answer; `slot_ssrcs` gives the SSRCs of each receive slot by its MID."""
     served = [line for line in offer.media if is_served(line)]
     lines = [
         "v=0",
@@ -50,7 +71,7 @@ def build_answer(offer: Offer, transport: LocalTransport, slot_ssrcs: Mapping[st
 
 def is_served(line: MediaLine) -> bool:
     """Whether the answer takes the m-line rather than rejects it."""
-    return line.port != 0 and (line.payload_type is not None or line.sctp_port is not None)
+    return line.port != 0 and (bool(line.codecs) or line.sctp_port is not None)
 
 
 def _transport(transport: LocalTransport) -> list[str]:
@@ -76,41 +97,71 @@ def _application(line: MediaLine) -> list[str]:
     ]
 
 
-def _rtp(line: MediaLine, slot_ssrc: int | None) -> list[str]:
-    payload_type = line.payload_type
-    rtpmap = "opus/48000/2" if line.kind == "audio" else "VP8/90000"
+def _rtp(line: MediaLine, ssrcs: SlotSsrcs | None) -> list[str]:
+    types = [t for codec in line.answered_codecs for t in (codec.payload_type, codec.rtx_payload_type) if t is not None]
     lines = [
-        f"m={line.kind} 9 {line.protocol} {payload_type}",
+        f"m={line.kind} 9 {line.protocol} " + " ".join(map(str, types)),
         "c=IN IP4 0.0.0.0",
         "a=rtcp:9 IN IP4 0.0.0.0",
         f"a=mid:{line.mid}",
         "a=rtcp-mux",
-        f"a=rtpmap:{payload_type} {rtpmap}",
     ]
-    if line.kind == "audio":
-        lines.append(f"a=fmtp:{payload_type} minptime=10;useinbandfec=1")
-    lines += [f"a=rtcp-fb:{payload_type} {name}" for name in line.feedback]
+    for codec in line.answered_codecs:
+        lines += _codec(line, codec)
     if line.is_own:
         return lines + _own(line)
-    if slot_ssrc is None:
+    if ssrcs is None:
         return [*lines, "a=inactive"]
-    return lines + _slot(line, slot_ssrc)
+    return lines + _slot(line, ssrcs)
+
+
+def _codec(line: MediaLine, codec: CodecLine) -> list[str]:
+    number = codec.payload_type
+    encoding = next(name for name, known in ENCODINGS[line.media_kind].items() if known == codec.codec)
+    lines = [f"a=rtpmap:{number} {_SPELLINGS.get(codec.codec, codec.codec.upper())}{encoding[encoding.index('/') :]}"]
+    fmtp = "minptime=10;useinbandfec=1" if codec.codec == "opus" else codec.fmtp
+    if fmtp:
+        lines.append(f"a=fmtp:{number} {fmtp}")
+    lines += [f"a=rtcp-fb:{number} {name}" for name in codec.feedback if _is_taken(line, name)]
+    if codec.rtx_payload_type is not None:
+        lines += [f"a=rtpmap:{codec.rtx_payload_type} rtx/90000", f"a=fmtp:{codec.rtx_payload_type} apt={number}"]
+    return lines
+
+
+def _is_taken(line: MediaLine, feedback: str) -> bool:
+    """Transport-cc or REMB, never both: two estimates of one path would fight."""
+    if feedback == "transport-cc":
+        return line.has_transport_cc
+    return feedback != "goog-remb" or not line.has_transport_cc
 
 
 def _own(line: MediaLine) -> list[str]:
-    wanted = [MID_URI, LEVEL_URI] if line.kind == "audio" else [MID_URI] + [RID_URI] * bool(line.rids)
-    lines = ["a=recvonly"]
-    lines += [f"a=extmap:{line.extensions[uri]} {uri}" for uri in wanted if uri in line.extensions]
+    wanted = [MID_URI, LEVEL_URI] if line.kind == "audio" else [MID_URI, *_bandwidth_uris(line)]
+    if line.rids:
+        wanted += [RID_URI, REPAIRED_RID_URI]
+    lines = ["a=recvonly", *_extmaps(line, wanted)]
     if line.rids:
         lines += [f"a=rid:{rid} recv" for rid in line.rids]
         lines.append("a=simulcast:recv " + ";".join(line.rids))
     return lines
 
 
-def _slot(line: MediaLine, ssrc: int) -> list[str]:
-    lines = ["a=sendonly"]
-    if line.kind == "audio" and LEVEL_URI in line.extensions:
-        lines.append(f"a=extmap:{line.extensions[LEVEL_URI]} {LEVEL_URI}")
+def _slot(line: MediaLine, ssrcs: SlotSsrcs) -> list[str]:
+    lines = ["a=sendonly", *_extmaps(line, [LEVEL_URI] if line.kind == "audio" else _bandwidth_uris(line))]
     # A stream id of its own: the slots of one user change, and players must not tie the wrong ones together.
     name = f"slot-{line.mid}"
-    return [*lines, f"a=msid:{name} {name}", f"a=ssrc:{ssrc} cname:parley", f"a=ssrc:{ssrc} msid:{name} {name}"]
+    lines.append(f"a=msid:{name} {name}")
+    repaired = any(codec.rtx_payload_type is not None for codec in line.answered_codecs)
+    if repaired:
+        lines.append(f"a=ssrc-group:FID {ssrcs.media} {ssrcs.repair}")
+    for ssrc in (ssrcs.media, ssrcs.repair) if repaired else (ssrcs.media,):
+        lines += [f"a=ssrc:{ssrc} cname:parley", f"a=ssrc:{ssrc} msid:{name} {name}"]
+    return lines
+
+
+def _bandwidth_uris(line: MediaLine) -> list[str]:
+    return [TRANSPORT_CC_URI] if line.has_transport_cc else [SEND_TIME_URI]
+
+
+def _extmaps(line: MediaLine, uris: Sequence[str]) -> list[str]:
+    return [f"a=extmap:{line.extensions[uri]} {uri}" for uri in uris if uri in line.extensions]

@@ -33,7 +33,15 @@ class SendMedia:
 
     slots: tuple[ReceiveSlot, ...]
     packet: MediaPacket
-    is_retransmission: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendRepair:
+    """Send a packet on a slot for the second time: because it was lost, or as a probe of the path."""
+
+    slot: ReceiveSlot
+    packet: MediaPacket
+    is_probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,14 @@ class SendSlotMap:
     """Tell the participant over its data channel who is on which slot."""
 
     receiver: ParticipantNumber
+
+
+@dataclass(frozen=True, slots=True)
+class SendSpeakers:
+    """Tell the participant over its data channel who speaks now, the loudest first."""
+
+    receiver: ParticipantNumber
+    speakers: tuple[ParticipantKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +75,4 @@ class Disconnect:
     reason: LeaveReason
 
 
-Effect = SendRtcp | SendMedia | SendSlotMap | AnnounceConnected | Disconnect
+Effect = SendMedia | SendRepair | SendRtcp | SendSlotMap | SendSpeakers | AnnounceConnected | Disconnect

@@ -1,23 +1,23 @@
 """RTCP between the SFU and one participant: what its packets mean, and what it is told."""
 
 from services.sfu.core import rtcp
-from services.sfu.core.effects import Effect, SendMedia, SendRtcp
+from services.sfu.core.effects import Effect, SendRepair, SendRtcp
 from services.sfu.core.participants import Participant
 from services.sfu.core.publications import InboundStream
 from services.sfu.core.stats import round_trip_s
 
-# What publishers may send. Chromium opens all three simulcast layers at 5 Mbit/s (facts/sfu.md).
-# Higher: waste where nobody watches. Lower: the top layer stays shut.
-UPLINK_LIMIT_BPS = 5_000_000
-
 CNAME = b"parley"
 _MAX_REPORT_BLOCKS = 31
 _MAX_NACKED = 256
+# Reports are cut into packets of this size. Higher: fragments on narrow paths. Lower: more packets.
+_MAX_COMPOUND_BYTES = 1100
 
 
 def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp: int) -> list[Effect]:
     """Take in one packet of a participant's RTCP; gives what is to be sent again. Unknown SSRCs mean nothing."""
     match report:
+        case rtcp.TransportFeedback():
+            participant.path.handle_feedback(report.fci, now)
         case rtcp.SenderReport():
             stream = participant.streams.get(report.ssrc)
             if stream is not None:
@@ -29,7 +29,7 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
         case rtcp.KeyFrameRequest():
             _want_key_frame(participant, report.media_ssrc)
         case rtcp.Remb():
-            participant.estimate_bps = float(report.bitrate_bps)
+            participant.path.estimator.handle_remb(float(report.bitrate_bps), now)
         case rtcp.Bye():
             for ssrc in report.ssrcs:
                 participant.streams.pop(ssrc, None)
@@ -49,10 +49,12 @@ def _handle_block(participant: Participant, block: rtcp.ReportBlock, now: float,
     slot = participant.slots_by_ssrc.get(block.ssrc)
     if slot is None:
         return
-    slot.handle_report(block, participant.estimate_bps, now)
+    slot.handle_report(block)
+    if slot.kind == "video" and slot.source is not None:
+        participant.path.handle_loss(slot.downlink.loss, now)
     measured = round_trip_s(block, ntp)
     if measured is not None:
-        participant.round_trip_s = measured
+        participant.path.round_trip_s = measured
 
 
 def _resend(participant: Participant, nack: rtcp.Nack, now: float) -> list[Effect]:
@@ -60,7 +62,7 @@ def _resend(participant: Participant, nack: rtcp.Nack, now: float) -> list[Effec
     if slot is None:
         return []
     packets = (slot.find_lost(number, now) for number in nack.sequence_numbers[:_MAX_NACKED])
-    return [SendMedia((slot,), packet, is_retransmission=True) for packet in packets if packet is not None]
+    return [SendRepair(slot, packet) for packet in packets if packet is not None]
 
 
 def build_nacks(participant: Participant, stream: InboundStream, now: float) -> list[Effect]:
@@ -70,14 +72,28 @@ def build_nacks(participant: Participant, stream: InboundStream, now: float) -> 
         stream.publication.want_key_frame(stream)
     if not numbers:
         return []
-    nack = rtcp.build_nack(participant.feedback_ssrc, stream.ssrc, numbers)
-    return [SendRtcp(participant.number, rtcp.build_receiver_report(participant.feedback_ssrc) + nack)]
+    return [_control(participant, rtcp.build_nack(participant.feedback_ssrc, stream.ssrc, numbers))]
 
 
 def build_key_frame_request(participant: Participant, stream: InboundStream) -> SendRtcp:
-    """A PLI to the publisher."""
-    pli = rtcp.build_pli(participant.feedback_ssrc, stream.ssrc)
-    return SendRtcp(participant.number, rtcp.build_receiver_report(participant.feedback_ssrc) + pli)
+    """A PLI to the publisher, or a FIR to one that knows no other."""
+    own, publication = participant.feedback_ssrc, stream.publication
+    if publication.takes_pli:
+        return _control(participant, rtcp.build_pli(own, stream.ssrc))
+    return _control(participant, rtcp.build_fir(own, stream.ssrc, publication.key_frames_asked))
+
+
+def build_transport_feedback(participant: Participant, now: float) -> list[Effect]:
+    """The transport-wide feedback that is due to a publisher."""
+    fci = participant.uplink.take_feedback(now)
+    media_ssrc = next(iter(participant.streams), 0)
+    if fci is None:
+        return []
+    return [_control(participant, rtcp.build_transport_feedback(participant.feedback_ssrc, media_ssrc, fci))]
+
+
+def _control(participant: Participant, packet: bytes) -> SendRtcp:
+    return SendRtcp(participant.number, rtcp.build_receiver_report(participant.feedback_ssrc) + packet)
 
 
 def build_reports(participant: Participant, now: float, ntp: int) -> list[Effect]:
@@ -88,11 +104,15 @@ def build_reports(participant: Participant, now: float, ntp: int) -> list[Effect
     payload = rtcp.build_receiver_report(own, blocks) + rtcp.build_cname(own, CNAME)
     limited = [stream.ssrc for stream in streams if stream.publication.takes_remb]
     if limited:
-        payload += rtcp.build_remb(own, UPLINK_LIMIT_BPS, limited)
-    effects: list[Effect] = [SendRtcp(participant.number, payload)]
+        payload += rtcp.build_remb(own, participant.uplink.remb_bps(now), limited)
+    payloads = [payload]
     for slot in participant.slots:
         report = slot.sender_report(ntp, now)
-        if report is not None:
-            payload = rtcp.build_sender_report(report) + rtcp.build_cname(slot.ssrc, CNAME)
-            effects.append(SendRtcp(participant.number, payload))
-    return effects
+        if report is None:
+            continue
+        payload = rtcp.build_sender_report(report) + rtcp.build_cname(slot.ssrc, CNAME)
+        if len(payloads[-1]) + len(payload) <= _MAX_COMPOUND_BYTES:
+            payloads[-1] += payload
+        else:
+            payloads.append(payload)
+    return [SendRtcp(participant.number, payload) for payload in payloads]

@@ -1,24 +1,15 @@
-"""Simulcast: which of a publisher's layers a receiver gets.
-
-The rule of this release: the highest layer that flows; one down when the receiver's reports say that it does not
-arrive, and up again after a pause that doubles with each failure.
-"""
+"""Simulcast and temporal layers: which pictures of a publisher there are to have, and what each takes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # A layer without packets for this long is not sent any more.
 # Higher: a frozen picture. Lower: flapping at low frame rates.
 SILENT_LAYER_S = 1.0
-# Receivers that lose more than this step down. Higher: broken pictures. Lower: a poor picture on a merely noisy path.
-HIGH_LOSS = 0.10
-# An estimate below this share of what is sent counts as congestion.
-LOW_ESTIMATE = 0.6
-# Before the first try to step up again, and at most. Higher: a poor picture for longer. Lower: repeated overload.
-FIRST_HOLD_S = 8.0
-MAX_HOLD_S = 64.0
-# Reports that congestion must last for before a step, so that one bad second does nothing.
-CONGESTED_REPORTS = 2
+# What a layer is taken to need before it was measured, from the lowest. Higher: comes late. Lower: overshoots at first.
+NOMINAL_BPS = (150_000.0, 500_000.0, 1_700_000.0)
+# Temporal layers that RFC 7741 can name, less one: with this limit everything goes through.
+ALL_TEMPORAL = 3
 
 _SCHEMES = (("q", "h", "f"), ("l", "m", "h"), ("lo", "mid", "hi"), ("low", "mid", "high"), ("low", "medium", "high"))
 
@@ -31,42 +22,41 @@ def order_rids(rids: Sequence[str]) -> tuple[str, ...]:
     return tuple(rids)
 
 
-@dataclass(slots=True)
-class LayerLimit:
-    """How many layers from the top a receiver goes without on one slot."""
+class Layer(NamedTuple):
+    """A simulcast layer: last arrival (None before the first), rates by temporal layer (bit/s), height (0: unknown)."""
 
-    steps_down: int = 0
-    _hold_s: float = FIRST_HOLD_S
-    _hold_until: float = 0.0
-    _congested_reports: int = 0
-
-    def handle_report(self, loss: float, estimate_bps: float | None, sent_bps: float, layers: int, now: float) -> None:
-        """Take in a receiver report (about one a second): loss 0 to 1, its estimate if any, what it is sent."""
-        too_much = estimate_bps is not None and estimate_bps < LOW_ESTIMATE * sent_bps
-        if not (loss > HIGH_LOSS or too_much):
-            self._congested_reports = 0
-            if self.steps_down and now >= self._hold_until:
-                self.steps_down -= 1
-                self._hold_until = now + self._hold_s
-            return
-        self._congested_reports += 1
-        if self._congested_reports >= CONGESTED_REPORTS and self.steps_down < layers - 1:
-            self._congested_reports = 0
-            self.steps_down += 1
-            self._hold_until = now + self._hold_s
-            self._hold_s = min(2 * self._hold_s, MAX_HOLD_S)
-
-    def reset(self) -> None:
-        """Begin anew, for another publisher."""
-        self.steps_down, self._hold_s, self._hold_until, self._congested_reports = 0, FIRST_HOLD_S, 0.0, 0
+    last_packet_at: float | None
+    temporal_bps: tuple[float, ...]
+    height: int
 
 
-def choose_layer(last_packet_at: Sequence[float | None], steps_down: int, now: float) -> int | None:
-    """The layer to send, by its place from the lowest: the highest that flows, less `steps_down`, but at least one.
+class Option(NamedTuple):
+    """A picture to have: simulcast layer by place from the lowest, highest temporal layer, and its rate."""
 
-    `last_packet_at` holds each layer's last arrival, None before the first. Returns None when nothing flows.
+    place: int
+    temporal: int
+    rate_bps: float
+
+
+def list_options(layers: Sequence[Layer], max_height: int, now: float) -> list[Option]:
+    """The pictures to have, from the poorest, of rising rates. `max_height` is what is asked for, 0 for no limit.
+
+    Layers that do not flow are left out, and those beyond the first that is as high as asked for. The lowest layer may
+    go without its upper temporal layers; higher ones give up no more than half of their frames, because below that the
+    next lower layer looks better.
     """
-    flowing = [place for place, at in enumerate(last_packet_at) if at is not None and now - at < SILENT_LAYER_S]
-    if not flowing:
-        return None
-    return flowing[max(len(flowing) - 1 - steps_down, 0)]
+    options: list[Option] = []
+    for place, layer in enumerate(layers):
+        if layer.last_packet_at is None or now - layer.last_packet_at >= SILENT_LAYER_S:
+            continue
+        rates = layer.temporal_bps
+        if not any(rates):
+            rates = (NOMINAL_BPS[min(place, len(NOMINAL_BPS) - 1)],)
+        top = len(rates) - 1
+        for temporal in range(min(1, top) if options else 0, top + 1):
+            rate = sum(rates[: temporal + 1])
+            if not options or rate > options[-1].rate_bps:
+                options.append(Option(place, ALL_TEMPORAL if temporal == top else temporal, rate))
+        if max_height and layer.height >= max_height:
+            break
+    return options

@@ -76,10 +76,15 @@ class RetransmissionRing:
 
     def put(self, packet: MediaPacket) -> None:
         """Keep a packet; it takes the place of one `size` numbers older, and never that of a newer one."""
-        at = packet.index & self._mask
+        at = packet.extended & self._mask
         held = self._packets[at]
-        if held is None or held.index < packet.index:
+        if held is None or held.extended < packet.extended:
             self._packets[at] = packet
+
+    def has_room_for(self, index: int) -> bool:
+        """Whether a late packet is new: neither it nor a later one stands in its place."""
+        held = self._packets[index & self._mask]
+        return held is None or held.extended < index
 
     def get(self, sequence_number: int) -> MediaPacket | None:
         """The packet with this 16-bit sequence number, if it is still there."""

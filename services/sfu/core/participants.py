@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.lifecycle import State
-from services.sfu.core.publications import InboundStream, Publication, find_stream_home
-from services.sfu.core.rtp import RtpHeader
+from services.sfu.core.path import DownlinkPath
+from services.sfu.core.publications import InboundStream, Publication, VideoSource, find_stream_home
+from services.sfu.core.rtp import RtpHeader, unwrap_repair
 from services.sfu.core.sdp import Offer
-from services.sfu.core.slots import ReceiveSlot
+from services.sfu.core.slots import Numbering, ReceiveSlot
+from services.sfu.core.uplink import UplinkPath
+from services.sfu.core.wishes import Wishes
 
 # SSRCs that a participant may bring; three simulcast layers and audio are four. Higher: memory for who invents SSRCs.
 MAX_STREAMS = 12
@@ -25,6 +28,7 @@ class SlotEntry:
     mid: str
     publisher: ParticipantKey | None
     muted: bool
+    source: VideoSource | None = None
 
 
 class Participant:
@@ -38,28 +42,54 @@ class Participant:
         self.joined_at = now
         self.heard_at = now
         self.state = State.WAITING
-        self.round_trip_s: float | None = None
-        self.estimate_bps: float | None = None
-        self.publications = [Publication(line, key) for line in offer.media if line.is_own]
+        self.publications = _publications(offer, key)
         self.streams: dict[int, InboundStream] = {}
-        ssrcs = _distinct_ssrcs(random, taken={ssrc for line in offer.media for ssrc in line.ssrcs})
+        self.repairs: dict[int, InboundStream] = {}
+        self.repair_types = frozenset(number for p in self.publications for number in p.repair_types)
+        self.uplink = UplinkPath(self.publications)
+        slots = [line for line in offer.media if line.is_slot]
+        self.path = DownlinkPath(any(line.has_transport_cc for line in slots))
+        ssrcs = _distinct_ssrcs(random, {ssrc for line in offer.media for ssrc in (*line.ssrcs, *line.rtx_ssrcs)})
         # The SFU's own sender in feedback to this participant.
         self.feedback_ssrc = next(ssrcs)
-        self.slots = [
-            ReceiveSlot(number, line, next(ssrcs), _sequence_number(random), int.from_bytes(random(4), "big"))
-            for line in offer.media
-            if line.is_slot
-        ]
+        self.slots = [ReceiveSlot(number, line, _numbering(ssrcs, random), self.path) for line in slots]
         self.slots_by_ssrc = {slot.ssrc: slot for slot in self.slots}
+        self.wishes = Wishes()
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """Between the worker and the client, as receiver reports prove it."""
+        return self.path.round_trip_s
 
     def find_stream(self, datagram: bytes, header: RtpHeader) -> InboundStream:
         """The stream of a packet, opened at its first; PacketError when the packet is of none."""
         stream = self.streams.get(header.ssrc)
         if stream is None:
             stream = self._open_stream(datagram, header)
-        elif header.payload_type != stream.publication.payload_type:
+        elif header.payload_type not in stream.publication.codecs:
             raise PacketError("unknown_payload_type")
         return stream
+
+    def find_repair(self, datagram: bytes, header: RtpHeader) -> tuple[InboundStream, RtpHeader | None] | None:
+        """The stream that a repair packet is for, and the header of what it brings again; None when it is no repair.
+
+        PacketError when it is one, but of no stream that is there.
+        """
+        if header.payload_type not in self.repair_types:
+            return None
+        stream = self.repairs.get(header.ssrc)
+        if stream is None or self.streams.get(stream.ssrc) is not stream:
+            candidates = (p.identify_repair(datagram, header) for p in self.publications)
+            stream = next((found for found in candidates if found is not None), None)
+            if stream is None:
+                raise PacketError("unknown_ssrc")
+            if len(self.repairs) >= MAX_STREAMS:
+                self.repairs.clear()
+            self.repairs[header.ssrc] = stream
+        repaired = stream.publication.repair_types.get(header.payload_type)
+        if repaired is None:
+            raise PacketError("unknown_payload_type")
+        return stream, unwrap_repair(datagram, header, repaired, stream.ssrc)
 
     def _open_stream(self, datagram: bytes, header: RtpHeader) -> InboundStream:
         publication, rid = find_stream_home(self.publications, datagram, header)
@@ -67,18 +97,30 @@ class Participant:
             # A client that starts anew takes new SSRCs; the one that was silent longest is not coming back.
             oldest = min(self.streams.values(), key=lambda stream: stream.last_packet_at or 0.0)
             del self.streams[oldest.ssrc]
-        stream = publication.open_stream(header.ssrc, rid)
+        stream = publication.open_stream(header.ssrc, rid, header.payload_type)
         self.streams[header.ssrc] = stream
         return stream
 
     def slot_map(self) -> list[SlotEntry]:
         """Who is on which slot, in the order of the offer."""
-        return [
-            SlotEntry(slot.mid, slot.publication.publisher, slot.publication.muted)
-            if slot.publication is not None
-            else SlotEntry(slot.mid, None, False)
-            for slot in self.slots
-        ]
+        return [_entry(slot) for slot in self.slots]
+
+
+def _entry(slot: ReceiveSlot) -> SlotEntry:
+    publication = slot.publication
+    if publication is None:
+        return SlotEntry(slot.mid, None, False)
+    return SlotEntry(slot.mid, publication.publisher, publication.muted, publication.source)
+
+
+def _publications(offer: Offer, key: ParticipantKey) -> list[Publication]:
+    """One for each own m-line; the second and later ones of video are screens (README, What a client offers)."""
+    found: list[Publication] = []
+    for line in offer.media:
+        if line.is_own:
+            is_screen = line.kind == "video" and any(publication.kind == "video" for publication in found)
+            found.append(Publication(line, key, is_screen))
+    return found
 
 
 def _distinct_ssrcs(random: RandomBytes, taken: set[int]) -> Iterator[int]:
@@ -87,6 +129,12 @@ def _distinct_ssrcs(random: RandomBytes, taken: set[int]) -> Iterator[int]:
         if ssrc and ssrc not in taken:
             taken.add(ssrc)
             yield ssrc
+
+
+def _numbering(ssrcs: Iterator[int], random: RandomBytes) -> Numbering:
+    media, repair = next(ssrcs), next(ssrcs)
+    timestamp = int.from_bytes(random(4), "big")
+    return Numbering(media, _sequence_number(random), repair, _sequence_number(random), timestamp)
 
 
 def _sequence_number(random: RandomBytes) -> int:

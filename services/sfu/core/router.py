@@ -1,28 +1,39 @@
-"""The calls of one worker: who is in them, who is on whose slots, and where each packet goes."""
+"""The calls of one worker: joins and leaves, where each packet goes, and what is due."""
+
+from collections.abc import Iterable
+from heapq import heappop, heappush
 
 from services.sfu.core import feedback
+from services.sfu.core.aiming import aim
+from services.sfu.core.calls import Call
 from services.sfu.core.effects import (
     AnnounceConnected,
     Disconnect,
     Effect,
     LeaveReason,
     SendMedia,
+    SendRepair,
     SendSlotMap,
 )
-from services.sfu.core.ids import CallId, Kind, ParticipantKey, ParticipantNumber
-from services.sfu.core.layers import choose_layer
+from services.sfu.core.ids import CallId, ParticipantKey, ParticipantNumber
 from services.sfu.core.lifecycle import Action, Input, State, step, timeout_of
 from services.sfu.core.participants import Participant, RandomBytes
 from services.sfu.core.publications import InboundStream, Publication
-from services.sfu.core.rtcp import parse_compound
-from services.sfu.core.rtp import parse_header
+from services.sfu.core.rtcp import TransportFeedback, parse_compound
+from services.sfu.core.rtp import MediaPacket, parse_header
 from services.sfu.core.sdp import Offer
+from services.sfu.core.speakers import RANK_INTERVAL_S
 from services.sfu.core.stats import ntp_from_unix
+from services.sfu.core.wishes import Wishes
 
 # Reports and expiry. Higher: slower to see loss. Lower: more RTCP.
 REPORT_INTERVAL_S = 1.0
 # Layers and missing key frames are looked at this often.
 LAYER_INTERVAL_S = 0.25
+# An estimate that falls below this share of what was given out takes effect at once.
+SUDDEN_DROP = 0.9
+# Packets of a probe at one tick. Higher: bursts. Lower: high rates cannot be tried.
+MAX_PROBE_PACKETS = 16
 
 
 class Router:
@@ -34,12 +45,14 @@ class Router:
     def __init__(self, random: RandomBytes, unix_offset_s: float) -> None:
         self._random = random
         self._unix_offset_s = unix_offset_s
-        self._calls: dict[CallId, dict[ParticipantKey, Participant]] = {}
+        self._calls: dict[CallId, Call] = {}
         self._participants: dict[ParticipantNumber, Participant] = {}
         self._last_number = 0
         self._with_gaps: set[InboundStream] = set()
-        self._reports_due = 0.0
-        self._layers_due = 0.0
+        self._heard_numbered: set[Participant] = set()
+        self._probing: set[Participant] = set()
+        self._reports_due: list[tuple[float, ParticipantNumber]] = []
+        self._layers_due = self._ranks_due = 0.0
 
     def __len__(self) -> int:
         return len(self._participants)
@@ -60,59 +73,80 @@ class Router:
 
     def find(self, key: ParticipantKey) -> Participant | None:
         """The participant of this name, if it is in the call."""
-        return self._calls.get(key.call_id, {}).get(key)
+        call = self._calls.get(key.call_id)
+        return None if call is None else call.members.get(key)
 
     def join(self, key: ParticipantKey, offer: Offer, now: float) -> tuple[Participant, list[Effect]]:
         """Admit a device; one of the same key leaves as replaced."""
         former = self.find(key)
-        effects = [] if former is None else self._step(former, Input.REPLACED)
+        effects = [] if former is None else self._step(former, Input.REPLACED, now)
         self._last_number += 1
         participant = Participant(ParticipantNumber(self._last_number), key, offer, self._random, now)
-        self._calls.setdefault(key.call_id, {})[key] = participant
+        self._calls.setdefault(key.call_id, Call()).members[key] = participant
         self._participants[participant.number] = participant
+        heappush(self._reports_due, (now + REPORT_INTERVAL_S, participant.number))
         return participant, effects
 
-    def remove(self, key: ParticipantKey) -> list[Effect]:
+    def remove(self, key: ParticipantKey, now: float) -> list[Effect]:
         """End a device's media; nothing if it is not there."""
         participant = self.find(key)
-        return [] if participant is None else self._step(participant, Input.REMOVED)
+        return [] if participant is None else self._step(participant, Input.REMOVED, now)
 
-    def end_call(self, call_id: CallId) -> list[Effect]:
+    def end_call(self, call_id: CallId, now: float) -> list[Effect]:
         """End the media of everyone in a call."""
-        return [effect for key in list(self._calls.get(call_id, ())) for effect in self.remove(key)]
+        call = self._calls.get(call_id)
+        return [] if call is None else [effect for key in list(call.members) for effect in self.remove(key, now)]
 
-    def stop(self) -> list[Effect]:
+    def stop(self, now: float) -> list[Effect]:
         """End everyone's media, because the worker ends."""
-        return [effect for participant in self.participants for effect in self._step(participant, Input.WORKER_STOPPED)]
+        return [e for participant in self.participants for e in self._step(participant, Input.WORKER_STOPPED, now)]
 
     def handle_transport_up(self, participant: Participant, now: float) -> list[Effect]:
         """DTLS is up."""
         participant.heard_at = now
-        return self._step(participant, Input.TRANSPORT_UP)
+        return self._step(participant, Input.TRANSPORT_UP, now)
 
-    def handle_transport_closed(self, participant: Participant) -> list[Effect]:
+    def handle_transport_closed(self, participant: Participant, now: float) -> list[Effect]:
         """The client closed DTLS, or its handshake failed."""
-        return self._step(participant, Input.TRANSPORT_CLOSED)
+        return self._step(participant, Input.TRANSPORT_CLOSED, now)
 
     def handle_consent(self, participant: Participant, now: float) -> None:
         """An authenticated STUN check of the participant came."""
         participant.heard_at = now
 
-    def handle_mute(self, participant: Participant, audio: bool, video: bool) -> list[Effect]:
+    def handle_mute(self, participant: Participant, audio: bool, video: bool, now: float) -> list[Effect]:
         """What the client says of its microphone and camera; its receivers are told when that is new."""
         receivers: dict[ParticipantNumber, None] = {}
         for publication in participant.publications:
-            muted = audio if publication.kind == "audio" else video
+            muted = audio if publication.kind == "audio" else video and not publication.is_screen
             if publication.muted != muted:
                 publication.muted = muted
                 receivers |= {slot.receiver: None for slot in publication.slots}
+        if receivers:
+            call = self._calls[participant.key.call_id]
+            receivers |= {e.receiver: None for e in call.settle(now) if isinstance(e, SendSlotMap)}
         return [SendSlotMap(receiver) for receiver in receivers]
+
+    def handle_wishes(self, participant: Participant, wishes: Wishes, now: float) -> list[Effect]:
+        """What the client asks to see."""
+        participant.wishes = wishes
+        call = self._calls.get(participant.key.call_id)
+        if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
+            return []
+        return [*call.settle(now, participant), *self._aim([participant], now)]
 
     def handle_rtp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Route one decrypted RTP packet. Raises PacketError with the reason for a drop."""
         header = parse_header(datagram)
+        if header.payload_type in participant.uplink.watched_types:
+            participant.uplink.add(datagram, header, now)
+            self._heard_numbered.add(participant)
+        repair = participant.find_repair(datagram, header)
+        if repair is not None:
+            stream, repaired = repair
+            packet = None if repaired is None else stream.receive_repair(datagram, repaired, now)
+            return self._forward(participant, stream, packet, now)
         stream = participant.find_stream(datagram, header)
-        effects = self._note_media(participant, now)
         is_new = stream.last_packet_at is None
         packet, repairable = stream.receive(datagram, header, now)
         publication = stream.publication
@@ -120,12 +154,24 @@ class Router:
             publication.want_key_frame(stream)
         elif len(stream.gaps):
             self._with_gaps.add(stream)
-        if is_new:
-            effects += self._aim(publication, now)
-        slots = tuple([slot for slot in publication.slots if slot.accept(stream, packet, now)])
-        if slots:
-            effects.append(SendMedia(slots, packet))
+        effects = self._handle_new(publication, now) if is_new else []
+        return effects + self._forward(participant, stream, packet, now)
+
+    def _forward(
+        self, participant: Participant, stream: InboundStream, packet: MediaPacket | None, now: float
+    ) -> list[Effect]:
+        effects = self._note_media(participant, now)
+        if packet is not None:
+            slots = tuple([slot for slot in stream.publication.slots if slot.accept(stream, packet, now)])
+            if slots:
+                effects.append(SendMedia(slots, packet))
         return effects
+
+    def _handle_new(self, publication: Publication, now: float) -> list[Effect]:
+        """A stream began: a screen gets its slots now, and everybody on its slots may want its layer."""
+        call = self._calls[publication.publisher.call_id]
+        effects = call.settle(now) if publication.is_screen else []
+        return effects + self._aim([self._participants[slot.receiver] for slot in publication.slots], now)
 
     def handle_rtcp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Take in one decrypted RTCP packet. Raises PacketError with the reason for a drop."""
@@ -134,13 +180,33 @@ class Router:
         ntp = self._ntp(now)
         for report in reports:
             effects += feedback.handle_report(participant, report, now, ntp)
-        for slot in participant.slots:
-            if slot.publication is not None:
-                effects += self._request_key_frame(slot.publication, now)
+        path = participant.path
+        if path.estimate_bps(now) < SUDDEN_DROP * path.allocated_bps and now >= path.aimed_at + LAYER_INTERVAL_S / 5:
+            effects += self._aim([participant], now)
+        if any(not isinstance(report, TransportFeedback) for report in reports):
+            for slot in participant.slots:
+                if slot.publication is not None:
+                    effects += self._request_key_frame(slot.publication, now)
         return effects
 
     def tick(self, now: float) -> list[Effect]:
-        """What is due at `now`: NACKs and key-frame requests at each call, the rest at its own interval."""
+        """What is due at `now`: NACKs, feedback and probes at each call, the rest at its own interval."""
+        effects = self._tick_streams(now)
+        effects += self._tick_uplinks(now)
+        effects += self._tick_probes(now)
+        if now >= self._layers_due:
+            self._layers_due = now + LAYER_INTERVAL_S
+            effects += self._aim(self._participants.values(), now)
+            for participant in self._participants.values():
+                for publication in participant.publications:
+                    effects += self._request_key_frame(publication, now)
+        if now >= self._ranks_due:
+            self._ranks_due = now + RANK_INTERVAL_S
+            for call in self._calls.values():
+                effects += call.rank(now)
+        return effects + self._tick_reports(now)
+
+    def _tick_streams(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
         for stream in list(self._with_gaps):
             publisher = self.find(stream.publication.publisher)
@@ -148,42 +214,60 @@ class Router:
                 self._with_gaps.discard(stream)
                 continue
             effects += feedback.build_nacks(publisher, stream, now)
-        if now >= self._layers_due:
-            self._layers_due = now + LAYER_INTERVAL_S
-            for participant in self._participants.values():
-                for publication in participant.publications:
-                    effects += self._aim(publication, now)
-        if now >= self._reports_due:
-            self._reports_due = now + REPORT_INTERVAL_S
-            effects += self._tick_participants(now)
         return effects
 
-    def _tick_participants(self, now: float) -> list[Effect]:
+    def _tick_uplinks(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for participant in list(self._heard_numbered):
+            participant.uplink.judge(participant.round_trip_s or 0.1, now)
+            due = feedback.build_transport_feedback(participant, now)
+            if due or not participant.uplink.has_transport_cc:
+                self._heard_numbered.discard(participant)
+            effects += due
+        return effects
+
+    def _tick_probes(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for participant in self._probing:
+            size = participant.path.poll_probe(now)
+            slot = next((slot for slot in participant.slots if slot.can_probe), None) if size > 0 else None
+            packet = slot.find_probe() if slot is not None else None
+            if slot is None or packet is None:
+                continue
+            count = min(-(-size // (len(packet.frame.payload) + 22)), MAX_PROBE_PACKETS)
+            effects += [SendRepair(slot, packet, is_probe=True)] * count
+        return effects
+
+    def _tick_reports(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
         ntp = self._ntp(now)
-        for participant in self.participants:
+        while self._reports_due and self._reports_due[0][0] <= now:
+            _, number = heappop(self._reports_due)
+            participant = self._participants.get(number)
+            if participant is None:
+                continue
+            heappush(self._reports_due, (now + REPORT_INTERVAL_S, number))
             timeout = timeout_of(participant.state, participant.joined_at, participant.heard_at, now)
             if timeout is not None:
-                effects += self._step(participant, timeout)
+                effects += self._step(participant, timeout, now)
             elif participant.state is not State.WAITING:
                 effects += feedback.build_reports(participant, now, ntp)
         return effects
 
     def _note_media(self, participant: Participant, now: float) -> list[Effect]:
         participant.heard_at = now
-        return self._step(participant, Input.MEDIA) if participant.state is State.CONNECTED else []
+        return self._step(participant, Input.MEDIA, now) if participant.state is State.CONNECTED else []
 
-    def _aim(self, publication: Publication, now: float) -> list[Effect]:
-        """Aim each slot of a publication at its best layer, and ask for the key frames that are missing."""
-        layers = publication.streams_upwards()
-        arrivals = [layer.last_packet_at for layer in layers]
-        for slot in publication.slots:
-            place = choose_layer(arrivals, slot.limit.steps_down, now)
-            if place is not None:
-                slot.want(layers[place])
-            if slot.wanted is not None and slot.kind == "video":
-                publication.want_key_frame(slot.wanted)
-        return self._request_key_frame(publication, now)
+    def _aim(self, receivers: Iterable[Participant], now: float) -> list[Effect]:
+        """Aim the slots of receivers at what their paths bear, and ask for the key frames that are missing."""
+        wanting: dict[Publication, None] = {}
+        for receiver in receivers:
+            wanting |= dict.fromkeys(aim(receiver, now))
+            if receiver.path.needed_bps > receiver.path.estimate_bps(now):
+                self._probing.add(receiver)
+            else:
+                self._probing.discard(receiver)
+        return [effect for publication in wanting for effect in self._request_key_frame(publication, now)]
 
     def _request_key_frame(self, publication: Publication, now: float) -> list[Effect]:
         stream = publication.take_key_frame_request(now)
@@ -195,71 +279,31 @@ class Router:
     def _ntp(self, now: float) -> int:
         return ntp_from_unix(now + self._unix_offset_s)
 
-    def _step(self, participant: Participant, happened: Input) -> list[Effect]:
+    def _step(self, participant: Participant, happened: Input, now: float) -> list[Effect]:
         actions, participant.state = step(participant.state, happened)
         effects: list[Effect] = []
         for action in actions:
             if action is Action.TAKE_SLOTS:
-                effects += self._connect(participant)
+                effects += self._connect(participant, now)
             elif action is Action.ANNOUNCE:
                 effects.append(AnnounceConnected(participant.key))
             elif isinstance(action, LeaveReason):
-                effects += self._leave(participant, action)
+                effects += self._leave(participant, action, now)
         return effects
 
-    def _connect(self, participant: Participant) -> list[Effect]:
+    def _connect(self, participant: Participant, now: float) -> list[Effect]:
         """Put the participant on the others' slots and the others on its own."""
-        changed: dict[ParticipantNumber, None] = {participant.number: None}
-        for other in self._calls[participant.key.call_id].values():
-            if other is participant or other.state in (State.WAITING, State.GONE):
-                continue
-            if _assign(participant.publications, other):
-                changed[other.number] = None
-            _assign(other.publications, participant)
-        return [SendSlotMap(number) for number in changed]
+        effects = self._calls[participant.key.call_id].settle(now)
+        told = {effect.receiver for effect in effects if isinstance(effect, SendSlotMap)}
+        return effects if participant.number in told else [SendSlotMap(participant.number), *effects]
 
-    def _leave(self, participant: Participant, reason: LeaveReason) -> list[Effect]:
+    def _leave(self, participant: Participant, reason: LeaveReason, now: float) -> list[Effect]:
         call = self._calls[participant.key.call_id]
-        if call.get(participant.key) is participant:
-            del call[participant.key]
-        del self._participants[participant.number]
-        if not call:
+        effects = call.leave(participant, now)
+        if not call.members:
             del self._calls[participant.key.call_id]
+        del self._participants[participant.number]
         self._with_gaps -= set(participant.streams.values())
-        changed: dict[ParticipantNumber, None] = {}
-        for publication in participant.publications:
-            for slot in publication.slots:
-                slot.assign(None)
-                changed[slot.receiver] = None
-            publication.slots.clear()
-        for slot in participant.slots:
-            if slot.publication is not None:
-                slot.publication.slots.remove(slot)
-                slot.assign(None)
-        for number in changed:
-            self._fill_free_slots(self._participants[number], call)
-        effects: list[Effect] = [SendSlotMap(number) for number in changed]
+        self._heard_numbered.discard(participant)
+        self._probing.discard(participant)
         return [*effects, Disconnect(participant.number, participant.key, reason)]
-
-    def _fill_free_slots(self, receiver: Participant, call: dict[ParticipantKey, Participant]) -> None:
-        for other in call.values():
-            if other is not receiver and other.state in (State.CONNECTED, State.FLOWING):
-                _assign(other.publications, receiver)
-
-
-def _assign(publications: list[Publication], receiver: Participant) -> bool:
-    """Put publications on the receiver's first free slots of their kinds; what is on a slot stays there."""
-    changed = False
-    for publication in publications:
-        if any(slot.receiver == receiver.number for slot in publication.slots):
-            continue
-        slot = next((slot for slot in receiver.slots if _is_free(slot.publication, slot.kind, publication.kind)), None)
-        if slot is not None:
-            slot.assign(publication)
-            publication.slots.append(slot)
-            changed = True
-    return changed
-
-
-def _is_free(held: Publication | None, kind: Kind, wanted: Kind) -> bool:
-    return held is None and kind == wanted

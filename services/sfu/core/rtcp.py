@@ -1,8 +1,8 @@
 """RTCP: the few packets an SFU reads and writes.
 
 Sources: RFC 3550 section 6 (SR, RR, SDES, BYE), RFC 4585 (NACK, PLI), RFC 5104 (FIR),
-draft-alvestrand-rmcat-remb-03 (REMB).
-Packets of other types are skipped: transport-cc (RTPFB 15) among them, which is never negotiated.
+draft-alvestrand-rmcat-remb-03 (REMB), draft-holmer-rmcat-transport-wide-cc-extensions-01 (carried, read in
+transport_cc.py). Packets of other types are skipped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from struct import Struct
 from services.sfu.core.errors import PacketError
 
 _SR, _RR, _SDES, _BYE, _RTPFB, _PSFB = 200, 201, 202, 203, 205, 206
-_NACK = 1
+_NACK, _TRANSPORT_CC = 1, 15
 _PLI, _FIR, _APPLICATION = 1, 4, 15
 
 _COMMON = Struct("!BBH")
@@ -77,7 +77,14 @@ class Bye:
     ssrcs: tuple[int, ...]
 
 
-Report = ReportBlock | SenderReport | Nack | KeyFrameRequest | Remb | Bye
+@dataclass(frozen=True, slots=True)
+class TransportFeedback:
+    """Transport-wide feedback, unread: transport_cc.parse_feedback."""
+
+    fci: bytes
+
+
+Report = TransportFeedback | ReportBlock | SenderReport | Nack | KeyFrameRequest | Remb | Bye
 
 
 def parse_compound(data: bytes) -> list[Report]:
@@ -138,6 +145,8 @@ def _report_blocks(body: bytes, count: int) -> list[ReportBlock]:
 
 def _parse_feedback(packet_type: int, fmt: int, media_ssrc: int, fci: bytes) -> list[Report]:
     if packet_type == _RTPFB:
+        if fmt == _TRANSPORT_CC:
+            return [TransportFeedback(fci)]
         return [Nack(media_ssrc, tuple(_nack_numbers(fci)))] if fmt == _NACK else []
     if fmt == _PLI:
         return [KeyFrameRequest(media_ssrc)]
@@ -215,6 +224,17 @@ def build_nack(sender_ssrc: int, media_ssrc: int, sequence_numbers: Iterable[int
 def build_pli(sender_ssrc: int, media_ssrc: int) -> bytes:
     """One picture loss indication."""
     return _packet(_PSFB, _PLI, _FEEDBACK.pack(sender_ssrc, media_ssrc))
+
+
+def build_fir(sender_ssrc: int, media_ssrc: int, command: int) -> bytes:
+    """One full intra request (RFC 5104 section 4.3.1); `command` counts the requests for this stream."""
+    fci = media_ssrc.to_bytes(4, "big") + bytes((command & 0xFF, 0, 0, 0))
+    return _packet(_PSFB, _FIR, _FEEDBACK.pack(sender_ssrc, 0) + fci)
+
+
+def build_transport_feedback(sender_ssrc: int, media_ssrc: int, fci: bytes) -> bytes:
+    """One transport-wide feedback packet around whole words of control information."""
+    return _packet(_RTPFB, _TRANSPORT_CC, _FEEDBACK.pack(sender_ssrc, media_ssrc) + fci)
 
 
 def build_remb(sender_ssrc: int, bitrate_bps: int, ssrcs: Sequence[int]) -> bytes:

@@ -1,14 +1,16 @@
 """RTP packets: parsed once when they come in, into a canonical form that is cheap to rewrite for each receiver.
 
-Sources: RFC 3550 section 5.1 (header), RFC 8285 (header extensions), RFC 7741 section 4.2 (VP8 payload descriptor).
+Sources: RFC 3550 section 5.1 (header), RFC 8285 (header extensions), RFC 4588 (repairs).
 The payload past the codec's descriptor is never touched, so end-to-end encrypted frames pass.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
+from services.sfu.core.codecs import Frame, primary_of_red, read_frame
 from services.sfu.core.errors import PacketError
+from services.sfu.core.media_line import Codec
 
 HEADER_SIZE = 12
 MAX_PACKET_SIZE = 1500
@@ -18,13 +20,8 @@ _ONE_BYTE_PROFILE = 0xBEDE
 _TWO_BYTE_PROFILE = 0x1000
 _TWO_BYTE_PROFILE_MASK = 0xFFF0
 
-# Where the audio level's element stands in a canonical packet that has one: header, profile and length, id byte.
-LEVEL_AT = HEADER_SIZE + 4
-_LEVEL_BLOCK_SIZE = 8
 
-
-@dataclass(frozen=True, slots=True)
-class RtpHeader:
+class RtpHeader(NamedTuple):
     """The fixed header, and where the rest lies in the datagram."""
 
     marker: bool
@@ -38,39 +35,21 @@ class RtpHeader:
     payload_end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Vp8Descriptor:
-    """The VP8 payload descriptor; the offsets count from the payload's start, None when the field is absent."""
+class MediaPacket(NamedTuple):
+    """A publisher's packet in canonical form: what a receiver's copy is written from.
 
-    size: int
-    is_key_frame: bool
-    picture_id: int | None = None
-    picture_id_at: int | None = None
-    picture_id_is_long: bool = False
-    tl0_pic_idx: int | None = None
-    tl0_pic_idx_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MediaPacket:
-    """A publisher's packet in canonical form.
-
-    `data` has no CSRCs, no padding, no MID or RID; at most the audio level is left of the extensions (at LEVEL_AT),
-    and a VP8 PictureID always takes 15 bits, so every receiver's copy differs only in fields of known place and size.
-    `index` is the sequence number extended by its roll-overs. Offsets are 0 when the field is absent.
+    No CSRCs, no padding, no header extensions but the audio `level` (RFC 6464, None when there was none). `extended` is
+    the sequence number extended by its roll-overs. `plain` is what a receiver without RED gets.
     """
 
-    index: int
+    extended: int
     sequence_number: int
     timestamp: int
     marker: bool
-    is_key_frame: bool
-    has_level: bool
-    picture_id: int
-    picture_id_at: int
-    tl0_pic_idx: int
-    tl0_pic_idx_at: int
-    data: bytes
+    codec: Codec
+    frame: Frame
+    level: int | None = None
+    plain: "MediaPacket | None" = None
 
 
 def is_rtcp(datagram: bytes | memoryview) -> bool:
@@ -98,15 +77,15 @@ def parse_header(datagram: bytes) -> RtpHeader:
     if payload_end < payload_at:
         raise PacketError("rtp_malformed")
     return RtpHeader(
-        marker=bool(second & 0x80),
-        payload_type=second & 0x7F,
-        sequence_number=sequence_number,
-        timestamp=timestamp,
-        ssrc=ssrc,
-        has_extensions=bool(first & 0x10),
-        extensions_at=extensions_at,
-        payload_at=payload_at,
-        payload_end=payload_end,
+        second >= 0x80,
+        second & 0x7F,
+        sequence_number,
+        timestamp,
+        ssrc,
+        first & 0x10 != 0,
+        extensions_at,
+        payload_at,
+        payload_end,
     )
 
 
@@ -141,99 +120,56 @@ def iter_extensions(datagram: bytes, header: RtpHeader) -> Iterator[tuple[int, b
 
 def find_extension(datagram: bytes, header: RtpHeader, wanted_id: int | None) -> bytes | None:
     """The value of one header extension, or None."""
-    if wanted_id is None:
+    if wanted_id is None or not header.has_extensions:
         return None
-    for element_id, value in iter_extensions(datagram, header):
-        if element_id == wanted_id:
-            return value
+    at, end = header.extensions_at, header.payload_at
+    if datagram[at] != 0xBE or datagram[at + 1] != 0xDE:
+        return next((value for element_id, value in iter_extensions(datagram, header) if element_id == wanted_id), None)
+    # What follows is the same for elements of one byte, without a generator: it runs for each packet that comes.
+    at += 4
+    while at < end:
+        head = datagram[at]
+        if head == 0:
+            at += 1
+            continue
+        after = at + 2 + (head & 0x0F)
+        if head >> 4 == wanted_id:
+            return datagram[at + 1 : after] if after <= end else None
+        if head >> 4 == 15:
+            return None
+        at = after
     return None
 
 
-def parse_vp8_descriptor(payload: bytes) -> Vp8Descriptor | None:
-    """The descriptor at the payload's start; None when it is cut short (an empty payload, for one)."""
-    if not payload:
+def unwrap_repair(datagram: bytes, header: RtpHeader, payload_type: int, ssrc: int) -> RtpHeader | None:
+    """The header of the packet that a repair packet (RFC 4588 section 4) brings again; None for mere padding."""
+    if header.payload_end - header.payload_at < 2:
         return None
-    starts_frame = payload[0] & 0x10 != 0 and payload[0] & 0x07 == 0
-    if not payload[0] & 0x80:
-        return Vp8Descriptor(1, starts_frame and len(payload) > 1 and not payload[1] & 0x01)
-    if len(payload) < 2:
-        return None
-    flags = payload[1]
-    at = 2
-    picture_id = picture_id_at = tl0_pic_idx = tl0_pic_idx_at = None
-    is_long = False
-    if flags & 0x80:
-        if len(payload) < at + 2:
-            return None
-        is_long = payload[at] & 0x80 != 0
-        picture_id_at = at
-        picture_id = int.from_bytes(payload[at : at + 2], "big") & 0x7FFF if is_long else payload[at]
-        at += 2 if is_long else 1
-    if flags & 0x40:
-        if len(payload) <= at:
-            return None
-        tl0_pic_idx, tl0_pic_idx_at = payload[at], at
-        at += 1
-    if flags & 0x30:
-        at += 1
-    if len(payload) < at:
-        return None
-    is_key_frame = starts_frame and len(payload) > at and not payload[at] & 0x01
-    return Vp8Descriptor(at, is_key_frame, picture_id, picture_id_at, is_long, tl0_pic_idx, tl0_pic_idx_at)
-
-
-def canonical_audio(datagram: bytes, header: RtpHeader, index: int, level_id: int | None) -> MediaPacket:
-    """An Opus packet in canonical form; `level_id` is the publisher's id of the audio level extension (RFC 6464)."""
-    level = find_extension(datagram, header, level_id)
-    payload = datagram[header.payload_at : header.payload_end]
-    if level is None or len(level) != 1:
-        data = b"\x80" + datagram[1:HEADER_SIZE] + payload
-    else:
-        block = b"\xbe\xde\x00\x01\x10" + level + b"\x00\x00"
-        data = b"\x90" + datagram[1:HEADER_SIZE] + block + payload
-    return MediaPacket(
-        index=index,
-        sequence_number=header.sequence_number,
-        timestamp=header.timestamp,
-        marker=header.marker,
-        is_key_frame=True,
-        has_level=len(data) - len(payload) == HEADER_SIZE + _LEVEL_BLOCK_SIZE,
-        picture_id=0,
-        picture_id_at=0,
-        tl0_pic_idx=0,
-        tl0_pic_idx_at=0,
-        data=data,
+    number = int.from_bytes(datagram[header.payload_at : header.payload_at + 2], "big")
+    return header._replace(
+        payload_type=payload_type, ssrc=ssrc, sequence_number=number, payload_at=header.payload_at + 2
     )
 
 
-def canonical_vp8(datagram: bytes, header: RtpHeader, index: int) -> MediaPacket:
-    """A VP8 packet in canonical form.
-
-    A 7-bit PictureID is widened, because a receiver's offset would not fit there.
-    """
+def canonical_audio(
+    datagram: bytes, header: RtpHeader, index: int, level_id: int | None, codec: Codec = "opus"
+) -> MediaPacket:
+    """An Opus or RED packet in canonical form; `level_id` is the publisher's id of the audio level extension."""
+    found = find_extension(datagram, header, level_id)
+    level = found[0] if found is not None and len(found) == 1 else None
     payload = datagram[header.payload_at : header.payload_end]
-    descriptor = parse_vp8_descriptor(payload)
-    picture_id_at = tl0_at = 0
-    if descriptor is not None:
-        widened = 0
-        if descriptor.picture_id_at is not None:
-            at = descriptor.picture_id_at
-            picture_id_at = HEADER_SIZE + at
-            if not descriptor.picture_id_is_long:
-                payload = payload[:at] + b"\x80" + payload[at:]
-                widened = 1
-        if descriptor.tl0_pic_idx_at is not None:
-            tl0_at = HEADER_SIZE + descriptor.tl0_pic_idx_at + widened
-    return MediaPacket(
-        index=index,
-        sequence_number=header.sequence_number,
-        timestamp=header.timestamp,
-        marker=header.marker,
-        is_key_frame=descriptor is not None and descriptor.is_key_frame,
-        has_level=False,
-        picture_id=(descriptor.picture_id or 0) if descriptor else 0,
-        picture_id_at=picture_id_at,
-        tl0_pic_idx=(descriptor.tl0_pic_idx or 0) if descriptor else 0,
-        tl0_pic_idx_at=tl0_at,
-        data=b"\x80" + datagram[1:HEADER_SIZE] + payload,
-    )
+    plain = None
+    if codec == "red":
+        newest = primary_of_red(payload)
+        plain_frame = Frame(newest[1] if newest is not None else b"", is_key_frame=True)
+        plain = MediaPacket(
+            index, header.sequence_number, header.timestamp, header.marker, "opus", plain_frame, level, None
+        )
+    frame = Frame(payload, is_key_frame=True)
+    return MediaPacket(index, header.sequence_number, header.timestamp, header.marker, codec, frame, level, plain)
+
+
+def canonical_video(datagram: bytes, header: RtpHeader, index: int, codec: Codec) -> MediaPacket:
+    """A video packet in canonical form."""
+    frame = read_frame(codec, datagram[header.payload_at : header.payload_end])
+    return MediaPacket(index, header.sequence_number, header.timestamp, header.marker, codec, frame, None, None)

@@ -1,27 +1,26 @@
 """A strict parser for the offers of clients (RFC 8866, RFC 8829); anything it cannot serve is one SdpError."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.sfu.core.errors import SdpError
-from services.sfu.core.ids import Kind
+from services.sfu.core.media_line import (
+    ENCODINGS,
+    MediaLine,
+    integer,
+    read_codecs,
+    read_extensions,
+    read_rids,
+    read_ssrcs,
+)
 
 # A call of 30 has 60 receive slots; more lines would only cost.
 MAX_MEDIA_LINES = 128
 MAX_OFFER_SIZE = 64 * 1024
-MAX_RIDS = 3
 
-MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
-RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
-LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
-
-# What is answered to, and for which codec of each kind: name, clock rate, channels.
-_CODECS: dict[str, str] = {"audio": "opus/48000/2", "video": "vp8/90000"}
-_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
 _FINGERPRINT_SIZES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 _DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}\Z")
-_RID = re.compile(r"[A-Za-z0-9_-]{1,16}\Z")
 _ICE_UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}\Z")
 
 
@@ -31,44 +30,6 @@ class Fingerprint:
 
     algorithm: str
     value: str
-
-
-@dataclass(frozen=True, slots=True)
-class MediaLine:
-    """One m-line of an offer, cut down to what the SFU serves.
-
-    `payload_type` is None when the line is not served (rejected by the client, or of a kind unknown here).
-    `extensions` maps the URIs of interest to the client's ids. `port` is 0 for a line the client rejects.
-    """
-
-    kind: str
-    mid: str
-    protocol: str
-    formats: str
-    direction: str
-    port: int
-    payload_type: int | None = None
-    fmtp: str = ""
-    feedback: tuple[str, ...] = ()
-    extensions: dict[str, int] = field(default_factory=dict)
-    rids: tuple[str, ...] = ()
-    ssrcs: tuple[int, ...] = ()
-    sctp_port: int | None = None
-
-    @property
-    def is_own(self) -> bool:
-        """Whether the client sends on this line."""
-        return self.payload_type is not None and self.direction in ("sendrecv", "sendonly")
-
-    @property
-    def is_slot(self) -> bool:
-        """Whether the client receives another's media on this line."""
-        return self.payload_type is not None and self.direction == "recvonly"
-
-    @property
-    def media_kind(self) -> Kind:
-        """The kind of a served line."""
-        return "audio" if self.kind == "audio" else "video"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +137,7 @@ def _parse_media(section: _Section, session: _Section) -> MediaLine:
         return line
     if kind == "application":
         return _parse_application(section, line)
-    if kind not in _CODECS:
+    if kind not in ENCODINGS:
         return line
     return _parse_rtp(section, session, line)
 
@@ -184,10 +145,10 @@ def _parse_media(section: _Section, session: _Section) -> MediaLine:
 def _parse_application(section: _Section, line: MediaLine) -> MediaLine:
     if line.protocol != "UDP/DTLS/SCTP" or line.formats != "webrtc-datachannel":
         raise SdpError(f"mid {line.mid}: a data channel must be UDP/DTLS/SCTP webrtc-datachannel")
-    port = _integer(section.first("sctp-port") or "5000", f"mid {line.mid}: a=sctp-port")
+    port = integer(section.first("sctp-port") or "5000", f"mid {line.mid}: a=sctp-port")
     if not 0 < port < 65536:
         raise SdpError(f"mid {line.mid}: a=sctp-port is out of range")
-    return MediaLine(line.kind, line.mid, line.protocol, line.formats, line.direction, line.port, sctp_port=port)
+    return replace(line, sctp_port=port)
 
 
 def _parse_rtp(section: _Section, session: _Section, line: MediaLine) -> MediaLine:
@@ -195,75 +156,15 @@ def _parse_rtp(section: _Section, session: _Section, line: MediaLine) -> MediaLi
         raise SdpError(f"mid {line.mid}: the protocol must be UDP/TLS/RTP/SAVPF")
     if not section.has("rtcp-mux"):
         raise SdpError(f"mid {line.mid}: a=rtcp-mux is missing")
-    payload_type = _payload_type(section, line)
-    offered = {
-        value
-        for prefix, _, value in (entry.partition(" ") for entry in section.all("rtcp-fb"))
-        if prefix in (str(payload_type), "*")
-    }
-    fmtp = next((v for p, _, v in (e.partition(" ") for e in section.all("fmtp")) if p == str(payload_type)), "")
-    return MediaLine(
-        kind=line.kind,
-        mid=line.mid,
-        protocol=line.protocol,
-        formats=line.formats,
-        direction=line.direction,
-        port=line.port,
-        payload_type=payload_type,
-        fmtp=fmtp,
-        feedback=tuple(name for name in _FEEDBACK if name in offered),
-        extensions=_extensions(section, session, line.mid),
-        rids=_rids(section, line.mid),
-        ssrcs=_ssrcs(section, line.mid),
+    ssrcs, rtx_ssrcs = read_ssrcs(section.all("ssrc"), section.all("ssrc-group"), line.mid)
+    return replace(
+        line,
+        codecs=read_codecs(line.media_kind, line.formats, section.attributes, line.mid),
+        extensions=read_extensions(session.all("extmap") + section.all("extmap"), line.mid),
+        rids=read_rids(section.all("rid"), line.mid),
+        ssrcs=ssrcs,
+        rtx_ssrcs=rtx_ssrcs,
     )
-
-
-def _payload_type(section: _Section, line: MediaLine) -> int:
-    formats = line.formats.split()
-    for entry in section.all("rtpmap"):
-        number, _, encoding = entry.partition(" ")
-        if encoding.strip().lower() == _CODECS[line.kind] and number in formats:
-            payload_type = _integer(number, f"mid {line.mid}: a=rtpmap")
-            if payload_type > 127:
-                raise SdpError(f"mid {line.mid}: payload type {payload_type} is out of range")
-            return payload_type
-    raise SdpError(f"mid {line.mid}: no {_CODECS[line.kind]} among the codecs")
-
-
-def _extensions(section: _Section, session: _Section, mid: str) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for entry in session.all("extmap") + section.all("extmap"):
-        number, _, rest = entry.partition(" ")
-        uri = rest.split(" ", 1)[0]
-        if uri in (MID_URI, RID_URI, LEVEL_URI):
-            extension_id = _integer(number.partition("/")[0], f"mid {mid}: a=extmap")
-            if not 1 <= extension_id <= 255 or extension_id == 15:
-                raise SdpError(f"mid {mid}: extmap id {extension_id} is out of range")
-            found[uri] = extension_id
-    return found
-
-
-def _rids(section: _Section, mid: str) -> tuple[str, ...]:
-    rids = []
-    for entry in section.all("rid"):
-        parts = entry.split()
-        if len(parts) < 2 or not _RID.match(parts[0]):
-            raise SdpError(f"mid {mid}: a=rid is malformed")
-        if parts[1] == "send":
-            rids.append(parts[0])
-    if len(rids) > MAX_RIDS or len(set(rids)) != len(rids):
-        raise SdpError(f"mid {mid}: more than {MAX_RIDS} rids, or one twice")
-    return tuple(rids)
-
-
-def _ssrcs(section: _Section, mid: str) -> tuple[int, ...]:
-    found: dict[int, None] = {}
-    for entry in section.all("ssrc"):
-        ssrc = _integer(entry.partition(" ")[0], f"mid {mid}: a=ssrc")
-        if ssrc > 0xFFFFFFFF:
-            raise SdpError(f"mid {mid}: an a=ssrc is out of range")
-        found[ssrc] = None
-    return tuple(found)
 
 
 def _fingerprint(section: _Section, session: _Section) -> Fingerprint:
@@ -276,9 +177,3 @@ def _fingerprint(section: _Section, session: _Section) -> Fingerprint:
             raise SdpError("a=fingerprint is malformed")
         return Fingerprint(algorithm.lower(), value.upper())
     raise SdpError("a=fingerprint with sha-256, sha-384 or sha-512 is missing")
-
-
-def _integer(text: str, what: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise SdpError(f"{what} is not a number")
-    return int(text)

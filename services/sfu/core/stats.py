@@ -127,7 +127,7 @@ class RateMeter:
 
     def __init__(self) -> None:
         self._began: float | None = None
-        self._bytes = 0
+        self._bytes = self._total = 0
         self.rate_bps = 0.0
 
     def add(self, size: int, now: float) -> None:
@@ -139,3 +139,8 @@ class RateMeter:
         if elapsed >= self.WINDOW_S:
             self.rate_bps = self._bytes * 8 / elapsed
             self._began, self._bytes = now, 0
+
+    def add_total(self, total: int, now: float) -> None:
+        """Count by a running total in bytes; to be called at least once a second."""
+        size, self._total = total - self._total, total
+        self.add(size, now)

@@ -13,10 +13,36 @@ class ConversationNotFound(CallsError):
     """No such conversation, or the user is not in it; which of the two is not told."""
 
 
-class NotDirectConversation(CallsError):
-    """The conversation does not have exactly two members."""
+class CallRate(CallsError):
+    """The caller places too many calls. `retry_delay_s` says when there is room again."""
 
-    field = "conversation_id"
+    def __init__(self, retry_delay_s: float) -> None:
+        super().__init__("too many calls")
+        self.retry_delay_s = retry_delay_s
+
+
+class NotGroupCall(CallsError):
+    """Only a group's call can do this."""
+
+
+class NotAdmin(CallsError):
+    """Only the group's admins and owner may do this."""
+
+
+class CallLocked(CallsError):
+    """An admin has closed the call to those who are not in it."""
+
+
+class CallFull(CallsError):
+    """As many as may be are in the call."""
+
+
+class RemovedFromCall(CallsError):
+    """An admin has put the user out of this call."""
+
+
+class ParticipantNotFound(CallsError):
+    """The person that is meant is not in the call."""
 
 
 class CallNotAllowed(CallsError):
@@ -73,6 +99,15 @@ class MediaUnavailable(CallsError):
 
 class VersionConflict(CallsError):
     """The call changed between reading and writing: read again and decide again."""
+
+
+class UserTaken(CallsError):
+    """The change would put a user into a second call at once; `call_id` is the first."""
+
+    def __init__(self, user_id: str, call_id: str | None) -> None:
+        super().__init__("the user is in another call")
+        self.user_id = user_id
+        self.call_id = call_id
 
 
 class Contended(CallsError):

@@ -16,6 +16,24 @@ class GrantPolicy:
     # Higher: larger offers, and more streams to receive at once. Lower: people in the call without a slot.
     audio_slots: int
     video_slots: int
+    # The same in a group's call.
+    group_audio_slots: int = 4
+    group_video_slots: int = 8
+
+    def slots_of(self, call: Call) -> tuple[int, int]:
+        """How many receive slots of sound and of pictures a device of this call offers."""
+        if call.group:
+            return self.group_audio_slots, self.group_video_slots
+        return self.audio_slots, self.video_slots
+
+
+@dataclass(frozen=True)
+class IceServer:
+    """A TURN server with credentials for some hours."""
+
+    urls: tuple[str, ...]
+    username: str
+    credential: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,8 @@ class Grant:
     expire_time: datetime
     audio_slots: int
     video_slots: int
+    media_epoch: int = 0
+    ice_servers: tuple[IceServer, ...] = ()
 
 
 def claim(

@@ -31,6 +31,36 @@ class EndReason(Enum):
     MEDIA_LOST = "media_lost"
 
 
+class LegState(Enum):
+    """Where one member stands in a call."""
+
+    RINGING = "ringing"
+    # Rings beside another call that the user is in (call waiting).
+    WAITING = "waiting"
+    # Would ring, but for the user's quiet hours: only the caller sees it ring.
+    SILENT = "silent"
+    JOINED = "joined"
+    # Not in the call; may join a group's.
+    OUT = "out"
+    # Put out by an admin, for good.
+    REMOVED = "removed"
+    # Not in the conversation any more: is told nothing.
+    GONE = "gone"
+
+
+RUNG = frozenset({LegState.RINGING, LegState.WAITING, LegState.SILENT})
+# Who stands so is in, or held by, this call alone: others find them busy.
+HOLDING = frozenset({LegState.JOINED, LegState.RINGING})
+
+
+class MoveReason(Enum):
+    """Why a call's media goes to another worker."""
+
+    DRAIN = "drain"
+    WORKER_LOST = "worker_lost"
+    OPERATOR = "operator"
+
+
 @dataclass(frozen=True)
 class Timeouts:
     """How long a call waits, in seconds."""
@@ -39,14 +69,35 @@ class Timeouts:
     ring_s: float
     # Higher: a dead call keeps both users busy longer. Lower: a tunnel or a restarted app ends the call.
     media_lost_s: float
+    # Higher: a device that does not move keeps its old media for longer, and a stopping worker waits. Lower: slow
+    # devices are interrupted by a move.
+    handoff_s: float = 10.0
+    # How long the old worker goes on once all have media on the new one. Lower: the first key frame may come too late.
+    handoff_settle_s: float = 1.0
 
 
 @dataclass(frozen=True)
 class Worker:
-    """The SFU worker that carries a call's media, and the host:port of its SfuService."""
+    """The SFU worker that carries a call's media, and the host:port of its SfuService.
+
+    `start_time` tells a process from one that came later under the same id; None where it does not say.
+    """
 
     worker_id: WorkerId
     address: str
+    start_time: datetime | None = None
+
+    def is_same_process(self, other: "Worker | None") -> bool:
+        """Whether both are one process, at whatever address."""
+        return other is not None and (self.worker_id, self.start_time) == (other.worker_id, other.start_time)
+
+
+@dataclass(frozen=True)
+class Former:
+    """The worker that the call is moving away from, and when its media ends at the latest."""
+
+    worker: Worker
+    close_time: datetime
 
 
 @dataclass(frozen=True)
@@ -54,17 +105,27 @@ class Leg:
     """One member's part in a call."""
 
     user_id: UserId
-    # None until the user is in the call with a device.
+    state: LegState = LegState.OUT
+    # The device that is in the call; stays as the last one when the call has ended. None while there is none.
     device_id: DeviceId | None = None
+    # The one that it took over from, until it has media.
+    former_device_id: DeviceId | None = None
     # What the SFU last said of the device's media.
     media_up: bool = False
-    # When missing media ends the call; None while it need not come.
+    # When missing media ends the leg, and with it a one-to-one call; None while it need not come.
     media_deadline: datetime | None = None
+    join_time: datetime | None = None
+    leave_time: datetime | None = None
+    hand_raise_time: datetime | None = None
+    mute_request_time: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call and its legs, the caller's first. `version` rises by one with each change, visible or not."""
+    """A call and its legs, the caller's first. `version` rises by one with each change, visible or not.
+
+    In a group's call every member of the conversation has a leg, whether in the call or not.
+    """
 
     call_id: CallId
     conversation_id: ConversationId
@@ -75,105 +136,70 @@ class Call:
     create_time: datetime
     ring_deadline: datetime
     version: int = 1
+    group: bool = False
+    # How many may be in it at once.
+    capacity: int = 2
+    locked: bool = False
     # None for a call that never needed media (BUSY).
     worker: Worker | None = None
+    # How often the call has moved to another worker, why it last did, and since when not all devices have followed.
+    media_epoch: int = 0
+    move_reason: MoveReason | None = None
+    move_time: datetime | None = None
+    former: Former | None = None
     end_reason: EndReason | None = None
     answer_time: datetime | None = None
     # When all legs had media for the first time after the answer.
     media_time: datetime | None = None
     end_time: datetime | None = None
+    # The W3C trace of StartCall, so that what follows can be found from there.
+    trace: str = ""
 
     @property
     def due_time(self) -> datetime | None:
         """When Tick has something to do; None while the call waits for nothing."""
-        if self.state is CallState.RINGING:
-            return self.ring_deadline
-        if self.state is CallState.ACTIVE:
-            return min((leg.media_deadline for leg in self.legs if leg.media_deadline), default=None)
-        return None
+        if self.state is CallState.ENDED:
+            return None
+        times = [leg.media_deadline for leg in self.legs if leg.media_deadline and self.state is CallState.ACTIVE]
+        if self.rings:
+            times.append(self.ring_deadline)
+        if self.former:
+            times.append(self.former.close_time)
+        return min(times, default=None)
+
+    @property
+    def rings(self) -> bool:
+        """Whether the ring deadline means anything."""
+        return self.state is CallState.RINGING or any(leg.state in RUNG for leg in self.legs)
+
+    @property
+    def joined(self) -> tuple[Leg, ...]:
+        """The legs that are in the call now."""
+        return tuple(leg for leg in self.legs if leg.state is LegState.JOINED)
 
     @property
     def user_ids(self) -> tuple[UserId, ...]:
         """All members of the call."""
         return tuple(leg.user_id for leg in self.legs)
 
+    @property
+    def holds(self) -> tuple[UserId, ...]:
+        """The users who cannot be in another call: in this one, or rung by it."""
+        if self.state is CallState.ENDED:
+            return ()
+        return tuple(leg.user_id for leg in self.legs if leg.state in HOLDING)
+
+    @property
+    def audience(self) -> tuple[UserId, ...]:
+        """The users who are told of the call."""
+        return tuple(leg.user_id for leg in self.legs if leg.state not in (LegState.SILENT, LegState.GONE))
+
     def leg_of(self, user_id: UserId) -> Leg | None:
-        """The user's leg; None for somebody who is not part of the call."""
-        return next((leg for leg in self.legs if leg.user_id == user_id), None)
+        """The user's leg; None for somebody who is not part of the call, or not any more."""
+        leg = next((leg for leg in self.legs if leg.user_id == user_id), None)
+        return leg if leg and leg.state is not LegState.GONE else None
 
     def has_device(self, user_id: UserId, device_id: DeviceId) -> bool:
         """Whether the user is in the call with this very device."""
         leg = self.leg_of(user_id)
-        return leg is not None and leg.device_id == device_id
-
-
-@dataclass(frozen=True)
-class Accept:
-    """A member answers on a device."""
-
-    user_id: UserId
-    device_id: DeviceId
-
-
-@dataclass(frozen=True)
-class Decline:
-    """A member refuses, for all of its devices."""
-
-    user_id: UserId
-
-
-@dataclass(frozen=True)
-class Cancel:
-    """A member gives up while it rings."""
-
-    user_id: UserId
-
-
-@dataclass(frozen=True)
-class Leave:
-    """A member hangs up on a device."""
-
-    user_id: UserId
-    device_id: DeviceId
-
-
-@dataclass(frozen=True)
-class MediaConnected:
-    """The worker says that a device's media flows."""
-
-    user_id: UserId
-    device_id: DeviceId
-    worker_id: WorkerId
-
-
-@dataclass(frozen=True)
-class MediaDisconnected:
-    """The worker says that a device's media is gone. `replaced`: a newer offer of the same device took its place."""
-
-    user_id: UserId
-    device_id: DeviceId
-    worker_id: WorkerId
-    replaced: bool = False
-
-
-@dataclass(frozen=True)
-class WorkerLost:
-    """The worker is dead, and with it the media of all legs."""
-
-    worker_id: WorkerId
-
-
-@dataclass(frozen=True)
-class Move:
-    """The call goes to another worker, in place of the one named."""
-
-    from_worker_id: WorkerId | None
-    to_worker: Worker
-
-
-@dataclass(frozen=True)
-class Tick:
-    """Time has passed: end what is due."""
-
-
-Input = Accept | Decline | Cancel | Leave | MediaConnected | MediaDisconnected | WorkerLost | Move | Tick
+        return leg is not None and leg.state is LegState.JOINED and leg.device_id == device_id

@@ -20,6 +20,9 @@ class PlacementPolicy:
     settle_s: float = 10.0
     # Higher: workers run hot and packets wait. Lower: room is left unused.
     max_cpu_ratio: float = 0.85
+    # Where this replica is, and with it the clients that are led to it: workers there come first, others only when
+    # those have no room. Empty: all regions are alike.
+    region: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Node:
     cpu_ratio: float
     # Takes no new participants.
     draining: bool
+    # While draining: when what is left of its media ends.
+    drain_deadline: datetime | None = None
 
 
 @dataclass
@@ -46,16 +51,21 @@ class NodeTable:
     _steady_since: dict[WorkerId, datetime] = field(default_factory=dict)
     _recent: dict[WorkerId, list[tuple[datetime, int]]] = field(default_factory=dict)
 
-    def announce(self, node: Node) -> None:
-        """Take in an announcement. One that is older than what is known changes nothing."""
+    def announce(self, node: Node) -> bool:
+        """Take in an announcement. One that is older than what is known changes nothing.
+
+        True when its calls must be looked at: the worker began to drain, or is another process than before.
+        """
         worker_id = node.worker.worker_id
         known = self._nodes.get(worker_id)
         if known and node.announce_time < known.announce_time:
-            return
+            return False
         gap = timedelta(seconds=self.policy.lost_after_s)
-        if known is None or node.announce_time - known.announce_time > gap:
+        is_other = known is None or not known.worker.is_same_process(node.worker)
+        if known is None or is_other or node.announce_time - known.announce_time > gap:
             self._steady_since[worker_id] = node.announce_time
         self._nodes[worker_id] = node
+        return is_other or (node.draining and not (known and known.draining))
 
     def remove(self, worker_id: WorkerId) -> None:
         """Forget a worker that went in order."""
@@ -73,7 +83,7 @@ class NodeTable:
 
     def is_live(self, worker_id: WorkerId, now: datetime) -> bool:
         """Whether the worker was heard of lately."""
-        return any(node.worker.worker_id == worker_id for node in self.live(now))
+        return self.find(worker_id, now) is not None
 
     def is_steady(self, worker_id: WorkerId, now: datetime) -> bool:
         """Whether the worker has been heard of without a gap for so long that its other events must have come too."""
@@ -81,18 +91,28 @@ class NodeTable:
         settled = timedelta(seconds=self.policy.settle_s)
         return self.is_live(worker_id, now) and since is not None and now - since >= settled
 
+    def find(self, worker_id: WorkerId, now: datetime) -> Node | None:
+        """The worker, if it was heard of lately."""
+        return next((node for node in self.live(now) if node.worker.worker_id == worker_id), None)
+
     def current(self, worker: Worker) -> Worker:
         """The worker with the address that it announced last; as given when it is not known."""
         node = self._nodes.get(worker.worker_id)
         return node.worker if node else worker
 
-    def choose(self, seats: int, now: datetime) -> Worker | None:
-        """The worker with the most headroom after taking `seats` more participants; None when none has room."""
-        ranked = [(self._headroom(node, seats, now), node) for node in self.live(now) if not node.draining]
-        fitting = [(headroom, node) for headroom, node in ranked if headroom is not None]
-        if not fitting:
-            return None
-        return max(fitting, key=lambda entry: entry[0])[1].worker
+    def choose(self, seats: int, now: datetime, besides: Worker | None = None) -> Worker | None:
+        """The worker with the most headroom after taking `seats` more participants; None when none has room.
+
+        Those of our own region come first. `besides`: a process that is not to be chosen.
+        """
+        ranked = [
+            (node.region == self.policy.region, headroom, node.worker)
+            for node in self.live(now)
+            if not node.draining
+            and not node.worker.is_same_process(besides)
+            and (headroom := self._headroom(node, seats, now)) is not None
+        ]
+        return max(ranked, key=lambda entry: entry[:2])[2] if ranked else None
 
     def note_placement(self, worker_id: WorkerId, seats: int, now: datetime) -> None:
         """Count seats against a worker until its announcements can show them."""

@@ -79,6 +79,7 @@ export class MockCalls {
       video: call.video,
       outcome: OUTCOMES[reason] ?? CallOutcome.COMPLETED,
       length: { $typeName: "google.protobuf.Duration" as const, seconds, nanos: 0 },
+      participantUserIds: [],
     };
     this.backend.post(call.conversationId, call.callerId, { case: "call", value });
     return call;

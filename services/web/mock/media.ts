@@ -25,6 +25,8 @@ class PaintedMedia implements CallMedia {
 
   hurry(): void {}
 
+  move(): void {}
+
   send(): void {}
 
   stats(): Promise<undefined> {

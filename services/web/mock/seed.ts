@@ -25,6 +25,7 @@ const call = (outcome: CallOutcome, seconds: number): Message["content"] => ({
     video: true,
     outcome,
     length: { $typeName: "google.protobuf.Duration", seconds: BigInt(seconds), nanos: 0 },
+    participantUserIds: [],
   },
 });
 

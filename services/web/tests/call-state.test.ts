@@ -16,11 +16,11 @@ function run(inputs: CallInput[], from: CallPhase = "idle"): { phase: CallPhase;
 
 function call(change: Partial<Call> = {}): Call {
   const participants = [
-    { userId: "alice", deviceId: "phone" },
-    { userId: "bob", deviceId: "" },
+    { userId: "alice", deviceId: "phone", ringing: false },
+    { userId: "bob", deviceId: "", ringing: true },
   ];
   const times = { answerTimeMs: undefined, endTimeMs: undefined, endReason: undefined };
-  return { id: "call", conversationId: "room", callerId: "alice", video: true, state: "ringing", participants, version: 1, ...times, ...change };
+  return { id: "call", conversationId: "room", callerId: "alice", video: true, state: "ringing", participants, version: 1, group: false, mediaEpoch: 0, ...times, ...change };
 }
 
 describe("call state", () => {
@@ -74,6 +74,10 @@ describe("call state", () => {
     expect(stepCall("ended", "ended")).toEqual({ next: "ended", effects: [] });
   });
 
+  test("a call that another device took over is over here", () => {
+    expect(stepCall("active", "answered_elsewhere")).toEqual({ next: "idle", effects: ["close_media", "tell_elsewhere"] });
+  });
+
   test("a call that this page knows nothing of is offered for return, and left when refused", () => {
     expect(run(["answered_here", "accept"]).effects).toEqual(["open_devices", "renew_and_join"]);
     expect(run(["answered_here", "hang_up"])).toEqual({ phase: "idle", effects: ["send_leave"] });
@@ -81,7 +85,9 @@ describe("call state", () => {
 });
 
 describe("a server's copy of a call", () => {
-  const active = call({ state: "active", participants: [{ userId: "alice", deviceId: "phone" }, { userId: "bob", deviceId: "tablet" }] });
+  const seat = (userId: string, deviceId: string, ringing = false) => ({ userId, deviceId, ringing });
+  const active = call({ state: "active", participants: [seat("alice", "phone"), seat("bob", "tablet")] });
+  const group = call({ state: "active", group: true, participants: [seat("alice", "phone"), seat("bob", "", true), seat("carol", "")] });
 
   test.each<[string, Call, string, string, CallInput | undefined]>([
     ["rings at the callee", call(), "bob", "tablet", "offered"],
@@ -90,6 +96,8 @@ describe("a server's copy of a call", () => {
     ["was answered on this device", active, "bob", "tablet", "answered_here"],
     ["was answered elsewhere", active, "bob", "laptop", "answered_elsewhere"],
     ["was answered, for the caller's device", active, "alice", "phone", "answered_here"],
+    ["of a group rings while others talk", group, "bob", "tablet", "offered"],
+    ["of a group that does not ring here is no news", group, "carol", "tablet", "answered_elsewhere"],
     ["has ended", call({ state: "ended" }), "bob", "tablet", "ended"],
   ])("%s", (_name, copy, user, device, expected) => {
     expect(readCall(copy, user, device)).toBe(expected);

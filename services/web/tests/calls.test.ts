@@ -1,5 +1,7 @@
+import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
+import { CallSchema, CallState } from "../src/gen/parley/calls/v1/messages_pb";
 import type { CallPhase, ParleyClient } from "../src/parley";
 import { fakeDevices, until, useWorld } from "./support";
 
@@ -198,5 +200,25 @@ describe("calls", () => {
     await until("first try", () => (world.backend.requests["leaveCall"] ?? 0) >= 1);
     world.backend.fault = undefined;
     await reaches(bob, "ended");
+  });
+
+  test("media follows a call to another worker, once for each move", async () => {
+    const [alice] = await connected();
+    const call = alice.calls.view().call;
+    const wire = (version: bigint, mediaEpoch: bigint) =>
+      create(CallSchema, {
+        callId: call?.id ?? "",
+        conversationId: ROOM,
+        callerId: "alice",
+        state: CallState.ACTIVE,
+        participants: call?.participants.map(({ userId, deviceId }) => ({ userId, deviceId })) ?? [],
+        version,
+        mediaMove: { mediaEpoch },
+      });
+    alice.calls.receive(wire(100n, 1n));
+    alice.calls.receive(wire(101n, 1n));
+    expect(world.media(alice)[0]?.moves).toBe(1);
+    alice.calls.receive(wire(102n, 2n));
+    expect(world.media(alice)[0]?.moves).toBe(2);
   });
 });

@@ -17,6 +17,7 @@ export async function until(what: string, condition: () => boolean): Promise<voi
 export class FakeMedia implements CallMedia {
   phase: CallMedia["phase"] = "idle";
   remotes: CallMedia["remotes"] = [];
+  moves = 0;
   readonly sent: Parameters<CallMedia["send"]>[0][] = [];
 
   constructor(private readonly onChange: () => void) {}
@@ -27,6 +28,10 @@ export class FakeMedia implements CallMedia {
   }
 
   hurry(): void {}
+
+  move(): void {
+    this.moves += 1;
+  }
 
   send(sending: Parameters<CallMedia["send"]>[0]): void {
     this.sent.push(sending);

@@ -45,7 +45,7 @@ async def test_a_pair_has_one_conversation_even_in_a_race(store: Store, clock: M
 
 async def test_messages_are_numbered_without_gaps_and_come_back_as_they_were(store: Store, clock: ManualClock) -> None:
     room = await opened(store, clock)
-    record = CallRecord(UUID(int=9), True, CallOutcome.COMPLETED, timedelta(seconds=83))
+    record = CallRecord(UUID(int=9), True, CallOutcome.COMPLETED, timedelta(seconds=83), (ALICE, BOB))
     call = Draft(MessageId(new_id(clock.now())), room.id, BOB, "call", clock.now(), record)
     outcomes = await store.append([text(clock, room, "a"), call, text(clock, room, "b", BOB)])
     assert [outcome.seq for outcome in outcomes if isinstance(outcome, Message)] == [1, 2, 3]

@@ -117,21 +117,34 @@ class Issuer:
 
 
 class Membership(messaging_grpc.MembershipServiceServicer):
-    """Messaging, as far as signaling asks it; the rest is UNIMPLEMENTED, as the generated class has it."""
+    """Messaging, as far as signaling asks it; the rest is UNIMPLEMENTED, as the generated class has it.
 
-    def __init__(self, conversations: dict[str, list[str]]) -> None:
+    Of three people or more, the first is the admin; nobody may ring somebody in `closed`.
+    """
+
+    def __init__(self, conversations: dict[str, list[str]], closed: set[str]) -> None:
         self._conversations = conversations
+        self._closed = closed
+
+    async def GetMembers(self, request: messaging.GetMembersRequest, context: Any) -> messaging.GetMembersResponse:
+        user_ids = self._find(request.conversation_id)
+        is_group = len(user_ids) != 2
+        admins = user_ids[:1] if is_group else []
+        return messaging.GetMembersResponse(user_ids=user_ids, group=is_group, admin_user_ids=admins)
 
     async def GetCallees(self, request: messaging.GetCalleesRequest, context: Any) -> messaging.GetCalleesResponse:
-        members = self._conversations.get(request.conversation_id, [])
-        if request.caller_id not in members:
+        members = self._find(request.conversation_id)
+        callees = [user_id for user_id in members if user_id not in (request.caller_id, *self._closed)]
+        return messaging.GetCalleesResponse(user_ids=callees, member_user_ids=members, group=len(members) != 2)
+
+    def _find(self, conversation_id: str) -> list[str]:
+        if conversation_id not in self._conversations:
             raise LookupError
-        callees = [member for member in members if member != request.caller_id]
-        return messaging.GetCalleesResponse(user_ids=callees, member_user_ids=members)
+        return self._conversations[conversation_id]
 
 
-def membership_server(conversations: dict[str, list[str]]) -> RpcServer:
-    servicer = Membership(conversations)
+def membership_server(conversations: dict[str, list[str]], closed: set[str]) -> RpcServer:
+    servicer = Membership(conversations, closed)
     api = Api(
         "parley.messaging.v1.MembershipService",
         Access.SERVICE,
@@ -153,6 +166,9 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
     reports_media: bool = True
     joined: list[dict[str, Any]] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    removed: list[tuple[str, str]] = field(default_factory=list)
+    draining: bool = False
+    start_time: datetime | None = None
 
     def __post_init__(self) -> None:
         api = Api(
@@ -196,6 +212,10 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
         self.ended.append(request.call_id)
         return sfu.EndCallResponse()
 
+    async def Remove(self, request: sfu.RemoveRequest, context: Any) -> sfu.RemoveResponse:
+        self.removed.append((request.user_id, request.device_id))
+        return sfu.RemoveResponse()
+
     async def report(self, claims: dict[str, Any], *, connected: bool) -> None:
         """Tell of a device's media."""
         event = calls_events.CallEvent(event_id=str(new_id(CLOCK.now())), call_id=claims["call"])
@@ -217,6 +237,8 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
                 announce_time=at,
                 participants=self.participants,
                 max_participants=100,
+                draining=self.draining,
+                start_time=self.start_time,
             )
             record = Outgoing("sfu.nodes.v1", self.worker_id.encode(), node.SerializeToString())
             await self.publisher.publish([record])

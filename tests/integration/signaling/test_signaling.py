@@ -1,21 +1,16 @@
 """The whole service as wiring builds it, over gRPC, PostgreSQL and the broker; its neighbours are made of protos."""
 
 import asyncio
-import base64
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import grpc
-import jwt
 import pytest
-import pytest_asyncio
 from google.rpc import error_details_pb2
 from parley.calls.v1 import events_pb2 as calls_events
 from parley.calls.v1 import messages_pb2
@@ -23,18 +18,11 @@ from parley.calls.v1 import service_pb2 as api
 from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.presence.v1 import events_pb2 as presence_events
 
-from services.runtime.bus import KafkaPublisher
 from tests.integration.signaling.neighbours import (
-    JOIN_KEY,
-    SERVICE_KEY,
     Draining,
-    FakeSfu,
-    Issuer,
     Reader,
     SdpRefused,
     WorkerFull,
-    kafka_config,
-    membership_server,
 )
 from tests.integration.signaling.town import (
     FAILED,
@@ -43,7 +31,6 @@ from tests.integration.signaling.town import (
     PHONE,
     RINGING_ACTIVE_ENDED,
     TABLET,
-    Pair,
     Replica,
     Town,
     User,
@@ -51,63 +38,10 @@ from tests.integration.signaling.town import (
     find_detail,
     free_port,
     refused,
-    start_replica,
 )
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("issuer")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def database_url(postgres: str) -> AsyncIterator[str]:
-    """A database that all tests of this file share, as replicas do."""
-    name = f"test_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(postgres)
-    await admin.execute(f'CREATE DATABASE "{name}"')
-    yield postgres.replace("/parley_messaging?", f"/{name}?")
-    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await admin.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(database_url: str, broker: str, folder: Path) -> AsyncIterator[Town]:
-    conversations: dict[str, list[str]] = {}
-    async with AsyncExitStack() as stack:
-        publisher = KafkaPublisher(kafka_config(broker))
-        messaging = membership_server(conversations)
-        sfu = FakeSfu(f"sfu-{uuid4().hex[:8]}", publisher, participants=50)
-        issuer = Issuer(folder)
-        await publisher.start()
-        stack.push_async_callback(publisher.stop)
-        await eventually(publisher.ready, 30)
-        for part in (messaging, issuer, sfu):
-            await part.start()
-            stack.push_async_callback(part.stop)
-        env = {
-            "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
-            "PARLEY_DRAIN_GRACE_S": "0",
-            "PARLEY_JWKS_URL": issuer.url,
-            "PARLEY_JWT_ISSUER": "https://dev-issuer.parley.invalid",
-            "PARLEY_SERVICE_KEY": base64.b64encode(SERVICE_KEY).decode(),
-            "PARLEY_JOIN_TOKEN_KEY": base64.b64encode(JOIN_KEY).decode(),
-            "PARLEY_KAFKA_BOOTSTRAP": broker,
-            "PARLEY_KAFKA_IDEMPOTENT": "false",
-            "PARLEY_KAFKA_FETCH_WAIT_MS": "50",
-            "PARLEY_WORKER_LOST_S": "2",
-            "PARLEY_MEDIA_SETTLE_S": "1",
-            "PARLEY_MEDIA_LOST_TIMEOUT_S": "6",
-            "PARLEY_DATABASE_URL": database_url,
-            "PARLEY_MESSAGING_ADDRESS": f"127.0.0.1:{messaging.port}",
-        }
-        replica = await start_replica(env)
-        stack.push_async_callback(replica.stop)
-        await eventually(replica.is_ready, 30)
-        yield Town(env, issuer, publisher, sfu, conversations, replica)
 
 
 @asynccontextmanager
@@ -213,28 +147,11 @@ async def test_a_call_whose_media_is_lost_for_good_ends(town: Town) -> None:
     await ends(town.user(pair.bob), start.call.call_id, messages_pb2.END_REASON_MEDIA_LOST)
 
 
-async def place_on(worker: FakeSfu, pair: Pair) -> api.StartCallResponse:
-    """A call of the pair on that worker, once its announcements have come through."""
-    found: list[api.StartCallResponse] = []
-
-    async def is_on_worker() -> bool:
-        start = await pair.ring()
-        claims = jwt.decode(start.grant.join_token, JOIN_KEY, ["HS256"], audience="parley-sfu")
-        if claims["worker"] != worker.worker_id:
-            await pair.town.user(pair.alice).call("CancelCall", api.CancelCallRequest(call_id=start.call.call_id))
-            return False
-        found.append(start)
-        return True
-
-    await eventually(is_on_worker)
-    return found[0]
-
-
 async def test_a_call_survives_the_crash_of_its_worker(town: Town) -> None:
     pair = town.pair()
     alice, bob = town.user(pair.alice), town.user(pair.bob)
     async with town.worker() as worker:
-        start = await place_on(worker, pair)
+        start = await pair.ring_on(worker)
         call_id = start.call.call_id
         accept = await bob.call("AcceptCall", api.AcceptCallRequest(call_id=call_id, device_id=TABLET))
         await alice.join(start.grant)
@@ -265,7 +182,7 @@ async def test_what_the_worker_refuses_reaches_the_client(town: Town) -> None:
     pair = town.pair()
     alice = town.user(pair.alice)
     async with town.worker() as worker:
-        start = await place_on(worker, pair)
+        start = await pair.ring_on(worker)
         worker.refusal = SdpRefused("m-line 2 has no mid")
         async with refused(grpc.StatusCode.INVALID_ARGUMENT, "SDP_INVALID") as details:
             await alice.join(start.grant)

@@ -1,46 +1,30 @@
 """One contract for the store, held by the fake and by PostgreSQL; and races that only a database can have."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
 from services.signaling.changes import CallChanges
-from services.signaling.core.calls import Placed, handle, refuse_as_busy, ring
+from services.signaling.core.calls import refuse_as_busy
 from services.signaling.core.errors import AlreadyAnswered, AnsweredElsewhere, CallEnded, CallsError, VersionConflict
-from services.signaling.core.model import (
-    Accept,
-    Call,
-    CallId,
-    CallState,
-    Cancel,
-    Decline,
-    DeviceId,
-    EndReason,
-    Input,
-    Leave,
-    MediaConnected,
-    Move,
-    UserId,
-    WorkerLost,
-)
-from services.signaling.ports import CalleeTaken, CallerTaken, ClientKey, Created, KeyKnown, Record, Store
-from services.signaling.service import CallsService, StartRequest
+from services.signaling.core.inputs import Accept, Cancel, Decline, Input, Leave, MediaConnected, Move, WorkerLost
+from services.signaling.core.model import Call, CallId, CallState, DeviceId, EndReason, MoveReason, UserId
+from services.signaling.moves import CallMoves
+from services.signaling.ports import CalleesTaken, CallerTaken, Created, KeyKnown
+from services.signaling.service import CallsService
+from services.signaling.starting import StartRequest
 from services.signaling.store import PostgresStore
-from services.signaling.wiring import MIGRATIONS
+from tests.integration.signaling.bench import NEWS, Bench, key, new_call, step
 from tests.support.clock import ManualClock
-from tests.support.waiting import eventually
 from tests.unit.signaling.fakes import (
     ALICE,
     BOB,
     CAROL,
-    GRANTS,
     OTHER_WORKER,
     PHONE,
     START,
@@ -48,79 +32,16 @@ from tests.unit.signaling.fakes import (
     TALK,
     TIMEOUTS,
     WORKER,
-    FakeStore,
     RecordingCloser,
     RecordingMetrics,
     RecordingTimers,
     World,
     announce,
+    make_service,
 )
 
 RING_END = START + timedelta(seconds=TIMEOUTS.ring_s)
 LEASE = timedelta(seconds=5)
-NEWS = [Record("topic", "key", b"news")]
-
-
-def new_call(caller: UserId = ALICE, callee: UserId = BOB) -> Call:
-    placed = Placed(CallId(str(uuid4())), TALK, caller, PHONE, callee, video=True)
-    return ring(placed, WORKER, START, TIMEOUTS)
-
-
-def step(call: Call, given: Input) -> Call:
-    return handle(call, given, START, TIMEOUTS).call
-
-
-def key(user_id: UserId = ALICE, client_call_id: str = "first") -> ClientKey:
-    return ClientKey(user_id, client_call_id)
-
-
-@dataclass
-class Bench:
-    """A store, and the events that were committed with the calls."""
-
-    store: Store
-    read_records: Callable[[], Awaitable[list[Record]]]
-
-
-async def open_database(url: str) -> Database:
-    database = Database(DatabaseConfig(url, pool_size=12), MIGRATIONS)
-    await database.start()
-    await eventually(database.ready, 30)
-    return database
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    made = await open_database(database_url)
-    yield made
-    await made.stop()
-
-
-@pytest.fixture(params=["fake", "postgres"])
-def store_url(request: pytest.FixtureRequest) -> str | None:
-    """Where the store's database is; None for the fake."""
-    return None if request.param == "fake" else str(request.getfixturevalue("database_url"))
-
-
-@pytest.fixture
-async def bench(store_url: str | None) -> AsyncIterator[Bench]:
-    if store_url is None:
-        fake = FakeStore()
-
-        async def remembered() -> list[Record]:
-            return fake.records
-
-        yield Bench(fake, remembered)
-        return
-    database = await open_database(store_url)
-
-    async def stored() -> list[Record]:
-        async with database.connection() as connection:
-            rows = await connection.fetch("SELECT topic, key, value FROM outbox ORDER BY id")
-        return [Record(*row) for row in rows]
-
-    yield Bench(PostgresStore(database, lambda order_key: None), stored)
-    await database.stop()
 
 
 async def test_a_created_call_is_found_as_it_was(bench: Bench) -> None:
@@ -150,7 +71,7 @@ async def test_a_user_can_be_in_one_call_only(bench: Bench) -> None:
     await bench.store.create(call, key(), NEWS)
     assert await bench.store.create(new_call(), key(ALICE, "second"), NEWS) == CallerTaken(call)
     assert await bench.store.create(new_call(BOB, CAROL), key(BOB), NEWS) == CallerTaken(call)
-    assert await bench.store.create(new_call(CAROL, BOB), key(CAROL), NEWS) == CalleeTaken()
+    assert await bench.store.create(new_call(CAROL, BOB), key(CAROL), NEWS) == CalleesTaken((BOB,))
     assert await bench.store.list_active(CAROL) == []
     assert await bench.store.find_by_key(key(CAROL)) is None
     assert await bench.read_records() == NEWS
@@ -172,7 +93,7 @@ async def test_every_change_is_stored_with_its_events(bench: Bench) -> None:
         Accept(BOB, TABLET),
         MediaConnected(BOB, TABLET, WORKER.worker_id),
         WorkerLost(WORKER.worker_id),
-        Move(WORKER.worker_id, OTHER_WORKER),
+        Move(WORKER, OTHER_WORKER, MoveReason.WORKER_LOST),
         Leave(BOB, TABLET),
     ):
         call = step(call, given)
@@ -240,17 +161,20 @@ async def test_claims_are_limited(bench: Bench) -> None:
     assert len(await bench.store.claim_due(RING_END, LEASE, 2)) == 1
 
 
-async def test_calls_with_media_on_a_worker_are_listed(bench: Bench) -> None:
+async def test_the_running_calls_of_a_worker_are_listed_by_process(bench: Bench) -> None:
+    restarted = replace(WORKER, start_time=START)
     call = new_call()
     await bench.store.create(call, key(), NEWS)
     assert await bench.store.list_workers() == [WORKER]
-    assert await bench.store.list_running_on(WORKER.worker_id, 10) == []
-    call = step(call, MediaConnected(ALICE, PHONE, WORKER.worker_id))
+    assert await bench.store.list_on(WORKER, 10) == [call.call_id]
+    assert await bench.store.list_on(replace(WORKER, address="127.0.0.1:7"), 10) == [call.call_id]
+    assert await bench.store.list_on(restarted, 10) == await bench.store.list_on(OTHER_WORKER, 10) == []
+    call = step(call, Move(WORKER, restarted, MoveReason.WORKER_LOST))
     await bench.store.save(call, NEWS)
-    assert await bench.store.list_running_on(WORKER.worker_id, 10) == [call.call_id]
-    assert await bench.store.list_running_on(OTHER_WORKER.worker_id, 10) == []
+    assert await bench.store.list_on(restarted, 10) == [call.call_id]
+    assert await bench.store.list_on(WORKER, 10) == []
     await bench.store.save(step(call, Cancel(ALICE)), NEWS)
-    assert await bench.store.list_running_on(WORKER.worker_id, 10) == []
+    assert await bench.store.list_on(restarted, 10) == []
     assert await bench.store.list_workers() == []
 
 
@@ -276,16 +200,8 @@ def changes_over(database: Database) -> CallChanges:
 def service_over(database: Database) -> CallsService:
     world = World()
     changes = changes_over(database)
-    return CallsService(
-        changes.store,
-        changes,
-        world.members,
-        world.media,
-        world.nodes,
-        world.tokens,
-        GRANTS,
-        lambda now: str(uuid4()),
-    )
+    moves = CallMoves(changes.store, changes, world.media, world.nodes)
+    return make_service(changes, world.members, moves, lambda now: str(uuid4()))
 
 
 async def test_of_many_devices_that_accept_at_once_exactly_one_wins(database: Database) -> None:
@@ -348,7 +264,7 @@ async def test_of_many_who_call_one_person_at_once_one_rings_and_the_others_are_
     callers = [UserId(f"caller-{number:02}") for number in range(20)]
     outcomes = await asyncio.gather(*(store.create(new_call(user, BOB), key(user), NEWS) for user in callers))
     assert outcomes.count(Created()) == 1
-    assert outcomes.count(CalleeTaken()) == 19
+    assert outcomes.count(CalleesTaken((BOB,))) == 19
 
 
 async def test_one_client_id_sent_many_times_at_once_gives_one_call(database: Database) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
+import jwt
 import pytest
 from google.rpc import status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -20,6 +21,7 @@ from services.runtime.lifecycle import App
 from services.signaling.config import Config
 from services.signaling.wiring import build
 from tests.integration.signaling.neighbours import (
+    JOIN_KEY,
     FakeSfu,
     Issuer,
 )
@@ -63,6 +65,7 @@ class Town:
     publisher: KafkaPublisher
     sfu: FakeSfu
     conversations: dict[str, list[str]]
+    closed: set[str]
     replica: Replica
 
     def pair(self) -> "Pair":
@@ -115,6 +118,22 @@ class Pair:
 
         await eventually(is_placed, 30)
         return answers[0]
+
+    async def ring_on(self, worker: FakeSfu) -> api.StartCallResponse:
+        """The same on that worker, once its announcements have come through."""
+        found: list[api.StartCallResponse] = []
+
+        async def is_on_worker() -> bool:
+            start = await self.ring()
+            claims = jwt.decode(start.grant.join_token, JOIN_KEY, ["HS256"], audience="parley-sfu")
+            if claims["worker"] != worker.worker_id:
+                await self.town.user(self.alice).call("CancelCall", api.CancelCallRequest(call_id=start.call.call_id))
+                return False
+            found.append(start)
+            return True
+
+        await eventually(is_on_worker)
+        return found[0]
 
     async def answered(self, replica: Replica | None = None) -> tuple[api.StartCallResponse, api.AcceptCallResponse]:
         """Alice's phone calls Bob, and his tablet takes it."""

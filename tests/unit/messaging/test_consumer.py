@@ -123,6 +123,11 @@ def ended_call(reason: call_messages.EndReason.ValueType, conversation_id: str) 
         end_reason=reason,
         answer_time=stamp(NOW),
         end_time=stamp(NOW + timedelta(seconds=83)),
+        participants=[
+            call_messages.Participant(user_id=ALICE, join_time=stamp(NOW)),
+            call_messages.Participant(user_id=BOB, join_time=stamp(NOW)),
+            call_messages.Participant(user_id="never-came"),
+        ],
     )
     return calls.CallEvent(call_changed=calls.CallChanged(call=call))
 
@@ -132,7 +137,7 @@ async def test_an_ended_call_is_recorded_once(world: World) -> None:
     event = ended_call(call_messages.END_REASON_HUNG_UP, room).SerializeToString()
     await CallRecords(world.messaging).handle([incoming(event), incoming(event)])
     messages, _ = await world.messaging.list_messages(ALICE, room, 0, 0)
-    record = CallRecord(UUID(int=7), True, CallOutcome.COMPLETED, timedelta(seconds=83))
+    record = CallRecord(UUID(int=7), True, CallOutcome.COMPLETED, timedelta(seconds=83), (ALICE, BOB))
     assert [(entry.sender_id, entry.content) for entry in messages] == [(ALICE, record)]
 
 

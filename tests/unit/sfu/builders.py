@@ -2,6 +2,7 @@
 
 import random
 from struct import pack
+from typing import Any
 
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId
 from services.sfu.core.participants import Participant
@@ -64,21 +65,30 @@ a=sctp-port:5000
 """
 
 
-def offer_text(*, simulcast: bool = False) -> str:
-    """Own audio (0) and video (1), a slot of each (2, 3), and the channel (4)."""
+def offer_text(
+    *, simulcast: bool = False, rtx: bool = True, transport_cc: bool = True, slots: int = 1, screen: bool = False
+) -> str:
+    """Own audio (0) and video (1), `slots` of each (2, 3, then a20, v20, ...), the channel (4), and a screen (5)."""
+    mids = [("2", "3"), *((f"a2{n}", f"v2{n}") for n in range(slots - 1))]
     parts = [
-        HEAD,
+        HEAD.replace("0 1 2 3 4", " ".join(["0 1 2 3 4", *(mid for pair in mids[1:] for mid in pair)]) + " 5" * screen),
         AUDIO.format(mid=0, direction="sendonly"),
         VIDEO.format(mid=1, direction="sendrecv") + SIMULCAST * simulcast,
-        AUDIO.format(mid=2, direction="recvonly"),
-        VIDEO.format(mid=3, direction="recvonly"),
+        *(AUDIO.format(mid=audio, direction="recvonly") for audio, _ in mids),
+        *(VIDEO.format(mid=video, direction="recvonly") for _, video in mids),
         CHANNEL,
+        VIDEO.format(mid=5, direction="sendonly") * screen,
     ]
-    return "".join(parts).replace("\n", "\r\n")
+    text = "".join(parts)
+    if not rtx:
+        text = text.replace("a=fmtp:97 apt=96\n", "")
+    if not transport_cc:
+        text = text.replace("a=rtcp-fb:96 transport-cc\n", "")
+    return text.replace("\n", "\r\n")
 
 
-def offer(*, simulcast: bool = False) -> Offer:
-    return parse_offer(offer_text(simulcast=simulcast))
+def offer(**options: Any) -> Offer:
+    return parse_offer(offer_text(**options))
 
 
 def key(user: str, device: str = "d1", call: str = "call-1") -> ParticipantKey:
@@ -89,16 +99,16 @@ def make_router(seed: int = 1) -> Router:
     return Router(random.Random(seed).randbytes, unix_offset_s=1_700_000_000.0)
 
 
-def join(router: Router, user: str, now: float = 0.0, *, simulcast: bool = False, device: str = "d1") -> Participant:
-    """A participant whose transport is up."""
-    participant, _ = router.join(key(user, device), offer(simulcast=simulcast), now)
+def join(router: Router, user: str, now: float = 0.0, *, device: str = "d1", **options: Any) -> Participant:
+    """A participant whose transport is up; options as of `offer_text`."""
+    participant, _ = router.join(key(user, device), offer(**options), now)
     router.handle_transport_up(participant, now)
     return participant
 
 
 def extensions(**values: bytes) -> bytes:
-    """A one-byte header extension block; names: level, mid, rid, with the ids of the offers above."""
-    ids = {"level": 1, "mid": 4, "rid": 10}
+    """A one-byte header extension block; names: level, wide, mid, rid, rrid, with the ids of the offers above."""
+    ids = {"level": 1, "wide": 3, "mid": 4, "rid": 10, "rrid": 11}
     elements = b"".join(bytes((ids[name] << 4 | len(value) - 1,)) + value for name, value in values.items())
     elements += bytes(-len(elements) % 4)
     return b"\xbe\xde" + pack("!H", len(elements) // 4) + elements
@@ -120,17 +130,28 @@ def rtp(
     return header + (extensions(**ext) if ext else b"") + payload
 
 
-def vp8(picture_id: int, *, key_frame: bool = False, tl0: int | None = None, body: bytes = b"frame") -> bytes:
+def vp8(
+    picture_id: int,
+    *,
+    key_frame: bool = False,
+    tl0: int | None = None,
+    tid: int | None = None,
+    sync: bool = False,
+    body: bytes = b"frame",
+) -> bytes:
     """A VP8 payload that starts a frame, with a 15-bit PictureID."""
-    flags = 0x80 | (0x40 if tl0 is not None else 0)
+    flags = 0x80 | (0x40 if tl0 is not None else 0) | (0x20 if tid is not None else 0)
     descriptor = bytes((0x90, flags)) + pack("!H", 0x8000 | picture_id)
     if tl0 is not None:
         descriptor += bytes((tl0,))
+    if tid is not None:
+        descriptor += bytes((tid << 6 | 0x20 * sync,))
     return descriptor + bytes((0x00 if key_frame else 0x01,)) + body
 
 
 def video(ssrc: int, number: int, picture_id: int, *, key_frame: bool = False, rid: bytes = b"", **more: int) -> bytes:
     """A VP8 packet of m-line 1."""
     ext = {"mid": b"1"} | ({"rid": rid} if rid else {})
-    payload = vp8(picture_id, key_frame=key_frame, tl0=more.get("tl0"))
+    sync = bool(more.get("sync"))
+    payload = vp8(picture_id, key_frame=key_frame, tl0=more.get("tl0"), tid=more.get("tid"), sync=sync)
     return rtp(ssrc, number, payload, pt=96, timestamp=more.get("timestamp", number * 3000), marker=True, **ext)

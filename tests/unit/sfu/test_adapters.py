@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from parley.sfu.v1 import channel_pb2
 
 from services.runtime.config import ConfigError
-from services.sfu.channel import MuteState, decode_mute_state, encode_slot_map
+from services.sfu.channel import MuteState, decode_message, encode_slot_map, encode_speakers
 from services.sfu.config import Config
 from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.errors import PacketError
-from services.sfu.core.ids import ParticipantNumber
+from services.sfu.core.ids import ParticipantNumber, UserId
 from services.sfu.core.participants import SlotEntry
+from services.sfu.core.wishes import MAX_WISHES, Wish, Wishes
 from services.sfu.ice import answer_check
 from services.sfu.srtp import PacketBuffer, SrtpSession
 from services.sfu.udp import BATCH_SIZE, Batch, SendmmsgBatch, SendtoBatch, encode_sockaddr, open_socket
@@ -148,18 +149,27 @@ def test_slot_map_names_publishers_and_leaves_free_slots_empty() -> None:
     assert (second.mid, second.user_id, second.muted) == ("3", "", False)
 
 
-def test_only_a_mute_state_is_taken_from_a_client() -> None:
+def test_only_what_clients_say_is_taken_from_them() -> None:
     state = channel_pb2.MediaState(audio_muted=True)
-    assert decode_mute_state(channel_pb2.ChannelMessage(media_state=state).SerializeToString()) == MuteState(
-        True, False
+    assert decode_message(channel_pb2.ChannelMessage(media_state=state).SerializeToString()) == MuteState(True, False)
+    for message in (b"", b"\xff\xff", encode_slot_map([]), encode_speakers([key("ann")]), bytes(9000)):
+        assert decode_message(message) is None
+
+
+def test_wishes_are_read_and_their_number_is_bounded() -> None:
+    request = channel_pb2.VideoRequest(
+        user_id="ann", source=channel_pb2.VIDEO_SOURCE_SCREEN, max_height=-5, pinned=True
     )
-    for message in (b"", b"\xff\xff", encode_slot_map([]), bytes(5000)):
-        assert decode_mute_state(message) is None
+    asked = channel_pb2.SetVideoSlots(requests=[request] * 100, max_streams=2)
+    wishes = decode_message(channel_pb2.ChannelMessage(set_video_slots=asked).SerializeToString())
+    assert isinstance(wishes, Wishes)
+    assert (len(wishes.wishes), wishes.max_streams) == (MAX_WISHES, 2)
+    assert wishes.wishes[0] == Wish(UserId("ann"), "", True, 0, True)
 
 
 @given(st.binary(max_size=60))
 def test_any_channel_message_is_taken_or_passed_over(message: bytes) -> None:
-    decode_mute_state(message)
+    decode_message(message)
 
 
 def test_configuration_names_all_its_faults_at_once() -> None:

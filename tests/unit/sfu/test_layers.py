@@ -1,4 +1,4 @@
-from services.sfu.core.layers import FIRST_HOLD_S, LayerLimit, choose_layer, order_rids
+from services.sfu.core.layers import ALL_TEMPORAL, Layer, Option, list_options, order_rids
 
 
 def test_rids_are_ordered_by_their_common_names_else_as_offered() -> None:
@@ -7,46 +7,39 @@ def test_rids_are_ordered_by_their_common_names_else_as_offered() -> None:
     assert order_rids(("b", "a")) == ("b", "a")
 
 
-def test_highest_flowing_layer_is_chosen() -> None:
-    assert choose_layer([9.9, 9.9, 9.9], 0, 10.0) == 2
-    assert choose_layer([9.9, 9.9, 8.0], 0, 10.0) == 1
-    assert choose_layer([9.9, None, 9.9], 1, 10.0) == 0
-    assert choose_layer([9.9, None, None], 2, 10.0) == 0
-    assert choose_layer([None, 1.0], 0, 10.0) is None
+def flowing(bps: float, height: int = 0) -> Layer:
+    return Layer(9.9, (bps,), height)
 
 
-def test_lasting_loss_steps_down_and_calm_steps_up_after_the_hold() -> None:
-    limit = LayerLimit()
-    limit.handle_report(0.2, None, 1e6, 3, 1.0)
-    assert limit.steps_down == 0
-    limit.handle_report(0.2, None, 1e6, 3, 2.0)
-    assert limit.steps_down == 1
-    limit.handle_report(0.0, None, 1e6, 3, 3.0)
-    assert limit.steps_down == 1
-    limit.handle_report(0.0, None, 1e6, 3, 2.0 + FIRST_HOLD_S)
-    assert limit.steps_down == 0
+def test_layers_that_flow_are_to_have_from_the_poorest() -> None:
+    options = list_options([flowing(1e5), flowing(5e5), flowing(2e6)], 0, 10.0)
+    assert options == [Option(place, ALL_TEMPORAL, rate) for place, rate in enumerate((1e5, 5e5, 2e6))]
 
 
-def test_low_estimate_steps_down_but_never_below_the_lowest_layer() -> None:
-    limit = LayerLimit()
-    for second in range(20):
-        limit.handle_report(0.0, 1e5, 1e6, 3, float(second))
-    assert limit.steps_down == 2
+def test_silent_layers_and_those_that_never_came_are_left_out() -> None:
+    layers = [flowing(1e5), Layer(None, (5e5,), 0), Layer(8.0, (2e6,), 0)]
+    assert [option.place for option in list_options(layers, 0, 10.0)] == [0]
+    assert list_options([Layer(None, (), 0)], 0, 10.0) == []
 
 
-def test_one_bad_report_among_good_ones_changes_nothing() -> None:
-    limit = LayerLimit()
-    for second in range(20):
-        limit.handle_report(0.5 * (second % 2), None, 1e6, 3, float(second))
-    assert limit.steps_down == 0
+def test_nothing_beyond_the_height_that_is_asked_for() -> None:
+    layers = [flowing(1e5, 180), flowing(5e5, 360), flowing(2e6, 720)]
+    assert [option.place for option in list_options(layers, 300, 10.0)] == [0, 1]
+    assert [option.place for option in list_options(layers, 100, 10.0)] == [0]
+    assert [option.place for option in list_options(layers, 1080, 10.0)] == [0, 1, 2]
 
 
-def test_the_hold_doubles_with_each_failure() -> None:
-    limit = LayerLimit()
-    for now in (1.0, 2.0, 10.0, 11.0, 12.0):
-        limit.handle_report(0.5 if now != 10.0 else 0.0, None, 1e6, 3, now)
-    assert limit.steps_down == 1
-    limit.handle_report(0.0, None, 1e6, 3, 12.0 + FIRST_HOLD_S)
-    assert limit.steps_down == 1
-    limit.handle_report(0.0, None, 1e6, 3, 12.0 + 2 * FIRST_HOLD_S)
-    assert limit.steps_down == 0
+def test_temporal_layers_are_steps_and_upper_layers_keep_half_of_their_frames() -> None:
+    layers = [Layer(9.9, (6e4, 3e4, 6e4), 0), Layer(9.9, (2e5, 1e5, 2e5), 0)]
+    options = list_options(layers, 0, 10.0)
+    assert [(o.place, o.temporal, round(o.rate_bps)) for o in options] == [
+        (0, 0, 60_000),
+        (0, 1, 90_000),
+        (0, ALL_TEMPORAL, 150_000),
+        (1, 1, 300_000),
+        (1, ALL_TEMPORAL, 500_000),
+    ]
+
+
+def test_layer_that_was_not_measured_yet_counts_with_what_it_usually_takes() -> None:
+    assert [option.rate_bps for option in list_options([flowing(0.0), flowing(0.0)], 0, 10.0)] == [150_000, 500_000]

@@ -1,3 +1,5 @@
+from datetime import UTC, timedelta
+
 from parley.calls.v1 import events_pb2 as calls_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 from prometheus_client import REGISTRY
@@ -73,7 +75,10 @@ async def test_events_beyond_the_queue_are_dropped_and_counted() -> None:
 async def test_worker_is_announced_and_leaves_a_tombstone() -> None:
     publisher = MemoryPublisher()
     node = Node(WorkerId("w1"), "sfu-1:7000", "north", 200)
-    announcer = Announcer(publisher, node, ManualClock(), lambda: 3, lambda: True)
+    clock = ManualClock()
+    began, deadline = clock.now(), clock.now() + timedelta(seconds=60)
+    announcer = Announcer(publisher, node, clock, lambda: 3, lambda: deadline)
+    clock.advance(30)
     await announcer.announce()
     await announcer.stop()
     first, last = publisher.records
@@ -81,13 +86,15 @@ async def test_worker_is_announced_and_leaves_a_tombstone() -> None:
     assert (first.topic, first.key) == ("sfu.nodes.v1", b"w1")
     assert (announcement.grpc_address, announcement.region) == ("sfu-1:7000", "north")
     assert (announcement.participants, announcement.max_participants, announcement.draining) == (3, 200, True)
+    assert announcement.start_time.ToDatetime(UTC) == began
+    assert announcement.drain_deadline_time.ToDatetime(UTC) == deadline
     assert (last.key, last.value) == (b"w1", None)
 
 
 async def test_announcer_does_not_mind_an_outage() -> None:
     publisher = MemoryPublisher()
     publisher.down = True
-    announcer = Announcer(publisher, Node(WorkerId("w1"), "a:1", "r", 1), ManualClock(), lambda: 0, lambda: False)
+    announcer = Announcer(publisher, Node(WorkerId("w1"), "a:1", "r", 1), ManualClock(), lambda: 0, lambda: None)
     await announcer.announce()
     await announcer.stop()
     assert publisher.records == []

@@ -11,6 +11,7 @@ from services.sfu.core.effects import (
     Effect,
     LeaveReason,
     SendMedia,
+    SendRepair,
     SendRtcp,
     SendSlotMap,
 )
@@ -31,11 +32,27 @@ def media(effects: list[Effect]) -> list[SendMedia]:
 def sent(effects: list[Effect]) -> list[bytes]:
     """The packets as their receivers get them, in clear text."""
     packets = []
-    for effect in media(effects):
-        for slot in effect.slots:
-            out = memoryview(bytearray(2000))
-            packets.append(bytes(out[: slot.write(effect.packet, out)]))
+    for effect in effects:
+        out = memoryview(bytearray(2000))
+        if isinstance(effect, SendMedia):
+            packets += [bytes(out[: slot.write(effect.packet, out, 1.0)]) for slot in effect.slots]
+        elif isinstance(effect, SendRepair):
+            packets.append(bytes(out[: effect.slot.write_repair(effect.packet, out, 1.0)]))
     return packets
+
+
+def repairs(effects: list[Effect]) -> list[SendRepair]:
+    return [effect for effect in effects if isinstance(effect, SendRepair)]
+
+
+def unwrapped(repair: bytes) -> tuple[int, bytes]:
+    """The original sequence number, and the payload."""
+    at = parse_header(repair).payload_at
+    return int.from_bytes(repair[at : at + 2], "big"), repair[at + 2 :]
+
+
+def payload_of(packet: bytes) -> bytes:
+    return packet[parse_header(packet).payload_at :]
 
 
 def reports(effects: list[Effect], receiver: Participant) -> list[rtcp.Report]:
@@ -96,7 +113,7 @@ def test_sequence_time_and_picture_go_on_when_the_publisher_changes(router: Rout
     assert slot.publication is ann.publications[1]
     first = sent(router.handle_rtp(ann, video(Q, 65535, 32767, key_frame=True, tl0=255, timestamp=1 << 31), 1.0))
     one = next(packet for packet in first if parse_header(packet).ssrc == slot.ssrc)
-    router.remove(ann.key)
+    router.remove(ann.key, 2.0)
     assert slot.publication is bob.publications[1]
     router.handle_rtp(bob, video(H, 9, 1), 1.9)
     two = sent(router.handle_rtp(bob, video(H, 10, 2, key_frame=True, tl0=3, timestamp=77), 2.0))[0]
@@ -104,9 +121,9 @@ def test_sequence_time_and_picture_go_on_when_the_publisher_changes(router: Rout
     assert after.ssrc == before.ssrc
     assert (after.sequence_number - before.sequence_number) & 0xFFFF == 1
     assert (after.timestamp - before.timestamp) & 0xFFFFFFFF == 90000
-    picture = [int.from_bytes(packet[14:16], "big") & 0x7FFF for packet in (one, two)]
+    picture = [int.from_bytes(payload_of(packet)[2:4], "big") & 0x7FFF for packet in (one, two)]
     assert (picture[1] - picture[0]) & 0x7FFF == 1
-    assert (two[16] - one[16]) & 0xFF == 1
+    assert (payload_of(two)[4] - payload_of(one)[4]) & 0xFF == 1
 
 
 def test_packets_from_before_the_key_frame_are_never_let_through(router: Router) -> None:
@@ -116,11 +133,12 @@ def test_packets_from_before_the_key_frame_are_never_let_through(router: Router)
     assert media(router.handle_rtp(ann, video(Q, 9, 9), 1.2)) == []
     number = parse_header(first[0]).sequence_number
     nack = rtcp.build_nack(1, bob.slots[1].ssrc, [number - 2, number - 1, number])
-    assert sent(router.handle_rtcp(bob, nack, 1.3)) == first
+    again = sent(router.handle_rtcp(bob, nack, 1.3))
+    assert [unwrapped(repair) for repair in again] == [(number, payload_of(first[0]))]
 
 
 def test_highest_flowing_layer_is_sent_and_a_silent_one_is_left(router: Router) -> None:
-    ann, bob = join(router, "ann", simulcast=True), join(router, "bob")
+    ann, bob = join(router, "ann", simulcast=True), join(router, "bob", transport_cc=False)
     for number, (ssrc, rid) in enumerate(((Q, b"q"), (F, b"f"), (H, b"h"))):
         router.handle_rtp(ann, video(ssrc, 1, 1, key_frame=True, rid=rid), 1.0 + number / 100)
     slot = bob.slots[1]
@@ -158,14 +176,28 @@ def test_a_packet_that_comes_late_is_forwarded_and_not_asked_for_again(router: R
     assert not any(isinstance(r, rtcp.Nack) for r in reports(router.tick(1.1), ann))
 
 
-def test_what_a_receiver_lost_is_sent_again_byte_for_byte(router: Router) -> None:
+def test_what_a_receiver_lost_is_sent_again_on_the_repair_stream(router: Router) -> None:
     ann, bob = join(router, "ann"), join(router, "bob")
+    originals = [sent(router.handle_rtp(ann, video(Q, n, n, key_frame=n == 1, tl0=n), 1.0))[0] for n in range(1, 5)]
+    lost = parse_header(originals[2]).sequence_number
+    nack = rtcp.build_nack(1, bob.slots[1].ssrc, [lost])
+    effects = router.handle_rtcp(bob, nack, 1.1)
+    repair = sent(effects)[0]
+    header = parse_header(repair)
+    assert (header.ssrc, header.payload_type) == (bob.slots[1].repair_ssrc, 97)
+    assert unwrapped(repair) == (lost, payload_of(originals[2]))
+    assert not repairs(effects)[0].is_probe
+    assert repairs(router.handle_rtcp(bob, nack, 1.11)) == []
+    second = parse_header(sent(router.handle_rtcp(bob, nack, 1.2))[0])
+    assert (second.sequence_number - header.sequence_number) & 0xFFFF == 1
+
+
+def test_receiver_without_rtx_gets_the_same_bytes_again(router: Router) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob", rtx=False)
     originals = [sent(router.handle_rtp(ann, video(Q, n, n, key_frame=n == 1, tl0=n), 1.0))[0] for n in range(1, 5)]
     lost = parse_header(originals[2]).sequence_number
     effects = router.handle_rtcp(bob, rtcp.build_nack(1, bob.slots[1].ssrc, [lost]), 1.1)
     assert sent(effects) == [originals[2]]
-    assert media(effects)[0].is_retransmission
-    assert media(router.handle_rtcp(bob, rtcp.build_nack(1, bob.slots[1].ssrc, [lost]), 1.11)) == []
 
 
 def test_receivers_picture_loss_reaches_the_publisher(router: Router) -> None:
@@ -177,10 +209,10 @@ def test_receivers_picture_loss_reaches_the_publisher(router: Router) -> None:
 
 
 def test_reports_say_what_came_and_open_the_uplink(router: Router) -> None:
-    ann, bob = join(router, "ann"), join(router, "bob")
+    ann, bob = join(router, "ann", transport_cc=False), join(router, "bob")
     router.tick(0.5)
     for number in (1, 2, 4):
-        router.handle_rtp(ann, video(Q, number, number, key_frame=True), 1.0)
+        sent(router.handle_rtp(ann, video(Q, number, number, key_frame=True), 1.0))
     effects = router.tick(1.6)
     block = next(r for r in reports(effects, ann) if isinstance(r, rtcp.ReportBlock))
     assert (block.ssrc, block.fraction_lost, block.packets_lost) == (Q, 64, 1)
@@ -208,8 +240,8 @@ def test_connected_is_announced_once_at_the_first_media(router: Router) -> None:
 
 def test_mute_is_told_to_the_receivers_once(router: Router) -> None:
     ann, bob = join(router, "ann"), join(router, "bob")
-    assert router.handle_mute(ann, audio=True, video=False) == [SendSlotMap(bob.number)]
-    assert router.handle_mute(ann, audio=True, video=False) == []
+    assert router.handle_mute(ann, audio=True, video=False, now=1.0) == [SendSlotMap(bob.number)]
+    assert router.handle_mute(ann, audio=True, video=False, now=1.0) == []
     assert [entry.muted for entry in bob.slot_map()] == [True, False]
 
 
@@ -229,14 +261,14 @@ def test_a_second_join_replaces_the_first_and_its_late_signals_mean_nothing(rout
     first = join(router, "ann")
     second, effects = router.join(key("ann"), offer(), 1.0)
     assert Disconnect(first.number, first.key, LeaveReason.REPLACED) in effects
-    assert router.handle_transport_closed(first) == []
+    assert router.handle_transport_closed(first, 1.0) == []
     assert router.find(key("ann")) is second
 
 
 def test_waiting_publisher_moves_up_when_a_slot_is_freed(router: Router) -> None:
     ann, bob, cid = join(router, "ann"), join(router, "bob"), join(router, "cid")
     assert [entry.publisher for entry in ann.slot_map()] == [bob.key, bob.key]
-    effects = router.remove(bob.key)
+    effects = router.remove(bob.key, 2.0)
     assert SendSlotMap(ann.number) in effects
     assert [entry.publisher for entry in ann.slot_map()] == [cid.key, cid.key]
 
@@ -284,10 +316,10 @@ def test_a_flood_of_ssrcs_keeps_a_bounded_number(router: Router) -> None:
 def test_media_after_the_end_of_a_slot_goes_nowhere(router: Router) -> None:
     ann, bob = join(router, "ann"), join(router, "bob")
     router.handle_rtp(ann, video(Q, 1, 1, key_frame=True), 1.0)
-    router.remove(bob.key)
+    router.remove(bob.key, 2.0)
     assert media(router.handle_rtp(ann, video(Q, 2, 2), 1.1)) == []
     nack = rtcp.build_nack(1, bob.slots[1].ssrc, [1, 2, 3])
-    assert media(router.handle_rtcp(ann, nack, 1.2)) == []
+    assert repairs(router.handle_rtcp(ann, nack, 1.2)) == []
 
 
 def test_many_joins_and_leaves_leave_nothing(router: Router) -> None:
@@ -295,9 +327,9 @@ def test_many_joins_and_leaves_leave_nothing(router: Router) -> None:
         ann, bob = join(router, "ann", device=f"d{turn}"), join(router, "bob")
         router.handle_rtp(ann, video(Q, 1, 1, key_frame=True), 1.0)
         router.handle_rtp(ann, video(Q, 5, 5), 1.0)
-        router.remove(ann.key)
+        router.remove(ann.key, 2.0)
         assert not any(slot.publication for slot in bob.slots)
-    router.end_call(CallId("call-1"))
+    router.end_call(CallId("call-1"), 4.0)
     assert (len(router), router.call_count) == (0, 0)
     assert router.tick(5.0) == []
 
@@ -305,7 +337,7 @@ def test_many_joins_and_leaves_leave_nothing(router: Router) -> None:
 def test_stop_ends_everyone(router: Router) -> None:
     join(router, "ann")
     router.join(key("bob"), offer(), 0.0)
-    reasons = [effect.reason for effect in router.stop() if isinstance(effect, Disconnect)]
+    reasons = [effect.reason for effect in router.stop(1.0) if isinstance(effect, Disconnect)]
     assert reasons == [LeaveReason.WORKER_STOPPED] * 2
 
 
@@ -314,15 +346,19 @@ def test_stop_ends_everyone(router: Router) -> None:
         st.tuples(st.sampled_from(["q", "h", "f"]), st.integers(0, 65535), st.booleans(), st.integers(0, 30)),
         min_size=1,
         max_size=120,
-    )
+    ),
+    st.booleans(),
 )
-def test_one_ssrc_and_number_always_stand_for_the_same_bytes(steps: list[tuple[str, int, bool, int]]) -> None:
+def test_one_ssrc_and_number_always_stand_for_the_same_bytes(
+    steps: list[tuple[str, int, bool, int]], has_rtx: bool
+) -> None:
     """SRTP's counter modes break when two different packets share both."""
     router = make_router()
-    ann, bob = join(router, "ann", simulcast=True), join(router, "bob")
+    ann = join(router, "ann", simulcast=True)
+    bob = join(router, "bob", rtx=has_rtx)
     ssrcs = {"q": Q, "h": H, "f": F}
     numbers = dict.fromkeys(ssrcs, 100)
-    seen: dict[int, bytes] = {}
+    seen: dict[tuple[int, int], bytes] = {}
     published: set[tuple[str, int]] = set()
     now = 1.0
     for rid, nacked, is_key_frame, jump in steps:
@@ -332,13 +368,17 @@ def test_one_ssrc_and_number_always_stand_for_the_same_bytes(steps: list[tuple[s
         if (rid, number) in published:
             continue
         published.add((rid, number))
-        packet = video(ssrcs[rid], number, number & 0x7FFF, key_frame=is_key_frame, rid=rid.encode())
+        tid = 0 if is_key_frame else number % 3
+        if bob.slots[1].source is not None:
+            bob.slots[1].want(bob.slots[1].source, jump % 4)
+        packet = video(ssrcs[rid], number, number & 0x7FFF, key_frame=is_key_frame, rid=rid.encode(), tid=tid)
         effects = router.handle_rtp(ann, packet, now)
-        effects += router.handle_rtcp(bob, rtcp.build_nack(1, bob.slots[1].ssrc, [nacked, *list(seen)[-3:]]), now)
+        lost = [nacked, *[number for _, number in list(seen)[-3:]]]
+        effects += router.handle_rtcp(bob, rtcp.build_nack(1, bob.slots[1].ssrc, lost), now)
         effects += router.tick(now)
         for clear in sent(effects):
             header = parse_header(clear)
-            assert seen.setdefault(header.sequence_number, clear) == clear
+            assert seen.setdefault((header.ssrc, header.sequence_number), clear) == clear
 
 
 @given(st.lists(st.tuples(st.booleans(), st.binary(max_size=80)), max_size=20))

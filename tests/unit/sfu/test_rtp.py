@@ -4,16 +4,14 @@ from hypothesis import strategies as st
 
 from services.sfu.core.errors import PacketError
 from services.sfu.core.rtp import (
-    LEVEL_AT,
     canonical_audio,
-    canonical_vp8,
-    find_extension,
+    canonical_video,
     is_rtcp,
     iter_extensions,
     parse_header,
-    parse_vp8_descriptor,
+    unwrap_repair,
 )
-from tests.unit.sfu.builders import rtp, vp8
+from tests.unit.sfu.builders import rtp
 
 
 def test_header_fields_are_read() -> None:
@@ -35,10 +33,8 @@ def test_extension_cut_short_ends_the_list() -> None:
 
 
 def test_csrcs_and_padding_are_left_out_of_the_canonical_form() -> None:
-    plain = rtp(1, 1)[1:12]
-    packet = b"\xa2" + plain + bytes(8) + b"payload" + b"\x00\x00\x03"
-    canonical = canonical_audio(packet, parse_header(packet), 1, None)
-    assert canonical.data == b"\x80" + plain + b"payload"
+    packet = b"\xa2" + rtp(1, 1)[1:12] + bytes(8) + b"payload" + b"\x00\x00\x03"
+    assert canonical_audio(packet, parse_header(packet), 1, None).frame.payload == b"payload"
 
 
 @pytest.mark.parametrize(
@@ -59,54 +55,30 @@ def test_what_cannot_be_rtp_is_refused(packet: bytes) -> None:
         parse_header(packet)
 
 
-def test_audio_keeps_its_level_and_loses_its_mid() -> None:
+def test_audio_keeps_its_level() -> None:
     packet = rtp(1, 1, b"opus", mid=b"0", level=b"\x85")
     canonical = canonical_audio(packet, parse_header(packet), 1, level_id=1)
-    header = parse_header(canonical.data)
-    assert canonical.has_level
-    assert canonical.data[LEVEL_AT + 1] == 0x85
-    assert find_extension(canonical.data, header, 4) is None
-    assert canonical.data[header.payload_at :] == b"opus"
+    assert canonical.level == 0x85
+    assert canonical.frame.payload == b"opus"
 
 
-def test_vp8_loses_mid_and_rid_and_keeps_its_payload() -> None:
-    packet = rtp(1, 1, vp8(300, key_frame=True, tl0=9), pt=96, mid=b"1", rid=b"q")
-    canonical = canonical_vp8(packet, parse_header(packet), 1)
-    assert canonical.data[12:] == vp8(300, key_frame=True, tl0=9)
-    assert canonical.is_key_frame
-    assert (canonical.picture_id, canonical.tl0_pic_idx) == (300, 9)
+def test_red_is_kept_with_the_opus_within_for_who_has_no_red() -> None:
+    red = b"\xef\x00\x40\x03" + b"\x6f" + b"oldnew"
+    packet = rtp(1, 1, red, pt=63)
+    canonical = canonical_audio(packet, parse_header(packet), 1, None, "red")
+    assert canonical.frame.payload == red
+    assert canonical.plain is not None
+    assert (canonical.plain.codec, canonical.plain.frame.payload) == ("opus", b"new")
 
 
-def test_short_picture_id_is_widened() -> None:
-    packet = rtp(1, 1, b"\x90\xc0\x05\x07\x00rest", pt=96)
-    canonical = canonical_vp8(packet, parse_header(packet), 1)
-    assert canonical.data[12:] == b"\x90\xc0\x80\x05\x07\x00rest"
-    assert canonical.data[canonical.tl0_pic_idx_at] == 7
-    assert canonical.is_key_frame
-
-
-@pytest.mark.parametrize(
-    ("payload", "is_key_frame"),
-    [
-        (b"\x10\x00", True),
-        (b"\x10\x01", False),
-        (b"\x00\x00", False),
-        (b"\x11\x00", False),
-        (b"\x10", False),
-        (b"\x90\x80\x80\x01\x00", True),
-        (b"\x90\xf0\x80\x01\x01\x20\x00", True),
-        (b"\x90\xf0\x80\x01\x01\x20\x01", False),
-    ],
-)
-def test_key_frames_are_told_from_others(payload: bytes, is_key_frame: bool) -> None:
-    descriptor = parse_vp8_descriptor(payload)
-    assert descriptor is not None
-    assert descriptor.is_key_frame is is_key_frame
-
-
-@pytest.mark.parametrize("payload", [b"", b"\x80", b"\x80\x80", b"\x80\x80\x80", b"\x80\x40", b"\x80\x20"])
-def test_descriptor_cut_short_is_none(payload: bytes) -> None:
-    assert parse_vp8_descriptor(payload) is None
+def test_repair_brings_the_original_number_and_padding_brings_nothing() -> None:
+    repair = rtp(2, 77, b"\x01\x02payload", pt=97, timestamp=5)
+    header = unwrap_repair(repair, parse_header(repair), 96, 1)
+    assert header is not None
+    assert (header.ssrc, header.payload_type, header.sequence_number, header.timestamp) == (1, 96, 0x0102, 5)
+    assert repair[header.payload_at : header.payload_end] == b"payload"
+    padding = rtp(2, 78, b"", pt=97)
+    assert unwrap_repair(padding, parse_header(padding), 96, 1) is None
 
 
 def test_rtcp_is_told_by_its_second_byte() -> None:
@@ -125,8 +97,8 @@ def test_any_bytes_give_a_packet_or_a_packet_error(body: bytes, start: bytes) ->
     except PacketError:
         return
     list(iter_extensions(datagram, header))
-    for canonical in (canonical_audio(datagram, header, 1, 1), canonical_vp8(datagram, header, 1)):
-        assert parse_header(canonical.data).sequence_number == header.sequence_number
-        assert max(canonical.picture_id_at + 2, canonical.tl0_pic_idx_at + 1, LEVEL_AT * canonical.has_level) <= max(
-            len(canonical.data), 2
-        )
+    canonical_audio(datagram, header, 1, 1, "red")
+    unwrap_repair(datagram, header, 96, 1)
+    for codec in ("vp8", "h264", "vp9", "av1"):
+        frame = canonical_video(datagram, header, 1, codec).frame
+        assert max(frame.picture_id_at + 2, frame.tl0_at + 1) <= max(len(frame.payload), 2)

@@ -4,16 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core.answer import LocalTransport, build_answer
+from services.sfu.core.answer import LocalTransport, SlotSsrcs, build_answer
 from services.sfu.core.errors import SdpError
-from services.sfu.core.sdp import LEVEL_URI, MID_URI, RID_URI, Fingerprint, parse_offer
+from services.sfu.core.media_line import LEVEL_URI, MID_URI, REPAIRED_RID_URI, RID_URI, TRANSPORT_CC_URI
+from services.sfu.core.sdp import Fingerprint, parse_offer
 from tests.unit.sfu.builders import AUDIO, FINGERPRINT, HEAD, SIMULCAST, VIDEO, offer, offer_text
 
 TRANSPORT = LocalTransport("ours", "secret", Fingerprint("sha-256", "CD"), ("192.0.2.1", 7800))
 
 
 def answer_of(text: str) -> list[str]:
-    return build_answer(parse_offer(text), TRANSPORT, {"2": 22, "3": 33}, 1).split("\r\n")
+    return build_answer(parse_offer(text), TRANSPORT, {"2": SlotSsrcs(22, 23), "3": SlotSsrcs(33, 34)}, 1).split("\r\n")
 
 
 def section(lines: list[str], mid: str) -> list[str]:
@@ -28,8 +29,8 @@ def test_offer_of_a_browser_is_read() -> None:
     assert [line.mid for line in parsed.media if line.is_slot] == ["2", "3"]
     own = parsed.media[1]
     assert (own.payload_type, own.rids) == (96, ("q", "h", "f"))
-    assert own.extensions == {MID_URI: 4, RID_URI: 10}
-    assert own.feedback == ("nack", "nack pli", "ccm fir", "goog-remb")
+    assert own.extensions == {MID_URI: 4, RID_URI: 10, REPAIRED_RID_URI: 11, TRANSPORT_CC_URI: 3}
+    assert own.feedback == ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
     assert parsed.media[0].extensions[LEVEL_URI] == 1
     assert parsed.media[4].sctp_port == 5000
     assert parsed.fingerprint == Fingerprint("sha-256", FINGERPRINT)
@@ -50,10 +51,54 @@ def test_answer_has_what_browsers_insist_on() -> None:
     assert section(lines, "4")[0] == "m=application 9 UDP/DTLS/SCTP webrtc-datachannel"
 
 
-def test_answer_never_takes_transport_cc_or_rtx() -> None:
-    text = "\n".join(answer_of(offer_text(simulcast=True)))
-    for word in ("transport-cc", "transport-wide", "rtx", "repaired", "G722", "red/"):
-        assert word not in text
+def test_rtx_is_taken_on_both_legs_with_its_ssrcs_on_the_slots() -> None:
+    lines = answer_of(offer_text(simulcast=True))
+    for mid in ("1", "3"):
+        part = section(lines, mid)
+        assert part[0] == "m=video 9 UDP/TLS/RTP/SAVPF 96 97"
+        assert {"a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96"} <= set(part)
+    assert f"a=extmap:11 {REPAIRED_RID_URI}" in section(lines, "1")
+    assert {"a=ssrc-group:FID 33 34", "a=ssrc:34 cname:parley"} <= set(section(lines, "3"))
+
+
+def test_transport_cc_is_taken_for_video_only_and_in_place_of_remb() -> None:
+    lines = answer_of(offer_text())
+    for mid in ("1", "3"):
+        part = section(lines, mid)
+        assert {"a=rtcp-fb:96 transport-cc", f"a=extmap:3 {TRANSPORT_CC_URI}"} <= set(part)
+        assert "a=rtcp-fb:96 goog-remb" not in part
+    assert not any("transport-cc" in line for line in section(lines, "0"))
+    without = section(answer_of(offer_text().replace(f"a=extmap:3 {TRANSPORT_CC_URI}\r\n", "")), "3")
+    assert "a=rtcp-fb:96 goog-remb" in without
+    assert "a=rtcp-fb:96 transport-cc" not in without
+
+
+def test_red_is_taken_with_opus_and_other_audio_is_not() -> None:
+    part = section(answer_of(offer_text()), "2")
+    assert part[0] == "m=audio 9 UDP/TLS/RTP/SAVPF 111 63"
+    assert "a=rtpmap:63 red/48000/2" in part
+    assert not any("G722" in line for line in part)
+
+
+H264 = (
+    "a=rtpmap:98 H264/90000\r\na=fmtp:98 packetization-mode=0\r\n"
+    "a=rtpmap:99 H264/90000\r\na=fmtp:99 packetization-mode=1;profile-level-id=42e01f\r\n"
+    "a=rtpmap:100 AV1/90000\r\na=rtpmap:101 VP9/90000\r\n"
+)
+
+
+def test_own_video_is_taken_in_the_clients_first_codec_and_slots_take_all() -> None:
+    text = (
+        offer_text()
+        .replace("SAVPF 96 97\r\n", "SAVPF 98 99 96 97 100 101\r\n")
+        .replace("a=rtpmap:96 VP8/90000\r\n", "a=rtpmap:96 VP8/90000\r\n" + H264)
+    )
+    parsed = parse_offer(text)
+    assert [codec.codec for codec in parsed.media[3].codecs] == ["h264", "vp8", "av1", "vp9"]
+    own, slot = section(answer_of(text), "1"), section(answer_of(text), "3")
+    assert own[0] == "m=video 9 UDP/TLS/RTP/SAVPF 99"
+    assert "a=fmtp:99 packetization-mode=1;profile-level-id=42e01f" in own
+    assert slot[0] == "m=video 9 UDP/TLS/RTP/SAVPF 99 96 97 100 101"
 
 
 def test_line_of_unknown_kind_or_port_zero_is_rejected_in_its_place() -> None:
@@ -99,7 +144,7 @@ def test_bundle_only_lines_are_served() -> None:
         ("sha-256", "md5", "fingerprint"),
         ("a=rtcp-mux\r\n", "", "rtcp-mux is missing"),
         ("UDP/TLS/RTP/SAVPF 96", "RTP/AVP 96", "protocol"),
-        ("a=rtpmap:96 VP8/90000", "a=rtpmap:96 H264/90000", "no vp8"),
+        ("a=rtpmap:96 VP8/90000", "a=rtpmap:96 H264/90000", "no vp8 or h264 or vp9 or av1"),
         ("a=rtpmap:111 opus/48000/2", "a=rtpmap:111 opus/8000", "no opus"),
         ("a=extmap:10 ", "a=extmap:x ", "extmap is not a number"),
         ("a=extmap:10 ", "a=extmap:999 ", "out of range"),

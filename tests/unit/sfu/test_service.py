@@ -1,4 +1,5 @@
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
@@ -115,7 +116,9 @@ async def test_full_worker_takes_back_who_it_has_and_nobody_else(sfu: Sfu) -> No
 
 async def test_draining_worker_takes_nobody_but_lets_go(sfu: Sfu) -> None:
     await sfu.join("ann", offer_text())
-    sfu.start_draining()
+    deadline = datetime(2026, 1, 1, tzinfo=UTC)
+    sfu.start_draining(deadline)
+    assert (sfu.is_draining, sfu.drain_deadline) == (True, deadline)
     with pytest.raises(Draining):
         await sfu.join("ann", offer_text())
     await sfu.end_call(CallId("call-1"))

@@ -7,35 +7,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.signaling.core.calls import Callees, Decision, Placed, find_callee, handle, is_glare, refuse_as_busy, ring
+from services.signaling.core.calls import Decision, Placed, handle, is_glare, refuse_as_busy, ring
 from services.signaling.core.errors import (
     AlreadyAnswered,
     AnsweredElsewhere,
     CallEnded,
-    CallNotAllowed,
     CallNotFound,
     CallsError,
-    ConversationNotFound,
     NotCallee,
     NotCaller,
-    NotDirectConversation,
 )
-from services.signaling.core.model import (
+from services.signaling.core.inputs import (
     Accept,
-    Call,
-    CallId,
-    CallState,
     Cancel,
     Decline,
-    EndReason,
     Input,
     Leave,
     MediaConnected,
     MediaDisconnected,
     Move,
+    TakeOver,
     Tick,
     WorkerLost,
 )
+from services.signaling.core.model import Call, CallId, CallState, EndReason, LegState, MoveReason
 from services.signaling.core.table import Effect
 from tests.unit.signaling.fakes import (
     ALICE,
@@ -51,7 +46,7 @@ from tests.unit.signaling.fakes import (
     WORKER,
 )
 
-PLACED = Placed(CallId("c"), TALK, ALICE, PHONE, BOB, video=True)
+PLACED = Placed(CallId("c"), TALK, ALICE, PHONE, {BOB: LegState.RINGING}, video=True)
 SOON = START + timedelta(seconds=3)
 RING_END = START + timedelta(seconds=TIMEOUTS.ring_s)
 ALICE_UP = MediaConnected(ALICE, PHONE, WORKER.worker_id)
@@ -152,7 +147,7 @@ def test_an_answered_call_cannot_be_declined_or_cancelled() -> None:
 
 
 def test_an_ended_call_cannot_be_answered_or_moved() -> None:
-    for step in (Accept(BOB, TABLET), Move(WORKER.worker_id, OTHER_WORKER)):
+    for step in (Accept(BOB, TABLET), Move(WORKER, OTHER_WORKER, MoveReason.WORKER_LOST)):
         with pytest.raises(CallEnded):
             handle(after(Cancel(ALICE)), step, SOON, TIMEOUTS)
 
@@ -187,7 +182,7 @@ def test_media_that_comes_back_in_time_keeps_the_call() -> None:
 
 def test_repeated_bad_news_does_not_put_the_deadline_off() -> None:
     lost = handle(connected(), BOB_DOWN, SOON, TIMEOUTS).call
-    for step in (BOB_DOWN, WorkerLost(WORKER.worker_id), Move(WORKER.worker_id, OTHER_WORKER)):
+    for step in (BOB_DOWN, WorkerLost(WORKER.worker_id), Move(WORKER, OTHER_WORKER, MoveReason.WORKER_LOST)):
         later = handle(lost, step, SOON + timedelta(seconds=30), TIMEOUTS).call
         assert later.due_time == lost.due_time
 
@@ -215,7 +210,7 @@ def test_media_events_of_other_devices_and_workers_change_nothing() -> None:
         MediaDisconnected(BOB, TABLET, OTHER_WORKER.worker_id),
         MediaDisconnected(CAROL, TABLET, WORKER.worker_id),
         WorkerLost(OTHER_WORKER.worker_id),
-        Move(OTHER_WORKER.worker_id, WORKER),
+        Move(OTHER_WORKER, WORKER, MoveReason.OPERATOR),
     ):
         assert handle(call, step, SOON, TIMEOUTS) == Decision(call)
 
@@ -223,7 +218,7 @@ def test_media_events_of_other_devices_and_workers_change_nothing() -> None:
 def test_a_dead_worker_takes_all_media_down_and_a_move_keeps_the_call() -> None:
     lost = handle(connected(), WorkerLost(WORKER.worker_id), SOON, TIMEOUTS).call
     assert [leg.media_up for leg in lost.legs] == [False, False]
-    moved = handle(lost, Move(WORKER.worker_id, OTHER_WORKER), SOON, TIMEOUTS).call
+    moved = handle(lost, Move(WORKER, OTHER_WORKER, MoveReason.WORKER_LOST), SOON, TIMEOUTS).call
     assert moved.worker == OTHER_WORKER
     for user_id, device_id in ((ALICE, PHONE), (BOB, TABLET)):
         moved = handle(moved, MediaConnected(user_id, device_id, OTHER_WORKER.worker_id), SOON, TIMEOUTS).call
@@ -236,23 +231,11 @@ def test_a_busy_callee_gives_a_call_that_never_rang() -> None:
 
 
 def test_glare_is_the_callee_ringing_the_caller_in_the_same_conversation() -> None:
-    back = replace(PLACED, caller_id=BOB, callee_id=ALICE)
+    back = replace(PLACED, caller_id=BOB, others={ALICE: LegState.RINGING})
     assert is_glare(ringing(), back)
     assert not is_glare(ringing(), PLACED)
     assert not is_glare(after(Accept(BOB, TABLET)), back)
     assert not is_glare(ringing(), replace(back, conversation_id="another"))  # type: ignore[arg-type]
-
-
-def test_the_callee_is_the_other_of_exactly_two_members() -> None:
-    both = Callees([ALICE, BOB], frozenset({ALICE, BOB}))
-    assert find_callee(both, BOB) == ALICE
-    with pytest.raises(ConversationNotFound):
-        find_callee(both, CAROL)
-    for members in ([ALICE], [ALICE, BOB, CAROL]):
-        with pytest.raises(NotDirectConversation):
-            find_callee(Callees(members, frozenset(members)), ALICE)
-    with pytest.raises(CallNotAllowed):
-        find_callee(Callees([ALICE, BOB], frozenset()), ALICE)
 
 
 USERS = st.sampled_from([ALICE, BOB, CAROL])
@@ -266,7 +249,13 @@ INPUTS = st.one_of(
     st.builds(MediaConnected, USERS, DEVICES, WORKERS),
     st.builds(MediaDisconnected, USERS, DEVICES, WORKERS, st.booleans()),
     st.builds(WorkerLost, WORKERS),
-    st.builds(Move, WORKERS, st.sampled_from([WORKER, OTHER_WORKER])),
+    st.builds(
+        Move,
+        st.sampled_from([WORKER, OTHER_WORKER]),
+        st.sampled_from([WORKER, OTHER_WORKER]),
+        st.sampled_from(MoveReason),
+    ),
+    st.builds(TakeOver, USERS, DEVICES),
     st.just(Tick()),
 )
 STEPS = st.lists(st.tuples(INPUTS, st.floats(0, 30)), max_size=40)
@@ -292,7 +281,7 @@ def test_any_interleaving_gives_one_answer_at_most_and_exactly_one_outcome(steps
     if call.worker:
         call = handle(call, WorkerLost(call.worker.worker_id), now, TIMEOUTS).call
     was_over = call.state is CallState.ENDED
-    for _ in range(2):
+    for _ in range(3):
         if call.due_time:
             call = handle(call, Tick(), max(now, call.due_time), TIMEOUTS).call
     endings += call.state is CallState.ENDED and not was_over
@@ -307,10 +296,8 @@ def assert_sound(before: Call, call: Call) -> None:
         assert call == before
     assert (call.state is CallState.ENDED) == (call.end_reason is not None) == (call.end_time is not None)
     if call.state is CallState.RINGING:
-        assert call.leg_of(BOB) == before.leg_of(BOB)
+        assert call.legs[1] == before.legs[1]
         assert call.due_time is not None
     if call.state is CallState.ACTIVE:
-        assert all(leg.device_id for leg in call.legs)
+        assert all(leg.device_id and leg.state is LegState.JOINED for leg in call.legs)
         assert all(leg.media_up or leg.media_deadline for leg in call.legs)
-    for old, new in zip(before.legs, call.legs, strict=True):
-        assert old.device_id in (None, new.device_id)

@@ -33,7 +33,7 @@ def connected(call: Call) -> calls_events.CallEvent:
 
 async def test_an_announced_worker_is_placed_on_until_its_tombstone() -> None:
     nodes = NodeTable()
-    consumer = NodeConsumer(nodes)
+    consumer = NodeConsumer(nodes, lambda: None)
     await consumer.handle([record(announcement())])
     assert nodes.choose(2, START) == WORKER
     await consumer.handle([record(None)])
@@ -48,13 +48,13 @@ async def test_announcements_without_a_meaning_are_passed_over() -> None:
         announcement(max_participants=0),
         b"\xff\xff",
     ]
-    await NodeConsumer(nodes).handle([record(value) for value in faulty])
+    await NodeConsumer(nodes, lambda: None).handle([record(value) for value in faulty])
     assert nodes.live(START) == []
 
 
 @given(st.binary(max_size=200))
 async def test_random_bytes_never_crash_the_table_of_workers(value: bytes) -> None:
-    await NodeConsumer(NodeTable()).handle([record(value, value)])
+    await NodeConsumer(NodeTable(), lambda: None).handle([record(value, value)])
 
 
 async def test_media_reports_reach_their_call() -> None:
@@ -97,7 +97,7 @@ async def test_a_contended_call_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
     world = World()
     call = await world.start()
 
-    async def contend(*arguments: object) -> None:
+    async def contend(*arguments: object, **named: object) -> None:
         raise Contended
 
     monkeypatch.setattr(world.store, "save", contend)

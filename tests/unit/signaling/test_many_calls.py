@@ -1,23 +1,52 @@
-"""Random doings of three people with three devices each, against what must hold of all calls together."""
+"""Random doings of four people with three devices each, alone and in a group, against what must hold of all calls."""
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
 from itertools import count
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.signaling.core.errors import CallsError
-from services.signaling.core.model import Call, CallState, ConversationId, MediaConnected, MediaDisconnected, UserId
-from services.signaling.service import StartRequest
-from tests.unit.signaling.fakes import ALICE, BOB, CAROL, LAPTOP, PHONE, TABLET, TALK, TIMEOUTS, WORKER, World
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, UserId
+from services.signaling.core.settings import CallSettings, QuietHours
+from services.signaling.starting import StartRequest
+from tests.unit.signaling.fakes import (
+    ALICE,
+    BOB,
+    CAROL,
+    DAVE,
+    GROUP_TALK,
+    LAPTOP,
+    OTHER_WORKER,
+    PHONE,
+    TABLET,
+    TALK,
+    TIMEOUTS,
+    WORKER,
+    World,
+)
 
-PEOPLE = (ALICE, BOB, CAROL)
+PEOPLE = (ALICE, BOB, CAROL, DAVE)
 TALKS = {
     TALK: [ALICE, BOB],
     ConversationId("0190f000-0000-7000-8000-000000000002"): [BOB, CAROL],
     ConversationId("0190f000-0000-7000-8000-000000000003"): [CAROL, ALICE],
+    GROUP_TALK: [ALICE, BOB, CAROL, DAVE],
 }
-ACTIONS = ("start", "retry", "accept", "decline", "cancel", "leave", "media up", "media down", "wait", "long wait")
+ACTIONS = (
+    *("start", "retry", "accept", "decline", "cancel", "leave", "media up", "media down", "wait", "long wait"),
+    *("join", "take over", "remove", "lock", "end for all", "hand", "mute", "expel", "settings", "move", "crash"),
+)
+SETTINGS = (
+    CallSettings(),
+    CallSettings(call_waiting=True),
+    CallSettings(quiet_hours=QuietHours(0, 0, "UTC")),
+    CallSettings(call_waiting=True, quiet_hours=QuietHours(0, 1, "UTC")),
+)
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(PEOPLE),
@@ -35,22 +64,29 @@ class Crowd:
 
     def __init__(self) -> None:
         self.world = World()
+        self.world.hear(OTHER_WORKER)
         self.world.members.conversations.update({talk: list(people) for talk, people in TALKS.items()})
+        self.world.members.admins.update((ALICE, BOB))
         self.calls: list[Call] = []
+        self._started: datetime | None = None
         self._numbers = count(1)
         self._last_key = "none"
 
-    async def do(self, step: tuple[UserId, object, str, ConversationId, int]) -> None:
+    async def do(self, step: tuple[UserId, DeviceId, str, ConversationId, int]) -> None:
         """One step; a refusal is as good an answer as any."""
         user, device, action, talk, which = step
         try:
             if action == "wait":
-                self.world.advance_with(WORKER, 5)
+                self.pass_time(5)
             elif action == "long wait":
-                self.world.advance_with(WORKER, int(TIMEOUTS.media_lost_s))
+                self.pass_time(int(TIMEOUTS.media_lost_s))
+            elif action == "settings":
+                await self.world.service.update_settings(user, SETTINGS[which])
+            elif action == "crash":
+                await self.crash()
             elif action in ("start", "retry"):
                 self._last_key = self._last_key if action == "retry" else f"key-{next(self._numbers)}"
-                request = StartRequest(user, device, talk, True, self._last_key)  # type: ignore[arg-type]
+                request = StartRequest(user, device, talk, True, self._last_key)
                 self.calls.append((await self.world.service.start_call(request))[0])
             elif self.calls:
                 await self._act(action, self.calls[-1 - which % len(self.calls)], user, device)
@@ -59,22 +95,55 @@ class Crowd:
         finally:
             await self.world.upkeep.sweep()
 
-    async def _act(self, action: str, call: Call, user: UserId, device: object) -> None:
-        service = self.world.service
-        arguments = (user, device, WORKER.worker_id)
-        match action:
-            case "accept":
-                await service.accept_call(call.call_id, user, device)  # type: ignore[arg-type]
-            case "decline":
-                await service.decline_call(call.call_id, user)
-            case "cancel":
-                await service.cancel_call(call.call_id, user)
-            case "leave":
-                await service.leave_call(call.call_id, user, device)  # type: ignore[arg-type]
-            case "media up":
-                await service.note_media(call.call_id, MediaConnected(*arguments))  # type: ignore[arg-type]
-            case _:
-                await service.note_media(call.call_id, MediaDisconnected(*arguments))  # type: ignore[arg-type]
+    def pass_time(self, seconds: int) -> None:
+        """Time passes, and both workers announce themselves all the while."""
+        for _ in range(seconds):
+            self.world.clock.advance(1)
+            for worker in (WORKER, OTHER_WORKER):
+                self.world.hear(replace(worker, start_time=self._started))
+
+    async def crash(self) -> None:
+        """Both workers are other processes from now on, and all media is gone."""
+        self._started = self.world.clock.now()
+        self.pass_time(1)
+        await self.world.moves.inspect_workers()
+
+    async def _act(self, action: str, call: Call, user: UserId, device: DeviceId) -> None:
+        service, call_id, target = self.world.service, call.call_id, call.legs[-1].user_id
+        acts: dict[str, Callable[[], Awaitable[object]]] = {
+            "accept": lambda: service.accept_call(call_id, user, device),
+            "join": lambda: service.join_call(call_id, user, device),
+            "take over": lambda: service.take_over(call_id, user, device),
+            "decline": lambda: service.decline_call(call_id, user),
+            "cancel": lambda: service.cancel_call(call_id, user),
+            "leave": lambda: service.leave_call(call_id, user, device),
+            "remove": lambda: service.remove_participant(call_id, user, target),
+            "lock": lambda: service.set_lock(call_id, user, locked=not call.locked),
+            "end for all": lambda: service.end_for_all(call_id, user),
+            "hand": lambda: service.set_hand(call_id, user, raised=True),
+            "mute": lambda: service.request_mute(call_id, user, target),
+            "expel": lambda: self._expel(user),
+            "move": lambda: self.world.moves.move_as_asked(call_id, None),
+            "media up": lambda: self._report(MediaConnected, call_id, user, device),
+            "media down": lambda: self._report(MediaDisconnected, call_id, user, device),
+        }
+        await acts[action]()
+
+    async def _expel(self, user: UserId) -> None:
+        """Out of the group, or back into it."""
+        members = self.world.members.conversations[GROUP_TALK]
+        if user in members and len(members) > 3:
+            members.remove(user)
+        elif user not in members:
+            members.append(user)
+        await self.world.service.note_members(GROUP_TALK)
+
+    async def _report(
+        self, kind: type[MediaConnected] | type[MediaDisconnected], call_id: CallId, user: UserId, device: DeviceId
+    ) -> None:
+        call = await self.world.store.find(call_id)
+        if call and call.worker:
+            await self.world.service.note_media(call_id, kind(user, device, call.worker.worker_id))
 
     async def current(self) -> list[Call]:
         """All calls as they stand."""
@@ -86,26 +155,31 @@ class Crowd:
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
 async def test_whatever_people_do_nobody_is_in_two_calls_and_every_call_ends_once(
-    steps: list[tuple[UserId, object, str, ConversationId, int]],
+    steps: list[tuple[UserId, DeviceId, str, ConversationId, int]],
 ) -> None:
     crowd = Crowd()
     for step in steps:
         await crowd.do(step)
         running = [call for call in await crowd.current() if call.state is not CallState.ENDED]
-        taken = Counter(user for call in running for user in call.user_ids)
-        assert max(taken.values(), default=0) <= 1
+        held = Counter(user for call in running for user in call.holds)
+        assert max(held.values(), default=0) <= 1
+        devices = Counter((leg.user_id, leg.device_id) for call in running for leg in call.joined)
+        assert max(devices.values(), default=0) <= 1
+        groups = Counter(call.conversation_id for call in running if call.group)
+        assert max(groups.values(), default=0) <= 1
         for user in PEOPLE:
             assert list(await crowd.world.service.list_active_calls(user)) == [
-                call for call in running if user in call.user_ids
+                call for call in running if user in call.audience
             ]
     # Everyone goes away without a word: the SFU says so of those who had media, and the timers do the rest.
     for call in await crowd.current():
-        for leg in call.legs:
-            if leg.device_id:
-                gone = MediaDisconnected(leg.user_id, leg.device_id, WORKER.worker_id)
+        for leg in call.joined:
+            if leg.device_id and call.worker:
+                gone = MediaDisconnected(leg.user_id, leg.device_id, call.worker.worker_id)
                 await crowd.world.service.note_media(call.call_id, gone)
-    crowd.world.advance_with(WORKER, int(max(TIMEOUTS.ring_s, TIMEOUTS.media_lost_s)))
-    await crowd.world.upkeep.sweep()
+    for _ in range(4):
+        crowd.pass_time(int(max(TIMEOUTS.ring_s, TIMEOUTS.media_lost_s)))
+        await crowd.world.upkeep.sweep()
     calls = await crowd.current()
     assert all(call.state is CallState.ENDED and call.end_reason for call in calls)
     assert Counter(crowd.world.metrics.ended) == Counter(call.end_reason for call in calls)

@@ -1,8 +1,9 @@
 """Which worker takes a call."""
 
+from dataclasses import replace
 from datetime import timedelta
 
-from services.signaling.core.placement import NodeTable
+from services.signaling.core.placement import NodeTable, PlacementPolicy
 from tests.unit.signaling.fakes import OTHER_WORKER, START, WORKER, node
 
 ONE = timedelta(seconds=1)
@@ -86,3 +87,28 @@ def test_the_address_announced_last_is_the_current_one() -> None:
     moved = type(WORKER)(WORKER.worker_id, "127.0.0.1:7999")
     assert table(node(moved)).current(WORKER) == moved
     assert table().current(WORKER) == WORKER
+
+
+def test_workers_of_our_own_region_come_first_and_others_when_those_are_full() -> None:
+    known = NodeTable(PlacementPolicy(region="north"))
+    known.announce(node(WORKER, region="north", participants=90))
+    known.announce(node(OTHER_WORKER, region="south"))
+    assert known.choose(2, START) == WORKER
+    assert known.choose(20, START) == OTHER_WORKER
+
+
+def test_a_process_that_a_call_leaves_is_not_chosen_and_its_successor_is() -> None:
+    known = NodeTable()
+    known.announce(node(WORKER))
+    assert known.choose(2, START, besides=WORKER) is None
+    restarted = replace(WORKER, start_time=START)
+    assert known.announce(node(restarted, START + timedelta(seconds=1)))
+    assert known.choose(2, START + timedelta(seconds=1), besides=WORKER) == restarted
+
+
+def test_a_drain_and_another_process_are_news_and_the_rest_is_not() -> None:
+    known = NodeTable()
+    assert known.announce(node(WORKER))
+    assert not known.announce(node(WORKER))
+    assert known.announce(node(WORKER, draining=True))
+    assert not known.announce(node(WORKER, draining=True))

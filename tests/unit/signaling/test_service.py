@@ -17,20 +17,13 @@ from services.signaling.core.errors import (
     MediaUnavailable,
     MembersUnavailable,
     NoMediaWorker,
-    NotDirectConversation,
     NotInCall,
     SdpInvalid,
     VersionConflict,
 )
-from services.signaling.core.model import (
-    CallId,
-    CallState,
-    ConversationId,
-    EndReason,
-    MediaConnected,
-    MediaDisconnected,
-)
-from services.signaling.service import StartRequest
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.model import CallId, CallState, ConversationId, EndReason
+from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import (
     ALICE,
     BOB,
@@ -96,12 +89,6 @@ async def test_a_stranger_to_the_conversation_learns_nothing(world: World) -> No
         await world.start(CAROL)
     with pytest.raises(ConversationNotFound):
         await world.start(talk=ConversationId("another"))
-
-
-async def test_a_group_cannot_be_called_yet(world: World) -> None:
-    world.members.conversations[TALK] = [ALICE, BOB, CAROL]
-    with pytest.raises(NotDirectConversation):
-        await world.start()
 
 
 async def test_who_may_not_be_rung_is_not_and_the_caller_is_told_no_reason(world: World) -> None:
@@ -224,7 +211,7 @@ async def test_endless_conflicts_end_in_a_refusal_to_retry(world: World, monkeyp
     call = await world.start()
     attempts: list[bool] = []
 
-    async def conflict(*arguments: object) -> None:
+    async def conflict(*arguments: object, **named: object) -> None:
         attempts.append(True)
         raise VersionConflict
 

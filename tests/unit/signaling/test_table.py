@@ -49,7 +49,9 @@ def test_the_readme_shows_the_table_as_it_is() -> None:
 def test_the_table_replaces_what_stands_between_the_markers() -> None:
     document = insert(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     assert "old" not in document
-    assert "| ring timeout | **ended, missed**; announce; close media | no change | no change |" in document
+    assert (
+        "| ring timeout | **ended, missed**; announce; close media | stop all rings; announce | no change |" in document
+    )
     assert document.startswith("before\n")
     assert document.endswith("\nafter\n")
 

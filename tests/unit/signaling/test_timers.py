@@ -78,5 +78,5 @@ async def test_a_routine_goes_on_after_an_outage() -> None:
 
 
 def test_every_routine_has_a_name_of_its_own() -> None:
-    made = routines(World().upkeep)
+    made = routines(World().upkeep, World().moves, asyncio.Event())
     assert len({routine.name for routine in made}) == len(made)

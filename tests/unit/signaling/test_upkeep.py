@@ -3,7 +3,8 @@
 import pytest
 
 from services.runtime.errors import StoreUnavailable
-from services.signaling.core.model import Call, CallId, CallState, EndReason, MediaConnected, MediaDisconnected
+from services.signaling.core.inputs import MediaConnected, MediaDisconnected
+from services.signaling.core.model import Call, CallId, CallState, EndReason
 from services.signaling.upkeep import CLAIM_LEASE
 from tests.unit.signaling.fakes import ALICE, BOB, PHONE, TABLET, TIMEOUTS, WORKER, World
 
@@ -72,8 +73,8 @@ async def test_a_silent_and_unreachable_worker_is_dead_and_its_calls_end_if_nobo
     call = await connect(world)
     world.clock.advance(6)
     world.media.unreachable.add(WORKER.worker_id)
-    await world.upkeep.inspect_workers()
-    await world.upkeep.inspect_workers()
+    await world.moves.inspect_workers()
+    await world.moves.inspect_workers()
     world.clock.advance(TIMEOUTS.media_lost_s)
     await world.upkeep.sweep()
     assert await state_of(world, call) == (CallState.ENDED, EndReason.MEDIA_LOST)
@@ -82,7 +83,7 @@ async def test_a_silent_and_unreachable_worker_is_dead_and_its_calls_end_if_nobo
 async def test_a_silent_but_reachable_worker_keeps_its_calls(world: World) -> None:
     call = await connect(world)
     world.clock.advance(600)
-    await world.upkeep.inspect_workers()
+    await world.moves.inspect_workers()
     found = await world.service.get_call(call.call_id, ALICE)
     assert all(leg.media_up for leg in found.legs)
 

@@ -173,10 +173,12 @@ export class Calls {
       const peer = call.participants.find((p) => p.userId !== this.selfId)?.userId ?? call.callerId;
       this.open(call.conversationId, peer, call.video, call);
     }
+    const moved = own && call.mediaEpoch > (this.call?.mediaEpoch ?? 0);
     this.call = call;
     // The user has left already; what still comes only completes the record.
     if (this.left.has(call.id) && input !== "ended") return;
     this.handle(input);
+    if (moved && input !== "ended") this.media?.move();
   }
 
   private open(conversationId: string, peerUserId: string, video: boolean, call: Call | undefined): void {

@@ -11,6 +11,8 @@ export interface Grant {
   readonly joinToken: string;
   readonly audioSlots: number;
   readonly videoSlots: number;
+  /** TURN servers. */
+  readonly iceServers?: readonly { readonly urls: string[]; readonly username: string; readonly credential: string }[];
 }
 
 /** What the link needs of the control plane. */
@@ -39,6 +41,8 @@ export interface CallMedia {
   start(grant: Grant): void;
   /** The device says that it has a new way to the network: try now rather than at the end of the back-off. */
   hurry(): void;
+  /** The call has gone over to another worker: follow it, and keep the old connection until the server closes it. */
+  move(): void;
   send(sending: Sending): void;
   stats(): Promise<RTCStatsReport | undefined>;
   close(): void;
@@ -50,6 +54,8 @@ export interface LinkListener {
   onRefused(failure: Failure): void;
 }
 
+/** How long a left connection may live if the server never closes it; far above the server's own time. */
+const FORMER_MS = 30_000;
 const NOTHING: Sending = { microphone: undefined, camera: undefined, muted: false };
 
 /** Joins the SFU, watches the path, and joins again when it is lost, for as long as the call lasts. */
@@ -59,6 +65,11 @@ export class MediaLink implements CallMedia {
   private peer: Peer | undefined;
   /** The peer that is to replace `peer`, until the SFU has answered it. */
   private next: Peer | undefined;
+  /** Connections to workers that the call has left. They carry it until the new one brings media, and the others' too. */
+  private readonly formers = new Map<Peer, ReturnType<typeof setTimeout>>();
+  private readonly maps = new Map<Peer, readonly Slot[]>();
+  /** Whether `next` leads to another worker. */
+  private moving = false;
   private grant: Grant | undefined;
   private sending = NOTHING;
   private attempt = 0;
@@ -80,9 +91,14 @@ export class MediaLink implements CallMedia {
     this.handle("retry_due");
   }
 
+  move(): void {
+    // An attempt that is under way, or timed, asks for a new grant by itself.
+    if (this.phase === "connected" || this.phase === "shaky") void this.connect(true);
+  }
+
   send(sending: Sending): void {
     this.sending = sending;
-    for (const peer of [this.peer, this.next]) if (peer) this.feed(peer);
+    for (const peer of [this.peer, this.next, ...this.formers.keys()]) if (peer) this.feed(peer);
   }
 
   async stats(): Promise<RTCStatsReport | undefined> {
@@ -123,18 +139,19 @@ export class MediaLink implements CallMedia {
     this.timer = setTimeout(() => this.handle(input), ms);
   }
 
-  /** One attempt: grant, offer, answer. The old peer serves until the answer is there. */
-  private async connect(): Promise<void> {
+  /** One attempt: grant, offer, answer. The old peer serves until the answer is there, and in a move until media is. */
+  private async connect(moving = false): Promise<void> {
     this.abandon();
+    this.moving = moving;
     let peer: Peer | undefined;
     try {
-      const grant = this.grant ?? (await this.admission.renew());
-      if (this.phase !== "joining" && this.phase !== "rejoining") return;
+      const grant = (moving ? undefined : this.grant) ?? (await this.admission.renew());
+      if (this.moving !== moving || (!moving && this.phase !== "joining" && this.phase !== "rejoining")) return;
       peer = this.createPeer(grant);
       this.next = peer;
       const answer = await this.admission.join(grant.joinToken, await peer.offer());
       if (this.next !== peer) return;
-      this.adopt(peer);
+      if (!moving) this.adopt(peer);
       this.after(CONNECT_TIMEOUT_MS, "failed");
       await peer.answer(answer);
     } catch (error) {
@@ -144,41 +161,74 @@ export class MediaLink implements CallMedia {
 
   private createPeer(grant: Grant): Peer {
     const slots = { audio: grant.audioSlots, video: grant.videoSlots };
-    const peer: Peer = new Peer(slots, {
+    const peer: Peer = new Peer(slots, grant.iceServers ?? [], {
       onConnection: (state) => this.observe(peer, state),
-      onSlots: (map) => this.readSlots(peer, map),
+      onSlots: (map) => {
+        this.maps.set(peer, map);
+        this.showRemotes();
+      },
+      onMedia: () => this.showRemotes(),
     });
     this.feed(peer);
     return peer;
   }
 
   private adopt(peer: Peer): void {
-    this.peer?.close();
+    if (this.peer) this.drop(this.peer);
     this.peer = peer;
     this.next = undefined;
+  }
+
+  /** The new worker is reached: from now on it is the connection that counts, and the old one only goes on. */
+  private follow(peer: Peer): void {
+    const former = this.peer;
+    if (former) this.formers.set(former, setTimeout(() => this.drop(former), FORMER_MS));
+    clearTimeout(this.timer);
+    this.moving = false;
+    this.peer = peer;
+    this.next = undefined;
+    this.handle("connected");
+    this.showRemotes();
+  }
+
+  private drop(peer: Peer): void {
+    clearTimeout(this.formers.get(peer));
+    this.formers.delete(peer);
+    this.maps.delete(peer);
+    peer.close();
+    this.showRemotes();
   }
 
   private fail(peer: Peer | undefined, failure: Failure): void {
     // An attempt that was abandoned meanwhile has nothing to say.
     if (peer && peer !== this.next && peer !== this.peer) return;
+    const moved = this.moving;
     this.abandon();
     this.retryDelayMs = failure.retryDelayMs;
     if (isFinal(failure)) this.listener.onRefused(failure);
-    this.handle("join_failed");
+    // A move that failed: the old connection will not last, so that this is a lost one.
+    this.handle(moved ? "failed" : "join_failed");
   }
 
   private observe(peer: Peer, state: RTCPeerConnectionState): void {
-    if (peer !== this.peer) return;
-    if (state === "connected" || state === "disconnected" || state === "failed") this.handle(state);
+    if (peer === this.next && this.moving && state === "connected") this.follow(peer);
+    else if (this.formers.has(peer) && (state === "closed" || state === "failed")) this.drop(peer);
+    else if (peer === this.peer && (state === "connected" || state === "disconnected" || state === "failed")) this.handle(state);
   }
 
-  private readSlots(peer: Peer, map: readonly Slot[]): void {
-    if (peer !== this.peer) return;
-    this.remotes = readSlotMap(map, peer.kinds()).map((person) => ({
-      ...person,
-      audio: person.audioMid === undefined ? undefined : peer.track(person.audioMid),
-      video: person.videoMid === undefined ? undefined : peer.track(person.videoMid),
-    }));
+  /** Each person by the newest connection that brings media of them, else by the newest that knows of them. */
+  private showRemotes(): void {
+    const peers = [this.peer, ...[...this.formers.keys()].reverse()].filter((peer) => peer !== undefined);
+    const people = new Map<string, Remote>();
+    for (const peer of peers) {
+      for (const person of readSlotMap(this.maps.get(peer) ?? [], peer.kinds())) {
+        const known = people.get(person.userId);
+        const audio = live(known?.audio) ?? live(peer.track(person.audioMid)) ?? known?.audio ?? peer.track(person.audioMid);
+        const video = live(known?.video) ?? live(peer.track(person.videoMid)) ?? known?.video ?? peer.track(person.videoMid);
+        people.set(person.userId, { ...(known ?? person), audio, video });
+      }
+    }
+    this.remotes = [...people.values()];
     this.listener.onChange();
   }
 
@@ -189,15 +239,21 @@ export class MediaLink implements CallMedia {
   }
 
   private abandon(): void {
-    this.next?.close();
+    if (this.next) this.drop(this.next);
     this.next = undefined;
+    this.moving = false;
   }
 
   private closePeers(): void {
-    this.peer?.close();
+    for (const peer of [this.peer, ...this.formers.keys()]) if (peer) this.drop(peer);
     this.peer = undefined;
     this.remotes = [];
   }
+}
+
+/** The track, if packets come on it. */
+function live(track: MediaStreamTrack | undefined): MediaStreamTrack | undefined {
+  return track && !track.muted && track.readyState === "live" ? track : undefined;
 }
 
 function isFinal(failure: Failure): boolean {

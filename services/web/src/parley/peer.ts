@@ -5,6 +5,8 @@ import type { Slot } from "./core/slots";
 export interface PeerListener {
   onConnection(state: RTCPeerConnectionState): void;
   onSlots(slots: Slot[]): void;
+  /** Packets began, or ceased, to come on some receive slot. */
+  onMedia(): void;
 }
 
 /** Lowest layer first, as the SFU expects them. The bit rates are those at which VP8 looks clean at each size. */
@@ -20,14 +22,19 @@ const SIMULCAST: RTCRtpEncodingParameters[] = [
  * It is negotiated once. Tracks come and go by `replaceTrack`, which needs no new offer.
  */
 export class Peer {
-  readonly connection = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
+  readonly connection: RTCPeerConnection;
   private readonly audio: RTCRtpSender;
   private readonly video: RTCRtpSender;
   private readonly channel: RTCDataChannel;
   private mediaState = { audioMuted: false, videoMuted: true };
 
-  constructor(slots: { readonly audio: number; readonly video: number }, listener: PeerListener) {
-    const { connection } = this;
+  constructor(
+    slots: { readonly audio: number; readonly video: number },
+    iceServers: readonly RTCIceServer[],
+    listener: PeerListener,
+  ) {
+    const connection = new RTCPeerConnection({ iceServers: [...iceServers], bundlePolicy: "max-bundle" });
+    this.connection = connection;
     this.audio = connection.addTransceiver("audio", { direction: "sendonly" }).sender;
     this.video = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SIMULCAST }).sender;
     for (let i = 0; i < slots.audio; i++) connection.addTransceiver("audio", { direction: "recvonly" });
@@ -39,6 +46,10 @@ export class Peer {
       const slotsNow = readSlots(event.data);
       if (slotsNow) listener.onSlots(slotsNow);
     };
+    for (const { receiver } of connection.getTransceivers()) {
+      receiver.track.onunmute = () => listener.onMedia();
+      receiver.track.onmute = () => listener.onMedia();
+    }
     connection.onconnectionstatechange = () => listener.onConnection(connection.connectionState);
   }
 
@@ -72,8 +83,8 @@ export class Peer {
     return kinds;
   }
 
-  track(mid: string): MediaStreamTrack | undefined {
-    return this.connection.getTransceivers().find((t) => t.mid === mid)?.receiver.track;
+  track(mid: string | undefined): MediaStreamTrack | undefined {
+    return mid === undefined ? undefined : this.connection.getTransceivers().find((t) => t.mid === mid)?.receiver.track;
   }
 
   close(): void {

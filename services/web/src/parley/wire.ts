@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Call as WireCall } from "../gen/parley/calls/v1/messages_pb";
-import { CallState, EndReason } from "../gen/parley/calls/v1/messages_pb";
+import { CallState, EndReason, ParticipantState } from "../gen/parley/calls/v1/messages_pb";
 import type { PresenceChanged } from "../gen/parley/gateway/v1/messages_pb";
 import { PresenceState } from "../gen/parley/gateway/v1/messages_pb";
 import type {
@@ -208,10 +208,17 @@ export function readCall(wire: WireCall): model.Call {
     video: wire.video,
     state: STATES[wire.state] ?? "ended",
     endReason: END_REASONS[wire.endReason],
-    participants: wire.participants.map((p) => ({ userId: p.userId, deviceId: p.deviceId })),
+    participants: wire.participants.map((p) => ({
+      userId: p.userId,
+      deviceId: p.deviceId,
+      // A server that knows no states rings whoever has no device.
+      ringing: p.state === ParticipantState.RINGING || (p.state === ParticipantState.UNSPECIFIED && p.deviceId === ""),
+    })),
     answerTimeMs: millis(wire.answerTime),
     endTimeMs: millis(wire.endTime),
     version: Number(wire.version),
+    group: wire.group,
+    mediaEpoch: Number(wire.mediaMove?.mediaEpoch ?? 0),
   };
 }
 

@@ -75,7 +75,12 @@ const TABLE: Record<CallPhase, Partial<Record<CallInput, Step>>> = {
     failed: over,
     hang_up: hangUp,
   },
-  active: { ended: over, failed: over, hang_up: hangUp },
+  active: {
+    ended: over,
+    failed: over,
+    hang_up: hangUp,
+    answered_elsewhere: to("idle", "close_media", "tell_elsewhere"),
+  },
   dropped: {
     accept: to("active", "open_devices", "renew_and_join"),
     hang_up: to("idle", "send_leave"),
@@ -92,13 +97,15 @@ export function stepCall(phase: CallPhase, input: CallInput): Step {
 
 /**
  * What a server's copy of a call means to this device; undefined when it concerns another device of the same user
- * (a call placed there).
+ * (a call placed there), or none of them (a group's call that others have).
  */
 export function readCall(call: Call, selfId: string, deviceId: string): CallInput | undefined {
   if (call.state === "ended") return "ended";
   const own = call.participants.find((p) => p.userId === selfId);
   const here = own?.deviceId === deviceId;
-  if (call.state === "active") return here ? "answered_here" : "answered_elsewhere";
-  if (call.callerId !== selfId) return "offered";
-  return here ? "placed" : undefined;
+  if (here) return call.state === "active" ? "answered_here" : "placed";
+  if (own?.ringing) return "offered";
+  // Out of a group's call, or in it with another device: not with this one any more.
+  if (call.state === "active" || call.group) return "answered_elsewhere";
+  return call.callerId === selfId ? undefined : "offered";
 }

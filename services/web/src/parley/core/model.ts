@@ -157,6 +157,8 @@ export interface CallParticipant {
   readonly userId: string;
   /** Empty for a callee that has not answered. */
   readonly deviceId: string;
+  /** Rung now; a group's call rings some while others talk. */
+  readonly ringing: boolean;
 }
 
 export interface Call {
@@ -171,6 +173,9 @@ export interface Call {
   readonly endTimeMs: number | undefined;
   /** Of two copies the higher is newer. */
   readonly version: number;
+  readonly group: boolean;
+  /** Rises when the media goes over to another worker. */
+  readonly mediaEpoch: number;
 }
 
 export interface Presence {

@@ -1,0 +1,106 @@
+"""The SFU under load: fan-out of video, voice calls, joins. The report is build/reports/sfu.json."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.embedded.record import ROOT
+from loadtests.sfu_media.parts import Bench, Load, Plan
+from loadtests.sfu_media.worker import run_worker
+
+REPORT = ROOT / "build" / "reports" / "sfu.json"
+LOG = ROOT / ".parley" / "bench-sfu.log"
+QUICK = replace(Plan(), measured_s=3.0, warm_up_s=1.0, fanouts=1, voice_calls=20, joins=10)
+# What a core may be used for forwarding and for calls (issue 6).
+FORWARDING_SHARE, VOICE_SHARE = 0.9, 0.8
+
+
+async def run_round(plan: Plan) -> dict[str, Any]:
+    """One round on a worker of its own."""
+    before = os.getloadavg()[0]
+    async with run_worker(LOG) as worker:
+        bench = Bench(worker, plan)
+        join_ms, joins_per_s, kib = await bench.joins()
+        fan_out = await bench.fan_out()
+        voice = await bench.voice()
+        await bench.stop()
+    calls_cpu = voice.worker_cpu_s / voice.wall_s / plan.voice_calls
+    return {
+        "fanout50": {
+            "us_per_forwarded": fan_out.us_per_packet,
+            "forwarded_per_core_s": FORWARDING_SHARE * 1e6 / fan_out.us_per_packet,
+            **_about(fan_out),
+        },
+        "voice": {
+            "calls_per_core": VOICE_SHARE / calls_cpu,
+            "us_per_forwarded": voice.us_per_packet,
+            **_about(voice),
+        },
+        "delay_ms": fan_out.delays_ms,
+        "join_ms": join_ms,
+        "joins_per_s": joins_per_s,
+        "kib_per_participant": kib,
+        "load_average": {"before": before, "after": os.getloadavg()[0]},
+    }
+
+
+def _about(load: Load) -> dict[str, Any]:
+    return {
+        "worker_cpu_ratio": load.worker_cpu_s / load.wall_s,
+        "generator_cpu_ratio": load.generator_cpu_s / load.wall_s,
+        "packets": load.packets,
+        "delay_ms": load.delays_ms,
+    }
+
+
+def medians(rounds: list[Any]) -> Any:
+    """The same shape, with the median of each number."""
+    if isinstance(rounds[0], dict):
+        return {name: medians([one[name] for one in rounds]) for name in rounds[0]}
+    return round(statistics.median(rounds), 3)
+
+
+def write_report(path: Path, plan: Plan, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians of the rounds, and each round."""
+    report = {
+        **medians(rounds),
+        "plan": vars(plan),
+        "rounds": rounds,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(sys.argv),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    return report
+
+
+async def main() -> int:
+    """Runs the rounds. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.sfu", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="the report has their medians (default 3)")
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
+    parser.add_argument("--fanouts", type=int, default=Plan.fanouts, help="publishers with 50 receivers each")
+    parser.add_argument("--voice-calls", type=int, default=Plan.voice_calls)
+    parser.add_argument("--report", type=Path, default=REPORT, help="where the JSON report goes")
+    arguments = parser.parse_args()
+    plan = QUICK if arguments.quick else replace(Plan(), fanouts=arguments.fanouts, voice_calls=arguments.voice_calls)
+    rounds = []
+    for number in range(1 if arguments.quick else max(arguments.rounds, 1)):
+        rounds.append(await run_round(plan))
+        print(f"round {number + 1}: {json.dumps(medians([rounds[-1]]))}", file=sys.stderr, flush=True)
+    report = write_report(arguments.report, plan, rounds)
+    print(json.dumps({name: value for name, value in report.items() if name != "rounds"}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,104 @@
+"""The SFU's own process for a bench: `python -m services.sfu` without a broker, and what it uses of the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import jwt
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from deploy.embedded.record import ROOT
+from services.runtime.auth import ServiceTokens
+from services.runtime.clock import SystemClock
+from services.runtime.rpc import connect
+
+WORKER_ID = "bench"
+_START_S = 30.0
+
+
+@dataclass(frozen=True)
+class WorkerProcess:
+    """A running worker. Keys are base64, as in its environment."""
+
+    pid: int
+    address: str
+    service_key: str
+    join_key: str
+
+    def memory_kib(self) -> int:
+        """Resident memory."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        return 0
+
+    def tokens(self) -> ServiceTokens:
+        """Signaling's credentials for it."""
+        return ServiceTokens(base64.b64decode(self.service_key), "signaling", SystemClock())
+
+    def join_token(self, user: str, call: str) -> str:
+        """What signaling makes."""
+        claims = {
+            "iss": "parley-signaling",
+            "aud": "parley-sfu",
+            "sub": user,
+            "call": call,
+            "device": "bench",
+            "worker": WORKER_ID,
+            "exp": int(time.time()) + 3600,
+            "jti": user,
+        }
+        return jwt.encode(claims, base64.b64decode(self.join_key), algorithm="HS256")
+
+
+@asynccontextmanager
+async def run_worker(log: Path) -> AsyncIterator[WorkerProcess]:
+    """Starts a worker on free ports, ends it afterwards. Its log goes to `log`."""
+    address = f"127.0.0.1:{_free_port()}"
+    service_key, join_key = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
+    env = {
+        "PARLEY_GRPC_ADDRESS": address,
+        "PARLEY_METRICS_ADDRESS": f"127.0.0.1:{_free_port()}",
+        "PARLEY_SERVICE_KEY": service_key,
+        "PARLEY_JOIN_TOKEN_KEY": join_key,
+        "PARLEY_KAFKA_BOOTSTRAP": f"127.0.0.1:{_free_port()}",
+        "PARLEY_SFU_WORKER_ID": WORKER_ID,
+        "PARLEY_SFU_UDP_ADDRESS": "127.0.0.1:0",
+        "PARLEY_SFU_PUBLIC_IP": "127.0.0.1",
+        "PARLEY_SFU_GRPC_ADVERTISED": address,
+        "PARLEY_SFU_MAX_PARTICIPANTS": "5000",
+        "PARLEY_SFU_DRAIN_S": "0",
+        "PARLEY_LOG_LEVEL": "warning",
+    }
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.sfu"), env=os.environ | env, cwd=ROOT, stdout=out, stderr=out
+        )
+    worker = WorkerProcess(process.pid, address, service_key, join_key)
+    try:
+        async with connect(address, worker.tokens()) as channel:
+            check = health_pb2.HealthCheckRequest(service="liveness")
+            await health_pb2_grpc.HealthStub(channel).Check(check, timeout=_START_S, wait_for_ready=True)
+        yield worker
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port

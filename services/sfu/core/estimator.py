@@ -1,0 +1,165 @@
+"""How much may be sent to a receiver: the rate control of draft-ietf-rmcat-gcc-02, sections 5.5 and 6.
+
+Three judges, the least of which counts: the delay (overuse.py, from transport-wide feedback), the loss (receiver
+reports), and the receiver's own REMB where it gives one.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from services.sfu.core.overuse import OveruseDetector, Usage
+from services.sfu.core.transport_cc import Sent
+
+# Higher: a good picture at once where the path bears it. Lower: no stutter at the start where it does not.
+START_BPS = 800_000.0
+# Below the least nobody can talk; above the most is no call's need.
+LOWEST_BPS, HIGHEST_BPS = 100_000.0, 30_000_000.0
+# Section 5.5: what is kept of the rate that arrived, when the queue grows. Higher: queues stay. Lower: sawteeth.
+BETA = 0.85
+# Section 5.5: growth a second far from the last limit. Higher: finds new room sooner. Lower: overshoots less.
+GROWTH_PER_S = 1.08
+# An estimate does not outgrow what was ever tried: no further than this above what arrives (section 5.5).
+MAX_OVER_ACKED, EXTRA_OVER_ACKED_BPS = 1.5, 10_000.0
+# What arrived is measured over this time. Higher: later. Lower: key frames look like rates.
+ACKED_WINDOW_S = 0.5
+# Section 6: more loss than the first lowers, less than the second raises.
+HIGH_LOSS, LOW_LOSS = 0.10, 0.02
+LOSS_GROWTH = 1.08
+LOSS_INTERVAL_S = 0.3
+# A receiver's own word counts this long. Higher: an old limit holds. Lower: it is forgotten between two.
+REMB_LIFE_S = 5.0
+_PACKET_BITS = 1200 * 8
+
+
+class BandwidthEstimator:
+    """One receiver's path. Times in seconds, rates in bits per second.
+
+    Without transport-wide feedback there is no delay to judge: then REMB and loss alone count, and without both
+    everything is allowed.
+    """
+
+    def __init__(self) -> None:
+        self._detector = OveruseDetector()
+        self._delay_bps: float | None = None
+        self._loss_bps = HIGHEST_BPS
+        self._remb: tuple[float, float] | None = None
+        self._acked: deque[tuple[float, int]] = deque()
+        self._acked_bps: float | None = None
+        self._near_limit: float | None = None
+        self._updated_at = self._lowered_at = self._loss_at = -1.0
+        self.overused_at = -1.0
+
+    @property
+    def has_feedback(self) -> bool:
+        """Whether the delay is judged."""
+        return self._delay_bps is not None
+
+    def estimate_bps(self, now: float) -> float:
+        """What may be sent now."""
+        limits = [self._loss_bps, HIGHEST_BPS]
+        if self._delay_bps is not None:
+            limits.append(self._delay_bps)
+        if self._remb is not None and now - self._remb[0] < REMB_LIFE_S:
+            limits.append(self._remb[1])
+        return max(min(limits), LOWEST_BPS)
+
+    def expect_feedback(self, start_bps: float = START_BPS) -> None:
+        """The delay is going to be known: start here, for the first feedback to raise or lower."""
+        if self._delay_bps is None:
+            self._delay_bps = start_bps
+
+    def handle_remb(self, bitrate_bps: float, now: float) -> None:
+        """The receiver's own estimate."""
+        self._remb = (now, bitrate_bps)
+
+    def handle_feedback(self, packets: Sequence[Sent], round_trip_s: float, now: float) -> None:
+        """Take in what one feedback says, in the order of sending."""
+        size, groups = _group(packets)
+        if not groups:
+            return
+        over = False
+        for sent_at, arrived_at in groups:
+            self._detector.add(sent_at, arrived_at)
+            over = over or self._detector.usage is Usage.OVERUSE
+        self._note_acked(max(arrived_at for _, arrived_at in groups), size)
+        usage = Usage.OVERUSE if over else self._detector.usage
+        if usage is Usage.OVERUSE:
+            self.overused_at = now
+            self._lower(round_trip_s, now)
+        elif usage is Usage.NORMAL:
+            self._raise(round_trip_s, now)
+        self._updated_at = now
+
+    def handle_loss(self, loss: float, sent_bps: float, round_trip_s: float, now: float) -> None:
+        """Loss since the last report, 0 to 1, at what is being sent (section 6)."""
+        if loss > HIGH_LOSS:
+            if now - self._loss_at >= LOSS_INTERVAL_S + round_trip_s:
+                self._loss_at = now
+                current = min(self.estimate_bps(now), max(sent_bps, LOWEST_BPS))
+                self._loss_bps = max(current * (1 - 0.5 * loss), LOWEST_BPS)
+        elif loss < LOW_LOSS and now - self._loss_at >= LOSS_INTERVAL_S:
+            self._loss_at = now
+            self._loss_bps = min(self._loss_bps * LOSS_GROWTH, HIGHEST_BPS)
+
+    def handle_probe(self, rate_bps: float) -> None:
+        """A probe arrived at this rate without a queue."""
+        if self._delay_bps is not None:
+            self._delay_bps = min(max(self._delay_bps, 0.95 * rate_bps), HIGHEST_BPS)
+        self._loss_bps = max(self._loss_bps, 0.95 * rate_bps)
+
+    def _note_acked(self, arrived_at: float, size: int) -> None:
+        acked = self._acked
+        if acked and arrived_at < acked[-1][0] - ACKED_WINDOW_S:
+            acked.clear()
+        acked.append((arrived_at, size))
+        while len(acked) > 1 and acked[0][0] < arrived_at - ACKED_WINDOW_S:
+            acked.popleft()
+        span = arrived_at - acked[0][0]
+        if span >= ACKED_WINDOW_S / 2:
+            # The first entry stands for the time before the span.
+            self._acked_bps = (sum(size for _, size in acked) - acked[0][1]) * 8 / span
+
+    def _lower(self, round_trip_s: float, now: float) -> None:
+        assert self._delay_bps is not None
+        if now - self._lowered_at < min(max(round_trip_s, 0.1), 0.3):
+            return
+        acked = self._acked_bps if self._acked_bps is not None else self._delay_bps
+        if self._near_limit is not None and acked > 1.5 * self._near_limit:
+            self._near_limit = None
+        self._near_limit = acked if self._near_limit is None else 0.95 * self._near_limit + 0.05 * acked
+        self._delay_bps = max(min(BETA * acked, self._delay_bps), LOWEST_BPS)
+        self._lowered_at = now
+
+    def _raise(self, round_trip_s: float, now: float) -> None:
+        assert self._delay_bps is not None
+        elapsed = min(now - self._updated_at, 1.0) if self._updated_at >= 0 else 0.0
+        current = self._delay_bps
+        near = self._near_limit is not None and abs(current - self._near_limit) < 0.15 * self._near_limit
+        step = elapsed * _PACKET_BITS / (round_trip_s + 0.1)
+        grown = current + step if near else current * GROWTH_PER_S**elapsed
+        if self._near_limit is not None and grown > 1.3 * self._near_limit:
+            self._near_limit = None
+        if self._acked_bps is not None:
+            ceiling = MAX_OVER_ACKED * self._acked_bps + EXTRA_OVER_ACKED_BPS
+            grown = min(grown, max(ceiling, current))
+        self._delay_bps = min(grown, HIGHEST_BPS)
+
+
+def _group(packets: Sequence[Sent]) -> tuple[int, list[tuple[float, float]]]:
+    """Bytes that arrived, and one (sent, last arrival) for the packets that were sent at the same instant."""
+    size = 0
+    groups: list[tuple[float, float]] = []
+    group_sent = group_arrived = -1.0
+    for sent_at, arrived_at, packet_size in packets:
+        if arrived_at is None:
+            continue
+        size += packet_size
+        if sent_at != group_sent:
+            if group_sent >= 0:
+                groups.append((group_sent, group_arrived))
+            group_sent, group_arrived = sent_at, arrived_at
+        elif arrived_at > group_arrived:
+            group_arrived = arrived_at
+    if group_sent >= 0:
+        groups.append((group_sent, group_arrived))
+    return size, groups

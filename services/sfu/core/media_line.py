@@ -1,0 +1,200 @@
+"""One RTP m-line of an offer: its codecs, feedback, header extensions, rids and SSRCs, cut down to what is served."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from services.sfu.core.errors import SdpError
+from services.sfu.core.ids import Kind
+
+MAX_RIDS = 3
+
+MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
+RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+_SERVED_URIS = frozenset({MID_URI, RID_URI, REPAIRED_RID_URI, LEVEL_URI, TRANSPORT_CC_URI, SEND_TIME_URI})
+
+Codec = Literal["opus", "red", "vp8", "h264", "vp9", "av1"]
+# The encodings of rtpmap lines, in lower case.
+ENCODINGS: dict[Kind, dict[str, Codec]] = {
+    "audio": {"opus/48000/2": "opus", "red/48000/2": "red"},
+    "video": {"vp8/90000": "vp8", "h264/90000": "h264", "vp9/90000": "vp9", "av1/90000": "av1"},
+}
+_RTX_ENCODING = "rtx/90000"
+_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
+_RID = re.compile(r"[A-Za-z0-9_-]{1,16}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class CodecLine:
+    """A codec of an m-line with the client's numbers; `rtx_payload_type` is None without RFC 4588 for it."""
+
+    codec: Codec
+    payload_type: int
+    fmtp: str = ""
+    feedback: tuple[str, ...] = ()
+    rtx_payload_type: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLine:
+    """One m-line of an offer, cut down to what the SFU serves.
+
+    `codecs` are in the client's order, empty when the line is not served (rejected by the client, or of a kind unknown
+    here). `extensions` maps the URIs of interest to the client's ids. `port` is 0 for a line the client rejects.
+    `rtx_ssrcs` maps the SSRC of a repair stream to that which it repairs.
+    """
+
+    kind: str
+    mid: str
+    protocol: str
+    formats: str
+    direction: str
+    port: int
+    codecs: tuple[CodecLine, ...] = ()
+    extensions: dict[str, int] = field(default_factory=dict)
+    rids: tuple[str, ...] = ()
+    ssrcs: tuple[int, ...] = ()
+    rtx_ssrcs: dict[int, int] = field(default_factory=dict)
+    sctp_port: int | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the client sends on this line."""
+        return bool(self.codecs) and self.direction in ("sendrecv", "sendonly")
+
+    @property
+    def is_slot(self) -> bool:
+        """Whether the client receives another's media on this line."""
+        return bool(self.codecs) and self.direction == "recvonly"
+
+    @property
+    def media_kind(self) -> Kind:
+        """The kind of a served line."""
+        return "audio" if self.kind == "audio" else "video"
+
+    @property
+    def payload_type(self) -> int | None:
+        """That of the first codec."""
+        return self.codecs[0].payload_type if self.codecs else None
+
+    @property
+    def feedback(self) -> tuple[str, ...]:
+        """That of the first codec."""
+        return self.codecs[0].feedback if self.codecs else ()
+
+    @property
+    def has_transport_cc(self) -> bool:
+        """Whether the line takes part in transport-wide congestion control: video only (README, Bandwidth)."""
+        return self.kind == "video" and "transport-cc" in self.feedback and TRANSPORT_CC_URI in self.extensions
+
+    @property
+    def answered_codecs(self) -> tuple[CodecLine, ...]:
+        """What the answer takes: all codecs on a slot and for audio, the client's first for its own video."""
+        return self.codecs[:1] if self.is_own and self.kind == "video" else self.codecs
+
+
+def read_codecs(kind: Kind, formats: str, attributes: dict[str, list[str]], mid: str) -> tuple[CodecLine, ...]:
+    """The served codecs in the order of the m-line. Raises SdpError without any, or on numbers out of range."""
+    encodings = dict(_numbered(attributes.get("rtpmap", ())))
+    parameters = dict(_numbered(attributes.get("fmtp", ())))
+    repairs = _repairs(formats, encodings, parameters)
+    found: dict[Codec, CodecLine] = {}
+    for number in formats.split():
+        codec = ENCODINGS[kind].get(encodings.get(number, "").strip().lower())
+        fmtp = parameters.get(number, "")
+        if codec is None or codec in found or (codec == "h264" and "packetization-mode=1" not in fmtp):
+            continue
+        payload_type = _payload_type(number, mid)
+        feedback = _feedback(attributes.get("rtcp-fb", ()), number)
+        repair = repairs.get(number)
+        repair_type = None if repair is None or "nack" not in feedback else _payload_type(repair, mid)
+        found[codec] = CodecLine(codec, payload_type, fmtp, feedback, repair_type)
+    needed = ("opus",) if kind == "audio" else ("vp8", "h264", "vp9", "av1")
+    if not any(codec in found for codec in needed):
+        raise SdpError(f"mid {mid}: no {' or '.join(needed)} among the codecs")
+    return tuple(found.values())
+
+
+def read_extensions(entries: Sequence[str], mid: str) -> dict[str, int]:
+    """The ids of the header extensions of interest by their URIs."""
+    found: dict[str, int] = {}
+    for entry in entries:
+        number, _, rest = entry.partition(" ")
+        uri = rest.split(" ", 1)[0]
+        if uri in _SERVED_URIS:
+            extension_id = integer(number.partition("/")[0], f"mid {mid}: a=extmap")
+            if not 1 <= extension_id <= 255 or extension_id == 15:
+                raise SdpError(f"mid {mid}: extmap id {extension_id} is out of range")
+            found[uri] = extension_id
+    return found
+
+
+def read_rids(entries: Sequence[str], mid: str) -> tuple[str, ...]:
+    """The rids that the client sends."""
+    rids = []
+    for entry in entries:
+        parts = entry.split()
+        if len(parts) < 2 or not _RID.match(parts[0]):
+            raise SdpError(f"mid {mid}: a=rid is malformed")
+        if parts[1] == "send":
+            rids.append(parts[0])
+    if len(rids) > MAX_RIDS or len(set(rids)) != len(rids):
+        raise SdpError(f"mid {mid}: more than {MAX_RIDS} rids, or one twice")
+    return tuple(rids)
+
+
+def read_ssrcs(entries: Sequence[str], groups: Sequence[str], mid: str) -> tuple[tuple[int, ...], dict[int, int]]:
+    """The media SSRCs, and repaired by repairing SSRC (`a=ssrc-group:FID`); malformed groups mean nothing."""
+    found: dict[int, None] = {}
+    for entry in entries:
+        ssrc = integer(entry.partition(" ")[0], f"mid {mid}: a=ssrc")
+        if ssrc > 0xFFFFFFFF:
+            raise SdpError(f"mid {mid}: an a=ssrc is out of range")
+        found[ssrc] = None
+    repairs: dict[int, int] = {}
+    for group in groups:
+        parts = group.split()
+        if len(parts) == 3 and parts[0] == "FID" and all(p.isascii() and p.isdigit() for p in parts[1:]):
+            media, repair = int(parts[1][:11]), int(parts[2][:11])
+            if media in found and repair in found:
+                repairs[repair] = media
+    return tuple(ssrc for ssrc in found if ssrc not in repairs), repairs
+
+
+def integer(text: str, what: str) -> int:
+    """A plain decimal number of an offer. Raises SdpError that names `what`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise SdpError(f"{what} is not a number")
+    return int(text)
+
+
+def _numbered(entries: Sequence[str]) -> list[tuple[str, str]]:
+    return [(number, rest) for number, _, rest in (entry.partition(" ") for entry in entries)]
+
+
+def _repairs(formats: str, encodings: dict[str, str], parameters: dict[str, str]) -> dict[str, str]:
+    """RTX payload types by the payload type that they repair."""
+    found: dict[str, str] = {}
+    for number in formats.split():
+        if encodings.get(number, "").strip().lower() == _RTX_ENCODING:
+            name, _, repaired = parameters.get(number, "").partition("=")
+            if name.strip() == "apt":
+                found[repaired.split(";")[0].strip()] = number
+    return found
+
+
+def _payload_type(number: str, mid: str) -> int:
+    payload_type = integer(number, f"mid {mid}: a=rtpmap")
+    if payload_type > 127:
+        raise SdpError(f"mid {mid}: payload type {payload_type} is out of range")
+    return payload_type
+
+
+def _feedback(entries: Sequence[str], number: str) -> tuple[str, ...]:
+    offered = {value for prefix, value in _numbered(entries) if prefix in (number, "*")}
+    return tuple(name for name in _FEEDBACK if name in offered)

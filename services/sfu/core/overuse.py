@@ -1,0 +1,134 @@
+"""Is the queue before a receiver growing? The arrival-time filter of draft-ietf-rmcat-gcc-02, sections 5.1 to 5.4.
+
+Packets that were sent in one burst form a group. The trend of the delay variation between groups, by a least-squares
+line over the last of them (in place of the draft's Kalman filter; "Analysis and Design of the Google Congestion
+Control for WebRTC", Carlucci et al., 2016), is compared with a threshold that adapts to the path's jitter.
+"""
+
+from collections import deque
+from enum import Enum, auto
+
+# Packets sent within this time of their group's first belong to it (section 5.2).
+BURST_S = 0.005
+MAX_BURST_S = 0.1
+# Groups under the line. Higher: steadier. Lower: sooner.
+WINDOW = 20
+# Weight of the past in the smoothed delay. Higher: steadier. Lower: sooner.
+SMOOTHING = 0.9
+# From a slope to the threshold's milliseconds. Higher: overuse is seen sooner, and where there is none.
+GAIN = 4.0
+MAX_DELTAS = 60
+# The threshold's bounds, start and pace (section 5.4, table 1). Higher K_DOWN: more sensitive after calm.
+FIRST_THRESHOLD_MS, LOWEST_THRESHOLD_MS, HIGHEST_THRESHOLD_MS = 12.5, 6.0, 600.0
+K_UP, K_DOWN = 0.0087, 0.039
+# A spike further over the threshold than this does not move it (section 5.4).
+MAX_ADAPT_OFFSET_MS = 15.0
+# Overuse must last this long (section 5.4).
+OVERUSE_MS = 10.0
+
+
+class Usage(Enum):
+    """What the delay says of the path."""
+
+    NORMAL = auto()
+    OVERUSE = auto()
+    UNDERUSE = auto()
+
+
+class OveruseDetector:
+    """Fed with packets in the order they were sent; all times in seconds, of either end's own clock."""
+
+    def __init__(self) -> None:
+        self.usage = Usage.NORMAL
+        self._group_first_sent: float | None = None
+        self._group_sent = self._group_arrived = self._group_first_arrived = 0.0
+        self._former: tuple[float, float] | None = None
+        self._deltas = 0
+        self._accumulated_ms = self._smoothed_ms = 0.0
+        self._points: deque[tuple[float, float]] = deque(maxlen=WINDOW)
+        self._trend = 0.0
+        self._threshold_ms = FIRST_THRESHOLD_MS
+        self._over_ms: float | None = None
+        self._over_count = 0
+        self._updated_at: float | None = None
+
+    def add(self, sent_at: float, arrived_at: float) -> None:
+        """Take in a packet; `usage` is up to date afterwards."""
+        first = self._group_first_sent
+        if first is None:
+            self._begin_group(sent_at, arrived_at)
+        elif sent_at >= first and not self._belongs(sent_at, arrived_at, first):
+            if self._former is not None:
+                self._handle_group(self._former)
+            self._former = (self._group_sent, self._group_arrived)
+            self._begin_group(sent_at, arrived_at)
+        elif sent_at >= first:
+            self._group_sent = max(self._group_sent, sent_at)
+            self._group_arrived = max(self._group_arrived, arrived_at)
+
+    def _begin_group(self, sent_at: float, arrived_at: float) -> None:
+        self._group_first_sent = self._group_sent = sent_at
+        self._group_first_arrived = self._group_arrived = arrived_at
+
+    def _belongs(self, sent_at: float, arrived_at: float, first: float) -> bool:
+        if sent_at - first <= BURST_S:
+            return True
+        # Packets that piled up somewhere and arrive at once say nothing one by one (section 5.2).
+        gap = arrived_at - self._group_arrived
+        caught_up = gap - (sent_at - self._group_sent) < 0
+        return caught_up and gap <= BURST_S and arrived_at - self._group_first_arrived < MAX_BURST_S
+
+    def _handle_group(self, former: tuple[float, float]) -> None:
+        sent_delta_ms = (self._group_sent - former[0]) * 1000
+        arrived_delta_ms = (self._group_arrived - former[1]) * 1000
+        if arrived_delta_ms > 3000 or arrived_delta_ms < -3000:
+            # A clock that jumped, or a path that was away: begin anew.
+            self._points.clear()
+            self._deltas, self._accumulated_ms, self._smoothed_ms = 0, 0.0, 0.0
+            return
+        self._deltas = min(self._deltas + 1, 1000)
+        self._accumulated_ms += arrived_delta_ms - sent_delta_ms
+        self._smoothed_ms = SMOOTHING * self._smoothed_ms + (1 - SMOOTHING) * self._accumulated_ms
+        self._points.append((self._group_arrived * 1000, self._smoothed_ms))
+        trend = _slope(self._points) if len(self._points) == WINDOW else self._trend
+        self._detect(trend, sent_delta_ms, self._group_arrived * 1000)
+
+    def _detect(self, trend: float, sent_delta_ms: float, now_ms: float) -> None:
+        if self._deltas < 2:
+            return
+        offset_ms = min(self._deltas, MAX_DELTAS) * trend * GAIN
+        if offset_ms > self._threshold_ms:
+            self._over_ms = sent_delta_ms / 2 if self._over_ms is None else self._over_ms + sent_delta_ms
+            self._over_count += 1
+            if self._over_ms > OVERUSE_MS and self._over_count > 1 and trend >= self._trend:
+                self._over_ms, self._over_count = 0.0, 0
+                self.usage = Usage.OVERUSE
+        else:
+            self._over_ms, self._over_count = None, 0
+            self.usage = Usage.UNDERUSE if offset_ms < -self._threshold_ms else Usage.NORMAL
+        self._trend = trend
+        self._adapt(abs(offset_ms), now_ms)
+
+    def _adapt(self, offset_ms: float, now_ms: float) -> None:
+        elapsed_ms = 0.0 if self._updated_at is None else min(max(now_ms - self._updated_at, 0.0), 100.0)
+        self._updated_at = now_ms
+        if offset_ms > self._threshold_ms + MAX_ADAPT_OFFSET_MS:
+            return
+        pace = K_DOWN if offset_ms < self._threshold_ms else K_UP
+        threshold = self._threshold_ms + pace * (offset_ms - self._threshold_ms) * elapsed_ms
+        self._threshold_ms = min(max(threshold, LOWEST_THRESHOLD_MS), HIGHEST_THRESHOLD_MS)
+
+
+def _slope(points: deque[tuple[float, float]]) -> float:
+    """Of the least-squares line through the points."""
+    origin = points[0][0]
+    count = len(points)
+    sum_x = sum_y = sum_xy = sum_xx = 0.0
+    for x, y in points:
+        x -= origin
+        sum_x += x
+        sum_y += y
+        sum_xy += x * y
+        sum_xx += x * x
+    spread = count * sum_xx - sum_x * sum_x
+    return (count * sum_xy - sum_x * sum_y) / spread if spread else 0.0

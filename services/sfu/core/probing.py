@@ -1,0 +1,102 @@
+"""Trying whether a path bears more than is sent on it: a short while at the rate of the next better picture.
+
+What is sent extra is old packets again (as RFC 4588 repairs) or padding, so a lost probe costs nobody anything.
+"""
+
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from services.sfu.core.transport_cc import Sent
+
+# How long a probe lasts. Higher: surer. Lower: a shorter queue where the path does not bear it.
+PROBE_S = 0.2
+# No further up than this at once. Higher: the top sooner. Lower: smaller queues.
+MAX_STEP = 2.0
+# Beyond what is needed, because a little less arrives than is sent.
+EXTRA = 1.1
+# After a good probe, and after a bad one; doubled with each failure in a row.
+# Higher: a better picture comes late. Lower: the audio suffers more often.
+PAUSE_S, FIRST_HOLD_S, MAX_HOLD_S = 0.5, 4.0, 32.0
+# A probe with more loss than this has failed.
+MAX_LOSS = 0.1
+# Its result is awaited this long beyond the round trip.
+RESULT_WAIT_S = 0.4
+
+
+class _State(Enum):
+    IDLE = auto()
+    SENDING = auto()
+    AWAITING = auto()
+
+
+class Prober:
+    """The probes of one receiver."""
+
+    def __init__(self) -> None:
+        self._state = _State.IDLE
+        self._target_bps = 0.0
+        self._began = self._ends = 0.0
+        self._not_before = 0.0
+        self._hold_s = FIRST_HOLD_S
+        self._sent_before = 0
+        self._results: list[Sent] = []
+
+    def poll(self, needed_bps: float, estimate_bps: float, sent_bytes: int, now: float) -> int:
+        """Bytes to send extra now. `needed_bps`: what the next better picture takes, 0 for none; `sent_bytes` so far.
+
+        To be called at each tick.
+        """
+        if self._state is _State.IDLE and needed_bps > estimate_bps and now >= self._not_before:
+            self._state = _State.SENDING
+            self._target_bps = min(EXTRA * needed_bps, MAX_STEP * estimate_bps)
+            self._began, self._ends = now, now + PROBE_S
+            self._sent_before = sent_bytes
+            self._results.clear()
+        if self._state is not _State.SENDING:
+            return 0
+        if now >= self._ends:
+            self._state = _State.AWAITING
+            self._ends = now
+            return 0
+        due = int(self._target_bps / 8 * (now - self._began + PROBE_S / 10))
+        return max(due - (sent_bytes - self._sent_before), 0)
+
+    def add_results(self, packets: Sequence[Sent]) -> None:
+        """What the feedback says; packets of the probe are picked by the time they were sent."""
+        if self._state is not _State.IDLE:
+            self._results += [packet for packet in packets if self._began <= packet[0] <= self._ends]
+
+    def take_result(self, round_trip_s: float, overused_at: float, now: float) -> float | None:
+        """The rate that arrived, once, when a probe succeeded; None otherwise."""
+        if self._state is _State.IDLE:
+            return None
+        if overused_at >= self._began:
+            self._fail(now)
+            return None
+        if self._state is _State.SENDING or now < self._ends + round_trip_s + RESULT_WAIT_S:
+            return None
+        rate = _arrived_rate(self._results)
+        if rate is None:
+            self._fail(now)
+            return None
+        self._state = _State.IDLE
+        self._hold_s = FIRST_HOLD_S
+        self._not_before = now + PAUSE_S
+        return rate
+
+    def _fail(self, now: float) -> None:
+        self._state = _State.IDLE
+        self._not_before = now + self._hold_s
+        self._hold_s = min(2 * self._hold_s, MAX_HOLD_S)
+
+
+def _arrived_rate(packets: Sequence[Sent]) -> float | None:
+    """The lesser of the rates of sending and of arrival; None when too little came to tell."""
+    arrived = [(sent_at, arrived_at, size) for sent_at, arrived_at, size in packets if arrived_at is not None]
+    if len(arrived) < 5 or len(arrived) < (1 - MAX_LOSS) * len(packets):
+        return None
+    times = [arrived_at for _, arrived_at, _ in arrived]
+    span = max(max(times) - min(times), arrived[-1][0] - arrived[0][0])
+    if span <= 0:
+        return None
+    return sum(size for _, _, size in arrived[1:]) * 8 / span

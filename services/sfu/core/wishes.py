@@ -1,0 +1,78 @@
+"""What a client asks to see, and who gets its video slots for it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from services.sfu.core.ids import UserId
+
+# Wishes kept of one client; there are not more slots than that.
+MAX_WISHES = 64
+# Who is shown stays this much longer than others after speaking. Higher: a new speaker is seen later. Lower: flapping.
+HOLD_S = 3.0
+# Serves the pinned before the large and the large before the small.
+PIN_WEIGHT = 1 << 16
+
+
+class Wish(NamedTuple):
+    """A person to see: the camera or the screen of any device, or of one. `max_height` in pixels, 0 for no limit."""
+
+    user_id: UserId
+    device_id: str
+    is_screen: bool
+    max_height: int
+    is_pinned: bool
+
+    @property
+    def weight(self) -> int:
+        """The greater is served first."""
+        return self.is_pinned * PIN_WEIGHT + min(self.max_height or PIN_WEIGHT - 1, PIN_WEIGHT - 1)
+
+
+class Wishes(NamedTuple):
+    """`max_streams` is how many videos at once, None for as many as there are slots. Without wishes: who spoke last."""
+
+    wishes: tuple[Wish, ...] = ()
+    max_streams: int | None = None
+
+
+class Candidate(NamedTuple):
+    """A video to see, by its place in the caller's list."""
+
+    user_id: UserId
+    device_id: str
+    is_screen: bool
+    is_on: bool
+    spoke_at: float
+
+
+class Choice(NamedTuple):
+    """A candidate's place, and how it is wanted."""
+
+    place: int
+    max_height: int
+    weight: int
+
+
+def choose_videos(candidates: Sequence[Candidate], held: Sequence[int], wishes: Wishes, slots: int) -> list[Choice]:
+    """Who is shown: the pinned, the wished for, whose camera is on, screens, who spoke last; the most wanted first.
+
+    `held` are the places of those shown now: they stay a little longer than others.
+    """
+    limit = slots if wishes.max_streams is None else min(slots, max(wishes.max_streams, 0))
+    ranked = []
+    for place, candidate in enumerate(candidates):
+        wish = _find(wishes.wishes, candidate)
+        height, weight = (wish.max_height, wish.weight) if wish is not None else (0, 0)
+        spoke_at = candidate.spoke_at + (HOLD_S if place in held else 0.0)
+        order = (wish is None or not wish.is_pinned, wish is None, not candidate.is_on, not candidate.is_screen)
+        ranked.append(((*order, -spoke_at, place), Choice(place, height, weight)))
+    ranked.sort(key=lambda entry: entry[0])
+    return [choice for _, choice in ranked[:limit]]
+
+
+def _find(wishes: Sequence[Wish], candidate: Candidate) -> Wish | None:
+    for wish in wishes:
+        same_user = wish.user_id == candidate.user_id and wish.is_screen == candidate.is_screen
+        if same_user and wish.device_id in ("", candidate.device_id):
+            return wish
+    return None

@@ -1,0 +1,160 @@
+"""What happens to a call: what its members do, what the workers report, and the time."""
+
+from dataclasses import dataclass
+
+from services.signaling.core.model import DeviceId, MoveReason, UserId, Worker, WorkerId
+
+
+@dataclass(frozen=True)
+class Accept:
+    """A member answers on a device."""
+
+    user_id: UserId
+    device_id: DeviceId
+
+
+@dataclass(frozen=True)
+class Decline:
+    """A member refuses, for all of its devices."""
+
+    user_id: UserId
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """A member gives up while it rings."""
+
+    user_id: UserId
+
+
+@dataclass(frozen=True)
+class Leave:
+    """A member hangs up on a device."""
+
+    user_id: UserId
+    device_id: DeviceId
+
+
+@dataclass(frozen=True)
+class Join:
+    """A member of the conversation comes into a group's call."""
+
+    user_id: UserId
+    device_id: DeviceId
+
+
+@dataclass(frozen=True)
+class TakeOver:
+    """A member who is in the call goes on with another device."""
+
+    user_id: UserId
+    device_id: DeviceId
+
+
+@dataclass(frozen=True)
+class SetHand:
+    """A member raises or lowers its hand."""
+
+    user_id: UserId
+    raised: bool
+
+
+@dataclass(frozen=True)
+class RequestMute:
+    """Somebody asks a member for silence. `by_admin`: whether the conversation lets that person."""
+
+    user_id: UserId
+    target_id: UserId
+    by_admin: bool
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Somebody puts a member out of the call."""
+
+    user_id: UserId
+    target_id: UserId
+    by_admin: bool
+
+
+@dataclass(frozen=True)
+class SetLock:
+    """Somebody closes the call to those who are not in it, or opens it."""
+
+    user_id: UserId
+    locked: bool
+    by_admin: bool
+
+
+@dataclass(frozen=True)
+class EndForAll:
+    """Somebody ends a group's call."""
+
+    user_id: UserId
+    by_admin: bool
+
+
+@dataclass(frozen=True)
+class SetMembers:
+    """The people who are in the conversation now."""
+
+    user_ids: frozenset[UserId]
+
+
+@dataclass(frozen=True)
+class MediaConnected:
+    """The worker says that a device's media flows."""
+
+    user_id: UserId
+    device_id: DeviceId
+    worker_id: WorkerId
+
+
+@dataclass(frozen=True)
+class MediaDisconnected:
+    """The worker says that a device's media is gone. `replaced`: a newer offer of the same device took its place."""
+
+    user_id: UserId
+    device_id: DeviceId
+    worker_id: WorkerId
+    replaced: bool = False
+
+
+@dataclass(frozen=True)
+class WorkerLost:
+    """The worker is dead, and with it the media of all legs."""
+
+    worker_id: WorkerId
+
+
+@dataclass(frozen=True)
+class Move:
+    """The call goes to another worker, in place of the one named, whose media goes on for a while unless it is lost."""
+
+    from_worker: Worker | None
+    to_worker: Worker
+    reason: MoveReason
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed: end what is due."""
+
+
+Moderation = RequestMute | Remove | SetLock | EndForAll
+Input = (
+    Accept
+    | Decline
+    | Cancel
+    | Leave
+    | Join
+    | TakeOver
+    | SetHand
+    | Moderation
+    | SetMembers
+    | MediaConnected
+    | MediaDisconnected
+    | WorkerLost
+    | Move
+    | Tick
+)

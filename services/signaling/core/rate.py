@@ -1,0 +1,37 @@
+"""What limits new calls: how often one person may place them, and for how many people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from services.signaling.core.errors import CallRate
+
+
+@dataclass(frozen=True)
+class RatePolicy:
+    """Higher: a stolen account rings more people. Lower: someone who misdials a lot is refused."""
+
+    max_calls: int = 20
+    window_s: float = 60.0
+
+    def begin(self, now: datetime) -> datetime:
+        """Calls since then count."""
+        return now - timedelta(seconds=self.window_s)
+
+
+@dataclass(frozen=True)
+class StartPolicy:
+    """What a new call may be."""
+
+    # Most people in a group's call at once. Higher: more load on one worker. Lower: people are refused.
+    group_capacity: int = 32
+    rate: RatePolicy = field(default_factory=RatePolicy)
+
+
+def check_rate(placed: Sequence[datetime], now: datetime, policy: RatePolicy) -> None:
+    """Raises CallRate, with the time until there is room again. `placed`: the caller's calls, the newest first."""
+    counted = [at for at in placed if at > policy.begin(now)]
+    if len(counted) < policy.max_calls:
+        return
+    free_at = counted[policy.max_calls - 1] + timedelta(seconds=policy.window_s)
+    raise CallRate(max((free_at - now).total_seconds(), 0.001))

@@ -1,0 +1,110 @@
+"""Calls go to another SFU worker: away from one that stops or died, or because an operator says so."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from services.signaling.changes import CallChanges
+from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker
+from services.signaling.core.inputs import Move, WorkerLost
+from services.signaling.core.model import Call, CallId, CallState, MoveReason, Worker, WorkerId
+from services.signaling.core.placement import NodeTable
+from services.signaling.ports import MediaWorkers, Store
+
+log = structlog.get_logger()
+
+# Most calls that one look moves. Higher: longer looks, and more devices that come to the new workers at once.
+MOVE_LIMIT = 200
+
+
+@dataclass(frozen=True)
+class CallMoves:
+    """Moves calls. Safe from all replicas at once: a call moves away from a process once."""
+
+    store: Store
+    changes: CallChanges
+    media: MediaWorkers
+    nodes: NodeTable
+
+    async def move_as_asked(self, call_id: CallId, worker_id: WorkerId | None) -> Call:
+        """An operator moves a call, to the named worker or to the best of the others.
+
+        Idempotent for a named worker. Raises CallNotFound, CallEnded, NoMediaWorker.
+        """
+        call = await self.store.find(call_id)
+        if call is None:
+            raise CallNotFound
+        if call.state is CallState.ENDED or call.worker is None:
+            raise CallEnded
+        if worker_id == call.worker.worker_id:
+            return call
+        target = self._named(worker_id) if worker_id else self._choose(call)
+        if target is None:
+            raise NoMediaWorker("no worker of that name has room" if worker_id else "no other worker has room")
+        return await self.changes.apply(call_id, Move(call.worker, target, MoveReason.OPERATOR))
+
+    async def rescue(self, call: Call) -> Call:
+        """The call on a live worker: as it is, or moved when its worker is gone. Raises NoMediaWorker, CallEnded."""
+        if call.worker is None or await self._why_leave(call.worker) is not MoveReason.WORKER_LOST:
+            return call
+        target = self._choose(call)
+        if target is None:
+            self.changes.metrics.setup_failed("placement")
+            raise NoMediaWorker("no media worker has room")
+        return await self.changes.apply(call.call_id, Move(call.worker, target, MoveReason.WORKER_LOST))
+
+    async def inspect_workers(self) -> None:
+        """Move the calls of workers that died or are about to stop. Raises StoreUnavailable."""
+        for worker in await self.store.list_workers():
+            why = await self._why_leave(worker)
+            if why:
+                await self._evacuate(worker, why)
+
+    async def check_worker(self, worker: Worker) -> None:
+        """Move a worker's calls if it does not answer: something has just broken off. Raises StoreUnavailable."""
+        if await self.media.is_reachable(worker):
+            return
+        log.warning("worker_lost", worker_id=worker.worker_id)
+        # No more calls go there; if it was a mistake, its next announcement brings it back.
+        self.nodes.remove(worker.worker_id)
+        for known in await self.store.list_workers():
+            if known.is_same_process(worker):
+                await self._evacuate(known, MoveReason.WORKER_LOST)
+
+    async def _why_leave(self, worker: Worker) -> MoveReason | None:
+        node = self.nodes.find(worker.worker_id, self.changes.clock.now())
+        if node is None:
+            # Silence alone may be the broker's.
+            is_there = await self.media.is_reachable(self.nodes.current(worker))
+            return None if is_there else MoveReason.WORKER_LOST
+        if not node.worker.is_same_process(worker):
+            return MoveReason.WORKER_LOST
+        return MoveReason.DRAIN if node.draining else None
+
+    async def _evacuate(self, worker: Worker, why: MoveReason) -> None:
+        for call_id in await self.store.list_on(worker, MOVE_LIMIT):
+            call = await self.store.find(call_id)
+            if call is None or call.worker is None or not call.worker.is_same_process(worker):
+                continue
+            target = self._choose(call)
+            try:
+                if target:
+                    await self.changes.apply(call_id, Move(call.worker, target, why))
+                elif why is MoveReason.WORKER_LOST:
+                    await self.changes.apply(call_id, WorkerLost(worker.worker_id))
+                else:
+                    log.warning("no_room_for_drained_call", call_id=call_id, worker_id=worker.worker_id)
+            except (CallNotFound, CallEnded, Contended):
+                continue
+
+    def _choose(self, call: Call) -> Worker | None:
+        now = self.changes.clock.now()
+        seats = max(len(call.joined), 1)
+        target = self.nodes.choose(seats, now, besides=call.worker)
+        if target:
+            self.nodes.note_placement(target.worker_id, seats, now)
+        return target
+
+    def _named(self, worker_id: WorkerId) -> Worker | None:
+        node = self.nodes.find(worker_id, self.changes.clock.now())
+        return node.worker if node and not node.draining else None

@@ -1,0 +1,212 @@
+"""How a call begins: who may be rung, which worker carries it, and whose call it really is when two begin at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.signaling.changes import CallChanges
+from services.signaling.core.calls import (
+    DIRECT_CAPACITY,
+    Decision,
+    Placed,
+    is_glare,
+    pass_over,
+    refuse_as_busy,
+    ring,
+)
+from services.signaling.core.errors import (
+    AlreadyInCall,
+    AnsweredElsewhere,
+    CallEnded,
+    CallNotAllowed,
+    Contended,
+    ConversationNotFound,
+    MembersUnavailable,
+    NoMediaWorker,
+    UserTaken,
+)
+from services.signaling.core.inputs import Accept, Join, SetMembers
+from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, LegState, UserId, Worker
+from services.signaling.core.placement import NodeTable
+from services.signaling.core.rate import StartPolicy, check_rate
+from services.signaling.core.table import Effect
+from services.signaling.ports import (
+    Callees,
+    CalleesTaken,
+    CallerTaken,
+    ClientKey,
+    Created,
+    GroupTaken,
+    KeyKnown,
+    Members,
+    Store,
+)
+
+# Each further attempt means that the call in the way changed meanwhile.
+START_ATTEMPTS = 6
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """A user places a call from a device. `trace` is the W3C header of the request."""
+
+    caller_id: UserId
+    device_id: DeviceId
+    conversation_id: ConversationId
+    video: bool
+    client_call_id: str
+    trace: str = ""
+
+    @property
+    def key(self) -> ClientKey:
+        return ClientKey(self.caller_id, self.client_call_id)
+
+
+@dataclass(frozen=True)
+class CallStarter:
+    """Places calls. Safe from all replicas at once: the store decides who was first."""
+
+    store: Store
+    changes: CallChanges
+    members: Members
+    nodes: NodeTable
+    policy: StartPolicy
+    new_id: Callable[[datetime], str]
+
+    async def start(self, request: StartRequest) -> Call:
+        """The new call, or the one that stands in its place: see CallsService.start_call."""
+        await self._check_rate(request.caller_id)
+        callees = await self._ask_members(request)
+        if request.caller_id not in callees.user_ids:
+            raise ConversationNotFound
+        if not callees.allowed and not callees.group:
+            raise CallNotAllowed("this call cannot be placed")
+        for _ in range(START_ATTEMPTS):
+            placed = await self._plan(request, callees)
+            call = await self._place(placed, request.key)
+            if call:
+                return call
+        raise Contended
+
+    async def _check_rate(self, caller_id: UserId) -> None:
+        now, policy = self.changes.clock.now(), self.policy.rate
+        placed = await self.store.list_placed(caller_id, policy.begin(now), policy.max_calls)
+        check_rate(placed, now, policy)
+
+    async def _ask_members(self, request: StartRequest) -> Callees:
+        try:
+            return await self.members.callees_of(request.conversation_id, request.caller_id)
+        except MembersUnavailable:
+            self.changes.metrics.setup_failed("members")
+            raise
+
+    async def _plan(self, request: StartRequest, callees: Callees) -> Placed:
+        now = self.changes.clock.now()
+        settings = await self.store.settings_of(sorted(callees.allowed))
+
+        def begin(user_id: UserId) -> LegState:
+            if user_id not in callees.allowed:
+                return LegState.OUT
+            is_quiet = user_id in settings and settings[user_id].is_quiet(now)
+            return LegState.SILENT if is_quiet else LegState.RINGING
+
+        return Placed(
+            call_id=CallId(self.new_id(now)),
+            conversation_id=request.conversation_id,
+            caller_id=request.caller_id,
+            device_id=request.device_id,
+            others={user_id: begin(user_id) for user_id in callees.user_ids if user_id != request.caller_id},
+            video=request.video,
+            group=callees.group,
+            capacity=self.policy.group_capacity if callees.group else DIRECT_CAPACITY,
+            trace=request.trace,
+        )
+
+    async def _place(self, placed: Placed, key: ClientKey) -> Call | None:
+        """The call; None when what stood in the way has changed, so that all must be looked at anew."""
+        call = ring(placed, self._find_worker(placed), self.changes.clock.now(), self.changes.timeouts)
+        outcome = await self._create(call, key)
+        if isinstance(outcome, CalleesTaken):
+            met = await self._meet_callee(placed, key)
+            if met:
+                return met
+            passed = await self._pass_over(call, outcome.user_ids)
+            outcome = await self._create(passed, key)
+        match outcome:
+            case Call():
+                return outcome
+            case CallerTaken(existing) if existing:
+                return await self._meet(existing, placed, key)
+            case GroupTaken(existing) if existing:
+                return await self._come_in(existing, placed, key)
+            case _:
+                return None
+
+    async def _create(self, call: Call, key: ClientKey) -> Call | CallerTaken | CalleesTaken | GroupTaken:
+        decision = Decision(call, (Effect.ANNOUNCE,))
+        match await self.store.create(call, key, self.changes.records(None, decision)):
+            case Created():
+                if call.state is not CallState.ENDED and call.worker:
+                    self.nodes.note_placement(call.worker.worker_id, _seats(call), call.create_time)
+                self.changes.carry_out(None, decision)
+                return call
+            case KeyKnown(known):
+                return known
+            case taken:
+                return taken
+
+    async def _pass_over(self, call: Call, taken: tuple[UserId, ...]) -> Call:
+        """The call for those who are in another one: call waiting rings them, else they are busy."""
+        settings = await self.store.settings_of(taken)
+        waiting = [user_id for user_id in taken if user_id in settings and settings[user_id].call_waiting]
+        if not call.group and not waiting:
+            return refuse_as_busy(call)
+        return pass_over(call, taken, waiting)
+
+    async def _meet_callee(self, placed: Placed, key: ClientKey) -> Call | None:
+        """The callee may be taken by the very call that it is placing to us, without ringing us aloud."""
+        if placed.callee_id is None:
+            return None
+        existing = await self.store.find_holding(placed.callee_id)
+        return await self._answer(existing, placed, key) if existing and is_glare(existing, placed) else None
+
+    async def _meet(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
+        """Answer the call that the callee is placing to us; None when the call in the way changed meanwhile."""
+        if is_glare(existing, placed):
+            return await self._answer(existing, placed, key)
+        if existing.group and existing.conversation_id == placed.conversation_id:
+            return await self._join(existing, placed, key)
+        raise AlreadyInCall
+
+    async def _answer(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
+        try:
+            return await self.changes.apply(existing.call_id, Accept(placed.caller_id, placed.device_id), key)
+        except (AnsweredElsewhere, CallEnded):
+            return None
+
+    async def _come_in(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
+        """The group's call runs: join it."""
+        if existing.leg_of(placed.caller_id) is None:
+            await self.changes.apply(existing.call_id, SetMembers(frozenset((placed.caller_id, *placed.others))))
+        return await self._join(existing, placed, key)
+
+    async def _join(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
+        try:
+            return await self.changes.apply(existing.call_id, Join(placed.caller_id, placed.device_id), key)
+        except CallEnded:
+            return None
+        except UserTaken as error:
+            raise AlreadyInCall from error
+
+    def _find_worker(self, placed: Placed) -> Worker:
+        seats = min(placed.capacity, 1 + len(placed.others))
+        worker = self.nodes.choose(seats, self.changes.clock.now())
+        if worker is None:
+            self.changes.metrics.setup_failed("placement")
+            raise NoMediaWorker("no media worker has room")
+        return worker
+
+
+def _seats(call: Call) -> int:
+    """How many may be in the call soon."""
+    return min(call.capacity, len(call.legs))

@@ -1,0 +1,34 @@
+"""What the store's tests share: calls to store, and a store with what was committed beside them."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+from services.signaling.core.calls import Placed, handle, ring
+from services.signaling.core.inputs import Input
+from services.signaling.core.model import Call, CallId, LegState, UserId
+from services.signaling.ports import ClientKey, Record, Store
+from tests.unit.signaling.fakes import ALICE, BOB, PHONE, START, TALK, TIMEOUTS, WORKER
+
+NEWS = [Record("topic", "key", b"news")]
+
+
+def new_call(caller: UserId = ALICE, callee: UserId = BOB) -> Call:
+    placed = Placed(CallId(str(uuid4())), TALK, caller, PHONE, {callee: LegState.RINGING}, video=True)
+    return ring(placed, WORKER, START, TIMEOUTS)
+
+
+def step(call: Call, given: Input) -> Call:
+    return handle(call, given, START, TIMEOUTS).call
+
+
+def key(user_id: UserId = ALICE, client_call_id: str = "first") -> ClientKey:
+    return ClientKey(user_id, client_call_id)
+
+
+@dataclass
+class Bench:
+    """A store, and the events that were committed with the calls."""
+
+    store: Store
+    read_records: Callable[[], Awaitable[list[Record]]]

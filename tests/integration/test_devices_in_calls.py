@@ -1,0 +1,98 @@
+"""Several devices of one person in calls with media: answered elsewhere, taking over, coming back after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+from parley.messaging.v1 import service_pb2 as messaging
+
+from loadtests.headless.calls import ACTIVE, ENDED, Phone
+from loadtests.headless.client import Edge
+from loadtests.headless.person import Person, person
+from loadtests.headless.tracks import SourceOptions
+from tests.support.stack import RunningStack
+
+DEADLINE_S = 90.0
+SOURCE = SourceOptions(width=160, height=90, pictures_per_s=5)
+
+
+@dataclass
+class Household:
+    """Ann with a phone, and Bob with a phone and a laptop, in a conversation."""
+
+    ann: Person
+    phone: Person
+    laptop: Person
+    conversation_id: str
+
+    async def talk(self) -> str:
+        """Ann calls, and Bob's phone answers; both have media. Returns the call's id."""
+        call = await self.ann.phone.start(self.conversation_id)
+        await self.ann.phone.join_media()
+        for device in (self.phone, self.laptop):
+            await device.phone.until_ring(DEADLINE_S, self.conversation_id)
+        await self.phone.phone.accept(call.call_id)
+        await self.phone.phone.join_media()
+        await asyncio.gather(*(side.phone.media.until_media(DEADLINE_S) for side in (self.ann, self.phone)))
+        return call.call_id
+
+
+@pytest.fixture
+async def household(stack: RunningStack) -> AsyncIterator[Household]:
+    edge = Edge(stack.record.edge_address, stack.record.issuer_url)
+    ann_id, bob_id = (f"{name}-{secrets.token_hex(4)}" for name in ("ann", "bob"))
+    async with AsyncExitStack() as cleanup:
+        people = [
+            await cleanup.enter_async_context(
+                person(edge, user_id, SOURCE, SOURCE.tone_hz, DEADLINE_S, device_id=f"{user_id}-{device}")
+            )
+            for user_id, device in ((ann_id, "phone"), (bob_id, "phone"), (bob_id, "laptop"))
+        ]
+        request = messaging.CreateDirectConversationRequest(peer_user_id=bob_id)
+        answer = await people[0].device.messaging.CreateDirectConversation(request)
+        yield Household(people[0], people[1], people[2], answer.conversation.conversation_id)
+
+
+async def test_the_devices_that_did_not_answer_are_told_where_it_was(household: Household) -> None:
+    call_id = await household.talk()
+    told = household.laptop.stream.inbox.calls
+    await household.laptop.stream.until(
+        lambda: told[call_id].state == ACTIVE, DEADLINE_S, "the answer at the other device"
+    )
+    assert told[call_id].participants[1].device_id == household.phone.device.device_id
+    await household.ann.phone.hang_up()
+
+
+async def test_a_call_goes_over_to_the_laptop_and_the_phone_is_let_go(household: Household) -> None:
+    call_id = await household.talk()
+    before = household.phone.phone.media
+    await household.laptop.phone.take_over(call_id)
+    await household.laptop.phone.join_media()
+    await household.laptop.phone.media.until_media(DEADLINE_S)
+    await before.until_lost(DEADLINE_S)
+    heard = household.ann.phone.media.tone_ms_decoded
+    await household.ann.phone.media.until(
+        lambda: household.ann.phone.media.tone_ms_decoded > heard + 1000, DEADLINE_S, "Ann hears the laptop"
+    )
+    await household.ann.phone.hang_up()
+
+
+async def test_an_app_that_crashed_finds_its_call_and_comes_back(household: Household) -> None:
+    call_id = await household.talk()
+    await household.phone.phone.close()
+    # The app begins anew: all that it knows is its device's id.
+    again = Phone(household.phone.device, household.phone.stream, SOURCE)
+    try:
+        again.call_id = call_id
+        media = await again.rejoin()
+        await media.until_media(DEADLINE_S)
+        assert household.ann.phone.state == ACTIVE
+        await household.ann.phone.hang_up()
+        await again.until_state(ENDED, DEADLINE_S)
+    finally:
+        await again.close()

@@ -1,0 +1,96 @@
+"""A bottleneck with a queue, jitter and loss, on a clock of its own, around a receiver's path."""
+
+from dataclasses import dataclass, field
+from random import Random
+
+from services.sfu.core.path import DownlinkPath
+from services.sfu.core.transport_cc import ArrivalLog
+
+PACKET = 1100
+
+
+@dataclass
+class Link:
+    """What a packet goes through: `rate_bps` behind a queue of at most `queue_s`, `delay_s` and noise each way."""
+
+    rate_bps: float
+    delay_s: float = 0.02
+    jitter_s: float = 0.0
+    loss: float = 0.0
+    queue_s: float = 1.0
+    random: Random = field(default_factory=lambda: Random(5))
+    free_at: float = 0.0
+
+    def arrival(self, size: int, now: float) -> float | None:
+        """When a packet arrives, or None."""
+        start = max(now, self.free_at)
+        if start - now > self.queue_s or self.random.random() < self.loss:
+            return None
+        self.free_at = start + size * 8 / self.rate_bps
+        return self.free_at + self.delay_s + self.random.uniform(-self.jitter_s, self.jitter_s)
+
+
+class Call:
+    """Sends frames of `media_bps` down a path over a link, with probes, feedback and reports, 30 frames a second."""
+
+    def __init__(self, link: Link, media_bps: float = 500_000.0) -> None:
+        self.link = link
+        self.media_bps = media_bps
+        self.path = DownlinkPath(has_transport_cc=True)
+        self.path.round_trip_s = 2 * link.delay_s
+        self.now = 100.0
+        self.delays: list[float] = []
+        self._log = ArrivalLog()
+        self._arriving: list[tuple[float, int]] = []
+        self._owed = 0.0
+        self._frame_due = self._report_due = self.now
+        self._sent = self._lost = 0
+
+    @property
+    def estimate_bps(self) -> float:
+        return self.path.estimate_bps(self.now)
+
+    def run(self, seconds: float, *, needed_bps: float = 0.0, adapts: bool = False) -> None:
+        """Let time pass; with `adapts` the media follow the estimate, as with many layers."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now += 0.005
+            if adapts:
+                self.media_bps = self.estimate_bps
+            self._tick(needed_bps)
+
+    def _tick(self, needed_bps: float) -> None:
+        if self.now >= self._frame_due:
+            self._frame_due += 1 / 30
+            self._owed += self.media_bps / 8 / 30
+            while self._owed >= PACKET:
+                self._owed -= PACKET
+                self._send()
+        self.path.note_aimed(self.media_bps, needed_bps, self.now)
+        for _ in range(self.path.poll_probe(self.now) // PACKET):
+            self._send()
+        self._feed_back()
+
+    def _send(self) -> None:
+        number = self.path.history.stamp(PACKET, self.now)
+        self.path.sent_bytes += PACKET
+        self._sent += 1
+        arrival = self.link.arrival(PACKET, self.now)
+        if arrival is None:
+            self._lost += 1
+        else:
+            self.delays.append(arrival - self.now)
+            self._arriving.append((arrival, number))
+
+    def _feed_back(self) -> None:
+        self._arriving.sort()
+        while self._arriving and self._arriving[0][0] <= self.now:
+            arrival, number = self._arriving.pop(0)
+            self._log.add(number, arrival)
+        fci = self._log.take_feedback(self.now)
+        if fci is not None:
+            self.path.handle_feedback(fci, self.now)
+        if self.now >= self._report_due and self._sent:
+            self._report_due = self.now + 1.0
+            self.path.handle_loss(self._lost / self._sent, self.now)
+            self._sent = self._lost = 0

@@ -1,0 +1,91 @@
+import pytest
+
+from services.sfu.core.codecs import is_h264_key_frame, is_vp9_key_frame, primary_of_red, read_frame, read_vp8
+from tests.unit.sfu.builders import vp8
+
+
+def test_vp8_descriptor_is_read() -> None:
+    frame = read_vp8(vp8(300, key_frame=True, tl0=9, tid=2, sync=True))
+    assert frame.is_key_frame
+    assert (frame.picture_id, frame.tl0, frame.temporal, frame.is_sync) == (300, 9, 2, True)
+    assert frame.payload[frame.tl0_at] == 9
+
+
+def test_short_picture_id_is_widened() -> None:
+    frame = read_vp8(b"\x90\xc0\x05\x07\x00rest")
+    assert frame.payload == b"\x90\xc0\x80\x05\x07\x00rest"
+    assert (frame.picture_id, frame.payload[frame.tl0_at]) == (5, 7)
+    assert frame.is_key_frame
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_key_frame"),
+    [
+        (b"\x10\x00", True),
+        (b"\x10\x01", False),
+        (b"\x00\x00", False),
+        (b"\x11\x00", False),
+        (b"\x10", False),
+        (b"\x90\x80\x80\x01\x00", True),
+        (b"\x90\xf0\x80\x01\x01\x20\x00", True),
+        (b"\x90\xf0\x80\x01\x01\x20\x01", False),
+    ],
+)
+def test_vp8_key_frames_are_told_from_others(payload: bytes, is_key_frame: bool) -> None:
+    assert read_vp8(payload).is_key_frame is is_key_frame
+
+
+def test_height_is_read_from_a_clear_vp8_key_frame_only() -> None:
+    clear = b"\x00\x00\x00\x9d\x01\x2a" + (1280).to_bytes(2, "little") + (720).to_bytes(2, "little")
+    assert read_vp8(b"\x10" + clear).height == 720
+    assert read_vp8(b"\x10\x00" + bytes(20)).height == 0
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x80", b"\x80\x80", b"\x80\x80\x80", b"\x80\x40", b"\x80\x20"])
+def test_descriptor_cut_short_is_no_key_frame(payload: bytes) -> None:
+    frame = read_vp8(payload)
+    assert not frame.is_key_frame
+    assert (frame.picture_id_at, frame.tl0_at) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_key_frame"),
+    [
+        (b"\x67\x42", True),
+        (b"\x65\x88", False),
+        (b"\x41\x9a", False),
+        (b"\x78\x00\x02\x67\x42\x00\x01\x68", True),
+        (b"\x78\x00\x02\x41\x42", False),
+        (b"\x7c\x87", True),
+        (b"\x7c\x07", False),
+        (b"", False),
+    ],
+)
+def test_h264_key_frames_bring_their_parameter_set(payload: bytes, is_key_frame: bool) -> None:
+    assert is_h264_key_frame(payload) is is_key_frame
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_key_frame"),
+    [
+        (b"\x08\x00", True),
+        (b"\x48\x00", False),
+        (b"\x00\x00", False),
+        (b"\xa8\x81\x01\x00", True),
+        (b"\xa8\x81\x01\x02", False),
+        (b"\x08", False),
+    ],
+)
+def test_vp9_key_frames_begin_at_the_lowest_layer(payload: bytes, is_key_frame: bool) -> None:
+    assert is_vp9_key_frame(payload) is is_key_frame
+
+
+def test_av1_key_frames_begin_a_sequence() -> None:
+    assert read_frame("av1", b"\x08\x00").is_key_frame
+    assert not read_frame("av1", b"\x00\x00").is_key_frame
+
+
+def test_red_that_does_not_add_up_has_no_primary() -> None:
+    assert primary_of_red(b"\x6fopus") == (111, b"opus")
+    for payload in (b"", b"\xef\x00", b"\xef\x00\x43\xff\x6fx"):
+        assert primary_of_red(payload) is None

@@ -1,0 +1,114 @@
+"""The estimate against a simulated bottleneck. Loose bounds: the draft fixes the means, not the result."""
+
+import pytest
+
+from services.sfu.core.estimator import LOWEST_BPS, REMB_LIFE_S, START_BPS, BandwidthEstimator
+from services.sfu.core.overuse import OveruseDetector, Usage
+from tests.unit.sfu.network import Call, Link
+
+
+def test_estimate_finds_the_rate_of_the_bottleneck_and_stays_there() -> None:
+    call = Call(Link(1_500_000))
+    call.run(40, adapts=True)
+    call.delays.clear()
+    call.run(20, adapts=True)
+    assert 900_000 < call.estimate_bps < 1_650_000
+    assert sorted(call.delays)[len(call.delays) // 2] < 0.15
+
+
+def test_fall_of_the_rate_is_followed_within_two_seconds() -> None:
+    call = Call(Link(2_000_000), media_bps=1_500_000)
+    call.run(20)
+    call.link.rate_bps = 300_000
+    call.run(2)
+    assert call.estimate_bps < 350_000
+
+
+def test_estimate_comes_back_after_the_rate_did() -> None:
+    call = Call(Link(2_000_000))
+    call.run(20, adapts=True)
+    call.link.rate_bps = 300_000
+    call.run(20, adapts=True)
+    assert call.estimate_bps < 400_000
+    call.link.rate_bps = 2_000_000
+    call.run(40, adapts=True)
+    assert call.estimate_bps > 800_000
+
+
+def test_noise_alone_does_not_lower_the_estimate() -> None:
+    call = Call(Link(10_000_000, delay_s=0.05, jitter_s=0.03), media_bps=600_000)
+    call.run(30)
+    assert call.estimate_bps > 500_000
+
+
+def test_estimate_does_not_outgrow_what_was_tried() -> None:
+    call = Call(Link(10_000_000), media_bps=600_000)
+    call.run(60)
+    assert call.estimate_bps < 1_100_000
+
+
+def test_probes_raise_it_to_what_is_needed_without_more_media() -> None:
+    call = Call(Link(10_000_000), media_bps=500_000)
+    call.run(15, needed_bps=2_000_000)
+    assert call.estimate_bps > 2_000_000
+
+
+def test_probes_that_fail_leave_it_and_come_ever_less_often() -> None:
+    call = Call(Link(700_000, queue_s=0.3), media_bps=500_000)
+    call.run(60, needed_bps=2_000_000)
+    assert call.estimate_bps < 1_000_000
+    late = [delay for delay in call.delays if delay > 0.15]
+    assert len(late) < 0.1 * len(call.delays)
+
+
+def test_loss_lowers_the_estimate_and_its_end_raises_it_again() -> None:
+    estimator = BandwidthEstimator()
+    now = 0.0
+    for _ in range(5):
+        now += 1.0
+        estimator.handle_loss(0.2, 1_000_000, 0.05, now)
+    lowered = estimator.estimate_bps(now)
+    assert lowered < 700_000
+    for _ in range(10):
+        now += 1.0
+        estimator.handle_loss(0.05, 1_000_000, 0.05, now)
+    assert estimator.estimate_bps(now) == lowered
+    for _ in range(20):
+        now += 1.0
+        estimator.handle_loss(0.0, 1_000_000, 0.05, now)
+    assert estimator.estimate_bps(now) > 2 * lowered
+
+
+def test_remb_counts_while_it_is_fresh() -> None:
+    estimator = BandwidthEstimator()
+    assert estimator.estimate_bps(0.0) > 10_000_000
+    estimator.handle_remb(400_000, 1.0)
+    assert estimator.estimate_bps(2.0) == 400_000
+    assert estimator.estimate_bps(1.0 + REMB_LIFE_S) > 10_000_000
+    estimator.handle_remb(1.0, 10.0)
+    assert estimator.estimate_bps(10.0) == LOWEST_BPS
+
+
+def test_receiver_with_feedback_starts_low() -> None:
+    estimator = BandwidthEstimator()
+    estimator.expect_feedback()
+    assert estimator.estimate_bps(0.0) == START_BPS
+
+
+@pytest.mark.parametrize(("slope", "usage"), [(0.0, Usage.NORMAL), (0.1, Usage.OVERUSE), (-0.1, Usage.UNDERUSE)])
+def test_trend_of_the_delay_tells_the_usage(slope: float, usage: Usage) -> None:
+    detector = OveruseDetector()
+    seen = set()
+    for group in range(60):
+        sent = group * 0.033
+        detector.add(sent, 5.0 + sent * (1 + slope))
+        seen.add(detector.usage)
+    assert usage in seen
+    assert seen <= {usage, Usage.NORMAL}
+
+
+def test_times_that_make_no_sense_do_not_break_the_detector() -> None:
+    detector = OveruseDetector()
+    for sent, arrived in [(1.0, 5.0), (0.5, 5.0), (1.0, -1e6), (2.0, 1e6), (2.0, 1e6), (3.0, 1e6), (4.0, -5.0)] * 20:
+        detector.add(sent, arrived)
+    assert detector.usage in Usage
