@@ -1,0 +1,124 @@
+"""A hostile participant of a call: what it does must not be seen on its neighbours' screens."""
+
+import asyncio
+import random
+import struct
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from loadtests.sfu_media.peer import Peer
+from services.sfu.core import rtcp
+from services.sfu.core.errors import SdpError
+from services.sfu.dtls import Certificate
+from tests.integration.sfu.conftest import Client, RunningWorker, dropped, join_token
+from tests.support.waiting import until
+
+# The share of its former frame rate that a neighbour keeps while the storm lasts.
+KEPT_SHARE = 0.7
+FRAMES = 30
+
+
+@dataclass
+class Neighbours:
+    """Ann and bob, who see each other, and eve in their call, who has keys and sends what she likes."""
+
+    worker: RunningWorker
+    ann: Client
+    bob: Client
+    eve: Peer
+
+    async def frames_per_s(self) -> float:
+        """What the slower of the two sees now."""
+        began, before = time.monotonic(), (self.ann.frames(), self.bob.frames())
+        await until(
+            lambda: min(self.ann.frames() - before[0], self.bob.frames() - before[1]) >= FRAMES,
+            what=f"{FRAMES} pictures each",
+            within_s=60,
+        )
+        return FRAMES / (time.monotonic() - began)
+
+
+@pytest.fixture
+async def call(worker: RunningWorker) -> AsyncIterator[Neighbours]:
+    ann, bob, eve = Client("ann", grey=60), Client("bob", grey=200), Peer(Certificate.generateCertificate(), 9)
+    for client in (ann, bob):
+        await client.join(worker)
+    await eve.join(lambda offer: worker.join(offer, "eve"))
+    await until(lambda: ann.sees(200) and bob.sees(60) and eve.packets, what="all see each other")
+    yield Neighbours(worker, ann, bob, eve)
+    await asyncio.gather(ann.close(), bob.close(), eve.close())
+
+
+async def storm(call: Neighbours, send_one: Callable[[int], None], per_turn: int) -> float:
+    """The neighbours' frame rate while eve sends `per_turn` packets every few milliseconds."""
+    over = asyncio.Event()
+
+    async def send() -> None:
+        number = 0
+        while not over.is_set():
+            for _ in range(per_turn):
+                send_one(number)
+                number += 1
+            await asyncio.sleep(0.01)
+
+    sending = asyncio.create_task(send())
+    rate = await call.frames_per_s()
+    over.set()
+    await sending
+    return rate
+
+
+def nack_storm(eve: Peer) -> Callable[[int], None]:
+    everything = range(0, 4000, 17)
+
+    def send(number: int) -> None:
+        lost = [(number + missing) & 0xFFFF for missing in everything]
+        eve.send_control(rtcp.build_nack(1, eve.slot_ssrcs[number % len(eve.slot_ssrcs)], lost))
+
+    return send
+
+
+def key_frame_storm(eve: Peer) -> Callable[[int], None]:
+    return lambda number: eve.send_control(rtcp.build_pli(1, eve.slot_ssrcs[number % len(eve.slot_ssrcs)]))
+
+
+def ssrc_storm(eve: Peer) -> Callable[[int], None]:
+    def send(number: int) -> None:
+        ssrc = 1 + number % 1000
+        # The MID of her video, so that each SSRC looks like a new stream of it.
+        head = struct.pack("!BBHIIHHI", 0x90, 96, number & 0xFFFF, number, ssrc, 0xBEDE, 1, 0x40310000)
+        eve.send_packet(head + b"\x10\x00" + bytes(900))
+
+    return send
+
+
+def noise_storm(eve: Peer) -> Callable[[int], None]:
+    noise = random.Random(4)
+
+    def send(number: int) -> None:
+        eve.send_control(bytes((0x80 | noise.randrange(32), 200 + number % 7, 0, 5)) + noise.randbytes(20))
+
+    return send
+
+
+@pytest.mark.parametrize("kind", [nack_storm, key_frame_storm, ssrc_storm, noise_storm])
+async def test_storm_of_a_participant_does_not_slow_its_neighbours(
+    call: Neighbours, kind: Callable[[Peer], Callable[[int], None]]
+) -> None:
+    calm = await call.frames_per_s()
+    stormy = await storm(call, kind(call.eve), per_turn=20)
+    # The machine may be busy with other things in either measurement.
+    if stormy < KEPT_SHARE * calm:
+        calm, stormy = await call.frames_per_s(), await storm(call, kind(call.eve), per_turn=20)
+    assert stormy >= KEPT_SHARE * calm
+    assert dropped("internal_error") == 0
+
+
+async def test_giant_offers_are_refused_and_the_call_goes_on(call: Neighbours) -> None:
+    for offer in ("v=0\r\n" + "a=x\r\n" * 1_000_000, "v=0\r\n" + "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n" * 2000):
+        with pytest.raises(SdpError):
+            await call.worker.services.sfu.join(join_token("mallory"), offer)
+    assert await call.frames_per_s() > 0
