@@ -54,7 +54,7 @@ web: build/web.stamp ## Build the web client into build/web
 
 # ---- Run
 
-.PHONY: run demo load-messages
+.PHONY: run demo load-messages bench-sfu bench-impaired
 run: setup ## Start everything; Ctrl-C stops it
 	@exec python -m deploy.embedded run
 
@@ -63,6 +63,12 @@ demo: setup ## A message and a call between two headless clients; ends with one 
 
 load-messages: gen/.stamp ## The message path under load; report in build/reports/messages.json
 	@exec python -m loadtests.messages $(ARGS)
+
+bench-sfu: gen/.stamp ## The SFU under load: fan-out, voice calls, joins; report in build/reports/sfu.json
+	@exec python -m loadtests.sfu $(ARGS)
+
+bench-impaired: gen/.stamp ## Two browsers in a call over bad networks; report in build/reports/impaired.json
+	@exec python -m loadtests.impaired $(ARGS)
 
 # ---- Check
 

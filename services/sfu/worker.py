@@ -67,7 +67,6 @@ class MediaWorker:
         self._closing: set[asyncio.Task[None]] = set()
         self._received = PacketBuffer()
         self._quality_due = 0.0
-        self._is_pausing = False
         self._pause: asyncio.TimerHandle | None = None
         self._socket = open_socket(config.bind)
         self._batch = open_batch(self._socket, lambda packets: metrics.dropped("socket_full", packets))
@@ -176,14 +175,16 @@ class MediaWorker:
     def _handle_readable(self) -> None:
         """Drain, then look again after a pause for as long as something comes: a wake-up costs more than a packet."""
         loop = asyncio.get_running_loop()
-        if self._drain():
-            if not self._is_pausing:
-                self._is_pausing = True
+        packets = 1
+        try:
+            packets = self._drain()
+        finally:
+            # Whatever happened: a worker that does not look at its socket again is dead.
+            if packets:
                 loop.remove_reader(self._socket.fileno())
-            self._pause = loop.call_later(DRAIN_PAUSE_S, self._handle_readable)
-        elif self._is_pausing:
-            self._is_pausing = False
-            loop.add_reader(self._socket.fileno(), self._handle_readable)
+                self._pause = loop.call_later(DRAIN_PAUSE_S, self._handle_readable)
+            else:
+                loop.add_reader(self._socket.fileno(), self._handle_readable)
 
     def _drain(self) -> int:
         packets = total = 0
@@ -244,9 +245,11 @@ class MediaWorker:
         srtp = connection.srtp
         if srtp is None:
             raise PacketError("not_connected")
-        if not connection.participant.packets.spend(1, now):
+        is_control = is_rtcp(self._received.view[:2])
+        budget = connection.participant.control if is_control else connection.participant.packets
+        if not budget.spend(1, now):
             raise PacketError("flood")
-        if is_rtcp(self._received.view[:2]):
+        if is_control:
             clear = srtp.unprotect_rtcp(self._received, size)
             effects = self._router.handle_rtcp(connection.participant, clear, now)
         else:

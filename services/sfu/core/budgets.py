@@ -2,6 +2,8 @@
 
 # Decrypted packets a second. Higher: more for who floods. Lower: a rich screen share with repairs is cut.
 MAX_PACKETS_PER_S = 3000
+# RTCP packets a second. Higher: more for who storms, at 50 us each. Lower: feedback on bad paths is cut.
+MAX_CONTROL_PER_S = 300
 # Sequence numbers in NACKs a second, each a look into a ring. Higher: more for who storms. Lower: bad paths stay bad.
 MAX_NACKED_PER_S = 2000
 # Between two key-frame requests of one slot that count, at first and at most; doubled while they keep coming.
