@@ -83,6 +83,16 @@ unit: setup ## Tests without any server: Python's and the web client's
 integration: setup ## Tests on the embedded stack, and kill -9 of each service
 	python -m pytest tests/integration tests/faults
 
+.PHONY: kafka integration-kafka
+kafka: .parley/kafka/.stamp ## Bring Apache Kafka from Maven, for PARLEY_BROKER=kafka
+.parley/kafka/.stamp: deploy/kafka/pom.xml
+	@echo "Bringing Apache Kafka ..."
+	@rm -rf .parley/kafka && mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.parley/kafka
+	@touch $@
+
+integration-kafka: setup kafka ## The tests of events and of kills once more, on Apache Kafka
+	PARLEY_BROKER=kafka python -m pytest tests/integration/runtime tests/integration/api tests/faults
+
 e2e: setup ## A message and a call between two real browsers
 	@chromium=$$(.ci/chromium) && PARLEY_CHROMIUM=$$chromium exec python -m pytest tests/e2e
 

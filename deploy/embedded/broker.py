@@ -14,6 +14,18 @@ from deploy.embedded.errors import StartError
 from deploy.embedded.process import ProcessSpec
 from deploy.embedded.topics import Topic, load_topics
 
+# What the services are told of it.
+CLIENT_SETTINGS = {
+    # It knows no InitProducerId.
+    "PARLEY_KAFKA_IDEMPOTENT": "false",
+    # A killed replica's partitions move after this and one more join, about 5 s in all.
+    "PARLEY_KAFKA_SESSION_TIMEOUT_MS": "3000",
+    # It answers a waiting fetch only after a share of this: 500 ms cost 130 ms a hop, 10 ms about 4.
+    "PARLEY_KAFKA_FETCH_WAIT_MS": "10",
+}
+# Of presence, which is on the way of every message.
+ROUTER_SETTINGS = {"PARLEY_KAFKA_FETCH_WAIT_MS": "4"}
+
 
 def spec(host: str, port: int) -> ProcessSpec:
     """The broker on that address, with all topics: also after a restart, since it comes back empty."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ START_ORDER = (
     ("edge",),
 )
 PARTS = tuple(part for row in START_ORDER for part in row)
+BROKERS = ("tansu", "kafka")
 REPLICABLE = ("messaging", "presence", "gateway", "signaling", "sfu")
 
 
@@ -31,8 +33,12 @@ class StackSettings:
     web_root: Path = ROOT / "build" / "web"
     log_format: str = "console"
     log_level: str = "info"
+    # Which Kafka: Tansu comes with the Python packages, Apache Kafka by `make kafka`.
+    broker: str = field(default_factory=lambda: os.environ.get("PARLEY_BROKER", "tansu"))
 
     def __post_init__(self) -> None:
+        if self.broker not in BROKERS:
+            raise SettingsError(f"PARLEY_BROKER is {self.broker!r}; it can be {' or '.join(BROKERS)}.")
         unknown = sorted(self.parts - set(PARTS))
         if unknown:
             raise SettingsError(f"There is no part {', '.join(unknown)}; the parts are {', '.join(PARTS)}.")

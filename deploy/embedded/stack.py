@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from deploy.embedded import broker, envoy, issuer, postgres, probes
+from deploy.embedded import apache_kafka, broker, envoy, issuer, postgres, probes
 from deploy.embedded.errors import SettingsError
 from deploy.embedded.logs import LogSink
 from deploy.embedded.ports import EDGE_PORT, MEDIA_PORT, Ports, from_environment
@@ -39,6 +39,7 @@ class Addresses:
     edge_admin_port: int
     issuer: str
     kafka: str
+    kafka_controller_port: int
     web: str
     grpc: dict[str, str]
     metrics: dict[str, str]
@@ -96,13 +97,24 @@ class Stack:
             case "postgres":
                 return [await asyncio.to_thread(postgres.spec, self._postgres)]
             case "broker":
-                return [broker.spec(*_split(self._addresses.kafka))]
+                return [await asyncio.to_thread(self._broker_spec)]
             case "issuer":
                 return [self._issuer_spec()]
             case "edge":
                 return [envoy.spec(self._edge_values(), self._settings.folder / "edge" / "envoy.yaml")]
             case _:
                 return [self._service_spec(part, name) for name in self._settings.names(part)]
+
+    @property
+    def _is_apache(self) -> bool:
+        return self._settings.broker == "kafka"
+
+    def _broker_spec(self) -> ProcessSpec:
+        host, port = _split(self._addresses.kafka)
+        if not self._is_apache:
+            return broker.spec(host, port)
+        folder = self._settings.folder.absolute() / "kafka"
+        return apache_kafka.spec(folder, host, port, self._addresses.kafka_controller_port)
 
     def _issuer_spec(self) -> ProcessSpec:
         host, port = _split(self._addresses.issuer)
@@ -141,12 +153,7 @@ class Stack:
             "PARLEY_JWT_AUDIENCE": issuer.AUDIENCE,
             "PARLEY_SERVICE_KEY": self._service_key,
             "PARLEY_KAFKA_BOOTSTRAP": at.kafka,
-            # The embedded broker knows no InitProducerId.
-            "PARLEY_KAFKA_IDEMPOTENT": "false",
-            # A killed replica's partitions move after this and one more join, about 5 s in all.
-            "PARLEY_KAFKA_SESSION_TIMEOUT_MS": "3000",
-            # It answers a waiting fetch only after a share of this: 500 ms cost 130 ms a hop, 10 ms about 4.
-            "PARLEY_KAFKA_FETCH_WAIT_MS": "10",
+            **(apache_kafka if self._is_apache else broker).CLIENT_SETTINGS,
         }
 
     def _own_env(self, service: str, name: str) -> dict[str, str]:
@@ -156,7 +163,10 @@ class Stack:
             case "messaging":
                 return {"PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging")}
             case "presence":
-                return {"PARLEY_MESSAGING_ADDRESS": self._all("messaging")}
+                return {
+                    "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
+                    **({} if self._is_apache else broker.ROUTER_SETTINGS),
+                }
             case "gateway":
                 return {
                     "PARLEY_PRESENCE_ADDRESSES": self._all("presence"),
@@ -254,6 +264,7 @@ def _allot(settings: StackSettings, ports: Ports) -> Addresses:
         edge_admin_port=ports.tcp("edge-admin"),
         issuer=f"{HOST}:{ports.tcp('issuer')}",
         kafka=f"{HOST}:{ports.tcp('kafka')}",
+        kafka_controller_port=ports.tcp("kafka-controller"),
         web=f"{HOST}:{ports.tcp('web')}",
         grpc={name: f"{HOST}:{ports.tcp(f'{name}-grpc')}" for name in grpc_names},
         metrics={name: f"{HOST}:{ports.tcp(f'{name}-metrics')}" for name in every},

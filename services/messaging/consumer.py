@@ -8,19 +8,16 @@ from uuid import UUID
 from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls
 from parley.calls.v1 import messages_pb2 as call_messages
-from parley.gateway.v1 import messages_pb2 as gateway
-from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2
-from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging import metrics, topics
 from services.messaging.core import model
 from services.messaging.core.checks import check_uuid
 from services.messaging.core.errors import MessagingError, Overloaded
 from services.messaging.core.model import CallOutcome, CallRecord, ConversationId, Recipient
+from services.messaging.core.request import Request
+from services.messaging.deliveries import deliveries
 from services.messaging.service import Messaging
-from services.runtime import tracing
-from services.runtime.bus import Incoming, Outgoing, PoisonRecord, Publisher, TransientFailure
+from services.runtime.bus import Incoming, PoisonRecord, Publisher, TransientFailure, trace_headers
 
 _OUTCOMES = {
     call_messages.END_REASON_HUNG_UP: CallOutcome.COMPLETED,
@@ -48,29 +45,23 @@ class FanOut:
         Errors: PoisonRecord, StoreUnavailable, BusUnavailable.
         """
         events = [(record, _conversation_event(record)) for record in records]
-        ids = {ConversationId(UUID(event.conversation_id)) for _, event in events}
+        # Of the others the relay has told by itself.
+        open_events = [(record, event) for record, event in events if not event.direct_user_ids]
+        if not open_events:
+            return
+        ids = {ConversationId(UUID(event.conversation_id)) for _, event in open_events}
         recipients = await self._messaging.recipients_of(ids)
-        deliveries = [
-            delivery
-            for record, event in events
-            for delivery in _deliveries(event, recipients.get(ConversationId(UUID(event.conversation_id)), ()), record)
-        ]
-        await self._publisher.publish(deliveries)
-        metrics.DELIVERIES.inc(len(deliveries))
-
-
-def _deliveries(event: events_pb2.ConversationEvent, members: Sequence[Recipient], record: Incoming) -> list[Outgoing]:
-    frame = gateway_service.SubscribeResponse(event=_device_event(event)).SerializeToString()
-    headers = ((tracing.HEADER, record.trace.encode()),) if record.trace else ()
-    deliveries = []
-    for user_id in _receivers(event, members):
-        delivery = presence.Delivery(user_id=user_id, frame=frame, event_time=event.event_time)
-        deliveries.append(Outgoing(topics.DELIVERY, user_id.encode(), delivery.SerializeToString(), headers))
-    return deliveries
+        told = []
+        for record, event in open_events:
+            members = recipients.get(ConversationId(UUID(event.conversation_id)), ())
+            told += deliveries(event, _receivers(event, members), trace_headers(record.trace))
+        await self._publisher.publish(told)
 
 
 def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]) -> list[str]:
-    """Who is told: of a message, the members who may see it; of a change of members, also those who are out."""
+    """Who is told: of a message, the members who may see it; of a change of members, also those who are out. Nobody is
+    told of what was declined."""
+    members = [member for member in members if member.request is not Request.DECLINED]
     match event.WhichOneof("event"):
         case "message_sent" | "message_changed":
             message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
@@ -152,22 +143,3 @@ def _parse(kind: type[EventT], record: Incoming) -> EventT:
         return kind.FromString(record.value or b"")
     except DecodeError as error:
         raise PoisonRecord(f"not a {kind.DESCRIPTOR.name}") from error
-
-
-def _device_event(event: events_pb2.ConversationEvent) -> gateway.DeviceEvent:
-    match event.WhichOneof("event"):
-        case "message_sent":
-            return gateway.DeviceEvent(message=event.message_sent.message)
-        case "message_changed":
-            return gateway.DeviceEvent(message=event.message_changed.message)
-        case "conversation_created":
-            return gateway.DeviceEvent(conversation=event.conversation_created.conversation)
-        case "conversation_changed":
-            return gateway.DeviceEvent(conversation=event.conversation_changed.conversation)
-        case _:
-            moved = event.read_cursor_moved
-            return gateway.DeviceEvent(
-                read=gateway.ReadMoved(
-                    conversation_id=moved.conversation_id, user_id=moved.user_id, read_seq=moved.read_seq
-                )
-            )

@@ -1,5 +1,6 @@
 """Between the core's types and the protobufs of the API and the events."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from services.messaging.core.model import (
     UserId,
 )
 from services.messaging.core.own_state import OwnState
+from services.messaging.core.request import Request
 
 _KINDS = {
     ConversationKind.DIRECT: messages_pb2.CONVERSATION_KIND_DIRECT,
@@ -47,6 +49,11 @@ _OUTCOMES = {
     CallOutcome.CANCELLED: messages_pb2.CALL_OUTCOME_CANCELLED,
     CallOutcome.BUSY: messages_pb2.CALL_OUTCOME_BUSY,
     CallOutcome.FAILED: messages_pb2.CALL_OUTCOME_FAILED,
+}
+_REQUESTS = {
+    Request.NONE: messages_pb2.REQUEST_STATE_UNSPECIFIED,
+    Request.PENDING: messages_pb2.REQUEST_STATE_PENDING,
+    Request.DECLINED: messages_pb2.REQUEST_STATE_DECLINED,
 }
 _ROLES_BACK = {value: key for key, value in _ROLES.items()}
 _OUTCOMES_BACK = {value: key for key, value in _OUTCOMES.items()}
@@ -73,7 +80,8 @@ def conversation_message(conversation: Conversation) -> messages_pb2.Conversatio
             messages_pb2.Member(
                 user_id=member.user_id,
                 join_time=to_timestamp(member.joined_at),
-                read_seq=member.read_seq,
+                # Others learn nothing of one's reading before one lets the conversation in.
+                read_seq=member.read_seq if member.request is Request.NONE else member.visible_after_seq,
                 role=_ROLES[member.role],
                 visible_after_seq=member.visible_after_seq,
             )
@@ -237,14 +245,19 @@ def own_state_message(state: OwnState) -> messages_pb2.OwnState:
         marked_unread=state.marked_unread,
         mute_end_time=to_timestamp(state.muted_until) if state.muted_until else None,
         unread_count=state.unread,
+        request=_REQUESTS[state.request],
     )
 
 
-def own_state_delivery(user_id: UserId, conversation_id: UUID, state: OwnState, time: datetime) -> bytes:
+def own_state_delivery(
+    user_id: UserId, conversation_id: UUID, state: OwnState, time: datetime, *, relations_changed: bool = False
+) -> bytes:
     """What the person's own devices are told: nobody else is, so it needs no fan-out."""
     changed = gateway.OwnStateChanged(conversation_id=str(conversation_id), own_state=own_state_message(state))
     frame = gateway_service.SubscribeResponse(event=gateway.DeviceEvent(own_state=changed)).SerializeToString()
-    return presence.Delivery(user_id=user_id, frame=frame, event_time=to_timestamp(time)).SerializeToString()
+    return presence.Delivery(
+        user_id=user_id, frame=frame, event_time=to_timestamp(time), relations_changed=relations_changed
+    ).SerializeToString()
 
 
 def _entity_message(entity: Entity) -> messages_pb2.TextEntity:
@@ -263,6 +276,11 @@ def _event(event_id: UUID, conversation_id: UUID, time: datetime) -> events_pb2.
     return events_pb2.ConversationEvent(
         event_id=str(event_id), conversation_id=str(conversation_id), event_time=to_timestamp(time)
     )
+
+
+def for_people(event: bytes, user_ids: Collection[str]) -> bytes:
+    """The event with whom the relay tells by itself: a protobuf takes further fields at its end."""
+    return event + events_pb2.ConversationEvent(direct_user_ids=user_ids).SerializeToString()
 
 
 def conversation_created(conversation: Conversation) -> bytes:

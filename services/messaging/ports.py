@@ -23,6 +23,7 @@ from services.messaging.core.model import (
     UserId,
 )
 from services.messaging.core.own_state import OwnChange, OwnState
+from services.messaging.core.request import Request
 
 # Decide under the conversation's lock; None for nothing to do. What they raise undoes the transaction.
 DecideGroup = Callable[[Conversation], GroupChange | None]
@@ -95,8 +96,10 @@ class Store(Protocol):
     async def list_edits(self, conversation_id: ConversationId, seq: int) -> Sequence[Edit]:
         """The former texts, the oldest first."""
 
-    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
-        """The user's conversations, newest activity first."""
+    async def list_conversations(
+        self, user_id: UserId, below: PageMark | None, limit: int, request: Request = Request.NONE
+    ) -> Sequence[Summary]:
+        """The user's conversations that stand so, newest activity first."""
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
         """Append the drafts in one transaction; an outcome for each, in order. Idempotent by Draft.key."""
@@ -119,14 +122,14 @@ class Store(Protocol):
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]
     ) -> Collection[ConversationId]:
-        """Those of the conversations that the user is in."""
+        """Those of the conversations that the user is in and did not decline."""
 
     async def move_read_cursor(
         self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
     ) -> int | None:
         """Move forward, at most to the last message; where it stands then. None when the user is no member.
 
-        A mark "unread" is taken away.
+        A mark "unread" is taken away. Others are told, unless the user has not let it in or a block stands.
         """
 
     async def change_own_state(

@@ -12,6 +12,7 @@ from services.messaging.core import errors
 from services.messaging.core.groups import Settings
 from services.messaging.core.model import Text, UserId
 from services.messaging.core.own_state import OwnChange
+from services.messaging.core.request import Request
 from services.messaging.encoding import conversation_message, delta_message, message_message, to_timestamp
 from services.messaging.service import GroupRequest, Messaging, TextRequest
 from services.runtime.auth import current_user
@@ -27,6 +28,7 @@ ERRORS: ErrorTable = {
     errors.MemberNotFound: Refusal(_CODE.NOT_FOUND, "MEMBER_NOT_FOUND"),
     errors.InviteNotFound: Refusal(_CODE.NOT_FOUND, "INVITE_NOT_FOUND"),
     errors.NotAMember: Refusal(_CODE.PERMISSION_DENIED, "NOT_A_MEMBER"),
+    errors.NotAllowed: Refusal(_CODE.PERMISSION_DENIED, "NOT_ALLOWED"),
     errors.RoleTooLow: Refusal(_CODE.PERMISSION_DENIED, "ROLE_TOO_LOW"),
     errors.NotTheSender: Refusal(_CODE.PERMISSION_DENIED, "NOT_THE_SENDER"),
     errors.NotAGroup: Refusal(_CODE.FAILED_PRECONDITION, "NOT_A_GROUP"),
@@ -37,6 +39,8 @@ ERRORS: ErrorTable = {
     errors.TooManyReactions: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_REACTIONS"),
     errors.Overloaded: Refusal(_CODE.RESOURCE_EXHAUSTED, "OVERLOADED", retry_delay_s=0.5),
 }
+
+_FOLDERS = {api.CONVERSATION_FOLDER_UNSPECIFIED: Request.NONE, api.CONVERSATION_FOLDER_REQUESTS: Request.PENDING}
 
 
 def apis(messaging: Messaging) -> list[Api]:
@@ -92,7 +96,10 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
     async def ListConversations(
         self, request: api.ListConversationsRequest, context: Context
     ) -> api.ListConversationsResponse:
-        page = await self._messaging.list_conversations(_me(), request.page_size, request.page_token)
+        folder = _FOLDERS.get(request.folder)
+        if folder is None:
+            raise InvalidRequest("folder", "is not known")
+        page = await self._messaging.list_conversations(_me(), request.page_size, request.page_token, folder)
         summaries = [
             api.ConversationSummary(
                 conversation=conversation_message(summary.conversation),

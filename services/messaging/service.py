@@ -31,6 +31,7 @@ from services.messaging.core.model import (
     require_member,
 )
 from services.messaging.core.own_state import OwnChange, OwnState
+from services.messaging.core.request import Request
 from services.messaging.group_commit import GroupCommit
 from services.messaging.ports import DecideGroup, Invite, LineStamp, Store
 from services.runtime.clock import Clock
@@ -132,11 +133,13 @@ class Messaging:
         """Errors: InvalidField, ConversationNotFound."""
         return await self._readable(user_id, conversation_id)
 
-    async def list_conversations(self, user_id: UserId, page_size: int, page_token: str) -> Page:
-        """Errors: InvalidField."""
+    async def list_conversations(
+        self, user_id: UserId, page_size: int, page_token: str, request: Request = Request.NONE
+    ) -> Page:
+        """The conversations that were let in, or those that wait to be. Errors: InvalidField."""
         limit = checks.check_range("page_size", page_size, 50, 100)
         below = paging.decode_page_mark(page_token)
-        rows = await self._store.list_conversations(user_id, below, limit + 1)
+        rows = await self._store.list_conversations(user_id, below, limit + 1, request)
         page = rows[:limit]
         token = ""
         if len(rows) > limit:

@@ -1,12 +1,16 @@
 """PostgreSQL: the truth of conversations and messages. The statements stand in rows/."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+
+import asyncpg
+import structlog
 
 from services.messaging import encoding, rows, topics
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError
 from services.messaging.core.groups import GroupChange
+from services.messaging.core.known_places import KnownPlaces
 from services.messaging.core.model import (
     Conversation,
     ConversationId,
@@ -21,14 +25,21 @@ from services.messaging.core.model import (
     Summary,
     UserId,
     pair_key,
+    told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
 from services.messaging.core.placing import place_drafts
+from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
+from services.messaging.relations.rows import requests
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
+
+log = structlog.get_logger()
+
+Outcomes = dict[MessageId, Message | MessagingError]
 
 
 class PostgresStore:
@@ -38,13 +49,16 @@ class PostgresStore:
         self._database = database
         self._relay = relay
         self._new_id = new_id
+        self._known = KnownPlaces()
 
     async def open_direct(self, conversation: Conversation) -> Conversation:
         key = pair_key(conversation.members[0].user_id, conversation.members[1].user_id)
         async with self._database.transaction() as connection:
             if not await rows.insert_conversation(connection, conversation, pair_key=key, creation_key=None):
                 return await _load_by(connection, "pair_key", key)
-            await _append_events(connection, conversation.id, [encoding.conversation_created(conversation)])
+            await _append_events(
+                connection, conversation.id, [encoding.conversation_created(conversation)], told_directly(conversation)
+            )
         self._relay.wake(str(conversation.id))
         return conversation
 
@@ -86,7 +100,7 @@ class PostgresStore:
             after = replace(change.after, revision=conversation.revision + 1)
             await rows.write_change(connection, replace(change, after=after))
             event = encoding.message_changed(self._new_id(now), after, now)
-            await _append_events(connection, conversation_id, [event])
+            await _append_events(connection, conversation_id, [event], told_directly(conversation))
         self._relay.wake(str(conversation_id))
         return after
 
@@ -102,16 +116,20 @@ class PostgresStore:
         async with self._database.connection() as connection:
             return await rows.load_edits(connection, conversation_id, seq)
 
-    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
+    async def list_conversations(
+        self, user_id: UserId, below: PageMark | None, limit: int, request: Request = Request.NONE
+    ) -> Sequence[Summary]:
         async with self._database.connection() as connection:
             found = await connection.fetch(
                 "SELECT c.id, c.active_at FROM conversations c JOIN members m ON m.conversation_id = c.id"
-                " WHERE m.user_id = $1 AND ($2::timestamptz IS NULL OR (c.active_at, c.id) < ($2, $3::uuid))"
+                " WHERE m.user_id = $1 AND m.request = $5"
+                " AND ($2::timestamptz IS NULL OR (c.active_at, c.id) < ($2, $3::uuid))"
                 " ORDER BY c.active_at DESC, c.id DESC LIMIT $4",
                 user_id,
                 below.active_at if below else None,
                 below.conversation_id if below else None,
                 limit,
+                request.value,
             )
             ids = [row["id"] for row in found]
             conversations = await rows.load_conversations(connection, ids)
@@ -130,18 +148,53 @@ class PostgresStore:
         ]
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
+        outcomes = await self._append_certain(self._known.certain(drafts))
+        rest = [draft for draft in drafts if draft.message_id not in outcomes]
+        if rest:
+            outcomes |= await self._append_locked(rest)
+        return [outcomes[draft.message_id] for draft in drafts]
+
+    async def _append_certain(self, drafts: Sequence[Draft]) -> Outcomes:
+        """Append what rests on what we remember: one statement, without a look first. Leaves out what did not hold."""
+        if not drafts:
+            return {}
+        places = self._known.places_of(drafts)
+        placement = place_drafts(drafts, places, {})
+        events = [_sent(message, places.people[message.conversation_id]) for message in placement.inserted]
+        held: set[ConversationId] = set()
+        try:
+            async with self._database.connection() as connection:
+                held = await rows.insert_messages(connection, placement.inserted, events, places.facts)
+        except asyncpg.UniqueViolationError:
+            # A retry of something that is stored: the long way finds it.
+            log.debug("send_repeated", drafts=len(drafts))
+        self._known.forget(places.last_seqs.keys() - held)
+        self._known.learn(places, {id_: placement.last_seqs[id_] for id_ in held})
+        self._wake(str(id_) for id_ in held)
+        outcomes = zip(drafts, placement.outcomes, strict=True)
+        return {draft.message_id: outcome for draft, outcome in outcomes if draft.conversation_id in held}
+
+    async def _append_locked(self, drafts: Sequence[Draft]) -> Outcomes:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            last_seqs, members, known = await rows.load_places(connection, drafts)
-            stored = await rows.load_stored(connection, known) if known else {}
-            placement = place_drafts(drafts, last_seqs, lambda *pair: pair in members, stored)
+            places, taken = await rows.load_places(connection, drafts)
+            stored = await rows.load_stored(connection, taken) if taken else {}
+            placement = place_drafts(drafts, places, stored)
             if placement.inserted:
-                events = [_record(message) for message in placement.inserted]
+                events = [_sent(message, places.people[message.conversation_id]) for message in placement.inserted]
                 await rows.insert_messages(connection, placement.inserted, events)
-        for conversation_id in {message.conversation_id for message in placement.inserted}:
-            self._relay.wake(str(conversation_id))
-        return placement.outcomes
+            woken = {str(message.conversation_id) for message in placement.inserted}
+            if placement.accepted:
+                now = max(message.sent_at for message in placement.inserted)
+                woken.update(await requests.accept_requests(connection, placement.accepted, now))
+        self._known.learn(places, placement.last_seqs)
+        self._wake(woken)
+        return {draft.message_id: outcome for draft, outcome in zip(drafts, placement.outcomes, strict=True)}
+
+    def _wake(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._relay.wake(key)
 
     async def list_messages(
         self, conversation_id: ConversationId, after_seq: int, before_seq: int | None, limit: int
@@ -192,7 +245,8 @@ class PostgresStore:
     ) -> Collection[ConversationId]:
         async with self._database.connection() as connection:
             found = await connection.fetch(
-                "SELECT conversation_id FROM members WHERE user_id = $1 AND conversation_id = ANY($2)",
+                "SELECT conversation_id FROM members WHERE user_id = $1 AND conversation_id = ANY($2)"
+                " AND request <> 'declined'",
                 user_id,
                 list(conversation_ids),
             )
@@ -202,22 +256,31 @@ class PostgresStore:
         self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
     ) -> int | None:
         async with self._database.transaction() as connection:
-            read_seq: int | None = await connection.fetchval(
-                "UPDATE members m SET read_seq = LEAST($3, c.last_seq), read_moved_at = $4 FROM conversations c"
-                " WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
-                " AND m.read_seq < LEAST($3, c.last_seq) RETURNING m.read_seq",
+            moved = await connection.fetchrow(
+                "UPDATE members m SET read_seq = LEAST($3, c.last_seq),"  # noqa: S608
+                " read_moved_at = CASE WHEN m.request = '' AND NOT c.blocked THEN $4 ELSE m.read_moved_at END"
+                " FROM conversations c WHERE c.id = m.conversation_id AND m.conversation_id = $1 AND m.user_id = $2"
+                " AND m.read_seq < LEAST($3, c.last_seq)"
+                " RETURNING m.read_seq, m.request = '' AND NOT c.blocked AS is_told, "
+                + rows.DIRECT_PEOPLE
+                + " AS people",
                 conversation_id,
                 user_id,
                 seq,
                 now,
             )
-            if read_seq is None:
+            if moved is None:
                 unmoved: int | None = await connection.fetchval(
                     "SELECT read_seq FROM members WHERE conversation_id = $1 AND user_id = $2", conversation_id, user_id
                 )
                 return unmoved
-            event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
-            await _append_events(connection, conversation_id, [event])
+            read_seq: int = moved["read_seq"]
+            if not moved["is_told"]:
+                # Nobody else learns of it; the person's own devices do.
+                await requests.tell_request(connection, user_id, conversation_id, now)
+            else:
+                event = encoding.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, now)
+                await _append_events(connection, conversation_id, [event], moved["people"])
             await connection.execute(
                 "UPDATE own_states SET marked_unread = false, changed_at = $3"
                 " WHERE user_id = $1 AND conversation_id = $2 AND marked_unread",
@@ -254,12 +317,16 @@ class PostgresStore:
         async with self._database.connection() as connection:
             conversations = await connection.fetch(
                 "SELECT c.id, array_agg(m.user_id ORDER BY m.user_id) AS users,"
-                " array_agg(m.visible_after_seq ORDER BY m.user_id) AS after"
+                " array_agg(m.visible_after_seq ORDER BY m.user_id) AS after,"
+                " array_agg(m.request ORDER BY m.user_id) AS requests"
                 " FROM conversations c JOIN members m ON m.conversation_id = c.id WHERE c.id = ANY($1) GROUP BY c.id",
                 list(conversation_ids),
             )
         return {
-            row["id"]: [Recipient(user, after) for user, after in zip(row["users"], row["after"], strict=True)]
+            row["id"]: [
+                Recipient(user, after, Request(request))
+                for user, after, request in zip(row["users"], row["after"], row["requests"], strict=True)
+            ]
             for row in conversations
         }
 
@@ -331,11 +398,16 @@ async def _write_line(
     return replace(change.after, last_seq=message.seq), [encoding.message_sent(message)]
 
 
-async def _append_events(connection: Connection, conversation_id: ConversationId, events: Sequence[bytes]) -> None:
+async def _append_events(
+    connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], people: Sequence[UserId] = ()
+) -> None:
+    await outbox.append_many(connection, [_to_outbox(conversation_id, event, people) for event in events])
+
+
+def _to_outbox(conversation_id: ConversationId, event: bytes, people: Sequence[UserId]) -> tuple[str, str, str, bytes]:
     key = str(conversation_id)
-    await outbox.append(connection, key, [(topics.EVENTS, key, event) for event in events])
+    return (key, topics.EVENTS, key, encoding.for_people(event, people) if people else event)
 
 
-def _record(message: Message) -> tuple[str, str, str, bytes]:
-    key = str(message.conversation_id)
-    return (key, topics.EVENTS, key, encoding.message_sent(message))
+def _sent(message: Message, people: Sequence[UserId]) -> tuple[str, str, str, bytes]:
+    return _to_outbox(message.conversation_id, encoding.message_sent(message), people)

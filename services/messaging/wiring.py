@@ -7,6 +7,7 @@ from services.messaging import rpc, topics
 from services.messaging.config import Config
 from services.messaging.consumer import CallRecords, FanOut, SearchIndex
 from services.messaging.core.changes import ChangePolicy
+from services.messaging.deliveries import direct_deliveries
 from services.messaging.group_commit import GroupCommit
 from services.messaging.service import Limits, Messaging
 from services.messaging.store import PostgresStore
@@ -37,7 +38,7 @@ def build(config: Config) -> App:
     clock = SystemClock()
     database = Database(config.database, MIGRATIONS)
     publisher = KafkaPublisher(config.kafka)
-    relay = OutboxRelay(database, publisher)
+    relay = OutboxRelay(database, publisher, direct_deliveries)
     store = PostgresStore(database, relay, new_id)
     sends = GroupCommit(store, config.send_queue)
     messaging = Messaging(store, sends, clock, new_id, new_secret, limits(config))

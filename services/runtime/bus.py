@@ -34,6 +34,9 @@ class TransientFailure(Exception):
     """Something else is away; the record is tried again for as long as it takes."""
 
 
+Headers = tuple[tuple[str, bytes], ...]
+
+
 @dataclass(frozen=True)
 class Outgoing:
     """A record to publish. A None value is a tombstone."""
@@ -41,7 +44,12 @@ class Outgoing:
     topic: str
     key: bytes
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: Headers = ()
+
+
+def trace_headers(trace: str | None) -> Headers:
+    """The headers that continue a trace (the value of `traceparent`)."""
+    return ((tracing.HEADER, trace.encode()),) if trace else ()
 
 
 class Publisher(Protocol):

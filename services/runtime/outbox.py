@@ -16,14 +16,14 @@ Each service that has an outbox creates the table in its own first migration:
 import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import asyncpg
 import structlog
 
 from services.runtime import metrics, tracing
-from services.runtime.bus import Outgoing, Publisher
+from services.runtime.bus import Outgoing, Publisher, trace_headers
 from services.runtime.db import Connection, Database
 from services.runtime.errors import BusUnavailable, StoreUnavailable
 
@@ -61,13 +61,16 @@ async def append_many(connection: Connection, records: Sequence[tuple[str, str, 
     await connection.execute(insertion(1), *columns(records))
 
 
-def insertion(first: int) -> str:
-    """The statement that inserts rows, for use within a larger one; `columns` are its parameters from $first on."""
+def insertion(first: int, condition: str = "true") -> str:
+    """The statement that inserts rows, for use within a larger one; `columns` are its parameters from $first on.
+
+    `condition` says of which rows, by shard, topic and key.
+    """
     shard, topic, key, value, trace = (f"${number}" for number in range(first, first + 5))
     return (
         f"INSERT INTO outbox (shard, topic, key, value, trace) SELECT shard, topic, key, value, {trace}"  # noqa: S608
         f" FROM unnest({shard}::smallint[], {topic}::text[], {key}::text[], {value}::bytea[])"
-        " WITH ORDINALITY AS told (shard, topic, key, value, position) ORDER BY position"
+        f" WITH ORDINALITY AS told (shard, topic, key, value, position) WHERE {condition} ORDER BY position"
     )
 
 
@@ -103,13 +106,22 @@ class _Lane:
 
 
 class OutboxRelay:
-    """Publishes outbox rows: at once after a local commit (`wake`), and by sweeps for what others left."""
+    """Publishes outbox rows: at once after a local commit (`wake`), and by sweeps for what others left.
+
+    `expand` gives the records that follow from one and are published with it, right after it.
+    """
 
     name = "outbox-relay"
 
-    def __init__(self, database: Database, publisher: Publisher) -> None:
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        expand: Callable[[Outgoing], Sequence[Outgoing]] = lambda _: (),
+    ) -> None:
         self._database = database
         self._publisher = publisher
+        self._expand = expand
         self._lanes = [_Lane() for _ in range(LANES)]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -144,7 +156,8 @@ class OutboxRelay:
             rows = await connection.fetch(_SELECT, list(shards), BATCH)
             if not rows:
                 return 0
-            await self._publisher.publish([_outgoing(row) for row in rows])
+            records = [_outgoing(row) for row in rows]
+            await self._publisher.publish([each for record in records for each in (record, *self._expand(record))])
             await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row in rows])
         for topic, count in Counter(row["topic"] for row in rows).items():
             metrics.OUTBOX_PUBLISHED.labels(topic).inc(count)
@@ -187,5 +200,4 @@ def _lock_statement(shards: Sequence[int]) -> str:
 
 
 def _outgoing(row: asyncpg.Record) -> Outgoing:
-    headers = ((tracing.HEADER, row["trace"].encode()),) if row["trace"] else ()
-    return Outgoing(row["topic"], row["key"].encode(), row["value"], headers)
+    return Outgoing(row["topic"], row["key"].encode(), row["value"], trace_headers(row["trace"]))

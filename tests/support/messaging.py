@@ -28,7 +28,8 @@ from services.messaging.core.model import (
     pair_key,
 )
 from services.messaging.core.own_state import MAX_UNREAD, OwnChange, OwnState, apply_own_change
-from services.messaging.core.placing import place_drafts
+from services.messaging.core.placing import Places, place_drafts
+from services.messaging.core.request import Request
 from services.messaging.core.searching import words_of
 from services.messaging.core.syncing import build_delta
 from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
@@ -108,8 +109,10 @@ class FakeStore:
     async def list_edits(self, conversation_id: ConversationId, seq: int) -> Sequence[Edit]:
         return list(self._edits.get((conversation_id, seq), []))
 
-    async def list_conversations(self, user_id: UserId, below: PageMark | None, limit: int) -> Sequence[Summary]:
-        marks = [(self._active[id_], id_) for id_ in self._of(user_id)]
+    async def list_conversations(
+        self, user_id: UserId, below: PageMark | None, limit: int, request: Request = Request.NONE
+    ) -> Sequence[Summary]:
+        marks = [(self._active[id_], id_) for id_ in self._of(user_id) if self._request(id_, user_id) is request]
         if below:
             marks = [mark for mark in marks if mark < (below.active_at, below.conversation_id)]
         rows = []
@@ -129,10 +132,17 @@ class FakeStore:
             for id_ in ids
             for message in self._messages[id_]
         }
-        last_seqs = {id_: self._conversations[id_].last_seq for id_ in ids}
-        placement = place_drafts(drafts, last_seqs, self._is_member, stored)
+        rooms = [self._conversations[id_] for id_ in ids]
+        places = Places(
+            last_seqs={room.id: room.last_seq for room in rooms},
+            senders={(room.id, member.user_id): member.request for room in rooms for member in room.members},
+            blocked={room.id for room in rooms if room.blocked},
+        )
+        placement = place_drafts(drafts, places, stored)
         for message in placement.inserted:
             self._append(message)
+        for id_, user_id in placement.accepted:
+            self.set_request(id_, user_id, Request.NONE, max(message.sent_at for message in placement.inserted))
         return placement.outcomes
 
     async def list_messages(
@@ -151,7 +161,8 @@ class FakeStore:
         max_deltas: int,
     ) -> Sequence[Delta]:
         deltas = []
-        for id_ in sorted(self._of(user_id), key=lambda id_: (self._active[id_], id_)):
+        shown = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is not Request.DECLINED]
+        for id_ in sorted(shown, key=lambda id_: (self._active[id_], id_)):
             conversation, cursor = self._conversations[id_], cursors.get(id_)
             moved = self._read_moved.get(id_)
             read_news = read_since is not None and moved is not None and moved >= read_since
@@ -165,7 +176,11 @@ class FakeStore:
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]
     ) -> Collection[ConversationId]:
-        return {id_ for id_ in conversation_ids if self._is_member(id_, user_id)}
+        return {
+            id_
+            for id_ in conversation_ids
+            if self._is_member(id_, user_id) and self._request(id_, user_id) is not Request.DECLINED
+        }
 
     async def move_read_cursor(
         self, conversation_id: ConversationId, user_id: UserId, seq: int, now: datetime
@@ -177,7 +192,11 @@ class FakeStore:
         moved = _with_read_cursor(conversation, user_id, min(seq, conversation.last_seq))
         self._conversations[conversation_id] = moved
         if _read_seq(moved, user_id) > before:
-            self._read_moved[conversation_id] = now
+            is_told = self._request(conversation_id, user_id) is Request.NONE and not conversation.blocked
+            if is_told:
+                self._read_moved[conversation_id] = now
+            else:
+                self._own_moved[user_id, conversation_id] = now
             own = self._own.get((user_id, conversation_id), OwnState())
             if own.marked_unread:
                 self._own[user_id, conversation_id] = replace(own, marked_unread=False)
@@ -200,7 +219,7 @@ class FakeStore:
         self, conversation_ids: Collection[ConversationId]
     ) -> Mapping[ConversationId, Sequence[Recipient]]:
         return {
-            id_: [Recipient(m.user_id, m.visible_after_seq) for m in self._conversations[id_].members]
+            id_: [Recipient(m.user_id, m.visible_after_seq, m.request) for m in self._conversations[id_].members]
             for id_ in conversation_ids
             if id_ in self._conversations and self._conversations[id_].members
         }
@@ -215,12 +234,12 @@ class FakeStore:
     async def search(
         self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
     ) -> Sequence[Message]:
-        wanted = query.removesuffix(":*").replace("'", "").split(" & ")
+        wanted = query.replace("'", "").split(" & ")
         found = [
             message
             for id_ in self._of(user_id)
             for message in self._messages[id_]
-            if within in (None, id_)
+            if (within == id_ or (within is None and self._request(id_, user_id) is Request.NONE))
             and (id_, message.seq) in self._indexed
             and message.seq > self._visible_after(id_, user_id)
             and (below is None or message.id < below)
@@ -239,6 +258,15 @@ class FakeStore:
     async def find_invite(self, token_sha256: bytes, now: datetime) -> ConversationId | None:
         invite = self._invites.get(token_sha256)
         return invite.conversation_id if invite and invite.expires_at > now else None
+
+    def set_request(self, conversation_id: ConversationId, user_id: UserId, request: Request, now: datetime) -> None:
+        """What the tables of PostgreSQL's store let both stores write."""
+        conversation = self._conversations[conversation_id]
+        members = tuple(
+            replace(member, request=request) if member.user_id == user_id else member for member in conversation.members
+        )
+        self._conversations[conversation_id] = replace(conversation, members=members)
+        self._own_moved[user_id, conversation_id] = now
 
     def _insert(self, conversation: Conversation, key: str) -> tuple[Conversation, bool]:
         is_new = key not in self._keys
@@ -270,6 +298,10 @@ class FakeStore:
     def _of(self, user_id: UserId) -> list[ConversationId]:
         return [id_ for id_ in self._conversations if self._is_member(id_, user_id)]
 
+    def _request(self, conversation_id: ConversationId, user_id: UserId) -> Request:
+        member = self._conversations[conversation_id].member(user_id)
+        return member.request if member else Request.NONE
+
     def _is_member(self, conversation_id: ConversationId, user_id: UserId) -> bool:
         conversation = self._conversations.get(conversation_id)
         return conversation is not None and conversation.member(user_id) is not None
@@ -299,12 +331,15 @@ class FakeStore:
             if message.sender_id != user_id and isinstance(message.content, Text | CallRecord)
         ]
         kept = self._own.get((user_id, conversation_id), OwnState())
-        return replace(kept, unread=min(len(unread), MAX_UNREAD))
+        request = self._request(conversation_id, user_id)
+        return replace(kept, unread=min(len(unread), MAX_UNREAD), request=request)
 
 
 def _answers(words: list[str], wanted: list[str]) -> bool:
-    *whole, beginning = wanted
-    return set(whole) <= set(words) and any(word.startswith(beginning) for word in words)
+    return all(
+        any(word.startswith(beginning[:-2]) if beginning.endswith(":*") else word == beginning for word in words)
+        for beginning in wanted
+    )
 
 
 def _read_seq(conversation: Conversation, user_id: UserId) -> int:

@@ -27,6 +27,13 @@ class NotAMember(MessagingError):
         super().__init__("not a member of this conversation")
 
 
+class NotAllowed(MessagingError):
+    """The other person takes nothing of the caller, or the caller has not let the conversation in."""
+
+    def __init__(self) -> None:
+        super().__init__("this person cannot be reached")
+
+
 class MessageNotFound(MessagingError):
     """There is no such message, or the caller may not see it."""
 

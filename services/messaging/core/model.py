@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.messaging.core.errors import ConversationNotFound, InvalidField
 from services.messaging.core.own_state import OwnState
+from services.messaging.core.request import Request
 
 UserId = NewType("UserId", str)
 ConversationId = NewType("ConversationId", UUID)
@@ -39,6 +40,9 @@ class Member:
     read_seq: int = 0
     role: Role = Role.MEMBER
     visible_after_seq: int = 0
+    request: Request = Request.NONE
+    # Who brought the member in; empty for who came by oneself.
+    added_by: UserId = UserId("")
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Conversation:
     avatar_ref: str = ""
     history_open: bool = False
     revision: int = 0
+    # Of a direct conversation: one of the two blocked the other.
+    blocked: bool = False
 
     def member(self, user_id: UserId) -> Member | None:
         """The member of this id."""
@@ -236,6 +242,13 @@ def pair_key(one: UserId, other: UserId) -> str:
     return " ".join(sorted((one, other)))
 
 
+def told_directly(conversation: Conversation) -> tuple[UserId, ...]:
+    """Whom the news of a direct conversation are for; nobody of a group's, which the fan-out looks up."""
+    if conversation.kind is not ConversationKind.DIRECT:
+        return ()
+    return tuple(member.user_id for member in conversation.members if member.request is not Request.DECLINED)
+
+
 def open_direct(conversation_id: ConversationId, caller: UserId, peer: UserId, now: datetime) -> Conversation:
     """A new conversation of two people. Raises InvalidField when the peer is the caller."""
     if caller == peer:
@@ -257,3 +270,4 @@ class Recipient:
 
     user_id: UserId
     visible_after_seq: int
+    request: Request = Request.NONE

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from services.messaging.core.request import Request
+
 # Unread messages are counted up to here. Higher: longer counting for those who were away.
 MAX_UNREAD = 1_000
 
@@ -16,6 +18,7 @@ class OwnState:
     marked_unread: bool = False
     muted_until: datetime | None = None
     unread: int = 0
+    request: Request = Request.NONE
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from services.messaging.rows.catching_up import load_behind, load_changed, load_new
 from services.messaging.rows.conversations import (
+    DIRECT_PEOPLE,
     insert_conversation,
     insert_members,
     load_conversations,
@@ -22,6 +23,7 @@ from services.messaging.rows.own_states import load_own_states, write_own_state
 from services.messaging.rows.search import index_words, search_words
 
 __all__ = [
+    "DIRECT_PEOPLE",
     "index_words",
     "insert_conversation",
     "insert_members",

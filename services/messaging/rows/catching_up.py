@@ -20,7 +20,7 @@ SELECT c.id, c.last_seq, cursor.seq, coalesce(cursor.revision, c.revision) AS re
 FROM members m
 JOIN conversations c ON c.id = m.conversation_id
 LEFT JOIN unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS cursor (id, seq, revision) ON cursor.id = c.id
-WHERE m.user_id = $1 AND (
+WHERE m.user_id = $1 AND m.request <> 'declined' AND (
     cursor.id IS NULL
     OR c.last_seq > cursor.seq
     OR c.revision > cursor.revision

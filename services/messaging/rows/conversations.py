@@ -14,7 +14,14 @@ from services.messaging.core.model import (
     Role,
     UserId,
 )
+from services.messaging.core.request import Request
 from services.runtime.db import Connection
+
+# Whom the news of a direct conversation `c` are for; nobody of a group's, which the fan-out looks up.
+DIRECT_PEOPLE = (
+    "CASE WHEN c.pair_key IS NULL THEN '{}' ELSE ARRAY(SELECT told.user_id FROM members told"
+    " WHERE told.conversation_id = c.id AND told.request <> 'declined') END"
+)
 
 
 async def load_conversations(
@@ -64,9 +71,15 @@ async def insert_conversation(
 async def insert_members(connection: Connection, conversation_id: ConversationId, members: Sequence[Member]) -> None:
     """Insert members who are not there yet."""
     await connection.executemany(
-        "INSERT INTO members (conversation_id, user_id, joined_at, read_seq, role, visible_after_seq)"
-        " VALUES ($1, $2, $3, $4, $5, $6)",
-        [(conversation_id, m.user_id, m.joined_at, m.read_seq, m.role.value, m.visible_after_seq) for m in members],
+        "INSERT INTO members (conversation_id, user_id, joined_at, read_seq, role, visible_after_seq, request,"
+        " added_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        [
+            (
+                *(conversation_id, m.user_id, m.joined_at, m.read_seq, m.role.value, m.visible_after_seq),
+                *(m.request.value, m.added_by),
+            )
+            for m in members
+        ],
     )
 
 
@@ -94,7 +107,13 @@ async def write_group(connection: Connection, before: Conversation, after: Conve
 
 def _member(row: asyncpg.Record) -> Member:
     return Member(
-        UserId(row["user_id"]), row["joined_at"], row["read_seq"], Role(row["role"]), row["visible_after_seq"]
+        user_id=UserId(row["user_id"]),
+        joined_at=row["joined_at"],
+        read_seq=row["read_seq"],
+        role=Role(row["role"]),
+        visible_after_seq=row["visible_after_seq"],
+        request=Request(row["request"]),
+        added_by=UserId(row["added_by"]),
     )
 
 
@@ -109,4 +128,5 @@ def _conversation(row: asyncpg.Record, members: tuple[Member, ...]) -> Conversat
         avatar_ref=row["avatar_ref"],
         history_open=row["history_open"],
         revision=row["revision"],
+        blocked=row["blocked"],
     )

@@ -1,6 +1,7 @@
 """Statements about messages, their edits and reactions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from uuid import UUID
 
 import asyncpg
@@ -22,6 +23,9 @@ from services.messaging.core.model import (
     Unsent,
     UserId,
 )
+from services.messaging.core.placing import Places
+from services.messaging.core.request import Request
+from services.messaging.rows.conversations import DIRECT_PEOPLE
 from services.runtime import outbox
 from services.runtime.db import Connection
 
@@ -33,30 +37,38 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
     return f"SELECT 1 FROM conversations WHERE id IN ({texts}) ORDER BY id FOR UPDATE"  # noqa: S608
 
 
-async def load_places(
-    connection: Connection, drafts: Sequence[Draft]
-) -> tuple[dict[ConversationId, int], set[tuple[ConversationId, UserId]], list[DraftKey]]:
-    """Of the locked conversations that exist: the counters, which of the senders are in them, and which keys are taken.
+_PLACES = f"""
+SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.facts, c.blocked, m.request,
+    s.seq IS NOT NULL AS is_stored, {DIRECT_PEOPLE} AS people
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)
+JOIN conversations c ON c.id = k.conversation_id
+LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id
+LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id
+    AND s.client_message_id = k.client_message_id
+"""  # noqa: S608
+
+
+async def load_places(connection: Connection, drafts: Sequence[Draft]) -> tuple[Places, list[DraftKey]]:
+    """What placing looks at, and which of the keys are taken.
 
     A statement of its own, so that its snapshot is newer than the locks.
     """
+
     rows = await connection.fetch(
-        "SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq,"
-        " m.user_id IS NOT NULL AS is_member, s.seq IS NOT NULL AS is_stored"
-        " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)"
-        " JOIN conversations c ON c.id = k.conversation_id"
-        " LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id"
-        " LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id"
-        " AND s.client_message_id = k.client_message_id",
+        _PLACES,
         [draft.conversation_id for draft in drafts],
         [draft.sender_id for draft in drafts],
         [draft.client_message_id for draft in drafts],
     )
-    return (
-        {row["conversation_id"]: row["last_seq"] for row in rows},
-        {(row["conversation_id"], row["sender_id"]) for row in rows if row["is_member"]},
-        [DraftKey(*row[:3]) for row in rows if row["is_stored"]],
+    members = [row for row in rows if row["request"] is not None]
+    places = Places(
+        last_seqs={row["conversation_id"]: row["last_seq"] for row in rows},
+        senders={(row["conversation_id"], row["sender_id"]): Request(row["request"]) for row in members},
+        blocked={row["conversation_id"] for row in rows if row["blocked"]},
+        facts={row["conversation_id"]: row["facts"] for row in rows},
+        people={row["conversation_id"]: row["people"] for row in rows},
     )
+    return places, [DraftKey(*row[:3]) for row in rows if row["is_stored"]]
 
 
 async def load_stored(connection: Connection, keys: Sequence[DraftKey]) -> dict[DraftKey, Message]:
@@ -80,31 +92,53 @@ async def to_messages(connection: Connection, rows: Sequence[asyncpg.Record]) ->
     return [_message(row, reactions.get((row["conversation_id"], row["seq"]), ())) for row in rows]
 
 
+# Conversations of which `known` says more must be as known, and in nobody's hands: so a send that rests on what a
+# replica remembers waits for nobody, cannot deadlock, and takes no place that is another's.
 _INSERT_MESSAGES = f"""
-WITH told AS ({outbox.insertion(13)}),
-row AS (
+WITH row AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
         $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bigint[]) AS r
         (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,
         reply_to_seq)
 ),
+top AS (
+    SELECT conversation_id AS id, min(seq) - 1 AS before, max(seq) AS seq, max(sent_at) AS sent_at FROM row GROUP BY 1
+),
+held AS (
+    SELECT c.id FROM top JOIN conversations c USING (id)
+    LEFT JOIN unnest($13::uuid[], $14::bigint[]) AS known (id, facts) USING (id)
+    WHERE known.facts IS NULL OR (c.last_seq = top.before AND c.facts = known.facts)
+    FOR UPDATE OF c SKIP LOCKED
+),
 counted AS (
     UPDATE conversations c SET last_seq = top.seq, active_at = greatest(c.active_at, top.sent_at)
-    FROM (SELECT conversation_id, max(seq) AS seq, max(sent_at) AS sent_at FROM row GROUP BY 1) AS top
-    WHERE c.id = top.conversation_id
-)
-INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call,
-    line, reply_to_seq)
-SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line, reply_to_seq
-FROM row
+    FROM top JOIN held USING (id) WHERE c.id = top.id
+    RETURNING c.id
+),
+stored AS (
+    INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call,
+        line, reply_to_seq)
+    SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,
+        reply_to_seq
+    FROM row WHERE conversation_id IN (SELECT id FROM counted)
+),
+told AS ({outbox.insertion(15, "key IN (SELECT id::text FROM counted)")})
+SELECT id FROM counted
 """  # noqa: S608
 
 
 async def insert_messages(
-    connection: Connection, messages: Sequence[Message], events: Sequence[tuple[str, str, str, bytes]] = ()
-) -> None:
-    """Insert the messages with rows for the outbox, and move the counters of their conversations, in one statement."""
-    await connection.execute(
+    connection: Connection,
+    messages: Sequence[Message],
+    events: Sequence[tuple[str, str, str, bytes]] = (),
+    known_facts: Mapping[ConversationId, int] = MappingProxyType({}),
+) -> set[ConversationId]:
+    """Insert the messages with rows for the outbox, and move the counters of their conversations, in one statement.
+
+    `known_facts`: of the conversations that the caller has not locked, what its placing rests on. Gives the
+    conversations whose messages are stored now; of the others, which have changed since, nothing is.
+    """
+    rows = await connection.fetch(
         _INSERT_MESSAGES,
         [message.conversation_id for message in messages],
         [message.seq for message in messages],
@@ -114,8 +148,11 @@ async def insert_messages(
         [message.sent_at for message in messages],
         *zip(*(_columns(message.content) for message in messages), strict=True),
         [message.reply_to_seq for message in messages],
+        list(known_facts.keys()),
+        list(known_facts.values()),
         *outbox.columns(events),
     )
+    return {row["id"] for row in rows}
 
 
 async def write_change(connection: Connection, change: MessageChange) -> None:

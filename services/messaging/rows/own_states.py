@@ -8,10 +8,11 @@ from services.messaging.core.model import (
     UserId,
 )
 from services.messaging.core.own_state import MAX_UNREAD, OwnState
+from services.messaging.core.request import Request
 from services.runtime.db import Connection
 
 _OWN_STATES = """
-SELECT m.conversation_id, o.pinned, o.archived, o.marked_unread, o.muted_until, (
+SELECT m.conversation_id, m.request, o.pinned, o.archived, o.marked_unread, o.muted_until, (
     SELECT count(*) FROM (
         SELECT FROM messages x
         WHERE x.conversation_id = m.conversation_id AND x.seq > greatest(m.read_seq, m.visible_after_seq)
@@ -37,6 +38,7 @@ async def load_own_states(
             marked_unread=bool(row["marked_unread"]),
             muted_until=row["muted_until"],
             unread=row["unread"],
+            request=Request(row["request"]),
         )
         for row in found
     }

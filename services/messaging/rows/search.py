@@ -40,7 +40,9 @@ async def search_words(
         " JOIN members me ON me.conversation_id = w.conversation_id AND me.user_id = $1"
         " JOIN messages m ON m.conversation_id = w.conversation_id AND m.seq = w.seq"
         " WHERE w.words @@ $2::text::tsquery AND w.seq > me.visible_after_seq AND m.kind = 'text'"
-        " AND ($3::uuid IS NULL OR w.conversation_id = $3) AND ($4::uuid IS NULL OR w.message_id < $4)"
+        # In all conversations: those that one let in.
+        " AND (w.conversation_id = $3 OR ($3::uuid IS NULL AND me.request = ''))"
+        " AND ($4::uuid IS NULL OR w.message_id < $4)"
         " ORDER BY w.message_id DESC LIMIT $5",
         user_id,
         query,

@@ -92,6 +92,9 @@ async def found(store: Store, user: UserId, query: str, room: Conversation | Non
         ("it's 3pm; DROP TABLE messages; --", "drop table"),
         ("number 42 is up", "42 nu"),
         ("naïve coöperation", "naive coop"),
+        ("明日は東京都に行く", "京都"),
+        ("明日は東京都に行く", "く"),
+        ("พรุ่งนี้ไปกรุงเทพ", "กรุงเทพ"),
     ],
 )
 async def test_a_text_is_found_by_its_words_in_any_form(

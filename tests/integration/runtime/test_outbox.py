@@ -36,6 +36,16 @@ async def test_rows_of_one_transaction_and_of_later_ones_are_published_in_order(
     assert await relay.publish_shards([outbox.shard_of("a")]) == 0
 
 
+async def test_what_follows_from_a_record_is_published_right_after_it(database: Database) -> None:
+    publisher = MemoryPublisher()
+    relay = OutboxRelay(
+        database, publisher, lambda record: [Outgoing("other", record.key, b"of " + (record.value or b""))]
+    )
+    await write(database, "a", b"1", b"2")
+    assert await relay.publish_shards([outbox.shard_of("a")]) == 2
+    assert [record.value for record in publisher.records] == [b"1", b"of 1", b"2", b"of 2"]
+
+
 async def test_rows_stay_until_the_broker_acknowledges(database: Database) -> None:
     publisher = MemoryPublisher()
     relay = OutboxRelay(database, publisher)

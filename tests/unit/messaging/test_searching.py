@@ -25,3 +25,15 @@ def test_a_query_is_all_words_and_the_last_is_a_beginning() -> None:
 def test_a_query_without_words_is_refused(query: str) -> None:
     with pytest.raises(InvalidField):
         query_of(query)
+
+
+def test_scripts_without_spaces_are_found_by_any_part() -> None:
+    assert words_of("東京都に行く") == ["東京", "京都", "都に", "に行", "行く", "く"]
+    assert query_of("京都") == "'京都':*"
+    assert query_of("行") == "'行':*"
+    assert query_of("東京都 hello") == "'東京' & '京都' & 'hello':*"
+    assert query_of("行 hello") == "'行':* & 'hello':*"
+
+
+def test_a_word_of_two_scripts_is_parted_where_they_meet() -> None:
+    assert words_of("Android版です") == ["android", "版て", "てす", "す"]

@@ -1,0 +1,1 @@
+"""Statements about who may reach whom, by what they are about."""

@@ -1,0 +1,97 @@
+"""A message between two people goes to them straight from the outbox."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from parley.gateway.v1 import service_pb2 as gateway
+from parley.presence.v1 import events_pb2 as presence
+
+from services.messaging.consumer import FanOut
+from services.messaging.core import groups
+from services.messaging.core.groups import Settings
+from services.messaging.core.model import ConversationId, Draft, MessageId, Text, UserId, open_direct
+from services.messaging.deliveries import direct_deliveries
+from services.messaging.ports import LineStamp
+from services.messaging.store import PostgresStore
+from services.messaging.wiring import MIGRATIONS
+from services.runtime.bus import Incoming
+from services.runtime.config import DatabaseConfig
+from services.runtime.db import Database
+from services.runtime.ids import new_id
+from services.runtime.outbox import SHARDS, OutboxRelay
+from tests.support.bus import MemoryPublisher
+from tests.support.db import connected
+from tests.support.messaging_world import World
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ROOM = ConversationId(UUID(int=1))
+ALICE, BOB = UserId("alice"), UserId("bob")
+
+
+@dataclass
+class Line:
+    """A store, and what its relay published."""
+
+    store: PostgresStore
+    relay: OutboxRelay
+    publisher: MemoryPublisher
+
+    async def told(self) -> list[tuple[str, str, int]]:
+        """Publish, then: who, of what, of which seq or cursor."""
+        await self.relay.publish_shards(range(SHARDS))
+        found = []
+        for record in self.publisher.records:
+            if record.topic == "delivery.v1":
+                delivery = presence.Delivery.FromString(record.value or b"")
+                event = gateway.SubscribeResponse.FromString(delivery.frame).event
+                found.append(
+                    (delivery.user_id, event.WhichOneof("event") or "", event.message.seq or event.read.read_seq)
+                )
+        return found
+
+    def events(self) -> list[Incoming]:
+        """What the fan-out reads."""
+        records = [record for record in self.publisher.records if record.topic == "messaging.events.v1"]
+        return [Incoming(record.topic, 0, 0, record.key, record.value, NOW, None) for record in records]
+
+
+@pytest.fixture
+async def line(database_url: str) -> AsyncIterator[Line]:
+    async with connected(Database(DatabaseConfig(database_url, pool_size=4), MIGRATIONS)) as database:
+        publisher = MemoryPublisher()
+        relay = OutboxRelay(database, publisher, direct_deliveries)
+        yield Line(PostgresStore(database, relay, new_id), relay, publisher)
+
+
+def draft(number: int) -> Draft:
+    return Draft(MessageId(UUID(int=50 + number)), ROOM, ALICE, f"k{number}", NOW, Text("hello"))
+
+
+async def test_whatever_happens_between_two_people_is_told_to_both_in_order_without_the_fan_out(line: Line) -> None:
+    await line.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW))
+    await line.store.append([draft(1), draft(2)])
+    await line.store.move_read_cursor(ROOM, BOB, 2, NOW)
+    expected = [("conversation", 0), ("message", 1), ("message", 2), ("read", 2)]
+    told = await line.told()
+    assert [(event, at) for user, event, at in told if user == ALICE] == expected
+    assert [(event, at) for user, event, at in told if user == BOB] == expected
+
+
+async def test_the_fan_out_leaves_out_what_was_told_already(line: Line) -> None:
+    await line.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW))
+    await line.store.append([draft(1)])
+    assert await line.told()
+    again = MemoryPublisher()
+    await FanOut(World(capacity=5).messaging, again).handle(line.events())
+    assert again.records == []
+
+
+async def test_a_group_is_told_by_the_fan_out_alone(line: Line) -> None:
+    made = groups.create_group(ROOM, ALICE, [BOB], Settings("Trip"), NOW)
+    await line.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW))
+    await line.store.append([draft(1)])
+    assert await line.told() == []
+    assert len(line.events()) == 3

@@ -1,0 +1,114 @@
+"""The fan-out shares its work among replicas."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from parley.gateway.v1 import service_pb2 as gateway
+from parley.presence.v1 import events_pb2 as presence
+
+from services.messaging import encoding, topics
+from services.messaging.consumer import FanOut
+from services.messaging.core import groups
+from services.messaging.core.groups import Settings
+from services.messaging.core.model import ConversationId, Message, MessageId, Text, UserId
+from services.messaging.ports import LineStamp
+from services.runtime.bus import KafkaConsumer, KafkaPublisher, Outgoing, Subscription
+from services.runtime.config import KafkaConfig
+from tests.support.bus import MemoryPublisher
+from tests.support.messaging_world import World
+from tests.support.waiting import until
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ALICE, BOB = UserId("alice"), UserId("bob")
+ROOMS = 48
+MESSAGES = 5
+PARTITIONS = 16
+
+
+@dataclass
+class Replica:
+    """One member of the fan-out's group, and what it told."""
+
+    publisher: MemoryPublisher = field(default_factory=MemoryPublisher)
+    partitions: Collection[int] = ()
+
+    async def on_assigned(self, partitions: Collection[int], partition_count: int) -> None:
+        self.partitions = partitions
+
+    async def on_revoked(self) -> None:
+        self.partitions = ()
+
+    def told(self) -> dict[tuple[str, str], list[int]]:
+        """The seqs told of each conversation to each person, in order."""
+        found: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for record in self.publisher.records:
+            delivery = presence.Delivery.FromString(record.value or b"")
+            message = gateway.SubscribeResponse.FromString(delivery.frame).event.message
+            found[message.conversation_id, delivery.user_id].append(message.seq)
+        return found
+
+
+@pytest.fixture
+def config(broker: str) -> KafkaConfig:
+    return KafkaConfig(bootstrap=broker, idempotent=False, session_timeout_ms=3000, fetch_wait_ms=10)
+
+
+@pytest.fixture
+async def publisher(config: KafkaConfig) -> AsyncIterator[KafkaPublisher]:
+    publisher = KafkaPublisher(config)
+    await publisher.start()
+    await publisher.wait_connected()
+    yield publisher
+    await publisher.stop()
+
+
+@asynccontextmanager
+async def running(config: KafkaConfig, world: World, count: int) -> AsyncIterator[list[Replica]]:
+    """Replicas that have shared the partitions evenly."""
+    replicas = [Replica() for _ in range(count)]
+    subscription = Subscription(topics.EVENTS, f"fan-out-{uuid4()}")
+    async with AsyncExitStack() as stack:
+        for replica in replicas:
+            fan_out = FanOut(world.messaging, replica.publisher)
+            consumer = KafkaConsumer(config, subscription, fan_out.handle, replica.publisher, replica)
+            await consumer.start()
+            stack.push_async_callback(consumer.stop)
+        await until(lambda: all(len(replica.partitions) == PARTITIONS // count for replica in replicas), within_s=60)
+        yield replicas
+
+
+async def found_groups(world: World) -> list[ConversationId]:
+    rooms = [ConversationId(uuid4()) for _ in range(ROOMS)]
+    for room in rooms:
+        made = groups.create_group(room, ALICE, [BOB], Settings("Trip"), NOW)
+        await world.store.create_group(made, str(room), LineStamp(MessageId(uuid4()), ALICE, NOW))
+    return rooms
+
+
+def sent(room: ConversationId, seq: int) -> Outgoing:
+    message = Message(MessageId(uuid4()), room, seq, ALICE, f"k{seq}", NOW, Text("hello"))
+    return Outgoing(topics.EVENTS, str(room).encode(), encoding.message_sent(message))
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+async def test_each_replica_tells_its_share_in_order_and_together_they_tell_everything(
+    config: KafkaConfig, publisher: KafkaPublisher, count: int
+) -> None:
+    world = World(capacity=5)
+    rooms = await found_groups(world)
+    async with running(config, world, count) as replicas:
+        await publisher.publish([sent(room, seq) for seq in range(2, 2 + MESSAGES) for room in rooms])
+        expected = ROOMS * MESSAGES * 2
+        await until(lambda: sum(len(replica.publisher.records) for replica in replicas) >= expected)
+    everything: dict[tuple[str, str], list[int]] = {}
+    for replica in replicas:
+        told = replica.told()
+        assert told, "a replica without work"
+        assert not everything.keys() & told.keys(), "a conversation told by two replicas"
+        everything |= told
+    assert everything == {(str(room), user): list(range(2, 2 + MESSAGES)) for room in rooms for user in (ALICE, BOB)}
