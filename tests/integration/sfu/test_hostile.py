@@ -1,11 +1,12 @@
 """A hostile participant of a call: what it does must not be seen on its neighbours' screens."""
 
 import asyncio
+import itertools
 import random
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -33,6 +34,8 @@ class Neighbours:
     ann: Client
     bob: Client
     eve: Peer
+    # Never the same twice, over all storms of a call: her own SRTP would refuse it.
+    numbers: Iterator[int] = field(default_factory=itertools.count)
 
     async def frames_per_s(self) -> float:
         """What the slower of the two sees now."""
@@ -61,11 +64,9 @@ async def storm(call: Neighbours, send_one: Callable[[int], None], per_turn: int
     over = asyncio.Event()
 
     async def send() -> None:
-        number = 0
         while not over.is_set():
             for _ in range(per_turn):
-                send_one(number)
-                number += 1
+                send_one(next(call.numbers))
             await asyncio.sleep(0.01)
 
     sending = asyncio.create_task(send())
