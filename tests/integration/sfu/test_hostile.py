@@ -88,9 +88,10 @@ def key_frame_storm(eve: Peer) -> Callable[[int], None]:
 def ssrc_storm(eve: Peer) -> Callable[[int], None]:
     def send(number: int) -> None:
         ssrc = 1 + number % 1000
-        # The MID of her video, so that each SSRC looks like a new stream of it.
+        # The MID of her video, so that each SSRC looks like a new stream of it. No key frame is among them, so none is
+        # forwarded: what it costs a client to decode nonsense is not measured here.
         head = struct.pack("!BBHIIHHI", 0x90, 96, number & 0xFFFF, number, ssrc, 0xBEDE, 1, 0x40310000)
-        eve.send_packet(head + b"\x10\x00" + bytes(900))
+        eve.send_packet(head + b"\x10\x01" + bytes(900))
 
     return send
 
