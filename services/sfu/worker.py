@@ -40,8 +40,10 @@ log = structlog.get_logger()
 TICK_S = 0.02
 # Quality reports a participant. Higher: coarser history. Lower: more events.
 QUALITY_INTERVAL_S = 5.0
-# While packets come, the socket is looked at this often. Higher: delay. Lower: wake-ups, 50 to 300 us of CPU each.
+# While many packets come, the socket is looked at this often. Higher: delay. Lower: wake-ups, 50 to 300 us of CPU each.
 DRAIN_PAUSE_S = 0.001
+# From this rate on. Higher: a wake-up for nearly each packet. Lower: wake-ups that find nothing.
+BUSY_PACKETS_PER_S, BUSY_WINDOW_S = 3000, 0.05
 # Datagrams handled in one turn of the loop, so that a flood leaves room for the rest.
 MAX_DRAIN = 256
 
@@ -67,6 +69,8 @@ class MediaWorker:
         self._closing: set[asyncio.Task[None]] = set()
         self._received = PacketBuffer()
         self._quality_due = 0.0
+        self._busy = False
+        self._window_packets, self._window_began = 0, 0.0
         self._pause: asyncio.TimerHandle | None = None
         self._socket = open_socket(config.bind)
         self._batch = open_batch(self._socket, lambda packets: metrics.dropped("socket_full", packets))
@@ -173,18 +177,28 @@ class MediaWorker:
     # Receiving.
 
     def _handle_readable(self) -> None:
-        """Drain, then look again after a pause for as long as something comes: a wake-up costs more than a packet."""
+        """Drain; while much comes, look again after a pause: a wake-up costs more than a packet."""
         loop = asyncio.get_running_loop()
         packets = 1
         try:
             packets = self._drain()
         finally:
             # Whatever happened: a worker that does not look at its socket again is dead.
-            if packets:
+            if packets and self._is_busy(packets):
                 loop.remove_reader(self._socket.fileno())
                 self._pause = loop.call_later(DRAIN_PAUSE_S, self._handle_readable)
             else:
                 loop.add_reader(self._socket.fileno(), self._handle_readable)
+
+    def _is_busy(self, packets: int) -> bool:
+        """Whether packets come so often that each wake-up would find few; counted in windows."""
+        now = self._clock.monotonic()
+        self._window_packets += packets
+        elapsed = now - self._window_began
+        if elapsed >= BUSY_WINDOW_S:
+            self._busy = self._window_packets >= BUSY_PACKETS_PER_S * elapsed
+            self._window_packets, self._window_began = 0, now
+        return self._busy
 
     def _drain(self) -> int:
         packets = total = 0
