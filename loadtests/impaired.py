@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -159,5 +160,15 @@ async def main() -> int:
     return 0
 
 
+async def _until_told_to_stop() -> int:
+    task = asyncio.create_task(main())
+    # Without this the worker would stay behind.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(_until_told_to_stop()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(130)

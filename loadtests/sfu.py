@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import statistics
 import sys
 from dataclasses import replace
@@ -103,5 +104,15 @@ async def main() -> int:
     return 0
 
 
+async def _until_told_to_stop() -> int:
+    task = asyncio.create_task(main())
+    # Without this the worker would stay behind.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(_until_told_to_stop()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(130)
