@@ -54,7 +54,7 @@ web: build/web.stamp ## Build the web client into build/web
 
 # ---- Run
 
-.PHONY: run demo load-messages load-routing load-devices load-calls-setup
+.PHONY: run demo load-messages load-routing load-devices load-calls-setup bench-sfu bench-impaired
 run: setup ## Start everything; Ctrl-C stops it
 	@exec python -m deploy.embedded run
 
@@ -72,6 +72,12 @@ load-devices: gen/.stamp ## 10,000 idle devices on one gateway; report in build/
 
 load-routing: gen/.stamp ## Routing with 1 to 8 replicas, and with one killed; report in build/reports/routing.json
 	@exec python -m loadtests.routing $(ARGS)
+
+bench-sfu: gen/.stamp ## The SFU under load: fan-out, voice calls, joins; report in build/reports/sfu.json
+	@exec python -m loadtests.sfu $(ARGS)
+
+bench-impaired: gen/.stamp ## Two browsers in a call over bad networks; report in build/reports/impaired.json
+	@exec python -m loadtests.impaired $(ARGS)
 
 # ---- Check
 

@@ -20,6 +20,7 @@ from services.runtime.rpc import connect
 from services.sfu.dtls import Certificate
 
 FRAME_RATE = 30
+AUDIO_RATE = 50
 # 1.2 Mbit/s in bursts: a frame of 5,000 bytes in five packets.
 FRAME = [1000] * 5
 KEY_FRAME = [1000] * 20
@@ -40,12 +41,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Load:
-    """What a part cost: seconds of CPU over seconds of wall time, and packets that reached their receivers."""
+    """What a part cost: seconds of CPU over seconds of wall time, and packets that reached their receivers.
+
+    `offered` is what the plan's pace asks for: far fewer packets mean that the machine was too busy for the figures.
+    """
 
     worker_cpu_s: float
     generator_cpu_s: float
     wall_s: float
     packets: int
+    offered: float
     delays_ms: dict[str, float]
 
     @property
@@ -106,7 +111,7 @@ class Bench:
         for receiver in receivers[:: plan.receivers]:
             receiver.opens_packets = True
         sends = [_Video(publisher, place / plan.fanouts / FRAME_RATE) for place, publisher in enumerate(publishers)]
-        load = self._measure(sends, [*publishers, *receivers], receivers)
+        load = self._measure(sends, [*publishers, *receivers], receivers, FRAME_RATE * len(FRAME) * len(receivers))
         for call in calls:
             await self.end(call)
         return load
@@ -118,7 +123,7 @@ class Bench:
         for peer in peers[::20]:
             peer.opens_packets = True
         sends = [_Audio(peer, place * 0.02 / len(peers)) for place, peer in enumerate(peers)]
-        load = self._measure(sends, peers, peers)
+        load = self._measure(sends, peers, peers, AUDIO_RATE * len(peers))
         for call in calls:
             await self.end(call)
         return load
@@ -143,7 +148,9 @@ class Bench:
         speaking.cancel()
         return percentiles(times, (50, 99)), rate, memory
 
-    def _measure(self, sends: Sequence[_Video | _Audio], peers: Sequence[Peer], receivers: Sequence[Peer]) -> Load:
+    def _measure(
+        self, sends: Sequence[_Video | _Audio], peers: Sequence[Peer], receivers: Sequence[Peer], offered_per_s: float
+    ) -> Load:
         poller = select.epoll()
         by_descriptor = {}
         for peer in peers:
@@ -165,6 +172,7 @@ class Bench:
             after["generator"] - before["generator"],
             wall_s,
             sum(receiver.packets for receiver in receivers),
+            offered_per_s * wall_s,
             percentiles(delays, (50, 99)),
         )
 
@@ -190,7 +198,7 @@ class _Audio:
 
     def send(self, now: float) -> None:
         self.peer.send_audio(now)
-        self.due = max(self.due + 0.02, now - 0.1)
+        self.due = max(self.due + 1 / AUDIO_RATE, now - 0.1)
 
 
 async def _speak(peer: Peer) -> None:

@@ -69,6 +69,7 @@ class Peer:
         self.first_media_s: float | None = None
         self.media_came = asyncio.Event()
         self.opens_packets = False
+        self.slot_ssrcs: list[int] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.setblocking(False)
@@ -85,6 +86,7 @@ class Peer:
     async def join(self, join: Join) -> None:
         """Offer, check, handshake. Raises TimeoutError."""
         answer = await join(self._offer())
+        self.slot_ssrcs = [int(ssrc) for ssrc in dict.fromkeys(re.findall(r"a=ssrc:(\d+) cname", answer))]
         candidate = re.search(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+)", answer)
         ufrag, password = (re.search(rf"a=ice-{name}:(\S+)", answer) for name in ("ufrag", "pwd"))
         fingerprint = re.search(r"a=fingerprint:(\S+) (\S+)", answer)
@@ -163,11 +165,11 @@ class Peer:
         """The RTCP that is due: transport-wide feedback each 100 ms, a receiver report each second."""
         fci = self._log.take_feedback(now)
         if fci is not None:
-            self._send_rtcp(build_receiver_report(1) + build_transport_feedback(1, 0, fci))
+            self.send_control(build_receiver_report(1) + build_transport_feedback(1, 0, fci))
         if now >= self._report_due:
             self._report_due = now + _REPORT_INTERVAL_S
             blocks = [ReportBlock(ssrc, 0, 0, highest, 0, 0, 0) for ssrc, highest in self._highest.items()]
-            self._send_rtcp(build_receiver_report(1, blocks))
+            self.send_control(build_receiver_report(1, blocks))
 
     def _handle_rtp(self, srtp: SrtpSession, size: int) -> None:
         now = time.monotonic()
@@ -202,16 +204,20 @@ class Peer:
     def _send_media(
         self, kind: str, ssrc: int, payload_type: int, timestamp: int, marker: bool, elements: bytes, payload: bytes
     ) -> None:
-        assert self._srtp is not None
         number = self._sequence[kind]
         self._sequence[kind] = number + 1
         head = _HEADER.pack(0x90, payload_type | 0x80 * marker, number & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
-        packet = head + b"\xbe\xde" + (len(elements) // 4).to_bytes(2, "big") + elements + payload
+        self.send_packet(head + b"\xbe\xde" + (len(elements) // 4).to_bytes(2, "big") + elements + payload)
+
+    def send_packet(self, packet: bytes) -> None:
+        """Encrypt and send RTP."""
+        assert self._srtp is not None
         self._scratch.view[: len(packet)] = packet
         size = self._srtp.protect_rtp(self._scratch, len(packet))
         self._socket.send(self._scratch.view[:size])
 
-    def _send_rtcp(self, payload: bytes) -> None:
+    def send_control(self, payload: bytes) -> None:
+        """Encrypt and send RTCP."""
         assert self._srtp is not None
         self._scratch.view[: len(payload)] = payload
         size = self._srtp.protect_rtcp(self._scratch, len(payload))

@@ -32,6 +32,7 @@ class WorkerProcess:
 
     pid: int
     address: str
+    metrics_url: str
     service_key: str
     join_key: str
 
@@ -66,9 +67,10 @@ async def run_worker(log: Path) -> AsyncIterator[WorkerProcess]:
     """Starts a worker on free ports, ends it afterwards. Its log goes to `log`."""
     address = f"127.0.0.1:{_free_port()}"
     service_key, join_key = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
+    metrics = f"127.0.0.1:{_free_port()}"
     env = {
         "PARLEY_GRPC_ADDRESS": address,
-        "PARLEY_METRICS_ADDRESS": f"127.0.0.1:{_free_port()}",
+        "PARLEY_METRICS_ADDRESS": metrics,
         "PARLEY_SERVICE_KEY": service_key,
         "PARLEY_JOIN_TOKEN_KEY": join_key,
         "PARLEY_KAFKA_BOOTSTRAP": f"127.0.0.1:{_free_port()}",
@@ -85,7 +87,7 @@ async def run_worker(log: Path) -> AsyncIterator[WorkerProcess]:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "services.sfu"), env=os.environ | env, cwd=ROOT, stdout=out, stderr=out
         )
-    worker = WorkerProcess(process.pid, address, service_key, join_key)
+    worker = WorkerProcess(process.pid, address, f"http://{metrics}/metrics", service_key, join_key)
     try:
         async with connect(address, worker.tokens()) as channel:
             check = health_pb2.HealthCheckRequest(service="liveness")

@@ -7,7 +7,8 @@ from google.protobuf.message import DecodeError
 from parley.sfu.v1 import channel_pb2
 
 from services.sfu.core.ids import ParticipantKey, UserId
-from services.sfu.core.participants import SlotEntry
+from services.sfu.core.participants import ReceiveQuality, SlotEntry
+from services.sfu.core.quality import Quality
 from services.sfu.core.wishes import MAX_WISHES, Wish, Wishes
 
 _SOURCES = {
@@ -49,7 +50,18 @@ def encode_speakers(speakers: Iterable[ParticipantKey]) -> bytes:
     return message.SerializeToString()
 
 
-def decode_message(message: bytes) -> MuteState | Wishes | None:
+def encode_quality(quality: Quality) -> bytes:
+    """How the participant's own legs fare."""
+    told = channel_pb2.ConnectionQuality(
+        uplink_mos=quality.uplink.mos,
+        downlink_mos=quality.downlink.mos,
+        remote_mos=quality.remote_mos,
+        weak=quality.is_weak,
+    )
+    return channel_pb2.ChannelMessage(connection_quality=told).SerializeToString()
+
+
+def decode_message(message: bytes) -> MuteState | Wishes | ReceiveQuality | None:
     """What a client says, or None when it is nothing that clients say."""
     if len(message) > MAX_MESSAGE_SIZE:
         return None
@@ -62,7 +74,15 @@ def decode_message(message: bytes) -> MuteState | Wishes | None:
         return MuteState(decoded.media_state.audio_muted, decoded.media_state.video_muted)
     if kind == "set_video_slots":
         return _wishes(decoded.set_video_slots)
+    if kind == "receive_quality":
+        said = decoded.receive_quality
+        return ReceiveQuality(_ratio(said.frozen_ratio), _ratio(said.concealed_ratio))
     return None
+
+
+def _ratio(said: float) -> float:
+    # The comparison also turns what is not a number into 0.
+    return min(said, 1.0) if said > 0 else 0.0
 
 
 def _wishes(asked: channel_pb2.SetVideoSlots) -> Wishes:

@@ -2,10 +2,14 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.sfu.core.ids import CallId
 from services.sfu.core.quality import Leg, Quality
 
 _RTT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2)
 _JITTER_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
+_MOS_BUCKETS = (1.5, 2, 2.5, 3, 3.3, 3.6, 3.8, 4, 4.2, 4.3, 4.5)
+# What OpenMetrics allows an exemplar, less its label's name.
+_MAX_EXEMPLAR = 120
 _LOSS_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 
 PACKETS_RECEIVED = Counter("sfu_packets_received", "Datagrams that came to the media port.")
@@ -21,6 +25,9 @@ CALLS = Gauge("sfu_calls", "Calls that have a participant.")
 EVENTS_DROPPED = Counter("sfu_events_dropped", "Events for Kafka dropped because too many waited.", ["kind"])
 LOSS = Histogram("sfu_loss_ratio", "Share of a participant's packets lost in 5 s.", ["leg"], buckets=_LOSS_BUCKETS)
 JITTER = Histogram("sfu_jitter_seconds", "A participant's greatest jitter.", ["leg"], buckets=_JITTER_BUCKETS)
+MOS = Histogram("sfu_mos", "A leg's MOS over 5 s (ITU-T G.107).", ["leg"], buckets=_MOS_BUCKETS)
+FROZEN = Histogram("sfu_frozen_ratio", "Share of 5 s that a client's videos stood still.", buckets=_LOSS_BUCKETS)
+CONCEALED = Histogram("sfu_concealed_ratio", "Share of 5 s that a client made up audio.", buckets=_LOSS_BUCKETS)
 RTT = Histogram("sfu_rtt_seconds", "Round trip between worker and client.", buckets=_RTT_BUCKETS)
 
 
@@ -51,15 +58,22 @@ class PrometheusMetrics:
         PARTICIPANTS.set(participants)
         CALLS.set(calls)
 
-    def quality(self, quality: Quality) -> None:
-        _observe("uplink", quality.uplink)
-        _observe("downlink", quality.downlink)
+    def quality(self, quality: Quality, call_id: CallId) -> None:
+        exemplar = {"call_id": str(call_id)} if len(call_id) <= _MAX_EXEMPLAR else None
+        _observe("uplink", quality.uplink, exemplar)
+        _observe("downlink", quality.downlink, exemplar)
+        if quality.remote_mos:
+            MOS.labels("remote").observe(quality.remote_mos, exemplar)
         if quality.uplink.rtt_s is not None:
             RTT.observe(quality.uplink.rtt_s)
+        if quality.downlink.packets:
+            FROZEN.observe(quality.receive.frozen_ratio)
+            CONCEALED.observe(quality.receive.concealed_ratio)
 
 
-def _observe(name: str, leg: Leg) -> None:
+def _observe(name: str, leg: Leg, exemplar: dict[str, str] | None) -> None:
     # A silent leg would count as a perfect one.
     if leg.packets:
         LOSS.labels(name).observe(leg.loss)
         JITTER.labels(name).observe(leg.jitter_s)
+        MOS.labels(name).observe(leg.mos, exemplar)

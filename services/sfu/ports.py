@@ -65,4 +65,5 @@ class Metrics(Protocol):
 
     def occupancy(self, participants: int, calls: int) -> None: ...
 
-    def quality(self, quality: Quality) -> None: ...
+    def quality(self, quality: Quality, call_id: CallId) -> None:
+        """The call is for an exemplar, never for a label."""

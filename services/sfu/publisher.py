@@ -98,6 +98,10 @@ class KafkaEvents:
             interval_s=quality.interval_s,
             uplink=_leg(quality.uplink),
             downlink=_leg(quality.downlink),
+            remote_mos=quality.remote_mos,
+            downlink_estimate_bps=int(quality.estimate_bps),
+            frozen_ratio=quality.receive.frozen_ratio,
+            concealed_ratio=quality.receive.concealed_ratio,
         )
         self._put("quality", Outgoing(QUALITY_TOPIC, key.call_id.encode(), report.SerializeToString()))
 
@@ -219,4 +223,5 @@ def _leg(leg: Leg) -> sfu_events.LegQuality:
         loss_ratio=leg.loss,
         jitter_ms=leg.jitter_s * 1000,
         rtt_ms=(leg.rtt_s or 0.0) * 1000,
+        mos=leg.mos,
     )

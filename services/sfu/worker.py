@@ -7,7 +7,7 @@ import structlog
 
 from services.runtime.clock import Clock
 from services.sfu import ice
-from services.sfu.channel import MuteState, decode_message, encode_slot_map, encode_speakers
+from services.sfu.channel import MuteState, decode_message, encode_quality, encode_slot_map, encode_speakers
 from services.sfu.config import MediaConfig
 from services.sfu.connection import Connection
 from services.sfu.core.addresses import AddressBook, Route
@@ -24,7 +24,7 @@ from services.sfu.core.effects import (
 )
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import Address, CallId, ParticipantKey, ParticipantNumber
-from services.sfu.core.participants import Participant, RandomBytes
+from services.sfu.core.participants import Participant, RandomBytes, ReceiveQuality
 from services.sfu.core.quality import QualityMeter
 from services.sfu.core.router import Router
 from services.sfu.core.rtp import MAX_PACKET_SIZE, is_rtcp
@@ -40,8 +40,10 @@ log = structlog.get_logger()
 TICK_S = 0.02
 # Quality reports a participant. Higher: coarser history. Lower: more events.
 QUALITY_INTERVAL_S = 5.0
-# While packets come, the socket is looked at this often. Higher: delay. Lower: wake-ups, 50 to 300 us of CPU each.
+# While many packets come, the socket is looked at this often. Higher: delay. Lower: wake-ups, 50 to 300 us of CPU each.
 DRAIN_PAUSE_S = 0.001
+# From this rate on. Higher: a wake-up for nearly each packet. Lower: wake-ups that find nothing.
+BUSY_PACKETS_PER_S, BUSY_WINDOW_S = 3000, 0.05
 # Datagrams handled in one turn of the loop, so that a flood leaves room for the rest.
 MAX_DRAIN = 256
 
@@ -66,7 +68,9 @@ class MediaWorker:
         self._maps_due: set[ParticipantNumber] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._received = PacketBuffer()
-        self._is_pausing = False
+        self._quality_due = 0.0
+        self._busy = False
+        self._window_packets, self._window_began = 0, 0.0
         self._pause: asyncio.TimerHandle | None = None
         self._socket = open_socket(config.bind)
         self._batch = open_batch(self._socket, lambda packets: metrics.dropped("socket_full", packets))
@@ -114,12 +118,20 @@ class MediaWorker:
         self._carry_out(self._router.tick(now))
         for number in list(self._maps_due):
             self._send_slot_map(number)
-        for connection in self._connections.values():
-            if now >= connection.quality_due and connection.srtp is not None:
-                connection.quality_due = now + QUALITY_INTERVAL_S
-                quality = connection.meter.take(connection.participant, now)
-                self._events.quality_measured(connection.participant.key, quality)
-                self._metrics.quality(quality)
+        if now >= self._quality_due:
+            # A tenth of the interval: nobody's report is later than that, and the rest of the ticks look at nothing.
+            self._quality_due = now + QUALITY_INTERVAL_S / 10
+            for connection in self._connections.values():
+                if now >= connection.quality_due and connection.srtp is not None:
+                    connection.quality_due = now + QUALITY_INTERVAL_S
+                    self._report_quality(connection, now)
+
+    def _report_quality(self, connection: Connection, now: float) -> None:
+        participant = connection.participant
+        quality = connection.meter.take(participant, now)
+        self._events.quality_measured(participant.key, quality)
+        self._metrics.quality(quality, participant.key.call_id)
+        self._send_message(participant.number, encode_quality(quality))
 
     def holds(self, key: ParticipantKey) -> bool:
         """See ports.MediaPlane."""
@@ -165,16 +177,28 @@ class MediaWorker:
     # Receiving.
 
     def _handle_readable(self) -> None:
-        """Drain, then look again after a pause for as long as something comes: a wake-up costs more than a packet."""
+        """Drain; while much comes, look again after a pause: a wake-up costs more than a packet."""
         loop = asyncio.get_running_loop()
-        if self._drain():
-            if not self._is_pausing:
-                self._is_pausing = True
+        packets = 1
+        try:
+            packets = self._drain()
+        finally:
+            # Whatever happened: a worker that does not look at its socket again is dead.
+            if packets and self._is_busy(packets):
                 loop.remove_reader(self._socket.fileno())
-            self._pause = loop.call_later(DRAIN_PAUSE_S, self._handle_readable)
-        elif self._is_pausing:
-            self._is_pausing = False
-            loop.add_reader(self._socket.fileno(), self._handle_readable)
+                self._pause = loop.call_later(DRAIN_PAUSE_S, self._handle_readable)
+            else:
+                loop.add_reader(self._socket.fileno(), self._handle_readable)
+
+    def _is_busy(self, packets: int) -> bool:
+        """Whether packets come so often that each wake-up would find few; counted in windows."""
+        now = self._clock.monotonic()
+        self._window_packets += packets
+        elapsed = now - self._window_began
+        if elapsed >= BUSY_WINDOW_S:
+            self._busy = self._window_packets >= BUSY_PACKETS_PER_S * elapsed
+            self._window_packets, self._window_began = 0, now
+        return self._busy
 
     def _drain(self) -> int:
         packets = total = 0
@@ -235,12 +259,21 @@ class MediaWorker:
         srtp = connection.srtp
         if srtp is None:
             raise PacketError("not_connected")
-        if is_rtcp(self._received.view[:2]):
+        is_control = is_rtcp(self._received.view[:2])
+        budget = connection.participant.control if is_control else connection.participant.packets
+        if not budget.spend(1, now):
+            raise PacketError("flood")
+        if is_control:
             clear = srtp.unprotect_rtcp(self._received, size)
             effects = self._router.handle_rtcp(connection.participant, clear, now)
         else:
             clear = srtp.unprotect_rtp(self._received, size)
-            effects = self._router.handle_rtp(connection.participant, clear, now)
+            try:
+                effects = self._router.handle_rtp(connection.participant, clear, now)
+            except PacketError as error:
+                if error.reason in ("unknown_ssrc", "ssrc_flood"):
+                    srtp.forget(clear[8:12])
+                raise
         if self._book.handle_media(connection.route, source, now):
             self._log(connection.participant, "address_followed")
         # The batch goes out when the socket is drained.
@@ -273,6 +306,8 @@ class MediaWorker:
             self._metrics.dropped("channel_message")
         elif isinstance(said, MuteState):
             self._carry_out(self._router.handle_mute(connection.participant, said.audio, said.video, now))
+        elif isinstance(said, ReceiveQuality):
+            connection.participant.receive_quality = said
         else:
             self._carry_out(self._router.handle_wishes(connection.participant, said, now))
 

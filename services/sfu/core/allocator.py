@@ -28,8 +28,11 @@ class Allocation(NamedTuple):
 
 
 def allocate(demands: Sequence[Demand], budget_bps: float) -> Allocation:
-    """Share the budget for video. The first by weight always gets its lowest picture: a call shows somebody."""
-    order = sorted(range(len(demands)), key=lambda place: -demands[place].weight)
+    """Share the budget for video. The first by weight always gets its lowest picture: a call shows somebody.
+
+    Among equals the cheap come first, or one that sends far too much would leave nothing for all the others.
+    """
+    order = sorted(range(len(demands)), key=lambda place: (-demands[place].weight, demands[place].rates[:1]))
     places: list[int | None] = [None] * len(demands)
     used = needed = 0.0
     for rank, place in enumerate(order):

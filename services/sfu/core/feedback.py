@@ -27,7 +27,7 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
         case rtcp.Nack():
             return _resend(participant, report, now)
         case rtcp.KeyFrameRequest():
-            _want_key_frame(participant, report.media_ssrc)
+            _want_key_frame(participant, report.media_ssrc, now)
         case rtcp.Remb():
             participant.path.estimator.handle_remb(float(report.bitrate_bps), now)
         case rtcp.Bye():
@@ -36,9 +36,9 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
     return []
 
 
-def _want_key_frame(participant: Participant, media_ssrc: int) -> None:
+def _want_key_frame(participant: Participant, media_ssrc: int, now: float) -> None:
     slot = participant.slots_by_ssrc.get(media_ssrc)
-    if slot is None or slot.publication is None:
+    if slot is None or slot.publication is None or not slot.key_frame_requests.allows(now):
         return
     stream = slot.wanted or slot.source
     if stream is not None:
@@ -59,7 +59,7 @@ def _handle_block(participant: Participant, block: rtcp.ReportBlock, now: float,
 
 def _resend(participant: Participant, nack: rtcp.Nack, now: float) -> list[Effect]:
     slot = participant.slots_by_ssrc.get(nack.media_ssrc)
-    if slot is None:
+    if slot is None or not participant.nacked.spend(len(nack.sequence_numbers), now):
         return []
     packets = (slot.find_lost(number, now) for number in nack.sequence_numbers[:_MAX_NACKED])
     return [SendRepair(slot, packet) for packet in packets if packet is not None]

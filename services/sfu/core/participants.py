@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from services.sfu.core.budgets import MAX_CONTROL_PER_S, MAX_NACKED_PER_S, MAX_PACKETS_PER_S, Budget
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.lifecycle import State
@@ -16,6 +18,9 @@ from services.sfu.core.wishes import Wishes
 
 # SSRCs that a participant may bring; three simulcast layers and audio are four. Higher: memory for who invents SSRCs.
 MAX_STREAMS = 12
+# SSRCs over a participant's life: libsrtp keeps something for each. Higher: memory. Lower: a client that starts anew
+# often is cut off.
+MAX_SSRCS = 100
 
 # Random bytes; injected, so that tests can repeat a run.
 RandomBytes = Callable[[int], bytes]
@@ -29,6 +34,13 @@ class SlotEntry:
     publisher: ParticipantKey | None
     muted: bool
     source: VideoSource | None = None
+
+
+class ReceiveQuality(NamedTuple):
+    """What a client's players said last: shares of the time, 0 to 1."""
+
+    frozen_ratio: float = 0.0
+    concealed_ratio: float = 0.0
 
 
 class Participant:
@@ -55,6 +67,11 @@ class Participant:
         self.slots = [ReceiveSlot(number, line, _numbering(ssrcs, random), self.path) for line in slots]
         self.slots_by_ssrc = {slot.ssrc: slot for slot in self.slots}
         self.wishes = Wishes()
+        self.nacked = Budget(MAX_NACKED_PER_S)
+        self.packets = Budget(MAX_PACKETS_PER_S)
+        self.control = Budget(MAX_CONTROL_PER_S)
+        self._ssrcs_seen = 0
+        self.receive_quality = ReceiveQuality()
 
     @property
     def round_trip_s(self) -> float | None:
@@ -83,6 +100,7 @@ class Participant:
             stream = next((found for found in candidates if found is not None), None)
             if stream is None:
                 raise PacketError("unknown_ssrc")
+            self._count_ssrc()
             if len(self.repairs) >= MAX_STREAMS:
                 self.repairs.clear()
             self.repairs[header.ssrc] = stream
@@ -93,6 +111,7 @@ class Participant:
 
     def _open_stream(self, datagram: bytes, header: RtpHeader) -> InboundStream:
         publication, rid = find_stream_home(self.publications, datagram, header)
+        self._count_ssrc()
         if len(self.streams) >= MAX_STREAMS:
             # A client that starts anew takes new SSRCs; the one that was silent longest is not coming back.
             oldest = min(self.streams.values(), key=lambda stream: stream.last_packet_at or 0.0)
@@ -100,6 +119,11 @@ class Participant:
         stream = publication.open_stream(header.ssrc, rid, header.payload_type)
         self.streams[header.ssrc] = stream
         return stream
+
+    def _count_ssrc(self) -> None:
+        if self._ssrcs_seen >= MAX_SSRCS:
+            raise PacketError("ssrc_flood")
+        self._ssrcs_seen += 1
 
     def slot_map(self) -> list[SlotEntry]:
         """Who is on which slot, in the order of the offer."""

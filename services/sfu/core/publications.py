@@ -128,6 +128,8 @@ class Publication:
         self.takes_pli, self.takes_fir = "nack pli" in line.feedback, "ccm fir" in line.feedback
         self.takes_remb = "goog-remb" in line.feedback and not line.has_transport_cc
         self.muted = False
+        # The publisher's uplink over the last interval (ITU-T G.107); 0 while it is not known.
+        self.uplink_mos = 0.0
         self.level = SpeechLevel()
         self.ordered_rids = order_rids(line.rids) or (NO_RID,)
         self.layers: dict[str, InboundStream] = {}

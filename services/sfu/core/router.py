@@ -203,7 +203,8 @@ class Router:
         if now >= self._ranks_due:
             self._ranks_due = now + RANK_INTERVAL_S
             for call in self._calls.values():
-                effects += call.rank(now)
+                ranked = call.rank(now)
+                effects += ranked + self._aim_told(ranked, now)
         return effects + self._tick_reports(now)
 
     def _tick_streams(self, now: float) -> list[Effect]:
@@ -269,6 +270,11 @@ class Router:
                 self._probing.discard(receiver)
         return [effect for publication in wanting for effect in self._request_key_frame(publication, now)]
 
+    def _aim_told(self, effects: Iterable[Effect], now: float) -> list[Effect]:
+        """Aim the slots of those whose map changed: who is new on one is heard and seen at once."""
+        told = [self._participants.get(effect.receiver) for effect in effects if isinstance(effect, SendSlotMap)]
+        return self._aim([receiver for receiver in told if receiver is not None], now)
+
     def _request_key_frame(self, publication: Publication, now: float) -> list[Effect]:
         stream = publication.take_key_frame_request(now)
         publisher = self.find(publication.publisher)
@@ -294,12 +300,14 @@ class Router:
     def _connect(self, participant: Participant, now: float) -> list[Effect]:
         """Put the participant on the others' slots and the others on its own."""
         effects = self._calls[participant.key.call_id].settle(now)
+        effects += self._aim_told(effects, now)
         told = {effect.receiver for effect in effects if isinstance(effect, SendSlotMap)}
         return effects if participant.number in told else [SendSlotMap(participant.number), *effects]
 
     def _leave(self, participant: Participant, reason: LeaveReason, now: float) -> list[Effect]:
         call = self._calls[participant.key.call_id]
         effects = call.leave(participant, now)
+        effects += self._aim_told(effects, now)
         if not call.members:
             del self._calls[participant.key.call_id]
         del self._participants[participant.number]

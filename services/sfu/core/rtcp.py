@@ -15,6 +15,9 @@ _SR, _RR, _SDES, _BYE, _RTPFB, _PSFB = 200, 201, 202, 203, 205, 206
 _NACK, _TRANSPORT_CC = 1, 15
 _PLI, _FIR, _APPLICATION = 1, 4, 15
 
+# Items of a NACK that are read, each of up to 17 numbers: more cannot be repaired in time.
+MAX_NACK_ITEMS = 64
+
 _COMMON = Struct("!BBH")
 _SENDER_INFO = Struct("!IQIII")
 _REPORT_BLOCK = Struct("!IIIIII")
@@ -159,12 +162,14 @@ def _parse_feedback(packet_type: int, fmt: int, media_ssrc: int, fci: bytes) -> 
 
 
 def _nack_numbers(fci: bytes) -> Iterable[int]:
-    for at in range(0, len(fci) - 3, 4):
+    for at in range(0, min(len(fci) - 3, 4 * MAX_NACK_ITEMS), 4):
         first, mask = _NACK_ITEM.unpack_from(fci, at)
         yield first
-        for bit in range(16):
-            if mask >> bit & 1:
-                yield (first + bit + 1) & 0xFFFF
+        while mask:
+            first += 1
+            if mask & 1:
+                yield first & 0xFFFF
+            mask >>= 1
 
 
 def _packet(packet_type: int, count: int, body: bytes) -> bytes:

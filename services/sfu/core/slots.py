@@ -12,6 +12,7 @@ from array import array
 from dataclasses import dataclass
 from struct import Struct
 
+from services.sfu.core.budgets import BackingOff
 from services.sfu.core.ids import Kind, ParticipantNumber
 from services.sfu.core.layers import ALL_TEMPORAL
 from services.sfu.core.media_line import LEVEL_URI, SEND_TIME_URI, TRANSPORT_CC_URI, MediaLine
@@ -68,6 +69,7 @@ class ReceiveSlot:
         self.publication: Publication | None = None
         self.max_height = self.weight = 0
         self.downlink = Downlink()
+        self.key_frame_requests = BackingOff()
         self.packets = self.bytes = 0
         self.payload_types = {codec.codec: codec.payload_type for codec in line.codecs}
         self._repair_types = {c.codec: c.rtx_payload_type for c in line.codecs if c.rtx_payload_type is not None}

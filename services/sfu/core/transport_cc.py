@@ -173,8 +173,8 @@ def _chunks(symbols: Sequence[int]) -> Iterator[int]:
         at += 7
 
 
-# A packet that the receiver told of: when it was sent, when it arrived (None: lost), by either clock in seconds, and its
-# size in bytes. A plain tuple, because one is made for each packet that is forwarded.
+# A packet that the receiver told of: when it was sent, when it arrived (None: lost), each in seconds of its own end's
+# clock, and its bytes. A plain tuple, because one is made for each packet that is forwarded.
 Sent = tuple[float, float | None, int]
 
 

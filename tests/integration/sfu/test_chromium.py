@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.sfu import chromium
+from loadtests.sfu_media import chromium
 from tests.integration.sfu.conftest import RunningWorker
 
 DEADLINE_S = 60.0
@@ -20,7 +20,7 @@ async def browser(worker: RunningWorker) -> AsyncIterator[chromium.Browser]:
         if os.environ.get("CI"):
             pytest.fail("Chromium is not installed")
         pytest.skip("Chromium is not installed")
-    browser = chromium.Browser(worker.services.sfu)
+    browser = chromium.Browser(lambda user, offer: worker.join(offer, user))
     await browser.start()
     yield browser
     await browser.stop()

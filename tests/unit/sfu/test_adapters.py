@@ -16,7 +16,7 @@ from services.sfu.config import Config
 from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import ParticipantNumber, UserId
-from services.sfu.core.participants import SlotEntry
+from services.sfu.core.participants import ReceiveQuality, SlotEntry
 from services.sfu.core.wishes import MAX_WISHES, Wish, Wishes
 from services.sfu.ice import answer_check
 from services.sfu.srtp import PacketBuffer, SrtpSession
@@ -107,6 +107,19 @@ def test_srtp_round_trip_replay_and_forgery(profile: int, key_size: int) -> None
         session.unprotect_rtp(fill(forged), len(forged))
 
 
+def test_stream_that_is_forgotten_leaves_nothing_behind() -> None:
+    session = srtp_session(pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 28)
+    clear = rtp(0x01020304, 1000, b"opus" * 20)
+    buffer = fill(clear)
+    protected = bytes(buffer.view[: session.protect_rtp(buffer, len(clear))])
+    assert session.unprotect_rtp(fill(protected), len(protected)) == clear
+    session.forget(b"\x04\x03\x02\x01")
+    with pytest.raises(PacketError, match="srtp_replayed"):
+        session.unprotect_rtp(fill(protected), len(protected))
+    session.forget(b"\x01\x02\x03\x04")
+    assert session.unprotect_rtp(fill(protected), len(protected)) == clear
+
+
 @given(st.binary(max_size=120), st.booleans())
 def test_any_bytes_are_refused_by_srtp(body: bytes, is_control: bool) -> None:
     session = srtp_session(pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 28)
@@ -165,6 +178,13 @@ def test_wishes_are_read_and_their_number_is_bounded() -> None:
     assert isinstance(wishes, Wishes)
     assert (len(wishes.wishes), wishes.max_streams) == (MAX_WISHES, 2)
     assert wishes.wishes[0] == Wish(UserId("ann"), "", True, 0, True)
+
+
+@pytest.mark.parametrize(("said", "kept"), [(0.25, 0.25), (7.0, 1.0), (-1.0, 0.0), (float("nan"), 0.0)])
+def test_what_players_saw_is_taken_within_bounds(said: float, kept: float) -> None:
+    quality = channel_pb2.ReceiveQuality(frozen_ratio=said, concealed_ratio=said)
+    message = channel_pb2.ChannelMessage(receive_quality=quality).SerializeToString()
+    assert decode_message(message) == ReceiveQuality(kept, kept)
 
 
 @given(st.binary(max_size=60))

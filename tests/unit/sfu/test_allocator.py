@@ -24,6 +24,10 @@ def test_where_not_all_fit_the_least_wanted_go_without_but_never_everybody() -> 
     assert allocate(demands, 1.0).places == [None, None, 0]
 
 
+def test_one_that_sends_far_too_much_leaves_the_others_theirs() -> None:
+    assert allocate([Demand((7e6,), 0), Demand(LAYERS, 1)], 600e3).places == [None, 1]
+
+
 def test_what_a_slot_has_it_keeps_at_a_budget_that_would_not_give_it_anew() -> None:
     assert allocate([Demand(LAYERS, 1)], 505e3).places == [1]
     assert allocate([Demand(LAYERS, 0)], 505e3).places == [0]

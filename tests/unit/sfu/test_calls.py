@@ -148,6 +148,13 @@ def send_layers(
     return now
 
 
+def test_who_joins_hears_the_others_without_waiting_for_a_tick(router: Router) -> None:
+    ann = join(router, "ann")
+    router.handle_rtp(ann, rtp(100, 1, b"opus", mid=b"0"), 1.0)
+    join(router, "bob", 1.1)
+    assert any(isinstance(e, SendMedia) for e in router.handle_rtp(ann, rtp(100, 2, b"opus", mid=b"0"), 1.12))
+
+
 def test_receiver_without_room_gets_the_lowest_layer_and_with_it_the_highest(router: Router) -> None:
     ann, bob = join(router, "ann", simulcast=True), join(router, "bob", transport_cc=False)
     router.handle_rtcp(bob, rtcp.build_remb(1, 250_000, []), 1.0)

@@ -8,6 +8,7 @@ from services.runtime.ids import new_id
 from services.sfu.config import Node
 from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import WorkerId
+from services.sfu.core.participants import ReceiveQuality
 from services.sfu.core.quality import Leg, Quality
 from services.sfu.publisher import MAX_QUEUE, Announcer, KafkaEvents
 from tests.support.bus import MemoryPublisher
@@ -15,7 +16,14 @@ from tests.support.clock import ManualClock
 from tests.support.waiting import until
 from tests.unit.sfu.builders import key
 
-QUALITY = Quality(5.0, Leg(100, 5000, 0.1, 0.02, 0.05), Leg(0, 0, 0.0, 0.0, None))
+QUALITY = Quality(
+    5.0,
+    Leg(100, 5000, 0.1, 0.02, 0.05, 3.5),
+    Leg(0, 0, 0.0, 0.0, None, 0.0),
+    remote_mos=4.2,
+    estimate_bps=800_000.0,
+    receive=ReceiveQuality(0.25, 0.5),
+)
 
 
 def make(publisher: MemoryPublisher) -> KafkaEvents:

@@ -17,7 +17,7 @@ from services.sfu.core.effects import (
 )
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import CallId
-from services.sfu.core.participants import MAX_STREAMS, Participant
+from services.sfu.core.participants import MAX_SSRCS, MAX_STREAMS, Participant
 from services.sfu.core.router import Router
 from services.sfu.core.rtp import parse_header
 from tests.unit.sfu.builders import join, key, make_router, offer, rtp, video
@@ -208,6 +208,32 @@ def test_receivers_picture_loss_reaches_the_publisher(router: Router) -> None:
     assert key_frame_requests(router.handle_rtcp(bob, rtcp.build_pli(1, bob.slots[1].ssrc), 2.1), ann) == []
 
 
+def test_storm_of_key_frame_requests_reaches_the_publisher_ever_less_often(router: Router) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob")
+    router.handle_rtp(ann, video(Q, 1, 1, key_frame=True), 1.0)
+    asked = []
+    for step in range(1000):
+        now = 2.0 + step * 0.01
+        effects = router.handle_rtcp(bob, rtcp.build_pli(1, bob.slots[1].ssrc), now)
+        asked += [now for _ in key_frame_requests(effects + router.tick(now), ann)]
+    assert 3 <= len(asked) <= 7
+    assert asked[-1] - asked[-2] > 2.0
+
+
+def test_storm_of_nacks_is_looked_at_up_to_its_budget(router: Router) -> None:
+    ann, bob = join(router, "ann"), join(router, "bob")
+    for number in range(1, 400):
+        sent(router.handle_rtp(ann, video(Q, number, number, key_frame=number == 1), 1.0))
+    first = parse_header(sent(router.handle_rtp(ann, video(Q, 400, 400), 1.0))[0]).sequence_number - 399
+    again = [repairs(router.handle_rtcp(bob, _nack(bob, first + 20 * n, 20), 2.0 + n / 1000)) for n in range(200)]
+    assert 100 <= sum(map(len, again)) <= 400
+    assert again[-1] == []
+
+
+def _nack(receiver: Participant, first: int, count: int) -> bytes:
+    return rtcp.build_nack(1, receiver.slots[1].ssrc, [number & 0xFFFF for number in range(first, first + count)])
+
+
 def test_reports_say_what_came_and_open_the_uplink(router: Router) -> None:
     ann, bob = join(router, "ann", transport_cc=False), join(router, "bob")
     router.tick(0.5)
@@ -308,9 +334,11 @@ def test_simulcast_packet_without_or_with_unknown_rid_is_refused(router: Router)
 
 def test_a_flood_of_ssrcs_keeps_a_bounded_number(router: Router) -> None:
     ann = join(router, "ann")
-    for ssrc in range(100, 400):
+    for ssrc in range(100, 100 + MAX_SSRCS):
         router.handle_rtp(ann, rtp(ssrc, 1, mid=b"0"), 1.0)
     assert len(ann.streams) <= MAX_STREAMS
+    with pytest.raises(PacketError, match="ssrc_flood"):
+        router.handle_rtp(ann, rtp(7, 1, mid=b"0"), 1.0)
 
 
 def test_media_after_the_end_of_a_slot_goes_nowhere(router: Router) -> None:

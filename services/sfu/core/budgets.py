@@ -1,0 +1,47 @@
+"""What one participant may cost, so that a hostile one does not slow the others."""
+
+# Decrypted packets a second. Higher: more for who floods. Lower: a rich screen share with repairs is cut.
+MAX_PACKETS_PER_S = 3000
+# RTCP packets a second. Higher: more for who storms, at 50 us each. Lower: feedback on bad paths is cut.
+MAX_CONTROL_PER_S = 300
+# Sequence numbers in NACKs a second, each a look into a ring. Higher: more for who storms. Lower: bad paths stay bad.
+MAX_NACKED_PER_S = 2000
+# Between two key-frame requests of one slot that count, at first and at most; doubled while they keep coming.
+# Higher: a receiver with losses waits longer. Lower: one receiver's storm costs all others the publisher's bit rate.
+FIRST_REQUEST_INTERVAL_S, MAX_REQUEST_INTERVAL_S = 0.3, 5.0
+
+
+class Budget:
+    """So much a second, counted in windows of one."""
+
+    def __init__(self, per_s: int) -> None:
+        self._per_s = per_s
+        self._spent = 0
+        self._began = -1.0
+
+    def spend(self, amount: int, now: float) -> bool:
+        """Whether there was still something left; what goes beyond it a little is let through once."""
+        if now - self._began >= 1.0:
+            self._spent, self._began = 0, now
+        left = self._spent < self._per_s
+        self._spent += amount
+        return left
+
+
+class BackingOff:
+    """Lets an event through, and then ever less often while it keeps coming."""
+
+    def __init__(self) -> None:
+        self._interval_s = FIRST_REQUEST_INTERVAL_S
+        self._last_at: float | None = None
+
+    def allows(self, now: float) -> bool:
+        """Whether the event counts now."""
+        if self._last_at is None or now - self._last_at >= 2 * MAX_REQUEST_INTERVAL_S:
+            self._interval_s = FIRST_REQUEST_INTERVAL_S
+        elif now - self._last_at < self._interval_s:
+            return False
+        else:
+            self._interval_s = min(2 * self._interval_s, MAX_REQUEST_INTERVAL_S)
+        self._last_at = now
+        return True

@@ -1,0 +1,20 @@
+import itertools
+
+from services.sfu.core.budgets import MAX_REQUEST_INTERVAL_S, BackingOff, Budget
+
+
+def test_budget_is_spent_and_comes_back_with_the_next_second() -> None:
+    budget = Budget(10)
+    assert [budget.spend(4, 1.0) for _ in range(4)] == [True, True, True, False]
+    assert not budget.spend(1, 1.9)
+    assert budget.spend(1, 2.0)
+
+
+def test_event_that_keeps_coming_counts_ever_less_often_until_it_pauses() -> None:
+    backing = BackingOff()
+    times = [step / 10 for step in range(300) if backing.allows(step / 10)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert gaps == sorted(gaps)
+    assert gaps[-1] >= MAX_REQUEST_INTERVAL_S
+    assert backing.allows(60.0)
+    assert backing.allows(60.4)
