@@ -65,6 +65,12 @@ export async function eventually(what, read, good) {
   }
 }
 
+/** What tells one connection of a page from another: the fragment that ICE gave it. */
+export async function connectionOf(page) {
+  const reports = await page.evaluate(() => window.parley.stats());
+  return reports.find((report) => report.type === "local-candidate" && report.usernameFragment)?.usernameFragment;
+}
+
 /** What the page receives in its call, from getStats. */
 export async function received(page) {
   const reports = await page.evaluate(() => window.parley.stats());

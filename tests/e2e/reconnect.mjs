@@ -1,7 +1,7 @@
 // Two people in a call whose media worker dies.
 // Usage: node reconnect.mjs <web address> <chromium> <folder for screenshots>
 // Prints "in call" once both see each other; then the worker is to be killed. Ends with one JSON object of facts.
-import { eventually, launch, person, received } from "./browsers.mjs";
+import { connectionOf, eventually, launch, person, received } from "./browsers.mjs";
 
 const [url, executablePath, folder] = process.argv.slice(2);
 const faults = [];
@@ -26,12 +26,20 @@ const facts = {};
 try {
   const pages = await startCall(browser);
   for (const page of pages) await eventually("frames come", () => received(page), (r) => r.framesDecoded > 5);
+  const before = await Promise.all(pages.map(connectionOf));
   console.log("in call");
-  facts.lines = await Promise.all(pages.map((page) => eventually("a line says so", () => status(page), (text) => text === "Reconnecting…")));
-  await pages[0].screenshot({ path: `${folder}/reconnecting-wide-light.png` });
-  await Promise.all(pages.map((page) => eventually("the clock is back", () => status(page), (text) => /^\d+:\d\d$/.test(text ?? ""))));
-  // The statistics are those of the new connection, which began at zero.
-  facts.after = await Promise.all(pages.map((page) => eventually("frames come again", () => received(page), (r) => r.framesDecoded > 5 && r.audioEnergy > 0)));
+  // The page says "Reconnecting…" only when the call has not gone over to another worker before the loss is noticed.
+  facts.after = await Promise.all(
+    pages.map((page, i) =>
+      eventually(
+        "frames and sound come by another connection",
+        async () => ({ ...(await received(page)), connection: await connectionOf(page) }),
+        (now) => now.connection && now.connection !== before[i] && now.framesDecoded > 5 && now.audioEnergy > 0,
+      ),
+    ),
+  );
+  await Promise.all(pages.map((page) => eventually("the clock is shown", () => status(page), (text) => /^\d+:\d\d$/.test(text ?? ""))));
+  await pages[0].screenshot({ path: `${folder}/after-reconnect-wide-light.png` });
   await pages[0].getByRole("button", { name: "Hang up" }).click();
   await pages[1].getByRole("dialog").waitFor({ state: "detached" });
 } catch (error) {
