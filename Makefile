@@ -114,6 +114,12 @@ lint: setup ## Style, types, protos, the edge's configuration
 	python -m deploy.envoy.validate
 	cd services/web && npm run --silent lint
 
+.PHONY: k8s-check
+k8s-check: gen/.stamp ## Render and check the Kubernetes manifests, the alerts and their tests; no cluster is needed
+	python -m deploy.k8s.check
+	python -m pytest -q tests/unit/deploy
+	promtool=$$(.ci/promtool) && PARLEY_PROMTOOL=$$promtool python -m deploy.observability.check
+
 # ---- Maintain
 
 .PHONY: lock clean

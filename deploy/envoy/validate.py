@@ -42,6 +42,7 @@ def variants(certificate: Path, key: Path) -> dict[str, EdgeValues]:
         ca_file=str(certificate.absolute()),
         cors_origin_regex=r"^https://([a-z]+\.)?example\.com$",
         trusted_proxies=1,
+        metrics_port=9100,
     )
     return {"embedded": embedded, "kubernetes": kubernetes}
 
@@ -50,22 +51,26 @@ def main() -> int:
     """Returns 0 when Envoy accepts both."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     certificate, key = FOLDER / "tls.crt", FOLDER / "tls.key"
-    _write_certificate(certificate, key)
-    status = 0
-    for name, values in variants(certificate, key).items():
-        config = FOLDER / f"{name}.yaml"
-        config.write_text(render(values))
-        command = [str(binary()), "--mode", "validate", "-c", str(config), "--log-level", "warning"]
-        result = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - our own Envoy
-        if result.returncode != 0:
-            sys.stderr.write(f"{config}: refused by Envoy\n{result.stderr}{result.stdout}\n")
-            status = 1
-        else:
-            sys.stdout.write(f"{config}: accepted by Envoy\n")
-    return status
+    write_certificate(certificate, key)
+    accepted = [accepts(name, values) for name, values in variants(certificate, key).items()]
+    return 0 if all(accepted) else 1
 
 
-def _write_certificate(certificate: Path, key: Path) -> None:
+def accepts(name: str, values: EdgeValues) -> bool:
+    """Whether Envoy takes the configuration with these values; says so."""
+    config = FOLDER / f"{name}.yaml"
+    config.write_text(render(values))
+    command = [str(binary()), "--mode", "validate", "-c", str(config), "--log-level", "warning"]
+    result = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - our own Envoy
+    if result.returncode != 0:
+        sys.stderr.write(f"{config}: refused by Envoy\n{result.stderr}{result.stdout}\n")
+        return False
+    sys.stdout.write(f"{config}: accepted by Envoy\n")
+    return True
+
+
+def write_certificate(certificate: Path, key: Path) -> None:
+    """A certificate for nobody, so that Envoy finds the files that it shall load."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "edge.invalid")])
     now = datetime.now(UTC)

@@ -35,6 +35,8 @@ class EdgeValues:
     listen_host: str = "0.0.0.0"  # noqa: S104 - in a container this is the pod's own address
     listen_port: int = 8080
     admin_port: int = 9901
+    # Where probes and scrapes come, and nothing else of the admin's: /ready and /metrics. 0 is nowhere.
+    metrics_port: int = 0
     # Serves /dev/ from the issuer's host: only with the development issuer.
     dev_login: bool = False
     # Both or none.
@@ -90,6 +92,7 @@ def template_values(values: EdgeValues) -> dict[str, str]:
         "ISSUER_ENDPOINTS": _endpoints(f"{issuer.hostname}:{port}"),
         "ISSUER_HOST": issuer.hostname or "",
         "ISSUER_TLS": _text(issuer.scheme == "https"),
+        "METRICS": _text(values.metrics_port > 0),
         "TLS": _text(bool(values.tls_certificate_file)),
         "TLS_FOLDER": str(PurePosixPath(values.tls_certificate_file).parent),
     }

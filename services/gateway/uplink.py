@@ -1,8 +1,8 @@
-"""The gateway's streams to the presence replicas, one each, kept open for ever."""
+"""The gateway's streams to the presence replicas, one each, kept open for as long as the replica is there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from functools import partial
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import grpc
@@ -32,8 +32,25 @@ log = structlog.get_logger()
 # Frames that may wait for a replica. Higher: more memory while it hangs. Lower: the link is broken and built anew.
 QUEUE_LIMIT = 100_000
 RECONNECT_S = (0.1, 2.0)
+# Between look-ups of the names. Higher: a new replica owns users for longer before the first gateway attaches to it.
+# Lower: more questions to the name server.
+LOOK_UP_S = 1.0
 
 OpenChannel = Callable[[str], grpc.aio.Channel]
+LookUp = Callable[[str], Awaitable[Collection[str]]]
+
+
+async def look_up(address: str) -> list[str]:
+    """Every `ip:port` behind a `host:port`: a headless Service has one for each pod. Raises OSError.
+
+    Of one address family only, because two addresses are taken for two replicas.
+    """
+    host, _, port = address.rpartition(":")
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    family = found[0][0]
+    ips = {str(sockaddr[0]) for kind, *_, sockaddr in found if kind == family}
+    return [f"[{ip}]:{port}" if family == socket.AF_INET6 else f"{ip}:{port}" for ip in sorted(ips)]
 
 
 class PresenceUplinks:
@@ -41,8 +58,13 @@ class PresenceUplinks:
 
     name = "presence-uplinks"
 
-    def __init__(self, addresses: Sequence[str], gateway_id: str, open_channel: OpenChannel) -> None:
+    def __init__(
+        self, addresses: Sequence[str], gateway_id: str, open_channel: OpenChannel, look_up: LookUp = look_up
+    ) -> None:
         self._addresses = addresses
+        self._look_up = look_up
+        # What was last found behind each of the addresses.
+        self._found: dict[str, frozenset[str]] = {}
         self._gateway_id = gateway_id
         self._open_channel = open_channel
         self._queues: dict[ReplicaId, asyncio.Queue[UpFrame | None]] = {}
@@ -59,16 +81,35 @@ class PresenceUplinks:
             return
         queue.put_nowait(frame)
 
-    def runners(self, gateway: Gateway) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        """One endless coroutine for each replica."""
-        return [partial(self._run, address, gateway) for address in self._addresses]
+    async def run(self, gateway: Gateway) -> None:
+        """Follow the names for ever, with a stream to each replica that is behind them."""
+        links: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for address in self._addresses:
+                    await self._find(address)
+                links = {address: task for address, task in links.items() if not task.done()}
+                for address in self._replicas() - links.keys():
+                    links[address] = group.create_task(self._run(address, gateway), name=f"presence-{address}")
+                await asyncio.sleep(LOOK_UP_S)
+
+    async def _find(self, address: str) -> None:
+        try:
+            self._found[address] = frozenset(await self._look_up(address))
+        except OSError as error:
+            # Who was there before is there still, as far as anybody knows.
+            log.warning("presence_not_found", address=address, error=str(error))
+
+    def _replicas(self) -> frozenset[str]:
+        return frozenset().union(*self._found.values())
 
     async def _run(self, address: str, gateway: Gateway) -> None:
         replica = ReplicaId(address)
         delay_s = RECONNECT_S[0]
         async with self._open_channel(address) as channel:
             stub = service_pb2_grpc.RouterServiceStub(channel)
-            while True:
+            # A stream that works is not cut because a name server left its replica out.
+            while address in self._replicas():
                 try:
                     await self._attach(stub, replica, gateway)
                     delay_s = RECONNECT_S[0]

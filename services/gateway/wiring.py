@@ -2,6 +2,7 @@
 
 import random
 import secrets
+from functools import partial
 
 from services.gateway import rpc
 from services.gateway.admin import Admin
@@ -53,7 +54,7 @@ def build(config: Config) -> App:
     )
     return App(
         [
-            *(Worker("presence-uplink", run) for run in uplinks.runners(gateway)),
+            Worker("presence-uplinks", partial(uplinks.run, gateway)),
             Worker("streams", streams.run_ticks),
             Worker("watch-lists", gateway.watching.run),
             Probe("presence-route", gateway.ready),

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.runtime.config import EnvReader, KafkaConfig, ProcessConfig, ServerConfig
 from services.sfu.core.ids import Address, WorkerId
@@ -64,10 +65,24 @@ class Config:
 
 def _read_media(reader: EnvReader) -> MediaConfig:
     host, _, port = reader.address("PARLEY_SFU_UDP_ADDRESS", "0.0.0.0:7800").rpartition(":")
-    public_ip = reader.text("PARLEY_SFU_PUBLIC_IP")
+    public_ip = _read_public_ip(reader)
     try:
         if public_ip:
             ipaddress.ip_address(public_ip)
     except ValueError:
         reader.problem(f"PARLEY_SFU_PUBLIC_IP is {public_ip!r}, not an IP address")
     return MediaConfig(bind=(host.strip("[]"), int(port) if port.isdigit() else 0), public_ip=public_ip)
+
+
+def _read_public_ip(reader: EnvReader) -> str:
+    path = reader.text("PARLEY_SFU_PUBLIC_IP_FILE", "")
+    if not path:
+        return reader.text("PARLEY_SFU_PUBLIC_IP")
+    try:
+        found = Path(path).read_text().strip()
+    except OSError as error:
+        reader.problem(f"PARLEY_SFU_PUBLIC_IP_FILE cannot be read: {error}")
+        return ""
+    if not found:
+        reader.problem(f"PARLEY_SFU_PUBLIC_IP_FILE is empty: {path}")
+    return found

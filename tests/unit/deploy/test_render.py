@@ -110,3 +110,11 @@ def test_all_missing_and_malformed_variables_are_named_at_once() -> None:
 def test_value_that_would_break_the_configuration_is_refused(change: dict[str, str]) -> None:
     with pytest.raises(ValuesError):
         render(replace(EMBEDDED, **change))  # type: ignore[arg-type]
+
+
+def test_probes_and_scrapes_reach_two_pages_of_the_admin_and_nothing_else() -> None:
+    listener = parse(VARIANTS["kubernetes"])["listeners"][1]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    paths = [route["match"]["path"] for route in manager["route_config"]["virtual_hosts"][0]["routes"]]
+    assert paths == ["/ready", "/metrics"]
+    assert [listener["name"] for listener in parse(EMBEDDED)["listeners"]] == ["edge"]

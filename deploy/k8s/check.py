@@ -1,0 +1,99 @@
+"""`python -m deploy.k8s.check` (make k8s-check): renders every overlay and checks it. Needs kubectl, and no cluster.
+
+1. Kubernetes' own schemas, strictly, of the oldest and the newest version that is supported.
+2. The operators' objects by their fields (fields.py), and all objects among each other (semantics.py, settings.py).
+3. Envoy takes the edge's configuration as rendered from the overlay's values.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import kubernetes_validate
+
+from deploy.envoy import validate as edge
+from deploy.envoy import values
+from deploy.k8s import fields, semantics, settings
+from deploy.k8s.objects import FOLDER, Object, find, parse, title
+
+OLDEST, NEWEST = "1.31", "1.37"
+OVERLAYS = ("dev", "production")
+BUILD = Path("build") / "k8s"
+
+
+def render(overlay: str) -> list[Object]:
+    """The overlay's objects; the text is left in build/k8s. Raises CalledProcessError."""
+    command = ["kubectl", "kustomize", str(FOLDER / "overlays" / overlay)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own folder
+    BUILD.mkdir(parents=True, exist_ok=True)
+    (BUILD / f"{overlay}.yaml").write_text(text)
+    return parse(text)
+
+
+def findings(objects: list[Object]) -> Iterator[str]:
+    """All that is wrong with the rendered objects."""
+    yield from schema_faults(objects)
+    yield from fields.misfits(objects)
+    for rule in (*semantics.RULES, semantics.pinned, *settings.RULES):
+        yield from rule(objects)
+
+
+def schema_faults(objects: list[Object]) -> Iterator[str]:
+    """What Kubernetes itself would refuse, or not know any more (or yet)."""
+    for item in objects:
+        if fields.is_custom(item):
+            continue
+        for version in (OLDEST, NEWEST):
+            try:
+                kubernetes_validate.validate(item, version, strict=True)
+            except kubernetes_validate.ValidationError as error:
+                path = ".".join(str(part) for part in error.path)
+                yield f"{title(item)} on Kubernetes {version}: {path}: {error.message}"
+            except kubernetes_validate.SchemaNotFoundError as error:
+                yield f"{title(item)}: {error.message}"
+
+
+def edge_is_accepted(overlay: str, objects: list[Object]) -> bool:
+    """Whether Envoy takes the configuration that the init container would write; says so."""
+    config = find(objects, "ConfigMap", "parley", "parley-edge")
+    edge.FOLDER.mkdir(parents=True, exist_ok=True)
+    certificate, key = edge.FOLDER / "tls.crt", edge.FOLDER / "tls.key"
+    edge.write_certificate(certificate, key)
+    env = dict(config["data"]) if config else {}
+    env |= {
+        "PARLEY_EDGE_TLS_CERTIFICATE_FILE": str(certificate.absolute()),
+        "PARLEY_EDGE_TLS_KEY_FILE": str(key.absolute()),
+        "PARLEY_EDGE_CA_FILE": str(certificate.absolute()),
+    }
+    return edge.accepts(f"k8s-{overlay}", values.from_env(env))
+
+
+def main() -> int:
+    """Returns 0 when nothing was found."""
+    if shutil.which("kubectl") is None:
+        sys.stderr.write("There is no kubectl here: one since 1.27 renders the overlays, without a cluster.\n")
+        return 1
+    status = 0
+    for overlay in OVERLAYS:
+        try:
+            objects = render(overlay)
+        except subprocess.CalledProcessError as error:
+            sys.stderr.write(f"{overlay}: {error.stderr}\n")
+            status = 1
+            continue
+        found = list(findings(objects))
+        sys.stderr.writelines(f"{overlay}: {line}\n" for line in found)
+        sys.stdout.write(
+            f"{overlay}: {len(objects)} objects, {len(found)} findings (Kubernetes {OLDEST} and {NEWEST})\n"
+        )
+        if found or not edge_is_accepted(overlay, objects):
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The Secrets that the manifests refer to.
+
+For dev, `python -m deploy.k8s.secrets | kubectl apply -f -` makes random ones.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import sys
+
+import yaml
+
+# (namespace, name) → keys. Same name and key in two namespaces: same value.
+SECRETS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("parley", "parley-keys"): ("PARLEY_SERVICE_KEY",),
+    ("parley-media", "parley-keys"): ("PARLEY_SERVICE_KEY",),
+    ("parley", "parley-join-tokens"): ("key",),
+    ("parley-media", "parley-join-tokens"): ("key",),
+    ("parley", "parley-objects"): ("key-id", "secret"),
+    ("parley", "parley-backups"): ("key-id", "secret"),
+    ("parley", "parley-postgres-messaging"): ("username", "password"),
+    ("parley", "parley-postgres-presence"): ("username", "password"),
+    ("parley", "parley-postgres-signaling"): ("username", "password"),
+    ("parley-media", "parley-turn"): ("secret",),
+}
+_POSTGRES = "parley-postgres-"
+
+
+def manifests() -> list[dict[str, object]]:
+    """Secrets with new random values."""
+    values: dict[tuple[str, str], str] = {}
+    documents: list[dict[str, object]] = []
+    for (namespace, name), keys in SECRETS.items():
+        data = {key: values.setdefault((name, key), _value(name, key)) for key in keys}
+        kind = "kubernetes.io/basic-auth" if name.startswith(_POSTGRES) else "Opaque"
+        metadata = {"name": name, "namespace": namespace}
+        documents.append({"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "stringData": data})
+    return documents
+
+
+def _value(name: str, key: str) -> str:
+    if key == "username":
+        return "parley_" + name.removeprefix(_POSTGRES)
+    if key == "password":
+        # It becomes part of a URL.
+        return secrets.token_hex(24)
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+if __name__ == "__main__":
+    yaml.safe_dump_all(manifests(), sys.stdout)
