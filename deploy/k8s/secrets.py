@@ -22,6 +22,7 @@ SECRETS: dict[tuple[str, str], tuple[str, ...]] = {
     ("parley", "parley-postgres-messaging"): ("username", "password"),
     ("parley", "parley-postgres-presence"): ("username", "password"),
     ("parley", "parley-postgres-signaling"): ("username", "password"),
+    ("parley", "parley-turn"): ("secret",),
     ("parley-media", "parley-turn"): ("secret",),
 }
 _POSTGRES = "parley-postgres-"

@@ -102,7 +102,7 @@ DEFECTS: dict[str, Callable[[list[Object]], Any]] = {
     "the pools are larger than the server": lambda o: get(o, "Cluster", "parley-postgres")["spec"]["postgresql"][
         "parameters"
     ].update(max_connections="50"),
-    "a pod is killed before it has drained": lambda o: sfu(o).update(terminationGracePeriodSeconds=7200),
+    "a pod is killed before it has drained": lambda o: sfu(o).update(terminationGracePeriodSeconds=300),
     "a container may write to its root": lambda o: container(o)["securityContext"].update(readOnlyRootFilesystem=False),
     "a pod may run as root": lambda o: pod(o)["spec"]["securityContext"].pop("runAsNonRoot"),
     "a pod gets a token": lambda o: pod(o)["spec"].update(automountServiceAccountToken=True),
