@@ -1,4 +1,4 @@
-"""A real coturn on loopback, over UDP, TCP and TLS, with the shared secret that signaling signs its credentials with."""
+"""A real coturn on loopback, over UDP, TCP and TLS, with the secret that signaling signs its credentials by."""
 
 from __future__ import annotations
 
