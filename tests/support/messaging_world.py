@@ -3,7 +3,9 @@
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, Collector
 from services.messaging.core.model import Message, Text, UserId
+from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
+from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.service import Limits, Messaging, TextRequest
@@ -24,6 +26,7 @@ class World:
         self.store = MemoryStore()
         self.clock = ManualClock()
         self.sends = GroupCommit(self.store, capacity)
+        self.rates = SendRates()
         self.objects = MemoryObjects()
         self.uploads = FakeAttachments(self.store)
         self.attachments = Attachments(
@@ -31,9 +34,10 @@ class World:
         )
         self.collector = Collector(self.uploads, self.objects, self.clock)
         self.messaging = Messaging(
-            *(self.store, self.store.relations, self.sends, self.clock, new_id, new_secret),
-            Limits(text_chars=20),
-            self.attachments,
+            *(self.store, self.sends, self.rates, self.clock, new_id), Limits(text_chars=20), self.attachments
+        )
+        self.groups = Groups(
+            *(self.store, self.store, self.store.relations, self.rates, self.clock, new_id, new_secret), GroupLimits()
         )
         self.receipts = Receipts(self.store, self.clock)
         self.vanishing = Vanishing(self.store, self.clock, new_id)

@@ -11,6 +11,7 @@ from services.messaging.core.errors import (
 )
 from services.messaging.core.model import Text, UserId
 from services.messaging.core.request import Request
+from services.messaging.groups.service import GroupRequest
 from services.messaging.relations.core.errors import (
     ConversationQuota,
     ReportClosed,
@@ -22,7 +23,6 @@ from services.messaging.relations.core.graph import Fact, FactKind
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import Reason, Report, ReportRequest, State
 from services.messaging.relations.service import RelationLimits, Relations, Reports
-from services.messaging.service import GroupRequest
 from services.runtime.ids import new_id
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
 from tests.support.relations import FakeReports
@@ -49,7 +49,7 @@ async def follow(world: World, user: UserId, other: UserId, *, stands: bool = Tr
 
 
 async def group(world: World, *others: UserId, key: str = "g") -> str:
-    return str((await world.messaging.create_group(ALICE, GroupRequest(key, "Trip", others, "", False))).id)
+    return str((await world.groups.create_group(ALICE, GroupRequest(key, "Trip", others, "", False))).id)
 
 
 async def request_of(world: World, room: str, user: UserId) -> Request:
@@ -154,13 +154,13 @@ async def test_blocks_come_in_pages_and_only_ones_own(world: World) -> None:
 
 async def test_who_has_a_block_with_the_inviter_finds_no_invite_and_others_join(world: World) -> None:
     room = await group(world)
-    token, _ = await world.messaging.create_invite(ALICE, room)
+    token, _ = await world.groups.create_invite(ALICE, room)
     await world.relations.block_user(ALICE, BOB)
     await world.relations.block_user(CAROL, ALICE)
     for user in (BOB, CAROL):
         with pytest.raises(InviteNotFound):
-            await world.messaging.join_by_invite(user, token)
-    assert (await world.messaging.join_by_invite(MALLORY, token)).member(MALLORY)
+            await world.groups.join_by_invite(user, token)
+    assert (await world.groups.join_by_invite(MALLORY, token)).member(MALLORY)
 
 
 # Requests.
@@ -248,7 +248,7 @@ async def test_a_group_waits_with_who_would_not_let_the_adder_write_and_leaves_o
         BOB: Request.PENDING,
         erin: Request.NONE,
     }
-    later = await world.messaging.add_members(ALICE, room, [CAROL, dave, MALLORY])
+    later = await world.groups.add_members(ALICE, room, [CAROL, dave, MALLORY])
     assert {member.user_id for member in later.members} == {ALICE, BOB, erin, MALLORY}
 
 
@@ -261,15 +261,15 @@ async def test_who_answered_a_person_lets_that_person_bring_groups(world: World)
 async def test_joining_by_an_invite_lets_the_group_in(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
     room = await group(world, BOB)
-    token, _ = await world.messaging.create_invite(ALICE, room)
-    await world.messaging.join_by_invite(BOB, token)
+    token, _ = await world.groups.create_invite(ALICE, room)
+    await world.groups.join_by_invite(BOB, token)
     assert await request_of(world, room, BOB) is Request.NONE
 
 
 async def test_a_group_is_not_handed_to_somebody_who_has_not_let_it_in(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
     room = await group(world, BOB, CAROL)
-    await world.messaging.leave_group(ALICE, room)
+    await world.groups.leave_group(ALICE, room)
     conversation = await world.messaging.get_conversation(CAROL, room)
     assert {member.user_id: member.role.value for member in conversation.members} == {BOB: "member", CAROL: "owner"}
 
@@ -374,7 +374,7 @@ async def test_of_a_long_conversation_the_newest_fifty_are_copied(world: World) 
 async def test_one_reports_only_what_one_sees(world: World) -> None:
     room = await group(world, BOB)
     await send(world, ALICE, room, "k", "before")
-    await world.messaging.add_members(ALICE, room, [CAROL])
+    await world.groups.add_members(ALICE, room, [CAROL])
     with pytest.raises(ConversationNotFound):
         await world.reports.report(MALLORY, wanted(room))
     for seq in (2, 99):
