@@ -5,7 +5,7 @@ from services.messaging.attachments.service import Attachments, Collector
 from services.messaging.core.model import Message, Text, UserId
 from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
-from services.messaging.groups.service import GroupLimits, Groups
+from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.service import Limits, Messaging, TextRequest
@@ -50,3 +50,16 @@ class World:
 
 async def send(world: World, user: UserId, room: str, key: str, text: str) -> Message:
     return await world.messaging.send_text(user, room, TextRequest(key, Text(text)))
+
+
+async def said(world: World, user: UserId, other: UserId, *, both: bool = False) -> str:
+    """A conversation that the user opened and wrote in; the other answered, if both."""
+    room = str((await world.messaging.open_direct(user, other)).id)
+    await send(world, user, room, "hello", "hello")
+    if both:
+        await send(world, other, room, "answer", "answer")
+    return room
+
+
+async def group(world: World, *others: UserId, key: str = "g") -> str:
+    return str((await world.groups.create_group(ALICE, GroupRequest(key, "Trip", others, "", False))).id)
