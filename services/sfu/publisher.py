@@ -171,8 +171,8 @@ class Announcer:
             record = Outgoing(NODES_TOPIC, self._node.worker_id.encode(), None)
             await asyncio.wait_for(self._publisher.publish([record]), FLUSH_TIMEOUT_S)
 
-    async def announce(self) -> None:
-        """Announce once, now. A broker that is away is left alone until the next time."""
+    async def announce(self) -> bool:
+        """Announce once, now; whether the broker took it. One that is away is left alone until the next time."""
         deadline = self._drain_deadline()
         announcement = sfu_events.NodeAnnouncement(
             worker_id=self._node.worker_id,
@@ -191,10 +191,15 @@ class Announcer:
             await asyncio.wait_for(self._publisher.publish([record]), FLUSH_TIMEOUT_S)
         except (BusUnavailable, TimeoutError) as error:
             log.warning("announcement_lost", error=str(error))
+            return False
+        return True
 
     async def _run(self) -> None:
         while True:
-            await self.announce()
+            if not await self.announce():
+                # At the start the producer is still connecting, and a worker that was not heard of gets no calls.
+                await asyncio.sleep(RETRY_S)
+                continue
             await asyncio.sleep(ANNOUNCE_INTERVAL_S)
             # Only over a whole interval: over the first instants of a process, its start looks like full load.
             self._measure_cpu()

@@ -170,6 +170,18 @@ async def test_a_worker_that_is_killed_loses_its_calls_for_a_moment_only(farm: R
     await asyncio.to_thread(farm.wait_for_restart, former, pid, DEADLINE_S)
 
 
+async def test_a_worker_that_hangs_loses_its_calls_for_some_seconds_only(farm: RunningStack, talk: Talk) -> None:
+    former = await talk.worker()
+    pid = farm.kill(former, signal.SIGSTOP)
+    try:
+        # Nothing breaks off, and it was heard of just now: its silence alone tells.
+        await talk.until_moved(former)
+    finally:
+        farm.kill(former, signal.SIGCONT)
+    assert farm.record.pids[former] == pid
+    report("hang", talk.gaps())
+
+
 async def test_a_call_that_does_not_run_cannot_be_moved(talk: Talk) -> None:
     await talk.sides[0].phone.hang_up()
     with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -1,5 +1,6 @@
 from datetime import UTC, timedelta
 
+import pytest
 from parley.calls.v1 import events_pb2 as calls_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 from prometheus_client import REGISTRY
@@ -103,6 +104,20 @@ async def test_announcer_does_not_mind_an_outage() -> None:
     publisher = MemoryPublisher()
     publisher.down = True
     announcer = Announcer(publisher, Node(WorkerId("w1"), "a:1", "r", 1), ManualClock(), lambda: 0, lambda: None)
-    await announcer.announce()
+    assert not await announcer.announce()
     await announcer.stop()
     assert publisher.records == []
+
+
+async def test_who_could_not_announce_itself_at_the_start_does_so_long_before_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.sfu.publisher.ANNOUNCE_INTERVAL_S", 3600.0)
+    publisher = MemoryPublisher()
+    publisher.down = True
+    announcer = Announcer(publisher, Node(WorkerId("w1"), "a:1", "r", 1), ManualClock(), lambda: 0, lambda: None)
+    await announcer.start()
+    await until(lambda: publisher.refused, what="the first attempt")
+    publisher.down = False
+    await until(lambda: publisher.records, what="the announcement")
+    await announcer.stop()

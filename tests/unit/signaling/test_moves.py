@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from services.signaling import moves
 from services.signaling.core.errors import CallEnded, NoMediaWorker
 from services.signaling.core.inputs import MediaConnected
-from services.signaling.core.model import Call, CallState, MoveReason, WorkerId
+from services.signaling.core.model import Call, CallState, ConversationId, MoveReason, UserId, WorkerId
 from tests.unit.signaling.fakes import ALICE, BOB, OTHER_WORKER, PHONE, START, TABLET, TIMEOUTS, WORKER, World
 
 
@@ -80,6 +81,32 @@ async def test_a_worker_that_breaks_off_is_dead_at_once_and_its_calls_move(world
     moved = await find(world, call)
     assert (moved.worker, moved.move_reason, moved.former) == (OTHER_WORKER, MoveReason.WORKER_LOST, None)
     assert world.nodes.find(WORKER.worker_id, world.clock.now()) is None
+
+
+async def test_a_full_workers_calls_all_move_in_one_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moves, "MOVE_LIMIT", 2)
+    calls = []
+    for number in range(5):
+        talk = ConversationId(f"talk-{number}")
+        caller, callee = UserId(f"caller-{number}"), UserId(f"callee-{number}")
+        world.members.conversations[talk] = [caller, callee]
+        calls.append(await world.start(caller, key="first", talk=talk))
+    world.hear(OTHER_WORKER)
+    world.media.unreachable.add(WORKER.worker_id)
+    await world.moves.check_worker(WORKER)
+    found = [await world.store.find(call.call_id) for call in calls]
+    assert [call.worker for call in found if call] == [OTHER_WORKER] * 5
+    assert world.metrics.moves == [MoveReason.WORKER_LOST] * 5
+
+
+async def test_without_another_worker_a_look_at_a_lost_full_worker_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "MOVE_LIMIT", 1)
+    call = await connected(world)
+    world.media.unreachable.add(WORKER.worker_id)
+    await world.moves.check_worker(WORKER)
+    assert (await find(world, call)).worker == WORKER
 
 
 async def test_a_worker_that_answers_after_its_stream_broke_keeps_its_calls(world: World) -> None:
