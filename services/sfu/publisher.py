@@ -144,13 +144,15 @@ class Announcer:
         node: Node,
         clock: Clock,
         participant_count: Callable[[], int],
+        is_draining: Callable[[], bool],
         drain_deadline: Callable[[], datetime | None],
     ) -> None:
-        """`drain_deadline`: when what is left of the media ends; None while the worker does not drain."""
+        """`drain_deadline`: when what is left of the media ends; None while the worker does not stop."""
         self._publisher = publisher
         self._node = node
         self._clock = clock
         self._participant_count = participant_count
+        self._is_draining = is_draining
         self._drain_deadline = drain_deadline
         # Tells this process from the one before under the same id.
         self._start_time = clock.now()
@@ -182,7 +184,7 @@ class Announcer:
             participants=self._participant_count(),
             max_participants=self._node.max_participants,
             cpu_ratio=self._cpu_ratio,
-            draining=deadline is not None,
+            draining=self._is_draining(),
             start_time=_to_timestamp(self._start_time),
             drain_deadline_time=_to_timestamp(deadline) if deadline else None,
         )

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -132,19 +132,21 @@ class SfuClient:
     async def end_call(self, worker: Worker, call_id: CallId) -> None:
         """See ports.MediaWorkers."""
         stub = sfu_grpc.SfuServiceStub(self._channel(worker))
-        try:
+        with _or_unavailable():
             await stub.EndCall(sfu.EndCallRequest(call_id=call_id), timeout=END_CALL_TIMEOUT_S)
-        except grpc.aio.AioRpcError as error:
-            raise MediaUnavailable(error.code().name) from error
 
     async def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
         """See ports.MediaWorkers."""
         stub = sfu_grpc.SfuServiceStub(self._channel(worker))
         request = sfu.RemoveRequest(call_id=call_id, user_id=user_id, device_id=device_id)
-        try:
+        with _or_unavailable():
             await stub.Remove(request, timeout=END_CALL_TIMEOUT_S)
-        except grpc.aio.AioRpcError as error:
-            raise MediaUnavailable(error.code().name) from error
+
+    async def set_draining(self, worker: Worker, draining: bool) -> None:
+        """See ports.MediaWorkers."""
+        stub = sfu_grpc.SfuServiceStub(self._channel(worker))
+        with _or_unavailable():
+            await stub.SetDraining(sfu.SetDrainingRequest(draining=draining), timeout=END_CALL_TIMEOUT_S)
 
     async def is_reachable(self, worker: Worker) -> bool:
         """See ports.MediaWorkers: asks for its liveness, over a new connection."""
@@ -228,6 +230,14 @@ async def _carry_out(ending: _Ending) -> None:
             await asyncio.sleep(CLOSE_BACKOFF_S * 2**attempt)
     log.warning("media_close_failed", call_id=ending.call_id, worker_id=ending.worker.worker_id, reason=reason)
     return None
+
+
+@contextmanager
+def _or_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise MediaUnavailable(error.code().name) from error
 
 
 def _join_error(error: grpc.aio.AioRpcError) -> Exception:

@@ -1,15 +1,15 @@
 """Calls go to another SFU worker: away from one that stops or died, or because an operator says so."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from services.signaling.changes import CallChanges
-from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker
+from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker, WorkerNotFound
 from services.signaling.core.inputs import Move, WorkerLost
 from services.signaling.core.model import Call, CallId, CallState, MoveReason, Worker, WorkerId
-from services.signaling.core.placement import NodeTable
+from services.signaling.core.placement import Node, NodeTable
 from services.signaling.ports import MediaWorkers, Store
 
 log = structlog.get_logger()
@@ -46,6 +46,25 @@ class CallMoves:
         if target is None:
             raise NoMediaWorker("no worker of that name has room" if worker_id else "no other worker has room")
         return await self.changes.apply(call_id, Move(call.worker, target, MoveReason.OPERATOR))
+
+    async def drain(self, worker_id: WorkerId) -> int:
+        """An operator sets a worker aside: it gets no more calls, and those that it has move, make before break.
+
+        How many calls it keeps because no other worker has room; at most MOVE_LIMIT are counted. Idempotent.
+        Raises WorkerNotFound, MediaUnavailable.
+        """
+        node = self._heard_of(worker_id)
+        await self.media.set_draining(node.worker, True)
+        # The other replicas read the worker's own announcement; here it holds from now on.
+        self.nodes.announce(replace(node, draining=True))
+        await self._evacuate(node.worker, MoveReason.DRAIN)
+        return len(await self.store.list_on(node.worker, MOVE_LIMIT))
+
+    async def undrain(self, worker_id: WorkerId) -> None:
+        """Take a worker into service again. Idempotent. Raises WorkerNotFound, MediaUnavailable."""
+        node = self._heard_of(worker_id)
+        await self.media.set_draining(node.worker, False)
+        self.nodes.announce(replace(node, draining=False))
 
     async def rescue(self, call: Call) -> Call:
         """The call on a live worker: as it is, or moved when its worker is gone. Raises NoMediaWorker, CallEnded."""
@@ -126,6 +145,12 @@ class CallMoves:
         if target:
             self.nodes.note_placement(target.worker_id, seats, now)
         return target
+
+    def _heard_of(self, worker_id: WorkerId) -> Node:
+        node = self.nodes.find(worker_id, self.changes.clock.now())
+        if node is None:
+            raise WorkerNotFound(f"no media worker called {worker_id!r} is heard of")
+        return node
 
     def _named(self, worker_id: WorkerId) -> Worker | None:
         node = self.nodes.find(worker_id, self.changes.clock.now())

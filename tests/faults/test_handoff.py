@@ -152,6 +152,16 @@ async def test_an_operator_moves_a_call_and_nobody_is_interrupted(talk: Talk) ->
     report("operator", talk.gaps())
 
 
+async def test_an_operator_sets_a_worker_aside_and_nobody_is_interrupted(talk: Talk) -> None:
+    former = await talk.worker()
+    drained = await talk.operations("DrainWorker", operations_pb2.DrainWorkerRequest(worker_id=former))
+    assert drained.calls_left == 0
+    await talk.until_moved(former)
+    await talk.until_let_go()
+    await talk.operations("DrainWorker", operations_pb2.DrainWorkerRequest(worker_id=former, undo=True))
+    report("operator_drain", talk.gaps())
+
+
 async def test_a_worker_that_stops_hands_its_calls_over_and_then_goes(farm: RunningStack, talk: Talk) -> None:
     former = await talk.worker()
     pid = farm.kill(former, signal.SIGTERM)

@@ -80,12 +80,13 @@ async def watching(street: Street) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await street.server.stop(None)
 
 
 @pytest.fixture
-async def street() -> Street:
-    return Street()
+async def street() -> AsyncIterator[Street]:
+    made = Street()
+    yield made
+    await made.server.stop(None)
 
 
 async def test_a_worker_that_breaks_off_is_looked_at(street: Street) -> None:

@@ -31,6 +31,11 @@ def make(publisher: MemoryPublisher) -> KafkaEvents:
     return KafkaEvents(publisher, WorkerId("w1"), ManualClock(), new_id)
 
 
+def make_announcer(publisher: MemoryPublisher) -> Announcer:
+    node = Node(WorkerId("w1"), "a:1", "r", 1)
+    return Announcer(publisher, node, ManualClock(), lambda: 0, lambda: False, lambda: None)
+
+
 async def test_events_of_a_call_come_in_order_under_its_key() -> None:
     publisher = MemoryPublisher()
     events = make(publisher)
@@ -86,7 +91,7 @@ async def test_worker_is_announced_and_leaves_a_tombstone() -> None:
     node = Node(WorkerId("w1"), "sfu-1:7000", "north", 200)
     clock = ManualClock()
     began, deadline = clock.now(), clock.now() + timedelta(seconds=60)
-    announcer = Announcer(publisher, node, clock, lambda: 3, lambda: deadline)
+    announcer = Announcer(publisher, node, clock, lambda: 3, lambda: True, lambda: deadline)
     clock.advance(30)
     await announcer.announce()
     await announcer.stop()
@@ -103,7 +108,7 @@ async def test_worker_is_announced_and_leaves_a_tombstone() -> None:
 async def test_announcer_does_not_mind_an_outage() -> None:
     publisher = MemoryPublisher()
     publisher.down = True
-    announcer = Announcer(publisher, Node(WorkerId("w1"), "a:1", "r", 1), ManualClock(), lambda: 0, lambda: None)
+    announcer = make_announcer(publisher)
     assert not await announcer.announce()
     await announcer.stop()
     assert publisher.records == []
@@ -115,7 +120,7 @@ async def test_who_could_not_announce_itself_at_the_start_does_so_long_before_th
     monkeypatch.setattr("services.sfu.publisher.ANNOUNCE_INTERVAL_S", 3600.0)
     publisher = MemoryPublisher()
     publisher.down = True
-    announcer = Announcer(publisher, Node(WorkerId("w1"), "a:1", "r", 1), ManualClock(), lambda: 0, lambda: None)
+    announcer = make_announcer(publisher)
     await announcer.start()
     await until(lambda: publisher.refused, what="the first attempt")
     publisher.down = False

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from services.signaling import moves
-from services.signaling.core.errors import CallEnded, NoMediaWorker
+from services.signaling.core.errors import CallEnded, MediaUnavailable, NoMediaWorker, WorkerNotFound
 from services.signaling.core.inputs import MediaConnected
 from services.signaling.core.model import Call, CallState, ConversationId, MoveReason, UserId, WorkerId
 from tests.unit.signaling.fakes import ALICE, BOB, OTHER_WORKER, PHONE, START, TABLET, TIMEOUTS, WORKER, World
@@ -52,6 +52,33 @@ async def test_a_draining_workers_calls_move_and_keep_their_media_until_all_have
     settled = await find(world, call)
     assert (settled.former, settled.due_time, settled.state) == (None, None, CallState.ACTIVE)
     assert (world.metrics.moves, world.metrics.moved_s) == ([MoveReason.DRAIN], [0.5])
+
+
+async def test_an_operator_sets_a_worker_aside_and_its_calls_move_as_in_a_drain(world: World) -> None:
+    call = await connected(world)
+    assert await world.moves.drain(WORKER.worker_id) == 1
+    assert await find(world, call) == call
+    world.hear(OTHER_WORKER)
+    assert await world.moves.drain(WORKER.worker_id) == 0
+    moved = await find(world, call)
+    assert (moved.worker, moved.move_reason) == (OTHER_WORKER, MoveReason.DRAIN)
+    assert moved.former is not None
+    assert world.media.draining == {WORKER.worker_id: True}
+    assert world.nodes.choose(1, world.clock.now(), besides=OTHER_WORKER) is None
+    await world.moves.undrain(WORKER.worker_id)
+    assert world.media.draining == {WORKER.worker_id: False}
+    assert world.nodes.choose(1, world.clock.now(), besides=OTHER_WORKER) == WORKER
+
+
+async def test_a_worker_that_nobody_heard_of_or_that_does_not_answer_cannot_be_set_aside(world: World) -> None:
+    with pytest.raises(WorkerNotFound):
+        await world.moves.drain(WorkerId("unknown"))
+    with pytest.raises(WorkerNotFound):
+        await world.moves.undrain(WorkerId("unknown"))
+    world.media.refusal = MediaUnavailable()
+    with pytest.raises(MediaUnavailable):
+        await world.moves.drain(WORKER.worker_id)
+    assert world.nodes.choose(1, world.clock.now()) == WORKER
 
 
 async def test_a_device_that_does_not_follow_keeps_its_old_media_for_a_bounded_time(world: World) -> None:
