@@ -4,6 +4,7 @@ import type { CallEffect, CallInput, CallPhase } from "./core/call-state";
 import { readCall as readInput, stepCall } from "./core/call-state";
 import { deviceLine } from "./core/lines";
 import type { Call } from "./core/model";
+import type { CallEncryption } from "./encryption/call-encryption";
 import type { Failure } from "./errors";
 import { readFailure } from "./errors";
 import { LocalSide } from "./local-side";
@@ -65,6 +66,7 @@ export class Calls {
     private readonly selfId: string,
     private readonly deviceId: string,
     private readonly createMedia: MediaFactory,
+    private readonly encryption: CallEncryption,
     private readonly listener: CallsListener,
   ) {
     this.local = new LocalSide(() => this.feedMedia());
@@ -276,6 +278,7 @@ export class Calls {
         return renewed;
       },
       join: async (joinToken, sdpOffer) => (await calls.joinMedia({ joinToken, sdpOffer })).sdpAnswer,
+      guard: () => this.encryption.guard(callId),
     };
     const media = this.createMedia(admission, {
       onChange: () => this.listener.onChange(),

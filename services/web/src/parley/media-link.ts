@@ -4,7 +4,9 @@ import { CONNECT_TIMEOUT_MS, GRACE_MS, stepLink } from "./core/link-state";
 import type { RemotePerson, Slot } from "./core/slots";
 import { readSlotMap } from "./core/slots";
 import type { Failure } from "./errors";
+import type { FrameGuard } from "./encryption/call-encryption";
 import { readFailure } from "./errors";
+import type { PeerListener } from "./peer";
 import { Peer } from "./peer";
 
 export interface Grant {
@@ -20,6 +22,8 @@ export interface Admission {
   renew(): Promise<Grant>;
   /** Brings the SFU's SDP answer. */
   join(joinToken: string, sdpOffer: string): Promise<string>;
+  /** What encrypts a new connection of this call end to end, if anything does. */
+  guard?(): Promise<FrameGuard | undefined>;
 }
 
 /** A person in the call with the tracks that carry them now. */
@@ -146,8 +150,9 @@ export class MediaLink implements CallMedia {
     let peer: Peer | undefined;
     try {
       const grant = (moving ? undefined : this.grant) ?? (await this.admission.renew());
-      if (this.moving !== moving || (!moving && this.phase !== "joining" && this.phase !== "rejoining")) return;
-      peer = this.createPeer(grant);
+      const guard = await this.admission.guard?.();
+      if (this.moving !== moving || (!moving && this.phase !== "joining" && this.phase !== "rejoining")) return guard?.release();
+      peer = this.createPeer(grant, guard);
       this.next = peer;
       const answer = await this.admission.join(grant.joinToken, await peer.offer());
       if (this.next !== peer) return;
@@ -159,16 +164,17 @@ export class MediaLink implements CallMedia {
     }
   }
 
-  private createPeer(grant: Grant): Peer {
+  private createPeer(grant: Grant, guard: FrameGuard | undefined): Peer {
     const slots = { audio: grant.audioSlots, video: grant.videoSlots };
-    const peer: Peer = new Peer(slots, grant.iceServers ?? [], {
+    const listener: PeerListener = {
       onConnection: (state) => this.observe(peer, state),
       onSlots: (map) => {
         this.maps.set(peer, map);
         this.showRemotes();
       },
       onMedia: () => this.showRemotes(),
-    });
+    };
+    const peer = new Peer(slots, grant.iceServers ?? [], listener, guard);
     this.feed(peer);
     return peer;
   }

@@ -1,6 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ChannelMessageSchema } from "../gen/parley/sfu/v1/channel_pb";
 import type { Slot } from "./core/slots";
+import type { FrameGuard } from "./encryption/call-encryption";
 
 export interface PeerListener {
   onConnection(state: RTCPeerConnectionState): void;
@@ -32,6 +33,7 @@ export class Peer {
     slots: { readonly audio: number; readonly video: number },
     iceServers: readonly RTCIceServer[],
     listener: PeerListener,
+    private readonly guard?: FrameGuard,
   ) {
     const connection = new RTCPeerConnection({ iceServers: [...iceServers], bundlePolicy: "max-bundle" });
     this.connection = connection;
@@ -39,6 +41,7 @@ export class Peer {
     this.video = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SIMULCAST }).sender;
     for (let i = 0; i < slots.audio; i++) connection.addTransceiver("audio", { direction: "recvonly" });
     for (let i = 0; i < slots.video; i++) connection.addTransceiver("video", { direction: "recvonly" });
+    guard?.protect(connection);
     this.channel = connection.createDataChannel("parley", { negotiated: true, id: 0 });
     this.channel.binaryType = "arraybuffer";
     this.channel.onopen = () => this.sendMediaState();
@@ -91,6 +94,7 @@ export class Peer {
     this.connection.onconnectionstatechange = null;
     this.channel.onmessage = null;
     this.connection.close();
+    this.guard?.release();
   }
 
   private sendMediaState(): void {
