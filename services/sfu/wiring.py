@@ -53,7 +53,14 @@ def build_services(config: Config, publisher: Publisher, clock: Clock) -> Servic
     media = MediaWorker(config.media, events, metrics, clock, secrets.token_bytes)
     tokens = JwtJoinTokens(config.join_token_key, config.node.worker_id, clock)
     sfu = Sfu(media, tokens, metrics, config.node.max_participants)
-    announcer = Announcer(publisher, config.node, clock, lambda: sfu.participant_count, lambda: sfu.drain_deadline)
+    announcer = Announcer(
+        publisher,
+        config.node,
+        clock,
+        participant_count=lambda: sfu.participant_count,
+        is_draining=lambda: sfu.is_draining,
+        drain_deadline=lambda: sfu.drain_deadline,
+    )
     return Services(sfu, media, events, announcer)
 
 
