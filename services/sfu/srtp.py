@@ -29,6 +29,7 @@ class PacketBuffer:
         self._memory = bytearray(self.SIZE)
         self.view = memoryview(self._memory)
         self.pointer: Any = ffi.from_buffer(self._memory)
+        self.address = int(ffi.cast("uintptr_t", self.pointer))
 
 
 class SrtpSession:

@@ -104,7 +104,7 @@ def _can_hold(slots: Sequence[ReceiveSlot], publication: Publication) -> bool:
 
 def _is_fit(slot: ReceiveSlot, publication: Publication) -> bool:
     """Whether the receiver can decode it there; RED can always be sent as the Opus within."""
-    return publication.codec in slot.payload_types or (publication.kind == "audio" and slot.kind == "audio")
+    return publication.codec in slot.codecs or (publication.kind == "audio" and slot.kind == "audio")
 
 
 def _place(slots: Sequence[ReceiveSlot], chosen: Sequence[Publication]) -> bool:

@@ -65,6 +65,7 @@ class Participant:
         # The SFU's own sender in feedback to this participant.
         self.feedback_ssrc = next(ssrcs)
         self.slots = [ReceiveSlot(number, line, _numbering(ssrcs, random), self.path) for line in slots]
+        self.path.streams = self.slots
         self.slots_by_ssrc = {slot.ssrc: slot for slot in self.slots}
         self.wishes = Wishes()
         self.nacked = Budget(MAX_NACKED_PER_S)

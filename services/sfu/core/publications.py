@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
+from services.sfu.core.copies import Takers
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import Kind, ParticipantKey
 from services.sfu.core.layers import Layer, order_rids
@@ -51,6 +52,7 @@ class InboundStream:
         self.stats = ReceptionStats(CLOCK_RATES[publication.kind])
         self.gaps = GapTracker()
         self.ring = RetransmissionRing(RING_SIZES[publication.kind])
+        self.takers = Takers()
         self.rates = [RateMeter()]
         self.height = 0
         self.bytes = self.repaired = 0

@@ -22,6 +22,7 @@ from services.sfu.core.publications import InboundStream, Publication
 from services.sfu.core.rtcp import TransportFeedback, parse_compound
 from services.sfu.core.rtp import MediaPacket, parse_header
 from services.sfu.core.sdp import Offer
+from services.sfu.core.slots import route
 from services.sfu.core.speakers import RANK_INTERVAL_S
 from services.sfu.core.stats import ntp_from_unix
 from services.sfu.core.wishes import Wishes
@@ -162,9 +163,7 @@ class Router:
     ) -> list[Effect]:
         effects = self._note_media(participant, now)
         if packet is not None:
-            slots = tuple([slot for slot in stream.publication.slots if slot.accept(stream, packet, now)])
-            if slots:
-                effects.append(SendMedia(slots, packet))
+            effects += [SendMedia(to, packet) for to in route(stream, packet, now)]
         return effects
 
     def _handle_new(self, publication: Publication, now: float) -> list[Effect]:
