@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from services.sfu.core.copies import Takers
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import Kind, ParticipantKey
-from services.sfu.core.layers import Layer, order_rids
+from services.sfu.core.layers import Layer, Option, list_options, order_rids
 from services.sfu.core.media_line import (
     LEVEL_URI,
     MID_URI,
@@ -34,6 +34,9 @@ KEY_FRAME_INTERVAL_S = 0.3
 
 # A publication is live when media came this lately. Higher: a slot is held for who stopped. Lower: flapping.
 LIVE_S = 2.0
+
+# What pictures there are is looked at this often. Higher: later. Lower: work for each receiver.
+OPTIONS_LIFE_S = 0.1
 
 VideoSource = Literal["camera", "screen"]
 
@@ -146,6 +149,8 @@ class Publication:
         self._mid_id = line.extensions.get(MID_URI)
         self._rid_id = line.extensions.get(RID_URI)
         self._repaired_rid_id = line.extensions.get(REPAIRED_RID_URI)
+        self._options: dict[int, tuple[list[InboundStream], list[Option]]] = {}
+        self._options_at = -1.0
         self._wants_key_frame: InboundStream | None = None
         self._key_frame_asked_at: float | None = None
         self.key_frames_asked = 0
@@ -214,11 +219,25 @@ class Publication:
         """A new stream in place of the layer's former one, if there was one."""
         stream = InboundStream(self, ssrc, rid, self.codecs[payload_type])
         self.layers[rid] = stream
+        self._options.clear()
         return stream
 
     def streams_upwards(self) -> list[InboundStream]:
         """The layers that have come so far, from the lowest."""
         return [self.layers[rid] for rid in self.ordered_rids if rid in self.layers]
+
+    def options(self, max_height: int, now: float) -> tuple[list[InboundStream], list[Option]]:
+        """The layers from the lowest, and the pictures to have of them (layers.py); the same for all receivers, so that
+        it is looked at once for many."""
+        if now - self._options_at >= OPTIONS_LIFE_S:
+            self._options.clear()
+            self._options_at = now
+        found = self._options.get(max_height)
+        if found is None:
+            streams = self.streams_upwards()
+            found = streams, list_options([stream.layer() for stream in streams], max_height, now)
+            self._options[max_height] = found
+        return found
 
     def want_key_frame(self, stream: InboundStream) -> None:
         """Remember that a receiver needs a key frame of this stream."""

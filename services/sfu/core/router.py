@@ -53,7 +53,7 @@ class Router:
         self._heard_numbered: set[Participant] = set()
         self._probing: set[Participant] = set()
         self._reports_due: list[tuple[float, ParticipantNumber]] = []
-        self._layers_due = self._ranks_due = 0.0
+        self._key_frames_due = self._ranks_due = 0.0
 
     def __len__(self) -> int:
         return len(self._participants)
@@ -193,9 +193,11 @@ class Router:
         effects = self._tick_streams(now)
         effects += self._tick_uplinks(now)
         effects += self._tick_probes(now)
-        if now >= self._layers_due:
-            self._layers_due = now + LAYER_INTERVAL_S
-            effects += self._aim(self._participants.values(), now)
+        # Each at its own time: all at once would hold up the media.
+        due = [p for p in self._participants.values() if now - p.path.aimed_at >= LAYER_INTERVAL_S]
+        effects += self._aim(due, now)
+        if now >= self._key_frames_due:
+            self._key_frames_due = now + LAYER_INTERVAL_S
             for participant in self._participants.values():
                 for publication in participant.publications:
                     effects += self._request_key_frame(publication, now)
