@@ -31,7 +31,7 @@ class Egress:
         if connection is not None and connection.srtp is not None and connection.destination is not None:
             (buffer,) = self._batch.claim(1)
             try:
-                size = connection.srtp.protect_rtp(buffer, to.write(packet, buffer.view, now))
+                size = connection.srtp.protect_rtp(buffer, to.write(packet, buffer, now))
             except PacketError as error:
                 self._metrics.dropped(error.reason)
             else:
@@ -44,8 +44,8 @@ class Egress:
         begin = 0
         while begin < len(slots):
             buffers = batch.claim(len(slots) - begin)
-            group.write(image, packet, begin, [buffer.view for buffer in buffers], now)
-            for slot, buffer in zip(slots[begin:], buffers, strict=False):
+            group.write(image, packet, begin, buffers, now)
+            for slot, buffer in zip(slots[begin:] if begin else slots, buffers, strict=False):
                 connection = connections.get(slot.receiver)
                 if connection is None or connection.srtp is None or connection.destination is None:
                     continue
@@ -63,7 +63,7 @@ class Egress:
         if connection is None or connection.srtp is None or connection.destination is None:
             return
         (buffer,) = self._batch.claim(1)
-        size = effect.slot.write_repair(effect.packet, buffer.view, now)
+        size = effect.slot.write_repair(effect.packet, buffer, now)
         try:
             size = connection.srtp.protect_rtp(buffer, size)
         except PacketError as error:

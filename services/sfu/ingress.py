@@ -84,32 +84,28 @@ class Ingress:
         self._pause = loop.call_later(DRAIN_PAUSE_S, self._wake)
 
     def _drain(self) -> None:
-        inbox, clock = self._inbox, self._clock
-        packets = 0
+        handle = self._handle
+        packets = total = 0
         while packets < MAX_DRAIN:
-            count = inbox.receive()
-            if not count:
+            datagrams = self._inbox.receive()
+            if not datagrams:
                 break
-            now = clock.monotonic()
-            for place in range(count):
-                self._take(inbox.buffers[place], inbox.size(place), inbox.source(place), now)
-            packets += count
-            if count < len(inbox.buffers):
-                break
+            packets += len(datagrams)
+            now = self._clock.monotonic()
+            for buffer, size, source in datagrams:
+                total += size
+                try:
+                    handle(buffer, size, source, now)
+                except PacketError as error:
+                    self._metrics.dropped(error.reason)
+                except Exception:
+                    # A bug; loud, but no stranger's packet may end the calls of the others.
+                    log.exception("datagram_failed")
+                    self._metrics.dropped("internal_error")
         self._flush()
         self._packets += packets
+        self._bytes += total
         self._judge(packets)
-
-    def _take(self, buffer: PacketBuffer, size: int, source: bytes, now: float) -> None:
-        self._bytes += size
-        try:
-            self._handle(buffer, size, source, now)
-        except PacketError as error:
-            self._metrics.dropped(error.reason)
-        except Exception:
-            # A bug; loud, but no stranger's packet may end the calls of the others.
-            log.exception("datagram_failed")
-            self._metrics.dropped("internal_error")
 
     def _judge(self, packets: int) -> None:
         """Whether packets come so often that each wake-up would find few; counted in windows."""

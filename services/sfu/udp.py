@@ -167,19 +167,14 @@ class SendmmsgBatch:
         self._claimed = self._count = 0
 
 
+# A datagram that has come: the buffer it is in until the next are received, its bytes, and its raw source.
+Datagram = tuple[PacketBuffer, int, bytes]
+
+
 class Inbox(Protocol):
-    """Datagrams that have come. `receive` gives their number, none at all when the socket is empty.
+    """Datagrams that have come, as many as one call gives; none when the socket is empty."""
 
-    Until the next call each is in its `buffers` entry, its bytes `size(place)`, its raw source `source(place)`.
-    """
-
-    buffers: Sequence[PacketBuffer]
-
-    def receive(self) -> int: ...
-
-    def size(self, place: int) -> int: ...
-
-    def source(self, place: int) -> bytes: ...
+    def receive(self) -> Sequence[Datagram]: ...
 
 
 class RecvfromInbox:
@@ -187,26 +182,18 @@ class RecvfromInbox:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self.buffers: Sequence[PacketBuffer] = [PacketBuffer()]
-        self._size = 0
-        self._source = b""
+        self._buffer = PacketBuffer()
 
-    def receive(self) -> int:
-        try:
-            self._size, source = self._socket.recvfrom_into(self.buffers[0].view)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            # An ICMP error of an earlier send; it says nothing about this socket.
-            return self.receive()
-        self._source = encode_sockaddr(self._socket.family, source[:2])
-        return 1
-
-    def size(self, place: int) -> int:  # noqa: ARG002
-        return self._size
-
-    def source(self, place: int) -> bytes:  # noqa: ARG002
-        return self._source
+    def receive(self) -> Sequence[Datagram]:
+        while True:
+            try:
+                size, source = self._socket.recvfrom_into(self._buffer.view)
+            except BlockingIOError:
+                return ()
+            except OSError:
+                # An ICMP error of an earlier send; it says nothing about this socket.
+                continue
+            return ((self._buffer, size, encode_sockaddr(self._socket.family, source[:2])),)
 
 
 class RecvmmsgInbox:
@@ -216,28 +203,22 @@ class RecvmmsgInbox:
         self._socket = sock
         self._libc: Any = _ffi.dlopen(None)
         self._messages = _Messages(sock.family)
-        self._names = self._messages.names
-        self.buffers: Sequence[PacketBuffer] = self._messages.buffers
         words = memoryview(_ffi.buffer(self._messages.headers)).cast("I")
         step = _ffi.sizeof("struct mmsghdr") // 4
         self._sizes = words[_ffi.offsetof("struct mmsghdr", "msg_len") // 4 :: step]
 
-    def receive(self) -> int:
+    def receive(self) -> Sequence[Datagram]:
+        messages = self._messages
         while True:
-            count: int = self._libc.recvmmsg(
-                self._socket.fileno(), self._messages.headers, BATCH_SIZE, socket.MSG_DONTWAIT, _ffi.NULL
+            count = self._libc.recvmmsg(
+                self._socket.fileno(), messages.headers, BATCH_SIZE, socket.MSG_DONTWAIT, _ffi.NULL
             )
-            if count >= 0:
-                return count
+            if count > 0:
+                sources = map(bytes, messages.names[:count])
+                return list(zip(messages.buffers, self._sizes[:count].tolist(), sources, strict=False))
             # Any other is an ICMP error of an earlier send; it says nothing about this socket.
-            if _ffi.errno in (errno.EAGAIN, errno.EBADF, errno.ENOTSOCK, errno.EINVAL):
-                return 0
-
-    def size(self, place: int) -> int:
-        return self._sizes[place]
-
-    def source(self, place: int) -> bytes:
-        return bytes(self._names[place])
+            if count == 0 or _ffi.errno in (errno.EAGAIN, errno.EBADF, errno.ENOTSOCK, errno.EINVAL):
+                return ()
 
 
 def encode_sockaddr(family: int, address: Address) -> bytes:

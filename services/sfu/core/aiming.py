@@ -22,7 +22,7 @@ def aim(receiver: Participant, now: float) -> list[Publication]:
             streams = publication.streams_upwards()
             audio_bps += NOMINAL_AUDIO_BPS
             if streams:
-                audio_bps += max(streams[0].rate_bps - NOMINAL_AUDIO_BPS, 0.0)
+                audio_bps += max(streams[0].rate_bps(now) - NOMINAL_AUDIO_BPS, 0.0)
                 slot.want(streams[0])
         elif publication.layers:
             videos.append((slot, *publication.options(slot.max_height, now)))

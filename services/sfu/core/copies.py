@@ -7,7 +7,7 @@ one: those that leave temporal layers out, and those whose repairs must be byte 
 
 from collections.abc import Sequence
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from services.sfu.core.forms import NUMBER_AT, OWN_AT, Form, Image
 from services.sfu.core.rtp import MediaPacket
@@ -31,14 +31,22 @@ class Numbers(NamedTuple):
     history: SendHistory
 
 
-def fill(image: Image, packet: MediaPacket, numbers: Sequence[Numbers], outs: Sequence[memoryview], now: float) -> None:
-    """Write a receiver's copy into each of `outs`, by its numbers; all of the form that the image was drawn in."""
+class Room(Protocol):
+    """Where a packet is written to."""
+
+    @property
+    def view(self) -> memoryview: ...
+
+
+def fill(image: Image, packet: MediaPacket, numbers: Sequence[Numbers], rooms: Sequence[Room], now: float) -> None:
+    """Write a receiver's copy into each room, by its numbers; all of the form that the image was drawn in."""
     data, picture_id_at, tl0_at, is_numbered = image
     size = len(data)
     sequence_number, timestamp, frame = packet.sequence_number, packet.timestamp, packet.frame
     picture, zero = frame.picture_id, frame.tl0
     sent = (now, size)
-    for (sequence, time, ssrc, picture_id, tl0, history), out in zip(numbers, outs, strict=False):
+    for (sequence, time, ssrc, picture_id, tl0, history), room in zip(numbers, rooms, strict=False):
+        out = room.view
         out[:size] = data
         _pack_own(out, OWN_AT, (sequence_number + sequence) & 0xFFFF, (timestamp + time) & 0xFFFFFFFF, ssrc)
         if is_numbered:
@@ -57,6 +65,7 @@ class CopyGroup:
         self.slots: list[ReceiveSlot] = []
         self.packets = self.bytes = 0
         self._numbers: list[Numbers] = []
+        self._payload_types = dict(form.payload_types)
 
     def add(self, slot: "ReceiveSlot", numbers: Numbers) -> None:
         """Let a slot take what comes from now on."""
@@ -70,16 +79,17 @@ class CopyGroup:
 
     def draw(self, packet: MediaPacket, now: float) -> tuple[MediaPacket, Image]:
         """Count a packet for all slots; gives it as they take it, and its image."""
-        packet, payload_type = self.form.suit(packet)
+        payload_type = self._payload_types.get(packet.codec)
+        if payload_type is None:
+            packet, payload_type = self.form.suit(packet)
         image = self.form.draw(packet, payload_type, now)
         self.packets += 1
         self.bytes += len(image.data)
         return packet, image
 
-    def write(self, image: Image, packet: MediaPacket, begin: int, outs: Sequence[memoryview], now: float) -> None:
-        """Write the copies of the slots from `begin` on, as many as there is room for."""
-        numbers = self._numbers[begin : begin + len(outs)] if begin or len(outs) < len(self.slots) else self._numbers
-        fill(image, packet, numbers, outs, now)
+    def write(self, image: Image, packet: MediaPacket, begin: int, rooms: Sequence[Room], now: float) -> None:
+        """Write the copies of the slots from `begin` on, as many as there are rooms."""
+        fill(image, packet, self._numbers[begin:] if begin else self._numbers, rooms, now)
 
 
 class Takers:

@@ -11,7 +11,7 @@ from services.sfu.core.media_line import LEVEL_URI, SEND_TIME_URI, TRANSPORT_CC_
 from services.sfu.core.rtp import HEADER_SIZE, MediaPacket
 
 _HEAD = Struct("!BBHII")
-_ELEMENTS = Struct("!II")
+_HEAD_AND_ELEMENT = Struct("!BBHIIII")
 # One word of header extension elements of one byte each (RFC 8285 section 4.2).
 _ONE_WORD = 0xBEDE0001
 
@@ -53,17 +53,14 @@ class Form(NamedTuple):
         second = payload_type | 0x80 if packet.marker else payload_type
         element = self._element(packet, now)
         if element:
-            head = _HEAD.pack(0x90, second, 0, 0, 0) + _ELEMENTS.pack(_ONE_WORD, element)
+            head = _HEAD_AND_ELEMENT.pack(0x90, second, 0, 0, 0, _ONE_WORD, element) + prefix
         else:
-            head = _HEAD.pack(0x80, second, 0, 0, 0)
-        at = len(head) + len(prefix)
-        has_picture = frame.picture_id_at and payload
-        return Image(
-            head + prefix + payload,
-            at + frame.picture_id_at if has_picture else 0,
-            at + frame.tl0_at if has_picture and frame.tl0_at else 0,
-            self.is_numbered and self.stamp_id > 0,
-        )
+            head = _HEAD.pack(0x80, second, 0, 0, 0) + prefix
+        picture_id_at = tl0_at = 0
+        if frame.picture_id_at and payload:
+            picture_id_at = len(head) + frame.picture_id_at
+            tl0_at = len(head) + frame.tl0_at if frame.tl0_at else 0
+        return Image(head + payload, picture_id_at, tl0_at, self.is_numbered and self.stamp_id > 0)
 
     def _element(self, packet: MediaPacket, now: float) -> int:
         """The extension element: a stamp (24 bits of 6.18 fixed-point send time, or room for a number), or a level."""

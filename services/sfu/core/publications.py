@@ -57,6 +57,7 @@ class InboundStream:
         self.ring = RetransmissionRing(RING_SIZES[publication.kind])
         self.takers = Takers()
         self.rates = [RateMeter()]
+        self._temporal_bytes = [0]
         self.height = 0
         self.bytes = self.repaired = 0
         self.last_packet_at: float | None = None
@@ -94,7 +95,6 @@ class InboundStream:
             packet = canonical_audio(datagram, header, index, publication.level_id, codec)
             if packet.level is not None:
                 publication.level.add(packet.level, now)
-            self.rates[0].add(size, now)
         else:
             packet = canonical_video(datagram, header, index, self.codec)
             frame = packet.frame
@@ -102,17 +102,21 @@ class InboundStream:
                 self.height = frame.height
             if frame.temporal >= len(self.rates):
                 self.rates += [RateMeter() for _ in range(frame.temporal + 1 - len(self.rates))]
-            self.rates[frame.temporal].add(size, now)
+                self._temporal_bytes += [0] * (len(self.rates) - len(self._temporal_bytes))
+            self._temporal_bytes[frame.temporal] += size
         self.ring.put(packet)
         return packet
 
-    @property
-    def rate_bps(self) -> float:
+    def rate_bps(self, now: float) -> float:
         """What the stream takes, all temporal layers together."""
+        totals = [self.bytes] if self.publication.kind == "audio" else self._temporal_bytes
+        for meter, total in zip(self.rates, totals, strict=True):
+            meter.add_total(total, now)
         return sum(meter.rate_bps for meter in self.rates)
 
-    def layer(self) -> Layer:
+    def layer(self, now: float) -> Layer:
         """What the allocation needs to know."""
+        self.rate_bps(now)
         return Layer(self.last_packet_at, tuple(meter.rate_bps for meter in self.rates), self.height)
 
 
@@ -235,7 +239,7 @@ class Publication:
         found = self._options.get(max_height)
         if found is None:
             streams = self.streams_upwards()
-            found = streams, list_options([stream.layer() for stream in streams], max_height, now)
+            found = streams, list_options([stream.layer(now) for stream in streams], max_height, now)
             self._options[max_height] = found
         return found
 

@@ -139,12 +139,12 @@ class Router:
     def handle_rtp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Route one decrypted RTP packet. Raises PacketError with the reason for a drop."""
         header = parse_header(datagram)
-        if header.payload_type in participant.uplink.watched_types:
+        payload_type = header.payload_type
+        if payload_type in participant.uplink.watched_types:
             participant.uplink.add(datagram, header, now)
             self._heard_numbered.add(participant)
-        repair = participant.find_repair(datagram, header)
-        if repair is not None:
-            stream, repaired = repair
+        if payload_type in participant.repair_types:
+            stream, repaired = participant.find_repair(datagram, header)
             packet = None if repaired is None else stream.receive_repair(datagram, repaired, now)
             return self._forward(participant, stream, packet, now)
         stream = participant.find_stream(datagram, header)

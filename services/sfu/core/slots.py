@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from services.sfu.core.budgets import BackingOff
-from services.sfu.core.copies import CopyGroup, Numbers, fill
+from services.sfu.core.copies import CopyGroup, Numbers, Room, fill
 from services.sfu.core.forms import form_of
 from services.sfu.core.ids import Kind, ParticipantNumber
 from services.sfu.core.layers import ALL_TEMPORAL
@@ -204,20 +204,20 @@ class ReceiveSlot:
         offsets = self._offsets
         return Numbers(sequence, offsets.timestamp, ssrc, picture_id, offsets.tl0, self.path.history)
 
-    def write(self, packet: MediaPacket, out: memoryview, now: float) -> int:
-        """Write the receiver's copy of an accepted packet into `out`; gives its size in bytes."""
+    def write(self, packet: MediaPacket, room: Room, now: float) -> int:
+        """Write the receiver's copy of an accepted packet; gives its size in bytes."""
         packet, payload_type = self.form.suit(packet)
         offsets = self._offsets
         image = self.form.draw(packet, payload_type, now, is_hollow=packet.extended in offsets.hollow)
-        fill(image, packet, (self._numbers(*offsets.at(packet.extended), self.ssrc),), (out,), now)
+        fill(image, packet, (self._numbers(*offsets.at(packet.extended), self.ssrc),), (room,), now)
         if self._stamps is not None:
-            self._stamps[offsets.sequence_number(packet) % _KEPT_STAMPS] = int.from_bytes(out[_STAMP], "big")
+            self._stamps[offsets.sequence_number(packet) % _KEPT_STAMPS] = int.from_bytes(room.view[_STAMP], "big")
         size = len(image.data)
         self._packets += 1
         self._bytes += size
         return size
 
-    def write_repair(self, packet: MediaPacket, out: memoryview, now: float) -> int:
+    def write_repair(self, packet: MediaPacket, room: Room, now: float) -> int:
         """Write a packet for the second time; gives its size in bytes."""
         sequence, picture_id = self._offsets.at(packet.extended)
         number = (packet.sequence_number + sequence) & 0xFFFF
@@ -226,14 +226,14 @@ class ReceiveSlot:
         if repair_type is None:
             packet, payload_type = self.form.suit(packet)
             image = self.form.draw(packet, payload_type, now, is_hollow=is_hollow)._replace(is_numbered=False)
-            fill(image, packet, (self._numbers(sequence, picture_id, self.ssrc),), (out,), now)
+            fill(image, packet, (self._numbers(sequence, picture_id, self.ssrc),), (room,), now)
             if self._stamps is not None:
-                out[_STAMP] = self._stamps[number % _KEPT_STAMPS].to_bytes(4, "big")
+                room.view[_STAMP] = self._stamps[number % _KEPT_STAMPS].to_bytes(4, "big")
         else:
             own, self._next_repair = self._next_repair, (self._next_repair + 1) & 0xFFFF
             image = self.form.draw(packet, repair_type, now, prefix=_ORIGINAL.pack(number), is_hollow=is_hollow)
             numbers = self._numbers(own - packet.sequence_number, picture_id, self.repair_ssrc)
-            fill(image, packet, (numbers,), (out,), now)
+            fill(image, packet, (numbers,), (room,), now)
         size = len(image.data)
         self.path.repair_bytes += size
         return size

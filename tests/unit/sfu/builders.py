@@ -101,17 +101,24 @@ def make_router(seed: int = 1) -> Router:
     return Router(random.Random(seed).randbytes, unix_offset_s=1_700_000_000.0)
 
 
+class Page:
+    """Room for one packet."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(2000))
+
+
 def copies(effect: SendMedia, now: float = 1.0) -> list[bytes]:
     """The packets as the shell would send them, in clear text."""
     to, packet = effect
-    outs = [memoryview(bytearray(2000)) for _ in range(3)]
+    pages = [Page() for _ in range(3)]
     if isinstance(to, ReceiveSlot):
-        return [bytes(outs[0][: to.write(packet, outs[0], now)])]
+        return [bytes(pages[0].view[: to.write(packet, pages[0], now)])]
     packet, image = to.draw(packet, now)
     written = []
-    for begin in range(0, len(to.slots), len(outs)):
-        to.write(image, packet, begin, outs, now)
-        written += [bytes(out[: len(image.data)]) for out in outs[: len(to.slots) - begin]]
+    for begin in range(0, len(to.slots), len(pages)):
+        to.write(image, packet, begin, pages, now)
+        written += [bytes(page.view[: len(image.data)]) for page in pages[: len(to.slots) - begin]]
     return written
 
 

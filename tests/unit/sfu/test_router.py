@@ -20,7 +20,7 @@ from services.sfu.core.ids import CallId
 from services.sfu.core.participants import MAX_SSRCS, MAX_STREAMS, Participant
 from services.sfu.core.router import Router
 from services.sfu.core.rtp import parse_header
-from tests.unit.sfu.builders import copies, join, key, make_router, offer, receivers, rtp, video
+from tests.unit.sfu.builders import Page, copies, join, key, make_router, offer, receivers, rtp, video
 
 Q, H, F = 11, 12, 13
 
@@ -36,8 +36,8 @@ def sent(effects: list[Effect]) -> list[bytes]:
         if isinstance(effect, SendMedia):
             packets += copies(effect)
         elif isinstance(effect, SendRepair):
-            out = memoryview(bytearray(2000))
-            packets.append(bytes(out[: effect.slot.write_repair(effect.packet, out, 1.0)]))
+            page = Page()
+            packets.append(bytes(page.view[: effect.slot.write_repair(effect.packet, page, 1.0)]))
     return packets
 
 
