@@ -1,6 +1,7 @@
 """Where the SFU's objects are built; tests build the same."""
 
 import asyncio
+import gc
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -64,8 +65,19 @@ def build_services(config: Config, publisher: Publisher, clock: Clock) -> Servic
     return Services(sfu, media, events, announcer)
 
 
+def calm_collector() -> None:
+    """Let the garbage collector stop the media less often: packets make no cycles.
+
+    What was imported is never garbage. Higher thresholds: what left calls leave behind stays longer. Lower: pauses.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
 def build(config: Config) -> App:
     """The service, not started."""
+    calm_collector()
     clock = SystemClock()
     kafka = KafkaPublisher(config.kafka)
     services = build_services(config, kafka, clock)
