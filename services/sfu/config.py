@@ -1,12 +1,15 @@
 """Configuration of the SFU; every variable is listed in README.md."""
 
 import ipaddress
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.runtime.config import EnvReader, KafkaConfig, ProcessConfig, ServerConfig
 from services.sfu.core.ids import Address, WorkerId
+
+MAX_WORKERS = 64
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class Config:
     join_token_key: bytes
     media: MediaConfig
     node: Node
+    # Processes of the pod, one a core. Higher than the cores: they take turns. Lower: cores that do nothing.
+    workers: int
+    # Set by the pod: this worker ends with the process that started it.
+    is_supervised: bool
     # How long a stopping worker waits for its calls to go. Higher: slower stops where there is no other worker. Lower
     # than signaling's PARLEY_HANDOFF_S and a few seconds: calls cut off.
     drain_s: float
@@ -57,10 +64,26 @@ class Config:
                 region=reader.text("PARLEY_SFU_REGION", "default"),
                 max_participants=reader.integer("PARLEY_SFU_MAX_PARTICIPANTS", 200, low=1, high=100_000),
             ),
+            workers=_read_workers(reader),
+            is_supervised=reader.boolean("PARLEY_SFU_SUPERVISED", False),
             drain_s=reader.number("PARLEY_SFU_DRAIN_S", 30, low=0, high=86_400),
         )
         reader.finish()
         return config
+
+
+def wanted_workers(env: Mapping[str, str]) -> int:
+    """How many processes the environment asks for; a faulty value counts as none given."""
+    return _read_workers(EnvReader(env))
+
+
+def _read_workers(reader: EnvReader) -> int:
+    return reader.integer("PARLEY_SFU_WORKERS", usable_cores(), low=1, high=MAX_WORKERS)
+
+
+def usable_cores() -> int:
+    """The cores that this process may run on."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_WORKERS)
 
 
 def _read_media(reader: EnvReader) -> MediaConfig:

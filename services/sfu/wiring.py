@@ -9,11 +9,12 @@ from services.runtime.auth import ServiceTokens
 from services.runtime.bus import KafkaPublisher, Publisher
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.ids import new_id
-from services.runtime.lifecycle import App, Worker
+from services.runtime.lifecycle import App, Part, Worker
 from services.runtime.rpc import RpcServer
 from services.sfu import rpc
 from services.sfu.config import Config
 from services.sfu.metrics import PrometheusMetrics
+from services.sfu.pod.parent import wait_for_orphanhood
 from services.sfu.publisher import Announcer, KafkaEvents
 from services.sfu.service import Sfu
 from services.sfu.tokens import JwtJoinTokens
@@ -65,4 +66,7 @@ def build(config: Config) -> App:
     tokens = ServiceTokens(config.server.service_key, "sfu", clock)
     server = DrainingServer(config, services, tokens, clock)
     ticks = Worker("media-ticks", services.media.run)
-    return App([kafka, services.announcer, services.events, services.media, ticks], server)
+    parts: list[Part] = [kafka, services.announcer, services.events, services.media, ticks]
+    if config.is_supervised:
+        parts.append(Worker("parent", wait_for_orphanhood))
+    return App(parts, server)

@@ -55,6 +55,7 @@ def environment(**more: str) -> dict[str, str]:
         "PARLEY_SFU_UDP_ADDRESS": "127.0.0.1:0",
         "PARLEY_SFU_PUBLIC_IP": "127.0.0.1",
         "PARLEY_SFU_GRPC_ADVERTISED": "127.0.0.1:7000",
+        "PARLEY_SFU_WORKERS": "1",
     } | more
 
 
