@@ -14,10 +14,12 @@ MAX_WORKERS = 64
 
 @dataclass(frozen=True)
 class MediaConfig:
-    """Where the worker listens, and the IP address that clients reach it at."""
+    """Where the worker listens, and the addresses that clients reach it at; `public_ip6` is empty without IPv6."""
 
     bind: Address
+    tcp: Address
     public_ip: str
+    public_ip6: str
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,33 @@ def usable_cores() -> int:
 
 
 def _read_media(reader: EnvReader) -> MediaConfig:
-    host, _, port = reader.address("PARLEY_SFU_UDP_ADDRESS", "0.0.0.0:7800").rpartition(":")
-    public_ip = _read_public_ip(reader)
+    udp = reader.address("PARLEY_SFU_UDP_ADDRESS", "0.0.0.0:7800")
+    media = MediaConfig(
+        bind=_split(udp),
+        tcp=_split(reader.address("PARLEY_SFU_TCP_ADDRESS", udp)),
+        public_ip=_read_public_ip(reader),
+        public_ip6=reader.text("PARLEY_SFU_PUBLIC_IP6", ""),
+    )
+    _check_ip(reader, "PARLEY_SFU_PUBLIC_IP", media.public_ip)
+    _check_ip(reader, "PARLEY_SFU_PUBLIC_IP6", media.public_ip6)
+    if media.public_ip6 and ":" not in media.bind[0]:
+        reader.problem(
+            f"PARLEY_SFU_PUBLIC_IP6 needs a PARLEY_SFU_UDP_ADDRESS that hears IPv6, such as [::]:7800; it is {udp}"
+        )
+    return media
+
+
+def _split(address: str) -> Address:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port) if port.isdigit() else 0
+
+
+def _check_ip(reader: EnvReader, name: str, value: str) -> None:
     try:
-        if public_ip:
-            ipaddress.ip_address(public_ip)
+        if value:
+            ipaddress.ip_address(value)
     except ValueError:
-        reader.problem(f"PARLEY_SFU_PUBLIC_IP is {public_ip!r}, not an IP address")
-    return MediaConfig(bind=(host.strip("[]"), int(port) if port.isdigit() else 0), public_ip=public_ip)
+        reader.problem(f"{name} is {value!r}, not an IP address")
 
 
 def _read_public_ip(reader: EnvReader) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.runtime.config import KafkaConfig, ProcessConfig, ServerConfig
 from services.sfu.config import Config
-from services.sfu.core.ids import WorkerId
+from services.sfu.core.ids import Address, WorkerId
 
 # What a worker may take beyond its waits before it is killed.
 _STOP_MARGIN_S = 10.0
@@ -45,7 +45,6 @@ class PodConfig:
 
 
 def _worker(index: int, config: Config, env: Mapping[str, str]) -> WorkerSpec:
-    host, port = config.media.bind
     worker_id = WorkerId(f"{config.node.worker_id}-{index}")
     grpc_address = _shifted(config.server.grpc_address, index + 1)
     metrics_address = _local(_shifted(config.process.metrics_address, index + 1))
@@ -53,12 +52,18 @@ def _worker(index: int, config: Config, env: Mapping[str, str]) -> WorkerSpec:
         "PARLEY_SFU_WORKERS": "1",
         "PARLEY_SFU_SUPERVISED": "true",
         "PARLEY_SFU_WORKER_ID": worker_id,
-        "PARLEY_SFU_UDP_ADDRESS": _shifted(f"{host}:{port}", index),
+        "PARLEY_SFU_UDP_ADDRESS": _shifted(_joined(config.media.bind), index),
+        "PARLEY_SFU_TCP_ADDRESS": _shifted(_joined(config.media.tcp), index),
         "PARLEY_GRPC_ADDRESS": grpc_address,
         "PARLEY_SFU_GRPC_ADVERTISED": _shifted(config.node.grpc_address, index + 1),
         "PARLEY_METRICS_ADDRESS": metrics_address,
     }
     return WorkerSpec(worker_id, _local(grpc_address), metrics_address, {**env, **told})
+
+
+def _joined(address: Address) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _shifted(address: str, by: int) -> str:

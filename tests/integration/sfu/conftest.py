@@ -104,10 +104,12 @@ async def worker() -> AsyncIterator[RunningWorker]:
     services = build_services(config, publisher, SystemClock())
     await services.events.start()
     await services.media.start()
+    await services.tcp.start()
     ticks = asyncio.create_task(services.media.run())
     yield RunningWorker(services, publisher)
     ticks.cancel()
     await asyncio.gather(ticks, return_exceptions=True)
+    await services.tcp.stop()
     await services.media.stop()
     await services.events.stop()
 
