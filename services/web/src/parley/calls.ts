@@ -8,6 +8,7 @@ import { readCall as readInput, stepCall } from "./core/call-state";
 import { deviceLine } from "./core/lines";
 import type { Call, CallParticipant } from "./core/model";
 import { Departures } from "./departures";
+import type { CallEncryption } from "./encryption/call-encryption";
 import type { Failure } from "./errors";
 import { readFailure } from "./errors";
 import { LocalSide } from "./local-side";
@@ -55,6 +56,7 @@ export class Calls {
     private readonly selfId: string,
     private readonly deviceId: string,
     private readonly createMedia: MediaFactory,
+    private readonly encryption: CallEncryption,
     private readonly listener: CallsListener,
   ) {
     this.local = new LocalSide(() => this.feedMedia());
@@ -347,6 +349,7 @@ export class Calls {
         return grant;
       },
       join: async (joinToken, sdpOffer) => (await calls.joinMedia({ joinToken, sdpOffer })).sdpAnswer,
+      guard: () => this.encryption.guard(callId),
     };
   }
 

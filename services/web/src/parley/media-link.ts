@@ -4,8 +4,10 @@ import { CONNECT_TIMEOUT_MS, GRACE_MS, stepLink } from "./core/link-state";
 import type { RemotePerson, Slot } from "./core/slots";
 import { readSlotMap } from "./core/slots";
 import type { Failure } from "./errors";
+import type { FrameGuard } from "./encryption/call-encryption";
 import { readFailure } from "./errors";
 import type { Wish } from "./media-channel";
+import type { PeerListener } from "./peer";
 import { Peer, type Tracks } from "./peer";
 
 export interface Grant {
@@ -21,6 +23,8 @@ export interface Admission {
   renew(): Promise<Grant>;
   /** Brings the SFU's SDP answer. */
   join(joinToken: string, sdpOffer: string): Promise<string>;
+  /** What encrypts a new connection of this call end to end, if anything does. */
+  guard?(): Promise<FrameGuard | undefined>;
 }
 
 /** A person in the call with the tracks that carry them now. */
@@ -160,8 +164,9 @@ export class MediaLink implements CallMedia {
     let peer: Peer | undefined;
     try {
       const grant = (moving ? undefined : this.grant) ?? (await this.admission.renew());
-      if (this.moving !== moving || (!moving && this.phase !== "joining" && this.phase !== "rejoining")) return;
-      peer = this.createPeer(grant);
+      const guard = await this.admission.guard?.();
+      if (this.moving !== moving || (!moving && this.phase !== "joining" && this.phase !== "rejoining")) return guard?.release();
+      peer = this.createPeer(grant, guard);
       this.next = peer;
       const answer = await this.admission.join(grant.joinToken, await peer.offer());
       if (this.next !== peer) return;
@@ -173,9 +178,9 @@ export class MediaLink implements CallMedia {
     }
   }
 
-  private createPeer(grant: Grant): Peer {
+  private createPeer(grant: Grant, guard: FrameGuard | undefined): Peer {
     const slots = { audio: grant.audioSlots, video: grant.videoSlots };
-    const peer: Peer = new Peer(slots, grant.iceServers ?? [], {
+    const listener: PeerListener = {
       onConnection: (state) => this.observe(peer, state),
       onSlots: (map) => {
         this.maps.set(peer, map);
@@ -184,7 +189,8 @@ export class MediaLink implements CallMedia {
       onMedia: () => this.showRemotes(),
       onSpeakers: (userIds) => peer === this.peer && this.observeCall({ speakers: userIds }),
       onQuality: (weak) => peer === this.peer && this.observeCall({ weak }),
-    });
+    };
+    const peer = new Peer(slots, grant.iceServers ?? [], listener, guard);
     this.feed(peer);
     if (this.wishes.length > 0) peer.channel.wish(this.wishes);
     return peer;

@@ -1,3 +1,4 @@
+import type { FrameGuard } from "./encryption/call-encryption";
 import { type ChannelListener, MediaChannel } from "./media-channel";
 
 export interface PeerListener extends ChannelListener {
@@ -37,6 +38,7 @@ export class Peer {
     slots: { readonly audio: number; readonly video: number },
     iceServers: readonly RTCIceServer[],
     listener: PeerListener,
+    private readonly guard?: FrameGuard,
   ) {
     const connection = new RTCPeerConnection({ iceServers: [...iceServers], bundlePolicy: "max-bundle" });
     this.connection = connection;
@@ -45,6 +47,7 @@ export class Peer {
     this.screen = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SCREEN }).sender;
     for (let i = 0; i < slots.audio; i++) connection.addTransceiver("audio", { direction: "recvonly" });
     for (let i = 0; i < slots.video; i++) connection.addTransceiver("video", { direction: "recvonly" });
+    guard?.protect(connection);
     this.channel = new MediaChannel(connection.createDataChannel("parley", { negotiated: true, id: 0 }), listener);
     for (const { receiver } of connection.getTransceivers()) {
       receiver.track.onunmute = () => listener.onMedia();
@@ -86,5 +89,6 @@ export class Peer {
     this.connection.onconnectionstatechange = null;
     this.channel.close();
     this.connection.close();
+    this.guard?.release();
   }
 }
