@@ -32,7 +32,9 @@ class World:
         self.store = MemoryStates()
         self.publisher = MemoryPublisher()
         self.keeper = Keeper(self.store, KafkaFeed(self.publisher), interval_s=60)
-        self.presence = Presence(new_router(), self.keeper, self.store, self.clock, collect_s=0.05)
+        self.group = MemoryGroup()
+        self.expulsions = Expulsions(self.group)
+        self.presence = Presence(new_router(), self.keeper, self.store, self.expulsions, self.clock, collect_s=0.05)
         self.link = QueueLink(1_000, "gateway-1")
         self.link_id = LinkId(0)
         self.epoch = 1
