@@ -32,10 +32,9 @@ class Expulsions:
         while True:
             member_id = await self._believed.get()
             try:
-                known = await self._group.expel(member_id)
+                await self._group.expel(member_id)
             except BusUnavailable as error:
                 log.warning("member_not_expelled", member_id=member_id, error=str(error))
             else:
-                # The other replicas hear the same, and the first of all is the one that it was news for.
-                metrics.EXPELLED.inc(known)
-                log.info("member_expelled", member_id=member_id, known=known)
+                metrics.EXPELLED.inc()
+                log.info("member_expelled", member_id=member_id)

@@ -59,8 +59,8 @@ class StateStore(Protocol):
 class Group(Protocol):
     """The consumer group of the replicas."""
 
-    async def expel(self, member_id: str) -> bool:
-        """Take leave for a dead member; False when it is not in the group. Idempotent. Errors: BusUnavailable."""
+    async def expel(self, member_id: str) -> None:
+        """Take leave for a dead member, if it is in the group. Idempotent. Errors: BusUnavailable."""
 
 
 class StateFeed(Protocol):

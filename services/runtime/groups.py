@@ -20,9 +20,9 @@ class KafkaGroup:
         self._bootstrap = config.bootstrap
         self._group = group
 
-    async def expel(self, member_id: str) -> bool:
-        """Take leave for a member that is dead, so that its partitions move at once. False: the group knows no such
-        member. Idempotent. A member that lives all the same learns it at its next heartbeat and joins anew.
+    async def expel(self, member_id: str) -> None:
+        """Take leave for a member that is dead, so that its partitions move at once. One that the group does not know
+        is passed over. Idempotent. A member that lives all the same learns it at its next heartbeat and joins anew.
 
         Errors: BusUnavailable.
         """
@@ -40,4 +40,3 @@ class KafkaGroup:
         outcome = for_code(answer.error_code)
         if outcome not in (NoError, UnknownMemberIdError):
             raise BusUnavailable(f"the coordinator refused: {outcome.__name__}")
-        return outcome is NoError
