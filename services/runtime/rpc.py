@@ -287,11 +287,13 @@ def _refuse_undecodable(request: Any) -> None:
         raise InvalidRequest("request", "not a valid message, or a string in it is not valid UTF-8")
 
 
-def connect(address: str, tokens: ServiceTokens) -> grpc.aio.Channel:
+def connect(address: str, tokens: ServiceTokens, *, fresh: bool = False) -> grpc.aio.Channel:
     """A channel to another service of ours: service token, trace context, keep-alive, round robin over all addresses.
 
     `address` is `host:port`, where the host may have many addresses, or several `ip:port` separated by commas.
-    Give every call on it a timeout.
+    Give every call on it a timeout. `fresh`: it connects for itself, and at once, where it would else share the
+    connection of other channels to the address, or the wait between their attempts: for who asks a process that has
+    just come, or has just gone.
     """
     return grpc.aio.insecure_channel(
         f"ipv4:{address}" if "," in address else address,
@@ -304,6 +306,7 @@ def connect(address: str, tokens: ServiceTokens) -> grpc.aio.Channel:
             ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.max_reconnect_backoff_ms", 2_000),
             ("grpc.enable_retries", 1),
+            ("grpc.use_local_subchannel_pool", int(fresh)),
         ],
         interceptors=[_UnaryCredentials(tokens), _StreamCredentials(tokens)],
     )
