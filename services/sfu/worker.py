@@ -43,6 +43,7 @@ TICK_S = 0.02
 # Quality reports a participant. Higher: coarser history. Lower: more events.
 QUALITY_INTERVAL_S = 5.0
 
+
 class MediaWorker:
     """All media of one process. Implements ports.MediaPlane."""
 
