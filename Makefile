@@ -120,6 +120,10 @@ k8s-check: gen/.stamp ## Render and check the Kubernetes manifests, the alerts a
 	python -m pytest -q tests/unit/deploy
 	promtool=$$(.ci/promtool) && PARLEY_PROMTOOL=$$promtool python -m deploy.observability.check
 
+.PHONY: observe-check
+observe-check: gen/.stamp ## A real Prometheus over the stack: scrapes, rules, dashboards' data, alerts in a fault drill (2 to 3 min)
+	promtool=$$(.ci/promtool) && PARLEY_PROMTOOL=$$promtool python -m loadtests.observe $(ARGS)
+
 # ---- Maintain
 
 .PHONY: lock clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -37,14 +38,39 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in groups() for rule in group["rules"]]
 
 
+@dataclass(frozen=True)
+class Target:
+    """One query of a panel. `legend` is Grafana's template, with the labels in double braces."""
+
+    expr: str
+    legend: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of a dashboard; `unit` is Grafana's name for it."""
+
+    dashboard: str
+    title: str
+    unit: str
+    targets: tuple[Target, ...]
+
+
+def panels() -> Iterator[Panel]:
+    """The panels of all dashboards."""
+    for path in sorted((FOLDER / "dashboards").glob("*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            targets = tuple(Target(target["expr"], target.get("legendFormat", "")) for target in panel["targets"])
+            yield Panel(path.stem, panel["title"], panel["fieldConfig"]["defaults"].get("unit", ""), targets)
+
+
 def queries() -> Iterator[tuple[str, str]]:
     """Where each query stands, and the query."""
     for rule in rules():
         yield rule.get("alert") or rule["record"], rule["expr"]
-    for path in sorted((FOLDER / "dashboards").glob("*.json")):
-        for panel in json.loads(path.read_text())["panels"]:
-            for target in panel["targets"]:
-                yield f"{path.name}: {panel['title']}", target["expr"]
+    for panel in panels():
+        for target in panel.targets:
+            yield f"{panel.dashboard}: {panel.title}", target.expr
 
 
 def declared() -> dict[str, set[str]]:

@@ -24,6 +24,8 @@ from loadtests.headless.waiting import DeadlineMissedError
 log = structlog.get_logger()
 
 T = TypeVar("T")
+# Changes an SDP answer, so that the media takes another way to the worker.
+Reroute = Callable[[str], str]
 # Higher: rides out a longer outage of the media workers. Lower: says sooner that there are none.
 _TRIES = 6
 # The edge's own refusals ask for nothing. Higher: spares a service that starts. Lower: goes on sooner after it.
@@ -60,6 +62,7 @@ class Phone:
     """The calls of one device, one at a time.
 
     `source` is what this side sends and `expected_hz` the other side's tone; see `media.MediaEndpoint` for the clock.
+    `reroute` leads the media over an impaired way.
     """
 
     def __init__(
@@ -71,8 +74,10 @@ class Phone:
         clock: Callable[[], float] = time.monotonic,
         *,
         relay_only: bool = False,
+        reroute: Reroute = lambda answer: answer,
     ) -> None:
         self._relay_only = relay_only
+        self._reroute = reroute
         self._device = device
         self._stream = stream
         self._source = source or SourceOptions()
@@ -211,7 +216,7 @@ class Phone:
     async def _exchange(self, join_token: str, offer: str) -> str:
         request = api.JoinMediaRequest(join_token=join_token, sdp_offer=offer)
         answer = await patiently(lambda: self._device.calls.JoinMedia(request))
-        return answer.sdp_answer
+        return self._reroute(answer.sdp_answer)
 
     async def _renew_grant(self) -> calls.MediaGrant:
         request = api.RenewMediaGrantRequest(call_id=self.call_id, device_id=self._device.device_id)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from loadtests.headless.calls import Phone
+from loadtests.headless.calls import Phone, Reroute
 from loadtests.headless.client import Device, Edge
 from loadtests.headless.conversations import CallRecord, History
 from loadtests.headless.stream import EventStream
@@ -46,15 +46,16 @@ async def person(
     *,
     device_id: str = "",
     relay_only: bool = False,
+    reroute: Reroute = lambda answer: answer,
 ) -> AsyncIterator[Person]:
     """A user with one device whose stream is current within the deadline. Everything is closed in the end.
 
-    `relay_only`: the device's media goes through a TURN relay or not at all.
+    `relay_only`: the device's media goes through a TURN relay or not at all. `reroute` changes its way.
     """
     device = Device(edge, user_id, device_id or f"{user_id}-device")
     try:
         async with EventStream(device) as stream:
-            phone = Phone(device, stream, source, expected_hz, relay_only=relay_only)
+            phone = Phone(device, stream, source, expected_hz, relay_only=relay_only, reroute=reroute)
             try:
                 await stream.until_current(deadline_s)
                 yield Person(device, stream, phone)

@@ -11,7 +11,7 @@ from services.sfu.channel import MuteState, decode_message, encode_quality, enco
 from services.sfu.config import MediaConfig
 from services.sfu.connection import Connection
 from services.sfu.core.addresses import AddressBook, Route
-from services.sfu.core.answer import LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
 from services.sfu.core.effects import (
     AnnounceConnected,
     Disconnect,
@@ -50,13 +50,21 @@ class MediaWorker:
     name = "media"
 
     def __init__(
-        self, config: MediaConfig, events: Events, metrics: Metrics, clock: Clock, random: RandomBytes
+        self,
+        config: MediaConfig,
+        events: Events,
+        metrics: Metrics,
+        clock: Clock,
+        random: RandomBytes,
+        tcp_port: int = 0,
     ) -> None:
+        """`tcp_port`: where clients may connect instead; 0 where nobody listens."""
         self._config = config
         self._events = events
         self._metrics = metrics
         self._clock = clock
         self._random = random
+        self._tcp_port = tcp_port
         self._certificate = Certificate.generateCertificate()
         self._router = Router(random, clock.now().timestamp() - clock.monotonic())
         self._book = AddressBook()
@@ -75,8 +83,15 @@ class MediaWorker:
 
     @property
     def address(self) -> Address:
-        """What the answers' candidate says."""
-        return self._config.public_ip, self._socket.getsockname()[1]
+        """Where the worker is reached on this machine."""
+        host, port = self._socket.getsockname()[:2]
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104 - replaced, not bound
+
+    def _candidates(self) -> list[Candidate]:
+        port = self._socket.getsockname()[1]
+        ips = [ip for ip in (self._config.public_ip, self._config.public_ip6) if ip]
+        tcp = [Candidate((ip, self._tcp_port), is_tcp=True) for ip in ips if self._tcp_port]
+        return [Candidate((ip, port)) for ip in ips] + tcp
 
     @property
     def participant_count(self) -> int:
@@ -153,7 +168,7 @@ class MediaWorker:
             participant, route, QualityMeter(now), now + QUALITY_INTERVAL_S, dtls, sctp_port
         )
         self._note_occupancy()
-        transport = LocalTransport(route.ice_ufrag, route.ice_pwd, self._certificate.fingerprint(), self.address)
+        transport = LocalTransport(route.ice_ufrag, route.ice_pwd, self._certificate.fingerprint(), self._candidates())
         session_id = int.from_bytes(self._random(7), "big")
         ssrcs = {slot.mid: SlotSsrcs(slot.ssrc, slot.repair_ssrc) for slot in participant.slots}
         return build_answer(offer, transport, ssrcs, session_id)

@@ -1,0 +1,1 @@
+"""What is needed to look at a running stack through a real Prometheus."""

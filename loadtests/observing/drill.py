@@ -1,0 +1,134 @@
+"""Faults that break one objective each, while healthy traffic goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import grpc
+from parley.messaging.v1 import service_pb2 as messaging
+
+from loadtests.headless.calls import ENDED
+from loadtests.headless.client import Edge
+from loadtests.headless.media import MediaLostError
+from loadtests.headless.person import Person, person
+from loadtests.headless.tracks import SourceOptions
+from loadtests.headless.waiting import DeadlineMissedError
+from loadtests.sfu_media.impairment import Condition, ImpairedRelay
+
+# Two seconds late is a miss of the delivery objective's second, and short of the consumer's session timeout (3 s).
+PRESENCE_STOPPED_S = 2.0
+# Over the 4 s in which an answered call is to have media.
+WORKER_STOPPED_S = 5.0
+LOSSY = Condition(loss=0.25, delay_s=0.15)
+DEADLINE_S = 20.0
+_PAUSE_S = 0.1
+_CALLER, _CALLEE = SourceOptions(440.0), SourceOptions(587.3)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two people with a conversation; both ways of both their medias are `relays`, if there are any."""
+
+    caller: Person
+    callee: Person
+    conversation_id: str
+
+    async def call(self, seconds: float, answered: Callable[[], Awaitable[None]] | None = None) -> None:
+        """A call with media for so long; `answered` is awaited between the answer and the callee's media."""
+        await self.caller.phone.start(self.conversation_id)
+        ring = await self.callee.phone.until_ring(DEADLINE_S, self.conversation_id)
+        await self.caller.phone.join_media()
+        await self.callee.phone.accept(ring.call_id)
+        if answered:
+            await answered()
+        await self.callee.phone.join_media()
+        for one in (self.caller, self.callee):
+            await one.phone.media.until_media(DEADLINE_S)
+        await asyncio.sleep(seconds)
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Both are told that the call ended."""
+        await self.caller.phone.hang_up()
+        await self.callee.phone.until_state(ENDED, DEADLINE_S)
+
+    async def write(self) -> None:
+        """Messages, one after the other, until cancelled."""
+        while True:
+            request = messaging.SendMessageRequest(
+                conversation_id=self.conversation_id, client_message_id=secrets.token_hex(16)
+            )
+            request.text.text = "hello"
+            await self.caller.device.messaging.SendMessage(request)
+            await asyncio.sleep(_PAUSE_S)
+
+
+@asynccontextmanager
+async def pair(edge: Edge, relays: tuple[ImpairedRelay, ImpairedRelay] | None = None) -> AsyncIterator[Pair]:
+    """Two new people, online; their media goes over the relays."""
+    mark = secrets.token_hex(4)
+    async with AsyncExitStack() as stack:
+        people = []
+        for index, source in enumerate((_CALLER, _CALLEE)):
+            expected_hz = (_CALLEE, _CALLER)[index].tone_hz
+            name = f"drill-{'ab'[index]}-{mark}"
+            if relays is None:
+                entered = person(edge, name, source, expected_hz)
+            else:
+                relay = relays[index]
+                address = await relay.start()
+                stack.callback(relay.close)
+                entered = person(
+                    edge,
+                    name,
+                    source,
+                    expected_hz,
+                    reroute=lambda sdp, r=relay, a=address: r.lead_through(sdp, a),  # type: ignore[misc]
+                )
+            people.append(await stack.enter_async_context(entered))
+        caller, callee = people
+        request = messaging.CreateDirectConversationRequest(peer_user_id=callee.user_id)
+        made = await caller.device.messaging.CreateDirectConversation(request)
+        yield Pair(caller, callee, made.conversation.conversation_id)
+
+
+async def presence_stands_still(pids: Mapping[str, int]) -> None:
+    """Presence is stopped for 2 s, four times, so that what is sent meanwhile is routed late."""
+    for _ in range(4):
+        await _stopped(pids["presence"], PRESENCE_STOPPED_S)
+        await asyncio.sleep(1.0)
+
+
+async def media_comes_late(edge: Edge, pids: Mapping[str, int]) -> None:
+    """Calls are answered while the worker stands still, so that their media comes late or never."""
+    async with pair(edge) as people:
+        for _ in range(2):
+            with suppress(grpc.aio.AioRpcError, DeadlineMissedError, MediaLostError):
+                await people.call(0.5, lambda: _stopped(pids["sfu"], WORKER_STOPPED_S))
+            await people.hang_up()
+
+
+async def network_is_bad(edge: Edge, seconds: float = 25.0) -> None:
+    """A call in which both sides lose every fourth packet each way, with half a second of round trip."""
+    relays = (ImpairedRelay(seed=1), ImpairedRelay(seed=2))
+    async with pair(edge, relays) as people:
+
+        async def impair() -> None:
+            for relay in relays:
+                relay.impair(LOSSY, LOSSY)
+
+        await people.call(seconds, impair)
+
+
+async def _stopped(pid: int, seconds: float) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        os.kill(pid, signal.SIGCONT)
