@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import aioice.ice
@@ -96,10 +97,11 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
 
 
-@pytest.fixture
-async def worker() -> AsyncIterator[RunningWorker]:
+@asynccontextmanager
+async def run_worker(**more: str) -> AsyncIterator[RunningWorker]:
+    """A worker with changes to its environment."""
     publisher = Broker()
-    config = Config.from_env(environment())
+    config = Config.from_env(environment(**more))
     config = replace(config, node=replace(config.node, max_participants=50))
     services = build_services(config, publisher, SystemClock())
     await services.events.start()
@@ -112,6 +114,12 @@ async def worker() -> AsyncIterator[RunningWorker]:
     await services.tcp.stop()
     await services.media.stop()
     await services.events.stop()
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[RunningWorker]:
+    async with run_worker() as running:
+        yield running
 
 
 class Tone(AudioStreamTrack):

@@ -81,4 +81,4 @@ async def test_two_tabs_without_udp_see_and_hear_each_other_over_tcp(worker: Run
         for page in [await browser.open("ann"), await browser.open("bob")]:
             report = await report_when(page, width=320)
             assert report["state"] == "connected"
-        assert worker.services.tcp.connection_count == 2
+        assert worker.services.tcp.connection_count >= 2
