@@ -1,6 +1,7 @@
 """Where the SFU's objects are built; tests build the same."""
 
 import asyncio
+import gc
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -57,12 +58,30 @@ def build_services(config: Config, publisher: Publisher, clock: Clock) -> Servic
     media = MediaWorker(config.media, events, metrics, clock, secrets.token_bytes, tcp.port)
     tokens = JwtJoinTokens(config.join_token_key, config.node.worker_id, clock)
     sfu = Sfu(media, tokens, metrics, config.node.max_participants)
-    announcer = Announcer(publisher, config.node, clock, lambda: sfu.participant_count, lambda: sfu.drain_deadline)
+    announcer = Announcer(
+        publisher,
+        config.node,
+        clock,
+        participant_count=lambda: sfu.participant_count,
+        is_draining=lambda: sfu.is_draining,
+        drain_deadline=lambda: sfu.drain_deadline,
+    )
     return Services(sfu, media, tcp, events, announcer)
+
+
+def calm_collector() -> None:
+    """Let the garbage collector stop the media less often: packets make no cycles.
+
+    What was imported is never garbage. Higher thresholds: what left calls leave behind stays longer. Lower: pauses.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def build(config: Config) -> App:
     """The service, not started."""
+    calm_collector()
     clock = SystemClock()
     kafka = KafkaPublisher(config.kafka)
     services = build_services(config, kafka, clock)
