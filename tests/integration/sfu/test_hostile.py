@@ -98,7 +98,7 @@ def ssrc_storm(eve: Peer) -> Callable[[int], None]:
 
 def key_frame_flood(eve: Peer) -> Callable[[int], None]:
     """Her picture, of nothing but key frames."""
-    return lambda number: eve.send_frame(time.monotonic(), number, [900], is_key_frame=True)
+    return lambda number: eve.send_frame(number, [900], is_key_frame=True)
 
 
 def noise_storm(eve: Peer) -> Callable[[int], None]:
