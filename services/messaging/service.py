@@ -46,6 +46,7 @@ from services.messaging.relations.core.quotas import DayQuota, day_quota
 from services.messaging.relations.ports import RelationStore
 from services.messaging.relations.service import admissions
 from services.messaging.vanishing.core import as_of
+from services.runtime import tracing
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId, NewSecret
 
@@ -416,7 +417,10 @@ class Messaging:
     ) -> Message:
         now = self._clock.now()
         message_id = MessageId(self._new_id(now))
-        draft = Draft(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, attachments)
+        trace = tracing.current_header() or ""
+        draft = Draft(
+            message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, attachments, trace
+        )
         message = await self._sends.submit(draft)
         if message.id == message_id:
             metrics.MESSAGES.labels("text" if isinstance(content, Text) else "call").inc()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -97,18 +97,25 @@ class KafkaPublisher:
             raise BusUnavailable("the broker is not connected yet")
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                acks = [await self._send(producer, record) for record in records]
-                await asyncio.gather(*acks)
+                sent = [await self._send(producer, record) for record in records]
+                await asyncio.gather(*(ack for ack, _ in sent))
         except (KafkaError, TimeoutError, OSError) as error:
             raise BusUnavailable(f"the broker did not acknowledge: {type(error).__name__}") from error
+        for _, span in sent:
+            tracing.end(span)
 
-    async def _send(self, producer: AIOKafkaProducer, record: Outgoing) -> Awaitable[object]:
-        headers = list(record.headers)
-        trace = tracing.current_header()
-        if trace and not any(name == tracing.HEADER for name, _ in headers):
-            headers.append((tracing.HEADER, trace.encode()))
-        ack: Awaitable[object] = await producer.send(record.topic, value=record.value, key=record.key, headers=headers)
-        return ack
+    async def _send(
+        self, producer: AIOKafkaProducer, record: Outgoing
+    ) -> tuple[Awaitable[object], tracing.Span | None]:
+        headers = dict(record.headers)
+        trace = headers.get(tracing.HEADER, (tracing.current_header() or "").encode()).decode("ascii", "replace")
+        span = tracing.begin(f"publish {record.topic}", tracing.Kind.PRODUCER, trace)
+        if trace:
+            headers[tracing.HEADER] = (span.context.header() if span else trace).encode()
+        ack: Awaitable[object] = await producer.send(
+            record.topic, value=record.value, key=record.key, headers=list(headers.items())
+        )
+        return ack, span
 
     async def _connect(self) -> None:
         delay_s = 0.2
@@ -328,13 +335,22 @@ class KafkaConsumer:
 
     async def _attempt(self, records: Sequence[Incoming]) -> None:
         structlog.contextvars.unbind_contextvars("trace_id")
+        spans = [tracing.begin(f"process {record.topic}", tracing.Kind.CONSUMER, record.trace) for record in records]
         if len(records) == 1:
-            tracing.enter(records[0].trace)
-        await self._handle(records)
+            tracing.adopt(spans[0]) if spans[0] else tracing.enter(records[0].trace)
+        # What the handler passes on continues the spans, also those of a batch.
+        traced = [_within(record, span) for record, span in zip(records, spans, strict=True)]
+        try:
+            await self._handle(traced)
+        except Exception as error:
+            _end(spans, type(error).__name__)
+            raise
+        _end(spans)
         now = self._clock.now()
         age = metrics.RECORD_AGE.labels(records[0].topic, self._group)
-        for record in records:
-            age.observe(max(0.0, (now - record.time).total_seconds()))
+        for record, span in zip(records, spans, strict=True):
+            exemplar = {"trace_id": span.context.trace_id} if span else None
+            age.observe(max(0.0, (now - record.time).total_seconds()), exemplar)
         metrics.RECORDS.labels(records[0].topic, self._group, "ok").inc(len(records))
 
     async def _park(self, record: Incoming, reason: str) -> None:
@@ -347,6 +363,15 @@ class KafkaConsumer:
                 return await self._publisher.publish([dead])
             except BusUnavailable:
                 await asyncio.sleep(1)
+
+
+def _within(record: Incoming, span: tracing.Span | None) -> Incoming:
+    return replace(record, trace=span.context.header()) if span else record
+
+
+def _end(spans: Sequence[tracing.Span | None], failure: str = "") -> None:
+    for span in spans:
+        tracing.end(span, failure)
 
 
 def _incoming(record: ConsumerRecord) -> Incoming:

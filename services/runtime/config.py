@@ -137,17 +137,40 @@ class LogConfig:
 
 
 @dataclass(frozen=True)
+class TelemetryConfig:
+    """Where spans go. An empty endpoint: nowhere."""
+
+    endpoint: str
+    tls: bool
+    # Share of the traces that begin here. Higher: more to store. Lower: a rare fault has no trace.
+    ratio: float
+    # Between exports. Higher: fewer requests. Lower: spans are seen sooner.
+    interval_ms: int
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "TelemetryConfig":
+        return cls(
+            endpoint=env.address("PARLEY_OTLP_ENDPOINT", ""),
+            tls=env.boolean("PARLEY_OTLP_TLS", False),
+            ratio=env.number("PARLEY_TRACE_RATIO", 0.01, low=0, high=1),
+            interval_ms=env.integer("PARLEY_OTLP_INTERVAL_MS", 5_000, low=100, high=60_000),
+        )
+
+
+@dataclass(frozen=True)
 class ProcessConfig:
-    """What every process has: logs and a metrics port."""
+    """What every process has: logs, a metrics port and, if wanted, traces."""
 
     metrics_address: str
     log: LogConfig
+    telemetry: TelemetryConfig
 
     @classmethod
     def read(cls, env: EnvReader) -> "ProcessConfig":
         return cls(
             metrics_address=env.address("PARLEY_METRICS_ADDRESS", "0.0.0.0:9100"),
             log=LogConfig.read(env),
+            telemetry=TelemetryConfig.read(env),
         )
 
 

@@ -17,6 +17,7 @@ from services.sfu.metrics import PrometheusMetrics
 from services.sfu.publisher import Announcer, KafkaEvents
 from services.sfu.service import Sfu
 from services.sfu.tokens import JwtJoinTokens
+from services.sfu.traces import TracedEvents
 from services.sfu.worker import MediaWorker
 
 
@@ -50,9 +51,10 @@ def build_services(config: Config, publisher: Publisher, clock: Clock) -> Servic
     """The worker on any publisher. Raises OSError when the media port is taken."""
     metrics = PrometheusMetrics()
     events = KafkaEvents(publisher, config.node.worker_id, clock, new_id)
-    media = MediaWorker(config.media, events, metrics, clock, secrets.token_bytes)
+    traced = TracedEvents(events)
+    media = MediaWorker(config.media, traced, metrics, clock, secrets.token_bytes)
     tokens = JwtJoinTokens(config.join_token_key, config.node.worker_id, clock)
-    sfu = Sfu(media, tokens, metrics, config.node.max_participants)
+    sfu = Sfu(media, tokens, metrics, config.node.max_participants, traced.admitted)
     announcer = Announcer(publisher, config.node, clock, lambda: sfu.participant_count, lambda: sfu.drain_deadline)
     return Services(sfu, media, events, announcer)
 
