@@ -10,7 +10,6 @@ import asyncio
 import json
 import sys
 import time
-from dataclasses import asdict
 
 from deploy.embedded.errors import StartError
 from deploy.embedded.record import ROOT
@@ -61,21 +60,19 @@ class Rollout:
             await self._begin_call(talkers)
             acknowledged: list[tuple[str, int]] = []
             writing = asyncio.create_task(writers.write(acknowledged, patient=True))
-            took = {}
+            took, gaps = {}, {}
             for name in self._only:
                 began_s = time.monotonic()
+                _gap_s(talkers)
                 await self._cluster.start(name, 2)
                 await self._cluster.stop(name, 1)
                 took[name] = round(time.monotonic() - began_s, 1)
                 say(f"{name} was replaced in {took[name]} s; {len(acknowledged)} messages so far")
                 await self._still_talks(talkers, name)
+                gaps[name] = _gap_s(talkers)
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
             await self._compare(writers, acknowledged)
-            gaps = {
-                side: {kind: round(value["longest_gap_s"], 2) for kind, value in asdict(one.phone.continuity).items()}
-                for side, one in (("caller", talkers.caller), ("callee", talkers.callee))
-            }
             self.report |= {"replaced_s": took, "messages": len(acknowledged), "longest_gap_of_the_call_s": gaps}
             await talkers.hang_up()
 
@@ -116,6 +113,15 @@ class Rollout:
         return Edge(f"ipv4:{','.join(addresses)}", f"http://{self._cluster.address('issuer')}:8080")
 
 
+def _gap_s(people: Pair) -> float:
+    """The longest time in which either heard nothing of the other since it was last asked."""
+    tones = [one.phone.continuity.tone for one in (people.caller, people.callee)]
+    longest_s = max(tone.longest_gap_s for tone in tones)
+    for tone in tones:
+        tone.longest_gap_s = 0.0
+    return round(longest_s, 2)
+
+
 async def main(arguments: argparse.Namespace) -> int:
     """Returns the exit status."""
     cluster = Cluster(await asyncio.to_thread(render, "dev"), FOLDER, say)
@@ -128,8 +134,8 @@ async def main(arguments: argparse.Namespace) -> int:
     finally:
         if not arguments.keep:
             await cluster.down()
-    for error in rollout.errors:
-        say(f"missing: {error}")
+    for missing in rollout.errors:
+        say(f"missing: {missing}")
     print(json.dumps(rollout.report), flush=True)
     return 1 if rollout.errors else 0
 

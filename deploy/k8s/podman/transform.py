@@ -19,6 +19,8 @@ REGISTRY = "localhost"
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _CONTAINER_FIELDS = ("name", "command", "args", "workingDir", "volumeMounts", "securityContext")
 _POD_FIELDS = ("securityContext", "volumes", "terminationGracePeriodSeconds")
+# Podman 4.3 removes an init container of the other type while it may still run, and gives up then.
+INIT_TYPE = {"io.podman.annotations.init.container.type": "always"}
 # What only the broker that stands beside needs said, to whoever speaks to it.
 BROKER_SETTINGS = ("PARLEY_KAFKA_IDEMPOTENT", "PARLEY_KAFKA_SESSION_TIMEOUT_MS", "PARLEY_KAFKA_FETCH_WAIT_MS")
 # (namespace, name) → key → value.
@@ -66,7 +68,8 @@ def pod(
         spec["initContainers"] = [_container(item, resolve) for item in given["initContainers"]]
     _leave_out_secret_volumes(spec)
     labels = template["metadata"].get("labels", {})
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
+    metadata = {"name": name, "labels": labels, "annotations": INIT_TYPE}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def _container(item: Object, resolve: _Environment) -> Object:
