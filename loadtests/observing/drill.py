@@ -61,7 +61,13 @@ class Pair:
         await self.caller.phone.hang_up()
         await self.callee.phone.until_state(ENDED, DEADLINE_S)
 
-    async def write(self, acknowledged: list[tuple[str, int]] | None = None, *, patient: bool = False) -> None:
+    async def write(
+        self,
+        acknowledged: list[tuple[str, int]] | None = None,
+        *,
+        patient: bool = False,
+        pause_s: float = _PAUSE_S,
+    ) -> None:
         """Messages, one after the other, until cancelled; adds (client_message_id, seq) of each that was acknowledged.
 
         `patient`: a send that finds nobody is tried again, the same message, as a device does.
@@ -74,7 +80,7 @@ class Pair:
             seq = await (self._send_until_taken(request) if patient else self._send(request))
             if acknowledged is not None:
                 acknowledged.append((request.client_message_id, seq))
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(pause_s)
 
     async def _send(self, request: messaging.SendMessageRequest) -> int:
         answer = await self.caller.device.messaging.SendMessage(request, timeout=_SEND_TIMEOUT_S)
@@ -91,9 +97,11 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair(edge: Edge, relays: tuple[ImpairedRelay, ImpairedRelay] | None = None) -> AsyncIterator[Pair]:
-    """Two new people, online; their media goes over the relays."""
-    mark = secrets.token_hex(4)
+async def pair(
+    edge: Edge, relays: tuple[ImpairedRelay, ImpairedRelay] | None = None, *, mark: str = ""
+) -> AsyncIterator[Pair]:
+    """Two people, online, whom `mark` tells from others (new ones without it); their media goes over the relays."""
+    mark = mark or secrets.token_hex(4)
     async with AsyncExitStack() as stack:
         people = []
         for index, source in enumerate((_CALLER, _CALLEE)):
