@@ -7,7 +7,6 @@ from typing import Protocol
 
 from services.messaging.core.changes import MessageChange
 from services.messaging.core.errors import MessagingError
-from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
     Attachment,
     Conversation,
@@ -26,21 +25,12 @@ from services.messaging.core.model import (
 )
 from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.core.request import Request
+from services.messaging.groups.core import GroupChange
 from services.messaging.relations.core.quotas import DayQuota
 
 # Decide under the conversation's lock; None for nothing to do. What they raise undoes the transaction.
 DecideGroup = Callable[[Conversation], GroupChange | None]
 DecideMessage = Callable[[Conversation, Message | None], MessageChange | None]
-
-
-@dataclass(frozen=True)
-class Invite:
-    """A right to join. Only the hash of its token is stored."""
-
-    token_sha256: bytes
-    conversation_id: ConversationId
-    created_by: UserId
-    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -174,12 +164,3 @@ class Store(Protocol):
         self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
     ) -> Sequence[Message]:
         """Texts that the user may see and that answer the query of searching.query_of, newest first."""
-
-    async def put_invite(self, invite: Invite) -> None:
-        """Store it in place of the group's older ones."""
-
-    async def revoke_invites(self, conversation_id: ConversationId) -> None:
-        """Forget the group's invites. Idempotent."""
-
-    async def find_invite(self, token_sha256: bytes, now: datetime) -> Invite | None:
-        """An invite that has not expired."""

@@ -10,13 +10,14 @@ from parley.messaging.v1 import service_pb2 as api
 
 from services.messaging import encoding
 from services.messaging.core import errors
-from services.messaging.core.groups import Settings
 from services.messaging.core.model import Text, UserId
 from services.messaging.core.own_state import OwnChange
 from services.messaging.core.request import Request
 from services.messaging.encoding import conversation_message, delta_message, message_message, to_timestamp
+from services.messaging.groups.core import Settings
+from services.messaging.groups.service import GroupRequest, Groups
 from services.messaging.receipts.service import Receipts
-from services.messaging.service import GroupRequest, Messaging, TextRequest
+from services.messaging.service import Messaging, TextRequest
 from services.messaging.vanishing.service import Vanishing
 from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
@@ -53,9 +54,9 @@ ERRORS: ErrorTable = {
 _FOLDERS = {api.CONVERSATION_FOLDER_UNSPECIFIED: Request.NONE, api.CONVERSATION_FOLDER_REQUESTS: Request.PENDING}
 
 
-def apis(messaging: Messaging, receipts: Receipts, vanishing: Vanishing) -> list[Api]:
+def apis(messaging: Messaging, groups: Groups, receipts: Receipts, vanishing: Vanishing) -> list[Api]:
     """What the server serves of messages; each feature adds its own."""
-    servicer = MessagingServicer(messaging, receipts, vanishing)
+    servicer = MessagingServicer(messaging, groups, receipts, vanishing)
     return [
         Api(
             "parley.messaging.v1.MessagingService",
@@ -90,8 +91,9 @@ def _text(content: messages_pb2.TextContent) -> Text:
 class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
     """Translates; the use-cases stand in service.py and those of the features."""
 
-    def __init__(self, messaging: Messaging, receipts: Receipts, vanishing: Vanishing) -> None:
+    def __init__(self, messaging: Messaging, groups: Groups, receipts: Receipts, vanishing: Vanishing) -> None:
         self._messaging = messaging
+        self._groups = groups
         self._receipts = receipts
         self._vanishing = vanishing
 
@@ -185,7 +187,7 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         wanted = GroupRequest(
             request.client_conversation_id, request.title, request.user_ids, request.avatar_ref, request.history_open
         )
-        group = await self._messaging.create_group(_me(), wanted)
+        group = await self._groups.create_group(_me(), wanted)
         return api.CreateGroupResponse(conversation=conversation_message(group))
 
     async def UpdateGroup(self, request: api.UpdateGroupRequest, context: Context) -> api.UpdateGroupResponse:
@@ -194,39 +196,39 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
             avatar_ref=request.avatar_ref if request.HasField("avatar_ref") else None,
             history_open=request.history_open if request.HasField("history_open") else None,
         )
-        group = await self._messaging.update_group(_me(), request.conversation_id, settings)
+        group = await self._groups.update_group(_me(), request.conversation_id, settings)
         return api.UpdateGroupResponse(conversation=conversation_message(group))
 
     async def AddMembers(self, request: api.AddMembersRequest, context: Context) -> api.AddMembersResponse:
-        group = await self._messaging.add_members(_me(), request.conversation_id, request.user_ids)
+        group = await self._groups.add_members(_me(), request.conversation_id, request.user_ids)
         return api.AddMembersResponse(conversation=conversation_message(group))
 
     async def RemoveMember(self, request: api.RemoveMemberRequest, context: Context) -> api.RemoveMemberResponse:
-        group = await self._messaging.remove_member(_me(), request.conversation_id, request.user_id)
+        group = await self._groups.remove_member(_me(), request.conversation_id, request.user_id)
         return api.RemoveMemberResponse(conversation=conversation_message(group))
 
     async def LeaveGroup(self, request: api.LeaveGroupRequest, context: Context) -> api.LeaveGroupResponse:
-        await self._messaging.leave_group(_me(), request.conversation_id)
+        await self._groups.leave_group(_me(), request.conversation_id)
         return api.LeaveGroupResponse()
 
     async def SetMemberRole(self, request: api.SetMemberRoleRequest, context: Context) -> api.SetMemberRoleResponse:
         role = encoding.role_of(request.role)
-        group = await self._messaging.set_role(_me(), request.conversation_id, request.user_id, role)
+        group = await self._groups.set_role(_me(), request.conversation_id, request.user_id, role)
         return api.SetMemberRoleResponse(conversation=conversation_message(group))
 
     async def CreateInvite(self, request: api.CreateInviteRequest, context: Context) -> api.CreateInviteResponse:
-        token, expires_at = await self._messaging.create_invite(_me(), request.conversation_id)
+        token, expires_at = await self._groups.create_invite(_me(), request.conversation_id)
         invite = messages_pb2.Invite(
             token=token, conversation_id=request.conversation_id, expire_time=to_timestamp(expires_at)
         )
         return api.CreateInviteResponse(invite=invite)
 
     async def RevokeInvites(self, request: api.RevokeInvitesRequest, context: Context) -> api.RevokeInvitesResponse:
-        await self._messaging.revoke_invites(_me(), request.conversation_id)
+        await self._groups.revoke_invites(_me(), request.conversation_id)
         return api.RevokeInvitesResponse()
 
     async def JoinByInvite(self, request: api.JoinByInviteRequest, context: Context) -> api.JoinByInviteResponse:
-        group = await self._messaging.join_by_invite(_me(), request.token)
+        group = await self._groups.join_by_invite(_me(), request.token)
         return api.JoinByInviteResponse(conversation=conversation_message(group))
 
     async def EditMessage(self, request: api.EditMessageRequest, context: Context) -> api.EditMessageResponse:

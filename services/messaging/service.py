@@ -1,20 +1,17 @@
 """What messaging does for its callers."""
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from services.messaging import metrics
-from services.messaging.core import changes, checks, groups, model, paging, searching
+from services.messaging.core import changes, checks, model, paging, searching
 from services.messaging.core.changes import ChangePolicy, MessageChange
 from services.messaging.core.errors import (
     AttachmentNotFound,
     ConversationNotFound,
     InvalidField,
-    InviteNotFound,
 )
-from services.messaging.core.groups import Act, Settings
 from services.messaging.core.model import (
     Attachment,
     CallRecord,
@@ -31,7 +28,6 @@ from services.messaging.core.model import (
     MessageId,
     PageMark,
     Recipient,
-    Role,
     Summary,
     Text,
     UserId,
@@ -41,14 +37,12 @@ from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.core.rates import SendRates
 from services.messaging.core.request import Request
 from services.messaging.group_commit import GroupCommit
-from services.messaging.ports import DecideGroup, Invite, LineStamp, Store, Uploads
-from services.messaging.relations.core.quotas import DayQuota, day_quota
-from services.messaging.relations.ports import RelationStore
-from services.messaging.relations.service import admissions
+from services.messaging.ports import Store, Uploads
+from services.messaging.relations.core.quotas import day_quota
 from services.messaging.vanishing.core import as_of
 from services.runtime import tracing
 from services.runtime.clock import Clock
-from services.runtime.ids import NewId, NewSecret
+from services.runtime.ids import NewId
 
 # Decides on a message that the caller may see.
 DecideVisible = Callable[[Message], MessageChange | None]
@@ -79,17 +73,6 @@ class Catchup:
 
 
 @dataclass(frozen=True)
-class GroupRequest:
-    """A group as its founder wants it."""
-
-    client_conversation_id: str
-    title: str
-    user_ids: Sequence[str]
-    avatar_ref: str
-    history_open: bool
-
-
-@dataclass(frozen=True)
 class TextRequest:
     """A text as its sender wants it."""
 
@@ -104,11 +87,6 @@ class Limits:
     """What is configured."""
 
     text_chars: int = 10_000
-    group_members: int = 256
-    invite_ttl: timedelta = timedelta(days=7)
-    # Sends, edits, reactions and new groups of one person, at one replica.
-    send_rate_per_s: float = 200
-    send_burst: int = 400
     # Higher: a spammer reaches more people. Lower: busy people are refused.
     new_conversations_per_day: int = 500
     changes: ChangePolicy = field(default_factory=ChangePolicy)
@@ -120,22 +98,19 @@ class Messaging:
     def __init__(
         self,
         store: Store,
-        relations: RelationStore,
         sends: GroupCommit,
+        rates: SendRates,
         clock: Clock,
         new_id: NewId,
-        new_secret: NewSecret,
         limits: Limits,
         uploads: Uploads | None = None,
     ) -> None:
         self._store = store
-        self._relations = relations
         self._sends = sends
+        self._rates = rates
         self._clock = clock
         self._new_id = new_id
-        self._new_secret = new_secret
         self._limits = limits
-        self._rates = SendRates(limits.send_rate_per_s, limits.send_burst)
         # Without it messages take no files.
         self._uploads = uploads
 
@@ -146,25 +121,8 @@ class Messaging:
         now = self._clock.now()
         peer_id = checks.check_user_id("peer_user_id", peer)
         fresh = model.open_direct(ConversationId(self._new_id(now)), user_id, peer_id, now)
-        return await self._store.open_direct(fresh, user_id, self._quota(user_id, now))
-
-    async def create_group(self, user_id: UserId, request: GroupRequest) -> Conversation:
-        """A new group of the caller's, with those who can be brought in. Idempotent by client_conversation_id.
-
-        Errors: InvalidField, ConversationQuota, SendRate.
-        """
-        client_id = checks.check_client_id("client_conversation_id", request.client_conversation_id)
-        others = checks.check_users("user_ids", request.user_ids, self._limits.group_members - 1)
-        settings = Settings(
-            checks.check_title(request.title), checks.check_avatar_ref(request.avatar_ref), request.history_open
-        )
-        self._rates.take(user_id, self._clock.monotonic())
-        stamp = self._stamp(user_id)
-        conversation_id = ConversationId(self._new_id(stamp.now))
-        admitted = await admissions(self._relations, user_id, others)
-        change = groups.create_group(conversation_id, user_id, list(admitted), settings, stamp.now, admitted)
-        quota = self._quota(user_id, stamp.now)
-        return await self._store.create_group(change, f"{user_id} {client_id}", stamp, quota)
+        quota = day_quota(user_id, self._limits.new_conversations_per_day, now)
+        return await self._store.open_direct(fresh, user_id, quota)
 
     async def get_conversation(self, user_id: UserId, conversation_id: str) -> Conversation:
         """Errors: InvalidField, ConversationNotFound."""
@@ -183,76 +141,6 @@ class Messaging:
         if len(rows) > limit:
             token = paging.encode_page_mark(PageMark(page[-1].active_at, page[-1].conversation.id))
         return Page(page, token)
-
-    # Groups. Errors of each beside those named: InvalidField, ConversationNotFound, NotAGroup, RoleTooLow.
-
-    async def update_group(self, user_id: UserId, conversation_id: str, settings: Settings) -> Conversation:
-        """Change what is set."""
-        if settings.title is not None:
-            checks.check_title(settings.title)
-        checks.check_avatar_ref(settings.avatar_ref or "")
-        return await self._change_group(user_id, conversation_id, lambda group: groups.update(group, user_id, settings))
-
-    async def add_members(self, user_id: UserId, conversation_id: str, user_ids: Sequence[str]) -> Conversation:
-        """Add those who can be brought in. Idempotent. Errors: TooManyMembers."""
-        limit = self._limits.group_members
-        people = checks.check_users("user_ids", user_ids, limit)
-        # The members alone are asked about others: who may be reached is not for strangers to learn.
-        groups.require(await self._readable(user_id, conversation_id), user_id, Act.ADD)
-        admitted = await admissions(self._relations, user_id, people)
-        comers, now = list(admitted), self._clock.now()
-        return await self._change_group(
-            user_id, conversation_id, lambda group: groups.add_members(group, user_id, comers, now, limit, admitted)
-        )
-
-    async def remove_member(self, user_id: UserId, conversation_id: str, target: str) -> Conversation:
-        """Take a person out. Idempotent."""
-        person = checks.check_user_id("user_id", target)
-        return await self._change_group(
-            user_id, conversation_id, lambda group: groups.remove_member(group, user_id, person)
-        )
-
-    async def leave_group(self, user_id: UserId, conversation_id: str) -> None:
-        """Go."""
-        await self._change_group(user_id, conversation_id, lambda group: groups.leave(group, user_id))
-
-    async def set_role(self, user_id: UserId, conversation_id: str, target: str, role: Role | None) -> Conversation:
-        """Give a role. Idempotent. Errors: MemberNotFound."""
-        person = checks.check_user_id("user_id", target)
-        if role is None:
-            raise InvalidField("role", "is not set")
-        return await self._change_group(
-            user_id, conversation_id, lambda group: groups.set_role(group, user_id, person, role)
-        )
-
-    async def create_invite(self, user_id: UserId, conversation_id: str) -> tuple[str, datetime]:
-        """A token by which others can join, and until when. It makes the group's older ones invalid."""
-        group = await self._readable(user_id, conversation_id)
-        groups.require(group, user_id, Act.INVITE)
-        token = self._new_secret()
-        expires_at = self._clock.now() + self._limits.invite_ttl
-        await self._store.put_invite(Invite(_digest(token), group.id, user_id, expires_at))
-        return token, expires_at
-
-    async def revoke_invites(self, user_id: UserId, conversation_id: str) -> None:
-        """Make the group's invites invalid. Idempotent."""
-        group = await self._readable(user_id, conversation_id)
-        groups.require(group, user_id, Act.INVITE)
-        await self._store.revoke_invites(group.id)
-
-    async def join_by_invite(self, user_id: UserId, token: str) -> Conversation:
-        """Come in; what waited in Requests is let in. Idempotent. Errors: InviteNotFound, TooManyMembers."""
-        now = self._clock.now()
-        invite = await self._store.find_invite(_digest(token), now)
-        # Blocked by who invites, or having blocked that person: to this user there is no such invite.
-        if invite is None or await self._relations.blocked_among(user_id, [invite.created_by]):
-            raise InviteNotFound("no such invite, or it is no longer valid")
-        limit = self._limits.group_members
-        group = await self._change_group(
-            user_id, str(invite.conversation_id), lambda group: groups.join(group, user_id, now, limit)
-        )
-        await self._relations.accept(invite.conversation_id, user_id, now)
-        return group
 
     # Messages.
 
@@ -426,10 +314,6 @@ class Messaging:
             metrics.MESSAGES.labels("text" if isinstance(content, Text) else "call").inc()
         return as_of(message, now)
 
-    async def _change_group(self, user_id: UserId, conversation_id: str, decide: DecideGroup) -> Conversation:
-        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        return await self._store.change_group(target, decide, self._stamp(user_id))
-
     async def _change_message(
         self, user_id: UserId, conversation_id: str, seq: int, decide: DecideVisible, *, is_said: bool = False
     ) -> Message:
@@ -449,14 +333,3 @@ class Messaging:
     def _shown(self, messages: Sequence[Message]) -> list[Message]:
         now = self._clock.now()
         return [as_of(message, now) for message in messages]
-
-    def _quota(self, user_id: UserId, now: datetime) -> DayQuota:
-        return day_quota(user_id, self._limits.new_conversations_per_day, now)
-
-    def _stamp(self, user_id: UserId) -> LineStamp:
-        now = self._clock.now()
-        return LineStamp(MessageId(self._new_id(now)), user_id, now)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

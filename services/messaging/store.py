@@ -9,7 +9,6 @@ import structlog
 
 from services.messaging import encoding, rows, topics
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
-from services.messaging.core.groups import GroupChange
 from services.messaging.core.known_places import KnownPlaces
 from services.messaging.core.model import (
     Conversation,
@@ -31,8 +30,9 @@ from services.messaging.core.own_state import OwnChange, OwnState, apply_own_cha
 from services.messaging.core.placing import hearers, place_drafts
 from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
+from services.messaging.groups.core import GroupChange
 from services.messaging.outgoing import to_outbox
-from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
+from services.messaging.ports import DecideGroup, DecideMessage, LineStamp, line_message
 from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
 from services.messaging.relations.rows import requests
@@ -342,32 +342,6 @@ class PostgresStore:
     ) -> Sequence[Message]:
         async with self._database.connection() as connection:
             return await rows.search_words(connection, user_id, query, within, below, limit)
-
-    async def put_invite(self, invite: Invite) -> None:
-        async with self._database.transaction() as connection:
-            await _lock_conversation(connection, invite.conversation_id)
-            await connection.execute("DELETE FROM invites WHERE conversation_id = $1", invite.conversation_id)
-            await connection.execute(
-                "INSERT INTO invites (token_sha256, conversation_id, created_by, expires_at) VALUES ($1, $2, $3, $4)",
-                invite.token_sha256,
-                invite.conversation_id,
-                invite.created_by,
-                invite.expires_at,
-            )
-
-    async def revoke_invites(self, conversation_id: ConversationId) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute("DELETE FROM invites WHERE conversation_id = $1", conversation_id)
-
-    async def find_invite(self, token_sha256: bytes, now: datetime) -> Invite | None:
-        async with self._database.connection() as connection:
-            found = await connection.fetchrow(
-                "SELECT token_sha256, conversation_id, created_by, expires_at FROM invites"
-                " WHERE token_sha256 = $1 AND expires_at > $2",
-                token_sha256,
-                now,
-            )
-        return Invite(*found) if found else None
 
 
 async def _lock_conversation(connection: Connection, conversation_id: ConversationId) -> Conversation:

@@ -18,8 +18,11 @@ from services.messaging.config import Config
 from services.messaging.consumer import CallRecords, FanOut, SearchIndex
 from services.messaging.core.changes import ChangePolicy
 from services.messaging.core.model import UserId
+from services.messaging.core.rates import SendRates
 from services.messaging.deliveries import direct_deliveries
 from services.messaging.group_commit import GroupCommit
+from services.messaging.groups.service import GroupLimits, Groups
+from services.messaging.groups.store import PostgresInvites
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations import rpc as relations_rpc
@@ -54,12 +57,14 @@ def limits(config: Config) -> Limits:
     policy = ChangePolicy(edit_window=timedelta(seconds=config.edit_window_s), max_edits=config.max_edits)
     return Limits(
         text_chars=config.text_limit,
-        group_members=config.group_members,
         changes=policy,
-        send_rate_per_s=config.send_rate_per_s,
-        send_burst=config.send_burst,
         new_conversations_per_day=config.new_conversations_per_day,
     )
+
+
+def group_limits(config: Config) -> GroupLimits:
+    """The limits of groups that are configured."""
+    return GroupLimits(members=config.group_members, new_conversations_per_day=config.new_conversations_per_day)
 
 
 def sweep_policy(config: Config) -> SweepPolicy:
@@ -121,7 +126,10 @@ def build(config: Config) -> App:
     policy = account_policy(config)
     accounts = Accounts(jobs, gate, objects, clock, new_id, policy)
     runner = JobRunner(jobs, PostgresAccounts(database, relay, new_id), store, objects, clock, new_id, policy)
-    messaging = Messaging(store, relation_store, sends, clock, new_id, new_secret, limits(config), attachments)
+    rates = SendRates(config.send_rate_per_s, config.send_burst)
+    messaging = Messaging(store, sends, rates, clock, new_id, limits(config), attachments)
+    invites = PostgresInvites(database)
+    groups = Groups(store, invites, relation_store, rates, clock, new_id, new_secret, group_limits(config))
     fan_out = KafkaConsumer(
         config.kafka, Subscription(topics.EVENTS, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
     )
@@ -135,7 +143,7 @@ def build(config: Config) -> App:
     server = RpcServer(
         config.server,
         [
-            *rpc.apis(messaging, receipts, vanishing),
+            *rpc.apis(messaging, groups, receipts, vanishing),
             *relations_rpc.apis(relations, reports),
             *attachments_rpc.apis(attachments),
             *accounts_rpc.apis(accounts),

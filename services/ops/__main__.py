@@ -1,4 +1,4 @@
-"""`python -m services.ops sessions|partitions|slowest`"""
+"""`python -m services.ops --help`"""
 
 import sys
 

@@ -1,11 +1,13 @@
-"""The admin services of presence and of the gateway, asked all at once."""
+"""The admin services: of presence and of the gateway, asked all at once, and signaling's, of which one replica does."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
+from parley.calls.v1 import operations_pb2 as calls_api
+from parley.calls.v1 import operations_pb2_grpc as calls_grpc
 from parley.gateway.v1 import admin_pb2 as gateway_api
 from parley.gateway.v1 import admin_pb2_grpc as gateway_grpc
 from parley.presence.v1 import admin_pb2 as presence_api
@@ -13,9 +15,15 @@ from parley.presence.v1 import admin_pb2_grpc as presence_grpc
 
 from services.ops.core import Attached, Device, Gateway, Replica, Unreachable
 from services.runtime.auth import ServiceTokens
+from services.runtime.errors import reason_of
 from services.runtime.rpc import connect
 
+if TYPE_CHECKING:
+    from parley.calls.v1.operations_pb2_grpc import CallOperationsServiceAsyncStub
+
 TIMEOUT_S = 3.0
+# Moving a worker's calls takes some milliseconds each.
+DRAIN_TIMEOUT_S = 60.0
 T = TypeVar("T")
 
 
@@ -57,6 +65,48 @@ class Fleet:
 
         async with AsyncExitStack() as channels:
             return list(await asyncio.gather(*(answer(name, address) for name, address in addresses.items())))
+
+
+class Refused(Exception):
+    """Signaling did not do it. `reason` is the one that its protos name, or the gRPC status when none was given."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class CallOperations:
+    """Signaling's operations on calls and workers. Every method raises Refused."""
+
+    def __init__(self, signaling: Mapping[str, str], tokens: ServiceTokens) -> None:
+        self._addresses = ",".join(signaling.values())
+        self._tokens = tokens
+
+    async def locate(self, call_id: str) -> tuple[str, int]:
+        """Which worker carries the call, and how often it has moved."""
+        request = calls_api.LocateCallRequest(call_id=call_id)
+        answer = await self._ask(lambda stub: stub.LocateCall(request, timeout=TIMEOUT_S))
+        return answer.worker_id, answer.media_epoch
+
+    async def move(self, call_id: str, worker_id: str) -> tuple[str, int]:
+        """Move the call to the named worker, or with an empty name to the best of the others: as `locate` then."""
+        request = calls_api.MoveCallRequest(call_id=call_id, worker_id=worker_id)
+        answer = await self._ask(lambda stub: stub.MoveCall(request, timeout=TIMEOUT_S))
+        return answer.worker_id, answer.media_epoch
+
+    async def drain(self, worker_id: str, *, undo: bool) -> int:
+        """Set a worker aside and move its calls; how many it keeps. Idempotent. `undo`: take it into service again."""
+        request = calls_api.DrainWorkerRequest(worker_id=worker_id, undo=undo)
+        answer = await self._ask(lambda stub: stub.DrainWorker(request, timeout=DRAIN_TIMEOUT_S))
+        return answer.calls_left
+
+    async def _ask(self, ask: Callable[["CallOperationsServiceAsyncStub"], Awaitable[T]]) -> T:
+        async with connect(self._addresses, self._tokens) as channel:
+            stub: CallOperationsServiceAsyncStub = calls_grpc.CallOperationsServiceStub(channel)
+            try:
+                return await ask(stub)
+            except grpc.aio.AioRpcError as error:
+                raise Refused(reason_of(error) or error.code().name, error.details() or "") from error
 
 
 async def _replica(name: str, channel: grpc.aio.Channel) -> Replica:

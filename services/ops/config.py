@@ -1,7 +1,7 @@
 """Whom to ask: from the environment, or from the record of an embedded stack."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +17,22 @@ class Config:
 
     presence: Mapping[str, str]
     gateways: Mapping[str, str]
+    # Any replica of signaling will do.
+    signaling: Mapping[str, str]
     service_key: bytes
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> "Config":
-        """Read and check the environment. Raises ConfigError with all faults."""
+    def from_env(cls, env: Mapping[str, str], needed: Collection[str]) -> "Config":
+        """Read and check the environment: the addresses that are needed. Raises ConfigError with all faults."""
         reader = EnvReader(env)
+
+        def addresses(service: str, name: str) -> dict[str, str]:
+            return {address: address for address in reader.addresses(name)} if service in needed else {}
+
         config = cls(
-            presence={address: address for address in reader.addresses("PARLEY_PRESENCE_ADDRESSES")},
-            gateways={address: address for address in reader.addresses("PARLEY_GATEWAY_ADDRESSES")},
+            presence=addresses("presence", "PARLEY_PRESENCE_ADDRESSES"),
+            gateways=addresses("gateway", "PARLEY_GATEWAY_ADDRESSES"),
+            signaling=addresses("signaling", "PARLEY_SIGNALING_ADDRESSES"),
             service_key=reader.key("PARLEY_SERVICE_KEY"),
         )
         reader.finish()
@@ -44,6 +51,7 @@ class Config:
         config = cls(
             presence={name: address for name, address in addresses.items() if name.startswith("presence")},
             gateways={name: address for name, address in addresses.items() if name.startswith("gateway")},
+            signaling={name: address for name, address in addresses.items() if name.startswith("signaling")},
             service_key=reader.key("PARLEY_SERVICE_KEY"),
         )
         reader.finish()

@@ -4,51 +4,105 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.ops import core
-from services.ops.clients import Fleet
+from services.ops.clients import CallOperations, Fleet, Refused
 from services.ops.config import STACK, Config
 from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.config import ConfigError
 
+# The services that a command asks.
+ASKED: Mapping[str, tuple[str, ...]] = {
+    "sessions": ("presence", "gateway"),
+    "partitions": ("presence",),
+    "slowest": ("gateway",),
+    "locate-call": ("signaling",),
+    "move-call": ("signaling",),
+    "drain-worker": ("signaling",),
+}
+
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns the exit status: 1 when something did not answer, 2 for a setting to mend."""
+    """Returns the exit status: 1 when something did not answer or was refused, 2 for a setting to mend."""
     options = _parse(arguments)
     try:
-        config = Config.from_env(os.environ) if options.stack is None else Config.from_stack(options.stack)
+        needed = ASKED[options.command]
+        config = Config.from_stack(options.stack) if options.stack else Config.from_env(os.environ, needed)
     except ConfigError as error:
         sys.stderr.writelines(f"ops: {problem}\n" for problem in error.problems)
         return 2
-    lines = asyncio.run(_show(config, options.what, options.limit))
+    try:
+        lines, is_done = asyncio.run(_run(config, options))
+    except Refused as refused:
+        sys.stderr.write(f"ops: {refused.reason}: {refused}\n")
+        return 1
     sys.stdout.writelines(f"{line}\n" for line in lines)
-    return 1 if any("does not answer" in line for line in lines) else 0
+    return 0 if is_done else 1
 
 
-async def _show(config: Config, what: str, limit: int) -> list[str]:
-    fleet = Fleet(config.presence, config.gateways, ServiceTokens(config.service_key, "ops", SystemClock()))
-    match what:
+async def _run(config: Config, options: argparse.Namespace) -> tuple[list[str], bool]:
+    """What to print, and whether all is well."""
+    tokens = ServiceTokens(config.service_key, "ops", SystemClock())
+    if "signaling" in ASKED[options.command]:
+        return await _operate(CallOperations(config.signaling, tokens), options)
+    lines = await _show(Fleet(config.presence, config.gateways, tokens), options)
+    return lines, not any("does not answer" in line for line in lines)
+
+
+async def _show(fleet: Fleet, options: argparse.Namespace) -> list[str]:
+    match options.command:
         case "partitions":
             return core.partitions(await fleet.replicas())
         case "sessions":
             return core.sessions(await fleet.gateways(), await fleet.replicas())
         case _:
-            devices, unreachable = await fleet.slowest(limit)
-            return core.slowest(devices, unreachable, limit)
+            devices, unreachable = await fleet.slowest(options.limit)
+            return core.slowest(devices, unreachable, options.limit)
+
+
+async def _operate(operations: CallOperations, options: argparse.Namespace) -> tuple[list[str], bool]:
+    match options.command:
+        case "locate-call":
+            return core.located(options.call, *await operations.locate(options.call)), True
+        case "move-call":
+            return core.located(options.call, *await operations.move(options.call, options.to)), True
+        case _:
+            left = await operations.drain(options.worker, undo=options.undo)
+            lines = core.undrained(options.worker) if options.undo else core.drained(options.worker, left)
+            return lines, not left
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m services.ops", description="Who is where, and who is slow.")
-    parser.add_argument("what", choices=("sessions", "partitions", "slowest"))
-    parser.add_argument("--limit", type=int, default=20, help="how many of the slowest devices (default 20)")
-    default = STACK if "PARLEY_PRESENCE_ADDRESSES" not in os.environ else None
-    parser.add_argument(
+    common = argparse.ArgumentParser(add_help=False)
+    # Without a key there are no settings here, so that a stack on this machine is meant.
+    default = None if "PARLEY_SERVICE_KEY" in os.environ else STACK
+    common.add_argument(
         "--stack",
         type=Path,
         default=default,
-        help=f"the record of an embedded stack (default {STACK}, or the environment)",
+        help=f"the record of an embedded stack (default {STACK}, or the environment when PARLEY_SERVICE_KEY is set)",
     )
+    parser = argparse.ArgumentParser(
+        prog="python -m services.ops", description="Looks at the running services, and moves calls."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, what: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=what, description=what, parents=[common])
+
+    add("sessions", "Devices by gateway, and how many of them presence routes.")
+    add("partitions", "Partitions of delivery.v1 by presence replica.")
+    slowest = add("slowest", "The devices with most waiting, over all gateways.")
+    slowest.add_argument("--limit", type=int, default=20, help="how many (default 20)")
+    locate = add("locate-call", "Which SFU worker carries a call.")
+    move = add("move-call", "Move a call to another SFU worker; nobody in it is interrupted.")
+    for command in (locate, move):
+        command.add_argument("call", metavar="CALL", help="the call's id")
+    move.add_argument("--to", metavar="WORKER", default="", help="the worker's id (default: the best of the others)")
+    drain = add("drain-worker", "Give an SFU worker no more calls, and move those that it has.")
+    drain.add_argument("worker", metavar="WORKER", help="the worker's id")
+    drain.add_argument("--undo", action="store_true", help="let it take calls again")
     return parser.parse_args(arguments)

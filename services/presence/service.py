@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 
 import structlog
+from prometheus_client import Counter
 
 from services.presence import metrics
 from services.presence.core.frames import (
@@ -135,7 +136,7 @@ class Presence:
     def deliver(self, user_id: UserId, frame: bytes) -> None:
         """A durable frame for a user's devices."""
         effects = self._router.deliver(user_id, frame, durable=True)
-        metrics.EVENTS.labels("routed" if effects else "no_device").inc()
+        (metrics.ROUTED if effects else metrics.NO_DEVICE).inc()
         self._carry_out(effects)
 
     def relations_changed(self, user_id: UserId) -> None:
@@ -254,12 +255,12 @@ class Presence:
 
     def _send(self, effect: Send) -> None:
         link = self._links.get(effect.link)
-        metrics.FRAMES.labels(_kind(effect)).inc()
+        _counter(effect).inc()
         if link is not None and not link.push(effect.frame):
             metrics.OVERFLOWS.inc()
 
 
-def _kind(effect: Send) -> str:
+def _counter(effect: Send) -> Counter:
     if isinstance(effect.frame, Deliver):
-        return "durable" if effect.frame.durable else "ephemeral"
-    return "control"
+        return metrics.DURABLE if effect.frame.durable else metrics.EPHEMERAL
+    return metrics.CONTROL

@@ -141,6 +141,7 @@ _SERVER_OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.http2.bdp_probe", 0),
 ]
 
 
@@ -303,11 +304,13 @@ def _refuse_undecodable(request: Any) -> None:
         raise InvalidRequest("request", "not a valid message, or a string in it is not valid UTF-8")
 
 
-def connect(address: str, tokens: ServiceTokens) -> grpc.aio.Channel:
+def connect(address: str, tokens: ServiceTokens, *, fresh: bool = False) -> grpc.aio.Channel:
     """A channel to another service of ours: service token, trace context, keep-alive, round robin over all addresses.
 
     `address` is `host:port`, where the host may have many addresses, or several `ip:port` separated by commas.
-    Give every call on it a timeout.
+    Give every call on it a timeout. `fresh`: it connects for itself, and at once, where it would else share the
+    connection of other channels to the address, or the wait between their attempts: for who asks a process that has
+    just come, or has just gone.
     """
     return grpc.aio.insecure_channel(
         f"ipv4:{address}" if "," in address else address,
@@ -315,10 +318,12 @@ def connect(address: str, tokens: ServiceTokens) -> grpc.aio.Channel:
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.http2.max_pings_without_data", 0),
+            ("grpc.http2.bdp_probe", 0),
             ("grpc.lb_policy_name", "round_robin"),
             ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.max_reconnect_backoff_ms", 2_000),
             ("grpc.enable_retries", 1),
+            ("grpc.use_local_subchannel_pool", int(fresh)),
         ],
         interceptors=[_UnaryCredentials(tokens), _StreamCredentials(tokens)],
     )

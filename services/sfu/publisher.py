@@ -144,13 +144,15 @@ class Announcer:
         node: Node,
         clock: Clock,
         participant_count: Callable[[], int],
+        is_draining: Callable[[], bool],
         drain_deadline: Callable[[], datetime | None],
     ) -> None:
-        """`drain_deadline`: when what is left of the media ends; None while the worker does not drain."""
+        """`drain_deadline`: when what is left of the media ends; None while the worker does not stop."""
         self._publisher = publisher
         self._node = node
         self._clock = clock
         self._participant_count = participant_count
+        self._is_draining = is_draining
         self._drain_deadline = drain_deadline
         # Tells this process from the one before under the same id.
         self._start_time = clock.now()
@@ -171,8 +173,8 @@ class Announcer:
             record = Outgoing(NODES_TOPIC, self._node.worker_id.encode(), None)
             await asyncio.wait_for(self._publisher.publish([record]), FLUSH_TIMEOUT_S)
 
-    async def announce(self) -> None:
-        """Announce once, now. A broker that is away is left alone until the next time."""
+    async def announce(self) -> bool:
+        """Announce once, now; whether the broker took it. One that is away is left alone until the next time."""
         deadline = self._drain_deadline()
         announcement = sfu_events.NodeAnnouncement(
             worker_id=self._node.worker_id,
@@ -182,7 +184,7 @@ class Announcer:
             participants=self._participant_count(),
             max_participants=self._node.max_participants,
             cpu_ratio=self._cpu_ratio,
-            draining=deadline is not None,
+            draining=self._is_draining(),
             start_time=_to_timestamp(self._start_time),
             drain_deadline_time=_to_timestamp(deadline) if deadline else None,
         )
@@ -191,10 +193,15 @@ class Announcer:
             await asyncio.wait_for(self._publisher.publish([record]), FLUSH_TIMEOUT_S)
         except (BusUnavailable, TimeoutError) as error:
             log.warning("announcement_lost", error=str(error))
+            return False
+        return True
 
     async def _run(self) -> None:
         while True:
-            await self.announce()
+            if not await self.announce():
+                # At the start the producer is still connecting, and a worker that was not heard of gets no calls.
+                await asyncio.sleep(RETRY_S)
+                continue
             await asyncio.sleep(ANNOUNCE_INTERVAL_S)
             # Only over a whole interval: over the first instants of a process, its start looks like full load.
             self._measure_cpu()

@@ -48,3 +48,9 @@ class SfuServicer(service_pb2_grpc.SfuServiceServicer):
     async def EndCall(self, request: service_pb2.EndCallRequest, context: Context) -> service_pb2.EndCallResponse:
         await self._sfu.end_call(CallId(request.call_id))
         return service_pb2.EndCallResponse()
+
+    async def SetDraining(
+        self, request: service_pb2.SetDrainingRequest, context: Context
+    ) -> service_pb2.SetDrainingResponse:
+        self._sfu.set_draining(request.draining)
+        return service_pb2.SetDrainingResponse()

@@ -41,15 +41,16 @@ class Sfu:
         self._metrics = metrics
         self._max_participants = max_participants
         self._drain_deadline: datetime | None = None
+        self._set_aside = False
 
     @property
     def is_draining(self) -> bool:
-        """Whether new participants are refused because the worker is about to stop."""
-        return self._drain_deadline is not None
+        """Whether new participants are refused: the worker is about to stop, or an operator has set it aside."""
+        return self._set_aside or self._drain_deadline is not None
 
     @property
     def drain_deadline(self) -> datetime | None:
-        """When a draining worker ends what is left of its media; None while it does not drain."""
+        """When a worker that stops ends what is left of its media; None while it does not stop."""
         return self._drain_deadline
 
     @property
@@ -73,7 +74,7 @@ class Sfu:
     def _admit(self, join_token: str, sdp_offer: str) -> str:
         key = self._tokens.verify(join_token)
         if self.is_draining:
-            raise Draining("the worker is about to stop")
+            raise Draining("the worker takes nobody any more")
         if self._media.participant_count >= self._max_participants and not self._media.holds(key):
             raise WorkerFull(f"the worker has all of its {self._max_participants} participants")
         answer = self._media.admit(key, parse_offer(sdp_offer))
@@ -88,6 +89,11 @@ class Sfu:
     async def end_call(self, call_id: CallId) -> None:
         """End all media of a call. Idempotent."""
         self._media.end_call(call_id)
+
+    def set_draining(self, draining: bool) -> None:
+        """Refuse new participants, or admit them again, unless the worker is about to stop. Idempotent."""
+        self._set_aside = draining
+        log.info("worker_set_aside", draining=draining)
 
     def start_draining(self, deadline: datetime) -> None:
         """Refuse new participants from now on; the media that is left ends at the deadline."""

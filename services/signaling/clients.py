@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -97,13 +97,16 @@ class GrpcMembers:
 
 
 class SfuClient:
-    """See ports.MediaWorkers; keeps a channel to each worker in use."""
+    """See ports.MediaWorkers; keeps a channel to each process in use.
+
+    To each process, not to each address: what was learnt of one that died must not keep us from the next one there.
+    """
 
     name = "sfu-client"
 
     def __init__(self, tokens: ServiceTokens) -> None:
         self._tokens = tokens
-        self._channels: OrderedDict[str, grpc.aio.Channel] = OrderedDict()
+        self._channels: OrderedDict[Worker, grpc.aio.Channel] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -117,7 +120,7 @@ class SfuClient:
 
     async def join(self, worker: Worker, join_token: str, sdp_offer: str) -> str:
         """See ports.MediaWorkers."""
-        stub = sfu_grpc.SfuServiceStub(self._channel(worker.address))
+        stub = sfu_grpc.SfuServiceStub(self._channel(worker))
         request = sfu.JoinRequest(join_token=join_token, sdp_offer=sdp_offer)
         try:
             response = await stub.Join(request, timeout=JOIN_TIMEOUT_S)
@@ -128,35 +131,38 @@ class SfuClient:
 
     async def end_call(self, worker: Worker, call_id: CallId) -> None:
         """See ports.MediaWorkers."""
-        stub = sfu_grpc.SfuServiceStub(self._channel(worker.address))
-        try:
+        stub = sfu_grpc.SfuServiceStub(self._channel(worker))
+        with _or_unavailable():
             await stub.EndCall(sfu.EndCallRequest(call_id=call_id), timeout=END_CALL_TIMEOUT_S)
-        except grpc.aio.AioRpcError as error:
-            raise MediaUnavailable(error.code().name) from error
 
     async def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
         """See ports.MediaWorkers."""
-        stub = sfu_grpc.SfuServiceStub(self._channel(worker.address))
+        stub = sfu_grpc.SfuServiceStub(self._channel(worker))
         request = sfu.RemoveRequest(call_id=call_id, user_id=user_id, device_id=device_id)
-        try:
+        with _or_unavailable():
             await stub.Remove(request, timeout=END_CALL_TIMEOUT_S)
-        except grpc.aio.AioRpcError as error:
-            raise MediaUnavailable(error.code().name) from error
+
+    async def set_draining(self, worker: Worker, draining: bool) -> None:
+        """See ports.MediaWorkers."""
+        stub = sfu_grpc.SfuServiceStub(self._channel(worker))
+        with _or_unavailable():
+            await stub.SetDraining(sfu.SetDrainingRequest(draining=draining), timeout=END_CALL_TIMEOUT_S)
 
     async def is_reachable(self, worker: Worker) -> bool:
-        """See ports.MediaWorkers: asks for its liveness."""
-        stub = health_pb2_grpc.HealthStub(self._channel(worker.address))
-        try:
-            response = await stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS), timeout=PROBE_TIMEOUT_S)
-        except grpc.aio.AioRpcError:
-            return False
+        """See ports.MediaWorkers: asks for its liveness, over a new connection."""
+        async with connect(worker.address, self._tokens, fresh=True) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            try:
+                response = await stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS), timeout=PROBE_TIMEOUT_S)
+            except grpc.aio.AioRpcError:
+                return False
         return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
-    def _channel(self, address: str) -> grpc.aio.Channel:
-        channel = self._channels.get(address)
+    def _channel(self, worker: Worker) -> grpc.aio.Channel:
+        channel = self._channels.get(worker)
         if channel is None:
-            channel = self._channels[address] = connect(address, self._tokens)
-        self._channels.move_to_end(address)
+            channel = self._channels[worker] = connect(worker.address, self._tokens, fresh=True)
+        self._channels.move_to_end(worker)
         if len(self._channels) > MAX_CHANNELS:
             _, oldest = self._channels.popitem(last=False)
             task = asyncio.create_task(oldest.close(grace=JOIN_TIMEOUT_S), name="close-sfu-channel")
@@ -224,6 +230,14 @@ async def _carry_out(ending: _Ending) -> None:
             await asyncio.sleep(CLOSE_BACKOFF_S * 2**attempt)
     log.warning("media_close_failed", call_id=ending.call_id, worker_id=ending.worker.worker_id, reason=reason)
     return None
+
+
+@contextmanager
+def _or_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise MediaUnavailable(error.code().name) from error
 
 
 def _join_error(error: grpc.aio.AioRpcError) -> Exception:

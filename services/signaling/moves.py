@@ -1,20 +1,24 @@
 """Calls go to another SFU worker: away from one that stops or died, or because an operator says so."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 
 import structlog
 
 from services.signaling.changes import CallChanges
-from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker
+from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker, WorkerNotFound
 from services.signaling.core.inputs import Move, WorkerLost
 from services.signaling.core.model import Call, CallId, CallState, MoveReason, Worker, WorkerId
-from services.signaling.core.placement import NodeTable
+from services.signaling.core.placement import Node, NodeTable
 from services.signaling.ports import MediaWorkers, Store
 
 log = structlog.get_logger()
 
-# Most calls that one look moves. Higher: longer looks, and more devices that come to the new workers at once.
+# Most calls that one look takes from a worker before it asks for more. Higher: longer lists.
 MOVE_LIMIT = 200
+# Calls that are moved at once: each waits for the database most of the time, and those of a lost worker hear
+# nothing meanwhile. Higher: fewer connections for everybody else. Lower: the last call of a full worker waits longer.
+MOVES_AT_ONCE = 6
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,25 @@ class CallMoves:
         if target is None:
             raise NoMediaWorker("no worker of that name has room" if worker_id else "no other worker has room")
         return await self.changes.apply(call_id, Move(call.worker, target, MoveReason.OPERATOR))
+
+    async def drain(self, worker_id: WorkerId) -> int:
+        """An operator sets a worker aside: it gets no more calls, and those that it has move, make before break.
+
+        How many calls it keeps because no other worker has room; at most MOVE_LIMIT are counted. Idempotent.
+        Raises WorkerNotFound, MediaUnavailable.
+        """
+        node = self._heard_of(worker_id)
+        await self.media.set_draining(node.worker, True)
+        # The other replicas read the worker's own announcement; here it holds from now on.
+        self.nodes.announce(replace(node, draining=True))
+        await self._evacuate(node.worker, MoveReason.DRAIN)
+        return len(await self.store.list_on(node.worker, MOVE_LIMIT))
+
+    async def undrain(self, worker_id: WorkerId) -> None:
+        """Take a worker into service again. Idempotent. Raises WorkerNotFound, MediaUnavailable."""
+        node = self._heard_of(worker_id)
+        await self.media.set_draining(node.worker, False)
+        self.nodes.announce(replace(node, draining=False))
 
     async def rescue(self, call: Call) -> Call:
         """The call on a live worker: as it is, or moved when its worker is gone. Raises NoMediaWorker, CallEnded."""
@@ -82,20 +105,38 @@ class CallMoves:
         return MoveReason.DRAIN if node.draining else None
 
     async def _evacuate(self, worker: Worker, why: MoveReason) -> None:
-        for call_id in await self.store.list_on(worker, MOVE_LIMIT):
-            call = await self.store.find(call_id)
-            if call is None or call.worker is None or not call.worker.is_same_process(worker):
-                continue
-            target = self._choose(call)
-            try:
-                if target:
-                    await self.changes.apply(call_id, Move(call.worker, target, why))
-                elif why is MoveReason.WORKER_LOST:
-                    await self.changes.apply(call_id, WorkerLost(worker.worker_id))
-                else:
-                    log.warning("no_room_for_drained_call", call_id=call_id, worker_id=worker.worker_id)
-            except (CallNotFound, CallEnded, Contended):
-                continue
+        room = asyncio.Semaphore(MOVES_AT_ONCE)
+
+        async def move(call_id: CallId) -> bool:
+            async with room:
+                return await self._move_away(call_id, worker, why)
+
+        while True:
+            call_ids = await self.store.list_on(worker, MOVE_LIMIT)
+            moved = await asyncio.gather(*map(move, call_ids))
+            if call_ids:
+                log.info("worker_evacuated", worker_id=worker.worker_id, why=why.value, moved=sum(moved), of=len(moved))
+            if len(call_ids) < MOVE_LIMIT or not any(moved):
+                return
+
+    async def _move_away(self, call_id: CallId, worker: Worker, why: MoveReason) -> bool:
+        """Whether the call is not on that process any more."""
+        call = await self.store.find(call_id)
+        if call is None or call.worker is None or not call.worker.is_same_process(worker):
+            return True
+        target = self._choose(call)
+        try:
+            if target:
+                await self.changes.apply(call_id, Move(call.worker, target, why))
+            elif why is MoveReason.WORKER_LOST:
+                await self.changes.apply(call_id, WorkerLost(worker.worker_id))
+            else:
+                log.warning("no_room_for_drained_call", call_id=call_id, worker_id=worker.worker_id)
+        except (CallNotFound, CallEnded):
+            return True
+        except Contended:
+            return False
+        return target is not None
 
     def _choose(self, call: Call) -> Worker | None:
         now = self.changes.clock.now()
@@ -104,6 +145,12 @@ class CallMoves:
         if target:
             self.nodes.note_placement(target.worker_id, seats, now)
         return target
+
+    def _heard_of(self, worker_id: WorkerId) -> Node:
+        node = self.nodes.find(worker_id, self.changes.clock.now())
+        if node is None:
+            raise WorkerNotFound(f"no media worker called {worker_id!r} is heard of")
+        return node
 
     def _named(self, worker_id: WorkerId) -> Worker | None:
         node = self.nodes.find(worker_id, self.changes.clock.now())

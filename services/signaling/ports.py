@@ -198,6 +198,9 @@ class MediaWorkers(Protocol):
     async def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
         """End a device's media. Idempotent. Raises MediaUnavailable."""
 
+    async def set_draining(self, worker: Worker, draining: bool) -> None:
+        """Have it refuse new devices, or admit them again. Idempotent. Raises MediaUnavailable."""
+
     async def is_reachable(self, worker: Worker) -> bool:
         """Whether the worker itself answers, whatever the broker tells of it."""
 

@@ -41,6 +41,7 @@ ERRORS: ErrorTable = {
     errors.ParticipantNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "PARTICIPANT_NOT_FOUND"),
     errors.AlreadyInCall: Refusal(_FAILED, "ALREADY_IN_CALL"),
     errors.NoMediaWorker: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "NO_MEDIA_WORKER", retry_delay_s=2.0),
+    errors.WorkerNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "WORKER_NOT_FOUND"),
     errors.AnsweredElsewhere: Refusal(_FAILED, "ANSWERED_ELSEWHERE"),
     errors.CallEnded: Refusal(_FAILED, "CALL_ENDED"),
     errors.NotCallee: Refusal(_FAILED, "NOT_CALLEE"),
@@ -214,6 +215,15 @@ class OperationsServicer(operations_pb2_grpc.CallOperationsServiceServicer):
         if call is None:
             raise errors.CallNotFound
         return operations_pb2.LocateCallResponse(worker_id=_worker_id(call), media_epoch=call.media_epoch)
+
+    async def DrainWorker(
+        self, request: operations_pb2.DrainWorkerRequest, context: Context
+    ) -> operations_pb2.DrainWorkerResponse:
+        worker_id = WorkerId(request.worker_id)
+        if request.undo:
+            await self._moves.undrain(worker_id)
+            return operations_pb2.DrainWorkerResponse()
+        return operations_pb2.DrainWorkerResponse(calls_left=await self._moves.drain(worker_id))
 
 
 def _worker_id(call: Call) -> str:

@@ -1,8 +1,13 @@
-"""Notices at once that an SFU worker died: its health stream breaks off long before its announcements are missed."""
+"""Notices that an SFU worker died, long before its announcements are missed.
+
+A process that dies breaks its health stream off at once. One that hangs, or whose host or network is gone, breaks
+nothing off, but does not answer: so each worker is also asked again and again.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import grpc
 import structlog
@@ -19,10 +24,15 @@ log = structlog.get_logger()
 
 # How often the set of workers is compared. Higher: a new worker is unwatched for longer.
 INTERVAL_S = 1.0
+# How often a worker is asked, and how long it may take. With the last look (PROBE_TIMEOUT_S) they make the time after
+# which a silent worker's calls move, below 5 s. Higher: the calls are silent for longer. Lower: a worker that stalls
+# for a moment loses its calls, and many replicas ask it a lot.
+BEAT_S = 1.0
+BEAT_TIMEOUT_S = 1.5
 
 
 class WorkerWatch:
-    """Holds a health stream to each live worker; `on_broken` looks at a worker whose stream broke off."""
+    """Holds a health stream to each live worker and asks it; `on_broken` looks at one that broke off or is silent."""
 
     name = "worker-watch"
 
@@ -38,6 +48,8 @@ class WorkerWatch:
         self._tokens = tokens
         self._on_broken = on_broken
         self._watches: dict[WorkerId, tuple[Worker, asyncio.Task[None]]] = {}
+        # Apart from the watches: a look forgets the worker, and must not end with its watch before all calls are moved.
+        self._looks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Watch for ever."""
@@ -46,7 +58,7 @@ class WorkerWatch:
                 await self._compare()
                 await asyncio.sleep(INTERVAL_S)
         finally:
-            for _, task in self._watches.values():
+            for task in (*(task for _, task in self._watches.values()), *self._looks):
                 await _cancel(task)
 
     async def _compare(self) -> None:
@@ -61,14 +73,35 @@ class WorkerWatch:
                 self._watches[worker_id] = (worker, task)
 
     async def _watch(self, worker: Worker) -> None:
-        async with connect(worker.address, self._tokens) as channel:
+        async with connect(worker.address, self._tokens, fresh=True) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
-            with suppress(grpc.aio.AioRpcError):
-                async for _ in stub.Watch(health_pb2.HealthCheckRequest(service=LIVENESS)):
-                    continue
+            signs = [asyncio.create_task(_until_closed(stub)), asyncio.create_task(_until_silent(stub))]
+            try:
+                await asyncio.wait(signs, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for sign in signs:
+                    await _cancel(sign)
+        look = asyncio.create_task(self._look(worker), name=f"look-{worker.worker_id}")
+        self._looks.add(look)
+        look.add_done_callback(self._looks.discard)
+
+    async def _look(self, worker: Worker) -> None:
         with suppress(StoreUnavailable):
             # Else the next look at all workers finds it.
             await self._on_broken(worker)
+
+
+async def _until_closed(stub: Any) -> None:
+    with suppress(grpc.aio.AioRpcError):
+        async for _ in stub.Watch(health_pb2.HealthCheckRequest(service=LIVENESS)):
+            continue
+
+
+async def _until_silent(stub: Any) -> None:
+    with suppress(grpc.aio.AioRpcError):
+        while True:
+            await stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS), timeout=BEAT_TIMEOUT_S)
+            await asyncio.sleep(BEAT_S)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -152,6 +152,16 @@ async def test_an_operator_moves_a_call_and_nobody_is_interrupted(talk: Talk) ->
     report("operator", talk.gaps())
 
 
+async def test_an_operator_sets_a_worker_aside_and_nobody_is_interrupted(talk: Talk) -> None:
+    former = await talk.worker()
+    drained = await talk.operations("DrainWorker", operations_pb2.DrainWorkerRequest(worker_id=former))
+    assert drained.calls_left == 0
+    await talk.until_moved(former)
+    await talk.until_let_go()
+    await talk.operations("DrainWorker", operations_pb2.DrainWorkerRequest(worker_id=former, undo=True))
+    report("operator_drain", talk.gaps())
+
+
 async def test_a_worker_that_stops_hands_its_calls_over_and_then_goes(farm: RunningStack, talk: Talk) -> None:
     former = await talk.worker()
     pid = farm.kill(former, signal.SIGTERM)
@@ -168,6 +178,18 @@ async def test_a_worker_that_is_killed_loses_its_calls_for_a_moment_only(farm: R
     await talk.until_moved(former)
     report("crash", talk.gaps())
     await asyncio.to_thread(farm.wait_for_restart, former, pid, DEADLINE_S)
+
+
+async def test_a_worker_that_hangs_loses_its_calls_for_some_seconds_only(farm: RunningStack, talk: Talk) -> None:
+    former = await talk.worker()
+    pid = farm.kill(former, signal.SIGSTOP)
+    try:
+        # Nothing breaks off, and it was heard of just now: its silence alone tells.
+        await talk.until_moved(former)
+    finally:
+        farm.kill(former, signal.SIGCONT)
+    assert farm.record.pids[former] == pid
+    report("hang", talk.gaps())
 
 
 async def test_a_call_that_does_not_run_cannot_be_moved(talk: Talk) -> None:

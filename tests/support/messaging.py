@@ -8,7 +8,6 @@ from datetime import datetime
 from services.messaging import encoding
 from services.messaging.attachments.core import Doomed, Upload, object_key
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
-from services.messaging.core.groups import GroupChange
 from services.messaging.core.model import (
     AttachmentId,
     CallRecord,
@@ -34,7 +33,9 @@ from services.messaging.core.placing import Places, place_drafts
 from services.messaging.core.request import Request
 from services.messaging.core.searching import words_of
 from services.messaging.core.syncing import build_delta
-from services.messaging.ports import DecideGroup, DecideMessage, Invite, LineStamp, line_message
+from services.messaging.groups.core import GroupChange
+from services.messaging.groups.ports import Invite
+from services.messaging.ports import DecideGroup, DecideMessage, LineStamp, line_message
 from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
 from services.messaging.vanishing.core import as_of

@@ -1,8 +1,7 @@
 """What the tests of messaging's store do, in a word each."""
 
-from services.messaging.core import changes, groups
+from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.groups import Settings
 from services.messaging.core.model import (
     Conversation,
     ConversationId,
@@ -14,6 +13,8 @@ from services.messaging.core.model import (
     open_direct,
 )
 from services.messaging.core.own_state import OwnState
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings
 from services.messaging.ports import LineStamp, Store
 from services.messaging.relations.core.quotas import DayQuota, day_quota
 from services.runtime.ids import new_id

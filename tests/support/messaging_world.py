@@ -3,7 +3,9 @@
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, Collector
 from services.messaging.core.model import Message, Text, UserId
+from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
+from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.service import Limits, Messaging, TextRequest
@@ -24,6 +26,7 @@ class World:
         self.store = MemoryStore()
         self.clock = ManualClock()
         self.sends = GroupCommit(self.store, capacity)
+        self.rates = SendRates()
         self.objects = MemoryObjects()
         self.uploads = FakeAttachments(self.store)
         self.attachments = Attachments(
@@ -31,9 +34,10 @@ class World:
         )
         self.collector = Collector(self.uploads, self.objects, self.clock)
         self.messaging = Messaging(
-            *(self.store, self.store.relations, self.sends, self.clock, new_id, new_secret),
-            Limits(text_chars=20),
-            self.attachments,
+            *(self.store, self.sends, self.rates, self.clock, new_id), Limits(text_chars=20), self.attachments
+        )
+        self.groups = Groups(
+            *(self.store, self.store, self.store.relations, self.rates, self.clock, new_id, new_secret), GroupLimits()
         )
         self.receipts = Receipts(self.store, self.clock)
         self.vanishing = Vanishing(self.store, self.clock, new_id)
@@ -46,3 +50,16 @@ class World:
 
 async def send(world: World, user: UserId, room: str, key: str, text: str) -> Message:
     return await world.messaging.send_text(user, room, TextRequest(key, Text(text)))
+
+
+async def said(world: World, user: UserId, other: UserId, *, both: bool = False) -> str:
+    """A conversation that the user opened and wrote in; the other answered, if both."""
+    room = str((await world.messaging.open_direct(user, other)).id)
+    await send(world, user, room, "hello", "hello")
+    if both:
+        await send(world, other, room, "answer", "answer")
+    return room
+
+
+async def group(world: World, *others: UserId, key: str = "g") -> str:
+    return str((await world.groups.create_group(ALICE, GroupRequest(key, "Trip", others, "", False))).id)

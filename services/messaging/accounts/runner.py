@@ -22,9 +22,9 @@ from services.messaging.accounts.core import (
 )
 from services.messaging.accounts.ports import AccountData, JobStore, LeaseLost
 from services.messaging.attachments.ports import ObjectStore
-from services.messaging.core import groups
 from services.messaging.core.errors import ConversationNotFound, ObjectsUnavailable
 from services.messaging.core.model import ConversationId, MessageId
+from services.messaging.groups import core as groups
 from services.messaging.ports import LineStamp, Store
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable

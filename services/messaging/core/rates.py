@@ -7,13 +7,14 @@ from services.messaging.core.model import UserId
 
 
 class SendRates:
-    """`per_s` sends a second for each person, with `burst` at once after a pause. Times are monotonic seconds.
+    """`per_s` sends a second for each person (texts, edits, reactions, new groups), with `burst` at once after a pause.
 
+    Times are monotonic seconds.
     Of at most `people` people: of more, those who wrote least recently begin with a full bucket again, which a person
     has after burst / per_s seconds of silence anyway.
     """
 
-    def __init__(self, per_s: float, burst: int, people: int = 100_000) -> None:
+    def __init__(self, per_s: float = 200, burst: int = 400, people: int = 100_000) -> None:
         self._gap_s = 1 / per_s
         self._slack_s = (burst - 1) / per_s
         self._people = people

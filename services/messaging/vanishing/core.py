@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.messaging.core import groups
+from services.messaging.core.changes import require_open
 from services.messaging.core.errors import ConversationNotFound, InvalidField
-from services.messaging.core.groups import Act, GroupChange
 from services.messaging.core.model import (
     CallRecord,
     Conversation,
@@ -19,6 +18,8 @@ from services.messaging.core.model import (
     Text,
     UserId,
 )
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Act, GroupChange
 
 LEAST_VANISH_AFTER = timedelta(minutes=5)
 MOST_VANISH_AFTER = timedelta(days=365)
@@ -35,10 +36,11 @@ def check_vanish_after(length: timedelta) -> timedelta:
 def set_vanishing(conversation: Conversation, actor: UserId, vanish_after: timedelta) -> GroupChange | None:
     """New messages vanish so long after their sending. Either of two people; in a group, an admin or the owner.
 
-    None when it is so already. Raises ConversationNotFound, RoleTooLow.
+    None when it is so already. Raises ConversationNotFound, NotAllowed, RoleTooLow.
     """
     if conversation.member(actor) is None:
         raise ConversationNotFound
+    require_open(conversation, actor)
     if conversation.kind is ConversationKind.GROUP:
         groups.require(conversation, actor, Act.SET_VANISHING)
     if conversation.vanish_after == vanish_after:

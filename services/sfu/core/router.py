@@ -22,6 +22,7 @@ from services.sfu.core.publications import InboundStream, Publication
 from services.sfu.core.rtcp import TransportFeedback, parse_compound
 from services.sfu.core.rtp import MediaPacket, parse_header
 from services.sfu.core.sdp import Offer
+from services.sfu.core.slots import route
 from services.sfu.core.speakers import RANK_INTERVAL_S
 from services.sfu.core.stats import ntp_from_unix
 from services.sfu.core.wishes import Wishes
@@ -52,7 +53,7 @@ class Router:
         self._heard_numbered: set[Participant] = set()
         self._probing: set[Participant] = set()
         self._reports_due: list[tuple[float, ParticipantNumber]] = []
-        self._layers_due = self._ranks_due = 0.0
+        self._key_frames_due = self._ranks_due = 0.0
 
     def __len__(self) -> int:
         return len(self._participants)
@@ -138,12 +139,12 @@ class Router:
     def handle_rtp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Route one decrypted RTP packet. Raises PacketError with the reason for a drop."""
         header = parse_header(datagram)
-        if header.payload_type in participant.uplink.watched_types:
+        payload_type = header.payload_type
+        if payload_type in participant.uplink.watched_types:
             participant.uplink.add(datagram, header, now)
             self._heard_numbered.add(participant)
-        repair = participant.find_repair(datagram, header)
-        if repair is not None:
-            stream, repaired = repair
+        if payload_type in participant.repair_types:
+            stream, repaired = participant.find_repair(datagram, header)
             packet = None if repaired is None else stream.receive_repair(datagram, repaired, now)
             return self._forward(participant, stream, packet, now)
         stream = participant.find_stream(datagram, header)
@@ -162,9 +163,7 @@ class Router:
     ) -> list[Effect]:
         effects = self._note_media(participant, now)
         if packet is not None:
-            slots = tuple([slot for slot in stream.publication.slots if slot.accept(stream, packet, now)])
-            if slots:
-                effects.append(SendMedia(slots, packet))
+            effects += [SendMedia(to, packet) for to in route(stream, packet, now)]
         return effects
 
     def _handle_new(self, publication: Publication, now: float) -> list[Effect]:
@@ -194,9 +193,11 @@ class Router:
         effects = self._tick_streams(now)
         effects += self._tick_uplinks(now)
         effects += self._tick_probes(now)
-        if now >= self._layers_due:
-            self._layers_due = now + LAYER_INTERVAL_S
-            effects += self._aim(self._participants.values(), now)
+        # Each at its own time: all at once would hold up the media.
+        due = [p for p in self._participants.values() if now - p.path.aimed_at >= LAYER_INTERVAL_S]
+        effects += self._aim(due, now)
+        if now >= self._key_frames_due:
+            self._key_frames_due = now + LAYER_INTERVAL_S
             for participant in self._participants.values():
                 for publication in participant.publications:
                     effects += self._request_key_frame(publication, now)

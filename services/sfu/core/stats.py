@@ -143,4 +143,5 @@ class RateMeter:
     def add_total(self, total: int, now: float) -> None:
         """Count by a running total in bytes; to be called at least once a second."""
         size, self._total = total - self._total, total
-        self.add(size, now)
+        # What came before the first look came in an unknown time.
+        self.add(size if self._began is not None else 0, now)

@@ -57,6 +57,10 @@ class NoMediaWorker(CallsError):
     """No SFU worker has room."""
 
 
+class WorkerNotFound(CallsError):
+    """No SFU worker of that name is heard of."""
+
+
 class AnsweredElsewhere(CallsError):
     """Another device of the callee was first."""
 

@@ -6,6 +6,8 @@ import pytest
 
 from services.messaging.attachments.ports import AttachmentStore
 from services.messaging.attachments.store import PostgresAttachments
+from services.messaging.groups.ports import InviteStore
+from services.messaging.groups.store import PostgresInvites
 from services.messaging.ports import Store
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.receipts.store import PostgresReceipts
@@ -48,6 +50,11 @@ def store(truth: MemoryStore | Database) -> Store:
     if isinstance(truth, MemoryStore):
         return truth
     return PostgresStore(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
+
+
+@pytest.fixture
+def invites(truth: MemoryStore | Database) -> InviteStore:
+    return truth if isinstance(truth, MemoryStore) else PostgresInvites(truth)
 
 
 @pytest.fixture

@@ -17,12 +17,14 @@ from services.messaging.accounts.service import Accounts, Gate
 from services.messaging.accounts.store import PostgresAccounts, PostgresJobs
 from services.messaging.attachments.service import Collector
 from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core import changes, groups
+from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
 from services.messaging.core.errors import AccountDeleted
 from services.messaging.core.model import Conversation, Draft, Line, LineKind, Message, MessageId, Role, Text
 from services.messaging.core.own_state import OwnChange
-from services.messaging.ports import Invite
+from services.messaging.groups import core as groups
+from services.messaging.groups.ports import Invite
+from services.messaging.groups.store import PostgresInvites
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
@@ -82,7 +84,9 @@ class Town:
             clock.now(),
         )
         await store.change_own_state(self.pair.id, ALICE, OwnChange(pinned=True), clock.now())
-        await store.put_invite(Invite(b"t", self.group.id, ALICE, clock.now() + timedelta(days=1)))
+        await PostgresInvites(self.database).put_invite(
+            Invite(b"t", self.group.id, ALICE, clock.now() + timedelta(days=1))
+        )
         self.old = await founded(store, clock, "old", BOB)
         await store.append([text(clock, self.old, "before")])
         await left(store, clock, self.old, ALICE)

@@ -19,7 +19,10 @@ from services.messaging.attachments.rpc import AttachmentsServicer
 from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.core.model import Text, UserId
+from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
+from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
+from services.messaging.groups.store import PostgresInvites
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations.core.reports import Reason, ReportRequest
@@ -28,7 +31,7 @@ from services.messaging.relations.rpc import MembershipServicer, ModerationServi
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.relations.store import PostgresRelations, PostgresReports
 from services.messaging.rpc import ERRORS, MessagingServicer
-from services.messaging.service import GroupRequest, Limits, Messaging, TextRequest
+from services.messaging.service import Limits, Messaging, TextRequest
 from services.messaging.store import PostgresStore
 from services.messaging.vanishing.service import Vanishing
 from services.messaging.wiring import MIGRATIONS
@@ -66,17 +69,23 @@ class Town:
         sends = GroupCommit(store, 100)
         # High quotas: what comes after them is to be met too.
         limits = RelationLimits(blocks=1_000_000, reports_per_day=1_000_000)
-        generous = Limits(new_conversations_per_day=1_000_000, send_rate_per_s=1e6)
+        rates, many = SendRates(per_s=1e6), 1_000_000
         objects, uploads, jobs = MemoryObjects(), PostgresAttachments(self.database), PostgresJobs(self.database)
         attachments = Attachments(uploads, store, objects, clock, new_id, UploadPolicy())
         accounts = Accounts(jobs, Gate(jobs, clock, 5), objects, clock, new_id, AccountPolicy())
-        messaging = Messaging(store, kept, sends, clock, new_id, new_secret, generous, attachments)
+        messaging = Messaging(
+            *(store, sends, rates, clock, new_id), Limits(new_conversations_per_day=many), attachments
+        )
+        groups = Groups(
+            *(store, PostgresInvites(self.database), kept, rates, clock, new_id, new_secret),
+            GroupLimits(new_conversations_per_day=many),
+        )
         relations = Relations(store, kept, clock, limits)
         reports = Reports(store, PostgresReports(self.database), clock, new_id, limits)
         receipts = Receipts(PostgresReceipts(self.database, relay, new_id), clock)
         vanishing = Vanishing(store, clock, new_id)
         self.servicers = {
-            "MessagingService": MessagingServicer(messaging, receipts, vanishing),
+            "MessagingService": MessagingServicer(messaging, groups, receipts, vanishing),
             "MembershipService": MembershipServicer(relations),
             "RelationsService": RelationsServicer(relations, reports),
             "ModerationService": ModerationServicer(reports),
@@ -87,12 +96,12 @@ class Town:
         self.loop.run_until_complete(self.database.start())
         self.loop.run_until_complete(self.database.wait_connected())
         self.committer = self.loop.create_task(sends.run())
-        group = messaging.create_group(ALICE, GroupRequest("k", "Trip", ["bob"], "", False))
+        group = groups.create_group(ALICE, GroupRequest("k", "Trip", ["bob"], "", False))
         room = str(self.loop.run_until_complete(group).id)
         direct = str(self.loop.run_until_complete(messaging.open_direct(ALICE, "bob")).id)
         report = reports.report(ALICE, ReportRequest("k", room, [], Reason.SPAM, ""))
         report_id = str(self.loop.run_until_complete(report).id)
-        token, _ = self.loop.run_until_complete(messaging.create_invite(ALICE, room))
+        token, _ = self.loop.run_until_complete(groups.create_invite(ALICE, room))
         png = UploadRequest("u1", "a.png", "image/png", 5)
         sent, waiting = (self._uploaded(attachments, objects, replace(png, client_upload_id=key)) for key in "12")
         picture = TextRequest("picture", Text(""), attachment_ids=[sent])

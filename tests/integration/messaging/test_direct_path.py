@@ -10,10 +10,10 @@ from parley.gateway.v1 import service_pb2 as gateway
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.consumer import FanOut
-from services.messaging.core import groups
-from services.messaging.core.groups import Settings
 from services.messaging.core.model import ConversationId, Draft, MessageId, Text, UserId, open_direct
 from services.messaging.deliveries import direct_deliveries
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings
 from services.messaging.ports import LineStamp
 from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations.core.quotas import day_quota

@@ -13,9 +13,9 @@ from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging import encoding, topics
 from services.messaging.consumer import FanOut
-from services.messaging.core import groups
-from services.messaging.core.groups import Settings
 from services.messaging.core.model import ConversationId, Message, MessageId, Text, UserId
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings
 from services.messaging.ports import LineStamp
 from services.messaging.relations.core.quotas import day_quota
 from services.runtime.bus import KafkaConsumer, KafkaPublisher, Outgoing, Subscription

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.messaging.core import groups
 from services.messaging.core.errors import MessagingError, NotAllowed, NotAMember
-from services.messaging.core.groups import Settings
 from services.messaging.core.model import ConversationId, Draft, Message, MessageId, Text, UserId, open_direct
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings
 from services.messaging.ports import LineStamp
 from services.messaging.relations.core.quotas import day_quota
 from services.messaging.store import PostgresStore

@@ -6,10 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.core import changes, groups
+from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
 from services.messaging.core.errors import ConversationNotFound, RoleTooLow
-from services.messaging.core.groups import Settings
 from services.messaging.core.model import (
     ConversationId,
     Cursor,
@@ -25,7 +24,10 @@ from services.messaging.core.model import (
     Unsent,
     UserId,
 )
-from services.messaging.ports import Invite, Store
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings
+from services.messaging.groups.ports import Invite, InviteStore
+from services.messaging.ports import Store
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
 from tests.support.messaging_store import (
@@ -169,15 +171,17 @@ async def test_who_left_is_in_no_sync_and_gets_no_news(store: Store, clock: Manu
     assert [person.user_id for person in (await store.recipients_of([room.id]))[room.id]] == [ALICE]
 
 
-async def test_a_newer_invite_replaces_the_older_and_each_expires(store: Store, clock: ManualClock) -> None:
+async def test_a_newer_invite_replaces_the_older_and_each_expires(
+    store: Store, invites: InviteStore, clock: ManualClock
+) -> None:
     room = await founded(store, clock)
     end = clock.now() + timedelta(days=1)
-    await store.put_invite(Invite(b"one", room.id, ALICE, end))
-    found = await store.find_invite(b"one", clock.now())
+    await invites.put_invite(Invite(b"one", room.id, ALICE, end))
+    found = await invites.find_invite(b"one", clock.now())
     assert found is not None
     assert (found.conversation_id, found.created_by) == (room.id, ALICE)
-    await store.put_invite(Invite(b"two", room.id, ALICE, end))
-    assert await store.find_invite(b"one", clock.now()) is None
-    assert await store.find_invite(b"two", end) is None
-    await store.revoke_invites(room.id)
-    assert await store.find_invite(b"two", clock.now()) is None
+    await invites.put_invite(Invite(b"two", room.id, ALICE, end))
+    assert await invites.find_invite(b"one", clock.now()) is None
+    assert await invites.find_invite(b"two", end) is None
+    await invites.revoke_invites(room.id)
+    assert await invites.find_invite(b"two", clock.now()) is None

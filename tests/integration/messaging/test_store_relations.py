@@ -7,9 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.core import changes, groups
+from services.messaging.core import changes
 from services.messaging.core.errors import NotAllowed
-from services.messaging.core.groups import Settings as GroupSettings
 from services.messaging.core.model import (
     CALL_KEY_PREFIX,
     CallOutcome,
@@ -25,6 +24,8 @@ from services.messaging.core.model import (
 )
 from services.messaging.core.request import Request
 from services.messaging.core.searching import query_of
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings as GroupSettings
 from services.messaging.ports import Store
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks

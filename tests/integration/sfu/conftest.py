@@ -55,6 +55,7 @@ def environment(**more: str) -> dict[str, str]:
         "PARLEY_SFU_UDP_ADDRESS": "127.0.0.1:0",
         "PARLEY_SFU_PUBLIC_IP": "127.0.0.1",
         "PARLEY_SFU_GRPC_ADVERTISED": "127.0.0.1:7000",
+        "PARLEY_SFU_WORKERS": "1",
     } | more
 
 
@@ -103,10 +104,12 @@ async def worker() -> AsyncIterator[RunningWorker]:
     services = build_services(config, publisher, SystemClock())
     await services.events.start()
     await services.media.start()
+    await services.tcp.start()
     ticks = asyncio.create_task(services.media.run())
     yield RunningWorker(services, publisher)
     ticks.cancel()
     await asyncio.gather(ticks, return_exceptions=True)
+    await services.tcp.stop()
     await services.media.stop()
     await services.events.stop()
 

@@ -62,6 +62,7 @@ class Relay:
 
 
 def through(answer: str, relay: Address) -> str:
-    """The answer with the relay's address in its candidates."""
+    """The answer with the relay's address as its only candidate: nothing goes round it."""
     host, port = relay
+    answer = re.sub(r"a=candidate:\S+ 1 tcp .*\r\n", "", answer)
     return re.sub(r"(a=candidate:\S+ 1 udp \d+) \S+ \d+", rf"\1 {host} {port}", answer)

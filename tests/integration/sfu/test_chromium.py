@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,16 +16,24 @@ from tests.integration.sfu.conftest import RunningWorker
 DEADLINE_S = 60.0
 
 
-@pytest.fixture
-async def browser(worker: RunningWorker) -> AsyncIterator[chromium.Browser]:
+@asynccontextmanager
+async def opened(join: chromium.Join) -> AsyncIterator[chromium.Browser]:
     if chromium.find() is None:
         if os.environ.get("CI"):
             pytest.fail("Chromium is not installed")
         pytest.skip("Chromium is not installed")
-    browser = chromium.Browser(lambda user, offer: worker.join(offer, user))
+    browser = chromium.Browser(join)
     await browser.start()
-    yield browser
-    await browser.stop()
+    try:
+        yield browser
+    finally:
+        await browser.stop()
+
+
+@pytest.fixture
+async def browser(worker: RunningWorker) -> AsyncIterator[chromium.Browser]:
+    async with opened(lambda user, offer: worker.join(offer, user)) as browser:
+        yield browser
 
 
 def receives(report: dict[str, Any], width: int) -> bool:
@@ -56,3 +66,19 @@ async def test_two_tabs_see_the_top_layer_of_each_other(worker: RunningWorker, b
         report = await report_when(page, width=1280)
         assert report["state"] == "connected"
         assert report["messages"] > 0
+
+
+def without_udp(answer: str) -> str:
+    """As for a network that lets no UDP out: the candidates over TCP alone are left."""
+    return re.sub(r"a=candidate:\S+ 1 udp .*\r\n", "", answer)
+
+
+async def test_two_tabs_without_udp_see_and_hear_each_other_over_tcp(worker: RunningWorker) -> None:
+    async def join(user: str, offer: str) -> str:
+        return without_udp(await worker.join(offer, user))
+
+    async with opened(join) as browser:
+        for page in [await browser.open("ann"), await browser.open("bob")]:
+            report = await report_when(page, width=320)
+            assert report["state"] == "connected"
+        assert worker.services.tcp.connection_count == 2

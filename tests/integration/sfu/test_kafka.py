@@ -40,7 +40,7 @@ async def test_announcements_events_and_the_tombstone_reach_the_broker(broker: s
     worker_id = WorkerId("worker-of-test-kafka")
     events = KafkaEvents(publisher, worker_id, SystemClock(), new_id)
     node = Node(worker_id, "127.0.0.1:7000", "local", 10)
-    announcer = Announcer(publisher, node, SystemClock(), lambda: 1, lambda: None)
+    announcer = Announcer(publisher, node, SystemClock(), lambda: 1, lambda: False, lambda: None)
     await publisher.start()
     await events.start()
     # Before the broker is reached: it waits in the queue.

@@ -212,6 +212,10 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
         self.ended.append(request.call_id)
         return sfu.EndCallResponse()
 
+    async def SetDraining(self, request: sfu.SetDrainingRequest, context: Any) -> sfu.SetDrainingResponse:
+        self.draining = request.draining
+        return sfu.SetDrainingResponse()
+
     async def Remove(self, request: sfu.RemoveRequest, context: Any) -> sfu.RemoveResponse:
         self.removed.append((request.user_id, request.device_id))
         return sfu.RemoveResponse()

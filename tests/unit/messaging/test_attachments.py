@@ -16,7 +16,8 @@ from services.messaging.core.errors import (
     TooManyUploads,
 )
 from services.messaging.core.model import Attachment, AttachmentId, Message, Text, Unsent, UserId
-from services.messaging.service import GroupRequest, TextRequest
+from services.messaging.groups.service import GroupRequest
+from services.messaging.service import TextRequest
 from services.runtime.ids import new_id
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World
 
@@ -178,10 +179,10 @@ async def test_texts_go_on_while_the_object_store_is_away_and_files_are_told_to_
 
 
 async def test_only_who_sees_the_message_gets_a_download(world: World) -> None:
-    group = await world.messaging.create_group(ALICE, GroupRequest("g", "Trip", ["bob"], "", False))
+    group = await world.groups.create_group(ALICE, GroupRequest("g", "Trip", ["bob"], "", False))
     room, upload = str(group.id), await uploaded(world)
     sent = await send_with(world, room, upload)
-    await world.messaging.add_members(ALICE, room, ["carol"])
+    await world.groups.add_members(ALICE, room, ["carol"])
     wanted = (room, sent.seq, str(upload.attachment.id))
     url, until = await world.attachments.get_download(BOB, *wanted)
     assert object_key(upload.attachment.id) in url

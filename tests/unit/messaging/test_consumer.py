@@ -13,8 +13,6 @@ from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging import encoding
 from services.messaging.consumer import CallRecords, FanOut
-from services.messaging.core import groups
-from services.messaging.core.groups import Settings
 from services.messaging.core.model import (
     CallOutcome,
     CallRecord,
@@ -26,6 +24,8 @@ from services.messaging.core.model import (
     UserId,
     open_direct,
 )
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings
 from services.messaging.ports import LineStamp
 from services.messaging.relations.core.quotas import day_quota
 from services.runtime.bus import Incoming, PoisonRecord
@@ -58,7 +58,7 @@ async def group_with_latecomer(world: World) -> Conversation:
     """Alice's group with Bob; Carol came after message 1."""
     made = groups.create_group(ROOM, ALICE, [BOB], Settings("Trip"), NOW)
     await world.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
-    return await world.messaging.add_members(ALICE, str(ROOM), [CAROL])
+    return await world.groups.add_members(ALICE, str(ROOM), [CAROL])
 
 
 def message(seq: int) -> Message:
@@ -86,7 +86,7 @@ async def test_who_came_later_hears_nothing_of_earlier_messages(world: World) ->
 async def test_who_was_removed_is_told_that_and_nothing_more(world: World) -> None:
     await group_with_latecomer(world)
     before = len(world.store.events)
-    await world.messaging.remove_member(ALICE, str(ROOM), BOB)
+    await world.groups.remove_member(ALICE, str(ROOM), BOB)
     deliveries = await told(world, *world.store.events[before:])
     kinds = [(user, event.WhichOneof("event")) for user, event in deliveries]
     assert ("bob", "conversation") in kinds

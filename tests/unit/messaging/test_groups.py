@@ -8,7 +8,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.messaging.core import groups
 from services.messaging.core.errors import (
     ConversationNotFound,
     InvalidField,
@@ -18,8 +17,9 @@ from services.messaging.core.errors import (
     RoleTooLow,
     TooManyMembers,
 )
-from services.messaging.core.groups import Act, GroupChange, Settings
 from services.messaging.core.model import Conversation, ConversationId, LineKind, Role, UserId, open_direct
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Act, GroupChange, Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROOM = ConversationId(UUID(int=1))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from services.messaging.core.errors import SendRate
 from services.messaging.core.model import Text, UserId
 from services.messaging.core.rates import SendRates
-from services.messaging.service import GroupRequest, Limits, Messaging, TextRequest
+from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
+from services.messaging.service import Limits, Messaging, TextRequest
 from services.runtime.ids import new_id, new_secret
 from tests.support.messaging_world import ALICE, BOB, World, send
 
@@ -61,17 +62,20 @@ def test_of_too_many_people_those_who_wrote_least_recently_are_forgotten() -> No
 
 async def test_sends_edits_reactions_groups_and_retries_all_count(world: World) -> None:
     room = await world.room()
-    limits = Limits(text_chars=20, send_rate_per_s=1, send_burst=4)
-    messaging = Messaging(world.store, world.store.relations, world.sends, world.clock, new_id, new_secret, limits)
+    rates = SendRates(per_s=1, burst=4)
+    messaging = Messaging(world.store, world.sends, rates, world.clock, new_id, Limits(text_chars=20))
+    groups = Groups(
+        *(world.store, world.store, world.store.relations, rates, world.clock, new_id, new_secret), GroupLimits()
+    )
     first = await messaging.send_text(ALICE, room, TextRequest("k", Text("hello")))
     await messaging.edit_message(ALICE, room, 1, Text("hello!"))
     await messaging.set_reaction(ALICE, room, 1, "👍", present=True)
-    await messaging.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
+    await groups.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
     for refused in (
         messaging.send_text(ALICE, room, TextRequest("k", Text("hello"))),
         messaging.edit_message(ALICE, room, 1, Text("hello?")),
         messaging.set_reaction(ALICE, room, 1, "❤", present=True),
-        messaging.create_group(ALICE, GroupRequest("h", "Trip", [BOB], "", False)),
+        groups.create_group(ALICE, GroupRequest("h", "Trip", [BOB], "", False)),
     ):
         with pytest.raises(SendRate) as refusal:
             await refused

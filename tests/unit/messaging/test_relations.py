@@ -6,37 +6,20 @@ from services.messaging.core.errors import (
     ConversationNotFound,
     InvalidField,
     InviteNotFound,
-    MessageNotFound,
     NotAllowed,
 )
 from services.messaging.core.model import Text, UserId
 from services.messaging.core.request import Request
 from services.messaging.relations.core.errors import (
     ConversationQuota,
-    ReportClosed,
-    ReportNotFound,
-    ReportQuota,
     TooManyBlocks,
 )
 from services.messaging.relations.core.graph import Fact, FactKind
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from services.messaging.relations.core.reports import Reason, Report, ReportRequest, State
-from services.messaging.relations.service import RelationLimits, Relations, Reports
-from services.messaging.service import GroupRequest
-from services.runtime.ids import new_id
-from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
-from tests.support.relations import FakeReports
+from services.messaging.relations.service import RelationLimits, Relations
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, said, send
 
 CAROL = UserId("carol")
-
-
-async def said(world: World, user: UserId, other: UserId, *, both: bool = False) -> str:
-    """A conversation that the user opened and wrote in; the other answered, if both."""
-    room = str((await world.messaging.open_direct(user, other)).id)
-    await send(world, user, room, "hello", "hello")
-    if both:
-        await send(world, other, room, "answer", "answer")
-    return room
 
 
 async def setting(world: World, user: UserId, **audiences: Audience) -> None:
@@ -46,10 +29,6 @@ async def setting(world: World, user: UserId, **audiences: Audience) -> None:
 async def follow(world: World, user: UserId, other: UserId, *, stands: bool = True) -> None:
     world.clock.advance(1)
     await world.relations.learn([Fact(FactKind.FOLLOWS, user, other, stands, world.clock.now())])
-
-
-async def group(world: World, *others: UserId, key: str = "g") -> str:
-    return str((await world.messaging.create_group(ALICE, GroupRequest(key, "Trip", others, "", False))).id)
 
 
 async def request_of(world: World, room: str, user: UserId) -> Request:
@@ -152,15 +131,23 @@ async def test_blocks_come_in_pages_and_only_ones_own(world: World) -> None:
         await world.relations.list_blocks(ALICE, 0, "nonsense")
 
 
+async def test_a_user_cannot_block_more_people_than_is_allowed(world: World) -> None:
+    relations = Relations(world.store, world.store.relations, world.clock, RelationLimits(blocks=1))
+    await relations.block_user(ALICE, BOB)
+    await relations.block_user(ALICE, BOB)
+    with pytest.raises(TooManyBlocks):
+        await relations.block_user(ALICE, CAROL)
+
+
 async def test_who_has_a_block_with_the_inviter_finds_no_invite_and_others_join(world: World) -> None:
     room = await group(world)
-    token, _ = await world.messaging.create_invite(ALICE, room)
+    token, _ = await world.groups.create_invite(ALICE, room)
     await world.relations.block_user(ALICE, BOB)
     await world.relations.block_user(CAROL, ALICE)
     for user in (BOB, CAROL):
         with pytest.raises(InviteNotFound):
-            await world.messaging.join_by_invite(user, token)
-    assert (await world.messaging.join_by_invite(MALLORY, token)).member(MALLORY)
+            await world.groups.join_by_invite(user, token)
+    assert (await world.groups.join_by_invite(MALLORY, token)).member(MALLORY)
 
 
 # Requests.
@@ -248,7 +235,7 @@ async def test_a_group_waits_with_who_would_not_let_the_adder_write_and_leaves_o
         BOB: Request.PENDING,
         erin: Request.NONE,
     }
-    later = await world.messaging.add_members(ALICE, room, [CAROL, dave, MALLORY])
+    later = await world.groups.add_members(ALICE, room, [CAROL, dave, MALLORY])
     assert {member.user_id for member in later.members} == {ALICE, BOB, erin, MALLORY}
 
 
@@ -261,15 +248,15 @@ async def test_who_answered_a_person_lets_that_person_bring_groups(world: World)
 async def test_joining_by_an_invite_lets_the_group_in(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
     room = await group(world, BOB)
-    token, _ = await world.messaging.create_invite(ALICE, room)
-    await world.messaging.join_by_invite(BOB, token)
+    token, _ = await world.groups.create_invite(ALICE, room)
+    await world.groups.join_by_invite(BOB, token)
     assert await request_of(world, room, BOB) is Request.NONE
 
 
 async def test_a_group_is_not_handed_to_somebody_who_has_not_let_it_in(world: World) -> None:
     await setting(world, BOB, messages=Audience.FOLLOWED)
     room = await group(world, BOB, CAROL)
-    await world.messaging.leave_group(ALICE, room)
+    await world.groups.leave_group(ALICE, room)
     conversation = await world.messaging.get_conversation(CAROL, room)
     assert {member.user_id: member.role.value for member in conversation.members} == {BOB: "member", CAROL: "owner"}
 
@@ -339,96 +326,3 @@ async def test_beyond_the_days_quota_no_new_conversation_is_opened(world: World)
     with pytest.raises(ConversationQuota) as raised:
         await world.messaging.open_direct(ALICE, "one-too-many")
     assert raised.value.retry_delay_s > 0
-
-
-# Reports.
-
-
-def wanted(room: str, *seqs: int, key: str = "r", comment: str = "") -> ReportRequest:
-    return ReportRequest(key, room, seqs, Reason.ABUSE, comment)
-
-
-async def copies(world: World, report: Report) -> list[tuple[int, str]]:
-    kept = await world.reports.get_report(str(report.id))
-    return [(copy.seq, copy.text) for copy in kept.messages]
-
-
-async def test_a_report_keeps_copies_that_stay_when_the_messages_are_unsent(world: World) -> None:
-    room = await said(world, ALICE, BOB, both=True)
-    some = await world.reports.report(BOB, wanted(room, 1))
-    whole = await world.reports.report(BOB, wanted(room, key="whole"))
-    assert await world.reports.report(BOB, wanted(room, 1)) == some
-    await world.messaging.unsend_message(ALICE, room, 1)
-    assert await copies(world, some) == [(1, "hello")]
-    assert await copies(world, whole) == [(1, "hello"), (2, "answer")]
-
-
-async def test_of_a_long_conversation_the_newest_fifty_are_copied(world: World) -> None:
-    room = await world.room()
-    for number in range(1, 53):
-        await send(world, ALICE, room, str(number), f"{number}")
-    report = await world.reports.report(BOB, wanted(room))
-    assert [seq for seq, _ in await copies(world, report)] == list(range(3, 53))
-
-
-async def test_one_reports_only_what_one_sees(world: World) -> None:
-    room = await group(world, BOB)
-    await send(world, ALICE, room, "k", "before")
-    await world.messaging.add_members(ALICE, room, [CAROL])
-    with pytest.raises(ConversationNotFound):
-        await world.reports.report(MALLORY, wanted(room))
-    for seq in (2, 99):
-        with pytest.raises(MessageNotFound):
-            await world.reports.report(CAROL, wanted(room, seq))
-    report = await world.reports.report(CAROL, wanted(room))
-    assert [seq for seq, _ in await copies(world, report)] == [3]
-
-
-async def test_a_report_out_of_bounds_is_refused_by_field(world: World) -> None:
-    room = await world.room()
-    faults = {
-        "client_report_id": wanted(room, key=""),
-        "comment": wanted(room, comment="x" * 2_001),
-        "seqs": wanted(room, *range(1, 52)),
-        "reason": ReportRequest("r", room, [], None, ""),
-        "conversation_id": wanted("nonsense"),
-    }
-    for field, request in faults.items():
-        with pytest.raises(InvalidField) as raised:
-            await world.reports.report(ALICE, request)
-        assert raised.value.field == field
-
-
-async def test_beyond_the_days_quota_reports_are_refused(world: World) -> None:
-    room = await world.room()
-    limits = RelationLimits(reports_per_day=1)
-    reports = Reports(world.store, FakeReports(), world.clock, new_id, limits)
-    await reports.report(ALICE, wanted(room))
-    with pytest.raises(ReportQuota):
-        await reports.report(ALICE, wanted(room, key="second"))
-
-
-async def test_moderators_read_and_close_reports(world: World) -> None:
-    room = await said(world, ALICE, BOB)
-    ids = []
-    for number in range(3):
-        world.clock.advance(1)
-        ids.append(str((await world.reports.report(BOB, wanted(room, key=str(number)))).id))
-    first, token = await world.reports.list_reports(State.OPEN, 2, "")
-    rest, end = await world.reports.list_reports(State.OPEN, 2, token)
-    assert ([str(report.id) for report in (*first, *rest)], end) == (ids, "")
-    closed = await world.reports.resolve_report(ids[0], State.UPHELD, "mod-1")
-    assert await world.reports.resolve_report(ids[0], State.UPHELD, "mod-2") == closed
-    assert (closed.state, closed.resolved_by) == (State.UPHELD, "mod-1")
-    with pytest.raises(ReportClosed):
-        await world.reports.resolve_report(ids[0], State.DISMISSED, "mod-1")
-    with pytest.raises(ReportNotFound):
-        await world.reports.get_report(room)
-
-
-async def test_a_user_cannot_block_more_people_than_is_allowed(world: World) -> None:
-    relations = Relations(world.store, world.store.relations, world.clock, RelationLimits(blocks=1))
-    await relations.block_user(ALICE, BOB)
-    await relations.block_user(ALICE, BOB)
-    with pytest.raises(TooManyBlocks):
-        await relations.block_user(ALICE, CAROL)

@@ -11,10 +11,11 @@ from services.messaging.core.errors import (
     Overloaded,
 )
 from services.messaging.core.model import Draft, Message
+from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
 from services.messaging.service import Limits, Messaging
 from services.runtime.errors import StoreUnavailable
-from services.runtime.ids import new_id, new_secret
+from services.runtime.ids import new_id
 from tests.support.messaging import FakeStore
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
 from tests.support.waiting import until
@@ -77,9 +78,7 @@ async def test_a_failed_commit_fails_its_senders_and_never_stops_the_others(erro
     world = World()
     world.store = FaultyStore(error)
     world.sends = GroupCommit(world.store, 100)
-    world.messaging = Messaging(
-        world.store, world.store.relations, world.sends, world.clock, new_id, new_secret, Limits(text_chars=20)
-    )
+    world.messaging = Messaging(world.store, world.sends, SendRates(), world.clock, new_id, Limits(text_chars=20))
     committer = asyncio.create_task(world.sends.run())
     room = await world.room()
     keys = ("a", "faulty", "b")

@@ -23,13 +23,15 @@ from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.consumer import FanOut
 from services.messaging.core.errors import MessagingError
-from services.messaging.core.groups import Settings
 from services.messaging.core.model import Role, Text, UserId
+from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
+from services.messaging.groups.core import Settings
+from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations
-from services.messaging.service import GroupRequest, Limits, Messaging, TextRequest
+from services.messaging.service import Limits, Messaging, TextRequest
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.runtime.bus import Incoming
 from services.runtime.ids import new_id, new_secret
@@ -67,10 +69,11 @@ class World:
         self.attachments = Attachments(
             FakeAttachments(self.store), self.store, self.objects, self.clock, new_id, UploadPolicy()
         )
-        self.messaging = Messaging(
-            *(self.store, self.store.relations, self.sends, self.clock, new_id, new_secret),
-            Limits(group_members=4),
-            self.attachments,
+        rates = SendRates()
+        self.messaging = Messaging(*(self.store, self.sends, rates, self.clock, new_id), Limits(), self.attachments)
+        self.groups = Groups(
+            *(self.store, self.store, self.store.relations, rates, self.clock, new_id, new_secret),
+            GroupLimits(members=4),
         )
         self.receipts = Receipts(self.store, self.clock)
         self.vanishing = Vanishing(self.store, self.clock, new_id)
@@ -103,7 +106,7 @@ class World:
             request = GroupRequest(
                 f"g{self.count}", f"group {self.count}", [other], "", random.random() < self.open_share
             )
-            group = await messaging.create_group(actor, request)
+            group = await self.groups.create_group(actor, request)
             self.rooms.append(str(group.id))
             return
         room, seq = random.choice(self.rooms), random.randint(1, 12)
@@ -128,15 +131,15 @@ class World:
             case "unreact":
                 await messaging.set_reaction(actor, room, seq, random.choice("👍❤"), present=False)
             case "add":
-                await messaging.add_members(actor, room, [other])
+                await self.groups.add_members(actor, room, [other])
             case "remove":
-                await messaging.remove_member(actor, room, other)
+                await self.groups.remove_member(actor, room, other)
             case "leave":
-                await messaging.leave_group(actor, room)
+                await self.groups.leave_group(actor, room)
             case "role":
-                await messaging.set_role(actor, room, other, random.choice(list(Role)))
+                await self.groups.set_role(actor, room, other, random.choice(list(Role)))
             case "rename":
-                await messaging.update_group(actor, room, Settings(title=f"title {self.count}"))
+                await self.groups.update_group(actor, room, Settings(title=f"title {self.count}"))
             case "vanish":
                 await self.vanishing.set_vanishing(actor, room, timedelta(minutes=random.choice([0, 5])))
             case "wait":

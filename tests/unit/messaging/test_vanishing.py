@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from services.messaging.core.changes import ChangePolicy, react, unsend
-from services.messaging.core.errors import ConversationNotFound, InvalidField, NotEditable, RoleTooLow
-from services.messaging.core.groups import Settings
+from services.messaging.core.errors import ConversationNotFound, InvalidField, NotAllowed, NotEditable, RoleTooLow
 from services.messaging.core.model import Expired, Line, LineKind, Message, Text, UserId
-from services.messaging.service import GroupRequest, TextRequest
+from services.messaging.groups.core import Settings
+from services.messaging.groups.service import GroupRequest
+from services.messaging.service import TextRequest
 from services.messaging.vanishing.core import as_of, check_vanish_after, end_of_old
 from services.messaging.vanishing.service import Sweeper, SweepPolicy
 from tests.support.clock import ManualClock
@@ -60,14 +61,27 @@ async def test_either_of_two_people_sets_it_and_a_line_tells(world: World) -> No
     assert (await listed(world, room))[-1].expires_at is None
 
 
+@pytest.mark.parametrize(("blocker", "blocked"), [(ALICE, BOB), (BOB, ALICE)])
+async def test_neither_of_two_people_sets_it_while_a_block_stands(
+    world: World, blocker: UserId, blocked: UserId
+) -> None:
+    room = await world.room()
+    await world.relations.block_user(blocker, blocked)
+    for actor in (ALICE, BOB):
+        with pytest.raises(NotAllowed):
+            await world.vanishing.set_vanishing(actor, room, HOUR)
+    await world.relations.unblock_user(blocker, blocked)
+    assert (await world.vanishing.set_vanishing(ALICE, room, HOUR)).vanish_after == HOUR
+
+
 async def test_in_a_group_members_may_not_and_a_strangers_group_does_not_exist(world: World) -> None:
-    group = await world.messaging.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
+    group = await world.groups.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
     await world.vanishing.set_vanishing(ALICE, str(group.id), HOUR)
     with pytest.raises(RoleTooLow):
         await world.vanishing.set_vanishing(BOB, str(group.id), FIVE_MINUTES)
     with pytest.raises(ConversationNotFound):
         await world.vanishing.set_vanishing(MALLORY, str(group.id), FIVE_MINUTES)
-    renamed = await world.messaging.update_group(ALICE, str(group.id), Settings(title="Journey"))
+    renamed = await world.groups.update_group(ALICE, str(group.id), Settings(title="Journey"))
     assert renamed.vanish_after == HOUR
 
 

@@ -9,7 +9,7 @@ from services.sfu.core.participants import Participant
 from services.sfu.core.router import Router
 from services.sfu.core.transport_cc import FEEDBACK_INTERVAL_S, parse_feedback
 from services.sfu.core.wishes import Wish, Wishes
-from tests.unit.sfu.builders import join, make_router, rtp, video
+from tests.unit.sfu.builders import Page, join, make_router, rtp, video
 
 LOUD, QUIET = b"\x8a", b"\x78"
 LAYERS = {b"q": 21, b"h": 22, b"f": 23}
@@ -142,7 +142,7 @@ def send_layers(
         due = router.tick(now)
         for effect in due:
             if isinstance(effect, SendRepair):
-                effect.slot.write_repair(effect.packet, memoryview(bytearray(2000)), now)
+                effect.slot.write_repair(effect.packet, Page(), now)
         if effects is not None:
             effects += due
     return now

@@ -1,5 +1,6 @@
 from datetime import UTC, timedelta
 
+import pytest
 from parley.calls.v1 import events_pb2 as calls_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 from prometheus_client import REGISTRY
@@ -28,6 +29,11 @@ QUALITY = Quality(
 
 def make(publisher: MemoryPublisher) -> KafkaEvents:
     return KafkaEvents(publisher, WorkerId("w1"), ManualClock(), new_id)
+
+
+def make_announcer(publisher: MemoryPublisher) -> Announcer:
+    node = Node(WorkerId("w1"), "a:1", "r", 1)
+    return Announcer(publisher, node, ManualClock(), lambda: 0, lambda: False, lambda: None)
 
 
 async def test_events_of_a_call_come_in_order_under_its_key() -> None:
@@ -85,7 +91,7 @@ async def test_worker_is_announced_and_leaves_a_tombstone() -> None:
     node = Node(WorkerId("w1"), "sfu-1:7000", "north", 200)
     clock = ManualClock()
     began, deadline = clock.now(), clock.now() + timedelta(seconds=60)
-    announcer = Announcer(publisher, node, clock, lambda: 3, lambda: deadline)
+    announcer = Announcer(publisher, node, clock, lambda: 3, lambda: True, lambda: deadline)
     clock.advance(30)
     await announcer.announce()
     await announcer.stop()
@@ -102,7 +108,21 @@ async def test_worker_is_announced_and_leaves_a_tombstone() -> None:
 async def test_announcer_does_not_mind_an_outage() -> None:
     publisher = MemoryPublisher()
     publisher.down = True
-    announcer = Announcer(publisher, Node(WorkerId("w1"), "a:1", "r", 1), ManualClock(), lambda: 0, lambda: None)
-    await announcer.announce()
+    announcer = make_announcer(publisher)
+    assert not await announcer.announce()
     await announcer.stop()
     assert publisher.records == []
+
+
+async def test_who_could_not_announce_itself_at_the_start_does_so_long_before_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.sfu.publisher.ANNOUNCE_INTERVAL_S", 3600.0)
+    publisher = MemoryPublisher()
+    publisher.down = True
+    announcer = make_announcer(publisher)
+    await announcer.start()
+    await until(lambda: publisher.refused, what="the first attempt")
+    publisher.down = False
+    await until(lambda: publisher.records, what="the announcement")
+    await announcer.stop()

@@ -20,7 +20,7 @@ from services.sfu.core.ids import CallId
 from services.sfu.core.participants import MAX_SSRCS, MAX_STREAMS, Participant
 from services.sfu.core.router import Router
 from services.sfu.core.rtp import parse_header
-from tests.unit.sfu.builders import join, key, make_router, offer, rtp, video
+from tests.unit.sfu.builders import Page, copies, join, key, make_router, offer, receivers, rtp, video
 
 Q, H, F = 11, 12, 13
 
@@ -33,11 +33,11 @@ def sent(effects: list[Effect]) -> list[bytes]:
     """The packets as their receivers get them, in clear text."""
     packets = []
     for effect in effects:
-        out = memoryview(bytearray(2000))
         if isinstance(effect, SendMedia):
-            packets += [bytes(out[: slot.write(effect.packet, out, 1.0)]) for slot in effect.slots]
+            packets += copies(effect)
         elif isinstance(effect, SendRepair):
-            packets.append(bytes(out[: effect.slot.write_repair(effect.packet, out, 1.0)]))
+            page = Page()
+            packets.append(bytes(page.view[: effect.slot.write_repair(effect.packet, page, 1.0)]))
     return packets
 
 
@@ -73,7 +73,7 @@ def router() -> Router:
 def test_audio_goes_to_the_other_and_not_back(router: Router) -> None:
     ann, bob = join(router, "ann"), join(router, "bob")
     effects = router.handle_rtp(ann, rtp(7, 100, b"opus", mid=b"0"), 1.0)
-    assert [slot.receiver for effect in media(effects) for slot in effect.slots] == [bob.number]
+    assert [number for effect in media(effects) for number in receivers(effect)] == [bob.number]
     header = parse_header(sent(effects)[0])
     assert header.ssrc == bob.slots[0].ssrc
     assert header.payload_type == 111

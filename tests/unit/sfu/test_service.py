@@ -114,6 +114,19 @@ async def test_full_worker_takes_back_who_it_has_and_nobody_else(sfu: Sfu) -> No
     await sfu.join("cid", offer_text())
 
 
+async def test_worker_that_is_set_aside_takes_nobody_until_it_is_taken_back(sfu: Sfu) -> None:
+    sfu.set_draining(True)
+    assert (sfu.is_draining, sfu.drain_deadline) == (True, None)
+    with pytest.raises(Draining):
+        await sfu.join("ann", offer_text())
+    sfu.set_draining(False)
+    assert not sfu.is_draining
+    # It is about to stop, whatever an operator asks.
+    sfu.start_draining(datetime(2026, 1, 1, tzinfo=UTC))
+    sfu.set_draining(False)
+    assert sfu.is_draining
+
+
 async def test_draining_worker_takes_nobody_but_lets_go(sfu: Sfu) -> None:
     await sfu.join("ann", offer_text())
     deadline = datetime(2026, 1, 1, tzinfo=UTC)

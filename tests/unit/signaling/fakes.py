@@ -238,6 +238,7 @@ class FakeMedia:
     joined: list[tuple[Worker, str]] = field(default_factory=list)
     ended: list[tuple[Worker, CallId]] = field(default_factory=list)
     removed: list[tuple[Worker, UserId, DeviceId]] = field(default_factory=list)
+    draining: dict[WorkerId, bool] = field(default_factory=dict)
 
     async def join(self, worker: Worker, join_token: str, sdp_offer: str) -> str:
         if self.refusal:
@@ -254,6 +255,11 @@ class FakeMedia:
         if self.refusal:
             raise self.refusal
         self.removed.append((worker, user_id, device_id))
+
+    async def set_draining(self, worker: Worker, draining: bool) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.draining[worker.worker_id] = draining
 
     async def is_reachable(self, worker: Worker) -> bool:
         return worker.worker_id not in self.unreachable

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from services.signaling.core.errors import CallEnded, NoMediaWorker
+from services.signaling import moves
+from services.signaling.core.errors import CallEnded, MediaUnavailable, NoMediaWorker, WorkerNotFound
 from services.signaling.core.inputs import MediaConnected
-from services.signaling.core.model import Call, CallState, MoveReason, WorkerId
+from services.signaling.core.model import Call, CallState, ConversationId, MoveReason, UserId, WorkerId
 from tests.unit.signaling.fakes import ALICE, BOB, OTHER_WORKER, PHONE, START, TABLET, TIMEOUTS, WORKER, World
 
 
@@ -53,6 +54,33 @@ async def test_a_draining_workers_calls_move_and_keep_their_media_until_all_have
     assert (world.metrics.moves, world.metrics.moved_s) == ([MoveReason.DRAIN], [0.5])
 
 
+async def test_an_operator_sets_a_worker_aside_and_its_calls_move_as_in_a_drain(world: World) -> None:
+    call = await connected(world)
+    assert await world.moves.drain(WORKER.worker_id) == 1
+    assert await find(world, call) == call
+    world.hear(OTHER_WORKER)
+    assert await world.moves.drain(WORKER.worker_id) == 0
+    moved = await find(world, call)
+    assert (moved.worker, moved.move_reason) == (OTHER_WORKER, MoveReason.DRAIN)
+    assert moved.former is not None
+    assert world.media.draining == {WORKER.worker_id: True}
+    assert world.nodes.choose(1, world.clock.now(), besides=OTHER_WORKER) is None
+    await world.moves.undrain(WORKER.worker_id)
+    assert world.media.draining == {WORKER.worker_id: False}
+    assert world.nodes.choose(1, world.clock.now(), besides=OTHER_WORKER) == WORKER
+
+
+async def test_a_worker_that_nobody_heard_of_or_that_does_not_answer_cannot_be_set_aside(world: World) -> None:
+    with pytest.raises(WorkerNotFound):
+        await world.moves.drain(WorkerId("unknown"))
+    with pytest.raises(WorkerNotFound):
+        await world.moves.undrain(WorkerId("unknown"))
+    world.media.refusal = MediaUnavailable()
+    with pytest.raises(MediaUnavailable):
+        await world.moves.drain(WORKER.worker_id)
+    assert world.nodes.choose(1, world.clock.now()) == WORKER
+
+
 async def test_a_device_that_does_not_follow_keeps_its_old_media_for_a_bounded_time(world: World) -> None:
     call = await connected(world)
     world.hear(WORKER, draining=True)
@@ -80,6 +108,32 @@ async def test_a_worker_that_breaks_off_is_dead_at_once_and_its_calls_move(world
     moved = await find(world, call)
     assert (moved.worker, moved.move_reason, moved.former) == (OTHER_WORKER, MoveReason.WORKER_LOST, None)
     assert world.nodes.find(WORKER.worker_id, world.clock.now()) is None
+
+
+async def test_a_full_workers_calls_all_move_in_one_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moves, "MOVE_LIMIT", 2)
+    calls = []
+    for number in range(5):
+        talk = ConversationId(f"talk-{number}")
+        caller, callee = UserId(f"caller-{number}"), UserId(f"callee-{number}")
+        world.members.conversations[talk] = [caller, callee]
+        calls.append(await world.start(caller, key="first", talk=talk))
+    world.hear(OTHER_WORKER)
+    world.media.unreachable.add(WORKER.worker_id)
+    await world.moves.check_worker(WORKER)
+    found = [await world.store.find(call.call_id) for call in calls]
+    assert [call.worker for call in found if call] == [OTHER_WORKER] * 5
+    assert world.metrics.moves == [MoveReason.WORKER_LOST] * 5
+
+
+async def test_without_another_worker_a_look_at_a_lost_full_worker_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "MOVE_LIMIT", 1)
+    call = await connected(world)
+    world.media.unreachable.add(WORKER.worker_id)
+    await world.moves.check_worker(WORKER)
+    assert (await find(world, call)).worker == WORKER
 
 
 async def test_a_worker_that_answers_after_its_stream_broke_keeps_its_calls(world: World) -> None:

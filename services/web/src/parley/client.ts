@@ -11,6 +11,7 @@ import type { Message } from "./core/model";
 import { Deliveries } from "./deliveries";
 import { Downloads } from "./downloads";
 import { Drafts } from "./drafts";
+import { CallEncryption } from "./encryption/call-encryption";
 import type { StreamState } from "./event-stream";
 import { EventStream } from "./event-stream";
 import { Expiry } from "./expiry";
@@ -66,6 +67,8 @@ export class ParleyClient {
   readonly drafts: Drafts;
   readonly presence: PresenceBoard;
   readonly calls: Calls;
+  /** End-to-end encryption of calls; off until it is given a passphrase. */
+  readonly encryption: CallEncryption;
   /** How the event stream stands. */
   stream: StreamState = { kind: "connecting" };
   /** The last line that no window shows; the interface shows it for a while. */
@@ -104,7 +107,8 @@ export class ParleyClient {
     this.expiry = new Expiry(this.messaging.store, changed);
     this.presence = new PresenceBoard(api, this.deviceId, changed);
     const media: MediaFactory = options.media ?? ((admission, listener) => new MediaLink(admission, listener));
-    this.calls = new Calls(api, this.userId, this.deviceId, media, {
+    this.encryption = new CallEncryption(changed);
+    this.calls = new Calls(api, this.userId, this.deviceId, media, this.encryption, {
       onChange: changed,
       onNotice: (line) => this.tell(line),
       onRing: (ringing) => this.onRing(ringing),

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import type { ParleyClient } from "../parley";
 import { Modal } from "./modal";
 import { BlockedPeople } from "./settings-blocked";
+import { CallSecret } from "./settings-calls";
 import { YourData } from "./settings-data";
 import { Privacy } from "./settings-privacy";
 
@@ -13,11 +14,12 @@ interface SettingsDialogProps {
   readonly onDeleted: () => void;
 }
 
-/** Who may reach this user, whom they blocked, and their data. */
+/** Who may reach this user, what encrypts their calls, whom they blocked, and their data. */
 export function SettingsDialog({ client, nameOf, onClose, onDeleted }: SettingsDialogProps): JSX.Element {
   return (
     <Modal title="Settings" wide onClose={onClose}>
       <Privacy client={client} />
+      <CallSecret client={client} />
       <BlockedPeople client={client} nameOf={nameOf} />
       <YourData client={client} onDeleted={onDeleted} />
     </Modal>

@@ -1,0 +1,1 @@
+"""Groups: who is in, who may do what, invites."""

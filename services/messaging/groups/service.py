@@ -1,0 +1,166 @@
+"""Groups, as use-cases."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.messaging.core import checks
+from services.messaging.core.errors import InvalidField, InviteNotFound
+from services.messaging.core.model import Conversation, ConversationId, MessageId, Role, UserId, require_member
+from services.messaging.core.rates import SendRates
+from services.messaging.groups import core
+from services.messaging.groups.core import Act, Settings
+from services.messaging.groups.ports import Invite, InviteStore
+from services.messaging.ports import DecideGroup, LineStamp, Store
+from services.messaging.relations.core.quotas import day_quota
+from services.messaging.relations.ports import RelationStore
+from services.messaging.relations.service import admissions
+from services.runtime.clock import Clock
+from services.runtime.ids import NewId, NewSecret
+
+
+@dataclass(frozen=True)
+class GroupRequest:
+    """A group as its founder wants it."""
+
+    client_conversation_id: str
+    title: str
+    user_ids: Sequence[str]
+    avatar_ref: str
+    history_open: bool
+
+
+@dataclass(frozen=True)
+class GroupLimits:
+    """What is configured."""
+
+    members: int = 256
+    invite_ttl: timedelta = timedelta(days=7)
+    # As service.Limits: groups and direct conversations count together.
+    new_conversations_per_day: int = 500
+
+
+class Groups:
+    """`user_id` is always the authenticated caller.
+
+    Errors of each beside those named: InvalidField, ConversationNotFound, NotAGroup, RoleTooLow.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        invites: InviteStore,
+        relations: RelationStore,
+        rates: SendRates,
+        clock: Clock,
+        new_id: NewId,
+        new_secret: NewSecret,
+        limits: GroupLimits,
+    ) -> None:
+        self._store = store
+        self._invites = invites
+        self._relations = relations
+        self._rates = rates
+        self._clock = clock
+        self._new_id = new_id
+        self._new_secret = new_secret
+        self._limits = limits
+
+    async def create_group(self, user_id: UserId, request: GroupRequest) -> Conversation:
+        """A new group of the caller's, with those who can be brought in. Idempotent by client_conversation_id.
+
+        Errors: InvalidField, ConversationQuota, SendRate.
+        """
+        client_id = checks.check_client_id("client_conversation_id", request.client_conversation_id)
+        others = checks.check_users("user_ids", request.user_ids, self._limits.members - 1)
+        settings = Settings(
+            checks.check_title(request.title), checks.check_avatar_ref(request.avatar_ref), request.history_open
+        )
+        self._rates.take(user_id, self._clock.monotonic())
+        stamp = self._stamp(user_id)
+        conversation_id = ConversationId(self._new_id(stamp.now))
+        admitted = await admissions(self._relations, user_id, others)
+        change = core.create_group(conversation_id, user_id, list(admitted), settings, stamp.now, admitted)
+        quota = day_quota(user_id, self._limits.new_conversations_per_day, stamp.now)
+        return await self._store.create_group(change, f"{user_id} {client_id}", stamp, quota)
+
+    async def update_group(self, user_id: UserId, conversation_id: str, settings: Settings) -> Conversation:
+        """Change what is set."""
+        if settings.title is not None:
+            checks.check_title(settings.title)
+        checks.check_avatar_ref(settings.avatar_ref or "")
+        return await self._change(user_id, conversation_id, lambda group: core.update(group, user_id, settings))
+
+    async def add_members(self, user_id: UserId, conversation_id: str, user_ids: Sequence[str]) -> Conversation:
+        """Add those who can be brought in. Idempotent. Errors: TooManyMembers."""
+        limit = self._limits.members
+        people = checks.check_users("user_ids", user_ids, limit)
+        # The members alone are asked about others: who may be reached is not for strangers to learn.
+        core.require(await self._readable(user_id, conversation_id), user_id, Act.ADD)
+        admitted = await admissions(self._relations, user_id, people)
+        comers, now = list(admitted), self._clock.now()
+        return await self._change(
+            user_id, conversation_id, lambda group: core.add_members(group, user_id, comers, now, limit, admitted)
+        )
+
+    async def remove_member(self, user_id: UserId, conversation_id: str, target: str) -> Conversation:
+        """Take a person out. Idempotent."""
+        person = checks.check_user_id("user_id", target)
+        return await self._change(user_id, conversation_id, lambda group: core.remove_member(group, user_id, person))
+
+    async def leave_group(self, user_id: UserId, conversation_id: str) -> None:
+        """Go."""
+        await self._change(user_id, conversation_id, lambda group: core.leave(group, user_id))
+
+    async def set_role(self, user_id: UserId, conversation_id: str, target: str, role: Role | None) -> Conversation:
+        """Give a role. Idempotent. Errors: MemberNotFound."""
+        person = checks.check_user_id("user_id", target)
+        if role is None:
+            raise InvalidField("role", "is not set")
+        return await self._change(user_id, conversation_id, lambda group: core.set_role(group, user_id, person, role))
+
+    async def create_invite(self, user_id: UserId, conversation_id: str) -> tuple[str, datetime]:
+        """A token by which others can join, and until when. It makes the group's older ones invalid."""
+        group = await self._readable(user_id, conversation_id)
+        core.require(group, user_id, Act.INVITE)
+        token = self._new_secret()
+        expires_at = self._clock.now() + self._limits.invite_ttl
+        await self._invites.put_invite(Invite(_digest(token), group.id, user_id, expires_at))
+        return token, expires_at
+
+    async def revoke_invites(self, user_id: UserId, conversation_id: str) -> None:
+        """Make the group's invites invalid. Idempotent."""
+        group = await self._readable(user_id, conversation_id)
+        core.require(group, user_id, Act.INVITE)
+        await self._invites.revoke_invites(group.id)
+
+    async def join_by_invite(self, user_id: UserId, token: str) -> Conversation:
+        """Come in; what waited in Requests is let in. Idempotent. Errors: InviteNotFound, TooManyMembers."""
+        now = self._clock.now()
+        invite = await self._invites.find_invite(_digest(token), now)
+        # Blocked by who invites, or having blocked that person: to this user there is no such invite.
+        if invite is None or await self._relations.blocked_among(user_id, [invite.created_by]):
+            raise InviteNotFound("no such invite, or it is no longer valid")
+        limit = self._limits.members
+        group = await self._change(
+            user_id, str(invite.conversation_id), lambda group: core.join(group, user_id, now, limit)
+        )
+        await self._relations.accept(invite.conversation_id, user_id, now)
+        return group
+
+    async def _readable(self, user_id: UserId, conversation_id: str) -> Conversation:
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        return require_member(await self._store.find_conversation(target), user_id)
+
+    async def _change(self, user_id: UserId, conversation_id: str, decide: DecideGroup) -> Conversation:
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        return await self._store.change_group(target, decide, self._stamp(user_id))
+
+    def _stamp(self, user_id: UserId) -> LineStamp:
+        now = self._clock.now()
+        return LineStamp(MessageId(self._new_id(now)), user_id, now)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,43 @@
+"""PostgreSQL: invites."""
+
+from datetime import datetime
+
+from services.messaging import rows
+from services.messaging.core.errors import ConversationNotFound
+from services.messaging.core.model import ConversationId
+from services.messaging.groups.ports import Invite
+from services.runtime.db import Database
+
+
+class PostgresInvites:
+    """See ports.InviteStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put_invite(self, invite: Invite) -> None:
+        async with self._database.transaction() as connection:
+            if not await rows.lock_counters(connection, [invite.conversation_id]):
+                raise ConversationNotFound
+            await connection.execute("DELETE FROM invites WHERE conversation_id = $1", invite.conversation_id)
+            await connection.execute(
+                "INSERT INTO invites (token_sha256, conversation_id, created_by, expires_at) VALUES ($1, $2, $3, $4)",
+                invite.token_sha256,
+                invite.conversation_id,
+                invite.created_by,
+                invite.expires_at,
+            )
+
+    async def revoke_invites(self, conversation_id: ConversationId) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute("DELETE FROM invites WHERE conversation_id = $1", conversation_id)
+
+    async def find_invite(self, token_sha256: bytes, now: datetime) -> Invite | None:
+        async with self._database.connection() as connection:
+            found = await connection.fetchrow(
+                "SELECT token_sha256, conversation_id, created_by, expires_at FROM invites"
+                " WHERE token_sha256 = $1 AND expires_at > $2",
+                token_sha256,
+                now,
+            )
+        return Invite(*found) if found else None

@@ -1,0 +1,77 @@
+import { deriveCallKey } from "./call-key";
+import FrameWorker from "./frame-worker?worker";
+import type { FrameRole } from "./frame-transform";
+
+/** Encrypts what one connection sends and decrypts what it receives, end to end. */
+export interface FrameGuard {
+  /** To be called before the offer is made. */
+  protect(connection: RTCPeerConnection): void;
+  /** The connection is closed. */
+  release(): void;
+}
+
+/**
+ * End-to-end encryption of this device's calls (RFC 9605, SFrame).
+ *
+ * The passphrase is the users' own affair: it is given here by the app or by the user and leaves this page in no form.
+ */
+export class CallEncryption {
+  private passphrase: string | undefined;
+  private readonly keys = new Map<string, Promise<CryptoKey>>();
+
+  constructor(private readonly changed: () => void = () => undefined) {}
+
+  /** Whether this browser can do it. */
+  get isSupported(): boolean {
+    return typeof RTCRtpScriptTransform !== "undefined";
+  }
+
+  /** Whether calls that begin now are encrypted. */
+  get isOn(): boolean {
+    return this.passphrase !== undefined;
+  }
+
+  /** For the next connection on; all who are in a call need the same one. Undefined switches encryption off. */
+  use(passphrase: string | undefined): void {
+    this.passphrase = passphrase === "" ? undefined : passphrase;
+    this.keys.clear();
+    this.changed();
+  }
+
+  /** What guards a connection of this call; undefined without a passphrase. */
+  async guard(callId: string): Promise<FrameGuard | undefined> {
+    if (this.passphrase === undefined) return undefined;
+    if (!this.isSupported) throw new Error("This browser cannot encrypt calls end to end.");
+    const key = this.keys.get(callId) ?? deriveCallKey(this.passphrase, callId);
+    this.keys.clear();
+    this.keys.set(callId, key);
+    return new ScriptGuard(await key);
+  }
+}
+
+class ScriptGuard implements FrameGuard {
+  private readonly worker = new FrameWorker();
+
+  constructor(private readonly key: CryptoKey) {}
+
+  protect(connection: RTCPeerConnection): void {
+    const transform = (role: FrameRole): RTCRtpScriptTransform => new RTCRtpScriptTransform(this.worker, { role, key: this.key });
+    for (const transceiver of connection.getTransceivers()) {
+      onlyKnownCodecs(transceiver);
+      if (transceiver.direction === "sendonly") transceiver.sender.transform = transform("encrypt");
+      else transceiver.receiver.transform = transform("decrypt");
+    }
+  }
+
+  release(): void {
+    this.worker.terminate();
+  }
+}
+
+/** Opus and VP8 with its repairs: the codecs of which it is known what the SFU has to read. */
+function onlyKnownCodecs(transceiver: RTCRtpTransceiver): void {
+  const kind = transceiver.receiver.track.kind;
+  const wanted = kind === "audio" ? ["audio/opus"] : ["video/vp8", "video/rtx"];
+  const codecs = RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [];
+  transceiver.setCodecPreferences(codecs.filter((codec) => wanted.includes(codec.mimeType.toLowerCase())));
+}

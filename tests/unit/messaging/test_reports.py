@@ -1,0 +1,104 @@
+"""Reports: what is copied, who may make them, what moderators do."""
+
+import pytest
+
+from services.messaging.core.errors import (
+    ConversationNotFound,
+    InvalidField,
+    MessageNotFound,
+)
+from services.messaging.core.model import UserId
+from services.messaging.relations.core.errors import (
+    ReportClosed,
+    ReportNotFound,
+    ReportQuota,
+)
+from services.messaging.relations.core.reports import Reason, Report, ReportRequest, State
+from services.messaging.relations.service import RelationLimits, Reports
+from services.runtime.ids import new_id
+from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, said, send
+from tests.support.relations import FakeReports
+
+CAROL = UserId("carol")
+
+
+def wanted(room: str, *seqs: int, key: str = "r", comment: str = "") -> ReportRequest:
+    return ReportRequest(key, room, seqs, Reason.ABUSE, comment)
+
+
+async def copies(world: World, report: Report) -> list[tuple[int, str]]:
+    kept = await world.reports.get_report(str(report.id))
+    return [(copy.seq, copy.text) for copy in kept.messages]
+
+
+async def test_a_report_keeps_copies_that_stay_when_the_messages_are_unsent(world: World) -> None:
+    room = await said(world, ALICE, BOB, both=True)
+    some = await world.reports.report(BOB, wanted(room, 1))
+    whole = await world.reports.report(BOB, wanted(room, key="whole"))
+    assert await world.reports.report(BOB, wanted(room, 1)) == some
+    await world.messaging.unsend_message(ALICE, room, 1)
+    assert await copies(world, some) == [(1, "hello")]
+    assert await copies(world, whole) == [(1, "hello"), (2, "answer")]
+
+
+async def test_of_a_long_conversation_the_newest_fifty_are_copied(world: World) -> None:
+    room = await world.room()
+    for number in range(1, 53):
+        await send(world, ALICE, room, str(number), f"{number}")
+    report = await world.reports.report(BOB, wanted(room))
+    assert [seq for seq, _ in await copies(world, report)] == list(range(3, 53))
+
+
+async def test_one_reports_only_what_one_sees(world: World) -> None:
+    room = await group(world, BOB)
+    await send(world, ALICE, room, "k", "before")
+    await world.groups.add_members(ALICE, room, [CAROL])
+    with pytest.raises(ConversationNotFound):
+        await world.reports.report(MALLORY, wanted(room))
+    for seq in (2, 99):
+        with pytest.raises(MessageNotFound):
+            await world.reports.report(CAROL, wanted(room, seq))
+    report = await world.reports.report(CAROL, wanted(room))
+    assert [seq for seq, _ in await copies(world, report)] == [3]
+
+
+async def test_a_report_out_of_bounds_is_refused_by_field(world: World) -> None:
+    room = await world.room()
+    faults = {
+        "client_report_id": wanted(room, key=""),
+        "comment": wanted(room, comment="x" * 2_001),
+        "seqs": wanted(room, *range(1, 52)),
+        "reason": ReportRequest("r", room, [], None, ""),
+        "conversation_id": wanted("nonsense"),
+    }
+    for field, request in faults.items():
+        with pytest.raises(InvalidField) as raised:
+            await world.reports.report(ALICE, request)
+        assert raised.value.field == field
+
+
+async def test_beyond_the_days_quota_reports_are_refused(world: World) -> None:
+    room = await world.room()
+    limits = RelationLimits(reports_per_day=1)
+    reports = Reports(world.store, FakeReports(), world.clock, new_id, limits)
+    await reports.report(ALICE, wanted(room))
+    with pytest.raises(ReportQuota):
+        await reports.report(ALICE, wanted(room, key="second"))
+
+
+async def test_moderators_read_and_close_reports(world: World) -> None:
+    room = await said(world, ALICE, BOB)
+    ids = []
+    for number in range(3):
+        world.clock.advance(1)
+        ids.append(str((await world.reports.report(BOB, wanted(room, key=str(number)))).id))
+    first, token = await world.reports.list_reports(State.OPEN, 2, "")
+    rest, end = await world.reports.list_reports(State.OPEN, 2, token)
+    assert ([str(report.id) for report in (*first, *rest)], end) == (ids, "")
+    closed = await world.reports.resolve_report(ids[0], State.UPHELD, "mod-1")
+    assert await world.reports.resolve_report(ids[0], State.UPHELD, "mod-2") == closed
+    assert (closed.state, closed.resolved_by) == (State.UPHELD, "mod-1")
+    with pytest.raises(ReportClosed):
+        await world.reports.resolve_report(ids[0], State.DISMISSED, "mod-1")
+    with pytest.raises(ReportNotFound):
+        await world.reports.get_report(room)
