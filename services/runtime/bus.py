@@ -1,20 +1,21 @@
 """Kafka: a producer that waits out outages, and consumers that commit after success and park poison records."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.runtime import metrics, tracing
+from services.runtime import kafka, metrics, tracing
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, StoreUnavailable
+from services.runtime.rebalancing import Listener, Rebalanced
 
 log = structlog.get_logger()
 
@@ -120,25 +121,31 @@ class KafkaPublisher:
     async def _connect(self) -> None:
         delay_s = 0.2
         while True:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._config.bootstrap,
-                acks="all",
-                enable_idempotence=self._config.idempotent,
-                linger_ms=0,
-                request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
-                retry_backoff_ms=50,
-            )
             try:
-                await producer.start()
+                self._producer = await self._open()
             except (KafkaError, OSError) as error:
-                await producer.stop()
                 log.warning("kafka_unavailable", error=type(error).__name__, retry_s=delay_s)
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, MAX_BACKOFF_S)
             else:
-                self._producer = producer
                 log.info("kafka_producer_connected")
                 return
+
+    async def _open(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **kafka.connection(self._config),
+            acks="all",
+            enable_idempotence=self._config.idempotent,
+            linger_ms=0,
+            request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
+            retry_backoff_ms=50,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
 
 
 @dataclass(frozen=True)
@@ -155,16 +162,6 @@ class Incoming:
 
 
 HandleBatch = Callable[[Sequence[Incoming]], Awaitable[None]]
-
-
-class Rebalanced(Protocol):
-    """Told when the partitions of a consumer change, while its records wait."""
-
-    async def on_assigned(self, partitions: Collection[int], partition_count: int) -> None:
-        """All partitions of the topic that this member has from now on, of so many."""
-
-    async def on_revoked(self) -> None:
-        """No partition is ours until the next `on_assigned`."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +241,7 @@ class KafkaConsumer:
 
     async def _open(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._config.bootstrap,
+            **kafka.connection(self._config),
             group_id=self._subscription.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -256,7 +253,7 @@ class KafkaConsumer:
         )
         self._consumer = consumer
         # Without a group the client assigns itself every partition.
-        consumer.subscribe([self._subscription.topic], listener=_Listener(self._listener, consumer, self._commit))
+        consumer.subscribe([self._subscription.topic], listener=Listener(self._listener, consumer, self._commit))
         await consumer.start()
         self._connected = True
         log.info("kafka_consumer_connected", topic=self._subscription.topic)
@@ -386,32 +383,6 @@ def _incoming(record: ConsumerRecord) -> Incoming:
         time=datetime.fromtimestamp(record.timestamp / 1000, UTC),
         trace=trace.decode("ascii", "replace") if trace else None,
     )
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(
-        self,
-        listener: Rebalanced | None,
-        consumer: AIOKafkaConsumer,
-        commit: Callable[[AIOKafkaConsumer], Awaitable[None]],
-    ) -> None:
-        self._listener = listener
-        self._consumer = consumer
-        self._commit = commit
-
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        if revoked:
-            # So that the next owner repeats no more than a batch that is at work.
-            await self._commit(self._consumer)
-        if self._listener and revoked:
-            await self._listener.on_revoked()
-
-    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        log.info("partitions_assigned", partitions=len(assigned))
-        if self._listener and assigned:
-            topic = next(iter(assigned)).topic
-            count = len(self._consumer.partitions_for_topic(topic) or ())
-            await self._listener.on_assigned({partition.partition for partition in assigned}, count)
 
 
 async def _cancel(task: asyncio.Task[None] | None) -> None:
