@@ -171,7 +171,7 @@ async def _until_heard(peers: list[Peer]) -> None:
     async with asyncio.timeout(MEDIA_DEADLINE_S):
         while not all(peer.media_came.is_set() for peer in peers):
             for peer in peers:
-                peer.send_audio(time.monotonic())
+                peer.send_audio()
             await asyncio.wait(
                 [asyncio.create_task(peer.media_came.wait()) for peer in peers], timeout=AUDIO_INTERVAL_S
             )

@@ -46,6 +46,7 @@ class Addresses:
     grpc: dict[str, str]
     metrics: dict[str, str]
     media: dict[str, str]
+    media_tcp: dict[str, str]
 
 
 class Stack:
@@ -211,9 +212,11 @@ class Stack:
                     "PARLEY_JOIN_TOKEN_KEY": self._join_token_key,
                     "PARLEY_SFU_WORKER_ID": name,
                     "PARLEY_SFU_UDP_ADDRESS": at.media[name],
+                    "PARLEY_SFU_TCP_ADDRESS": at.media_tcp[name],
                     "PARLEY_SFU_PUBLIC_IP": HOST,
                     "PARLEY_SFU_GRPC_ADVERTISED": at.grpc[name],
                     "PARLEY_SFU_REGION": "local",
+                    "PARLEY_SFU_WORKERS": "1",
                     # The calls have nowhere to go when the whole stack stops.
                     "PARLEY_SFU_DRAIN_S": os.environ.get("PARLEY_SFU_DRAIN_S", "5"),
                 }
@@ -304,6 +307,7 @@ def _allot(settings: StackSettings, ports: Ports) -> Addresses:
             name: f"{HOST}:{ports.udp('media' if index == 0 else f'{name}-media', media_port if index == 0 else 0)}"
             for index, name in enumerate(services["sfu"])
         },
+        media_tcp={name: f"{HOST}:{ports.tcp(f'{name}-media-tcp')}" for name in services["sfu"]},
     )
 
 

@@ -42,7 +42,7 @@ _UNITS = {
 OPERATORS_LABELS = ("cnpg.io/cluster", "strimzi.io/cluster")
 # Made by cert-manager.
 CERTIFICATES = "Certificate"
-HOST_PORTS = {("parley-media", "sfu", 7800)}
+HOST_PORTS = {("parley-media", "sfu", 7800), ("parley-media", "sfu", 7801)}
 
 Rule = Callable[[list[Object]], Iterator[str]]
 

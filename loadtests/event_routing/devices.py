@@ -87,7 +87,7 @@ class Devices:
             for place in places:
                 if place not in shared:
                     # A pool of its own makes it a connection of its own, made when it is first used.
-                    options = [("grpc.use_local_subchannel_pool", 1)]
+                    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
                     shared[place] = grpc.aio.insecure_channel(gateways[place[0]], options=options)
             self.all.append(RoutedDevice(user_id, [shared[place] for place in places], self.changes, self._arrived))
         self._channels = list(shared.values())

@@ -95,7 +95,8 @@ class ImpairedRelay:
         self._up.condition, self._down.condition = up, down
 
     def lead_through(self, answer: str, relay: Address) -> str:
-        """The answer with the relay's address in its candidates; the worker's is remembered."""
+        """The answer with the relay's address as its only candidate; the worker's is remembered."""
+        answer = re.sub(r"a=candidate:\S+ 1 tcp .*\r\n", "", answer)
         pattern = r"(a=candidate:\S+ 1 udp \d+) (\S+) (\d+)"
         found = re.search(pattern, answer)
         assert found is not None

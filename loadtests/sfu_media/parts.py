@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import heapq
 import os
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -25,6 +27,8 @@ AUDIO_RATE = 50
 FRAME = [1000] * 5
 KEY_FRAME = [1000] * 20
 _JOINS_AT_ONCE = 8
+# The generator sends what is due each step, and reads what has come (which the kernel has stamped) less often.
+_STEP_S, _DRAIN_S = 0.0005, 0.003
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Plan:
     warm_up_s: float = 2.0
     fanouts: int = 3
     receivers: int = 50
-    voice_calls: int = 60
+    voice_calls: int = 100
     joins: int = 40
 
 
@@ -97,9 +101,12 @@ class Bench:
 
         return list(await asyncio.gather(*(one(call) for call in calls)))
 
-    async def end(self, call: str) -> None:
-        """End a call; its peers may be forgotten."""
-        await self._stub.EndCall(service_pb2.EndCallRequest(call_id=call), timeout=30)
+    async def end(self, calls: Iterable[str], peers: Iterable[Peer]) -> None:
+        """End calls: half of the peers leave by themselves, the rest are put out."""
+        await asyncio.gather(*(peer.close() for peer in list(peers)[::2]))
+        for call in calls:
+            await self._stub.EndCall(service_pb2.EndCallRequest(call_id=call), timeout=30)
+        await asyncio.gather(*(peer.close() for peer in list(peers)[1::2]))
 
     async def fan_out(self) -> Load:
         """Video from each publisher to its receivers, in bursts a frame, with a browser's feedback."""
@@ -109,11 +116,10 @@ class Bench:
         publishers = [await self.join(call) for call in calls]
         receivers = await self.join_many([call for call in calls for _ in range(plan.receivers)])
         for receiver in receivers[:: plan.receivers]:
-            receiver.opens_packets = True
+            receiver.open_packets()
         sends = [_Video(publisher, place / plan.fanouts / FRAME_RATE) for place, publisher in enumerate(publishers)]
         load = self._measure(sends, [*publishers, *receivers], receivers, FRAME_RATE * len(FRAME) * len(receivers))
-        for call in calls:
-            await self.end(call)
+        await self.end(calls, [*publishers, *receivers])
         return load
 
     async def voice(self) -> Load:
@@ -121,36 +127,42 @@ class Bench:
         calls = [f"voice-{number}" for number in range(self._plan.voice_calls)]
         peers = await self.join_many([call for call in calls for _ in range(2)])
         for peer in peers[::20]:
-            peer.opens_packets = True
+            peer.open_packets()
         sends = [_Audio(peer, place * 0.02 / len(peers)) for place, peer in enumerate(peers)]
         load = self._measure(sends, peers, peers, AUDIO_RATE * len(peers))
-        for call in calls:
-            await self.end(call)
+        await self.end(calls, peers)
         return load
 
     async def joins(self) -> tuple[dict[str, float], float, float]:
         """Percentiles of offer to first media in ms, joins a second, and KiB of the worker for each participant."""
         plan = self._plan
         speaker = await self.join("join-0")
+        peers = [speaker]
         speaking = asyncio.create_task(_speak(speaker))
         times = []
         for _ in range(plan.joins):
             began = time.monotonic()
             peer = await self.join("join-0")
+            peers.append(peer)
             await asyncio.wait_for(peer.media_came.wait(), 30)
             assert peer.first_media_s is not None
             times.append((peer.first_media_s - began) * 1000)
         before = self._worker.memory_kib()
         began = time.monotonic()
-        await self.join_many([f"join-{1 + number // 2}" for number in range(2 * plan.joins)])
+        calls = [f"join-{1 + number // 2}" for number in range(2 * plan.joins)]
+        peers += await self.join_many(calls)
         rate = 2 * plan.joins / (time.monotonic() - began)
         memory = (self._worker.memory_kib() - before) / (2 * plan.joins)
         speaking.cancel()
+        await self.end(["join-0", *dict.fromkeys(calls)], peers)
         return percentiles(times, (50, 99)), rate, memory
 
     def _measure(
         self, sends: Sequence[_Video | _Audio], peers: Sequence[Peer], receivers: Sequence[Peer], offered_per_s: float
     ) -> Load:
+        # The generator's own pauses are not the worker's.
+        gc.collect()
+        gc.disable()
         poller = select.epoll()
         by_descriptor = {}
         for peer in peers:
@@ -166,6 +178,7 @@ class Bench:
         _run(sends, peers, poller, by_descriptor, self._plan.measured_s)
         after, wall_s = cpu_s(pids), time.monotonic() - began
         poller.close()
+        gc.enable()
         delays = [delay * 1000 for receiver in receivers for delay in receiver.delays_s]
         return Load(
             after["worker"] - before["worker"],
@@ -186,7 +199,7 @@ class _Video:
     def send(self, now: float) -> None:
         is_key_frame = self.peer.wants_key_frame or self._frame == 0
         self.peer.wants_key_frame = False
-        self.peer.send_frame(now, self._frame, KEY_FRAME if is_key_frame else FRAME, is_key_frame=is_key_frame)
+        self.peer.send_frame(self._frame, KEY_FRAME if is_key_frame else FRAME, is_key_frame=is_key_frame)
         self._frame += 1
         self.due = max(self.due + 1 / FRAME_RATE, now - 0.1)
 
@@ -197,13 +210,13 @@ class _Audio:
         self.due = time.monotonic() + phase_s
 
     def send(self, now: float) -> None:
-        self.peer.send_audio(now)
+        self.peer.send_audio()
         self.due = max(self.due + 1 / AUDIO_RATE, now - 0.1)
 
 
 async def _speak(peer: Peer) -> None:
     while True:
-        peer.send_audio(time.monotonic())
+        peer.send_audio()
         await asyncio.sleep(0.02)
 
 
@@ -216,18 +229,20 @@ def _run(
 ) -> None:
     """A loop of its own: the event loop's timers are too coarse to spread packets as a network does."""
     end = time.monotonic() + seconds
-    turn = 0
+    turn, drain_due = 0, 0.0
+    due = [(send.due, place) for place, send in enumerate(sends)]
+    heapq.heapify(due)
     while (now := time.monotonic()) < end:
-        for send in sends:
-            if send.due <= now:
-                send.send(time.monotonic())
-        for descriptor, _ in poller.poll(0):
-            drains[descriptor]()
-        # A share of the peers each turn, so that their feedback is spread.
-        for peer in peers[turn % 20 :: 20]:
-            peer.send_feedback(now)
-        turn += 1
-        next_due = min(send.due for send in sends)
-        pause_s = min(next_due - time.monotonic(), 0.001)
-        if pause_s > 0:
-            select.select((), (), (), pause_s)
+        while due[0][0] <= now:
+            place = due[0][1]
+            sends[place].send(time.monotonic())
+            heapq.heapreplace(due, (sends[place].due, place))
+        if now >= drain_due:
+            drain_due = now + _DRAIN_S
+            for descriptor, _ in poller.poll(0):
+                drains[descriptor]()
+            # A share of the peers each turn, so that their feedback is spread.
+            for peer in peers[turn % 20 :: 20]:
+                peer.send_feedback(now)
+            turn += 1
+        time.sleep(max(min(due[0][0], drain_due) - time.monotonic(), _STEP_S))

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aioice import stun
 
@@ -29,6 +30,9 @@ _AUDIO_PT, _VIDEO_PT = 111, 96
 _HEADER = struct.Struct("!BBHII")
 _TIME = struct.Struct("!d")
 _REPORT_INTERVAL_S = 1.0
+# asm-generic/socket.h; the kernel's time of arrival, as a timespec of CLOCK_REALTIME.
+_SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("@ll")
 
 Join = Callable[[str], Awaitable[str]]
 
@@ -68,7 +72,7 @@ class Peer:
         self.wants_key_frame = False
         self.first_media_s: float | None = None
         self.media_came = asyncio.Event()
-        self.opens_packets = False
+        self._opens_packets = False
         self.slot_ssrcs: list[int] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -123,18 +127,27 @@ class Peer:
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         if self._channel is not None:
             await self._channel.stop()
-        await self._dtls.close()
+        with suppress(ConnectionError):
+            await self._dtls.close()
         self._socket.close()
 
-    def send_audio(self, now: float, level: int = 20) -> None:
+    def open_packets(self) -> None:
+        """Decrypt what comes and note its delay: from just before it was sent to when the kernel had it back."""
+        self._opens_packets = True
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+    def send_audio(self, level: int = 20) -> None:
         """20 ms of Opus at 32 kbit/s, with the time in it."""
+        now = time.time()
         element = bytes((_LEVEL_ID << 4, 0x80 | level, _MID_ID << 4, 0x30))
         payload = _TIME.pack(now) + bytes(72)
         self._send_media("audio", self.ssrc, _AUDIO_PT, int(now * 48000), True, element, payload)
 
-    def send_frame(self, now: float, frame: int, sizes: list[int], *, is_key_frame: bool) -> None:
+    def send_frame(self, frame: int, sizes: list[int], *, is_key_frame: bool) -> None:
         """One VP8 frame in packets of these payload sizes, at once."""
+        timestamp = int(time.time() * 90000)
         for place, size in enumerate(sizes):
+            now = time.time()
             number = self._sequence["video"]
             element = bytes((_NUMBER_ID << 4 | 1, number >> 8 & 0xFF, number & 0xFF, _MID_ID << 4, 0x31, 0, 0, 0))
             descriptor = bytes(
@@ -142,14 +155,14 @@ class Peer:
             )
             payload = descriptor + bytes((0 if is_key_frame else 1,)) + _TIME.pack(now) + bytes(size - 14)
             last = place == len(sizes) - 1
-            self._send_media("video", self.ssrc + 1, _VIDEO_PT, int(now * 90000), last, element, payload)
+            self._send_media("video", self.ssrc + 1, _VIDEO_PT, timestamp, last, element, payload)
 
     def drain(self) -> None:
         """Take in what has come."""
         view = self._buffer.view
         while True:
             try:
-                size = self._socket.recv_into(view)
+                size, arrived_at = self._receive(view)
             except (BlockingIOError, ConnectionError):
                 return
             first = view[0]
@@ -157,9 +170,20 @@ class Peer:
                 if 192 <= view[1] <= 223:
                     self._handle_rtcp(self._srtp, size)
                 else:
-                    self._handle_rtp(self._srtp, size)
+                    self._handle_rtp(self._srtp, size, arrived_at)
             elif 20 <= first <= 63:
                 self._dtls.receive(bytes(view[:size]))
+
+    def _receive(self, view: memoryview) -> tuple[int, float]:
+        """Size and time of arrival of the next datagram, 0.0 where nobody asks for the time."""
+        if not self._opens_packets:
+            return self._socket.recv_into(view), 0.0
+        size, ancillary, _, _ = self._socket.recvmsg_into([view], 64)
+        for _, kind, data in ancillary:
+            if kind == _SO_TIMESTAMPNS:
+                seconds, nanoseconds = _TIMESPEC.unpack(data)
+                return size, seconds + nanoseconds / 1e9
+        return size, time.time()
 
     def send_feedback(self, now: float) -> None:
         """The RTCP that is due: transport-wide feedback each 100 ms, a receiver report each second."""
@@ -171,7 +195,7 @@ class Peer:
             blocks = [ReportBlock(ssrc, 0, 0, highest, 0, 0, 0) for ssrc, highest in self._highest.items()]
             self.send_control(build_receiver_report(1, blocks))
 
-    def _handle_rtp(self, srtp: SrtpSession, size: int) -> None:
+    def _handle_rtp(self, srtp: SrtpSession, size: int, arrived_at: float) -> None:
         now = time.monotonic()
         view = self._buffer.view
         self.packets += 1
@@ -183,11 +207,11 @@ class Peer:
         is_video = view[1] & 0x7F == _VIDEO_PT
         if is_video and view[16] == _NUMBER_ID << 4 | 1:
             self._log.add(view[17] << 8 | view[18], now)
-        if self.opens_packets:
+        if self._opens_packets:
             clear = srtp.unprotect_rtp(self._buffer, size)
             at = 12 + (8 if clear[0] & 0x10 else 0) + (6 if is_video else 0)
             if clear[1] & 0x7F in (_VIDEO_PT, _AUDIO_PT):
-                self.delays_s.append(now - _TIME.unpack_from(clear, at)[0])
+                self.delays_s.append(arrived_at - _TIME.unpack_from(clear, at)[0])
 
     def _handle_rtcp(self, srtp: SrtpSession, size: int) -> None:
         reports = parse_compound(srtp.unprotect_rtcp(self._buffer, size))

@@ -74,6 +74,7 @@ async def run_worker(log: Path) -> AsyncIterator[WorkerProcess]:
         "PARLEY_SERVICE_KEY": service_key,
         "PARLEY_JOIN_TOKEN_KEY": join_key,
         "PARLEY_KAFKA_BOOTSTRAP": f"127.0.0.1:{_free_port()}",
+        "PARLEY_SFU_WORKERS": "1",
         "PARLEY_SFU_WORKER_ID": WORKER_ID,
         "PARLEY_SFU_UDP_ADDRESS": "127.0.0.1:0",
         "PARLEY_SFU_PUBLIC_IP": "127.0.0.1",

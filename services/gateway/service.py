@@ -109,6 +109,7 @@ class Gateway:
     def deliver(self, session_ids: Iterable[int], frame: bytes, *, durable: bool) -> None:
         """A frame for devices here. Unknown sessions have just left."""
         key = "" if durable else frames.coalescing_key(frame)
+        queued = metrics.DURABLE if durable else metrics.EPHEMERAL
         for session_id in session_ids:
             stream = self._streams.by_session.get(session_id)
             if stream is None:
@@ -117,7 +118,7 @@ class Gateway:
                 stream.push(frame)
             else:
                 stream.push_latest(key, frame)
-            metrics.FRAMES.labels("durable" if durable else "ephemeral").inc()
+            queued.inc()
 
     def relations_changed(self, session_ids: Iterable[int], about: str) -> None:
         """Whom these devices may see changed, or whether they may see one person."""

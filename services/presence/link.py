@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 from services.presence.core.frames import Frame
 
-# Frames taken at a time. Higher: fewer writes. Lower: larger frames can not come about.
-BATCH = 100
+# Frames taken at a time. Higher: the event loop is kept for longer. Lower: more writes.
+BATCH = 500
 
 
 class GatewayTooSlow(Exception):

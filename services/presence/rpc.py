@@ -37,6 +37,8 @@ ROUTER_SERVICE = "parley.presence.v1.RouterService"
 # Entries a frame. Gateways send 500 sessions at a time, and watch lists of 1,000.
 MAX_ENTRIES = 10_000
 MAX_ID_CHARS = 64
+# Of a member of a consumer group: brokers add a UUID to what the client calls itself.
+MAX_MEMBER_CHARS = 255
 # Of the frames in one response, beside the last. gRPC clients take 4 MiB.
 MAX_BATCH_BYTES = 1 << 20
 # A stream that does not say who it is.
@@ -129,6 +131,10 @@ class RouterServicer:
                 presence.watch(link_id, watch.epoch, watch.session_id, [UserId(id_) for id_ in watch.user_ids])
             case "route":
                 self._route(link_id, request.route)
+            case "gone":
+                if not 0 < len(request.gone.member_id) <= MAX_MEMBER_CHARS:
+                    raise InvalidRequest("gone.member_id", f"must have 1 to {MAX_MEMBER_CHARS} characters")
+                presence.gone(link_id, request.gone.member_id)
             case other:
                 # A newer gateway may know frames that this replica does not.
                 log.info("frame_ignored", frame=other)
@@ -211,46 +217,51 @@ def _check_entries(name: str, entries: Sized) -> None:
 
 def _encode_batch(frames: Sequence[Frame]) -> Iterator[api.AttachResponse]:
     """The frames in order, with what stands next to each other for devices in one response, up to a size."""
-    waiting: list[messages_pb2.Deliver] = []
-    size = 0
-    for response in map(_encode, frames):
-        if response.WhichOneof("frame") == "deliver":
-            waiting.append(response.deliver)
-            size += len(response.deliver.frame)
-        if waiting and (size > MAX_BATCH_BYTES or response.WhichOneof("frame") != "deliver"):
-            yield api.AttachResponse(delivers=messages_pb2.Delivers(delivers=waiting))
-            waiting, size = [], 0
-        if response.WhichOneof("frame") != "deliver":
-            yield response
-    if waiting:
-        yield api.AttachResponse(delivers=messages_pb2.Delivers(delivers=waiting))
+    batch, size = api.AttachResponse(), 0
+    for frame in frames:
+        if isinstance(frame, Deliver | FilterAnew):
+            deliver = batch.delivers.delivers.add()
+            _fill(deliver, frame)
+            size += len(deliver.frame)
+            if size <= MAX_BATCH_BYTES:
+                continue
+        if batch.HasField("delivers"):
+            yield batch
+            batch, size = api.AttachResponse(), 0
+        if not isinstance(frame, Deliver | FilterAnew):
+            yield _encode(frame)
+    if batch.HasField("delivers"):
+        yield batch
+
+
+def _fill(deliver: messages_pb2.Deliver, frame: Deliver | FilterAnew) -> None:
+    deliver.session_ids.extend(frame.session_ids)
+    if isinstance(frame, FilterAnew):
+        deliver.durable = deliver.relations_changed = True
+        deliver.about_user_id = frame.about or ""
+    else:
+        deliver.frame = frame.content if isinstance(frame.content, bytes) else encode_change(frame.content)
+        deliver.durable = frame.durable
 
 
 def _encode(frame: Frame) -> api.AttachResponse:
     match frame:
-        case Deliver(session_ids, content, durable):
-            data = content if isinstance(content, bytes) else encode_change(content)
-            return api.AttachResponse(
-                deliver=messages_pb2.Deliver(session_ids=session_ids, frame=data, durable=durable)
-            )
+        case Deliver() | FilterAnew():
+            response = api.AttachResponse()
+            _fill(response.deliver, frame)
+            return response
         case RegisterAck(session_ids):
             return api.AttachResponse(register_ack=messages_pb2.RegisterAck(session_ids=session_ids))
-        case Assignment(epoch, partitions, partition_count):
+        case Assignment(epoch, partitions, partition_count, member_id):
             return api.AttachResponse(
                 assignment=messages_pb2.Assignment(
-                    epoch=epoch, partitions=sorted(partitions), partition_count=partition_count
+                    epoch=epoch, partitions=sorted(partitions), partition_count=partition_count, member_id=member_id
                 )
             )
         case WatchCommand(session_id, user_ids):
             return api.AttachResponse(watch_command=messages_pb2.WatchCommand(session_id=session_id, user_ids=user_ids))
         case StatusCommand(session_id, away):
             return api.AttachResponse(status_command=messages_pb2.StatusCommand(session_id=session_id, away=away))
-        case FilterAnew(session_ids, about):
-            return api.AttachResponse(
-                deliver=messages_pb2.Deliver(
-                    session_ids=session_ids, durable=True, relations_changed=True, about_user_id=about or ""
-                )
-            )
 
 
 def _encode_gateway(gateway: GatewayView) -> admin_pb2.AttachedGateway:

@@ -25,6 +25,8 @@ POISON_ATTEMPTS = 5
 MAX_BACKOFF_S = 5.0
 # Between commits of a consumer. Higher: more is repeated after a kill. Lower: each batch costs the broker a commit.
 COMMIT_INTERVAL_S = 0.2
+# A member learns at its next heartbeat that the group changes. Higher: later. Lower: more small requests.
+MAX_HEARTBEAT_MS = 500
 REASON_HEADER = "x-parley-dead-letter-reason"
 
 
@@ -153,8 +155,8 @@ HandleBatch = Callable[[Sequence[Incoming]], Awaitable[None]]
 class Rebalanced(Protocol):
     """Told when the partitions of a consumer change, while its records wait."""
 
-    async def on_assigned(self, partitions: Collection[int], partition_count: int) -> None:
-        """All partitions of the topic that this member has from now on, of so many."""
+    async def on_assigned(self, partitions: Collection[int], partition_count: int, member_id: str) -> None:
+        """All partitions of the topic that this member has from now on, of so many; and what the group calls it."""
 
     async def on_revoked(self) -> None:
         """No partition is ours until the next `on_assigned`."""
@@ -242,7 +244,7 @@ class KafkaConsumer:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=self._config.session_timeout_ms,
-            heartbeat_interval_ms=self._config.session_timeout_ms // 6,
+            heartbeat_interval_ms=min(self._config.session_timeout_ms // 6, MAX_HEARTBEAT_MS),
             fetch_max_wait_ms=max(self._config.fetch_wait_ms, self._subscription.patience_ms),
             retry_backoff_ms=100,
             metadata_max_age_ms=30_000,
@@ -386,7 +388,9 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._listener and assigned:
             topic = next(iter(assigned)).topic
             count = len(self._consumer.partitions_for_topic(topic) or ())
-            await self._listener.on_assigned({partition.partition for partition in assigned}, count)
+            # The client has no public way to ask for it. No log or metric depends on it.
+            member_id = str(self._consumer._coordinator.member_id)
+            await self._listener.on_assigned({partition.partition for partition in assigned}, count, member_id)
 
 
 async def _cancel(task: asyncio.Task[None] | None) -> None:

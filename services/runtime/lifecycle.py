@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import structlog
 import uvloop
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from services.runtime import logs, metrics
 from services.runtime.config import ConfigError, ProcessConfig
@@ -172,9 +173,14 @@ class ServiceConfig(Protocol):
     def process(self) -> ProcessConfig: ...
 
 
-def main(service: str, load: Callable[[Mapping[str, str]], ConfigT], build: Callable[[ConfigT], App]) -> int:
+def main(
+    service: str,
+    load: Callable[[Mapping[str, str]], ConfigT],
+    build: Callable[[ConfigT], App],
+    registry: Callable[[ConfigT], CollectorRegistry] = lambda _: REGISTRY,
+) -> int:
     """Run a service until SIGTERM or SIGINT. Returns the exit status: 0 after a drain, 1 after a failure, 2 for
-    a faulty configuration, whose problems all go to standard error."""
+    a faulty configuration, whose problems all go to standard error. `registry` holds the metrics that are served."""
     try:
         config = load(os.environ)
     except ConfigError as error:
@@ -183,7 +189,7 @@ def main(service: str, load: Callable[[Mapping[str, str]], ConfigT], build: Call
         return CONFIG_EXIT
     logs.configure(config.process.log, service)
     try:
-        metrics.serve(config.process.metrics_address)
+        metrics.serve(config.process.metrics_address, registry(config))
         return uvloop.run(_serve(config, build))
     except (OSError, RuntimeError) as error:
         log.error("service_failed", error=str(error))

@@ -1,6 +1,6 @@
 """The metrics port, and the metrics that all services have. Labels are bounded; ids are never labels."""
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -28,7 +28,7 @@ OUTBOX_BACKLOG = Gauge("outbox_backlog_rows", "Outbox rows not published at the 
 READY = Gauge("service_ready", "1 when the service can do its work, by dependency.", ["dependency"])
 
 
-def serve(address: str) -> None:
+def serve(address: str, registry: CollectorRegistry = REGISTRY) -> None:
     """Serve /metrics (OpenMetrics on request) from a daemon thread for the life of the process."""
     host, _, port = address.rpartition(":")
-    start_http_server(int(port), host)
+    start_http_server(int(port), host, registry)

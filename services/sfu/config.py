@@ -1,6 +1,7 @@
 """Configuration of the SFU; every variable is listed in README.md."""
 
 import ipaddress
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +9,17 @@ from pathlib import Path
 from services.runtime.config import EnvReader, KafkaConfig, ProcessConfig, ServerConfig
 from services.sfu.core.ids import Address, WorkerId
 
+MAX_WORKERS = 64
+
 
 @dataclass(frozen=True)
 class MediaConfig:
-    """Where the worker listens, and the IP address that clients reach it at."""
+    """Where the worker listens, and the addresses that clients reach it at; `public_ip6` is empty without IPv6."""
 
     bind: Address
+    tcp: Address
     public_ip: str
+    public_ip6: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,10 @@ class Config:
     join_token_key: bytes
     media: MediaConfig
     node: Node
+    # Processes of the pod, one a core. Higher than the cores: they take turns. Lower: cores that do nothing.
+    workers: int
+    # Set by the pod: this worker ends with the process that started it.
+    is_supervised: bool
     # How long a stopping worker waits for its calls to go. Higher: slower stops where there is no other worker. Lower
     # than signaling's PARLEY_HANDOFF_S and a few seconds: calls cut off.
     drain_s: float
@@ -57,21 +66,56 @@ class Config:
                 region=reader.text("PARLEY_SFU_REGION", "default"),
                 max_participants=reader.integer("PARLEY_SFU_MAX_PARTICIPANTS", 200, low=1, high=100_000),
             ),
+            workers=_read_workers(reader),
+            is_supervised=reader.boolean("PARLEY_SFU_SUPERVISED", False),
             drain_s=reader.number("PARLEY_SFU_DRAIN_S", 30, low=0, high=86_400),
         )
         reader.finish()
         return config
 
 
+def wanted_workers(env: Mapping[str, str]) -> int:
+    """How many processes the environment asks for; a faulty value counts as none given."""
+    return _read_workers(EnvReader(env))
+
+
+def _read_workers(reader: EnvReader) -> int:
+    return reader.integer("PARLEY_SFU_WORKERS", usable_cores(), low=1, high=MAX_WORKERS)
+
+
+def usable_cores() -> int:
+    """The cores that this process may run on."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_WORKERS)
+
+
 def _read_media(reader: EnvReader) -> MediaConfig:
-    host, _, port = reader.address("PARLEY_SFU_UDP_ADDRESS", "0.0.0.0:7800").rpartition(":")
-    public_ip = _read_public_ip(reader)
+    udp = reader.address("PARLEY_SFU_UDP_ADDRESS", "0.0.0.0:7800")
+    media = MediaConfig(
+        bind=_split(udp),
+        tcp=_split(reader.address("PARLEY_SFU_TCP_ADDRESS", udp)),
+        public_ip=_read_public_ip(reader),
+        public_ip6=reader.text("PARLEY_SFU_PUBLIC_IP6", ""),
+    )
+    _check_ip(reader, "PARLEY_SFU_PUBLIC_IP", media.public_ip)
+    _check_ip(reader, "PARLEY_SFU_PUBLIC_IP6", media.public_ip6)
+    if media.public_ip6 and ":" not in media.bind[0]:
+        reader.problem(
+            f"PARLEY_SFU_PUBLIC_IP6 needs a PARLEY_SFU_UDP_ADDRESS that hears IPv6, such as [::]:7800; it is {udp}"
+        )
+    return media
+
+
+def _split(address: str) -> Address:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port) if port.isdigit() else 0
+
+
+def _check_ip(reader: EnvReader, name: str, value: str) -> None:
     try:
-        if public_ip:
-            ipaddress.ip_address(public_ip)
+        if value:
+            ipaddress.ip_address(value)
     except ValueError:
-        reader.problem(f"PARLEY_SFU_PUBLIC_IP is {public_ip!r}, not an IP address")
-    return MediaConfig(bind=(host.strip("[]"), int(port) if port.isdigit() else 0), public_ip=public_ip)
+        reader.problem(f"{name} is {value!r}, not an IP address")
 
 
 def _read_public_ip(reader: EnvReader) -> str:

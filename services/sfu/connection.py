@@ -12,7 +12,8 @@ from services.sfu.srtp import SrtpSession
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """`srtp` is None until DTLS is up, `channel` when the client offers none."""
+    """`srtp` is None until DTLS is up, `channel` when the client offers none; `destination` is the route's selected
+    address as the kernel wants it."""
 
     participant: Participant
     route: Route
@@ -21,6 +22,7 @@ class Connection:
     dtls: DtlsConnection
     sctp_port: int | None
     srtp: SrtpSession | None = None
+    destination: bytes | None = None
     channel: Channel | None = None
     starting: asyncio.Task[None] | None = None
 

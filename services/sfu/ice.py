@@ -26,9 +26,15 @@ def answer_check(datagram: bytes, source: Address, book: AddressBook) -> tuple[R
     if not request.check_message_integrity(key):
         raise PacketError("stun_forged")
     response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, transaction_id=request.transaction_id)
-    response.attributes["XOR-MAPPED-ADDRESS"] = source
+    response.attributes["XOR-MAPPED-ADDRESS"] = _as_seen_by_the_client(source)
     response.add_message_integrity(key)
     return route, "USE-CANDIDATE" in request.attributes, bytes(response)
+
+
+def _as_seen_by_the_client(source: Address) -> Address:
+    """An IPv4 address that came to a socket of both families is one of IPv4 again (RFC 4291 section 2.5.5.2)."""
+    host, port = source
+    return host.removeprefix("::ffff:") if "." in host else host, port
 
 
 def _parse(datagram: bytes) -> stun.Message:

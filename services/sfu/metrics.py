@@ -20,6 +20,7 @@ PACKETS_RETRANSMITTED = Counter("sfu_packets_retransmitted", "Packets sent again
 BYTES_PROBED = Counter("sfu_probe_bytes", "Bytes sent only to try what a path bears.")
 PACKETS_DROPPED = Counter("sfu_packets_dropped", "Packets dropped, by reason.", ["reason"])
 JOINS = Counter("sfu_joins", "Joins, by outcome.", ["outcome"])
+WORKER_RESTARTS = Counter("sfu_worker_restarts", "Workers of this pod that died and were replaced.")
 PARTICIPANTS = Gauge("sfu_participants", "Participants of the worker.")
 CALLS = Gauge("sfu_calls", "Calls that have a participant.")
 EVENTS_DROPPED = Counter("sfu_events_dropped", "Events for Kafka dropped because too many waited.", ["kind"])

@@ -14,8 +14,8 @@ _MIN_RTP = 12
 _MIN_RTCP = 8
 
 _OK = 0
-# Looked up once: it is called for each packet that is sent.
-_protect_rtp = lib.srtp_protect
+# Looked up once: they are called for each packet.
+_protect_rtp, _unprotect_rtp = lib.srtp_protect, lib.srtp_unprotect
 # srtp_err_status_t: auth_fail, replay_fail, replay_old.
 _REASONS = {7: "srtp_forged", 9: "srtp_replayed", 10: "srtp_replayed"}
 
@@ -29,6 +29,7 @@ class PacketBuffer:
         self._memory = bytearray(self.SIZE)
         self.view = memoryview(self._memory)
         self.pointer: Any = ffi.from_buffer(self._memory)
+        self.address = int(ffi.cast("uintptr_t", self.pointer))
 
 
 class SrtpSession:
@@ -43,7 +44,14 @@ class SrtpSession:
 
     def unprotect_rtp(self, buffer: PacketBuffer, size: int) -> bytes:
         """The clear RTP packet; PacketError: srtp_malformed, srtp_forged, srtp_replayed, srtp_invalid."""
-        return self._unprotect(lib.srtp_unprotect, buffer, size, _MIN_RTP)
+        if size < _MIN_RTP:
+            raise PacketError("srtp_malformed")
+        length = self._size
+        length[0] = size
+        status = _unprotect_rtp(self._rx, buffer.pointer, length)
+        if status:
+            raise PacketError(_REASONS.get(status, "srtp_invalid"))
+        return bytes(buffer.view[: length[0]])
 
     def forget(self, ssrc: bytes) -> None:
         """Free what is kept of a received stream, by the four bytes of its SSRC; nothing for one that is not known."""
@@ -52,7 +60,13 @@ class SrtpSession:
 
     def unprotect_rtcp(self, buffer: PacketBuffer, size: int) -> bytes:
         """The clear RTCP packet; errors as above."""
-        return self._unprotect(lib.srtp_unprotect_rtcp, buffer, size, _MIN_RTCP)
+        if size < _MIN_RTCP:
+            raise PacketError("srtp_malformed")
+        self._size[0] = size
+        status = lib.srtp_unprotect_rtcp(self._rx, buffer.pointer, self._size)
+        if status != _OK:
+            raise PacketError(_REASONS.get(status, "srtp_invalid"))
+        return bytes(buffer.view[: self._size[0]])
 
     def protect_rtp(self, buffer: PacketBuffer, size: int) -> int:
         """Encrypt the packet in place; gives its new size. PacketError("srtp_not_protected") if libsrtp refuses."""
@@ -74,12 +88,3 @@ class SrtpSession:
             raise PacketError("srtp_not_protected")
         new_size: int = self._size[0]
         return new_size
-
-    def _unprotect(self, function: Any, buffer: PacketBuffer, size: int, minimum: int) -> bytes:
-        if size < minimum:
-            raise PacketError("srtp_malformed")
-        self._size[0] = size
-        status = function(self._rx, buffer.pointer, self._size)
-        if status != _OK:
-            raise PacketError(_REASONS.get(status, "srtp_invalid"))
-        return bytes(buffer.view[: self._size[0]])

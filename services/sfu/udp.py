@@ -1,10 +1,14 @@
-"""The worker's one UDP socket: drained until it is empty, and written to in batches by sendmmsg (Linux) or sendto."""
+"""The worker's one UDP socket: many datagrams a system call both ways (Linux), or one (elsewhere).
+
+Addresses are raw here, as the kernel gives and takes them (`sockaddr_in`, `sockaddr_in6`): nothing is made of them
+packet by packet.
+"""
 
 import errno
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import cffi
@@ -12,10 +16,8 @@ import cffi
 from services.sfu.core.ids import Address
 from services.sfu.srtp import PacketBuffer
 
-# Packets a system call. Higher: fewer calls under load. Lower: less memory; idle traffic never fills it.
-BATCH_SIZE = 64
-# Encoded addresses kept. Higher: memory for clients long gone. Lower: encoding again.
-MAX_DESTINATIONS = 4096
+# Datagrams a system call. Higher: fewer calls under load. Lower: less memory; idle traffic never fills it.
+BATCH_SIZE = 128
 # Room for bursts of key frames while the process is busy elsewhere.
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 
@@ -29,7 +31,10 @@ struct msghdr {
 };
 struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
 int sendmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags);
+int recvmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags, void *timeout);
 """
+_ffi = cffi.FFI()
+_ffi.cdef(_CDEF)
 
 
 def open_socket(address: Address) -> socket.socket:
@@ -41,6 +46,9 @@ def open_socket(address: Address) -> socket.socket:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+        if family == socket.AF_INET6:
+            # One socket for both families: IPv4 comes as ::ffff:a.b.c.d.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.bind(resolved)
     except OSError:
         sock.close()
@@ -49,14 +57,15 @@ def open_socket(address: Address) -> socket.socket:
 
 
 class Batch(Protocol):
-    """Packets on their way out. `reserve` gives a buffer to fill, `commit` sends it with the next `flush`.
+    """Packets on their way out. `claim` gives buffers to fill, at least one; `commit` sends one with the next `flush`.
 
-    `flush` gives the packets and bytes that were committed since the last one.
+    A buffer that was claimed and not committed is dropped. `flush` gives the packets and bytes that were committed
+    since the last one.
     """
 
-    def reserve(self) -> PacketBuffer: ...
+    def claim(self, wanted: int) -> Sequence[PacketBuffer]: ...
 
-    def commit(self, size: int, destination: Address) -> None: ...
+    def commit(self, buffer: PacketBuffer, size: int, destination: bytes) -> None: ...
 
     def flush(self) -> tuple[int, int]: ...
 
@@ -67,17 +76,17 @@ class SendtoBatch:
     def __init__(self, sock: socket.socket, count_dropped: Callable[[int], None]) -> None:
         self._socket = sock
         self._count_dropped = count_dropped
-        self._buffer = PacketBuffer()
+        self._buffers = [PacketBuffer()]
         self._packets = self._bytes = 0
 
-    def reserve(self) -> PacketBuffer:
-        return self._buffer
+    def claim(self, wanted: int) -> Sequence[PacketBuffer]:
+        return self._buffers[:wanted]
 
-    def commit(self, size: int, destination: Address) -> None:
+    def commit(self, buffer: PacketBuffer, size: int, destination: bytes) -> None:
         self._packets += 1
         self._bytes += size
         try:
-            self._socket.sendto(self._buffer.view[:size], destination)
+            self._socket.sendto(buffer.view[:size], decode_sockaddr(destination))
         except OSError:
             # Full, or the address cannot be reached: media is never queued without bound.
             self._count_dropped(1)
@@ -88,44 +97,53 @@ class SendtoBatch:
         return counted
 
 
+class _Messages:
+    """An array of `mmsghdr`, each with one vector and room for an address, read and written through memoryviews."""
+
+    def __init__(self, family: int) -> None:
+        self.name_size = 16 if family == socket.AF_INET else 28
+        self.buffers = [PacketBuffer() for _ in range(BATCH_SIZE)]
+        self.headers: Any = _ffi.new("struct mmsghdr[]", BATCH_SIZE)
+        self._vectors: Any = _ffi.new("struct iovec[]", BATCH_SIZE)
+        self._names = bytearray(BATCH_SIZE * self.name_size)
+        self._pinned: Any = _ffi.from_buffer(self._names)
+        # A vector is a pointer and a length: two words, on every Linux.
+        self.vectors = memoryview(_ffi.buffer(self._vectors)).cast("P")
+        view = memoryview(self._names)
+        self.names = [view[at : at + self.name_size] for at in range(0, len(view), self.name_size)]
+        for place in range(BATCH_SIZE):
+            header = self.headers[place].msg_hdr
+            header.msg_iov, header.msg_iovlen = self._vectors + place, 1
+            header.msg_name, header.msg_namelen = self._pinned + place * self.name_size, self.name_size
+            self.vectors[2 * place] = self.buffers[place].address
+            self.vectors[2 * place + 1] = PacketBuffer.SIZE
+
+
 class SendmmsgBatch:
     """Many packets a system call, through cffi in ABI mode."""
 
     def __init__(self, sock: socket.socket, count_dropped: Callable[[int], None]) -> None:
         self._socket = sock
         self._count_dropped = count_dropped
-        self._ffi = cffi.FFI()
-        self._ffi.cdef(_CDEF)
-        self._libc: Any = self._ffi.dlopen(None)
-        self._buffers = [PacketBuffer() for _ in range(BATCH_SIZE)]
-        self._messages: Any = self._ffi.new("struct mmsghdr[]", BATCH_SIZE)
-        self._vectors: Any = self._ffi.new("struct iovec[]", BATCH_SIZE)
-        self._destinations: dict[Address, Any] = {}
-        # Keeps the addresses of the batch alive, whatever becomes of the table.
-        self._names: list[Any] = [None] * BATCH_SIZE
-        self._count = 0
+        self._libc: Any = _ffi.dlopen(None)
+        self._messages = _Messages(sock.family)
+        self._vectors, self._names = self._messages.vectors, self._messages.names
+        self._claimed = self._count = 0
         self._packets = self._bytes = 0
-        for place, buffer in enumerate(self._buffers):
-            self._vectors[place].iov_base = self._ffi.from_buffer(buffer.view)
-            self._messages[place].msg_hdr.msg_iov = self._vectors + place
-            self._messages[place].msg_hdr.msg_iovlen = 1
 
-    def reserve(self) -> PacketBuffer:
-        if self._count == BATCH_SIZE:
+    def claim(self, wanted: int) -> Sequence[PacketBuffer]:
+        if self._claimed == BATCH_SIZE:
             self._send()
-        return self._buffers[self._count]
+        begin = self._claimed
+        buffers = self._messages.buffers[begin : begin + wanted]
+        self._claimed = begin + len(buffers)
+        return buffers
 
-    def commit(self, size: int, destination: Address) -> None:
-        name = self._destinations.get(destination)
-        if name is None:
-            name = self._encode(destination)
+    def commit(self, buffer: PacketBuffer, size: int, destination: bytes) -> None:
         place = self._count
-        self._vectors[place].iov_len = size
-        if self._names[place] is not name:
-            self._names[place] = name
-            header = self._messages[place].msg_hdr
-            header.msg_name = name
-            header.msg_namelen = len(name)
+        self._vectors[2 * place] = buffer.address
+        self._vectors[2 * place + 1] = size
+        self._names[place][:] = destination
         self._count = place + 1
         self._bytes += size
 
@@ -139,25 +157,71 @@ class SendmmsgBatch:
         self._packets += self._count
         done = 0
         while done < self._count:
-            sent = self._libc.sendmmsg(self._socket.fileno(), self._messages + done, self._count - done, 0)
+            headers = self._messages.headers + done
+            sent = self._libc.sendmmsg(self._socket.fileno(), headers, self._count - done, 0)
             if sent > 0:
                 done += sent
-            elif self._ffi.errno in (errno.EAGAIN, errno.ENOBUFS):
+            elif _ffi.errno in (errno.EAGAIN, errno.ENOBUFS):
                 self._count_dropped(self._count - done)
                 break
-            elif self._ffi.errno != errno.EINTR:
+            elif _ffi.errno != errno.EINTR:
                 self._count_dropped(1)
                 done += 1
-        self._count = 0
+        self._claimed = self._count = 0
 
-    def _encode(self, destination: Address) -> Any:
-        if len(self._destinations) >= MAX_DESTINATIONS:
-            self._destinations.clear()
-        encoded = encode_sockaddr(self._socket.family, destination)
-        name = self._ffi.new("char[]", len(encoded))
-        self._ffi.buffer(name)[:] = encoded
-        self._destinations[destination] = name
-        return name
+
+# A datagram that has come: the buffer it is in until the next are received, its bytes, and its raw source.
+Datagram = tuple[PacketBuffer, int, bytes]
+
+
+class Inbox(Protocol):
+    """Datagrams that have come, as many as one call gives; none when the socket is empty."""
+
+    def receive(self) -> Sequence[Datagram]: ...
+
+
+class RecvfromInbox:
+    """One system call a datagram: works everywhere."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._buffer = PacketBuffer()
+
+    def receive(self) -> Sequence[Datagram]:
+        while True:
+            try:
+                size, source = self._socket.recvfrom_into(self._buffer.view)
+            except BlockingIOError:
+                return ()
+            except OSError:
+                # An ICMP error of an earlier send; it says nothing about this socket.
+                continue
+            return ((self._buffer, size, encode_sockaddr(self._socket.family, source[:2])),)
+
+
+class RecvmmsgInbox:
+    """Many datagrams a system call."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._libc: Any = _ffi.dlopen(None)
+        self._messages = _Messages(sock.family)
+        words = memoryview(_ffi.buffer(self._messages.headers)).cast("I")
+        step = _ffi.sizeof("struct mmsghdr") // 4
+        self._sizes = words[_ffi.offsetof("struct mmsghdr", "msg_len") // 4 :: step]
+
+    def receive(self) -> Sequence[Datagram]:
+        messages = self._messages
+        while True:
+            count = self._libc.recvmmsg(
+                self._socket.fileno(), messages.headers, BATCH_SIZE, socket.MSG_DONTWAIT, _ffi.NULL
+            )
+            if count > 0:
+                sources = map(bytes, messages.names[:count])
+                return list(zip(messages.buffers, self._sizes[:count].tolist(), sources, strict=False))
+            # Any other is an ICMP error of an earlier send; it says nothing about this socket.
+            if count == 0 or _ffi.errno in (errno.EAGAIN, errno.EBADF, errno.ENOTSOCK, errno.EINVAL):
+                return ()
 
 
 def encode_sockaddr(family: int, address: Address) -> bytes:
@@ -168,8 +232,21 @@ def encode_sockaddr(family: int, address: Address) -> bytes:
     return struct.pack("=H", family) + struct.pack("!HI16sI", port, 0, socket.inet_pton(family, host), 0)
 
 
+def decode_sockaddr(raw: bytes) -> Address:
+    """The numeric address in a C `sockaddr_in` or `sockaddr_in6`."""
+    port = int.from_bytes(raw[2:4], "big")
+    if len(raw) == 16:
+        return socket.inet_ntoa(raw[4:8]), port
+    return socket.inet_ntop(socket.AF_INET6, raw[8:24]), port
+
+
 def open_batch(sock: socket.socket, count_dropped: Callable[[int], None]) -> Batch:
     """The fastest batch that this machine has."""
     if sys.platform == "linux":
         return SendmmsgBatch(sock, count_dropped)
     return SendtoBatch(sock, count_dropped)
+
+
+def open_inbox(sock: socket.socket) -> Inbox:
+    """The fastest inbox that this machine has."""
+    return RecvmmsgInbox(sock) if sys.platform == "linux" else RecvfromInbox(sock)

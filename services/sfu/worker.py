@@ -11,7 +11,7 @@ from services.sfu.channel import MuteState, decode_message, encode_quality, enco
 from services.sfu.config import MediaConfig
 from services.sfu.connection import Connection
 from services.sfu.core.addresses import AddressBook, Route
-from services.sfu.core.answer import LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
 from services.sfu.core.effects import (
     AnnounceConnected,
     Disconnect,
@@ -27,12 +27,14 @@ from services.sfu.core.ids import Address, CallId, ParticipantKey, ParticipantNu
 from services.sfu.core.participants import Participant, RandomBytes, ReceiveQuality
 from services.sfu.core.quality import QualityMeter
 from services.sfu.core.router import Router
-from services.sfu.core.rtp import MAX_PACKET_SIZE, is_rtcp
+from services.sfu.core.rtp import MAX_PACKET_SIZE
 from services.sfu.core.sdp import Offer
 from services.sfu.dtls import Certificate, DtlsConnection
+from services.sfu.egress import Egress
+from services.sfu.ingress import Ingress
 from services.sfu.ports import Events, Metrics
 from services.sfu.srtp import PacketBuffer, SrtpSession
-from services.sfu.udp import open_batch, open_socket
+from services.sfu.udp import decode_sockaddr, open_batch, open_socket
 
 log = structlog.get_logger()
 
@@ -40,12 +42,6 @@ log = structlog.get_logger()
 TICK_S = 0.02
 # Quality reports a participant. Higher: coarser history. Lower: more events.
 QUALITY_INTERVAL_S = 5.0
-# While many packets come, the socket is looked at this often. Higher: delay. Lower: wake-ups, 50 to 300 us of CPU each.
-DRAIN_PAUSE_S = 0.001
-# From this rate on. Higher: a wake-up for nearly each packet. Lower: wake-ups that find nothing.
-BUSY_PACKETS_PER_S, BUSY_WINDOW_S = 3000, 0.05
-# Datagrams handled in one turn of the loop, so that a flood leaves room for the rest.
-MAX_DRAIN = 256
 
 
 class MediaWorker:
@@ -54,33 +50,48 @@ class MediaWorker:
     name = "media"
 
     def __init__(
-        self, config: MediaConfig, events: Events, metrics: Metrics, clock: Clock, random: RandomBytes
+        self,
+        config: MediaConfig,
+        events: Events,
+        metrics: Metrics,
+        clock: Clock,
+        random: RandomBytes,
+        tcp_port: int = 0,
     ) -> None:
+        """`tcp_port`: where clients may connect instead; 0 where nobody listens."""
         self._config = config
         self._events = events
         self._metrics = metrics
         self._clock = clock
         self._random = random
+        self._tcp_port = tcp_port
         self._certificate = Certificate.generateCertificate()
         self._router = Router(random, clock.now().timestamp() - clock.monotonic())
         self._book = AddressBook()
         self._connections: dict[ParticipantNumber, Connection] = {}
         self._maps_due: set[ParticipantNumber] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        self._received = PacketBuffer()
         self._quality_due = 0.0
-        self._busy = False
-        self._window_packets, self._window_began = 0, 0.0
-        self._pause: asyncio.TimerHandle | None = None
         self._socket = open_socket(config.bind)
-        self._batch = open_batch(self._socket, lambda packets: metrics.dropped("socket_full", packets))
+        batch = open_batch(self._socket, lambda packets: metrics.dropped("socket_full", packets))
+        self._egress = Egress(batch, self._connections, metrics)
+        self._ingress = Ingress(self._socket, self._handle_datagram, self._egress.flush, metrics, clock)
+        # Connections by the raw addresses that media came from: what the book says, without making addresses of bytes.
+        self._sources: dict[bytes, Connection] = {}
         self._empty = asyncio.Event()
         self._empty.set()
 
     @property
     def address(self) -> Address:
-        """What the answers' candidate says."""
-        return self._config.public_ip, self._socket.getsockname()[1]
+        """Where the worker is reached on this machine."""
+        host, port = self._socket.getsockname()[:2]
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104 - replaced, not bound
+
+    def _candidates(self) -> list[Candidate]:
+        port = self._socket.getsockname()[1]
+        ips = [ip for ip in (self._config.public_ip, self._config.public_ip6) if ip]
+        tcp = [Candidate((ip, self._tcp_port), is_tcp=True) for ip in ips if self._tcp_port]
+        return [Candidate((ip, port)) for ip in ips] + tcp
 
     @property
     def participant_count(self) -> int:
@@ -95,15 +106,13 @@ class MediaWorker:
 
     async def start(self) -> None:
         """Begin to receive."""
-        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._handle_readable)
+        self._ingress.start()
 
     async def stop(self) -> None:
         """End everyone's media and close the socket."""
         self._carry_out(self._router.stop(self._clock.monotonic()))
         await asyncio.gather(*self._closing, return_exceptions=True)
-        if self._pause is not None:
-            self._pause.cancel()
-        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._ingress.stop()
         self._socket.close()
 
     async def run(self) -> None:
@@ -116,6 +125,8 @@ class MediaWorker:
         """Do what is due now."""
         now = self._clock.monotonic()
         self._carry_out(self._router.tick(now))
+        self._ingress.count()
+        self._egress.count()
         for number in list(self._maps_due):
             self._send_slot_map(number)
         if now >= self._quality_due:
@@ -148,16 +159,16 @@ class MediaWorker:
         dtls = DtlsConnection(
             self._certificate,
             offer.fingerprint,
-            send=lambda datagram: self._send_datagram(route.selected, datagram),
+            send=lambda datagram: self._egress.send_datagram(connection.destination, datagram),
             on_up=lambda srtp: self._handle_up(number, srtp),
             on_closed=lambda: self._handle_closed(number),
         )
         sctp_port = next((line.sctp_port for line in offer.media if line.sctp_port is not None), None)
-        self._connections[number] = Connection(
+        connection = self._connections[number] = Connection(
             participant, route, QualityMeter(now), now + QUALITY_INTERVAL_S, dtls, sctp_port
         )
         self._note_occupancy()
-        transport = LocalTransport(route.ice_ufrag, route.ice_pwd, self._certificate.fingerprint(), self.address)
+        transport = LocalTransport(route.ice_ufrag, route.ice_pwd, self._certificate.fingerprint(), self._candidates())
         session_id = int.from_bytes(self._random(7), "big")
         ssrcs = {slot.mid: SlotSsrcs(slot.ssrc, slot.repair_ssrc) for slot in participant.slots}
         return build_answer(offer, transport, ssrcs, session_id)
@@ -176,108 +187,67 @@ class MediaWorker:
 
     # Receiving.
 
-    def _handle_readable(self) -> None:
-        """Drain; while much comes, look again after a pause: a wake-up costs more than a packet."""
-        loop = asyncio.get_running_loop()
-        packets = 1
-        try:
-            packets = self._drain()
-        finally:
-            # Whatever happened: a worker that does not look at its socket again is dead.
-            if packets and self._is_busy(packets):
-                loop.remove_reader(self._socket.fileno())
-                self._pause = loop.call_later(DRAIN_PAUSE_S, self._handle_readable)
-            else:
-                loop.add_reader(self._socket.fileno(), self._handle_readable)
-
-    def _is_busy(self, packets: int) -> bool:
-        """Whether packets come so often that each wake-up would find few; counted in windows."""
-        now = self._clock.monotonic()
-        self._window_packets += packets
-        elapsed = now - self._window_began
-        if elapsed >= BUSY_WINDOW_S:
-            self._busy = self._window_packets >= BUSY_PACKETS_PER_S * elapsed
-            self._window_packets, self._window_began = 0, now
-        return self._busy
-
-    def _drain(self) -> int:
-        packets = total = 0
-        for _ in range(MAX_DRAIN):
-            try:
-                size, source = self._socket.recvfrom_into(self._received.view)
-            except BlockingIOError:
-                break
-            except OSError:
-                # An ICMP error of an earlier send; it says nothing about this socket.
-                continue
-            packets += 1
-            total += size
-            self._handle_datagram(size, source[:2], self._clock.monotonic())
-        self._flush()
-        if packets:
-            self._metrics.packets_in(packets, total)
-        return packets
-
-    def _handle_datagram(self, size: int, source: Address, now: float) -> None:
-        try:
-            self._demultiplex(size, source, now)
-        except PacketError as error:
-            self._metrics.dropped(error.reason)
-        except Exception:
-            # A bug; loud, but no stranger's packet may end the calls of the others.
-            log.exception("datagram_failed")
-            self._metrics.dropped("internal_error")
-
-    def _demultiplex(self, size: int, source: Address, now: float) -> None:
+    def _handle_datagram(self, buffer: PacketBuffer, size: int, source: bytes, now: float) -> None:
+        """By the first byte (RFC 7983), then by the source. Raises PacketError with the reason for a drop."""
         if not 0 < size <= MAX_PACKET_SIZE:
             raise PacketError("size")
-        first = self._received.view[0]
+        first = buffer.view[0]
         if 128 <= first <= 191:
-            self._handle_srtp(self._find(source), size, source, now)
+            self._handle_srtp(self._sources.get(source) or self._find(source), buffer, size, source, now)
         elif 20 <= first <= 63:
-            self._find(source).dtls.receive(bytes(self._received.view[:size]))
+            self._find(source).dtls.receive(bytes(buffer.view[:size]))
         elif first < 4:
-            self._handle_stun(bytes(self._received.view[:size]), source, now)
+            self._handle_stun(bytes(buffer.view[:size]), source, now)
         else:
             raise PacketError("not_media")
 
-    def _find(self, source: Address) -> Connection:
-        route = self._book.find_by_address(source)
+    def _find(self, source: bytes) -> Connection:
+        route = self._book.find_by_address(decode_sockaddr(source))
         if route is None:
             raise PacketError("unknown_source")
-        return self._connections[route.number]
+        connection = self._sources[source] = self._connections[route.number]
+        return connection
 
-    def _handle_stun(self, datagram: bytes, source: Address, now: float) -> None:
-        route, is_nominated, response = ice.answer_check(datagram, source, self._book)
+    def _handle_stun(self, datagram: bytes, source: bytes, now: float) -> None:
+        address = decode_sockaddr(source)
+        route, is_nominated, response = ice.answer_check(datagram, address, self._book)
         connection = self._connections[route.number]
         self._router.handle_consent(connection.participant, now)
-        if self._book.handle_check(route, source, is_nominated, now):
+        if self._book.find_by_address(address) is not route:
+            # The address is new to the route, and may push another one out.
+            self._sources.clear()
+        if self._book.handle_check(route, address, is_nominated, now):
+            connection.destination = source
             self._log(connection.participant, "address_selected")
-        self._send_datagram(source, response)
+        self._egress.send_datagram(source, response)
 
-    def _handle_srtp(self, connection: Connection, size: int, source: Address, now: float) -> None:
-        srtp = connection.srtp
+    def _handle_srtp(self, connection: Connection, buffer: PacketBuffer, size: int, source: bytes, now: float) -> None:
+        srtp, participant = connection.srtp, connection.participant
         if srtp is None:
             raise PacketError("not_connected")
-        is_control = is_rtcp(self._received.view[:2])
-        budget = connection.participant.control if is_control else connection.participant.packets
-        if not budget.spend(1, now):
-            raise PacketError("flood")
-        if is_control:
-            clear = srtp.unprotect_rtcp(self._received, size)
-            effects = self._router.handle_rtcp(connection.participant, clear, now)
+        effects: Iterable[Effect]
+        if 192 <= buffer.view[1] <= 223:
+            if not participant.control.spend(1, now):
+                raise PacketError("flood")
+            effects = self._router.handle_rtcp(participant, srtp.unprotect_rtcp(buffer, size), now)
         else:
-            clear = srtp.unprotect_rtp(self._received, size)
+            if not participant.packets.spend(1, now):
+                raise PacketError("flood")
+            clear = srtp.unprotect_rtp(buffer, size)
             try:
-                effects = self._router.handle_rtp(connection.participant, clear, now)
+                effects = self._router.handle_rtp(participant, clear, now)
             except PacketError as error:
                 if error.reason in ("unknown_ssrc", "ssrc_flood"):
                     srtp.forget(clear[8:12])
                 raise
-        if self._book.handle_media(connection.route, source, now):
-            self._log(connection.participant, "address_followed")
+        if source == connection.destination:
+            connection.route.heard_at = now
+        elif self._book.handle_media(connection.route, decode_sockaddr(source), now):
+            connection.destination = source
+            self._log(participant, "address_followed")
         # The batch goes out when the socket is drained.
-        self._queue(effects, now)
+        if effects:
+            self._queue(effects, now)
 
     def _handle_up(self, number: ParticipantNumber, srtp: SrtpSession) -> None:
         connection = self._connections.get(number)
@@ -315,17 +285,17 @@ class MediaWorker:
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
         self._queue(effects, self._clock.monotonic())
-        self._flush()
+        self._egress.flush()
 
     def _queue(self, effects: Iterable[Effect], now: float) -> None:
         for effect in effects:
             match effect:
                 case SendMedia():
-                    self._send_media(effect, now)
+                    self._egress.send_media(effect, now)
                 case SendRepair():
-                    self._send_repair(effect, now)
+                    self._egress.send_repair(effect, now)
                 case SendRtcp():
-                    self._send_rtcp(effect)
+                    self._egress.send_rtcp(effect)
                 case SendSlotMap():
                     self._maps_due.add(effect.receiver)
                 case SendSpeakers():
@@ -334,61 +304,6 @@ class MediaWorker:
                     self._events.media_connected(effect.key)
                 case Disconnect():
                     self._disconnect(effect)
-
-    def _send_media(self, effect: SendMedia, now: float) -> None:
-        packet, batch, connections = effect.packet, self._batch, self._connections
-        for slot in effect.slots:
-            connection = connections.get(slot.receiver)
-            if connection is None or connection.srtp is None:
-                continue
-            destination = connection.route.selected
-            if destination is None:
-                continue
-            buffer = batch.reserve()
-            try:
-                size = connection.srtp.protect_rtp(buffer, slot.write(packet, buffer.view, now))
-            except PacketError as error:
-                self._metrics.dropped(error.reason)
-            else:
-                batch.commit(size, destination)
-
-    def _send_repair(self, effect: SendRepair, now: float) -> None:
-        connection = self._connections.get(effect.slot.receiver)
-        if connection is None or connection.srtp is None or connection.route.selected is None:
-            return
-        buffer = self._batch.reserve()
-        size = effect.slot.write_repair(effect.packet, buffer.view, now)
-        try:
-            size = connection.srtp.protect_rtp(buffer, size)
-        except PacketError as error:
-            self._metrics.dropped(error.reason)
-            return
-        self._batch.commit(size, connection.route.selected)
-        if effect.is_probe:
-            self._metrics.probed(size)
-        else:
-            self._metrics.retransmitted(1)
-
-    def _send_rtcp(self, effect: SendRtcp) -> None:
-        connection = self._connections.get(effect.receiver)
-        if connection is None or connection.srtp is None or connection.route.selected is None:
-            return
-        buffer = self._batch.reserve()
-        size = len(effect.payload)
-        buffer.view[:size] = effect.payload
-        self._batch.commit(connection.srtp.protect_rtcp(buffer, size), connection.route.selected)
-
-    def _send_datagram(self, destination: Address | None, datagram: bytes) -> None:
-        if destination is None:
-            return
-        self._batch.reserve().view[: len(datagram)] = datagram
-        self._batch.commit(len(datagram), destination)
-        self._flush()
-
-    def _flush(self) -> None:
-        packets, size = self._batch.flush()
-        if packets:
-            self._metrics.packets_out(packets, size)
 
     def _send_slot_map(self, number: ParticipantNumber) -> None:
         connection = self._connections.get(number)
@@ -407,6 +322,7 @@ class MediaWorker:
 
     def _disconnect(self, effect: Disconnect) -> None:
         connection = self._connections.pop(effect.number)
+        self._sources.clear()
         self._book.remove(connection.route)
         self._maps_due.discard(effect.number)
         self._events.media_disconnected(effect.key, effect.reason)

@@ -43,6 +43,7 @@ class NodeConsumer:
         for record in records:
             if record.value is None:
                 self._nodes.remove(WorkerId(record.key.decode(errors="replace")))
+                self._nudge()
                 continue
             node = _decode_node(record.value)
             if node is None:

@@ -22,13 +22,14 @@ const FLAGS = [
   "--disable-backgrounding-occluded-windows",
 ];
 
-export function launch(executablePath) {
-  return chromium.launch({ executablePath, args: FLAGS });
+export function launch(executablePath, args = []) {
+  return chromium.launch({ executablePath, args: [...FLAGS, ...args] });
 }
 
-/** A person: a context with camera and microphone, whose page's errors end up in `faults`. */
-export async function person(browser, url, options, faults) {
+/** A person: a context with camera and microphone, whose page's errors end up in `faults`. `init` runs in it first. */
+export async function person(browser, url, { init, ...options }, faults) {
   const context = await browser.newContext({ permissions: ["camera", "microphone"], ...options });
+  if (init) await context.addInitScript(...init);
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));

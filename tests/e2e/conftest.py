@@ -1,4 +1,4 @@
-"""One run of the scenario in two browsers; the tests look at what was seen in it."""
+"""Scenarios in browsers: each is a script that ends with one JSON object of what was seen; the tests look at that."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
+from tests.support.coturn import COTURN, Coturn, run_coturn
+from tests.support.stack import RunningStack, run_stack
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCREENSHOTS = ROOT / "build" / "e2e"
-# It takes half a minute on two free cores; the rest is for a machine that others use too.
+# They take half a minute on two free cores; the rest is for a machine that others use too.
 SCENARIO_TIMEOUT_S = 240.0
+# Long enough for a busy machine to answer a ring, short enough to wait for one that nobody answers.
+RING_TIMEOUT_S = "20"
+
+Facts = dict[str, Any]
 
 
 def find_chromium() -> str:
@@ -31,26 +41,88 @@ def web_url(request: pytest.FixtureRequest) -> str:
     return given or request.getfixturevalue("stack").record.web_url
 
 
-def run_script(name: str, web_url: str) -> dict[str, Any]:
-    """The facts that a scenario prints, by name; they are kept beside its screenshots."""
+@dataclass(frozen=True)
+class Farm:
+    """A stack with two media workers and, where there is one, a TURN relay."""
+
+    stack: RunningStack
+    relay: Coturn | None
+
+    @property
+    def web_url(self) -> str:
+        """The page under test."""
+        return self.stack.record.web_url
+
+
+@pytest.fixture(scope="session")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """Where the calls of these tests are, all of them: a stack costs more than a scenario."""
+    with ExitStack() as cleanup:
+        env = {"PARLEY_RING_TIMEOUT_S": RING_TIMEOUT_S, "PARLEY_SFU_DRAIN_S": "30"}
+        relay = None
+        if COTURN is not None:
+            relay = cleanup.enter_context(run_coturn(tmp_path_factory.mktemp("coturn")))
+            env |= {"PARLEY_TURN_URLS": ",".join(relay.urls.values()), "PARLEY_TURN_SECRET": relay.secret}
+        yield Farm(cleanup.enter_context(run_stack("e2e-calls", replicas={"sfu": 2}, env=env)), relay)
+
+
+def run_script(name: str, web_url: str, *arguments: str, cue: Callable[[], None] | None = None) -> Facts:
+    """The facts that a scenario prints, by name; they are kept beside its screenshots. Fails when one step stopped it.
+
+    Each time the script says "in call" it waits until `cue` has done something to the stack.
+    """
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     script = Path(__file__).with_name(name)
-    command = ["node", str(script), web_url, find_chromium(), str(SCREENSHOTS)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=SCENARIO_TIMEOUT_S, check=False)
-    assert result.returncode == 0, result.stderr
-    (SCREENSHOTS / f"{script.stem}-facts.json").write_text(result.stdout)
-    facts: dict[str, Any] = json.loads(result.stdout)
+    command = ["node", str(script), web_url, find_chromium(), str(SCREENSHOTS), *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as browsers:
+        try:
+            assert browsers.stdin
+            assert browsers.stdout
+            last = _answer_cues(browsers.stdin, browsers.stdout, cue)
+            rest, _ = browsers.communicate(timeout=SCENARIO_TIMEOUT_S)
+        except BaseException:
+            browsers.kill()
+            raise
+    printed = last + rest
+    (SCREENSHOTS / f"{script.stem}-facts.json").write_text(printed)
+    facts: Facts = json.loads(printed)
+    return facts
+
+
+def _answer_cues(answers: IO[str], lines: IO[str], cue: Callable[[], None] | None) -> str:
+    while (line := lines.readline()).strip() == "in call":
+        if cue is not None:
+            cue()
+        answers.write("done\n")
+        answers.flush()
+    return line
+
+
+def whole(facts: Facts) -> Facts:
+    """The facts of a scenario that ran to its end."""
+    assert "failure" not in facts, f"the scenario stopped: {facts['failure']} (screenshots in build/e2e/)"
     return facts
 
 
 @pytest.fixture(scope="session")
-def seen(web_url: str) -> dict[str, Any]:
+def seen(web_url: str) -> Facts:
     """The facts of the scenario of a message and a call (scenario.mjs)."""
     return run_script("scenario.mjs", web_url)
 
 
 @pytest.fixture
-def facts(seen: dict[str, Any]) -> dict[str, Any]:
+def facts(seen: Facts) -> Facts:
     """The facts of a scenario that ran to its end."""
-    assert "failure" not in seen, f"the scenario stopped: {seen['failure']} (screenshots in build/e2e/)"
-    return seen
+    return whole(seen)
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Writes a line into the test's output, for figures that are reported and not judged."""
+    terminal: Any = request.config.pluginmanager.getplugin("terminalreporter")
+
+    def write(line: str) -> None:
+        terminal.ensure_newline()
+        terminal.write_line(line)
+
+    return write

@@ -45,7 +45,7 @@ async function makeAGroup(alice, bob) {
   await alice.getByText("2 members").first().waitFor();
   await bob.getByRole("button", { name: new RegExp(`^${TITLE}`) }).click();
   await log(bob).getByText("Alice Adler created the group").waitFor();
-  return { group_seen: true, call_buttons: await alice.getByRole("button", { name: /call with/ }).count() };
+  return { group_seen: true, call_buttons: await alice.getByRole("button", { name: new RegExp(`call with ${TITLE}`) }).count() };
 }
 
 async function writeAndReact(alice, bob) {

@@ -1,31 +1,31 @@
-// Two people in a call that moves to another media worker.
-// Usage: node handoff.mjs <web address> <chromium>
-// Prints "in call" once both see each other, and reads a line once the call was told to move. Ends with one JSON object:
-// the longest time between two pictures on each screen over the move, and what came after it.
-import { createInterface } from "node:readline";
-import { eventually, launch, person } from "./browsers.mjs";
+// Two people in a call that moves to another media worker, as often as there are names of moves.
+// Usage: node handoff.mjs <web address> <chromium> <folder for screenshots> <move>...
+// Prints "in call" before each move, once both see each other, and reads a line when the call was told to move.
+// Ends with one JSON object: by move, the longest time between two pictures on each screen.
+import { connectionOf, eventually } from "./browsers.mjs";
+import { accept, calling, gone, meet, play, press, stage, told, videoCall } from "./calling.mjs";
 
-const [url, executablePath] = process.argv.slice(2);
-const faults = [];
-const name = (who) => `${who}-${Date.now().toString(36)}`;
+const [url, executablePath, , ...moves] = process.argv.slice(2);
+/** Pictures before a move, and after it: some seconds. */
+const BEFORE = 10;
+const AFTER = 30;
+let pages;
 
-async function startCall(browser) {
-  const [gina, hugo] = [name("gina"), name("hugo")];
-  const caller = await person(browser, `${url}?user=${gina}`, {}, faults);
-  const callee = await person(browser, `${url}?user=${hugo}`, {}, faults);
-  await callee.getByRole("button", { name: "New conversation" }).waitFor();
-  await caller.getByRole("button", { name: "New conversation" }).click();
-  await caller.getByLabel("Message someone").fill(hugo);
-  await caller.keyboard.press("Enter");
-  await caller.getByRole("button", { name: /^Video call with/ }).click();
-  await callee.getByRole("button", { name: "Accept", exact: true }).click();
-  return [caller, callee];
+async function startCall(browser, facts) {
+  const enter = stage(browser, url, facts.faults);
+  pages = [await enter("gina"), await enter("hugo")];
+  await meet(pages[0], "hugo");
+  await videoCall(pages[0]);
+  await accept(pages[1]);
+  await Promise.all(pages.map((page) => page.locator("video.remote-video").waitFor()));
+  await Promise.all(pages.map(watch));
+  return {};
 }
 
 /** Notes each picture that the screen shows of the other one, whatever element and connection it comes by. */
 function watch(page) {
   return page.evaluate(() => {
-    const seen = { pictures: 0, longestMs: 0, last: 0, states: new Set() };
+    const seen = { pictures: 0, longestMs: 0, last: 0, reconnecting: false };
     let watched;
     const note = (now) => {
       if (seen.last) seen.longestMs = Math.max(seen.longestMs, now - seen.last);
@@ -35,7 +35,7 @@ function watch(page) {
     };
     setInterval(() => {
       const video = document.querySelector("video.remote-video");
-      seen.states.add(document.querySelector("[data-testid=call-status]")?.textContent?.includes("Reconnecting") ?? false);
+      seen.reconnecting ||= document.querySelector("[data-testid=call-status]")?.textContent?.includes("Reconnecting") ?? false;
       if (video === watched) return;
       watched = video ?? undefined;
       watched?.requestVideoFrameCallback(note);
@@ -45,29 +45,28 @@ function watch(page) {
 }
 
 const pictures = (page) => page.evaluate(() => window.__seen.pictures);
+const more = async (page, count) => {
+  const before = await pictures(page);
+  await eventually("pictures go on", () => pictures(page), (now) => now > before + count);
+};
 
-const browser = await launch(executablePath);
-const facts = {};
-try {
-  const pages = await startCall(browser);
-  await Promise.all(pages.map((page) => page.locator("video.remote-video").waitFor()));
-  await Promise.all(pages.map(watch));
-  await Promise.all(pages.map((page) => eventually("pictures come", () => pictures(page), (n) => n > 10)));
-  console.log("in call");
-  for await (const _ of createInterface({ input: process.stdin })) break;
-  const before = await Promise.all(pages.map(pictures));
-  await Promise.all(pages.map((page, i) => eventually("pictures go on", () => pictures(page), (n) => n > before[i] + 60)));
-  facts.sides = await Promise.all(
-    pages.map((page) =>
-      page.evaluate(() => ({ gapMs: Math.round(window.__seen.longestMs), pictures: window.__seen.pictures, reconnecting: window.__seen.states.has(true) })),
-    ),
-  );
-  await pages[0].getByRole("button", { name: "Hang up" }).click();
-  await pages[1].getByRole("dialog").waitFor({ state: "detached" });
-} catch (error) {
-  facts.failure = error.message;
-} finally {
-  await browser.close();
+const moved = (name) =>
+  async function move() {
+    await Promise.all(pages.map((page) => more(page, BEFORE)));
+    const before = await Promise.all(pages.map(connectionOf));
+    await Promise.all(pages.map((page) => page.evaluate(() => Object.assign(window.__seen, { longestMs: 0, reconnecting: false }))));
+    console.log("in call");
+    await told();
+    await Promise.all(pages.map((page, i) => eventually("it has another connection", () => connectionOf(page), (now) => now && now !== before[i])));
+    await Promise.all(pages.map((page) => more(page, AFTER)));
+    const sides = await Promise.all(pages.map((page) => page.evaluate(() => ({ gapMs: Math.round(window.__seen.longestMs), reconnecting: window.__seen.reconnecting }))));
+    return { [name]: sides };
+  };
+
+async function hangUp() {
+  await press(pages[0], "Hang up");
+  await gone(calling(pages[1]));
+  return {};
 }
-console.log(JSON.stringify({ ...facts, faults }));
-process.exit(0);
+
+await play(executablePath, [], [startCall, ...moves.map(moved), hangUp]);

@@ -1,35 +1,23 @@
 // Two people in a call whose media worker dies.
 // Usage: node reconnect.mjs <web address> <chromium> <folder for screenshots>
-// Prints "in call" once both see each other; then the worker is to be killed. Ends with one JSON object of facts.
-import { connectionOf, eventually, launch, person, received } from "./browsers.mjs";
+// Prints "in call" once both see each other, and reads a line when the worker was killed and runs again.
+import { connectionOf, eventually, received } from "./browsers.mjs";
+import { accept, calling, gone, inCall, meet, play, press, stage, told, videoCall } from "./calling.mjs";
 
 const [url, executablePath, folder] = process.argv.slice(2);
-const faults = [];
-const name = (who) => `${who}-${Date.now().toString(36)}`;
-const status = (page) => page.getByTestId("call-status").textContent();
 
-async function startCall(browser) {
-  const [erin, frank] = [name("erin"), name("frank")];
-  const caller = await person(browser, `${url}?user=${erin}`, {}, faults);
-  const callee = await person(browser, `${url}?user=${frank}`, {}, faults);
-  await callee.getByRole("button", { name: "New conversation" }).waitFor();
-  await caller.getByRole("button", { name: "New conversation" }).click();
-  await caller.getByLabel("Message someone").fill(frank);
-  await caller.keyboard.press("Enter");
-  await caller.getByRole("button", { name: /^Video call with/ }).click();
-  await callee.getByRole("button", { name: "Accept", exact: true }).click();
-  return [caller, callee];
-}
-
-const browser = await launch(executablePath);
-const facts = {};
-try {
-  const pages = await startCall(browser);
+async function outliveTheWorker(browser, facts) {
+  const enter = stage(browser, url, facts.faults);
+  const pages = [await enter("erin"), await enter("frank")];
+  await meet(pages[0], "frank");
+  await videoCall(pages[0]);
+  await accept(pages[1]);
   for (const page of pages) await eventually("frames come", () => received(page), (r) => r.framesDecoded > 5);
   const before = await Promise.all(pages.map(connectionOf));
   console.log("in call");
+  await told();
   // The page says "Reconnecting…" only when the call has not gone over to another worker before the loss is noticed.
-  facts.after = await Promise.all(
+  const after = await Promise.all(
     pages.map((page, i) =>
       eventually(
         "frames and sound come by another connection",
@@ -38,13 +26,11 @@ try {
       ),
     ),
   );
-  await Promise.all(pages.map((page) => eventually("the clock is shown", () => status(page), (text) => /^\d+:\d\d$/.test(text ?? ""))));
+  for (const page of pages) await inCall(page);
   await pages[0].screenshot({ path: `${folder}/after-reconnect-wide-light.png` });
-  await pages[0].getByRole("button", { name: "Hang up" }).click();
-  await pages[1].getByRole("dialog").waitFor({ state: "detached" });
-} catch (error) {
-  facts.failure = error.message;
-} finally {
-  await browser.close();
+  await press(pages[0], "Hang up");
+  await gone(calling(pages[1]));
+  return { after };
 }
-console.log(JSON.stringify(facts));
+
+await play(executablePath, [], [outliveTheWorker]);

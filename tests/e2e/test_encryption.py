@@ -1,4 +1,4 @@
-"""Calls encrypted end to end, seen in two contexts of headless Chromium, with three simulcast layers through the SFU."""
+"""Calls encrypted end to end, seen in two contexts of headless Chromium: three simulcast layers through the SFU."""
 
 from __future__ import annotations
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import run_script
+from tests.e2e.conftest import Facts, run_script, whole
 
 # The first test starts the stack and runs the whole scenario.
 pytestmark = pytest.mark.timeout(400)
-
-Facts = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def facts(web_url: str) -> Facts:
     """The facts of the scenario by name (messaging.mjs)."""
-    seen = run_script("messaging.mjs", web_url)
-    assert "failure" not in seen, f"the scenario stopped: {seen['failure']} (screenshots in build/e2e/)"
-    return seen
+    return whole(run_script("messaging.mjs", web_url))
 
 
 def test_a_message_is_sent_then_delivered_then_read(facts: Facts) -> None:

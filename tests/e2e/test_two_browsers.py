@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import Facts
+
 # The first test starts the stack and runs the whole scenario.
 pytestmark = pytest.mark.timeout(400)
-
-Facts = dict[str, Any]
 
 
 def test_two_people_log_in_and_see_each_other_online(facts: Facts) -> None:

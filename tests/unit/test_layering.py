@@ -17,7 +17,7 @@ MEDIA_LIBRARIES = {"aiortc", "aioice", "pylibsrtp", "cffi"}
 OUTER_LIBRARIES = MEDIA_LIBRARIES | {"grpc", "asyncpg", "aiokafka", "aiohttp", "parley"}
 OUTER_RUNTIME = {"bus", "db", "outbox", "rpc"}
 # Parts of a large service that have the files of a service themselves; among each other they are one service.
-FEATURES = {"groups", "relations", "receipts", "vanishing", "attachments", "accounts"}
+FEATURES = {"groups", "relations", "receipts", "vanishing", "attachments", "accounts", "pod"}
 # What speaks to the outside. Only wiring puts them together with the rest.
 ADAPTERS = {"rpc", "consumer", "store", "publisher", "clients", "uplink", "membership"}
 

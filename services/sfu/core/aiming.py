@@ -1,7 +1,7 @@
 """Aims a receiver's slots at the layers that its path bears: audio first, then video by allocator.py."""
 
 from services.sfu.core.allocator import Demand, allocate
-from services.sfu.core.layers import Option, list_options
+from services.sfu.core.layers import Option
 from services.sfu.core.participants import Participant
 from services.sfu.core.publications import InboundStream, Publication
 from services.sfu.core.slots import ReceiveSlot
@@ -18,15 +18,17 @@ def aim(receiver: Participant, now: float) -> list[Publication]:
         publication = slot.publication
         if publication is None:
             continue
-        streams = publication.streams_upwards()
         if slot.kind == "audio":
+            streams = publication.streams_upwards()
             audio_bps += NOMINAL_AUDIO_BPS
             if streams:
-                audio_bps += max(streams[0].rate_bps - NOMINAL_AUDIO_BPS, 0.0)
+                audio_bps += max(streams[0].rate_bps(now) - NOMINAL_AUDIO_BPS, 0.0)
                 slot.want(streams[0])
-        elif streams:
-            layers = [stream.layer() for stream in streams]
-            videos.append((slot, streams, list_options(layers, slot.max_height, now)))
+        elif publication.layers:
+            videos.append((slot, *publication.options(slot.max_height, now)))
+    if not videos:
+        receiver.path.note_aimed(audio_bps, 0.0, now)
+        return []
     demands = [
         Demand(tuple(option.rate_bps for option in options), _current(slot, streams, options), slot.weight)
         for slot, streams, options in videos

@@ -22,7 +22,8 @@ from services.sfu.core.sdp import Fingerprint, Offer
 MAX_CHANNEL_MESSAGE_SIZE = 65536
 SCTP_PORT = 5000
 
-_HOST_PRIORITY = 2130706431
+# RFC 8445 section 5.1.2.1 and RFC 6544 section 4.2: host candidates; TCP is what is left when UDP does not go through.
+_HOST, _UDP_PREFERENCE, _TCP_PASSIVE = 126, 65535, 4 << 13
 # As the registrations write them; the rest is in capitals.
 _SPELLINGS = {"opus": "opus", "red": "red"}
 
@@ -34,14 +35,21 @@ class SlotSsrcs(NamedTuple):
     repair: int
 
 
+class Candidate(NamedTuple):
+    """Where clients reach the worker; over TCP they are the ones who connect (RFC 6544: passive)."""
+
+    address: Address
+    is_tcp: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class LocalTransport:
-    """The SFU's end of one participant's transport. `candidate` is the address that clients reach the worker at."""
+    """The SFU's end of one participant's transport. The first candidate is the preferred one."""
 
     ice_ufrag: str
     ice_pwd: str
     fingerprint: Fingerprint
-    candidate: Address
+    candidates: Sequence[Candidate]
 
 
 def build_answer(offer: Offer, transport: LocalTransport, slot_ssrcs: Mapping[str, SlotSsrcs], session_id: int) -> str:
@@ -75,16 +83,24 @@ def is_served(line: MediaLine) -> bool:
 
 
 def _transport(transport: LocalTransport) -> list[str]:
-    host, port = transport.candidate
-    # The candidate on every line: aiortc looks at the last of a bundle, browsers at the first.
+    # The candidates on every line: aiortc looks at the last of a bundle, browsers at the first.
     return [
         f"a=ice-ufrag:{transport.ice_ufrag}",
         f"a=ice-pwd:{transport.ice_pwd}",
         f"a=fingerprint:{transport.fingerprint.algorithm} {transport.fingerprint.value}",
         "a=setup:passive",
-        f"a=candidate:1 1 udp {_HOST_PRIORITY} {host} {port} typ host",
+        *(_candidate(number, candidate) for number, candidate in enumerate(transport.candidates, 1)),
         "a=end-of-candidates",
     ]
+
+
+def _candidate(number: int, candidate: Candidate) -> str:
+    """Each is a foundation of its own: they differ in address or in transport."""
+    host, port = candidate.address
+    preference = (_TCP_PASSIVE if candidate.is_tcp else _UDP_PREFERENCE) - (number - 1)
+    priority = (_HOST << 24) + (preference << 8) + 255
+    transport, more = ("tcp", " tcptype passive") if candidate.is_tcp else ("udp", "")
+    return f"a=candidate:{number} 1 {transport} {priority} {host} {port} typ host{more}"
 
 
 def _application(line: MediaLine) -> list[str]:

@@ -1,6 +1,9 @@
 """One call: who is in it, who speaks, and who is on whose receive slots."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import islice
+from typing import NamedTuple
 
 from services.sfu.core.effects import Effect, SendSlotMap, SendSpeakers
 from services.sfu.core.ids import ParticipantKey
@@ -9,7 +12,7 @@ from services.sfu.core.participants import Participant
 from services.sfu.core.publications import Publication
 from services.sfu.core.slots import ReceiveSlot
 from services.sfu.core.speakers import rank
-from services.sfu.core.wishes import Candidate, choose_videos
+from services.sfu.core.wishes import HOLD_S, Candidate, choose_videos, order_unasked
 
 # With fewer there is nothing to rank: everyone hears the other, and knows who it is.
 MIN_RANKED = 3
@@ -24,12 +27,13 @@ class Call:
         self.members: dict[ParticipantKey, Participant] = {}
         self._ranked: list[Publication] = []
         self._speakers: tuple[ParticipantKey, ...] = ()
+        self._settled: tuple[object, ...] = ()
 
     def settle(self, now: float, only: Participant | None = None) -> list[Effect]:
         """Put on the slots (of `only`, or of all) who belongs there now; who is told that something changed."""
-        members = self._connected()
-        receivers = members if only is None else [only]
-        return [SendSlotMap(receiver.number) for receiver in receivers if self._settle_one(receiver, members, now)]
+        stage = self._look(now)
+        receivers = self._connected() if only is None else [only]
+        return [SendSlotMap(receiver.number) for receiver in receivers if _settle_one(receiver, stage)]
 
     def rank(self, now: float) -> list[Effect]:
         """Rank the speakers anew: the loudest get the audio slots, and everyone is told when the speakers change."""
@@ -39,7 +43,9 @@ class Call:
         own = [publication for member in members for publication in member.publications if publication.kind == "audio"]
         loudness = [(publication, publication.level.loudness(now)) for publication in own]
         self._ranked = rank(loudness, self._ranked)
-        effects = self.settle(now)
+        order = self._order(members, now)
+        effects = self.settle(now) if order != self._settled else []
+        self._settled = order
         speaking = [p.publisher for p in self._ranked if not p.muted and p.level.is_speaking(now)]
         speakers = tuple(dict.fromkeys(speaking[:MAX_SPEAKERS]))
         if speakers != self._speakers:
@@ -67,44 +73,84 @@ class Call:
     def _connected(self) -> list[Participant]:
         return [m for m in self.members.values() if m.state in (State.CONNECTED, State.FLOWING)]
 
-    def _settle_one(self, receiver: Participant, members: Sequence[Participant], now: float) -> bool:
-        others = [p for member in members if member is not receiver for p in member.publications]
-        heard = [slot for slot in receiver.slots if slot.kind == "audio"]
+    def _order(self, members: Sequence[Participant], now: float) -> tuple[object, ...]:
+        """All that time changes of who belongs on the slots: while it stays as it is, so do they."""
+        spoke = sorted(((_spoke_at(member), member.number) for member in members), reverse=True)
+        # Who is on a slot may stay for a while after another spoke: whom each speaker is that far ahead of.
+        times = [-at for at, _ in spoke]
+        ahead = [bisect_left(times, HOLD_S - at) for at, _ in spoke]
+        live = [p for member in members for p in member.publications if p.is_screen and p.is_live(now)]
+        return self._ranked, [number for _, number in spoke], ahead, live
+
+    def _look(self, now: float) -> "_Stage":
+        """What there is to hear and to see, the most wanted first."""
+        members = self._connected()
         places = {publication: place for place, publication in enumerate(self._ranked)}
-        audio = sorted(
-            (p for p in others if p.kind == "audio" and _can_hold(heard, p)),
-            key=lambda p: places.get(p, len(places)),
-        )
-        changed = _place(heard, audio[: len(heard)])
-        return self._settle_video(receiver, others, members, now) or changed
-
-    def _settle_video(
-        self, receiver: Participant, others: Sequence[Publication], members: Sequence[Participant], now: float
-    ) -> bool:
-        seen = [slot for slot in receiver.slots if slot.kind == "video"]
-        videos = [p for p in others if p.kind == "video" and _can_hold(seen, p) and (not p.is_screen or p.is_live(now))]
-        spoke_at = {m.key: max((p.level.spoke_at for p in m.publications), default=-1.0) for m in members}
-        candidates = [
-            Candidate(p.publisher.user_id, p.publisher.device_id, p.is_screen, not p.muted, spoke_at[p.publisher])
-            for p in videos
-        ]
-        held = [place for place, p in enumerate(videos) if any(slot.publication is p for slot in seen)]
-        choices = choose_videos(candidates, held, receiver.wishes, len(seen))
-        changed = _place(seen, [videos[choice.place] for choice in choices])
-        for choice in choices:
-            for slot in seen:
-                if slot.publication is videos[choice.place]:
-                    slot.max_height, slot.weight = choice.max_height, choice.weight
-        return changed
+        audio: list[Publication] = []
+        videos: list[tuple[Publication, Candidate]] = []
+        for member in members:
+            spoke_at = _spoke_at(member)
+            for p in member.publications:
+                if p.kind == "audio":
+                    audio.append(p)
+                elif not p.is_screen or p.is_live(now):
+                    who = p.publisher
+                    videos.append((p, Candidate(who.user_id, who.device_id, p.is_screen, not p.muted, spoke_at)))
+        audio.sort(key=lambda p: places.get(p, len(places)))
+        return _Stage(audio, videos, order_unasked([candidate for _, candidate in videos]))
 
 
-def _can_hold(slots: Sequence[ReceiveSlot], publication: Publication) -> bool:
-    return any(_is_fit(slot, publication) for slot in slots)
+class _Stage(NamedTuple):
+    """What a call has: microphones, the loudest first; videos; and the places of those, in the order of who asks for
+    none."""
+
+    audio: list[Publication]
+    videos: list[tuple[Publication, Candidate]]
+    unasked: list[int]
+
+
+def _spoke_at(member: Participant) -> float:
+    return max((p.level.spoke_at for p in member.publications), default=-1.0)
+
+
+def _settle_one(receiver: Participant, stage: _Stage) -> bool:
+    heard = [slot for slot in receiver.slots if slot.kind == "audio"]
+    # Any audio slot takes any audio: RED can always be sent as the Opus within.
+    audio = [p for p in stage.audio[: len(heard) + len(receiver.publications)] if p.publisher != receiver.key]
+    changed = _place(heard, audio[: len(heard)])
+    return _settle_video(receiver, stage) or changed
+
+
+def _settle_video(receiver: Participant, stage: _Stage) -> bool:
+    seen = [slot for slot in receiver.slots if slot.kind == "video"]
+    codecs = {codec for slot in seen for codec in slot.codecs}
+    shown = {slot.publication for slot in seen}
+
+    def is_possible(place: int) -> bool:
+        publication = stage.videos[place][0]
+        return publication.publisher != receiver.key and publication.codec in codecs
+
+    if receiver.wishes.wishes:
+        places = [place for place in range(len(stage.videos)) if is_possible(place)]
+    else:
+        # The first ones, and who is on a slot now: no other can win.
+        first = islice((place for place in stage.unasked if is_possible(place)), len(seen))
+        held = (place for place, (publication, _) in enumerate(stage.videos) if publication in shown)
+        places = sorted({*first, *filter(is_possible, held)})
+    videos = [stage.videos[place] for place in places]
+    held_places = [place for place, (publication, _) in enumerate(videos) if publication in shown]
+    choices = choose_videos([candidate for _, candidate in videos], held_places, receiver.wishes, len(seen))
+    changed = _place(seen, [videos[choice.place][0] for choice in choices])
+    for choice in choices:
+        for slot in seen:
+            if slot.publication is videos[choice.place][0]:
+                slot.max_height, slot.weight = choice.max_height, choice.weight
+    return changed
 
 
 def _is_fit(slot: ReceiveSlot, publication: Publication) -> bool:
     """Whether the receiver can decode it there; RED can always be sent as the Opus within."""
-    return publication.codec in slot.payload_types or (publication.kind == "audio" and slot.kind == "audio")
+    return publication.codec in slot.codecs or (publication.kind == "audio" and slot.kind == "audio")
 
 
 def _place(slots: Sequence[ReceiveSlot], chosen: Sequence[Publication]) -> bool:

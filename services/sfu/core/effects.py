@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
+from services.sfu.core.copies import CopyGroup
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.rtp import MediaPacket
 from services.sfu.core.slots import ReceiveSlot
@@ -27,11 +29,13 @@ class SendRtcp:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SendMedia:
-    """Write the receiver's copy of the packet on each slot, encrypt and send it."""
+class SendMedia(NamedTuple):
+    """Write the receiver's copy of the packet, encrypt and send it, for each slot of the group (at once) or the one.
 
-    slots: tuple[ReceiveSlot, ...]
+    A tuple, because it is made for each packet that comes.
+    """
+
+    to: CopyGroup | ReceiveSlot
     packet: MediaPacket
 
 

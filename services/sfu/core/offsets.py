@@ -39,6 +39,11 @@ class Offsets:
         # Packets, by extended number, that only fill their numbers.
         self.hollow: dict[int, None] = {}
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether everything of the source is let through, at offsets that do not change."""
+        return self._temporal == ALL_TEMPORAL == self.wanted_temporal
+
     def want_temporal(self, temporal: int) -> None:
         """The highest temporal layer to let through, from the next frame on that allows it."""
         self.wanted_temporal = temporal
@@ -65,7 +70,7 @@ class Offsets:
         index = packet.extended
         if index < self._next_index:
             return self._take_late(packet, index)
-        if (self._temporal == ALL_TEMPORAL == self.wanted_temporal) or self._keep_frame(packet):
+        if self.is_plain or self._keep_frame(packet):
             self.advance(packet)
             return True
         return False
@@ -118,9 +123,15 @@ class Offsets:
         """The slot's number of a packet that was let through."""
         return (packet.sequence_number + self._shift_of(packet.extended).sequence) & 0xFFFF
 
-    def picture_id(self, packet: MediaPacket) -> int:
-        """The slot's PictureID of a packet that was let through."""
-        return (packet.frame.picture_id + self._shift_of(packet.extended).picture_id) & 0x7FFF
+    def at(self, index: int) -> tuple[int, int]:
+        """What to add to the sequence number and to the PictureID of a packet that was let through."""
+        shift = self._shift_of(index)
+        return shift.sequence, shift.picture_id
+
+    @property
+    def newest(self) -> tuple[int, int]:
+        """The same for what comes next."""
+        return self._shift.sequence, self._shift.picture_id
 
     def find(self, sequence_number: int, ring: RetransmissionRing) -> MediaPacket | None:
         """The packet that went out under a number, while it is in the ring."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from services.sfu.core.budgets import MAX_CONTROL_PER_S, MAX_NACKED_PER_S, MAX_PACKETS_PER_S, Budget
+from services.sfu.core.budgets import MAX_CONTROL_PER_S, MAX_NACKED_PER_S, MAX_PACKETS_PER_S, Budget, Pace
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.lifecycle import State
@@ -65,9 +65,11 @@ class Participant:
         # The SFU's own sender in feedback to this participant.
         self.feedback_ssrc = next(ssrcs)
         self.slots = [ReceiveSlot(number, line, _numbering(ssrcs, random), self.path) for line in slots]
+        self.path.streams = self.slots
         self.slots_by_ssrc = {slot.ssrc: slot for slot in self.slots}
         self.wishes = Wishes()
         self.nacked = Budget(MAX_NACKED_PER_S)
+        self.repair_pace = Pace()
         self.packets = Budget(MAX_PACKETS_PER_S)
         self.control = Budget(MAX_CONTROL_PER_S)
         self._ssrcs_seen = 0
@@ -87,13 +89,9 @@ class Participant:
             raise PacketError("unknown_payload_type")
         return stream
 
-    def find_repair(self, datagram: bytes, header: RtpHeader) -> tuple[InboundStream, RtpHeader | None] | None:
-        """The stream that a repair packet is for, and the header of what it brings again; None when it is no repair.
-
-        PacketError when it is one, but of no stream that is there.
-        """
-        if header.payload_type not in self.repair_types:
-            return None
+    def find_repair(self, datagram: bytes, header: RtpHeader) -> tuple[InboundStream, RtpHeader | None]:
+        """The stream that a repair packet (one of `repair_types`) is for, and the header of what it brings again, None
+        for mere padding. PacketError when it is of no stream that is there."""
         stream = self.repairs.get(header.ssrc)
         if stream is None or self.streams.get(stream.ssrc) is not stream:
             candidates = (p.identify_repair(datagram, header) for p in self.publications)

@@ -1,5 +1,8 @@
 """The way down to one receiver: what was sent, what it bears, and what is sent extra to find out."""
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from services.sfu.core.estimator import BandwidthEstimator
 from services.sfu.core.probing import Prober
 from services.sfu.core.stats import RateMeter
@@ -9,6 +12,13 @@ from services.sfu.core.transport_cc import SendHistory, parse_feedback
 _FIRST_ROUND_TRIP_S = 0.1
 
 
+class Sending(Protocol):
+    """A stream on the path."""
+
+    @property
+    def bytes(self) -> int: ...
+
+
 class DownlinkPath:
     """One receiver's path, all its slots together. Sizes are RTP packets, without SRTP, UDP and IP."""
 
@@ -16,7 +26,9 @@ class DownlinkPath:
         self.history = SendHistory()
         self.estimator = BandwidthEstimator()
         self.round_trip_s: float | None = None
-        self.sent_bytes = 0
+        self.repair_bytes = 0
+        # What counts the media sent on it.
+        self.streams: Sequence[Sending] = ()
         # What the next better picture would take, all slots together; 0 when there is none to have.
         self.needed_bps = 0.0
         # What was given out at the last aiming, and when that was.
@@ -26,6 +38,11 @@ class DownlinkPath:
         self._rate = RateMeter()
         if has_transport_cc:
             self.estimator.expect_feedback()
+
+    @property
+    def sent_bytes(self) -> int:
+        """Media, repairs and probes so far."""
+        return self.repair_bytes + sum(stream.bytes for stream in self.streams)
 
     @property
     def sent_bps(self) -> float:

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Literal
 
+from services.sfu.core.copies import Takers
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import Kind, ParticipantKey
-from services.sfu.core.layers import Layer, order_rids
+from services.sfu.core.layers import Layer, Option, list_options, order_rids
 from services.sfu.core.media_line import (
     LEVEL_URI,
     MID_URI,
@@ -34,6 +35,9 @@ KEY_FRAME_INTERVAL_S = 0.3
 # A publication is live when media came this lately. Higher: a slot is held for who stopped. Lower: flapping.
 LIVE_S = 2.0
 
+# What pictures there are is looked at this often. Higher: later. Lower: work for each receiver.
+OPTIONS_LIFE_S = 0.1
+
 VideoSource = Literal["camera", "screen"]
 
 # The rid of a stream that has none.
@@ -51,7 +55,9 @@ class InboundStream:
         self.stats = ReceptionStats(CLOCK_RATES[publication.kind])
         self.gaps = GapTracker()
         self.ring = RetransmissionRing(RING_SIZES[publication.kind])
+        self.takers = Takers()
         self.rates = [RateMeter()]
+        self._temporal_bytes = [0]
         self.height = 0
         self.bytes = self.repaired = 0
         self.last_packet_at: float | None = None
@@ -59,8 +65,7 @@ class InboundStream:
     def receive(self, datagram: bytes, header: RtpHeader, now: float) -> tuple[MediaPacket | None, bool]:
         """Count and keep a packet. Gives its canonical form, None for one that came before; False when a gap before it
         cannot be repaired."""
-        index = self.stats.extend(header.sequence_number)
-        self.stats.add(index, header.timestamp, now)
+        index = self.stats.count(header.sequence_number, header.timestamp, now)
         repairable = not self.publication.repairs or self.gaps.add(index, now)
         return self._keep(datagram, header, index, now), repairable
 
@@ -78,7 +83,7 @@ class InboundStream:
 
     def _keep(self, datagram: bytes, header: RtpHeader, index: int, now: float) -> MediaPacket | None:
         # Twice the same number must never be two different packets to a receiver, or its key stream is used twice.
-        if index < self.stats.highest and not self.ring.has_room_for(index):
+        if not self.ring.has_room_for(index):
             return None
         publication = self.publication
         self.last_packet_at = now
@@ -89,7 +94,6 @@ class InboundStream:
             packet = canonical_audio(datagram, header, index, publication.level_id, codec)
             if packet.level is not None:
                 publication.level.add(packet.level, now)
-            self.rates[0].add(size, now)
         else:
             packet = canonical_video(datagram, header, index, self.codec)
             frame = packet.frame
@@ -97,17 +101,21 @@ class InboundStream:
                 self.height = frame.height
             if frame.temporal >= len(self.rates):
                 self.rates += [RateMeter() for _ in range(frame.temporal + 1 - len(self.rates))]
-            self.rates[frame.temporal].add(size, now)
+                self._temporal_bytes += [0] * (len(self.rates) - len(self._temporal_bytes))
+            self._temporal_bytes[frame.temporal] += size
         self.ring.put(packet)
         return packet
 
-    @property
-    def rate_bps(self) -> float:
+    def rate_bps(self, now: float) -> float:
         """What the stream takes, all temporal layers together."""
+        totals = [self.bytes] if self.publication.kind == "audio" else self._temporal_bytes
+        for meter, total in zip(self.rates, totals, strict=True):
+            meter.add_total(total, now)
         return sum(meter.rate_bps for meter in self.rates)
 
-    def layer(self) -> Layer:
+    def layer(self, now: float) -> Layer:
         """What the allocation needs to know."""
+        self.rate_bps(now)
         return Layer(self.last_packet_at, tuple(meter.rate_bps for meter in self.rates), self.height)
 
 
@@ -144,6 +152,8 @@ class Publication:
         self._mid_id = line.extensions.get(MID_URI)
         self._rid_id = line.extensions.get(RID_URI)
         self._repaired_rid_id = line.extensions.get(REPAIRED_RID_URI)
+        self._options: dict[int, tuple[list[InboundStream], list[Option]]] = {}
+        self._options_at = -1.0
         self._wants_key_frame: InboundStream | None = None
         self._key_frame_asked_at: float | None = None
         self.key_frames_asked = 0
@@ -212,11 +222,25 @@ class Publication:
         """A new stream in place of the layer's former one, if there was one."""
         stream = InboundStream(self, ssrc, rid, self.codecs[payload_type])
         self.layers[rid] = stream
+        self._options.clear()
         return stream
 
     def streams_upwards(self) -> list[InboundStream]:
         """The layers that have come so far, from the lowest."""
         return [self.layers[rid] for rid in self.ordered_rids if rid in self.layers]
+
+    def options(self, max_height: int, now: float) -> tuple[list[InboundStream], list[Option]]:
+        """The layers from the lowest, and the pictures to have of them (layers.py); the same for all receivers, so that
+        it is looked at once for many."""
+        if now - self._options_at >= OPTIONS_LIFE_S:
+            self._options.clear()
+            self._options_at = now
+        found = self._options.get(max_height)
+        if found is None:
+            streams = self.streams_upwards()
+            found = streams, list_options([stream.layer(now) for stream in streams], max_height, now)
+            self._options[max_height] = found
+        return found
 
     def want_key_frame(self, stream: InboundStream) -> None:
         """Remember that a receiver needs a key frame of this stream."""

@@ -22,6 +22,7 @@ from services.sfu.core.publications import InboundStream, Publication
 from services.sfu.core.rtcp import TransportFeedback, parse_compound
 from services.sfu.core.rtp import MediaPacket, parse_header
 from services.sfu.core.sdp import Offer
+from services.sfu.core.slots import route
 from services.sfu.core.speakers import RANK_INTERVAL_S
 from services.sfu.core.stats import ntp_from_unix
 from services.sfu.core.wishes import Wishes
@@ -52,7 +53,7 @@ class Router:
         self._heard_numbered: set[Participant] = set()
         self._probing: set[Participant] = set()
         self._reports_due: list[tuple[float, ParticipantNumber]] = []
-        self._layers_due = self._ranks_due = 0.0
+        self._key_frames_due = self._ranks_due = 0.0
 
     def __len__(self) -> int:
         return len(self._participants)
@@ -138,33 +139,34 @@ class Router:
     def handle_rtp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Route one decrypted RTP packet. Raises PacketError with the reason for a drop."""
         header = parse_header(datagram)
-        if header.payload_type in participant.uplink.watched_types:
+        payload_type = header.payload_type
+        if payload_type in participant.uplink.watched_types:
             participant.uplink.add(datagram, header, now)
             self._heard_numbered.add(participant)
-        repair = participant.find_repair(datagram, header)
-        if repair is not None:
-            stream, repaired = repair
-            packet = None if repaired is None else stream.receive_repair(datagram, repaired, now)
-            return self._forward(participant, stream, packet, now)
+        if payload_type in participant.repair_types:
+            repairing, repaired = participant.find_repair(datagram, header)
+            packet = None if repaired is None else repairing.receive_repair(datagram, repaired, now)
+            return self._forward(participant, repairing, packet, now)
         stream = participant.find_stream(datagram, header)
-        is_new = stream.last_packet_at is None
+        effects: list[Effect] = []
+        if stream.last_packet_at is None:
+            stream.last_packet_at = now
+            effects = self._handle_new(stream.publication, now)
         packet, repairable = stream.receive(datagram, header, now)
-        publication = stream.publication
         if not repairable:
-            publication.want_key_frame(stream)
-        elif len(stream.gaps):
+            stream.publication.want_key_frame(stream)
+        elif stream.gaps.missing:
             self._with_gaps.add(stream)
-        effects = self._handle_new(publication, now) if is_new else []
-        return effects + self._forward(participant, stream, packet, now)
+        forwarded = self._forward(participant, stream, packet, now)
+        return effects + forwarded if effects else forwarded
 
     def _forward(
         self, participant: Participant, stream: InboundStream, packet: MediaPacket | None, now: float
     ) -> list[Effect]:
         effects = self._note_media(participant, now)
         if packet is not None:
-            slots = tuple([slot for slot in stream.publication.slots if slot.accept(stream, packet, now)])
-            if slots:
-                effects.append(SendMedia(slots, packet))
+            for to in route(stream, packet, now):
+                effects.append(SendMedia(to, packet))
         return effects
 
     def _handle_new(self, publication: Publication, now: float) -> list[Effect]:
@@ -194,9 +196,11 @@ class Router:
         effects = self._tick_streams(now)
         effects += self._tick_uplinks(now)
         effects += self._tick_probes(now)
-        if now >= self._layers_due:
-            self._layers_due = now + LAYER_INTERVAL_S
-            effects += self._aim(self._participants.values(), now)
+        # Each at its own time: all at once would hold up the media.
+        due = [p for p in self._participants.values() if now - p.path.aimed_at >= LAYER_INTERVAL_S]
+        effects += self._aim(due, now)
+        if now >= self._key_frames_due:
+            self._key_frames_due = now + LAYER_INTERVAL_S
             for participant in self._participants.values():
                 for publication in participant.publications:
                     effects += self._request_key_frame(publication, now)
@@ -211,7 +215,7 @@ class Router:
         effects: list[Effect] = []
         for stream in list(self._with_gaps):
             publisher = self.find(stream.publication.publisher)
-            if not len(stream.gaps) or publisher is None or publisher.streams.get(stream.ssrc) is not stream:
+            if not stream.gaps.missing or publisher is None or publisher.streams.get(stream.ssrc) is not stream:
                 self._with_gaps.discard(stream)
                 continue
             effects += feedback.build_nacks(publisher, stream, now)

@@ -13,26 +13,25 @@ from dataclasses import dataclass
 from struct import Struct
 
 from services.sfu.core.budgets import BackingOff
+from services.sfu.core.copies import CopyGroup, Numbers, Room, fill
+from services.sfu.core.forms import form_of
 from services.sfu.core.ids import Kind, ParticipantNumber
 from services.sfu.core.layers import ALL_TEMPORAL
-from services.sfu.core.media_line import LEVEL_URI, SEND_TIME_URI, TRANSPORT_CC_URI, MediaLine
+from services.sfu.core.media_line import MediaLine
 from services.sfu.core.offsets import Offsets
 from services.sfu.core.path import DownlinkPath
 from services.sfu.core.publications import CLOCK_RATES, InboundStream, Publication
 from services.sfu.core.rtcp import ReportBlock, SenderReport
 from services.sfu.core.rtp import HEADER_SIZE, MediaPacket
 
-_HEAD = Struct("!BBHII")
-_HEAD_AND_ELEMENT = Struct("!BBHIIII")
-_PICTURE_ID = Struct("!H")
 _ORIGINAL = Struct("!H")
-# One word of header extension elements of one byte each (RFC 8285 section 4.2).
-_ONE_WORD = 0xBEDE0001
 
 # A packet is not sent again sooner than this. Higher: repair of a lost repair waits. Lower: duplicates on long paths.
 RESEND_INTERVAL_S = 0.025
 # Retransmissions a second and slot. Higher: helps on bad paths. Lower: less to gain for who asks without need.
 MAX_RESENDS_PER_S = 400
+# Where the element for bandwidth estimation is, in a copy.
+_STAMP = slice(16, 20)
 # Stamps kept for repairs without an SSRC of their own; at least as many as the ring of a publisher has packets.
 _KEPT_STAMPS = 1024
 
@@ -70,13 +69,15 @@ class ReceiveSlot:
         self.max_height = self.weight = 0
         self.downlink = Downlink()
         self.key_frame_requests = BackingOff()
-        self.packets = self.bytes = 0
-        self.payload_types = {codec.codec: codec.payload_type for codec in line.codecs}
+        self.form = form_of(line)
+        self.codecs = frozenset(codec.codec for codec in line.codecs)
         self._repair_types = {c.codec: c.rtx_payload_type for c in line.codecs if c.rtx_payload_type is not None}
-        self._level_id, self._stamp_id, self._is_transport_cc = _element_ids(line)
         self._stamps: array[int] | None = None
-        if self._stamp_id and not self._repair_types:
+        if self.form.stamp_id and not self._repair_types:
             self._stamps = array("I", bytes(4 * _KEPT_STAMPS))
+        # Without what the group counts since the slot is in it.
+        self._packets = self._bytes = 0
+        self._group: CopyGroup | None = None
         self._source: InboundStream | None = None
         self._wanted: InboundStream | None = None
         self._offsets = Offsets(numbering.sequence_number, numbering.timestamp)
@@ -105,113 +106,143 @@ class ReceiveSlot:
         """Whether packets may be sent again without need, to try the path."""
         return self._source is not None and self._source.codec in self._repair_types
 
+    @property
+    def packets(self) -> int:
+        """Sent so far, without repairs."""
+        return self._packets + (self._group.packets if self._group is not None else 0)
+
+    @property
+    def bytes(self) -> int:
+        """Theirs, headers included."""
+        return self._bytes + (self._group.bytes if self._group is not None else 0)
+
     def assign(self, publication: Publication | None) -> None:
         """Give the slot to a publication, or free it. The caller keeps `Publication.slots` in step."""
         self.publication = publication
-        self._source = self._wanted = None
+        self._await(None)
+        self._leave()
 
     def want(self, stream: InboundStream | None, temporal: int = ALL_TEMPORAL) -> None:
         """Aim at a stream of the publication and its highest temporal layer; None stops sending."""
         if stream is None:
-            self._source = self._wanted = None
+            self._await(None)
+            self._leave()
             return
-        self._wanted = None if stream is self._source else stream
-        self._offsets.want_temporal(temporal)
+        self._await(None if stream is self._source else stream)
+        if temporal != self._offsets.wanted_temporal:
+            self._part()
+            self._offsets.want_temporal(temporal)
 
-    def accept(self, stream: InboundStream, packet: MediaPacket, now: float) -> bool:
-        """Whether the packet is to be sent on this slot; a key frame of the wanted stream takes the slot here."""
-        if stream is not self._source:
-            if stream is not self._wanted or not packet.frame.is_key_frame:
-                return False
-            self._switch(stream, packet, now)
-        elif not self._offsets.take(packet):
+    def _await(self, stream: InboundStream | None) -> None:
+        """Wait for a key frame of this stream, and of no other."""
+        if stream is not self._wanted:
+            if self._wanted is not None:
+                del self._wanted.takers.waiting[self]
+            if stream is not None:
+                stream.takers.waiting[self] = None
+            self._wanted = stream
+
+    def accept(self, packet: MediaPacket, now: float) -> bool:
+        """Whether a packet of the source is to be sent on this slot; for what its group does not take."""
+        self._catch_up()
+        if not self._offsets.take(packet):
             return False
         self._last_sent_at = now
         return True
 
-    def _switch(self, stream: InboundStream, packet: MediaPacket, now: float) -> None:
+    def switch(self, stream: InboundStream, packet: MediaPacket, now: float) -> None:
+        """The key frame of the wanted stream has come: the slot is on it from this packet on."""
+        self._leave()
+        self._await(None)
         elapsed_s = 0.0 if self._last_sent_at is None else now - self._last_sent_at
-        self._source, self._wanted = stream, None
         self._offsets.switch(packet, max(int(elapsed_s * CLOCK_RATES[self.kind]), 1))
         self._offsets.advance(packet)
+        self._last_sent_at = now
         self._resent.clear()
+        self._source = stream
+        stream.takers.apart[self] = None
 
-    def write(self, packet: MediaPacket, out: memoryview, now: float) -> int:
-        """Write the receiver's copy of an accepted packet into `out`; gives its size in bytes."""
-        payload_type = self.payload_types.get(packet.codec)
-        if payload_type is None and packet.plain is not None:
-            packet = packet.plain
-            payload_type = self.payload_types.get(packet.codec)
-        number = self._offsets.sequence_number(packet)
-        size = self._write(packet, out, payload_type or 0, number, self.ssrc, b"", now)
-        self.packets += 1
-        self.bytes += size
-        return size
+    def join_group(self) -> bool:
+        """Take everything that comes from now on, where nothing speaks against it; whether that is so."""
+        source = self._source
+        if source is None or not self._offsets.is_plain or self._stamps is not None:
+            return False
+        del source.takers.apart[self]
+        self._group = group = source.takers.group(self.form)
+        self._packets -= group.packets
+        self._bytes -= group.bytes
+        group.add(self, self._numbers(*self._offsets.newest, self.ssrc))
+        return True
 
-    def write_repair(self, packet: MediaPacket, out: memoryview, now: float) -> int:
-        """Write a packet for the second time; gives its size in bytes."""
-        number = self._offsets.sequence_number(packet)
-        repair_type = self._repair_types.get(packet.codec)
-        if repair_type is None:
-            return self._write_again(packet, number, out)
-        own, self._next_repair = self._next_repair, (self._next_repair + 1) & 0xFFFF
-        return self._write(packet, out, repair_type, own, self.repair_ssrc, _ORIGINAL.pack(number), now)
+    def _part(self) -> None:
+        """Be looked at packet by packet from now on."""
+        if self._group is None or self._source is None:
+            return
+        self._catch_up()
+        self._packets, self._bytes = self.packets, self.bytes
+        group, self._group = self._group, None
+        self._source.takers.leave(self, group)
+        self._source.takers.apart[self] = None
 
-    def _write(
-        self, packet: MediaPacket, out: memoryview, payload_type: int, number: int, ssrc: int, prefix: bytes, now: float
-    ) -> int:
-        offsets, frame = self._offsets, packet.frame
-        payload = frame.payload
-        if offsets.hollow and packet.extended in offsets.hollow:
-            payload = b""
-        second = payload_type | 0x80 if packet.marker else payload_type
-        timestamp = (packet.timestamp + offsets.timestamp) & 0xFFFFFFFF
-        at = 20 + len(prefix)
-        size = at + len(payload)
-        if self._stamp_id:
-            element = self._stamp(size, number, now)
-            _HEAD_AND_ELEMENT.pack_into(out, 0, 0x90, second, number, timestamp, ssrc, _ONE_WORD, element)
-        elif packet.level is not None and self._level_id:
-            element = self._level_id << 28 | packet.level << 16
-            _HEAD_AND_ELEMENT.pack_into(out, 0, 0x90, second, number, timestamp, ssrc, _ONE_WORD, element)
-        else:
-            _HEAD.pack_into(out, 0, 0x80, second, number, timestamp, ssrc)
-            at -= 8
-            size -= 8
-        if prefix:
-            out[at - len(prefix) : at] = prefix
-        out[at:size] = payload
-        if frame.picture_id_at and payload:
-            _PICTURE_ID.pack_into(out, at + frame.picture_id_at, 0x8000 | offsets.picture_id(packet))
-            if frame.tl0_at:
-                out[at + frame.tl0_at] = (frame.tl0 + offsets.tl0) & 0xFF
-        self.path.sent_bytes += size
-        return size
+    def _leave(self) -> None:
+        """Take no more from the source."""
+        self._part()
+        if self._source is not None:
+            del self._source.takers.apart[self]
+            self._source = None
 
-    def _stamp(self, size: int, number: int, now: float) -> int:
-        """The element for bandwidth estimation: transport-wide number, or 24 bits of 6.18 fixed-point send time."""
-        if self._is_transport_cc:
-            element = self._stamp_id << 28 | 1 << 24 | self.path.history.stamp(size, now) << 8
-        else:
-            element = self._stamp_id << 28 | 2 << 24 | int(now * 262144) & 0xFFFFFF
+    def _catch_up(self) -> None:
+        """Let the numbers follow what the group has sent."""
+        if self._group is None or self._source is None:
+            return
+        takers = self._source.takers
+        if takers.newest is not None:
+            self._offsets.advance(takers.newest)
+            self._last_sent_at = takers.newest_at
+
+    def _numbers(self, sequence: int, picture_id: int, ssrc: int) -> Numbers:
+        offsets = self._offsets
+        return Numbers(sequence, offsets.timestamp, ssrc, picture_id, offsets.tl0, self.path.history)
+
+    def write(self, packet: MediaPacket, room: Room, now: float) -> int:
+        """Write the receiver's copy of an accepted packet; gives its size in bytes."""
+        packet, payload_type = self.form.suit(packet)
+        offsets = self._offsets
+        image = self.form.draw(packet, payload_type, now, is_hollow=packet.extended in offsets.hollow)
+        fill(image, packet, (self._numbers(*offsets.at(packet.extended), self.ssrc),), (room,), now)
         if self._stamps is not None:
-            self._stamps[number % _KEPT_STAMPS] = element
-        return element
+            self._stamps[offsets.sequence_number(packet) % _KEPT_STAMPS] = int.from_bytes(room.view[_STAMP], "big")
+        size = len(image.data)
+        self._packets += 1
+        self._bytes += size
+        return size
 
-    def _write_again(self, packet: MediaPacket, number: int, out: memoryview) -> int:
-        kept, stamp = self._stamps, self._stamps[number % _KEPT_STAMPS] if self._stamps is not None else 0
-        packets, size_before = self.packets, self.bytes
-        size = self.write(packet, out, 0.0)
-        self.packets, self.bytes = packets, size_before
-        if kept is not None:
-            kept[number % _KEPT_STAMPS] = stamp
-            out[16:20] = stamp.to_bytes(4, "big")
+    def write_repair(self, packet: MediaPacket, room: Room, now: float) -> int:
+        """Write a packet for the second time; gives its size in bytes."""
+        sequence, picture_id = self._offsets.at(packet.extended)
+        number = (packet.sequence_number + sequence) & 0xFFFF
+        repair_type = self._repair_types.get(packet.codec)
+        is_hollow = packet.extended in self._offsets.hollow
+        if repair_type is None:
+            packet, payload_type = self.form.suit(packet)
+            image = self.form.draw(packet, payload_type, now, is_hollow=is_hollow)._replace(is_numbered=False)
+            fill(image, packet, (self._numbers(sequence, picture_id, self.ssrc),), (room,), now)
+            if self._stamps is not None:
+                room.view[_STAMP] = self._stamps[number % _KEPT_STAMPS].to_bytes(4, "big")
+        else:
+            own, self._next_repair = self._next_repair, (self._next_repair + 1) & 0xFFFF
+            image = self.form.draw(packet, repair_type, now, prefix=_ORIGINAL.pack(number), is_hollow=is_hollow)
+            numbers = self._numbers(own - packet.sequence_number, picture_id, self.repair_ssrc)
+            fill(image, packet, (numbers,), (room,), now)
+        size = len(image.data)
+        self.path.repair_bytes += size
         return size
 
     def find_lost(self, sequence_number: int, now: float) -> MediaPacket | None:
         """The packet behind a sequence number of this slot, to be sent again; None when that must not or cannot be."""
         if self._source is None:
             return None
+        self._catch_up()
         if now - self._resends_began >= 1.0:
             self._resends, self._resends_began = 0, now
             self._resent.clear()
@@ -226,6 +257,7 @@ class ReceiveSlot:
 
     def find_probe(self) -> MediaPacket | None:
         """The last packet that was sent, to be sent once more for the path's sake."""
+        self._catch_up()
         return self._offsets.find_last(self._source.ring) if self._source is not None else None
 
     def handle_report(self, block: ReportBlock) -> None:
@@ -236,6 +268,7 @@ class ReceiveSlot:
 
     def sender_report(self, ntp: int, now: float) -> SenderReport | None:
         """The SR for this slot: `ntp` is the NTP time at `now`. None before the first packet."""
+        self._catch_up()
         if self._last_sent_at is None:
             return None
         elapsed = int((now - self._last_sent_at) * CLOCK_RATES[self.kind])
@@ -243,10 +276,22 @@ class ReceiveSlot:
         return SenderReport(self.ssrc, ntp, timestamp, self.packets, self.bytes - HEADER_SIZE * self.packets)
 
 
-def _element_ids(line: MediaLine) -> tuple[int, int, bool]:
-    """Ids of the audio level and of the stamp for bandwidth estimation, 0 without; and whether that is transport-cc."""
-    level = line.extensions.get(LEVEL_URI, 0) if line.kind == "audio" else 0
-    uri = TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI
-    stamp = line.extensions.get(uri, 0) if line.kind == "video" else 0
-    # Ids beyond 14 would need elements of two bytes.
-    return level if level < 15 else 0, stamp if stamp < 15 else 0, line.has_transport_cc
+def route(stream: InboundStream, packet: MediaPacket, now: float) -> list[CopyGroup | ReceiveSlot]:
+    """Who gets a packet of a stream: groups as a whole, and single slots. A key frame takes those that wait for it."""
+    takers = stream.takers
+    newest = takers.newest
+    is_next = newest is None or packet.extended > newest.extended
+    single: list[CopyGroup | ReceiveSlot] = []
+    if is_next:
+        takers.newest, takers.newest_at = packet, now
+    else:
+        single += [slot for group in takers.groups for slot in group.slots if slot.accept(packet, now)]
+    if takers.apart:
+        single += [
+            slot for slot in tuple(takers.apart) if not (is_next and slot.join_group()) and slot.accept(packet, now)
+        ]
+    if takers.waiting and packet.frame.is_key_frame:
+        for slot in tuple(takers.waiting):
+            slot.switch(stream, packet, now)
+            single.append(slot)
+    return [*takers.groups, *single] if is_next else single

@@ -4,7 +4,6 @@ ArrivalLog notes what a publisher's packets arrive at, and writes the feedback. 
 receiver and turns its feedback into facts for the estimator.
 """
 
-from array import array
 from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import NamedTuple
@@ -183,20 +182,18 @@ class SendHistory:
 
     # A power of two: packets under way at 4 Mbit/s over 2 s. Higher: memory a receiver. Lower: late feedback is lost.
     SIZE = 1024
+    _MASK = SIZE - 1
 
     def __init__(self) -> None:
         self.next_number = 0
-        self._sent_at = array("d", bytes(8 * self.SIZE))
-        self._sizes = array("H", bytes(2 * self.SIZE))
+        self._sent: list[tuple[float, int] | None] = [None] * self.SIZE
         self._heard = -1
 
-    def stamp(self, size: int, now: float) -> int:
-        """The next 16-bit number, for a packet of `size` bytes that is sent at `now`."""
+    def note(self, sent: tuple[float, int]) -> int:
+        """The next 16-bit number, for a packet: when it is sent, and its bytes."""
         number = self.next_number
         self.next_number = number + 1
-        place = number & (self.SIZE - 1)
-        self._sent_at[place] = now
-        self._sizes[place] = size
+        self._sent[number & self._MASK] = sent
         return number & 0xFFFF
 
     def resolve(self, feedback: Feedback) -> list[Sent]:
@@ -204,7 +201,7 @@ class SendHistory:
 
         A packet is told of as arrived once; one that was told of as lost may be told of as arrived later.
         """
-        mask = self.SIZE - 1
+        mask = self._MASK
         last = self.next_number - 1
         first = last - ((last - feedback.base) & 0xFFFF)
         oldest = self.next_number - self.SIZE
@@ -212,15 +209,14 @@ class SendHistory:
         for index, arrived_at in enumerate(feedback.arrivals, start=first):
             if index > last:
                 break
-            place = index & mask
-            size = self._sizes[place]
-            if index < oldest or not size:
+            sent = self._sent[index & mask]
+            if index < oldest or sent is None:
                 continue
             if arrived_at is not None:
-                self._sizes[place] = 0
+                self._sent[index & mask] = None
             elif index <= self._heard:
                 continue
-            results.append((self._sent_at[place], arrived_at, size))
+            results.append((sent[0], arrived_at, sent[1]))
             if index > self._heard:
                 self._heard = index
         return results

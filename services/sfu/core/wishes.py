@@ -53,6 +53,16 @@ class Choice(NamedTuple):
     weight: int
 
 
+def order_unasked(candidates: Sequence[Candidate]) -> list[int]:
+    """The places of the candidates in the order of `choose_videos` where nobody is wished for or shown yet."""
+
+    def order(place: int) -> tuple[bool, bool, float, int]:
+        candidate = candidates[place]
+        return not candidate.is_on, not candidate.is_screen, -candidate.spoke_at, place
+
+    return sorted(range(len(candidates)), key=order)
+
+
 def choose_videos(candidates: Sequence[Candidate], held: Sequence[int], wishes: Wishes, slots: int) -> list[Choice]:
     """Who is shown: the pinned, the wished for, whose camera is on, screens, who spoke last; the most wanted first.
 

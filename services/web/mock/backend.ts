@@ -48,7 +48,7 @@ export interface Room {
  */
 export class MockBackend {
   private readonly rooms = new Map<string, Room>();
-  private readonly calls = new MockCalls(this);
+  readonly calls = new MockCalls(this);
   private readonly streams = new Map<string, Map<string, Mailbox<SubscribeResponse>>>();
   private ids = 0;
   /** Groups by the tokens that lead into them. */

@@ -1,6 +1,7 @@
 /**
  * The page without a backend: `npm run mock`. You are Alice; the address's `scene` sets the stage:
- * `?user=alice&scene=incoming`, `typing`, `offline`, and `&peeroff`, `&shaky` during a call.
+ * `?user=alice&scene=incoming`, `typing`, `offline`, `group` (the hike's group has a call; `&people=9` makes it larger, `&share` shows a
+ * screen), `ring` (it rings), `elsewhere` (one is in it with another device), and `&peeroff`, `&shaky`, `&weak` during a call.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { render } from "preact";
@@ -9,10 +10,11 @@ import { App } from "../src/ui/app";
 import { Session } from "../src/ui/session";
 import "../src/ui/styles";
 import { MockBackend } from "./backend";
-import { paintedMedia, paintPicture } from "./media";
+import { type Painted, paintedMedia, paintPicture } from "./media";
 import { seed, seedFiles } from "./seed";
 
 const NAMES = { alice: "Alice Moreau", bob: "Bob Lindqvist", chidi: "Chidi Okafor", dana: "Dana Petrov", farid: "Farid Haddad", gwen: "Gwen Hughes" };
+const query = new URLSearchParams(location.search);
 const backend = new MockBackend();
 seed(backend);
 backend.files.addressOf = (id, body) => (body ? URL.createObjectURL(body) : `data:text/plain,${id}`);
@@ -22,7 +24,7 @@ const session = new Session({
   loadUsers: () => Promise.resolve(Object.entries(NAMES).map(([userId, name]) => ({ userId, name }))),
   devTokens: (userId) => () => Promise.resolve({ value: "mock", userId, expiresMs: Date.now() + 3_600_000 }),
   createClient: (userId, tokens) =>
-    new ParleyClient({ userId, tokens, deviceId: "mock-page", transport: backend.transportFor(userId), media: paintedMedia("bob"), put: slowly(backend.files.put) }),
+    new ParleyClient({ userId, tokens, deviceId: "mock-page", transport: backend.transportFor(userId), media: paintedMedia(shown), put: slowly(backend.files.put) }),
 });
 
 /** Slow enough to see the progress. */
@@ -43,15 +45,39 @@ const bob = new ParleyClient({
   deviceId: "mock-bob",
   tokens: () => Promise.resolve({ value: "mock", userId: "bob", expiresMs: Number.POSITIVE_INFINITY }),
   transport: backend.transportFor("bob"),
-  media: paintedMedia("alice"),
+  media: paintedMedia(() => [{ userId: "alice" }]),
 });
 bob.start();
 bob.onRing = (ringing) => {
   if (ringing) setTimeout(() => bob.calls.accept(false), 1500);
 };
 
+/** Whom Alice sees: Bob, or who is in the group's call. */
+function shown(): Painted[] {
+  const off = query.has("peeroff");
+  const running = session.state.client?.calls.view();
+  if (!running?.group) return [{ userId: "bob", muted: off, dark: off }];
+  const others = running.call?.participants.filter((p) => p.userId !== "alice" && p.deviceId) ?? [];
+  return others.map(({ userId }, i) => ({ userId, speaks: i === 0, muted: i === 1, dark: i % 4 === 1, shares: i === 0 && query.has("share") }));
+}
+
+/** A call in the group of the hike, in which others are already. */
+function groupCall(): void {
+  const more = ["dana", "farid", "gwen", "hana", "ivo", "jun", "kira", "lars"].slice(0, Math.max(0, Number(query.get("people") ?? 3) - 3));
+  const { members } = backend.room("hike").conversation;
+  if (more.length > 0) backend.change(backend.room("hike"), { members: [...members, ...more.map((userId) => ({ ...structuredClone(members[1]!), userId }))] });
+  const { call } = backend.calls.methodsOf("bob").startCall({ conversationId: "hike", video: true, deviceId: "theirs" });
+  for (const userId of ["chidi", ...more]) backend.calls.methodsOf(userId).joinCall({ callId: call.callId, deviceId: "theirs" });
+  if (query.get("scene") !== "ring") backend.calls.methodsOf("alice").declineCall({ callId: call.callId });
+  if (query.get("scene") === "elsewhere") backend.calls.methodsOf("alice").joinCall({ callId: call.callId, deviceId: "my-phone" });
+  backend.calls.methodsOf("chidi").setHand({ callId: call.callId, raised: true });
+}
+
 const scenes: Record<string, () => void> = {
   incoming: () => setTimeout(() => bob.calls.dial("alice+bob", "alice", true), 1000),
+  group: () => groupCall(),
+  ring: () => setTimeout(groupCall, 1000),
+  elsewhere: () => groupCall(),
   typing: () => setInterval(() => bob.presence.draft("alice+bob", `${Date.now()}`), 3000),
   offline: () =>
     setTimeout(() => {
@@ -59,7 +85,7 @@ const scenes: Record<string, () => void> = {
       backend.dropStreams("alice");
     }, 1500),
 };
-scenes[new URLSearchParams(location.search).get("scene") ?? ""]?.();
+scenes[query.get("scene") ?? ""]?.();
 
 const root = document.getElementById("app");
 if (root) render(<App session={session} />, root);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { CallInput, CallPhase } from "../src/parley/core/call-state";
 import { readCall, stepCall } from "../src/parley/core/call-state";
-import type { Call } from "../src/parley/core/model";
+import type { Call, CallParticipant, CallStanding } from "../src/parley/core/model";
 
 function run(inputs: CallInput[], from: CallPhase = "idle"): { phase: CallPhase; effects: string[] } {
   const effects: string[] = [];
@@ -14,13 +14,17 @@ function run(inputs: CallInput[], from: CallPhase = "idle"): { phase: CallPhase;
   return { phase, effects };
 }
 
+function seat(userId: string, deviceId: string, standing: CallStanding = "joined"): CallParticipant {
+  return { userId, deviceId, standing, handRaiseTimeMs: undefined, muteRequestTimeMs: undefined };
+}
+
 function call(change: Partial<Call> = {}): Call {
   const participants = [
-    { userId: "alice", deviceId: "phone", ringing: false },
-    { userId: "bob", deviceId: "", ringing: true },
+    seat("alice", "phone"),
+    seat("bob", "", "ringing"),
   ];
   const times = { answerTimeMs: undefined, endTimeMs: undefined, endReason: undefined };
-  return { id: "call", conversationId: "room", callerId: "alice", video: true, state: "ringing", participants, version: 1, group: false, mediaEpoch: 0, ...times, ...change };
+  return { id: "call", conversationId: "room", callerId: "alice", video: true, state: "ringing", participants, version: 1, group: false, locked: false, mediaEpoch: 0, ...times, ...change };
 }
 
 describe("call state", () => {
@@ -75,7 +79,22 @@ describe("call state", () => {
   });
 
   test("a call that another device took over is over here", () => {
-    expect(stepCall("active", "answered_elsewhere")).toEqual({ next: "idle", effects: ["close_media", "tell_elsewhere"] });
+    expect(stepCall("active", "answered_elsewhere")).toEqual({ next: "idle", effects: ["close_media", "tell_moved"] });
+  });
+
+  test("joining a group's call and taking a call over ask for devices and a seat, and then for media", () => {
+    expect(run(["join", "answered_here"])).toEqual({ phase: "active", effects: ["open_devices", "send_join", "join_media"] });
+    expect(run(["take_over", "answered_here"])).toEqual({ phase: "active", effects: ["open_devices", "send_take_over", "join_media"] });
+  });
+
+  test("a call that is answered at once, since both have called, is active", () => {
+    expect(run(["dial", "answered_here"])).toEqual({ phase: "active", effects: ["open_devices", "start", "join_media"] });
+  });
+
+  test("whoever is put out of a call, or was missing for too long, lets go of the media and reads why", () => {
+    for (const input of ["removed", "out"] as const) {
+      expect(stepCall("active", input)).toEqual({ next: "ended", effects: ["close_media", "dismiss_later"] });
+    }
   });
 
   test("a call that this page knows nothing of is offered for return, and left when refused", () => {
@@ -85,19 +104,20 @@ describe("call state", () => {
 });
 
 describe("a server's copy of a call", () => {
-  const seat = (userId: string, deviceId: string, ringing = false) => ({ userId, deviceId, ringing });
   const active = call({ state: "active", participants: [seat("alice", "phone"), seat("bob", "tablet")] });
-  const group = call({ state: "active", group: true, participants: [seat("alice", "phone"), seat("bob", "", true), seat("carol", "")] });
+  const group = call({ state: "active", group: true, participants: [seat("alice", "phone"), seat("bob", "", "ringing"), seat("carol", "", "out"), seat("dave", "", "removed")] });
 
-  test.each<[string, Call, string, string, CallInput | undefined]>([
+  test.each<[string, Call, string, string, CallInput]>([
     ["rings at the callee", call(), "bob", "tablet", "offered"],
     ["is placed on the caller's device", call(), "alice", "phone", "placed"],
-    ["concerns another device of the caller", call(), "alice", "laptop", undefined],
+    ["was placed on another device of the caller", call(), "alice", "laptop", "answered_elsewhere"],
     ["was answered on this device", active, "bob", "tablet", "answered_here"],
     ["was answered elsewhere", active, "bob", "laptop", "answered_elsewhere"],
     ["was answered, for the caller's device", active, "alice", "phone", "answered_here"],
     ["of a group rings while others talk", group, "bob", "tablet", "offered"],
-    ["of a group that does not ring here is no news", group, "carol", "tablet", "answered_elsewhere"],
+    ["of a group that does not ring here may be joined", group, "carol", "tablet", "out"],
+    ["of a group that an admin put one out of", group, "dave", "tablet", "removed"],
+    ["of a group that one is not in any more", group, "erin", "tablet", "out"],
     ["has ended", call({ state: "ended" }), "bob", "tablet", "ended"],
   ])("%s", (_name, copy, user, device, expected) => {
     expect(readCall(copy, user, device)).toBe(expected);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { BACKOFF_CAP_MS, backoffMs } from "../src/parley/core/backoff";
 import { deviceLine, endLine, errorLine } from "../src/parley/core/lines";
-import { readSlotMap } from "../src/parley/core/slots";
+import { readSlotMap, type Slot } from "../src/parley/core/slots";
 import { TypingBoard, TypingPacer } from "../src/parley/core/typing";
 
 describe("back-off", () => {
@@ -56,17 +56,24 @@ describe("typing", () => {
 describe("slot map", () => {
   const kinds = new Map([["2", "audio"], ["3", "video"], ["4", "video"]] as const);
 
+  const slot = (mid: string): Slot => ({ mid, userId: "bob", muted: false, screen: false });
+
   test("joins the slots of a person by kind", () => {
-    const people = readSlotMap([{ mid: "2", userId: "bob", muted: true }, { mid: "3", userId: "bob", muted: false }], kinds);
-    expect(people).toEqual([{ userId: "bob", audioMid: "2", videoMid: "3", audioMuted: true, videoMuted: false }]);
+    const people = readSlotMap([{ ...slot("2"), muted: true }, slot("3")], kinds);
+    expect(people).toEqual([{ userId: "bob", audioMid: "2", videoMid: "3", screenMid: undefined, audioMuted: true, videoMuted: false }]);
+  });
+
+  test("a screen stands beside the camera", () => {
+    const people = readSlotMap([slot("3"), { ...slot("4"), screen: true }], kinds);
+    expect(people[0]).toMatchObject({ videoMid: "3", screenMid: "4", videoMuted: false });
   });
 
   test("leaves out empty slots and MIDs that are not ours", () => {
-    expect(readSlotMap([{ mid: "4", userId: "", muted: false }, { mid: "9", userId: "bob", muted: false }], kinds)).toEqual([]);
+    expect(readSlotMap([{ ...slot("4"), userId: "" }, slot("9")], kinds)).toEqual([]);
   });
 
   test("someone without a video slot counts as not seen", () => {
-    expect(readSlotMap([{ mid: "2", userId: "bob", muted: false }], kinds)[0]).toMatchObject({ videoMid: undefined, videoMuted: true });
+    expect(readSlotMap([slot("2")], kinds)[0]).toMatchObject({ videoMid: undefined, videoMuted: true });
   });
 });
 

@@ -17,7 +17,10 @@ export async function until(what: string, condition: () => boolean): Promise<voi
 export class FakeMedia implements CallMedia {
   phase: CallMedia["phase"] = "idle";
   remotes: CallMedia["remotes"] = [];
+  speakers: CallMedia["speakers"] = [];
+  weak = false;
   moves = 0;
+  readonly wishes: Parameters<CallMedia["wish"]>[0][] = [];
   readonly sent: Parameters<CallMedia["send"]>[0][] = [];
 
   constructor(private readonly onChange: () => void) {}
@@ -35,6 +38,16 @@ export class FakeMedia implements CallMedia {
 
   send(sending: Parameters<CallMedia["send"]>[0]): void {
     this.sent.push(sending);
+  }
+
+  wish(wishes: Parameters<CallMedia["wish"]>[0]): void {
+    this.wishes.push(wishes);
+  }
+
+  /** What the SFU says. */
+  say(change: Partial<Pick<CallMedia, "remotes" | "speakers" | "weak">>): void {
+    Object.assign(this, change);
+    this.onChange();
   }
 
   stats(): Promise<undefined> {
@@ -71,7 +84,8 @@ export function fakeDevices(refuse: readonly ("audio" | "video")[] = []): void {
     return Promise.resolve(new FakeStream(constraints));
   };
   vi.stubGlobal("MediaStream", FakeStream);
-  vi.stubGlobal("navigator", { mediaDevices: { getUserMedia } });
+  const getDisplayMedia = () => Promise.resolve(new FakeStream({ video: true }));
+  vi.stubGlobal("navigator", { mediaDevices: { getUserMedia, getDisplayMedia } });
 }
 
 /** In place of localStorage. */

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,16 +16,24 @@ from tests.integration.sfu.conftest import RunningWorker
 DEADLINE_S = 60.0
 
 
-@pytest.fixture
-async def browser(worker: RunningWorker) -> AsyncIterator[chromium.Browser]:
+@asynccontextmanager
+async def opened(join: chromium.Join) -> AsyncIterator[chromium.Browser]:
     if chromium.find() is None:
         if os.environ.get("CI"):
             pytest.fail("Chromium is not installed")
         pytest.skip("Chromium is not installed")
-    browser = chromium.Browser(lambda user, offer: worker.join(offer, user))
+    browser = chromium.Browser(join)
     await browser.start()
-    yield browser
-    await browser.stop()
+    try:
+        yield browser
+    finally:
+        await browser.stop()
+
+
+@pytest.fixture
+async def browser(worker: RunningWorker) -> AsyncIterator[chromium.Browser]:
+    async with opened(lambda user, offer: worker.join(offer, user)) as browser:
+        yield browser
 
 
 def receives(report: dict[str, Any], width: int) -> bool:
@@ -56,3 +66,43 @@ async def test_two_tabs_see_the_top_layer_of_each_other(worker: RunningWorker, b
         report = await report_when(page, width=1280)
         assert report["state"] == "connected"
         assert report["messages"] > 0
+
+
+def without_udp(answer: str) -> str:
+    """As for a network that lets no UDP out: the candidates over TCP alone are left."""
+    return re.sub(r"a=candidate:\S+ 1 udp .*\r\n", "", answer)
+
+
+async def test_two_tabs_without_udp_see_and_hear_each_other_over_tcp(worker: RunningWorker) -> None:
+    async def join(user: str, offer: str) -> str:
+        return without_udp(await worker.join(offer, user))
+
+    async with opened(join) as browser:
+        for page in [await browser.open("ann"), await browser.open("bob")]:
+            report = await report_when(page, width=320)
+            assert report["state"] == "connected"
+        assert worker.services.tcp.connection_count >= 2
+
+
+@pytest.mark.parametrize("codec", ["video/VP9", "video/H264", "video/AV1"])
+async def test_a_tab_that_sends_another_codec_is_seen_by_one_that_came_before_and_one_that_comes_later(
+    browser: chromium.Browser, codec: str
+) -> None:
+    early = await browser.open("early")
+    sender = await browser.open("sender", codec)
+    for page in (early, await browser.open("later")):
+        # Only from a key frame on is there anything to decode: the SFU lets nothing through before one.
+        await frames_of(page, codec)
+    # And the sender sees the others' VP8.
+    await frames_of(sender, "video/VP8")
+
+
+async def frames_of(page: chromium.Page, codec: str) -> None:
+    """Return once frames of this codec are decoded, and go on being so."""
+    end = time.monotonic() + DEADLINE_S
+    while True:
+        report: dict[str, Any] = await page.evaluate("report()")
+        if any(line["codec"] == codec and line["framesDecoded"] > 30 for line in report["inbound"].values()):
+            return
+        assert time.monotonic() < end, f"no frames of {codec}: {report}"
+        await asyncio.sleep(0.2)

@@ -16,7 +16,8 @@ from deploy.embedded.errors import StartError
 from deploy.embedded.logs import LogSink
 from deploy.embedded.probes import Probe
 from deploy.embedded.process import ProcessSpec
-from deploy.embedded.supervisor import FIRST_PAUSE_S, HEALTHY_AFTER_S, LONGEST_PAUSE_S, Supervisor, next_pause_s
+from deploy.embedded.supervisor import Supervisor
+from services.runtime.restarts import FIRST_PAUSE_S, HEALTHY_AFTER_S, LONGEST_PAUSE_S, next_pause_s
 from tests.support.waiting import poll
 
 DEADLINE_S = 20.0

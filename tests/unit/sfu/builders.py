@@ -4,10 +4,12 @@ import random
 from struct import pack
 from typing import Any
 
-from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId
+from services.sfu.core.effects import SendMedia
+from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, ParticipantNumber, UserId
 from services.sfu.core.participants import Participant
 from services.sfu.core.router import Router
 from services.sfu.core.sdp import Offer, parse_offer
+from services.sfu.core.slots import ReceiveSlot
 
 FINGERPRINT = ":".join(["AB"] * 32)
 
@@ -97,6 +99,32 @@ def key(user: str, device: str = "d1", call: str = "call-1") -> ParticipantKey:
 
 def make_router(seed: int = 1) -> Router:
     return Router(random.Random(seed).randbytes, unix_offset_s=1_700_000_000.0)
+
+
+class Page:
+    """Room for one packet."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(2000))
+
+
+def copies(effect: SendMedia, now: float = 1.0) -> list[bytes]:
+    """The packets as the shell would send them, in clear text."""
+    to, packet = effect
+    pages = [Page() for _ in range(3)]
+    if isinstance(to, ReceiveSlot):
+        return [bytes(pages[0].view[: to.write(packet, pages[0], now)])]
+    packet, image = to.draw(packet, now)
+    written = []
+    for begin in range(0, len(to.slots), len(pages)):
+        to.write(image, packet, begin, pages, now)
+        written += [bytes(page.view[: len(image.data)]) for page in pages[: len(to.slots) - begin]]
+    return written
+
+
+def receivers(effect: SendMedia) -> list[ParticipantNumber]:
+    """Whom a packet goes to."""
+    return [effect.to.receiver] if isinstance(effect.to, ReceiveSlot) else [slot.receiver for slot in effect.to.slots]
 
 
 def join(router: Router, user: str, now: float = 0.0, *, device: str = "d1", **options: Any) -> Participant:

@@ -72,8 +72,8 @@ class Call:
         self._feed_back()
 
     def _send(self) -> None:
-        number = self.path.history.stamp(PACKET, self.now)
-        self.path.sent_bytes += PACKET
+        number = self.path.history.note((self.now, PACKET))
+        self.path.repair_bytes += PACKET
         self._sent += 1
         arrival = self.link.arrival(PACKET, self.now)
         if arrival is None:

@@ -20,7 +20,18 @@ from services.sfu.core.participants import ReceiveQuality, SlotEntry
 from services.sfu.core.wishes import MAX_WISHES, Wish, Wishes
 from services.sfu.ice import answer_check
 from services.sfu.srtp import PacketBuffer, SrtpSession
-from services.sfu.udp import BATCH_SIZE, Batch, SendmmsgBatch, SendtoBatch, encode_sockaddr, open_socket
+from services.sfu.udp import (
+    BATCH_SIZE,
+    Batch,
+    Inbox,
+    RecvfromInbox,
+    RecvmmsgInbox,
+    SendmmsgBatch,
+    SendtoBatch,
+    decode_sockaddr,
+    encode_sockaddr,
+    open_socket,
+)
 from tests.unit.sfu.builders import key, rtp
 
 SOURCE = ("192.0.2.7", 4444)
@@ -134,17 +145,40 @@ def test_batches_send_all_in_order_and_count_what_cannot_go(kind: type[SendmmsgB
     dropped: list[int] = []
     with open_socket(("127.0.0.1", 0)) as sender, open_socket(("127.0.0.1", 0)) as receiver:
         batch: Batch = kind(sender, dropped.append)
-        destination = receiver.getsockname()
+        destination = encode_sockaddr(socket.AF_INET, receiver.getsockname())
         for number in range(BATCH_SIZE * 2 + 5):
-            batch.reserve().view[:2] = number.to_bytes(2, "big")
-            batch.commit(2, destination)
+            (buffer,) = batch.claim(1)
+            buffer.view[:2] = number.to_bytes(2, "big")
+            batch.commit(buffer, 2, destination)
             if number == 3:
-                batch.reserve()
-                batch.commit(2, ("255.255.255.255", 9))
+                (buffer,) = batch.claim(1)
+                batch.commit(buffer, 2, encode_sockaddr(socket.AF_INET, ("255.255.255.255", 9)))
         batch.flush()
         received = [int.from_bytes(receiver.recv(10), "big") for _ in range(BATCH_SIZE * 2 + 5)]
     assert received == list(range(BATCH_SIZE * 2 + 5))
     assert sum(dropped) == 1
+
+
+@pytest.mark.parametrize("kind", [RecvmmsgInbox, RecvfromInbox])
+def test_inboxes_give_what_came_with_its_sources(kind: type[RecvmmsgInbox] | type[RecvfromInbox]) -> None:
+    with open_socket(("127.0.0.1", 0)) as receiver, open_socket(("127.0.0.1", 0)) as sender:
+        inbox: Inbox = kind(receiver)
+        assert not inbox.receive()
+        sent = [bytes(size) for size in range(1, BATCH_SIZE + 9)]
+        for datagram in sent:
+            sender.sendto(datagram, receiver.getsockname())
+        received = []
+        while datagrams := inbox.receive():
+            for buffer, size, source in datagrams:
+                received.append(bytes(buffer.view[:size]))
+                assert decode_sockaddr(source) == sender.getsockname()
+    assert received == sent
+
+
+@pytest.mark.parametrize("address", [("1.2.3.4", 258), ("2001:db8::7", 65535)])
+def test_raw_addresses_are_read_as_they_were_written(address: tuple[str, int]) -> None:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    assert decode_sockaddr(encode_sockaddr(family, address)) == address
 
 
 def test_addresses_are_encoded_as_the_kernel_wants_them() -> None:

@@ -9,7 +9,7 @@ from services.sfu.core.participants import Participant
 from services.sfu.core.router import Router
 from services.sfu.core.transport_cc import FEEDBACK_INTERVAL_S, parse_feedback
 from services.sfu.core.wishes import Wish, Wishes
-from tests.unit.sfu.builders import join, make_router, rtp, video
+from tests.unit.sfu.builders import Page, join, make_router, rtp, video
 
 LOUD, QUIET = b"\x8a", b"\x78"
 LAYERS = {b"q": 21, b"h": 22, b"f": 23}
@@ -142,7 +142,7 @@ def send_layers(
         due = router.tick(now)
         for effect in due:
             if isinstance(effect, SendRepair):
-                effect.slot.write_repair(effect.packet, memoryview(bytearray(2000)), now)
+                effect.slot.write_repair(effect.packet, Page(), now)
         if effects is not None:
             effects += due
     return now
@@ -222,7 +222,7 @@ def test_repair_of_a_publisher_fills_its_gap_and_is_forwarded_once(router: Route
     effects = router.handle_rtp(ann, repair, 1.05)
     forwarded = [effect for effect in effects if isinstance(effect, SendMedia)]
     assert [effect.packet.sequence_number for effect in forwarded] == [3]
-    assert len(ann.streams[21].gaps) == 0
+    assert not ann.streams[21].gaps.missing
     again = rtp(31, 901, b"\x00\x03" + inner, pt=97, mid=b"1", rrid=b"q")
     assert router.handle_rtp(ann, again, 1.06) == []
     assert router.handle_rtp(ann, video(21, 3, 3), 1.07) == []

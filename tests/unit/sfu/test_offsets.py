@@ -38,7 +38,8 @@ def pass_through(offsets: Offsets, packets: list[MediaPacket]) -> list[tuple[int
     out = []
     for one in packets:
         if offsets.take(one):
-            out.append((offsets.sequence_number(one), offsets.picture_id(one)))
+            _, picture_id = offsets.at(one.extended)
+            out.append((offsets.sequence_number(one), (one.frame.picture_id + picture_id) & 0x7FFF))
     return out
 
 

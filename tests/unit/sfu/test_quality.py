@@ -5,7 +5,7 @@ from services.sfu.core.participants import Participant
 from services.sfu.core.quality import Quality, QualityMeter, mos_of
 from services.sfu.core.router import Router
 from services.sfu.core.rtcp import ReportBlock, build_receiver_report
-from tests.unit.sfu.builders import join, make_router, rtp
+from tests.unit.sfu.builders import copies, join, make_router, rtp
 
 
 @pytest.mark.parametrize(
@@ -31,15 +31,13 @@ class Call:
 
     def speak(self, uplink_loss: int, downlink_lost: int) -> None:
         """500 packets: each `uplink_loss`-th is lost on the way up (0: none), `downlink_lost` on the way down."""
-        out = memoryview(bytearray(2000))
         for number in range(500):
             if uplink_loss and number % uplink_loss == 1:
                 continue
             now = 1.0 + number / 50
             for effect in self.router.handle_rtp(self.ann, rtp(7, number, mid=b"0", timestamp=number * 960), now):
                 if isinstance(effect, SendMedia):
-                    for slot in effect.slots:
-                        slot.write(effect.packet, out, now)
+                    copies(effect, now)
         block = ReportBlock(self.bob.slots[0].ssrc, 0, downlink_lost, 500, 0, 0, 0)
         self.router.handle_rtcp(self.bob, build_receiver_report(1, [block]), 11.0)
 

@@ -4,13 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core.answer import LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
 from services.sfu.core.errors import SdpError
 from services.sfu.core.media_line import LEVEL_URI, MID_URI, REPAIRED_RID_URI, RID_URI, TRANSPORT_CC_URI
 from services.sfu.core.sdp import Fingerprint, parse_offer
 from tests.unit.sfu.builders import AUDIO, FINGERPRINT, HEAD, SIMULCAST, VIDEO, offer, offer_text
 
-TRANSPORT = LocalTransport("ours", "secret", Fingerprint("sha-256", "CD"), ("192.0.2.1", 7800))
+CANDIDATES = [
+    Candidate(("192.0.2.1", 7800)),
+    Candidate(("2001:db8::1", 7800)),
+    Candidate(("192.0.2.1", 7800), is_tcp=True),
+]
+TRANSPORT = LocalTransport("ours", "secret", Fingerprint("sha-256", "CD"), CANDIDATES)
 
 
 def answer_of(text: str) -> list[str]:
@@ -48,6 +53,8 @@ def test_answer_has_what_browsers_insist_on() -> None:
     assert "a=sendonly" in slot
     assert "a=ssrc:33 cname:parley" in slot
     assert "a=candidate:1 1 udp 2130706431 192.0.2.1 7800 typ host" in lines
+    assert "a=candidate:2 1 udp 2130706175 2001:db8::1 7800 typ host" in lines
+    assert "a=candidate:3 1 tcp 2122317567 192.0.2.1 7800 typ host tcptype passive" in lines
     assert section(lines, "4")[0] == "m=application 9 UDP/DTLS/SCTP webrtc-datachannel"
 
 

@@ -74,7 +74,7 @@ def test_each_feedback_goes_on_where_the_last_ended_and_comes_back_for_late_pack
 
 def test_history_tells_of_each_packet_once_and_of_late_ones_after_all() -> None:
     history = SendHistory()
-    numbers = [history.stamp(100 + n, 1.0 + n) for n in range(4)]
+    numbers = [history.note((1.0 + n, 100 + n)) for n in range(4)]
     first = parse_feedback(build_feedback(numbers[0], [9.0, None, 9.2], 0))
     assert first is not None
     assert [(sent_at, arrived_at is None, size) for sent_at, arrived_at, size in history.resolve(first)] == [
@@ -91,7 +91,7 @@ def test_history_tells_of_each_packet_once_and_of_late_ones_after_all() -> None:
 def test_numbers_roll_over_and_what_was_never_sent_is_passed_over() -> None:
     history = SendHistory()
     for number in range(70_000):
-        assert history.stamp(10, 0.0) == number & 0xFFFF
+        assert history.note((0.0, 10)) == number & 0xFFFF
     feedback = parse_feedback(build_feedback((70_000 - 2) & 0xFFFF, [9.0, 9.0, 9.0, 9.0], 0))
     assert feedback is not None
     assert len(history.resolve(feedback)) == 2

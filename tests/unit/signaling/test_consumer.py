@@ -40,6 +40,15 @@ async def test_an_announced_worker_is_placed_on_until_its_tombstone() -> None:
     assert nodes.choose(2, START) is None
 
 
+async def test_the_calls_of_a_worker_that_left_a_tombstone_are_looked_at_at_once() -> None:
+    nodes, nudges = NodeTable(), []
+    consumer = NodeConsumer(nodes, lambda: nudges.append("look"))
+    await consumer.handle([record(announcement())])
+    nudges.clear()
+    await consumer.handle([record(None)])
+    assert nudges == ["look"]
+
+
 async def test_announcements_without_a_meaning_are_passed_over() -> None:
     nodes = NodeTable()
     faulty = [

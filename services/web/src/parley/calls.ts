@@ -1,34 +1,20 @@
 import type { Call as WireCall, MediaGrant } from "../gen/parley/calls/v1/messages_pb";
 import type { Api } from "./api";
+import { CallActions } from "./call-actions";
+import { CallBoard } from "./call-board";
+import type { CallView } from "./call-view";
 import type { CallEffect, CallInput, CallPhase } from "./core/call-state";
 import { readCall as readInput, stepCall } from "./core/call-state";
 import { deviceLine } from "./core/lines";
-import type { Call } from "./core/model";
+import type { Call, CallParticipant } from "./core/model";
+import { Departures } from "./departures";
 import type { CallEncryption } from "./encryption/call-encryption";
 import type { Failure } from "./errors";
 import { readFailure } from "./errors";
 import { LocalSide } from "./local-side";
-import type { Admission, CallMedia, Grant, LinkListener, Remote } from "./media-link";
+import type { Wish } from "./media-channel";
+import type { Admission, CallMedia, Grant, LinkListener } from "./media-link";
 import { readCall } from "./wire";
-
-/** What the interface shows of the call. */
-export interface CallView {
-  readonly phase: CallPhase;
-  readonly conversationId: string;
-  readonly call: Call | undefined;
-  /** The other side; empty only while idle. */
-  readonly peerUserId: string;
-  readonly video: boolean;
-  /** The other side hears nothing: muted, or without a microphone. */
-  readonly muted: boolean;
-  readonly camera: MediaStreamTrack | undefined;
-  readonly remote: Remote | undefined;
-  readonly link: CallMedia["phase"];
-  /** A readable line about what went wrong with the call itself. */
-  readonly problem: string | undefined;
-  /** A readable line about a camera or microphone that is not there. */
-  readonly deviceProblem: string | undefined;
-}
 
 export interface CallsListener {
   onChange(): void;
@@ -41,7 +27,7 @@ export type MediaFactory = (admission: Admission, listener: LinkListener) => Cal
 
 /** How long the reason of the end stays on the screen. */
 const ENDED_SHOWN_MS = 3000;
-const LEAVE_ATTEMPTS = 5;
+const BUSY: readonly CallPhase[] = ["starting", "calling", "ringing", "accepting", "active", "dropped"];
 
 /** The one call of this device: carries out what the state table says. */
 export class Calls {
@@ -49,7 +35,9 @@ export class Calls {
   private call: Call | undefined;
   private conversationId = "";
   private peerUserId = "";
+  private group = false;
   private video = false;
+  private silenced = false;
   private problem: string | undefined;
   private media: CallMedia | undefined;
   private grant: Grant | undefined;
@@ -57,9 +45,11 @@ export class Calls {
   private dismissal: ReturnType<typeof setTimeout> | undefined;
   /** Copies that came while a request of ours was on its way: they wait, since only its answer brings the grant. */
   private held: Call[] = [];
-  /** Calls that the user left: an older copy must not bring them back. */
-  private readonly left = new Set<string>();
+  private readonly departures = new Departures();
+  private readonly board = new CallBoard();
   private readonly local: LocalSide;
+  /** What one can do in the running call beside talking. */
+  readonly actions: CallActions;
 
   constructor(
     private readonly api: Api,
@@ -70,6 +60,7 @@ export class Calls {
     private readonly listener: CallsListener,
   ) {
     this.local = new LocalSide(() => this.feedMedia());
+    this.actions = new CallActions(api, () => this.call?.id ?? "", (call) => this.receive(call));
   }
 
   view(): CallView {
@@ -77,23 +68,47 @@ export class Calls {
       phase: this.phase,
       conversationId: this.conversationId,
       call: this.call,
+      group: this.group,
       peerUserId: this.peerUserId,
       video: this.video,
       muted: this.local.muted || !this.local.microphone,
+      silenced: this.silenced,
       camera: this.local.camera,
+      screen: this.local.screen,
+      remotes: this.media?.remotes ?? [],
       remote: this.media?.remotes.find((r) => r.userId === this.peerUserId),
+      speakers: this.media?.speakers ?? [],
+      weak: this.phase === "active" && (this.media?.weak ?? false),
       link: this.media?.phase ?? "idle",
       problem: this.problem,
       deviceProblem: deviceLine(this.local.cameraProblem, this.local.microphoneProblem),
     };
   }
 
-  /** Rings the other member of a direct conversation. Nothing happens while another call is on. */
+  /** Whether this device is in a call, or rung. */
+  get busy(): boolean {
+    return BUSY.includes(this.phase);
+  }
+
+  /** The call that rings or runs in a conversation, wherever. */
+  runningIn(conversationId: string): Call | undefined {
+    return this.board.of(conversationId);
+  }
+
+  /** Rings the other member of a direct conversation, or with an empty `peerUserId` a group's members. Nothing happens while another call is on. */
   dial(conversationId: string, peerUserId: string, video: boolean): void {
-    if (this.phase !== "idle" && this.phase !== "ended") return;
+    if (this.busy) return;
     this.open(conversationId, peerUserId, video, undefined);
     this.clientCallId = crypto.randomUUID();
     this.handle("dial");
+  }
+
+  /** Joins a group's running call, or moves a call that this user is in with another device to this one. */
+  enter(call: Call, video: boolean): void {
+    if (this.busy) return;
+    this.departures.forget(call.id);
+    this.open(call.conversationId, this.peerOf(call), video, call);
+    this.handle(this.own(call)?.deviceId ? "take_over" : "join");
   }
 
   /** Answers the ringing call, or returns to one that this page was closed in. */
@@ -115,11 +130,27 @@ export class Calls {
   }
 
   async setMuted(muted: boolean): Promise<void> {
+    this.silenced = false;
     await this.local.setMuted(muted);
   }
 
   async setCamera(on: boolean): Promise<void> {
     await this.local.setCamera(on);
+  }
+
+  async setScreen(on: boolean): Promise<void> {
+    await this.local.setScreen(on);
+  }
+
+  /** Whom to show, and how large. */
+  wish(wishes: readonly Wish[]): void {
+    this.media?.wish(wishes);
+  }
+
+  /** The user has seen that they were asked for silence. */
+  noticeSilence(): void {
+    this.silenced = false;
+    this.listener.onChange();
   }
 
   hurry(): void {
@@ -138,12 +169,16 @@ export class Calls {
 
   /** A copy of a call from the event stream. */
   receive(wire: WireCall): void {
-    this.apply(readCall(wire));
+    const call = readCall(wire);
+    this.board.note(call);
+    this.apply(call);
+    this.listener.onChange();
   }
 
   /** After Ready and Resync: takes the calls that ring or run, and finds out how a vanished one ended. */
   async refresh(): Promise<void> {
     const { calls } = await this.api.calls.listActiveCalls({});
+    this.board.replace(calls.map(readCall));
     for (const call of calls) this.receive(call);
     const own = this.call;
     if (!own || own.state === "ended" || calls.some((c) => c.callId === own.id)) return;
@@ -166,21 +201,39 @@ export class Calls {
     }
     const own = this.call?.id === call.id;
     if (own && call.version <= (this.call?.version ?? 0)) return;
-    if (!own && (this.left.has(call.id) || (this.phase !== "idle" && this.phase !== "ended"))) return;
+    if (!own && (this.departures.has(call.id) || this.busy)) return;
     const input = readInput(call, this.selfId, this.deviceId);
-    if (!input) return;
     if (!own) {
       const startsHere = input === "offered" || input === "answered_here";
       if (!startsHere) return;
-      const peer = call.participants.find((p) => p.userId !== this.selfId)?.userId ?? call.callerId;
-      this.open(call.conversationId, peer, call.video, call);
+      this.open(call.conversationId, this.peerOf(call), call.video, call);
     }
-    const moved = own && call.mediaEpoch > (this.call?.mediaEpoch ?? 0);
+    const before = own ? this.call : undefined;
     this.call = call;
     // The user has left already; what still comes only completes the record.
-    if (this.left.has(call.id) && input !== "ended") return;
+    if (this.departures.has(call.id) && input !== "ended") return;
+    if (input === "removed") this.problem = "You were removed from this call.";
+    if (input === "out") this.problem = "The connection was lost for too long.";
     this.handle(input);
-    if (moved && input !== "ended") this.media?.move();
+    if (before && this.phase === "active") this.follow(before, call);
+  }
+
+  /** What a newer copy of the running call asks of this device. */
+  private follow(before: Call, call: Call): void {
+    if (call.mediaEpoch > before.mediaEpoch) this.media?.move();
+    const asked = this.own(call)?.muteRequestTimeMs ?? 0;
+    if (asked <= (this.own(before)?.muteRequestTimeMs ?? 0) || this.local.muted) return;
+    void this.local.setMuted(true);
+    this.silenced = true;
+    this.listener.onChange();
+  }
+
+  private own(call: Call): CallParticipant | undefined {
+    return call.participants.find((p) => p.userId === this.selfId);
+  }
+
+  private peerOf(call: Call): string {
+    return call.group ? "" : (call.participants.find((p) => p.userId !== this.selfId)?.userId ?? call.callerId);
   }
 
   private open(conversationId: string, peerUserId: string, video: boolean, call: Call | undefined): void {
@@ -188,7 +241,9 @@ export class Calls {
     this.call = call;
     this.conversationId = conversationId;
     this.peerUserId = peerUserId;
+    this.group = peerUserId === "";
     this.video = video;
+    this.silenced = false;
     this.problem = undefined;
     this.grant = undefined;
   }
@@ -203,7 +258,9 @@ export class Calls {
   private carryOut(effect: CallEffect): void {
     const effects: Record<CallEffect, () => void> = {
       start: () => void this.request(() => this.start()),
-      send_accept: () => void this.request(() => this.sendAccept()),
+      send_accept: () => void this.request(() => this.seat((key) => this.api.calls.acceptCall(key))),
+      send_join: () => void this.request(() => this.seat((key) => this.api.calls.joinCall(key))),
+      send_take_over: () => void this.request(() => this.seat((key) => this.api.calls.takeOverCall(key))),
       send_decline: () => this.leave((callId) => this.api.calls.declineCall({ callId })),
       send_leave: () => this.leave((callId) => this.api.calls.leaveCall({ callId, deviceId: this.deviceId })),
       renew_and_join: () => void this.request(() => this.renewAndJoin()),
@@ -213,6 +270,7 @@ export class Calls {
       ring: () => this.listener.onRing(true),
       stop_ring: () => this.listener.onRing(false),
       tell_elsewhere: () => this.tellElsewhere(),
+      tell_moved: () => this.listener.onNotice("The call goes on on your other device"),
       dismiss_later: () => this.dismissLater(),
     };
     effects[effect]();
@@ -240,16 +298,18 @@ export class Calls {
     const { call, grant } = await this.api.calls.startCall({ conversationId, video, deviceId, clientCallId });
     if (!call) throw new Error("no call in the answer");
     if (this.phase !== "starting" || this.clientCallId !== clientCallId) {
-      this.leaveById(call.callId, (callId) => this.api.calls.leaveCall({ callId, deviceId }));
+      const { callId } = call;
+      this.departures.tell(callId, () => this.api.calls.leaveCall({ callId, deviceId }));
       return;
     }
-    this.adopt(readCall(call), grant, "placed");
+    this.adopt(readCall(call), grant);
   }
 
-  private async sendAccept(): Promise<void> {
+  /** Takes a seat in the call for this device: by answering, joining or taking over. */
+  private async seat(send: (key: { callId: string; deviceId: string }) => Promise<{ call?: WireCall | undefined; grant?: MediaGrant | undefined }>): Promise<void> {
     const callId = this.call?.id ?? "";
-    const { call, grant } = await this.api.calls.acceptCall({ callId, deviceId: this.deviceId });
-    if (call && this.phase === "accepting" && this.call?.id === callId) this.adopt(readCall(call), grant, "answered_here");
+    const { call, grant } = await send({ callId, deviceId: this.deviceId });
+    if (call && this.phase === "accepting" && this.call?.id === callId) this.adopt(readCall(call), grant);
   }
 
   private async renewAndJoin(): Promise<void> {
@@ -260,27 +320,18 @@ export class Calls {
   }
 
   /** The answer to our own request: the only copy of a call that comes with a grant. */
-  private adopt(call: Call, grant: MediaGrant | undefined, whenLive: CallInput): void {
+  private adopt(call: Call, grant: MediaGrant | undefined): void {
+    this.board.note(call);
     this.call = call;
     this.grant = grant;
-    this.handle(call.state === "ended" ? "ended" : whenLive);
+    this.handle(readInput(call, this.selfId, this.deviceId));
   }
 
   private joinMedia(): void {
     const grant = this.grant;
     const callId = this.call?.id;
     if (!grant || !callId) return;
-    const { calls } = this.api;
-    const admission: Admission = {
-      renew: async () => {
-        const renewed = (await calls.renewMediaGrant({ callId, deviceId: this.deviceId })).grant;
-        if (!renewed) throw new Error("no grant in the answer");
-        return renewed;
-      },
-      join: async (joinToken, sdpOffer) => (await calls.joinMedia({ joinToken, sdpOffer })).sdpAnswer,
-      guard: () => this.encryption.guard(callId),
-    };
-    const media = this.createMedia(admission, {
+    const media = this.createMedia(this.admissionTo(callId), {
       onChange: () => this.listener.onChange(),
       onRefused: (failure) => this.media === media && this.failWith(failure),
     });
@@ -289,9 +340,22 @@ export class Calls {
     void this.local.opened().then(() => this.media === media && media.start(grant));
   }
 
+  private admissionTo(callId: string): Admission {
+    const { calls } = this.api;
+    return {
+      renew: async () => {
+        const { grant } = await calls.renewMediaGrant({ callId, deviceId: this.deviceId });
+        if (!grant) throw new Error("no grant in the answer");
+        return grant;
+      },
+      join: async (joinToken, sdpOffer) => (await calls.joinMedia({ joinToken, sdpOffer })).sdpAnswer,
+      guard: () => this.encryption.guard(callId),
+    };
+  }
+
   private feedMedia(): void {
-    const { microphone, camera, muted } = this.local;
-    this.media?.send({ microphone, camera, muted });
+    const { microphone, camera, screen, muted } = this.local;
+    this.media?.send({ microphone, camera, screen, muted });
     this.listener.onChange();
   }
 
@@ -302,18 +366,8 @@ export class Calls {
   }
 
   private leave(send: (callId: string) => Promise<unknown>): void {
-    if (this.call) this.leaveById(this.call.id, send);
-  }
-
-  /** Tells the server until it knows: otherwise the other side would sit in an empty call. */
-  private leaveById(callId: string, send: (callId: string) => Promise<unknown>): void {
-    this.left.add(callId);
-    const attempt = (count: number): void => {
-      send(callId).catch((error: unknown) => {
-        if (readFailure(error).transient && count < LEAVE_ATTEMPTS) setTimeout(() => attempt(count + 1), 1000 * 2 ** count);
-      });
-    };
-    attempt(0);
+    const callId = this.call?.id;
+    if (callId) this.departures.tell(callId, () => send(callId));
   }
 
   private tellElsewhere(): void {

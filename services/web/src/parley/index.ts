@@ -1,12 +1,13 @@
 /** The client library's public face. */
-export { type CallsListener, type CallView, type MediaFactory } from "./calls";
+export type { CallView } from "./call-view";
+export type { CallsListener, MediaFactory } from "./calls";
 export { type ClientOptions, keptDeviceId, ParleyClient } from "./client";
-export type { CallPhase } from "./core/call-state";
+export { type CallPhase, joined } from "./core/call-state";
 export type { ConversationView } from "./core/conversation-store";
 export { findEntities, openMention, type Person, type Segment, segments } from "./core/entities";
 export { sizeLine } from "./core/files";
 export { excerpt, highlight, type Marked } from "./core/highlight";
-export { endLine } from "./core/lines";
+export { endLine, groupEndLine } from "./core/lines";
 export type * from "./core/model";
 export { type Folder, folderOf, isMuted } from "./core/own-state";
 export { type Receipt, reachedBy, receiptOf } from "./core/receipts";
@@ -17,6 +18,8 @@ export { VANISH_CHOICES_S } from "./core/vanishing";
 export type { AttachmentPlace } from "./downloads";
 export type { Failure } from "./errors";
 export type { StreamState } from "./event-stream";
+export { canShareScreen } from "./local-media";
+export type { Wish } from "./media-channel";
 export type { CallMedia, Remote } from "./media-link";
 export type { Draft } from "./outbox";
 export type { Reported } from "./relations";

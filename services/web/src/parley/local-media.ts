@@ -42,6 +42,23 @@ export async function openMicrophone(): Promise<MediaStreamTrack | DeviceProblem
   return stream instanceof MediaStream ? (stream.getAudioTracks()[0] ?? "missing") : stream;
 }
 
+/** The track of a screen or window that the user chooses, or undefined when none was chosen. */
+export async function openScreen(): Promise<MediaStreamTrack | undefined> {
+  try {
+    const [track] = (await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: false })).getVideoTracks();
+    // Without it encoders take frames for a film: they keep the rate and blur the text.
+    if (track) track.contentHint = "detail";
+    return track;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Phones' browsers have no such thing. */
+export function canShareScreen(): boolean {
+  return typeof navigator !== "undefined" && typeof navigator.mediaDevices?.getDisplayMedia === "function";
+}
+
 async function request(constraints: MediaStreamConstraints): Promise<MediaStream | DeviceProblem> {
   // Outside HTTPS and localhost browsers have no mediaDevices at all.
   if (!navigator.mediaDevices) return "insecure";

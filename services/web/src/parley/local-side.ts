@@ -1,5 +1,5 @@
 import type { DeviceProblem } from "./core/lines";
-import { openCamera, openLocalMedia, openMicrophone } from "./local-media";
+import { openCamera, openLocalMedia, openMicrophone, openScreen } from "./local-media";
 
 /** How long joining waits for the browser's permission question. Then it goes on, and the tracks follow. */
 const DEVICE_WAIT_MS = 2500;
@@ -8,6 +8,7 @@ const DEVICE_WAIT_MS = 2500;
 export class LocalSide {
   microphone: MediaStreamTrack | undefined;
   camera: MediaStreamTrack | undefined;
+  screen: MediaStreamTrack | undefined;
   muted = false;
   microphoneProblem: DeviceProblem | undefined;
   cameraProblem: DeviceProblem | undefined;
@@ -59,15 +60,33 @@ export class LocalSide {
     this.changed();
   }
 
+  /** The browser lets the user choose what to show; it may also end it, by a button of its own. */
+  async setScreen(on: boolean): Promise<void> {
+    if (!on) return this.endScreen();
+    const epoch = this.epoch;
+    const got = await openScreen();
+    if (epoch !== this.epoch) return got?.stop();
+    if (!got) return;
+    got.onended = () => this.screen === got && this.endScreen();
+    this.screen = got;
+    this.changed();
+  }
+
   close(): void {
     this.epoch++;
-    this.microphone?.stop();
-    this.camera?.stop();
+    for (const track of [this.microphone, this.camera, this.screen]) track?.stop();
     this.microphone = undefined;
     this.camera = undefined;
+    this.screen = undefined;
     this.microphoneProblem = undefined;
     this.cameraProblem = undefined;
     this.muted = false;
+  }
+
+  private endScreen(): void {
+    this.screen?.stop();
+    this.screen = undefined;
+    this.changed();
   }
 
   private async acquire(video: boolean, epoch: number): Promise<void> {

@@ -6,8 +6,9 @@ import { readSlotMap } from "./core/slots";
 import type { Failure } from "./errors";
 import type { FrameGuard } from "./encryption/call-encryption";
 import { readFailure } from "./errors";
+import type { Wish } from "./media-channel";
 import type { PeerListener } from "./peer";
-import { Peer } from "./peer";
+import { Peer, type Tracks } from "./peer";
 
 export interface Grant {
   readonly joinToken: string;
@@ -30,11 +31,10 @@ export interface Admission {
 export interface Remote extends RemotePerson {
   readonly audio: MediaStreamTrack | undefined;
   readonly video: MediaStreamTrack | undefined;
+  readonly screen: MediaStreamTrack | undefined;
 }
 
-export interface Sending {
-  readonly microphone: MediaStreamTrack | undefined;
-  readonly camera: MediaStreamTrack | undefined;
+export interface Sending extends Tracks {
   readonly muted: boolean;
 }
 
@@ -42,12 +42,18 @@ export interface Sending {
 export interface CallMedia {
   readonly phase: LinkPhase;
   readonly remotes: readonly Remote[];
+  /** Who speaks now, the loudest first; nobody in calls of two. */
+  readonly speakers: readonly string[];
+  /** This participant's own network is poor. */
+  readonly weak: boolean;
   start(grant: Grant): void;
   /** The device says that it has a new way to the network: try now rather than at the end of the back-off. */
   hurry(): void;
   /** The call has gone over to another worker: follow it, and keep the old connection until the server closes it. */
   move(): void;
   send(sending: Sending): void;
+  /** Whom to show, and how large. */
+  wish(wishes: readonly Wish[]): void;
   stats(): Promise<RTCStatsReport | undefined>;
   close(): void;
 }
@@ -60,12 +66,14 @@ export interface LinkListener {
 
 /** How long a left connection may live if the server never closes it; far above the server's own time. */
 const FORMER_MS = 30_000;
-const NOTHING: Sending = { microphone: undefined, camera: undefined, muted: false };
+const NOTHING: Sending = { microphone: undefined, camera: undefined, screen: undefined, muted: false };
 
 /** Joins the SFU, watches the path, and joins again when it is lost, for as long as the call lasts. */
 export class MediaLink implements CallMedia {
   phase: LinkPhase = "idle";
   remotes: readonly Remote[] = [];
+  speakers: readonly string[] = [];
+  weak = false;
   private peer: Peer | undefined;
   /** The peer that is to replace `peer`, until the SFU has answered it. */
   private next: Peer | undefined;
@@ -76,6 +84,7 @@ export class MediaLink implements CallMedia {
   private moving = false;
   private grant: Grant | undefined;
   private sending = NOTHING;
+  private wishes: readonly Wish[] = [];
   private attempt = 0;
   private retryDelayMs = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -102,7 +111,12 @@ export class MediaLink implements CallMedia {
 
   send(sending: Sending): void {
     this.sending = sending;
-    for (const peer of [this.peer, this.next, ...this.formers.keys()]) if (peer) this.feed(peer);
+    for (const peer of this.peers()) this.feed(peer);
+  }
+
+  wish(wishes: readonly Wish[]): void {
+    this.wishes = wishes;
+    for (const peer of this.peers()) peer.channel.wish(wishes);
   }
 
   async stats(): Promise<RTCStatsReport | undefined> {
@@ -173,9 +187,12 @@ export class MediaLink implements CallMedia {
         this.showRemotes();
       },
       onMedia: () => this.showRemotes(),
+      onSpeakers: (userIds) => peer === this.peer && this.observeCall({ speakers: userIds }),
+      onQuality: (weak) => peer === this.peer && this.observeCall({ weak }),
     };
     const peer = new Peer(slots, grant.iceServers ?? [], listener, guard);
     this.feed(peer);
+    if (this.wishes.length > 0) peer.channel.wish(this.wishes);
     return peer;
   }
 
@@ -222,6 +239,11 @@ export class MediaLink implements CallMedia {
     else if (peer === this.peer && (state === "connected" || state === "disconnected" || state === "failed")) this.handle(state);
   }
 
+  private observeCall(change: { readonly speakers?: readonly string[]; readonly weak?: boolean }): void {
+    Object.assign(this, change);
+    this.listener.onChange();
+  }
+
   /** Each person by the newest connection that brings media of them, else by the newest that knows of them. */
   private showRemotes(): void {
     const peers = [this.peer, ...[...this.formers.keys()].reverse()].filter((peer) => peer !== undefined);
@@ -231,7 +253,8 @@ export class MediaLink implements CallMedia {
         const known = people.get(person.userId);
         const audio = live(known?.audio) ?? live(peer.track(person.audioMid)) ?? known?.audio ?? peer.track(person.audioMid);
         const video = live(known?.video) ?? live(peer.track(person.videoMid)) ?? known?.video ?? peer.track(person.videoMid);
-        people.set(person.userId, { ...(known ?? person), audio, video });
+        const screen = live(known?.screen) ?? peer.track(person.screenMid) ?? known?.screen;
+        people.set(person.userId, { ...(known ?? person), audio, video, screen });
       }
     }
     this.remotes = [...people.values()];
@@ -240,8 +263,12 @@ export class MediaLink implements CallMedia {
 
   private feed(peer: Peer): void {
     const { microphone, camera, muted } = this.sending;
-    void peer.setTracks(microphone ?? null, camera ?? null).catch(() => undefined);
-    peer.setMediaState(muted || !microphone, !camera);
+    void peer.setTracks(this.sending).catch(() => undefined);
+    peer.channel.tell({ audioMuted: muted || !microphone, videoMuted: !camera });
+  }
+
+  private peers(): Peer[] {
+    return [this.peer, this.next, ...this.formers.keys()].filter((peer) => peer !== undefined);
   }
 
   private abandon(): void {
@@ -254,6 +281,7 @@ export class MediaLink implements CallMedia {
     for (const peer of [this.peer, ...this.formers.keys()]) if (peer) this.drop(peer);
     this.peer = undefined;
     this.remotes = [];
+    this.speakers = [];
   }
 }
 

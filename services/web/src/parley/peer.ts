@@ -1,11 +1,8 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ChannelMessageSchema } from "../gen/parley/sfu/v1/channel_pb";
-import type { Slot } from "./core/slots";
 import type { FrameGuard } from "./encryption/call-encryption";
+import { type ChannelListener, MediaChannel } from "./media-channel";
 
-export interface PeerListener {
+export interface PeerListener extends ChannelListener {
   onConnection(state: RTCPeerConnectionState): void;
-  onSlots(slots: Slot[]): void;
   /** Packets began, or ceased, to come on some receive slot. */
   onMedia(): void;
 }
@@ -16,9 +13,17 @@ const SIMULCAST: RTCRtpEncodingParameters[] = [
   { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
   { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
 ];
+/** Text must stay sharp; most of the time a screen stands still and takes little. */
+const SCREEN: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000 }];
+
+export interface Tracks {
+  readonly microphone: MediaStreamTrack | undefined;
+  readonly camera: MediaStreamTrack | undefined;
+  readonly screen: MediaStreamTrack | undefined;
+}
 
 /**
- * One peer connection to the SFU: own audio and video, then the receive slots, then the data channel.
+ * One peer connection to the SFU: own audio, camera and screen, then the receive slots, then the data channel.
  *
  * It is negotiated once. Tracks come and go by `replaceTrack`, which needs no new offer.
  */
@@ -26,8 +31,8 @@ export class Peer {
   readonly connection: RTCPeerConnection;
   private readonly audio: RTCRtpSender;
   private readonly video: RTCRtpSender;
-  private readonly channel: RTCDataChannel;
-  private mediaState = { audioMuted: false, videoMuted: true };
+  private readonly screen: RTCRtpSender;
+  readonly channel: MediaChannel;
 
   constructor(
     slots: { readonly audio: number; readonly video: number },
@@ -39,16 +44,11 @@ export class Peer {
     this.connection = connection;
     this.audio = connection.addTransceiver("audio", { direction: "sendonly" }).sender;
     this.video = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SIMULCAST }).sender;
+    this.screen = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SCREEN }).sender;
     for (let i = 0; i < slots.audio; i++) connection.addTransceiver("audio", { direction: "recvonly" });
     for (let i = 0; i < slots.video; i++) connection.addTransceiver("video", { direction: "recvonly" });
     guard?.protect(connection);
-    this.channel = connection.createDataChannel("parley", { negotiated: true, id: 0 });
-    this.channel.binaryType = "arraybuffer";
-    this.channel.onopen = () => this.sendMediaState();
-    this.channel.onmessage = (event: MessageEvent<ArrayBuffer>) => {
-      const slotsNow = readSlots(event.data);
-      if (slotsNow) listener.onSlots(slotsNow);
-    };
+    this.channel = new MediaChannel(connection.createDataChannel("parley", { negotiated: true, id: 0 }), listener);
     for (const { receiver } of connection.getTransceivers()) {
       receiver.track.onunmute = () => listener.onMedia();
       receiver.track.onmute = () => listener.onMedia();
@@ -66,15 +66,10 @@ export class Peer {
     await this.connection.setRemoteDescription({ type: "answer", sdp });
   }
 
-  async setTracks(microphone: MediaStreamTrack | null, camera: MediaStreamTrack | null): Promise<void> {
+  async setTracks({ microphone, camera, screen }: Tracks): Promise<void> {
     if (this.connection.signalingState === "closed") return;
-    await Promise.all([this.audio.replaceTrack(microphone), this.video.replaceTrack(camera)]);
-  }
-
-  /** Tells the other side, through the SFU, what is muted; kept until the channel opens. */
-  setMediaState(audioMuted: boolean, videoMuted: boolean): void {
-    this.mediaState = { audioMuted, videoMuted };
-    if (this.channel.readyState === "open") this.sendMediaState();
+    const pairs = [[this.audio, microphone], [this.video, camera], [this.screen, screen]] as const;
+    await Promise.all(pairs.map(([sender, track]) => sender.replaceTrack(track ?? null)));
   }
 
   /** What each MID of the offer carries. */
@@ -92,24 +87,8 @@ export class Peer {
 
   close(): void {
     this.connection.onconnectionstatechange = null;
-    this.channel.onmessage = null;
+    this.channel.close();
     this.connection.close();
     this.guard?.release();
-  }
-
-  private sendMediaState(): void {
-    const message = create(ChannelMessageSchema, { message: { case: "mediaState", value: this.mediaState } });
-    this.channel.send(toBinary(ChannelMessageSchema, message) as Uint8Array<ArrayBuffer>);
-  }
-}
-
-function readSlots(data: ArrayBuffer): Slot[] | undefined {
-  try {
-    const { message } = fromBinary(ChannelMessageSchema, new Uint8Array(data));
-    if (message.case !== "slotMap") return undefined;
-    return message.value.slots.map(({ mid, userId, muted }) => ({ mid, userId, muted }));
-  } catch {
-    // A newer SFU may say things that this client does not know.
-    return undefined;
   }
 }

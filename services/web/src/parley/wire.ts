@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import type { Call as WireCall } from "../gen/parley/calls/v1/messages_pb";
+import type { Participant, Call as WireCall } from "../gen/parley/calls/v1/messages_pb";
 import { CallState, EndReason, ParticipantState } from "../gen/parley/calls/v1/messages_pb";
 import type { PresenceChanged } from "../gen/parley/gateway/v1/messages_pb";
 import { PresenceState } from "../gen/parley/gateway/v1/messages_pb";
@@ -27,6 +27,14 @@ const OUTCOMES: Partial<Record<CallOutcome, model.CallOutcome>> = {
   [CallOutcome.CANCELLED]: "cancelled",
   [CallOutcome.BUSY]: "busy",
   [CallOutcome.FAILED]: "failed",
+};
+
+const STANDINGS: Partial<Record<ParticipantState, model.CallStanding>> = {
+  [ParticipantState.RINGING]: "ringing",
+  [ParticipantState.JOINED]: "joined",
+  [ParticipantState.NOT_JOINED]: "out",
+  [ParticipantState.LEFT]: "left",
+  [ParticipantState.REMOVED]: "removed",
 };
 
 const STATES: Partial<Record<CallState, model.CallServerState>> = {
@@ -208,18 +216,20 @@ export function readCall(wire: WireCall): model.Call {
     video: wire.video,
     state: STATES[wire.state] ?? "ended",
     endReason: END_REASONS[wire.endReason],
-    participants: wire.participants.map((p) => ({
-      userId: p.userId,
-      deviceId: p.deviceId,
-      // A server that knows no states rings whoever has no device.
-      ringing: p.state === ParticipantState.RINGING || (p.state === ParticipantState.UNSPECIFIED && p.deviceId === ""),
-    })),
+    participants: wire.participants.map(readParticipant),
     answerTimeMs: millis(wire.answerTime),
     endTimeMs: millis(wire.endTime),
     version: Number(wire.version),
     group: wire.group,
+    locked: wire.locked,
     mediaEpoch: Number(wire.mediaMove?.mediaEpoch ?? 0),
   };
+}
+
+function readParticipant({ userId, deviceId, state, handRaiseTime, muteRequestTime }: Participant): model.CallParticipant {
+  // A server that knows no states rings whoever has no device.
+  const standing = STANDINGS[state] ?? (deviceId ? "joined" : "ringing");
+  return { userId, deviceId, standing, handRaiseTimeMs: millis(handRaiseTime), muteRequestTimeMs: millis(muteRequestTime) };
 }
 
 export function readPresence(wire: PresenceChanged): model.Presence {

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
-import type { ConversationView, ParleyClient } from "../parley";
-import { isMuted, receiptOf } from "../parley";
+import type { Call, ConversationView, ParleyClient } from "../parley";
+import { isMuted, joined, receiptOf } from "../parley";
 import { Avatar } from "./avatar";
 import { ConversationMenu } from "./conversation-menu";
 import { listTime } from "./format";
@@ -43,7 +43,7 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }
           </span>
           <span class="item-bottom">
             <Preview client={client} view={view} reader={reader} current={current} />
-            <Marks view={view} muted={isMuted(own, nowMs)} />
+            <Marks view={view} muted={isMuted(own, nowMs)} call={client.calls.runningIn(conversation.id)} />
           </span>
         </span>
       </button>
@@ -60,10 +60,17 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }
 }
 
 /** What stands at a row's end. */
-function Marks({ view, muted }: { view: ConversationView; muted: boolean }): JSX.Element {
+function Marks({ view, muted, call }: { view: ConversationView; muted: boolean; call: Call | undefined }): JSX.Element {
   const { own, unread } = view;
+  const inCall = call ? joined(call).length : 0;
   return (
     <span class="marks">
+      {call && (
+        <span class="mark in-call" role="img" aria-label={`Call, ${inCall} in it`}>
+          <Icon name={call.video ? "video" : "phone"} />
+          {call.group && inCall}
+        </span>
+      )}
       {muted && (
         <span class="mark" role="img" aria-label="Muted">
           <Icon name="bell" struck />

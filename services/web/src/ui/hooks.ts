@@ -90,6 +90,22 @@ export function useDialogFocus(): RefObject<HTMLDivElement | null> {
   return dialog;
 }
 
+/** An element's size in pixels, as it changes; nothing until it is drawn. */
+export function useSize<T extends HTMLElement>(): [RefObject<T | null>, { width: number; height: number }] {
+  const element = useRef<T | null>(null);
+  const [size, setSize] = useState({ width: 0, height: 0 });
+  useLayoutEffect(() => {
+    const box = element.current;
+    if (!box) return undefined;
+    const measure = (): void => setSize({ width: box.clientWidth, height: box.clientHeight });
+    const observer = new ResizeObserver(measure);
+    measure();
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, []);
+  return [element, size];
+}
+
 /** Focuses an element when it appears, and never again. */
 export function useFocusOnce<T extends HTMLElement>(wanted = true): RefObject<T | null> {
   const element = useRef<T | null>(null);

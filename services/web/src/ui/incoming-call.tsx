@@ -1,18 +1,23 @@
 import type { JSX } from "preact";
-import type { CallView, ParleyClient } from "../parley";
+import type { CallView, Conversation, ParleyClient } from "../parley";
 import { Avatar } from "./avatar";
 import { useDialogFocus } from "./hooks";
 import { Icon } from "./icons";
+import { faceOf } from "./people";
 
 interface IncomingCallProps {
   readonly client: ParleyClient;
   readonly call: CallView;
+  /** The call's, once it is known. */
+  readonly conversation: Conversation | undefined;
   readonly nameOf: (userId: string) => string;
 }
 
 /** Someone calls; or this device is still in a call whose page was closed. */
-export function IncomingCall({ client, call, nameOf }: IncomingCallProps): JSX.Element {
-  const name = nameOf(call.peerUserId);
+export function IncomingCall({ client, call, conversation, nameOf }: IncomingCallProps): JSX.Element {
+  const face = call.group && conversation ? faceOf(conversation, { selfId: client.userId, nameOf }) : undefined;
+  const caller = call.call?.callerId ?? "";
+  const name = face?.name ?? nameOf(call.peerUserId || caller);
   const dialog = useDialogFocus();
   const dropped = call.phase === "dropped";
   const kind = call.video ? "video call" : "voice call";
@@ -20,10 +25,10 @@ export function IncomingCall({ client, call, nameOf }: IncomingCallProps): JSX.E
     <div class="scrim">
       <div class="incoming" ref={dialog} tabIndex={-1} role="alertdialog" aria-modal="true" aria-label={dropped ? `Call with ${name}` : `Incoming ${kind} from ${name}`}>
         <span class={dropped ? "" : "pulse"}>
-          <Avatar userId={call.peerUserId} name={name} size="large" />
+          <Avatar userId={face?.id ?? (call.peerUserId || caller)} name={name} size="large" picture={face?.picture ?? ""} />
         </span>
         <h2>{name}</h2>
-        <p class="quiet">{dropped ? "You are still in this call" : `Incoming ${kind}…`}</p>
+        <p class="quiet">{dropped ? "You are still in this call" : call.group ? `${nameOf(caller)} started a ${kind}` : `Incoming ${kind}…`}</p>
         <div class="incoming-buttons">
           <Choice label={dropped ? "Hang up" : "Decline"} tone="danger" icon="hangUp" onClick={() => (dropped ? client.calls.hangUp() : client.calls.decline())} />
           <Choice label={dropped ? "Return" : call.video ? "Voice only" : "Accept"} tone="go" icon="phone" onClick={() => client.calls.accept(false)} />

@@ -54,6 +54,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
   const views = client.messaging.store.list();
   const current = client.messaging.store.get(openId);
   const call = client.calls.view();
+  const callers = client.messaging.store.get(call.conversationId)?.conversation;
   const asking = call.phase === "ringing" || call.phase === "dropped";
   const calling = !asking && call.phase !== "idle";
   const covered = asking || (calling && !small);
@@ -102,8 +103,8 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
           <EmptyState loading={!client.messaging.ready} />
         )}
       </main>
-      {asking && <IncomingCall client={client} call={call} nameOf={nameOf} />}
-      {calling && <CallWindow client={client} call={call} nameOf={nameOf} small={small} setSmall={setSmall} />}
+      {asking && <IncomingCall {...{ client, call, nameOf }} conversation={callers} />}
+      {calling && <CallWindow {...{ client, call, nameOf, small, setSmall }} conversation={callers} />}
       {client.messaging.ready && !covered && <Invitation client={client} onOpen={open} />}
       {settings && <SettingsDialog client={client} nameOf={nameOf} onClose={() => setSettings(false)} onDeleted={onLogout} />}
       <Notice client={client} />

@@ -11,3 +11,7 @@ import "./style/files.css";
 import "./style/windows.css";
 import "./style/settings.css";
 import "./style/call.css";
+import "./style/call-notes.css";
+import "./style/group-call.css";
+import "./style/call-people.css";
+import "./style/call-banner.css";

@@ -44,7 +44,7 @@ export function ThreadHeader(props: ThreadHeaderProps): JSX.Element {
         </h2>
         <PresenceLine {...props} closed={request ? "Wants to write to you" : blocked ? "Blocked" : ""} />
       </div>
-      {peer && !request && <CallButtons client={client} conversationId={conversation.id} peer={peer} name={name} />}
+      {!request && <CallButtons client={client} conversationId={conversation.id} peer={peer ?? ""} name={name} />}
       {!peer && (
         <button type="button" class="icon-button accent" aria-label="Group details" title="Group details" aria-expanded={panel === "group"} onClick={toggle("group")}>
           <Icon name="people" />
@@ -126,13 +126,15 @@ function MoreMenu({ client, face, panel, setPanel, onDialog }: ThreadHeaderProps
 interface CallButtonsProps {
   readonly client: ParleyClient;
   readonly conversationId: string;
+  /** Empty in a group. */
   readonly peer: string;
   readonly name: string;
 }
 
 function CallButtons({ client, conversationId, peer, name }: CallButtonsProps): JSX.Element {
-  const phase = client.calls.view().phase;
-  const busy = (phase !== "idle" && phase !== "ended") || client.relations.isBlocked(peer);
+  // A running call is joined by its banner.
+  const running = client.calls.runningIn(conversationId) !== undefined;
+  const busy = client.calls.busy || running || client.relations.isBlocked(peer);
   const dial = (video: boolean) => () => client.calls.dial(conversationId, peer, video);
   return (
     <>

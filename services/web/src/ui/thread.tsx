@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ConversationView, Failure, Message, ParleyClient } from "../parley";
+import { CallBanner } from "./call-banner";
 import { Composer, type Task } from "./composer";
 import { DropArea } from "./drop-area";
 import { useAttention } from "./hooks";
@@ -58,6 +59,7 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
     <div class={`thread-frame ${panel ? "has-panel" : ""}`}>
       <DropArea onFiles={picking.add} enabled={permission === "write"} class="thread" label={`Conversation with ${face.name}`}>
         <ThreadHeader {...common} {...{ onClose, panel, setPanel }} onDialog={setDialog} />
+        <CallBanner {...{ client, conversation, reader }} />
         <div class="narrow-only">
           <StreamLine client={client} />
         </div>

@@ -47,6 +47,14 @@ const BY_REASON: Record<string, string> = {
   CALL_ENDED: "The call has ended.",
   CALL_NOT_FOUND: "The call has ended.",
   NOT_IN_CALL: "You are no longer in this call.",
+  NOT_GROUP_CALL: "This is not a group's call.",
+  CALL_LOCKED: "This call is locked. Nobody new can join.",
+  CALL_FULL: "This call is full.",
+  REMOVED_FROM_CALL: "You were removed from this call.",
+  CALL_NOT_ALLOWED: "This call cannot be placed right now.",
+  CALL_RATE: "You have placed many calls.",
+  NOT_ADMIN: "Only admins of the group can do that.",
+  PARTICIPANT_NOT_FOUND: "This person is not in the call any more.",
   MEDIA_UNAVAILABLE: "The call's server cannot be reached right now.",
 };
 
@@ -82,7 +90,7 @@ export function errorLine(code: string, reason: string | undefined, { field, ret
 }
 
 /** Where the wait is what people want to know. */
-const WAITING = new Set(["CONVERSATION_QUOTA", "SEND_RATE", "REPORT_QUOTA", "TOO_MANY_UPLOADS"]);
+const WAITING = new Set(["CONVERSATION_QUOTA", "SEND_RATE", "REPORT_QUOTA", "TOO_MANY_UPLOADS", "CALL_RATE"]);
 
 /** When to try again. */
 export function retryLine(delayMs: number): string {
@@ -116,6 +124,12 @@ function deviceSentence(what: string, problem: DeviceProblem, plural: boolean): 
     case "insecure":
       return `Your ${what} can only be used over HTTPS.`;
   }
+}
+
+/** How a group's call ended. */
+export function groupEndLine(reason: EndReason | undefined): string {
+  const unanswered = reason === "missed" || reason === "declined" || reason === "busy";
+  return unanswered ? "Nobody joined" : reason === "media_lost" ? "The connection was lost" : "Call ended";
 }
 
 /** How a call ended, for the one who sees the call window; `peer` is the other's name. */

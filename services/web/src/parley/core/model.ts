@@ -153,12 +153,18 @@ export interface Invite {
 export type CallServerState = "ringing" | "active" | "ended";
 export type EndReason = "hung_up" | "missed" | "declined" | "cancelled" | "busy" | "media_lost";
 
+/** Where a member stands in a call; `out` may join while it runs, `left` may come back, `removed` may not. */
+export type CallStanding = "ringing" | "joined" | "out" | "left" | "removed";
+
 export interface CallParticipant {
   readonly userId: string;
-  /** Empty for a callee that has not answered. */
+  /** On which device the member is in the call; empty for one who is not. */
   readonly deviceId: string;
-  /** Rung now; a group's call rings some while others talk. */
-  readonly ringing: boolean;
+  readonly standing: CallStanding;
+  /** Since when the hand is up. */
+  readonly handRaiseTimeMs: number | undefined;
+  /** When an admin last asked for silence. */
+  readonly muteRequestTimeMs: number | undefined;
 }
 
 export interface Call {
@@ -174,6 +180,8 @@ export interface Call {
   /** Of two copies the higher is newer. */
   readonly version: number;
   readonly group: boolean;
+  /** Nobody new gets in. */
+  readonly locked: boolean;
   /** Rises when the media goes over to another worker. */
   readonly mediaEpoch: number;
 }

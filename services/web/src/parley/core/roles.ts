@@ -5,6 +5,8 @@ export interface Rights {
   readonly rename: boolean;
   readonly invite: boolean;
   readonly giveRoles: boolean;
+  /** Ask for silence in a call, put people out of it, lock it, end it for all. */
+  readonly leadCalls: boolean;
   mayRemove(userId: string): boolean;
 }
 
@@ -21,6 +23,7 @@ export function rightsOf(conversation: Conversation, userId: string): Rights {
     rename: leads,
     invite: leads,
     giveRoles: owner,
+    leadCalls: leads,
     mayRemove: (other) => other !== userId && (owner || (leads && roleOf(conversation, other) === "member")),
   };
 }

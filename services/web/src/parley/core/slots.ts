@@ -3,6 +3,8 @@ export interface Slot {
   readonly mid: string;
   readonly userId: string;
   readonly muted: boolean;
+  /** A screen, not a camera. */
+  readonly screen: boolean;
 }
 
 export interface RemotePerson {
@@ -10,6 +12,7 @@ export interface RemotePerson {
   /** MIDs of the receive slots that carry this person now. */
   readonly audioMid: string | undefined;
   readonly videoMid: string | undefined;
+  readonly screenMid: string | undefined;
   readonly audioMuted: boolean;
   readonly videoMuted: boolean;
 }
@@ -26,12 +29,12 @@ export function readSlotMap(slots: readonly Slot[], kinds: ReadonlyMap<string, "
     if (!kind || !slot.userId) continue;
     const person = people.get(slot.userId) ?? absent(slot.userId);
     const heard = { ...person, audioMid: slot.mid, audioMuted: slot.muted };
-    const seen = { ...person, videoMid: slot.mid, videoMuted: slot.muted };
+    const seen = slot.screen ? { ...person, screenMid: slot.mid } : { ...person, videoMid: slot.mid, videoMuted: slot.muted };
     people.set(slot.userId, kind === "audio" ? heard : seen);
   }
   return [...people.values()];
 }
 
 function absent(userId: string): RemotePerson {
-  return { userId, audioMid: undefined, videoMid: undefined, audioMuted: true, videoMuted: true };
+  return { userId, audioMid: undefined, videoMid: undefined, screenMid: undefined, audioMuted: true, videoMuted: true };
 }

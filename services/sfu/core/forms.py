@@ -1,0 +1,87 @@
+"""The copies that receivers get of one packet: what they share is drawn once, what is each one's own filled in.
+
+A form is how a client wants its packets: payload types and header extensions. Receivers of the same form get images
+that differ only in SSRC, sequence number, timestamp, transport-wide number, PictureID and TL0PICIDX.
+"""
+
+from struct import Struct
+from typing import NamedTuple
+
+from services.sfu.core.media_line import LEVEL_URI, SEND_TIME_URI, TRANSPORT_CC_URI, Codec, MediaLine
+from services.sfu.core.rtp import HEADER_SIZE, MediaPacket
+
+_HEAD = Struct("!BBHII")
+_HEAD_AND_ELEMENT = Struct("!BBHIIII")
+# One word of header extension elements of one byte each (RFC 8285 section 4.2).
+_ONE_WORD = 0xBEDE0001
+
+# Where the receiver's own fields are: sequence number, timestamp and SSRC; the transport-wide number.
+OWN_AT, NUMBER_AT = 2, HEADER_SIZE + 5
+
+
+class Image(NamedTuple):
+    """A copy but for the receiver's own fields; `picture_id_at` and `tl0_at` are places in it, 0 without."""
+
+    data: bytes
+    picture_id_at: int
+    tl0_at: int
+    is_numbered: bool
+
+
+class Form(NamedTuple):
+    """Extension ids are 0 where the client does not take them. `stamp_id`: bandwidth estimation, by transport-wide
+    number if `is_numbered`, else by send time."""
+
+    payload_types: tuple[tuple[Codec, int], ...]
+    level_id: int
+    stamp_id: int
+    is_numbered: bool
+
+    def suit(self, packet: MediaPacket) -> tuple[MediaPacket, int]:
+        """The packet in a codec that the client takes, and its payload type."""
+        for codec, payload_type in self.payload_types:
+            if codec == packet.codec:
+                return packet, payload_type
+        return (packet, 0) if packet.plain is None else self.suit(packet.plain)
+
+    def draw(
+        self, packet: MediaPacket, payload_type: int, now: float, *, prefix: bytes = b"", is_hollow: bool = False
+    ) -> Image:
+        """The image of a packet that is sent at `now`, with `prefix` before its payload; a hollow one has none."""
+        frame = packet.frame
+        payload = b"" if is_hollow else frame.payload
+        second = payload_type | 0x80 if packet.marker else payload_type
+        element = self._element(packet, now)
+        if element:
+            head = _HEAD_AND_ELEMENT.pack(0x90, second, 0, 0, 0, _ONE_WORD, element) + prefix
+        else:
+            head = _HEAD.pack(0x80, second, 0, 0, 0) + prefix
+        picture_id_at = tl0_at = 0
+        if frame.picture_id_at and payload:
+            picture_id_at = len(head) + frame.picture_id_at
+            tl0_at = len(head) + frame.tl0_at if frame.tl0_at else 0
+        return Image(head + payload, picture_id_at, tl0_at, self.is_numbered and self.stamp_id > 0)
+
+    def _element(self, packet: MediaPacket, now: float) -> int:
+        """The extension element: a stamp (24 bits of 6.18 fixed-point send time, or room for a number), or a level."""
+        if self.stamp_id:
+            if self.is_numbered:
+                return self.stamp_id << 28 | 1 << 24
+            return self.stamp_id << 28 | 2 << 24 | int(now * 262144) & 0xFFFFFF
+        if packet.level is not None and self.level_id:
+            return self.level_id << 28 | packet.level << 16
+        return 0
+
+
+def form_of(line: MediaLine) -> Form:
+    """How a receive-only m-line wants its packets."""
+    level = line.extensions.get(LEVEL_URI, 0) if line.kind == "audio" else 0
+    uri = TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI
+    stamp = line.extensions.get(uri, 0) if line.kind == "video" else 0
+    return Form(
+        tuple((codec.codec, codec.payload_type) for codec in line.codecs),
+        # Ids beyond 14 would need elements of two bytes.
+        level if level < 15 else 0,
+        stamp if stamp < 15 else 0,
+        line.has_transport_cc,
+    )

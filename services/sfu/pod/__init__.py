@@ -1,0 +1,1 @@
+"""A pod: several workers on one machine, a process each."""

@@ -1,0 +1,71 @@
+"""Where a pod's objects are built."""
+
+import asyncio
+import sys
+from contextlib import suppress
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry
+
+from services.runtime.auth import ServiceTokens
+from services.runtime.bus import KafkaPublisher, Outgoing, Publisher
+from services.runtime.clock import SystemClock
+from services.runtime.errors import BusUnavailable
+from services.runtime.lifecycle import App, Worker
+from services.runtime.rpc import RpcServer, connect
+from services.sfu.core.ids import WorkerId
+from services.sfu.pod.config import PodConfig, WorkerSpec
+from services.sfu.pod.exposition import WorkerCollector
+from services.sfu.pod.supervisor import Pod, WorkerProcess
+from services.sfu.publisher import FLUSH_TIMEOUT_S, NODES_TOPIC
+
+# Higher: a busy worker is not taken for dead. Lower: one that hangs is found sooner.
+CHECK_TIMEOUT_S = 2.0
+
+
+def build_pod(config: PodConfig) -> App:
+    """The service with a process for each worker, not started."""
+    clock = SystemClock()
+    kafka = KafkaPublisher(config.kafka)
+    tokens = ServiceTokens(config.server.service_key, "sfu", clock)
+    pod = Pod(
+        config.workers,
+        launch,
+        lambda spec, service: is_serving(spec, service, tokens),
+        lambda worker_id: announce_gone(kafka, worker_id),
+        clock,
+        config.stop_timeout_s,
+    )
+    return App([kafka, pod, Worker("worker-keepers", pod.run)], RpcServer(config.server, [], {}, tokens))
+
+
+def build_registry(config: PodConfig) -> CollectorRegistry:
+    """The metrics that the pod serves."""
+    registry = CollectorRegistry()
+    registry.register(WorkerCollector(config.workers))
+    return registry
+
+
+async def launch(spec: WorkerSpec) -> WorkerProcess:
+    """Start a worker, which ends by itself when this process does: its standard input ends then."""
+    command = (sys.executable, "-m", "services.sfu")
+    return await asyncio.create_subprocess_exec(*command, env=spec.env, stdin=asyncio.subprocess.PIPE)
+
+
+async def is_serving(spec: WorkerSpec, service: str, tokens: ServiceTokens) -> bool:
+    """Whether the worker says so by gRPC health."""
+    async with connect(spec.grpc_address, tokens) as channel:
+        check = health_pb2.HealthCheckRequest(service=service)
+        try:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(check, timeout=CHECK_TIMEOUT_S)
+        except grpc.aio.AioRpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def announce_gone(publisher: Publisher, worker_id: WorkerId) -> None:
+    """The tombstone that the worker cannot leave any more: signaling moves its calls at once. Gives up soon."""
+    with suppress(TimeoutError, BusUnavailable):
+        record = Outgoing(NODES_TOPIC, worker_id.encode(), None)
+        await asyncio.wait_for(publisher.publish([record]), FLUSH_TIMEOUT_S)

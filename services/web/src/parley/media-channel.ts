@@ -1,0 +1,90 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { ChannelMessageSchema, VideoSource } from "../gen/parley/sfu/v1/channel_pb";
+import type { Slot } from "./core/slots";
+
+/** What the SFU says beside the media. */
+export interface ChannelListener {
+  onSlots(slots: Slot[]): void;
+  /** Who speaks now, the loudest first. */
+  onSpeakers(userIds: string[]): void;
+  /** Whether one of this participant's own legs is poor. */
+  onQuality(weak: boolean): void;
+}
+
+/** A picture that this device wants to show. */
+export interface Wish {
+  readonly userId: string;
+  readonly screen: boolean;
+  /** In pixels of the display; 0 for no limit. */
+  readonly maxHeight: number;
+  /** Before all that are not. */
+  readonly pinned: boolean;
+}
+
+export interface MediaState {
+  readonly audioMuted: boolean;
+  readonly videoMuted: boolean;
+}
+
+/** The data channel to the SFU. What is said before it opens is kept until then; the last of each kind counts. */
+export class MediaChannel {
+  private state: MediaState = { audioMuted: false, videoMuted: true };
+  private wishes: readonly Wish[] | undefined;
+
+  constructor(
+    private readonly channel: RTCDataChannel,
+    listener: ChannelListener,
+  ) {
+    channel.binaryType = "arraybuffer";
+    channel.onopen = () => {
+      this.tell(this.state);
+      if (this.wishes) this.wish(this.wishes);
+    };
+    channel.onmessage = (event: MessageEvent<ArrayBuffer>) => read(event.data, listener);
+  }
+
+  /** Tells the others, through the SFU, what is muted. */
+  tell(state: MediaState): void {
+    this.state = state;
+    this.send({ message: { case: "mediaState", value: { ...state } } });
+  }
+
+  /** Says whom to show, and how large. */
+  wish(wishes: readonly Wish[]): void {
+    this.wishes = wishes;
+    const requests = wishes.map(({ screen, ...wish }) => ({ ...wish, source: screen ? VideoSource.SCREEN : VideoSource.CAMERA }));
+    this.send({ message: { case: "setVideoSlots", value: { requests } } });
+  }
+
+  close(): void {
+    this.channel.onmessage = null;
+  }
+
+  private send(message: MessageInitShape<typeof ChannelMessageSchema>): void {
+    if (this.channel.readyState !== "open") return;
+    this.channel.send(toBinary(ChannelMessageSchema, create(ChannelMessageSchema, message)) as Uint8Array<ArrayBuffer>);
+  }
+}
+
+function read(data: ArrayBuffer, listener: ChannelListener): void {
+  const message = parse(data);
+  switch (message?.case) {
+    case "slotMap":
+      return listener.onSlots(message.value.slots.map(({ mid, userId, muted, source }) => ({ mid, userId, muted, screen: source === VideoSource.SCREEN })));
+    case "activeSpeakers":
+      return listener.onSpeakers(message.value.speakers.map(({ userId }) => userId));
+    case "connectionQuality":
+      return listener.onQuality(message.value.weak);
+    default:
+      return undefined;
+  }
+}
+
+function parse(data: ArrayBuffer) {
+  try {
+    return fromBinary(ChannelMessageSchema, new Uint8Array(data)).message;
+  } catch {
+    // A newer SFU may say things that this client does not know.
+    return undefined;
+  }
+}

@@ -1,0 +1,53 @@
+import type { JSX } from "preact";
+import type { CallView, ParleyClient } from "../parley";
+import { Icon } from "./icons";
+
+/** What the participant should know during the call, at its upper edge. */
+export function CallNotes({ client, call }: { client: ParleyClient; call: CallView }): JSX.Element | null {
+  if (call.phase === "ended") return null;
+  return (
+    <div class="call-notes">
+      {call.deviceProblem && (
+        <p class="note warning" role="alert">
+          <Icon name="alert" />
+          {call.deviceProblem}
+        </p>
+      )}
+      {call.silenced && <Silenced client={client} />}
+      <div role="status">
+        {call.weak && (
+          <p class="note" data-testid="weak-network">
+            <Icon name="signal" />
+            Your network is weak
+          </p>
+        )}
+      </div>
+      {call.screen && (
+        <p class="note">
+          <Icon name="screen" />
+          You are sharing your screen
+          <button type="button" onClick={() => void client.calls.setScreen(false)}>
+            Stop
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** An admin asked for silence: the device went mute, and the user decides what comes next. */
+function Silenced({ client }: { client: ParleyClient }): JSX.Element {
+  const { calls } = client;
+  return (
+    <div class="note" role="alert">
+      <Icon name="mic" struck />
+      <span>An admin asked you to be quiet. You are muted.</span>
+      <button type="button" onClick={() => calls.noticeSilence()}>
+        Stay muted
+      </button>
+      <button type="button" onClick={() => void calls.setMuted(false)}>
+        Unmute now
+      </button>
+    </div>
+  );
+}

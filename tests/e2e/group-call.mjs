@@ -1,0 +1,138 @@
+// Three people in a group's call: everything that its windows offer, done by clicking.
+// Usage: node group-call.mjs <web address> <chromium> <folder for screenshots>
+import { accept, calling, found, goesOn, gone, id, inCall, play, press, record, seesAndHears, stage, status, voiceCall } from "./calling.mjs";
+import { eventually } from "./browsers.mjs";
+
+const [url, executablePath, folder] = process.argv.slice(2);
+const TITLE = `Choir ${Date.now().toString(36)}`;
+const WIDE = { viewport: { width: 1200, height: 780 }, colorScheme: "light" };
+const PHONE = { viewport: { width: 390, height: 800 }, colorScheme: "dark", hasTouch: true };
+
+let anna, ben, cleo, enter;
+const shoot = (page, name) => page.screenshot({ path: `${folder}/${name}.png` });
+const tile = (page, who) => page.getByTestId("tile").and(page.locator(`[data-user="${id(who)}"]`));
+const people = (page) => press(page, /^People in the call/);
+const says = (page, line) => page.getByRole("status").getByText(line).waitFor();
+const banner = (page) => page.getByRole("region", { name: "Call in this conversation" });
+
+/** Anna starts, Ben answers its ring, Cleo declines and joins later by the conversation. */
+async function startAndJoin(browser, facts) {
+  enter = stage(browser, url, facts.faults);
+  [anna, ben, cleo] = [await enter("anna", WIDE), await enter("ben", PHONE), await enter("cleo", WIDE)];
+  await found(TITLE, anna, ["ben", "cleo"], [ben, cleo]);
+  await voiceCall(anna);
+  await cleo.getByRole("alertdialog", { name: `Incoming voice call from ${TITLE}` }).waitFor();
+  await accept(ben);
+  for (const page of [anna, ben]) await inCall(page);
+  await press(cleo, "Decline");
+  await eventually("the conversation says who is in", () => banner(cleo).getByTestId("in-call").textContent(), (line) => line === `${id("anna")} and ${id("ben")}`);
+  const mark = await cleo.getByRole("img", { name: "Call, 2 in it" }).count();
+  await shoot(cleo, "call-banner-wide-light");
+  await press(cleo, "Join");
+  await inCall(cleo);
+  return { joined_later: true, list_shows_the_call: mark };
+}
+
+/** It began without pictures: each switches the camera on. */
+async function seeAndHear() {
+  for (const page of [anna, ben, cleo]) await press(page, "Turn camera on");
+  const seen = await Promise.all([anna, ben, cleo].map((page) => seesAndHears(page, 2)));
+  for (const page of [anna, ben, cleo]) await page.getByTestId("tile").nth(2).waitFor();
+  await shoot(anna, "group-call-wide-light");
+  await shoot(ben, "group-call-phone-dark");
+  return { seen };
+}
+
+async function handAndMute() {
+  await press(ben, "Raise hand");
+  await tile(anna, "ben").getByText("hand raised").waitFor();
+  await people(anna);
+  const first = await anna.getByRole("complementary", { name: "People" }).getByRole("listitem").first().textContent();
+  await shoot(anna, "call-people-wide-light");
+  await press(ben, "Lower hand");
+  await gone(tile(anna, "ben").getByText("hand raised"));
+  await press(ben, "Mute");
+  await tile(anna, "ben").getByText(", muted").waitFor();
+  await press(ben, "Unmute");
+  await gone(tile(anna, "ben").getByText(", muted"));
+  return { hand_first: first.includes(id("ben")), mute_seen: true };
+}
+
+async function askForSilence() {
+  await press(anna, `Actions for ${id("cleo")}`);
+  await anna.getByRole("menuitem", { name: "Ask to be quiet" }).click();
+  const prompt = cleo.getByRole("alert");
+  const line = await prompt.locator("span").textContent();
+  await tile(anna, "cleo").getByText(", muted").waitFor();
+  await shoot(cleo, "asked-for-silence-wide-light");
+  await press(cleo, "Unmute now");
+  await gone(tile(anna, "cleo").getByText(", muted"));
+  await gone(prompt);
+  return { asked_line: line };
+}
+
+async function shareAScreen() {
+  await press(ben, "Share your screen");
+  await anna.getByTestId("screen-tile").waitFor();
+  await eventually("the screen has a picture", () => anna.getByTestId("screen-tile").locator("video").evaluate((video) => video.videoWidth), (width) => width > 0);
+  await shoot(anna, "shared-screen-wide-light");
+  await press(ben, "Stop");
+  await gone(anna.getByTestId("screen-tile"));
+  return { screen_seen: true };
+}
+
+async function leaveAndRejoin() {
+  await press(cleo, "Leave call");
+  await gone(tile(anna, "cleo"));
+  const line = await status(cleo);
+  await press(cleo, "Join");
+  await inCall(cleo);
+  await press(cleo, "Turn camera on");
+  await seesAndHears(cleo, 2);
+  await tile(anna, "cleo").waitFor();
+  return { left_line: line, rejoined: true };
+}
+
+/** Ben's tablet takes the call from his phone. */
+async function moveToAnotherDevice() {
+  const tablet = await enter("ben", WIDE);
+  await tablet.getByRole("button", { name: new RegExp(`^${TITLE}`) }).click();
+  await press(tablet, "Move here");
+  await inCall(tablet);
+  await gone(calling(ben));
+  await says(ben, "The call goes on on your other device");
+  await seesAndHears(tablet, 2);
+  await press(tablet, "Turn camera on");
+  await goesOn(anna, 30);
+  const tiles = await anna.getByTestId("tile").count();
+  await ben.context().close();
+  ben = tablet;
+  return { moved: true, tiles_after_move: tiles };
+}
+
+async function lockAndRemove() {
+  await press(anna, "Lock call");
+  await press(cleo, "Leave call");
+  await eventually("the call is locked for who is out", () => banner(cleo).getByTestId("in-call").textContent(), (line) => line?.startsWith("Locked · ") ?? false);
+  const shut = await banner(cleo).getByRole("button", { name: "Join", exact: true }).isDisabled();
+  await press(anna, "Unlock call");
+  await press(cleo, "Join");
+  await inCall(cleo);
+  await press(anna, `Actions for ${id("cleo")}`);
+  await anna.getByRole("menuitem", { name: "Remove from call…" }).click();
+  await anna.getByRole("alertdialog").getByRole("button", { name: "Remove" }).click();
+  const line = await eventually("Cleo is told", () => status(cleo).catch(() => ""), (text) => text?.includes("removed") ?? false);
+  await banner(cleo).getByText("You were removed").waitFor();
+  return { locked_out: shut, removed_line: line };
+}
+
+async function endForAll() {
+  await press(anna, "End call for all");
+  await anna.getByRole("alertdialog").getByRole("button", { name: "End for all" }).click();
+  await gone(calling(ben));
+  await gone(banner(cleo));
+  return { record: await record(cleo) };
+}
+
+const FLAGS = ["--auto-select-tab-capture-source-by-title=Parley", "--auto-accept-this-tab-capture"];
+await play(executablePath, FLAGS, [startAndJoin, seeAndHear, handAndMute, askForSilence, shareAScreen, leaveAndRejoin, moveToAnotherDevice, lockAndRemove, endForAll]);

@@ -1,0 +1,40 @@
+"""Browsers that may use nothing but a TURN relay: a real coturn, over UDP, TCP and TLS."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.conftest import Facts, Farm, run_script, whole
+from tests.support.coturn import COTURN
+
+pytestmark = [
+    # The first test may start the stack, and runs the whole scenario.
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(COTURN is None, reason="no coturn here; .ci/coturn installs it"),
+]
+
+
+@pytest.fixture(scope="module")
+def facts(farm: Farm) -> Facts:
+    """The facts of the scenario by name (relay.mjs)."""
+    relay = farm.relay
+    assert relay is not None
+
+    def restart() -> None:
+        relay.stop()
+        relay.start()
+
+    return whole(run_script("relay.mjs", farm.web_url, cue=restart))
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_forced_relay_brings_pictures_and_sound_by_a_path_of_type_relay(facts: Facts, transport: str) -> None:
+    assert facts[transport] == [{"type": "relay", "protocol": transport}] * 2
+
+
+def test_a_call_whose_way_to_the_network_is_gone_goes_on_by_another(facts: Facts) -> None:
+    assert facts["went_on"]
+
+
+def test_the_pages_report_no_errors_and_ask_no_other_host(facts: Facts) -> None:
+    assert facts["faults"] == []
