@@ -42,8 +42,8 @@ class Plan:
 
     # More make the partitions more even: with 1,600 a replica of 8 has 200 users, and 7 % more or less by chance.
     users: int = 1_600
-    events_per_s: int = 25_000
-    seconds: float = 2.0
+    events_per_s: int = 10_000
+    seconds: float = 5.0
     idle_s: float = 10.0
     body_bytes: int = 120
     # As long as Apache Kafka's: there a waiting fetch costs nothing. The embedded broker answers after a share of it,
