@@ -181,26 +181,35 @@ class _Guard(grpc.aio.ServerInterceptor):
         inner: Handler = handler.unary_unary
 
         async def serve(request: Any, context: Context) -> Any:
-            began = perf_counter()
-            code = grpc.StatusCode.OK
-            try:
-                await self._admit(context, service, method)
-                _refuse_undecodable(request)
-                async with asyncio.timeout(_deadline_s(context, self._default_deadline_s)):
-                    return await inner(request, context)
-            except Exception as error:
-                code, status = self._refusal(error, method)
-                await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
-            except asyncio.CancelledError:
-                code = grpc.StatusCode.CANCELLED
-                raise
-            finally:
-                metrics.RPC_SECONDS.labels(service, method).observe(perf_counter() - began)
-                metrics.RPC_HANDLED.labels(service, method, code.name).inc()
+            header = self._trace_of(context, service)
+            with tracing.span(f"{service}/{method}", header, tracing.Kind.SERVER) as span:
+                return await self._serve_unary(inner, request, context, span, service, method)
 
         return grpc.unary_unary_rpc_method_handler(
             serve, _tolerant(handler.request_deserializer), handler.response_serializer
         )
+
+    async def _serve_unary(
+        self, inner: Handler, request: Any, context: Context, span: tracing.Span, service: str, method: str
+    ) -> Any:
+        began = perf_counter()
+        code = grpc.StatusCode.OK
+        try:
+            await self._admit(context, service, method)
+            _refuse_undecodable(request)
+            async with asyncio.timeout(_deadline_s(context, self._default_deadline_s)):
+                return await inner(request, context)
+        except Exception as error:
+            code, status = self._refusal(error, method)
+            await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+        except asyncio.CancelledError:
+            code = grpc.StatusCode.CANCELLED
+            raise
+        finally:
+            span.attributes["rpc.grpc.status_code"] = code.value[0]
+            span.failure = "" if code is grpc.StatusCode.OK else code.name
+            metrics.RPC_SECONDS.labels(service, method).observe(perf_counter() - began, tracing.exemplar())
+            metrics.RPC_HANDLED.labels(service, method, code.name).inc()
 
     def _wrap_stream(self, handler: Any, service: str, method: str) -> MethodHandler:
         inner: Handler = handler.stream_stream if handler.request_streaming else handler.unary_stream
@@ -212,6 +221,7 @@ class _Guard(grpc.aio.ServerInterceptor):
             code = grpc.StatusCode.OK
             metrics.RPC_STREAMS.labels(service, method).inc()
             try:
+                tracing.enter(self._trace_of(context, service))
                 await self._admit(context, service, method)
                 _refuse_undecodable(request)
                 if writes_itself:
@@ -238,10 +248,13 @@ class _Guard(grpc.aio.ServerInterceptor):
             deserializer = _tolerant(deserializer)
         return make(serve, deserializer, handler.response_serializer)
 
+    def _trace_of(self, context: Context, service: str) -> str | None:
+        header = _metadata(context).get(tracing.HEADER)
+        return header if self._access[service] is Access.SERVICE else tracing.resampled(header)
+
     async def _admit(self, context: Context, service: str, method: str) -> None:
-        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        metadata = _metadata(context)
         structlog.contextvars.bind_contextvars(rpc=method)
-        tracing.enter(metadata.get(tracing.HEADER))
         access = self._access[service]
         if access is Access.USER:
             if self._user_tokens is None:
@@ -262,6 +275,10 @@ class _Guard(grpc.aio.ServerInterceptor):
         else:
             log.info("rpc_refused", rpc=method, reason=refusal.reason, error=type(error).__name__)
         return refusal.code, status_details(refusal, error)
+
+
+def _metadata(context: Context) -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
 
 def _deadline_s(context: Context, default_s: float) -> float:

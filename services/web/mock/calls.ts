@@ -28,6 +28,8 @@ export class MockCalls {
       startCall: ({ conversationId, video, deviceId }: { conversationId: string; video: boolean; deviceId: string }) => {
         this.backend.count("startCall");
         const { conversation } = this.backend.room(conversationId);
+        const running = [...this.calls.values()].find((c) => c.group && c.conversationId === conversationId && c.state !== CallState.ENDED);
+        if (running) return { call: this.seat("joinCall", userId, { callId: running.callId, deviceId }), grant: grant() };
         const others = conversation.members.map((m) => m.userId).filter((id) => id !== userId);
         const call = create(CallSchema, {
           callId: this.backend.id("call"),
