@@ -18,13 +18,15 @@ from deploy.embedded.topics import Topic, load_topics
 CLIENT_SETTINGS = {
     # It knows no InitProducerId.
     "PARLEY_KAFKA_IDEMPOTENT": "false",
-    # A killed replica's partitions move after this and one more join, about 5 s in all.
+    # A killed member's partitions move after this and one more join, for which the broker waits about half of it, in
+    # whole seconds.
     "PARLEY_KAFKA_SESSION_TIMEOUT_MS": "3000",
     # It answers a waiting fetch only after a share of this: 500 ms cost 130 ms a hop, 10 ms about 4.
     "PARLEY_KAFKA_FETCH_WAIT_MS": "10",
 }
-# Of presence, which is on the way of every message.
-ROUTER_SETTINGS = {"PARLEY_KAFKA_FETCH_WAIT_MS": "4"}
+# Of presence, which is on the way of every message. The most with which a join takes 1 s: whose replica has died waits
+# for one.
+ROUTER_SETTINGS = {"PARLEY_KAFKA_FETCH_WAIT_MS": "4", "PARLEY_KAFKA_SESSION_TIMEOUT_MS": "2000"}
 
 
 def spec(host: str, port: int) -> ProcessSpec:

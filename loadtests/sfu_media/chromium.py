@@ -109,15 +109,15 @@ class Browser:
                 await asyncio.sleep(0.05)
         self._port = int(port_file.read_text().split()[0])
 
-    async def open(self, user: str) -> Page:
-        """A tab in which the user has joined the call."""
+    async def open(self, user: str, codec: str | None = None) -> Page:
+        """A tab in which the user has joined the call; with a codec, such as "video/VP9", in that one and one layer."""
         url = f"http://127.0.0.1:{self._port}/json/new?{self._url}"
         async with self._http.put(url) as response:
             target = await response.json(content_type=None)
         page = Page(await self._http.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0))
         self._pages.append(page)
         await page.loaded("join")
-        await page.evaluate(f"join({json.dumps(user)})")
+        await page.evaluate(f"join({json.dumps(user)}, {json.dumps(codec)})")
         return page
 
     async def stop(self) -> None:

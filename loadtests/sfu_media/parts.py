@@ -8,7 +8,7 @@ import heapq
 import os
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -39,7 +39,7 @@ class Plan:
     warm_up_s: float = 2.0
     fanouts: int = 3
     receivers: int = 50
-    voice_calls: int = 60
+    voice_calls: int = 100
     joins: int = 40
 
 
@@ -101,9 +101,12 @@ class Bench:
 
         return list(await asyncio.gather(*(one(call) for call in calls)))
 
-    async def end(self, call: str) -> None:
-        """End a call; its peers may be forgotten."""
-        await self._stub.EndCall(service_pb2.EndCallRequest(call_id=call), timeout=30)
+    async def end(self, calls: Iterable[str], peers: Iterable[Peer]) -> None:
+        """End calls: half of the peers leave by themselves, the rest are put out."""
+        await asyncio.gather(*(peer.close() for peer in list(peers)[::2]))
+        for call in calls:
+            await self._stub.EndCall(service_pb2.EndCallRequest(call_id=call), timeout=30)
+        await asyncio.gather(*(peer.close() for peer in list(peers)[1::2]))
 
     async def fan_out(self) -> Load:
         """Video from each publisher to its receivers, in bursts a frame, with a browser's feedback."""
@@ -116,8 +119,7 @@ class Bench:
             receiver.open_packets()
         sends = [_Video(publisher, place / plan.fanouts / FRAME_RATE) for place, publisher in enumerate(publishers)]
         load = self._measure(sends, [*publishers, *receivers], receivers, FRAME_RATE * len(FRAME) * len(receivers))
-        for call in calls:
-            await self.end(call)
+        await self.end(calls, [*publishers, *receivers])
         return load
 
     async def voice(self) -> Load:
@@ -128,28 +130,31 @@ class Bench:
             peer.open_packets()
         sends = [_Audio(peer, place * 0.02 / len(peers)) for place, peer in enumerate(peers)]
         load = self._measure(sends, peers, peers, AUDIO_RATE * len(peers))
-        for call in calls:
-            await self.end(call)
+        await self.end(calls, peers)
         return load
 
     async def joins(self) -> tuple[dict[str, float], float, float]:
         """Percentiles of offer to first media in ms, joins a second, and KiB of the worker for each participant."""
         plan = self._plan
         speaker = await self.join("join-0")
+        peers = [speaker]
         speaking = asyncio.create_task(_speak(speaker))
         times = []
         for _ in range(plan.joins):
             began = time.monotonic()
             peer = await self.join("join-0")
+            peers.append(peer)
             await asyncio.wait_for(peer.media_came.wait(), 30)
             assert peer.first_media_s is not None
             times.append((peer.first_media_s - began) * 1000)
         before = self._worker.memory_kib()
         began = time.monotonic()
-        await self.join_many([f"join-{1 + number // 2}" for number in range(2 * plan.joins)])
+        calls = [f"join-{1 + number // 2}" for number in range(2 * plan.joins)]
+        peers += await self.join_many(calls)
         rate = 2 * plan.joins / (time.monotonic() - began)
         memory = (self._worker.memory_kib() - before) / (2 * plan.joins)
         speaking.cancel()
+        await self.end(["join-0", *dict.fromkeys(calls)], peers)
         return percentiles(times, (50, 99)), rate, memory
 
     def _measure(

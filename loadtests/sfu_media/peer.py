@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aioice import stun
 
@@ -126,7 +127,8 @@ class Peer:
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         if self._channel is not None:
             await self._channel.stop()
-        await self._dtls.close()
+        with suppress(ConnectionError):
+            await self._dtls.close()
         self._socket.close()
 
     def open_packets(self) -> None:

@@ -13,6 +13,7 @@ from parley.presence.v1 import service_pb2 as api
 from services.gateway import metrics
 from services.gateway.core.frames import (
     Detached,
+    Gone,
     Register,
     Registered,
     ReplicaId,
@@ -68,6 +69,10 @@ class PresenceUplinks:
         self._gateway_id = gateway_id
         self._open_channel = open_channel
         self._queues: dict[ReplicaId, asyncio.Queue[UpFrame | None]] = {}
+        # What the consumer group calls each replica, as it last said itself.
+        self._members: dict[ReplicaId, str] = {}
+        # Those that have said something since their stream was opened.
+        self._heard: set[ReplicaId] = set()
 
     def push(self, replica: ReplicaId, frame: UpFrame) -> None:
         """See ports.Uplinks."""
@@ -110,25 +115,44 @@ class PresenceUplinks:
             stub = service_pb2_grpc.RouterServiceStub(channel)
             # A stream that works is not cut because a name server left its replica out.
             while address in self._replicas():
-                try:
-                    await self._attach(stub, replica, gateway)
+                code = await self._attach(stub, replica, gateway)
+                if replica in self._heard:
                     delay_s = RECONNECT_S[0]
-                except grpc.aio.AioRpcError as error:
-                    log.warning("presence_detached", replica=replica, code=error.code().name, retry_s=delay_s)
-                finally:
-                    self._queues.pop(replica, None)
-                    gateway.detached(replica)
-                    metrics.UPLINKS.set(len(self._queues))
+                elif code is grpc.StatusCode.UNAVAILABLE:
+                    self._tell_gone(replica)
+                log.warning("presence_detached", replica=replica, code=code.name, retry_s=delay_s)
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, RECONNECT_S[1])
 
-    async def _attach(self, stub: Any, replica: ReplicaId, gateway: Gateway) -> None:
+    async def _attach(self, stub: Any, replica: ReplicaId, gateway: Gateway) -> grpc.StatusCode:
         queue: asyncio.Queue[UpFrame | None] = asyncio.Queue()
         self._queues[replica] = queue
-        call = stub.Attach(self._requests(queue))
-        async for response in call:
+        self._heard.discard(replica)
+        try:
+            async for response in stub.Attach(self._requests(queue)):
+                metrics.UPLINKS.set(len(self._queues))
+                if response.WhichOneof("frame") == "assignment":
+                    self._note_member(replica, response.assignment.member_id)
+                self._heard.add(replica)
+                _handle(gateway, replica, response)
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        finally:
+            self._queues.pop(replica, None)
+            gateway.detached(replica)
             metrics.UPLINKS.set(len(self._queues))
-            _handle(gateway, replica, response)
+        return grpc.StatusCode.OK
+
+    def _note_member(self, replica: ReplicaId, member_id: str) -> None:
+        if replica not in self._heard and member_id != self._members.get(replica):
+            # Another process than before the stream broke.
+            self._tell_gone(replica)
+        self._members[replica] = member_id
+
+    def _tell_gone(self, replica: ReplicaId) -> None:
+        member_id = self._members.pop(replica, "")
+        for other in list(self._queues) if member_id else ():
+            self.push(other, Gone(member_id))
 
     async def _requests(self, queue: "asyncio.Queue[UpFrame | None]") -> AsyncIterator[api.AttachRequest]:
         yield api.AttachRequest(hello=messages_pb2.Hello(gateway_id=self._gateway_id, reads_delivers=True))
@@ -196,6 +220,8 @@ def _encode(frame: UpFrame) -> api.AttachRequest:
             return api.AttachRequest(registered=messages_pb2.Registered(epoch=epoch))
         case Watch(epoch, session_id, user_ids):
             return api.AttachRequest(watch=messages_pb2.Watch(epoch=epoch, session_id=session_id, user_ids=user_ids))
+        case Gone(member_id):
+            return api.AttachRequest(gone=messages_pb2.Gone(member_id=member_id))
         case Route(user_id, data):
             return api.AttachRequest(route=messages_pb2.Route(user_id=user_id, frame=data))
         case RouteWatchList(user_id, device_id, user_ids):

@@ -56,6 +56,13 @@ class StateStore(Protocol):
         """Those of these partitions who were not offline when they were written."""
 
 
+class Group(Protocol):
+    """The consumer group of the replicas."""
+
+    async def expel(self, member_id: str) -> None:
+        """Take leave for a dead member, if it is in the group. Idempotent. Errors: BusUnavailable."""
+
+
 class StateFeed(Protocol):
     """The topic presence.events.v1."""
 

@@ -37,6 +37,8 @@ ROUTER_SERVICE = "parley.presence.v1.RouterService"
 # Entries a frame. Gateways send 500 sessions at a time, and watch lists of 1,000.
 MAX_ENTRIES = 10_000
 MAX_ID_CHARS = 64
+# Of a member of a consumer group: brokers add a UUID to what the client calls itself.
+MAX_MEMBER_CHARS = 255
 # Of the frames in one response, beside the last. gRPC clients take 4 MiB.
 MAX_BATCH_BYTES = 1 << 20
 # A stream that does not say who it is.
@@ -129,6 +131,10 @@ class RouterServicer:
                 presence.watch(link_id, watch.epoch, watch.session_id, [UserId(id_) for id_ in watch.user_ids])
             case "route":
                 self._route(link_id, request.route)
+            case "gone":
+                if not 0 < len(request.gone.member_id) <= MAX_MEMBER_CHARS:
+                    raise InvalidRequest("gone.member_id", f"must have 1 to {MAX_MEMBER_CHARS} characters")
+                presence.gone(link_id, request.gone.member_id)
             case other:
                 # A newer gateway may know frames that this replica does not.
                 log.info("frame_ignored", frame=other)
@@ -246,10 +252,10 @@ def _encode(frame: Frame) -> api.AttachResponse:
             return response
         case RegisterAck(session_ids):
             return api.AttachResponse(register_ack=messages_pb2.RegisterAck(session_ids=session_ids))
-        case Assignment(epoch, partitions, partition_count):
+        case Assignment(epoch, partitions, partition_count, member_id):
             return api.AttachResponse(
                 assignment=messages_pb2.Assignment(
-                    epoch=epoch, partitions=sorted(partitions), partition_count=partition_count
+                    epoch=epoch, partitions=sorted(partitions), partition_count=partition_count, member_id=member_id
                 )
             )
         case WatchCommand(session_id, user_ids):

@@ -25,6 +25,7 @@ from services.presence.core.frames import (
 )
 from services.presence.core.router import Router
 from services.presence.core.states import CallActivity
+from services.presence.expelling import Expulsions
 from services.presence.keeping import Keeper
 from services.presence.ports import Link, StateRow, StateStore
 from services.runtime.clock import Clock
@@ -74,8 +75,17 @@ class ReplicaView:
 class Presence:
     """One replica's routing. All methods run on the event loop and none waits, but `on_assigned` and the `run_…`."""
 
-    def __init__(self, router: Router, keeper: Keeper, store: StateStore, clock: Clock, collect_s: float) -> None:
+    def __init__(
+        self,
+        router: Router,
+        keeper: Keeper,
+        store: StateStore,
+        expulsions: Expulsions,
+        clock: Clock,
+        collect_s: float,
+    ) -> None:
         self._router = router
+        self._expulsions = expulsions
         self._keeper = keeper
         self._store = store
         self._clock = clock
@@ -151,11 +161,16 @@ class Presence:
         """The account is gone."""
         self._carry_out(self._router.forget(user_id))
 
-    async def on_assigned(self, partitions: Collection[int], partition_count: int) -> None:
+    def gone(self, link_id: LinkId, member_id: str) -> None:
+        """A gateway says that another replica is dead."""
+        if member_id != self._router.assignment.member_id:
+            self._expulsions.say(link_id, member_id, self._links.keys())
+
+    async def on_assigned(self, partitions: Collection[int], partition_count: int, member_id: str = "") -> None:
         """Own these partitions: collect the gateways' registrations first; records wait meanwhile."""
         began = self._clock.monotonic()
         self._collected.clear()
-        self._carry_out(self._router.assign(partitions, partition_count))
+        self._carry_out(self._router.assign(partitions, partition_count, member_id))
         try:
             await asyncio.wait_for(self._collected.wait(), self._collect_s)
         except TimeoutError:
@@ -166,7 +181,7 @@ class Presence:
 
     async def on_revoked(self) -> None:
         """Own nothing."""
-        self._carry_out(self._router.assign((), 0))
+        self._carry_out(self._router.assign((), 0, self._router.assignment.member_id))
 
     async def run_timers(self) -> None:
         """Tell of those who went offline, for ever."""

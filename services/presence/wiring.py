@@ -9,6 +9,7 @@ from services.presence.config import Config
 from services.presence.consumer import TOPIC, Deliveries
 from services.presence.core.frames import UserId
 from services.presence.core.router import Router
+from services.presence.expelling import Expulsions
 from services.presence.keeping import Keeper
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
@@ -17,9 +18,11 @@ from services.runtime.auth import ServiceTokens
 from services.runtime.bus import KafkaConsumer, KafkaPublisher, Subscription
 from services.runtime.clock import SystemClock
 from services.runtime.db import Database
+from services.runtime.groups import KafkaGroup
 from services.runtime.lifecycle import App, Worker
 from services.runtime.rpc import RpcServer
 
+GROUP = "presence"
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Events of delivery.v1 taken at a time, when so many wait. Higher: the event loop is kept for longer, about 20 us each.
 # Lower: smaller frames for the gateways, each of which costs both sides as much as some ten events.
@@ -40,11 +43,12 @@ def build(config: Config) -> App:
     publisher = KafkaPublisher(config.kafka)
     router = Router(config.offline_delay_s, config.gateway_sessions, partition_of)
     keeper = Keeper(store, KafkaFeed(publisher), config.state_interval_s)
-    presence = Presence(router, keeper, store, clock, config.collect_s)
+    expulsions = Expulsions(KafkaGroup(config.kafka, GROUP))
+    presence = Presence(router, keeper, store, expulsions, clock, config.collect_s)
     _measure(router)
     consumer = KafkaConsumer(
         config.kafka,
-        Subscription(TOPIC, "presence", max_batch=MAX_BATCH),
+        Subscription(TOPIC, GROUP, max_batch=MAX_BATCH),
         Deliveries(presence).handle,
         publisher,
         listener=presence,
@@ -56,6 +60,7 @@ def build(config: Config) -> App:
         Worker("presence-timers", presence.run_timers),
         Worker("presence-recalls", presence.run_recalls),
         Worker("presence-restores", presence.run_restores),
+        Worker("presence-expulsions", expulsions.run),
     ]
     return App([database, publisher, keeper, *workers, consumer], server)
 

@@ -26,6 +26,8 @@ POISON_ATTEMPTS = 5
 MAX_BACKOFF_S = 5.0
 # Between commits of a consumer. Higher: more is repeated after a kill. Lower: each batch costs the broker a commit.
 COMMIT_INTERVAL_S = 0.2
+# A member learns at its next heartbeat that the group changes. Higher: later. Lower: more small requests.
+MAX_HEARTBEAT_MS = 500
 REASON_HEADER = "x-parley-dead-letter-reason"
 
 
@@ -246,7 +248,7 @@ class KafkaConsumer:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=self._config.session_timeout_ms,
-            heartbeat_interval_ms=self._config.session_timeout_ms // 6,
+            heartbeat_interval_ms=min(self._config.session_timeout_ms // 6, MAX_HEARTBEAT_MS),
             fetch_max_wait_ms=max(self._config.fetch_wait_ms, self._subscription.patience_ms),
             retry_backoff_ms=100,
             metadata_max_age_ms=30_000,

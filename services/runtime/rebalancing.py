@@ -12,8 +12,8 @@ log = structlog.get_logger()
 class Rebalanced(Protocol):
     """Told when the partitions of a consumer change, while its records wait."""
 
-    async def on_assigned(self, partitions: Collection[int], partition_count: int) -> None:
-        """All partitions of the topic that this member has from now on, of so many."""
+    async def on_assigned(self, partitions: Collection[int], partition_count: int, member_id: str) -> None:
+        """All partitions of the topic that this member has from now on, of so many; and what the group calls it."""
 
     async def on_revoked(self) -> None:
         """No partition is ours until the next `on_assigned`."""
@@ -44,4 +44,6 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._listener and assigned:
             topic = next(iter(assigned)).topic
             count = len(self._consumer.partitions_for_topic(topic) or ())
-            await self._listener.on_assigned({partition.partition for partition in assigned}, count)
+            # The client has no public way to ask for it. No log or metric depends on it.
+            member_id = str(self._consumer._coordinator.member_id)
+            await self._listener.on_assigned({partition.partition for partition in assigned}, count, member_id)

@@ -35,7 +35,7 @@ class TcpLimits:
     """
 
     connections: int = 500
-    unproven_s: float = 5.0
+    unproven_s: float = 10.0
     silent_s: float = 30.0
     backlog_bytes: int = 256 * 1024
     slow_s: float = 5.0

@@ -95,7 +95,10 @@ class Config:
             ),
             start=StartPolicy(
                 group_capacity=reader.integer("PARLEY_GROUP_CALL_CAPACITY", 32, low=2, high=500),
-                rate=RatePolicy(max_calls=reader.integer("PARLEY_CALLS_PER_MINUTE", 20, low=1, high=10_000)),
+                rate=RatePolicy(
+                    max_calls=reader.integer("PARLEY_CALLS_PER_MINUTE", 20, low=1, high=10_000),
+                    max_rings=reader.integer("PARLEY_STRANGER_RINGS_PER_MINUTE", 10, low=1, high=10_000),
+                ),
             ),
             turn=TurnConfig.read(reader),
             push=PushConfig.read(reader),

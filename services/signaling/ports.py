@@ -128,6 +128,12 @@ class Store(Protocol):
     async def list_placed(self, user_id: UserId, since: datetime, limit: int) -> Sequence[datetime]:
         """When the user placed calls, the newest first."""
 
+    async def list_besieged(
+        self, user_ids: Sequence[UserId], conversation_id: ConversationId, since: datetime, limit: int
+    ) -> Sequence[UserId]:
+        """Those of these people who were called by others `limit` times since then, and to whom this conversation is
+        strange: they never were in a call of it."""
+
     async def list_ended(self, user_id: UserId, before: CallId | None, limit: int) -> Sequence[Call]:
         """The user's calls that have ended, the newest first, below `before`."""
 

@@ -1,6 +1,6 @@
 """How a call begins: who may be rung, which worker carries it, and whose call it really is when two begin at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from services.signaling.core.errors import (
     AnsweredElsewhere,
     CallEnded,
     CallNotAllowed,
+    CallRate,
     Contended,
     ConversationNotFound,
     MembersUnavailable,
@@ -103,9 +104,10 @@ class CallStarter:
     async def _plan(self, request: StartRequest, callees: Callees) -> Placed:
         now = self.changes.clock.now()
         settings = await self.store.settings_of(sorted(callees.allowed))
+        besieged = await self._find_besieged(request.conversation_id, callees, now)
 
         def begin(user_id: UserId) -> LegState:
-            if user_id not in callees.allowed:
+            if user_id not in callees.allowed or user_id in besieged:
                 return LegState.OUT
             is_quiet = user_id in settings and settings[user_id].is_quiet(now)
             return LegState.SILENT if is_quiet else LegState.RINGING
@@ -121,6 +123,19 @@ class CallStarter:
             capacity=self.policy.group_capacity if callees.group else DIRECT_CAPACITY,
             trace=request.trace,
         )
+
+    async def _find_besieged(
+        self, conversation_id: ConversationId, callees: Callees, now: datetime
+    ) -> Sequence[UserId]:
+        """Who is rung too often to be rung by strangers too; of a group they are not rung, and may join."""
+        policy = self.policy.rate
+        found = await self.store.list_besieged(
+            sorted(callees.allowed), conversation_id, policy.begin(now), policy.max_rings
+        )
+        if found and not callees.group:
+            # Always the same delay: when others called is nobody's business.
+            raise CallRate(policy.window_s)
+        return found
 
     async def _place(self, placed: Placed, key: ClientKey) -> Call | None:
         """The call; None when what stood in the way has changed, so that all must be looked at anew."""

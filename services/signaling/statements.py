@@ -96,6 +96,19 @@ ENDED = _select(
 PLACED = """
 SELECT create_time FROM calls WHERE caller_id = $1 AND create_time > $2 ORDER BY create_time DESC LIMIT $3
 """
+# Ids rise with time. CASE, because the second look, through all calls of the user, is for the few whom the first found.
+BESIEGED = """
+SELECT user_id FROM unnest($1::text[]) AS asked (user_id) WHERE CASE WHEN (
+        SELECT create_time FROM participants AS mine JOIN calls USING (call_id)
+        WHERE mine.user_id = asked.user_id AND caller_id <> mine.user_id
+        ORDER BY call_id DESC OFFSET $4 - 1 LIMIT 1
+    ) > $3
+    THEN NOT EXISTS (
+        SELECT FROM participants AS mine JOIN calls USING (call_id)
+        WHERE mine.user_id = asked.user_id AND conversation_id = $2 AND mine.join_time IS NOT NULL
+    )
+    ELSE false END
+"""
 ON_WORKER = """
 SELECT call_id FROM calls WHERE worker_id = $1 AND worker_start_time IS NOT DISTINCT FROM $2 AND state <> 'ended'
 ORDER BY call_id LIMIT $3

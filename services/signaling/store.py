@@ -102,6 +102,14 @@ class PostgresStore:
         async with self._database.connection() as connection:
             return [row["create_time"] for row in await connection.fetch(sql.PLACED, user_id, since, limit)]
 
+    async def list_besieged(
+        self, user_ids: Sequence[UserId], conversation_id: ConversationId, since: datetime, limit: int
+    ) -> Sequence[UserId]:
+        """See ports.Store."""
+        async with self._database.connection() as connection:
+            found = await connection.fetch(sql.BESIEGED, list(user_ids), conversation_id, since, limit)
+        return [UserId(row["user_id"]) for row in found]
+
     async def list_on(self, worker: Worker, limit: int) -> Sequence[CallId]:
         """See ports.Store."""
         return await self._select_ids(sql.ON_WORKER, worker.worker_id, worker.start_time, limit)

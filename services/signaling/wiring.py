@@ -63,7 +63,7 @@ def build(config: Config) -> App:
     members = GrpcMembers(config.messaging_address, service_tokens)
     media = SfuClient(service_tokens)
     closer = BackgroundCloser(media)
-    nodes = NodeTable(config.placement)
+    nodes = NodeTable(config.placement, began=clock.now())
     alarms = Alarms()
     changes = CallChanges(store, CallAnnouncer(new_id), closer, alarms, PrometheusMetrics(), clock, config.timeouts)
     moves = CallMoves(store, changes, media, nodes)

@@ -9,11 +9,14 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from parley.calls.v1 import messages_pb2 as calls_messages
+from parley.calls.v1 import service_pb2 as calls
 from parley.messaging.v1 import service_pb2 as messaging
 
 from loadtests.headless.calls import ACTIVE, ENDED
@@ -26,6 +29,8 @@ CONTROL_PLANE = ["postgres", "broker", "messaging", "presence", "gateway", "sign
 DEADLINE_S = 60.0
 # How much of the other side's tone must come while nothing but the SFU runs.
 OUTAGE_MS = 4000
+# And while the stores alone are away: long enough for each timeout, lease and session of ours to run out.
+MINUTE_MS = 60_000
 
 
 @dataclass
@@ -38,15 +43,16 @@ class Talk:
 
     async def until_more_media(self, tone_ms: float) -> None:
         """Waits until both sides have decoded this much more of the tone, and more pictures."""
-        await asyncio.gather(*(_until_more(side, tone_ms) for side in self.sides))
+        deadline_s = DEADLINE_S + tone_ms / 1000
+        await asyncio.gather(*(_until_more(side, tone_ms, deadline_s) for side in self.sides))
 
 
-async def _until_more(side: Person, tone_ms: float) -> None:
+async def _until_more(side: Person, tone_ms: float, deadline_s: float) -> None:
     media = side.phone.media
     tone_before, frames_before = media.tone_ms_decoded, media.video_frames_decoded
     await media.until(
         lambda: media.tone_ms_decoded >= tone_before + tone_ms and media.video_frames_decoded > frames_before,
-        DEADLINE_S,
+        deadline_s,
         f"{tone_ms:g} ms more of the tone at {side.user_id}",
     )
 
@@ -84,14 +90,23 @@ async def talk(faulty: RunningStack) -> AsyncIterator[Talk]:
 @contextmanager
 def halted(stack: RunningStack, names: list[str]) -> Iterator[None]:
     """The processes stand still for the length of the block: they neither answer nor end, the worst kind of outage."""
-    pids = [stack.record.pids[name] for name in names]
+    stopped: list[int] = []
     try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        for name in names:
+            # The parent first, so that it makes no more of those that serve its connections.
+            for pid in _with_children(stack.record.pids[name]):
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
         yield
     finally:
-        for pid in pids:
+        for pid in reversed(stopped):
             os.kill(pid, signal.SIGCONT)
+
+
+def _with_children(pid: int) -> Iterator[int]:
+    """A process and, once it has been dealt with, its children."""
+    yield pid
+    yield from map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
 
 async def until_ready(stack: RunningStack, name: str) -> None:
@@ -133,6 +148,29 @@ async def test_a_call_keeps_its_media_while_everything_but_the_sfu_stands_still(
         await talk.until_more_media(OUTAGE_MS)
     assert [side.phone.media.state for side in talk.sides] == ["connected", "connected"]
     await hang_up_and_find_the_record(talk)
+
+
+@pytest.mark.timeout(300)
+async def test_a_call_keeps_its_media_and_ends_in_order_after_a_minute_without_postgresql_and_the_broker(
+    faulty: RunningStack, talk: Talk
+) -> None:
+    with halted(faulty, ["postgres", "broker"]):
+        await talk.until_more_media(MINUTE_MS)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await talk.sides[0].device.calls.GetCall(calls.GetCallRequest(call_id=talk.call_id))
+        assert refused.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    assert [side.phone.media.state for side in talk.sides] == ["connected", "connected"]
+    await until_ready(faulty, "signaling")
+    # The worker, of which nothing was heard, was not taken for dead, nor its media for lost.
+    assert [(side.phone.state, side.phone.media_epoch) for side in talk.sides] == [(ACTIVE, 0)] * 2
+    await hang_up_and_find_the_record(talk)
+    listed = (await talk.sides[1].device.calls.ListCalls(calls.ListCallsRequest())).calls
+    (found,) = [entry for entry in listed if entry.call.call_id == talk.call_id]
+    assert found.call.end_reason == calls_messages.END_REASON_HUNG_UP
+    for side in talk.sides:
+        records = [entry.call for entry in side.history(talk.conversation_id).shown if entry.call]
+        assert [record.call_id for record in records] == [talk.call_id]
+        assert records[0].length_ms >= MINUTE_MS
 
 
 async def test_a_call_keeps_its_media_while_the_control_plane_is_killed(faulty: RunningStack, talk: Talk) -> None:

@@ -86,7 +86,14 @@ class RouteStatus:
     away: bool
 
 
-UpFrame = Register | Unregister | Detached | Registered | Watch | Route | RouteWatchList | RouteStatus
+@dataclass(frozen=True)
+class Gone:
+    """To a replica: another one is dead. `member_id` is what the consumer group calls it."""
+
+    member_id: str
+
+
+UpFrame = Register | Unregister | Detached | Registered | Watch | Route | RouteWatchList | RouteStatus | Gone
 
 
 class CloseReason(Enum):

@@ -42,6 +42,8 @@ class Assignment:
     epoch: int
     partitions: frozenset[int]
     partition_count: int
+    # What the consumer group calls this replica.
+    member_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -90,9 +90,9 @@ class Router:
         gateway = self._gateways.get(link, _Gateway())
         return len(gateway.sessions), len(gateway.watching)
 
-    def assign(self, partitions: Collection[int], partition_count: int) -> list[Effect]:
+    def assign(self, partitions: Collection[int], partition_count: int, member_id: str = "") -> list[Effect]:
         """The consumer group gave these partitions; everything is collected anew."""
-        self._assignment = Assignment(self._assignment.epoch + 1, frozenset(partitions), partition_count)
+        self._assignment = Assignment(self._assignment.epoch + 1, frozenset(partitions), partition_count, member_id)
         self._people.clear()
         self._watches.clear()
         self._recalling.clear()

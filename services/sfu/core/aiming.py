@@ -26,6 +26,9 @@ def aim(receiver: Participant, now: float) -> list[Publication]:
                 slot.want(streams[0])
         elif publication.layers:
             videos.append((slot, *publication.options(slot.max_height, now)))
+    if not videos:
+        receiver.path.note_aimed(audio_bps, 0.0, now)
+        return []
     demands = [
         Demand(tuple(option.rate_bps for option in options), _current(slot, streams, options), slot.weight)
         for slot, streams, options in videos

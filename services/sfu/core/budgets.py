@@ -9,6 +9,9 @@ MAX_NACKED_PER_S = 2000
 # Between two key-frame requests of one slot that count, at first and at most; doubled while they keep coming.
 # Higher: a receiver with losses waits longer. Lower: one receiver's storm costs all others the publisher's bit rate.
 FIRST_REQUEST_INTERVAL_S, MAX_REQUEST_INTERVAL_S = 0.3, 5.0
+# What may go out at once beside the media: so long a time of the path's estimate, and at least so many bytes.
+# Higher: a queue on narrow paths, in front of the media. Lower: repairs come later, and some too late.
+BURST_S, LEAST_BURST_BYTES = 0.2, 12_000
 
 
 class Budget:
@@ -26,6 +29,25 @@ class Budget:
         left = self._spent < self._per_s
         self._spent += amount
         return left
+
+
+class Pace:
+    """Lets bytes through at a rate, in bursts (a token bucket). Nothing waits: what has no room is asked for again."""
+
+    def __init__(self) -> None:
+        self._room = float(LEAST_BURST_BYTES)
+        self._filled_at = 0.0
+
+    def has_room(self, rate_bps: float, now: float) -> bool:
+        """Whether one more packet may go; the last one may take more than there is."""
+        most = max(rate_bps / 8 * BURST_S, LEAST_BURST_BYTES)
+        self._room = min(self._room + (now - self._filled_at) * rate_bps / 8, most)
+        self._filled_at = now
+        return self._room > 0
+
+    def spend(self, size: int) -> None:
+        """A packet of this size goes out."""
+        self._room -= size
 
 
 class BackingOff:

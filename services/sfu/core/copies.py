@@ -5,7 +5,7 @@ are after a packet follows from the packet, so nothing is kept for it packet by 
 one: those that leave temporal layers out, and those whose repairs must be byte for byte the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -116,6 +116,6 @@ class Takers:
             del self._groups[group.form]
 
     @property
-    def groups(self) -> list[CopyGroup]:
+    def groups(self) -> Collection[CopyGroup]:
         """Those of all forms."""
-        return list(self._groups.values())
+        return self._groups.values()

@@ -44,6 +44,7 @@ class BandwidthEstimator:
         self._loss_bps = HIGHEST_BPS
         self._remb: tuple[float, float] | None = None
         self._acked: deque[tuple[float, int]] = deque()
+        self._acked_bytes = 0
         self._acked_bps: float | None = None
         self._near_limit: float | None = None
         self._updated_at = self._lowered_at = self._loss_at = -1.0
@@ -111,13 +112,15 @@ class BandwidthEstimator:
         acked = self._acked
         if acked and arrived_at < acked[-1][0] - ACKED_WINDOW_S:
             acked.clear()
+            self._acked_bytes = 0
         acked.append((arrived_at, size))
+        self._acked_bytes += size
         while len(acked) > 1 and acked[0][0] < arrived_at - ACKED_WINDOW_S:
-            acked.popleft()
+            self._acked_bytes -= acked.popleft()[1]
         span = arrived_at - acked[0][0]
         if span >= ACKED_WINDOW_S / 2:
             # The first entry stands for the time before the span.
-            self._acked_bps = (sum(size for _, size in acked) - acked[0][1]) * 8 / span
+            self._acked_bps = (self._acked_bytes - acked[0][1]) * 8 / span
 
     def _lower(self, round_trip_s: float, now: float) -> None:
         assert self._delay_bps is not None

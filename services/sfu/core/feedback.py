@@ -4,6 +4,7 @@ from services.sfu.core import rtcp
 from services.sfu.core.effects import Effect, SendRepair, SendRtcp
 from services.sfu.core.participants import Participant
 from services.sfu.core.publications import InboundStream
+from services.sfu.core.rtp import HEADER_SIZE
 from services.sfu.core.stats import round_trip_s
 
 CNAME = b"parley"
@@ -61,8 +62,16 @@ def _resend(participant: Participant, nack: rtcp.Nack, now: float) -> list[Effec
     slot = participant.slots_by_ssrc.get(nack.media_ssrc)
     if slot is None or not participant.nacked.spend(len(nack.sequence_numbers), now):
         return []
-    packets = (slot.find_lost(number, now) for number in nack.sequence_numbers[:_MAX_NACKED])
-    return [SendRepair(slot, packet) for packet in packets if packet is not None]
+    pace, rate_bps = participant.repair_pace, participant.path.estimate_bps(now)
+    found: list[Effect] = []
+    for number in nack.sequence_numbers[:_MAX_NACKED]:
+        if not pace.has_room(rate_bps, now):
+            break
+        packet = slot.find_lost(number, now)
+        if packet is not None:
+            pace.spend(HEADER_SIZE + len(packet.frame.payload))
+            found.append(SendRepair(slot, packet))
+    return found
 
 
 def build_nacks(participant: Participant, stream: InboundStream, now: float) -> list[Effect]:

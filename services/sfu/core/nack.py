@@ -27,10 +27,7 @@ class GapTracker:
 
     def __init__(self) -> None:
         self._highest: int | None = None
-        self._missing: dict[int, _Missing] = {}
-
-    def __len__(self) -> int:
-        return len(self._missing)
+        self.missing: dict[int, _Missing] = {}
 
     def add(self, index: int, now: float) -> bool:
         """Note a packet that came. False when the gap before it is too wide to be repaired."""
@@ -38,21 +35,21 @@ class GapTracker:
             self._highest = index
             return True
         if index <= self._highest:
-            self._missing.pop(index, None)
+            self.missing.pop(index, None)
             return True
         first, self._highest = self._highest + 1, index
-        if index - first + len(self._missing) > MAX_MISSING:
-            self._missing.clear()
+        if index - first + len(self.missing) > MAX_MISSING:
+            self.missing.clear()
             return False
         for number in range(first, index):
-            self._missing[number] = _Missing(now + FIRST_NACK_S)
+            self.missing[number] = _Missing(now + FIRST_NACK_S)
         return True
 
     def due(self, now: float, round_trip_s: float) -> tuple[list[int], int]:
         """The 16-bit sequence numbers to ask for at `now`, rising, and how many were given up."""
         wanted, given_up = [], []
         interval = max(NACK_INTERVAL_S, min(round_trip_s, 0.25))
-        for index, missing in self._missing.items():
+        for index, missing in self.missing.items():
             if missing.due > now:
                 continue
             if missing.requests == MAX_NACKS:
@@ -62,7 +59,7 @@ class GapTracker:
             missing.due = now + interval
             wanted.append(index & 0xFFFF)
         for index in given_up:
-            del self._missing[index]
+            del self.missing[index]
         return wanted, len(given_up)
 
 

@@ -13,6 +13,9 @@ BURST_S = 0.005
 MAX_BURST_S = 0.1
 # Groups under the line. Higher: steadier. Lower: sooner.
 WINDOW = 20
+# The line's sums are made anew when their origin is this far; more than the points can span, with gaps of 3 s.
+# Higher: less exact. Lower: more work.
+MAX_SPAN_MS = 120_000.0
 # Weight of the past in the smoothed delay. Higher: steadier. Lower: sooner.
 SMOOTHING = 0.9
 # From a slope to the threshold's milliseconds. Higher: overuse is seen sooner, and where there is none.
@@ -45,7 +48,7 @@ class OveruseDetector:
         self._former: tuple[float, float] | None = None
         self._deltas = 0
         self._accumulated_ms = self._smoothed_ms = 0.0
-        self._points: deque[tuple[float, float]] = deque(maxlen=WINDOW)
+        self._line = _Line()
         self._trend = 0.0
         self._threshold_ms = FIRST_THRESHOLD_MS
         self._over_ms: float | None = None
@@ -83,15 +86,15 @@ class OveruseDetector:
         arrived_delta_ms = (self._group_arrived - former[1]) * 1000
         if arrived_delta_ms > 3000 or arrived_delta_ms < -3000:
             # A clock that jumped, or a path that was away: begin anew.
-            self._points.clear()
+            self._line.clear()
             self._deltas, self._accumulated_ms, self._smoothed_ms = 0, 0.0, 0.0
             return
         self._deltas = min(self._deltas + 1, 1000)
         self._accumulated_ms += arrived_delta_ms - sent_delta_ms
         self._smoothed_ms = SMOOTHING * self._smoothed_ms + (1 - SMOOTHING) * self._accumulated_ms
-        self._points.append((self._group_arrived * 1000, self._smoothed_ms))
-        trend = _slope(self._points) if len(self._points) == WINDOW else self._trend
-        self._detect(trend, sent_delta_ms, self._group_arrived * 1000)
+        self._line.add(self._group_arrived * 1000, self._smoothed_ms)
+        slope = self._line.slope()
+        self._detect(self._trend if slope is None else slope, sent_delta_ms, self._group_arrived * 1000)
 
     def _detect(self, trend: float, sent_delta_ms: float, now_ms: float) -> None:
         if self._deltas < 2:
@@ -119,16 +122,44 @@ class OveruseDetector:
         self._threshold_ms = min(max(threshold, LOWEST_THRESHOLD_MS), HIGHEST_THRESHOLD_MS)
 
 
-def _slope(points: deque[tuple[float, float]]) -> float:
-    """Of the least-squares line through the points."""
-    origin = points[0][0]
-    count = len(points)
-    sum_x = sum_y = sum_xy = sum_xx = 0.0
-    for x, y in points:
-        x -= origin
-        sum_x += x
-        sum_y += y
-        sum_xy += x * y
-        sum_xx += x * x
-    spread = count * sum_xx - sum_x * sum_x
-    return (count * sum_xy - sum_x * sum_y) / spread if spread else 0.0
+class _Line:
+    """The least-squares line through the last points, by running sums; `x` in milliseconds, not falling much."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, float]] = deque()
+        self._origin = 0.0
+        self._x = self._y = self._xy = self._xx = 0.0
+
+    def clear(self) -> None:
+        self._points.clear()
+        self._x = self._y = self._xy = self._xx = 0.0
+
+    def add(self, x: float, y: float) -> None:
+        points = self._points
+        if not points:
+            self._origin = x
+        elif len(points) == WINDOW:
+            self._count(*points.popleft(), -1)
+        points.append((x, y))
+        self._count(x, y, 1)
+        if x - self._origin > MAX_SPAN_MS:
+            # Sums of large numbers would lose the small ones.
+            kept = list(points)
+            self.clear()
+            for point in kept:
+                self.add(*point)
+
+    def _count(self, x: float, y: float, sign: int) -> None:
+        x -= self._origin
+        self._x += sign * x
+        self._y += sign * y
+        self._xy += sign * x * y
+        self._xx += sign * x * x
+
+    def slope(self) -> float | None:
+        """None before there are enough points."""
+        count = len(self._points)
+        if count < WINDOW:
+            return None
+        spread = count * self._xx - self._x * self._x
+        return (count * self._xy - self._x * self._y) / spread if spread > 0 else 0.0

@@ -65,8 +65,7 @@ class InboundStream:
     def receive(self, datagram: bytes, header: RtpHeader, now: float) -> tuple[MediaPacket | None, bool]:
         """Count and keep a packet. Gives its canonical form, None for one that came before; False when a gap before it
         cannot be repaired."""
-        index = self.stats.extend(header.sequence_number)
-        self.stats.add(index, header.timestamp, now)
+        index = self.stats.count(header.sequence_number, header.timestamp, now)
         repairable = not self.publication.repairs or self.gaps.add(index, now)
         return self._keep(datagram, header, index, now), repairable
 
@@ -84,7 +83,7 @@ class InboundStream:
 
     def _keep(self, datagram: bytes, header: RtpHeader, index: int, now: float) -> MediaPacket | None:
         # Twice the same number must never be two different packets to a receiver, or its key stream is used twice.
-        if index < self.stats.highest and not self.ring.has_room_for(index):
+        if not self.ring.has_room_for(index):
             return None
         publication = self.publication
         self.last_packet_at = now

@@ -144,26 +144,29 @@ class Router:
             participant.uplink.add(datagram, header, now)
             self._heard_numbered.add(participant)
         if payload_type in participant.repair_types:
-            stream, repaired = participant.find_repair(datagram, header)
-            packet = None if repaired is None else stream.receive_repair(datagram, repaired, now)
-            return self._forward(participant, stream, packet, now)
+            repairing, repaired = participant.find_repair(datagram, header)
+            packet = None if repaired is None else repairing.receive_repair(datagram, repaired, now)
+            return self._forward(participant, repairing, packet, now)
         stream = participant.find_stream(datagram, header)
-        is_new = stream.last_packet_at is None
+        effects: list[Effect] = []
+        if stream.last_packet_at is None:
+            stream.last_packet_at = now
+            effects = self._handle_new(stream.publication, now)
         packet, repairable = stream.receive(datagram, header, now)
-        publication = stream.publication
         if not repairable:
-            publication.want_key_frame(stream)
-        elif len(stream.gaps):
+            stream.publication.want_key_frame(stream)
+        elif stream.gaps.missing:
             self._with_gaps.add(stream)
-        effects = self._handle_new(publication, now) if is_new else []
-        return effects + self._forward(participant, stream, packet, now)
+        forwarded = self._forward(participant, stream, packet, now)
+        return effects + forwarded if effects else forwarded
 
     def _forward(
         self, participant: Participant, stream: InboundStream, packet: MediaPacket | None, now: float
     ) -> list[Effect]:
         effects = self._note_media(participant, now)
         if packet is not None:
-            effects += [SendMedia(to, packet) for to in route(stream, packet, now)]
+            for to in route(stream, packet, now):
+                effects.append(SendMedia(to, packet))
         return effects
 
     def _handle_new(self, publication: Publication, now: float) -> list[Effect]:
@@ -212,7 +215,7 @@ class Router:
         effects: list[Effect] = []
         for stream in list(self._with_gaps):
             publisher = self.find(stream.publication.publisher)
-            if not len(stream.gaps) or publisher is None or publisher.streams.get(stream.ssrc) is not stream:
+            if not stream.gaps.missing or publisher is None or publisher.streams.get(stream.ssrc) is not stream:
                 self._with_gaps.discard(stream)
                 continue
             effects += feedback.build_nacks(publisher, stream, now)

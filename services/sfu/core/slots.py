@@ -279,7 +279,8 @@ class ReceiveSlot:
 def route(stream: InboundStream, packet: MediaPacket, now: float) -> list[CopyGroup | ReceiveSlot]:
     """Who gets a packet of a stream: groups as a whole, and single slots. A key frame takes those that wait for it."""
     takers = stream.takers
-    is_next = takers.newest is None or packet.extended > takers.newest.extended
+    newest = takers.newest
+    is_next = newest is None or packet.extended > newest.extended
     single: list[CopyGroup | ReceiveSlot] = []
     if is_next:
         takers.newest, takers.newest_at = packet, now

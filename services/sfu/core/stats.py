@@ -67,29 +67,28 @@ class ReceptionStats:
         return self._jitter / self._clock_rate
 
     def extend(self, sequence_number: int) -> int:
-        """The extended number of a packet that is about to be counted."""
+        """The extended number of a packet."""
         if self._base is None:
             # One roll-over in hand, so that a packet from before the first has a number too.
             return sequence_number + 0x10000
         distance = (sequence_number - self._highest) & 0xFFFF
         return self._highest + (distance if distance < 0x8000 else distance - 0x10000)
 
-    def add(self, index: int, timestamp: int, now: float) -> None:
-        """Count a packet that arrived at `now` seconds; `index` is what `extend` gave."""
+    def count(self, sequence_number: int, timestamp: int, now: float) -> int:
+        """Count a packet that arrived at `now` seconds; gives its extended number."""
+        index = self.extend(sequence_number)
         self._received += 1
-        if self._base is None:
-            self._base = self._highest = index
-        elif abs(index - self._highest) > MAX_JUMP:
-            self._lost_before = self.expected
-            self._base = self._highest = index
-        elif index > self._highest:
+        step = index - self._highest
+        if 0 < step <= MAX_JUMP and self._base is not None:
             self._highest = index
             self._add_jitter(timestamp, now)
-            return
+        elif self._base is None or abs(step) > MAX_JUMP:
+            self._lost_before = self.expected
+            self._base = self._highest = index
+            self._transit = now * self._clock_rate - timestamp
         else:
             self._base = min(self._base, index)
-            return
-        self._transit = now * self._clock_rate - timestamp
+        return index
 
     def _add_jitter(self, timestamp: int, now: float) -> None:
         transit = now * self._clock_rate - timestamp

@@ -14,7 +14,10 @@ class ConversationNotFound(CallsError):
 
 
 class CallRate(CallsError):
-    """The caller places too many calls. `retry_delay_s` says when there is room again."""
+    """The caller places too many calls, or the callee is rung too often; which of the two is not told.
+
+    `retry_delay_s` says when to try again.
+    """
 
     def __init__(self, retry_delay_s: float) -> None:
         super().__init__("too many calls")

@@ -47,6 +47,8 @@ class NodeTable:
     """The workers known now. The caller gives the time; the hosts' clocks must agree within a second or two."""
 
     policy: PlacementPolicy = field(default_factory=PlacementPolicy)
+    # When we began to listen to the workers' other events; None: long ago.
+    began: datetime | None = None
     _nodes: dict[WorkerId, Node] = field(default_factory=dict)
     _steady_since: dict[WorkerId, datetime] = field(default_factory=dict)
     _recent: dict[WorkerId, list[tuple[datetime, int]]] = field(default_factory=dict)
@@ -86,10 +88,14 @@ class NodeTable:
         return self.find(worker_id, now) is not None
 
     def is_steady(self, worker_id: WorkerId, now: datetime) -> bool:
-        """Whether the worker has been heard of without a gap for so long that its other events must have come too."""
+        """Whether the worker has been heard of without a gap for so long that its other events must have come too.
+
+        Announcements from before we began are read too, and say nothing of that.
+        """
         since = self._steady_since.get(worker_id)
-        settled = timedelta(seconds=self.policy.settle_s)
-        return self.is_live(worker_id, now) and since is not None and now - since >= settled
+        if since is None or not self.is_live(worker_id, now):
+            return False
+        return now - max(since, self.began or since) >= timedelta(seconds=self.policy.settle_s)
 
     def find(self, worker_id: WorkerId, now: datetime) -> Node | None:
         """The worker, if it was heard of lately."""

@@ -1,4 +1,4 @@
-"""What limits new calls: how often one person may place them, and for how many people."""
+"""What limits new calls: how often one person may place them, or be rung by strangers, and for how many people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,9 +9,13 @@ from services.signaling.core.errors import CallRate
 
 @dataclass(frozen=True)
 class RatePolicy:
-    """Higher: a stolen account rings more people. Lower: someone who misdials a lot is refused."""
+    """How many calls in a window."""
 
+    # Higher: a stolen account rings more people. Lower: someone who misdials a lot is refused.
     max_calls: int = 20
+    # How often one person is rung before strangers are refused: those in whose conversation that person never was in a
+    # call. Higher: many accounts together can ring somebody all the time. Lower: they sooner keep other strangers away.
+    max_rings: int = 10
     window_s: float = 60.0
 
     def begin(self, now: datetime) -> datetime:

@@ -2,6 +2,9 @@ import { h } from "preact";
 import { renderToString } from "preact-render-to-string";
 import { describe, expect, test } from "vitest";
 import type { ConversationView, Message, ParleyClient, Upload } from "../src/parley";
+import { CallBanner } from "../src/ui/call-banner";
+import { CallNotes } from "../src/ui/call-notes";
+import { CallTile } from "../src/ui/call-tile";
 import { ConversationItem } from "../src/ui/conversation-item";
 import { ConversationList } from "../src/ui/conversation-list";
 import type { MessageActions } from "../src/ui/message-menu";
@@ -114,5 +117,34 @@ describe("pieces of the page", () => {
     await client.relations.update({ sendReceipts: false, messages: "nobody" });
     expect(shown()).toContain("Others learn neither what has reached you nor what you have read.");
     expect(shown()).toContain("Nobody new can write to you. Your conversations go on.");
+  });
+
+  test("a tile says in words what its signs mean", () => {
+    const tile = heard(renderToString(h(CallTile, { userId: "bob", name: "Bob Berger", video: undefined, muted: true, hand: true })));
+    expect(tile).toContain("Bob Berger , muted, camera off, hand raised");
+  });
+
+  test("a weak network is told to whose it is, and nothing else is", async () => {
+    const client = await ready();
+    const call = { ...client.calls.view(), phase: "active" as const };
+    const notes = (change: object) => heard(renderToString(h(CallNotes, { client, call: { ...call, ...change } })));
+    expect(notes({ weak: true })).toBe("Your network is weak");
+    expect(notes({ weak: false })).toBe("");
+  });
+
+  test("a running call in the group is shown with who is in it, and the ways in", async () => {
+    world.backend.found({ conversationId: ROOM, kind: 2, title: "Choir", members: [{ userId: "alice" }, { userId: "bob" }] });
+    const client = await ready();
+    const { call } = world.backend.calls.methodsOf("bob").startCall({ conversationId: ROOM, video: true, deviceId: "theirs" });
+    const banner = () => heard(renderToString(h(CallBanner, { client, conversation: conversation({ kind: "group" }), reader })));
+    await until("it rings", () => client.calls.view().phase === "ringing");
+    expect(banner()).toBe("");
+    client.calls.decline();
+    await until("it runs without her", () => banner().includes("Bob Berger"));
+    expect(banner()).toContain("Video call Bob Berger");
+    expect(banner()).toContain("[Join without camera]");
+    world.backend.calls.methodsOf("alice").joinCall({ callId: call.callId, deviceId: "her-phone" });
+    await until("it runs on her phone", () => banner().includes("Move here"));
+    expect(item(client, view({ conversation: conversation({ kind: "group" }) }))).toContain("[Call, 2 in it]");
   });
 });

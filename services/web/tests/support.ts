@@ -84,7 +84,8 @@ export function fakeDevices(refuse: readonly ("audio" | "video")[] = []): void {
     return Promise.resolve(new FakeStream(constraints));
   };
   vi.stubGlobal("MediaStream", FakeStream);
-  vi.stubGlobal("navigator", { mediaDevices: { getUserMedia } });
+  const getDisplayMedia = () => Promise.resolve(new FakeStream({ video: true }));
+  vi.stubGlobal("navigator", { mediaDevices: { getUserMedia, getDisplayMedia } });
 }
 
 /** In place of localStorage. */

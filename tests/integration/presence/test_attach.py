@@ -15,6 +15,7 @@ from parley.presence.v1 import service_pb2 as api
 from services.presence import rpc
 from services.presence.core.frames import UserId
 from services.presence.core.router import Router
+from services.presence.expelling import Expulsions
 from services.presence.keeping import Keeper
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
@@ -25,6 +26,7 @@ from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.errors import reason_of
 from services.runtime.rpc import RpcServer, connect
 from tests.support.bus import MemoryPublisher
+from tests.support.presence_group import MemoryGroup
 from tests.support.presence_store import MemoryStates
 from tests.support.waiting import until
 
@@ -41,9 +43,10 @@ class Replica:
     def __init__(self) -> None:
         clock = SystemClock()
         store = MemoryStates()
-        self.presence = Presence(
-            Router(20, SESSIONS, partition_of), Keeper(store, KafkaFeed(MemoryPublisher()), 60), store, clock, 1.0
-        )
+        self.group = MemoryGroup()
+        self.expulsions = Expulsions(self.group)
+        keeper = Keeper(store, KafkaFeed(MemoryPublisher()), 60)
+        self.presence = Presence(Router(20, SESSIONS, partition_of), keeper, store, self.expulsions, clock, 1.0)
         env = {
             "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
             "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
@@ -53,13 +56,15 @@ class Replica:
         self.server = RpcServer(config, rpc.apis(self.presence, clock, queue_size=1_000), rpc.ERRORS, TOKENS)
 
     async def start(self) -> None:
-        await self.presence.on_assigned(range(8), 16)
+        await self.presence.on_assigned(range(8), 16, "member-1")
+        self._expelling = asyncio.create_task(self.expulsions.run())
         await self.server.start()
         self.channel = connect(f"127.0.0.1:{self.server.port}", TOKENS)
 
     async def stop(self) -> None:
         await self.channel.close()
         await self.server.stop()
+        self._expelling.cancel()
 
 
 @pytest.fixture
@@ -111,6 +116,10 @@ def register(user_ids: list[UserId], epoch: int = 1, first: int = 1) -> api.Atta
     return api.AttachRequest(register=messages_pb2.Register(sessions=sessions, epoch=epoch))
 
 
+def gone(member_id: str) -> api.AttachRequest:
+    return api.AttachRequest(gone=messages_pb2.Gone(member_id=member_id))
+
+
 async def attached(replica: Replica) -> Gateway:
     gateway = Gateway(replica.channel)
     await gateway.say(HELLO)
@@ -123,6 +132,27 @@ async def test_the_first_frame_tells_partitions_and_epoch(replica: Replica) -> N
     await gateway.say(HELLO)
     assignment = (await gateway.hear()).assignment
     assert (assignment.epoch, list(assignment.partitions), assignment.partition_count) == (1, list(range(8)), 16)
+    assert assignment.member_id == "member-1"
+
+
+async def test_another_replica_that_most_gateways_call_dead_is_expelled(replica: Replica) -> None:
+    gateways = [Gateway(replica.channel) for _ in range(3)]
+    for number, gateway in enumerate(gateways):
+        hello = messages_pb2.Hello(gateway_id=f"gateway-{number}", reads_delivers=True)
+        await gateway.say(api.AttachRequest(hello=hello))
+        assert (await gateway.hear()).HasField("assignment")
+    for gateway, member_ids in zip(gateways, (["member-2", "member-3"], ["member-3"], []), strict=True):
+        for member_id in member_ids:
+            await gateway.say(gone(member_id))
+    await until(lambda: replica.group.expelled)
+    assert replica.group.expelled == ["member-3"]
+
+
+@pytest.mark.parametrize("member_id", ["", "m" * 256])
+async def test_a_death_of_nobody_ends_the_stream_with_a_reason(replica: Replica, member_id: str) -> None:
+    gateway = await attached(replica)
+    await gateway.say(gone(member_id))
+    assert await gateway.refusal() == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
 
 
 async def test_a_batch_of_sessions_is_acknowledged_at_once_without_those_of_others_partitions(

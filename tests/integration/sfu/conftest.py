@@ -3,13 +3,21 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import aioice.ice
 import jwt
 import numpy as np
 import pytest
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, MediaStreamTrack
 from av import AudioFrame, VideoFrame
 from parley.calls.v1 import events_pb2 as calls_events
@@ -96,10 +104,11 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
 
 
-@pytest.fixture
-async def worker() -> AsyncIterator[RunningWorker]:
+@asynccontextmanager
+async def run_worker(**more: str) -> AsyncIterator[RunningWorker]:
+    """A worker with changes to its environment."""
     publisher = Broker()
-    config = Config.from_env(environment())
+    config = Config.from_env(environment(**more))
     config = replace(config, node=replace(config.node, max_participants=50))
     services = build_services(config, publisher, SystemClock())
     await services.events.start()
@@ -112,6 +121,12 @@ async def worker() -> AsyncIterator[RunningWorker]:
     await services.tcp.stop()
     await services.media.stop()
     await services.events.stop()
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[RunningWorker]:
+    async with run_worker() as running:
+        yield running
 
 
 class Tone(AudioStreamTrack):
@@ -161,6 +176,7 @@ class Client:
     device: str = "d1"
     slots: int = 2
     sends: str = "audio video"
+    codec: str = "video/VP8"
     heard: dict[str, Heard] = field(default_factory=dict)
     maps: list[channel_pb2.SlotMap] = field(default_factory=list)
 
@@ -171,7 +187,9 @@ class Client:
         if "audio" in self.sends:
             self.pc.addTransceiver(Tone(), direction="sendonly")
         if "video" in self.sends:
-            self.pc.addTransceiver(Picture(self.grey), direction="sendonly")
+            camera = self.pc.addTransceiver(Picture(self.grey), direction="sendonly")
+            known = RTCRtpSender.getCapabilities("video").codecs
+            camera.setCodecPreferences([codec for codec in known if codec.mimeType in (self.codec, "video/rtx")])
         for kind in ("audio", "video"):
             for _ in range(self.slots):
                 self.pc.addTransceiver(kind, direction="recvonly")
@@ -208,6 +226,11 @@ class Client:
     def frames(self) -> int:
         """Pictures decoded on all slots."""
         return sum(heard.frames for heard in self.heard.values() if heard.kind == "video")
+
+    def frames_of(self, user: str) -> int:
+        """Pictures decoded on the slots where this person is now."""
+        mids = [mid for mid, publisher in self.publishers().items() if publisher == user]
+        return sum(self.heard[mid].frames for mid in mids if self.heard[mid].kind == "video")
 
     def hears(self) -> bool:
         return any(h.kind == "audio" and h.energy > 1000 for h in self.heard.values())

@@ -17,7 +17,7 @@ class _Side(asyncio.DatagramProtocol):
 
 
 class Relay:
-    """Loss is the share of packets dropped each way; `sent` keeps what the client sent last."""
+    """Loss is the share of packets dropped each way; `sent` and `answered` keep what came last from either side."""
 
     def __init__(self, worker: Address, loss: float = 0.0, seed: int = 1) -> None:
         self._worker = worker
@@ -25,6 +25,7 @@ class Relay:
         self._random = random.Random(seed)
         self._client: Address | None = None
         self.sent: list[bytes] = []
+        self.answered: list[bytes] = []
 
     async def start(self) -> Address:
         """The address that the client is to send to."""
@@ -57,6 +58,7 @@ class Relay:
             self._outer.sendto(data, self._worker)
 
     def _from_worker(self, data: bytes, addr: Address) -> None:
+        self.answered = [*self.answered[-200:], data]
         if self._client is not None and self._random.random() >= self.loss:
             self._inner.sendto(data, self._client)
 

@@ -38,10 +38,10 @@ class Neighbours:
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     async def frames_per_s(self) -> float:
-        """What the slower of the two sees now."""
-        began, before = time.monotonic(), (self.ann.frames(), self.bob.frames())
+        """What the slower of the two sees of the other now."""
+        began, before = time.monotonic(), (self.ann.frames_of("bob"), self.bob.frames_of("ann"))
         await until(
-            lambda: min(self.ann.frames() - before[0], self.bob.frames() - before[1]) >= FRAMES,
+            lambda: min(self.ann.frames_of("bob") - before[0], self.bob.frames_of("ann") - before[1]) >= FRAMES,
             what=f"{FRAMES} pictures each",
             within_s=60,
         )
@@ -96,6 +96,11 @@ def ssrc_storm(eve: Peer) -> Callable[[int], None]:
     return send
 
 
+def key_frame_flood(eve: Peer) -> Callable[[int], None]:
+    """Her picture, of nothing but key frames."""
+    return lambda number: eve.send_frame(number, [900], is_key_frame=True)
+
+
 def noise_storm(eve: Peer) -> Callable[[int], None]:
     noise = random.Random(4)
 
@@ -105,7 +110,7 @@ def noise_storm(eve: Peer) -> Callable[[int], None]:
     return send
 
 
-@pytest.mark.parametrize("kind", [nack_storm, key_frame_storm, ssrc_storm, noise_storm])
+@pytest.mark.parametrize("kind", [nack_storm, key_frame_storm, key_frame_flood, ssrc_storm, noise_storm])
 async def test_storm_of_a_participant_does_not_slow_its_neighbours(
     call: Neighbours, kind: Callable[[Peer], Callable[[int], None]]
 ) -> None:

@@ -130,6 +130,37 @@ async def test_replayed_and_forged_srtp_from_the_clients_own_address_is_dropped(
     await media_goes_on(call)
 
 
+def first_media(datagrams: list[bytes]) -> bytes | None:
+    return next((d for d in datagrams if d[0] >> 6 == 2 and not 192 <= d[1] <= 223), None)
+
+
+async def test_what_the_worker_sent_is_refused_when_it_comes_back(
+    worker: RunningWorker, call: tuple[Client, Client, Relay]
+) -> None:
+    relay = call[2]
+    await until(lambda: first_media(relay.answered), what="media came to ann")
+    reflected = first_media(relay.answered)
+    reports = next(d for d in reversed(relay.answered) if d[0] >> 6 == 2 and 200 <= d[1] <= 206)
+    assert reflected is not None
+    for datagram in (reflected, reports):
+        await expect_drop(relay.inject, datagram, "srtp_forged")
+    await media_goes_on(call)
+
+
+async def test_what_one_participant_sent_is_refused_from_another(
+    worker: RunningWorker, call: tuple[Client, Client, Relay]
+) -> None:
+    cid, relay = Client("cid", grey=120), Relay(worker.services.media.address)
+    await cid.join(worker, relay=relay)
+    await until(lambda: cid.sees(200), what="cid is in the call")
+    stolen = first_media(call[2].sent)
+    assert stolen is not None
+    await expect_drop(relay.inject, stolen, "srtp_forged")
+    await media_goes_on(call)
+    await cid.close()
+    relay.close()
+
+
 async def test_noise_on_the_port_and_from_the_clients_address_ends_nothing(
     worker: RunningWorker, call: tuple[Client, Client, Relay], stranger: socket.socket
 ) -> None:

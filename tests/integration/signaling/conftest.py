@@ -3,19 +3,22 @@
 import base64
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import grpc
 import pytest
 import pytest_asyncio
 
 from services.runtime.bus import KafkaPublisher
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
+from services.signaling.config import Config
 from services.signaling.ports import Record
 from services.signaling.store import PostgresStore
-from services.signaling.wiring import MIGRATIONS
+from services.signaling.wiring import MIGRATIONS, build
 from tests.integration.signaling.bench import Bench
 from tests.integration.signaling.neighbours import (
     JOIN_KEY,
@@ -25,7 +28,7 @@ from tests.integration.signaling.neighbours import (
     kafka_config,
     membership_server,
 )
-from tests.integration.signaling.town import Town, start_replica
+from tests.integration.signaling.town import Replica, Town
 from tests.support.waiting import eventually
 from tests.unit.signaling.fakes import FakeStore
 
@@ -88,7 +91,8 @@ async def town_database(postgres: str) -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(town_database: str, broker: str, folder: Path) -> AsyncIterator[Town]:
+async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIterator[Town]:
+    """A town in which signaling does not run: its replica was built, and never started."""
     conversations: dict[str, list[str]] = {}
     closed: set[str] = set()
     async with AsyncExitStack() as stack:
@@ -119,7 +123,20 @@ async def town(town_database: str, broker: str, folder: Path) -> AsyncIterator[T
             "PARLEY_DATABASE_URL": town_database,
             "PARLEY_MESSAGING_ADDRESS": f"127.0.0.1:{messaging.port}",
         }
-        replica = await start_replica(env)
-        stack.push_async_callback(replica.stop)
+        async with grpc.aio.insecure_channel("127.0.0.1:0") as nowhere:
+            replica = Replica(build(Config.from_env(env)), nowhere)
+            yield Town(env, issuer, publisher, sfu, conversations, closed, replica)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(neighbours: Town) -> AsyncIterator[Town]:
+    async with neighbours.another() as replica:
         await eventually(replica.is_ready, 30)
-        yield Town(env, issuer, publisher, sfu, conversations, closed, replica)
+        yield replace(neighbours, replica=replica)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def other_worker(neighbours: Town) -> AsyncIterator[FakeSfu]:
+    """A fuller worker than the town's, for calls to move to."""
+    async with neighbours.worker(participants=neighbours.sfu.participants + 10) as worker:
+        yield worker

@@ -138,6 +138,20 @@ async def test_who_calls_too_often_is_told_when_to_try_again(town: Town) -> None
     assert find_detail(details[0], error_details_pb2.RetryInfo).retry_delay.ToTimedelta().total_seconds() <= 60
 
 
+async def test_a_stranger_who_rings_somebody_besieged_is_told_the_same_and_a_whole_window(town: Town) -> None:
+    pair = town.pair()
+    async with town.another(PARLEY_STRANGER_RINGS_PER_MINUTE="1") as other:
+        start = await pair.ring(other)
+        await town.user(pair.alice, other).call("CancelCall", api.CancelCallRequest(call_id=start.call.call_id))
+        strange = town.pair()
+        town.conversations[strange.conversation_id] = [strange.alice, pair.bob]
+        request = api.StartCallRequest(conversation_id=strange.conversation_id, device_id=PHONE, client_call_id="c")
+        async with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "CALL_RATE") as details:
+            await town.user(strange.alice, other).call("StartCall", request)
+    assert details[0].message == "too many calls"
+    assert find_detail(details[0], error_details_pb2.RetryInfo).retry_delay.ToTimedelta().total_seconds() == 60
+
+
 async def test_settings_are_kept_and_what_has_no_meaning_is_named(town: Town) -> None:
     user = town.user(f"settler-{uuid4().hex[:6]}")
     quiet = messages_pb2.QuietHours(start_minute=1320, end_minute=420, time_zone="Europe/Berlin", weekdays=[1, 7])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -24,7 +24,7 @@ from services.signaling.core.inputs import (
     SetMembers,
     TakeOver,
 )
-from services.signaling.core.model import Call, CallId, DeviceId, LegState, MoveReason, UserId, WorkerId
+from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, LegState, MoveReason, UserId, WorkerId
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
 from services.signaling.core.settings import CallSettings, QuietHours
 from services.signaling.ports import CalleesTaken, Created, GroupTaken
@@ -144,6 +144,33 @@ async def test_placed_calls_are_listed_from_the_newest(bench: Bench) -> None:
     assert await bench.store.list_placed(ALICE, START, 10) == times[:0:-1]
     assert await bench.store.list_placed(ALICE, START, 1) == [times[2]]
     assert await bench.store.list_placed(BOB, START, 10) == []
+
+
+async def test_who_was_rung_often_lately_is_besieged_by_conversations_in_whose_calls_they_never_were(
+    bench: Bench,
+) -> None:
+    strange, known = ConversationId("strange"), ConversationId("known")
+    for number in range(3):
+        at = START + timedelta(seconds=number)
+        call_id = CallId(str(UUID(int=number + 1)))
+        call = replace(new_call(UserId(f"caller-{number}"), BOB), call_id=call_id, conversation_id=known)
+        if number:
+            call = replace(refuse_as_busy(replace(call, conversation_id=strange)), create_time=at, end_time=at)
+        else:
+            call = step(call, Accept(BOB, TABLET))
+        await bench.store.create(call, key(call.caller_id), NEWS)
+
+    async def besieged(conversation_id: ConversationId, since: datetime, limit: int) -> list[UserId]:
+        return list(await bench.store.list_besieged([ALICE, BOB], conversation_id, since, limit))
+
+    before = START - timedelta(seconds=1)
+    assert await besieged(strange, before, 3) == [BOB]
+    assert await besieged(strange, before, 4) == []
+    assert await besieged(strange, START, 3) == []
+    assert await besieged(strange, START, 2) == [BOB]
+    assert await besieged(known, before, 1) == []
+    # What one placed oneself does not count.
+    assert await bench.store.list_besieged([UserId("caller-1")], strange, before, 1) == []
 
 
 async def ended_calls(bench: Bench, count: int) -> list[Call]:

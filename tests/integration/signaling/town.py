@@ -80,9 +80,9 @@ class Town:
         return User((replica or self.replica).channel, (("authorization", f"Bearer {token}"),))
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[FakeSfu]:
-        """Another worker, emptier than the town's."""
-        worker = FakeSfu(f"sfu-{uuid4().hex[:8]}", self.publisher)
+    async def worker(self, participants: int = 0) -> AsyncIterator[FakeSfu]:
+        """Another worker, emptier than the town's unless something else is said."""
+        worker = FakeSfu(f"sfu-{uuid4().hex[:8]}", self.publisher, participants=participants)
         await worker.start()
         yield worker
         await worker.stop()

@@ -24,6 +24,9 @@ class Replica(service_pb2_grpc.RouterServiceServicer):
     def __init__(self, partition: int) -> None:
         self._partition = partition
         self.attached = 0
+        self.member_id = f"member-{partition}"
+        self.called_dead: list[str] = []
+        self._ending = asyncio.Event()
         self._server = grpc.aio.server()
         service_pb2_grpc.add_RouterServiceServicer_to_server(self, self._server)
 
@@ -35,15 +38,28 @@ class Replica(service_pb2_grpc.RouterServiceServicer):
     async def stop(self) -> None:
         await self._server.stop(0)
 
+    def end_streams(self) -> None:
+        """The connections stay."""
+        self._ending.set()
+        self._ending = asyncio.Event()
+
     async def Attach(self, requests: AsyncIterator[api.AttachRequest], context: Any) -> AsyncIterator[Any]:
         self.attached += 1
+        reading = asyncio.create_task(self._read(requests))
         try:
-            assignment = messages_pb2.Assignment(epoch=1, partitions=[self._partition], partition_count=4)
+            assignment = messages_pb2.Assignment(
+                epoch=1, partitions=[self._partition], partition_count=4, member_id=self.member_id
+            )
             yield api.AttachResponse(assignment=assignment)
-            async for _ in requests:
-                pass
+            await self._ending.wait()
         finally:
+            reading.cancel()
             self.attached -= 1
+
+    async def _read(self, requests: AsyncIterator[api.AttachRequest]) -> None:
+        async for request in requests:
+            if request.HasField("gone"):
+                self.called_dead.append(request.gone.member_id)
 
 
 class Gateway:
@@ -151,3 +167,37 @@ async def test_an_address_is_found_behind_itself_and_a_name_behind_its_family() 
     assert await look_up("127.0.0.1:7000") == ["127.0.0.1:7000"]
     assert await look_up("[::1]:7000") == ["[::1]:7000"]
     assert len(await look_up("localhost:7000")) == 1
+
+
+async def test_a_replica_that_died_is_told_to_the_others_and_one_that_takes_a_new_stream_is_not(
+    world: World, replicas: list[Replica]
+) -> None:
+    first, second = [await replica.start() for replica in replicas]
+    world.addresses = [first, second]
+    await until(lambda: len(world.gateway.assigned_to) == 2)
+    replicas[1].end_streams()
+    await until(lambda: second not in world.gateway.assigned_to)
+    await until(lambda: second in world.gateway.assigned_to)
+    await replicas[1].stop()
+    await until(lambda: replicas[0].called_dead)
+    assert replicas[0].called_dead == ["member-1"]
+
+
+async def test_a_replica_that_died_and_came_back_before_it_was_missed_is_told_too(
+    world: World, replicas: list[Replica]
+) -> None:
+    world.addresses = [await replica.start() for replica in replicas]
+    await until(lambda: len(world.gateway.assigned_to) == 2)
+    replicas[1].member_id = "member-2"
+    replicas[1].end_streams()
+    await until(lambda: replicas[0].called_dead)
+    assert replicas[0].called_dead == ["member-1"]
+
+
+async def test_a_replica_that_was_never_there_is_not_called_dead(world: World, replicas: list[Replica]) -> None:
+    address = await replicas[1].start()
+    await replicas[1].stop()
+    world.addresses = [await replicas[0].start(), address]
+    await until(lambda: len(world.gateway.assigned_to) == 1)
+    await world.asked_again()
+    assert not replicas[0].called_dead

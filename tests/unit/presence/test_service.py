@@ -10,6 +10,7 @@ from parley.presence.v1 import events_pb2
 from services.presence.consumer import Deliveries
 from services.presence.core.frames import Deliver, FilterAnew, Frame, LinkId, PresenceChange, UserId
 from services.presence.core.states import CallActivity, Standing, UserState
+from services.presence.expelling import Expulsions
 from services.presence.keeping import Backlog, Keeper
 from services.presence.link import QueueLink
 from services.presence.ports import StateRow
@@ -19,6 +20,7 @@ from services.runtime.bus import Incoming, PoisonRecord
 from services.runtime.errors import StoreUnavailable
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
+from tests.support.presence_group import MemoryGroup
 from tests.support.presence_store import MemoryStates
 from tests.support.waiting import until
 from tests.unit.presence.routers import ALICE, BOB, OFFLINE, ONLINE, new_router, session
@@ -32,7 +34,9 @@ class World:
         self.store = MemoryStates()
         self.publisher = MemoryPublisher()
         self.keeper = Keeper(self.store, KafkaFeed(self.publisher), interval_s=60)
-        self.presence = Presence(new_router(), self.keeper, self.store, self.clock, collect_s=0.05)
+        self.group = MemoryGroup()
+        self.expulsions = Expulsions(self.group)
+        self.presence = Presence(new_router(), self.keeper, self.store, self.expulsions, self.clock, collect_s=0.05)
         self.link = QueueLink(1_000, "gateway-1")
         self.link_id = LinkId(0)
         self.epoch = 1
@@ -224,3 +228,30 @@ async def test_what_could_not_be_written_does_not_hide_what_came_meanwhile() -> 
 
     await backlog.drain(write)
     assert written == [StateRow(ALICE, 2)]
+
+
+async def test_a_replica_that_the_gateways_call_dead_is_expelled_and_no_harm_is_done_while_the_broker_is_away(
+    world: World,
+) -> None:
+    expelling = asyncio.create_task(world.expulsions.run())
+    world.group.down = True
+    world.presence.gone(world.link_id, "member-2")
+    await asyncio.sleep(0)
+    world.group.down = False
+    world.presence.gone(world.link_id, "member-3")
+    await until(lambda: "member-3" in world.group.expelled)
+    expelling.cancel()
+
+
+async def test_a_replica_takes_no_leave_of_itself(world: World) -> None:
+    expelling = asyncio.create_task(world.expulsions.run())
+    assigning = asyncio.create_task(world.presence.on_assigned(range(16), 16, "member-1"))
+    await until(lambda: world.link.queued, what="the assignment")
+    world.presence.registered(world.link_id, 2)
+    await assigning
+    await world.presence.on_revoked()
+    for member_id in ("member-1", "member-2"):
+        world.presence.gone(world.link_id, member_id)
+    await until(lambda: world.group.expelled)
+    assert world.group.expelled == ["member-2"]
+    expelling.cancel()

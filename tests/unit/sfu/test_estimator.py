@@ -112,3 +112,14 @@ def test_times_that_make_no_sense_do_not_break_the_detector() -> None:
     for sent, arrived in [(1.0, 5.0), (0.5, 5.0), (1.0, -1e6), (2.0, 1e6), (2.0, 1e6), (3.0, 1e6), (4.0, -5.0)] * 20:
         detector.add(sent, arrived)
     assert detector.usage in Usage
+
+
+def test_trend_of_a_slow_stream_is_seen_after_an_hour_too() -> None:
+    """The line's sums are running ones: they must neither drift nor grow without bound."""
+    detector = OveruseDetector()
+    for step in range(3600):
+        detector.add(float(step), step + 0.05)
+    assert detector.usage is Usage.NORMAL
+    for step in range(40):
+        detector.add(3600.0 + step * 0.05, 3600.05 + step * 0.08)
+    assert detector.usage is Usage.OVERUSE

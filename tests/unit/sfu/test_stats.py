@@ -5,9 +5,7 @@ from services.sfu.core.stats import RateMeter, ReceptionStats, middle_ntp, ntp_f
 
 
 def receive(stats: ReceptionStats, number: int, timestamp: int, now: float) -> int:
-    index = stats.extend(number)
-    stats.add(index, timestamp, now)
-    return index
+    return stats.count(number, timestamp, now)
 
 
 def test_numbers_are_extended_over_their_roll_over_both_ways() -> None:

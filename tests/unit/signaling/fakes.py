@@ -128,6 +128,19 @@ class FakeStore:
         times = [call.create_time for call in self._calls.values() if call.caller_id == user_id]
         return sorted((at for at in times if at > since), reverse=True)[:limit]
 
+    async def list_besieged(
+        self, user_ids: Sequence[UserId], conversation_id: ConversationId, since: datetime, limit: int
+    ) -> Sequence[UserId]:
+        self._check()
+
+        def is_besieged(user_id: UserId) -> bool:
+            mine = [call for call in self._calls.values() if call.leg_of(user_id)]
+            rung = [call for call in mine if call.caller_id != user_id and call.create_time > since]
+            here = [call.leg_of(user_id) for call in mine if call.conversation_id == conversation_id]
+            return len(rung) >= limit and not any(leg and leg.join_time for leg in here)
+
+        return [user_id for user_id in user_ids if is_besieged(user_id)]
+
     async def list_ended(self, user_id: UserId, before: CallId | None, limit: int) -> Sequence[Call]:
         self._check()
         ended = [call for call in self._calls.values() if call.state is CallState.ENDED and call.leg_of(user_id)]

@@ -7,7 +7,7 @@ import pytest
 
 from services.signaling.core.errors import CallRate, NotInCall
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
-from services.signaling.core.model import CallState, ConversationId, EndReason, LegState
+from services.signaling.core.model import CallState, ConversationId, EndReason, LegState, UserId
 from services.signaling.core.rate import RatePolicy, StartPolicy, check_rate
 from services.signaling.core.settings import CallSettings, QuietHours
 from services.signaling.starting import StartRequest
@@ -15,6 +15,7 @@ from tests.unit.signaling.fakes import (
     ALICE,
     BOB,
     CAROL,
+    GROUP_TALK,
     LAPTOP,
     PHONE,
     START,
@@ -163,3 +164,49 @@ async def test_the_limit_of_calls_counts_all_that_the_user_placed(world: World) 
 
 def request(key: str) -> StartRequest:
     return StartRequest(ALICE, PHONE, TALK, video=False, client_call_id=key)
+
+
+async def besiege(world: World, times: int) -> None:
+    """So many strangers ring Bob, one after the other, and give up."""
+    policy = StartPolicy(group_capacity=4, rate=RatePolicy(max_rings=2))
+    world.service = replace(world.service, starter=replace(world.service.starter, policy=policy))
+    for number in range(times):
+        stranger, talk = UserId(f"stranger-{number}"), ConversationId(f"strange-{number}")
+        world.members.conversations[talk] = [stranger, BOB]
+        call = await world.start(stranger, talk=talk)
+        await world.service.cancel_call(call.call_id, stranger)
+        world.clock.advance(1)
+        world.hear(WORKER)
+
+
+async def test_who_is_rung_by_many_strangers_is_not_rung_by_one_more_for_a_while(world: World) -> None:
+    await besiege(world, 2)
+    with pytest.raises(CallRate) as caught:
+        await world.start()
+    # A whole window, whenever the others called.
+    assert caught.value.retry_delay_s == RatePolicy().window_s
+    assert str(caught.value) == str(CallRate(1.0))
+    world.advance_with(WORKER, 60)
+    assert (await world.start()).leg_of(BOB).state is LegState.RINGING  # type: ignore[union-attr]
+
+
+async def test_who_was_in_a_call_of_the_conversation_gets_through_to_somebody_besieged(world: World) -> None:
+    call = await world.answered()
+    await world.service.leave_call(call.call_id, ALICE, PHONE)
+    # That ring counts too.
+    await besiege(world, 1)
+    assert (await world.start(key="second")).leg_of(BOB).state is LegState.RINGING  # type: ignore[union-attr]
+
+
+async def test_who_is_besieged_calls_whomever_they_like(world: World) -> None:
+    await besiege(world, 2)
+    assert (await world.start(BOB, TABLET)).leg_of(ALICE).state is LegState.RINGING  # type: ignore[union-attr]
+
+
+async def test_a_group_does_not_ring_who_is_besieged_and_they_may_join(world: World) -> None:
+    await besiege(world, 2)
+    world.members.conversations[GROUP_TALK] = [ALICE, BOB, CAROL]
+    call = await world.start(talk=GROUP_TALK)
+    assert [leg.state for leg in call.legs] == [LegState.JOINED, LegState.OUT, LegState.RINGING]
+    joined, _ = await world.service.join_call(call.call_id, BOB, TABLET)
+    assert joined.has_device(BOB, TABLET)

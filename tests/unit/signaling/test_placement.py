@@ -83,6 +83,14 @@ def test_a_worker_is_steady_after_ten_seconds_without_a_gap() -> None:
     assert not known.is_steady(OTHER_WORKER.worker_id, START)
 
 
+def test_a_replica_that_has_just_begun_finds_nobody_steady_by_announcements_from_before() -> None:
+    known = NodeTable(began=START + 9 * ONE)
+    for second in range(0, 21, 2):
+        known.announce(node(WORKER, START + second * ONE))
+    assert not known.is_steady(WORKER.worker_id, START + 18 * ONE)
+    assert known.is_steady(WORKER.worker_id, START + 19 * ONE)
+
+
 def test_the_address_announced_last_is_the_current_one() -> None:
     moved = type(WORKER)(WORKER.worker_id, "127.0.0.1:7999")
     assert table(node(moved)).current(WORKER) == moved

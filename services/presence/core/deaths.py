@@ -1,0 +1,30 @@
+"""Which replicas the gateways call dead. No IO, no clock."""
+
+from collections import OrderedDict
+from collections.abc import Collection
+
+from services.presence.core.frames import LinkId
+
+# Members remembered. Higher: memory for gateways that talk nonsense. Lower: of many that die at once some are passed
+# over, and wait for the session timeout.
+MEMBERS_LIMIT = 64
+
+
+class Deaths:
+    """What each gateway has said; believed when more than half of those attached say it, so that one gateway that is
+    cut off expels nobody."""
+
+    def __init__(self) -> None:
+        self._said: OrderedDict[str, set[LinkId]] = OrderedDict()
+
+    def say(self, link: LinkId, member_id: str, attached: Collection[LinkId]) -> bool:
+        """A gateway says that a member is dead. True when with this it is to be believed."""
+        said = self._said.setdefault(member_id, set())
+        said.intersection_update(attached)
+        if link in said or link not in attached:
+            return False
+        said.add(link)
+        self._said.move_to_end(member_id)
+        if len(self._said) > MEMBERS_LIMIT:
+            self._said.popitem(last=False)
+        return len(said) - 1 <= len(attached) / 2 < len(said)

@@ -1,0 +1,40 @@
+"""Takes leave of the consumer group for replicas that the gateways call dead."""
+
+import asyncio
+from collections.abc import Collection
+
+import structlog
+
+from services.presence import metrics
+from services.presence.core.deaths import MEMBERS_LIMIT, Deaths
+from services.presence.core.frames import LinkId
+from services.presence.ports import Group
+from services.runtime.errors import BusUnavailable
+
+log = structlog.get_logger()
+
+
+class Expulsions:
+    """Says what the gateways agree on to the group's coordinator, each member once."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self._deaths = Deaths()
+        self._believed: asyncio.Queue[str] = asyncio.Queue(MEMBERS_LIMIT)
+
+    def say(self, link: LinkId, member_id: str, attached: Collection[LinkId]) -> None:
+        """A gateway says that a member is dead."""
+        if self._deaths.say(link, member_id, attached) and not self._believed.full():
+            self._believed.put_nowait(member_id)
+
+    async def run(self) -> None:
+        """Expel whom enough gateways call dead, for ever. When the broker is away, the session timeout has to do."""
+        while True:
+            member_id = await self._believed.get()
+            try:
+                await self._group.expel(member_id)
+            except BusUnavailable as error:
+                log.warning("member_not_expelled", member_id=member_id, error=str(error))
+            else:
+                metrics.EXPELLED.inc()
+                log.info("member_expelled", member_id=member_id)
