@@ -131,7 +131,6 @@ async function callWaiting() {
   await press(eve, "Decline");
   await eventually("the caller is told", () => status(fay).catch(() => ""), (text) => text?.includes("declined") ?? false);
   await goesOn(eve);
-  await opened(eve, "dan");
   return { waiting_line: line.replace(id("fay"), "fay") };
 }
 
