@@ -120,6 +120,19 @@ k8s-check: gen/.stamp ## Render and check the Kubernetes manifests, the alerts a
 	python -m pytest -q tests/unit/deploy
 	promtool=$$(.ci/promtool) && PARLEY_PROMTOOL=$$promtool python -m deploy.observability.check
 
+.PHONY: drill-backup drill-broker-lost drill-region-lost
+drill-backup: gen/.stamp ## PostgreSQL destroyed and restored from a base backup and WAL; one JSON line (20 s)
+	python -m loadtests.drills backup
+drill-broker-lost: gen/.stamp ## The broker loses everything under load; one JSON line (60 s)
+	python -m loadtests.drills broker-lost
+drill-region-lost: gen/.stamp ## A whole stack is killed, another takes over on a standby's data; one JSON line (50 s)
+	python -m loadtests.drills region-lost
+
+.PHONY: k8s-run
+k8s-run: gen/.stamp ## The overlay dev in podman, the demo, each service replaced under load; asks for root, podman, buildah (8 min)
+	deploy/k8s/podman/images
+	python -m loadtests.rollout $(ARGS)
+
 .PHONY: observe-check
 observe-check: gen/.stamp ## A real Prometheus over the stack: scrapes, rules, dashboards' data, alerts in a fault drill (2 to 3 min)
 	promtool=$$(.ci/promtool) && PARLEY_PROMTOOL=$$promtool python -m loadtests.observe $(ARGS)

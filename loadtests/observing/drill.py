@@ -28,6 +28,9 @@ WORKER_STOPPED_S = 5.0
 LOSSY = Condition(loss=0.25, delay_s=0.15)
 DEADLINE_S = 20.0
 _PAUSE_S = 0.1
+_SEND_TIMEOUT_S = 5.0
+# What a device may meet while a process is replaced.
+_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 _CALLER, _CALLEE = SourceOptions(440.0), SourceOptions(587.3)
 
 
@@ -58,21 +61,47 @@ class Pair:
         await self.caller.phone.hang_up()
         await self.callee.phone.until_state(ENDED, DEADLINE_S)
 
-    async def write(self) -> None:
-        """Messages, one after the other, until cancelled."""
+    async def write(
+        self,
+        acknowledged: list[tuple[str, int]] | None = None,
+        *,
+        patient: bool = False,
+        pause_s: float = _PAUSE_S,
+    ) -> None:
+        """Messages, one after the other, until cancelled; adds (client_message_id, seq) of each that was acknowledged.
+
+        `patient`: a send that finds nobody is tried again, the same message, as a device does.
+        """
         while True:
             request = messaging.SendMessageRequest(
                 conversation_id=self.conversation_id, client_message_id=secrets.token_hex(16)
             )
             request.text.text = "hello"
-            await self.caller.device.messaging.SendMessage(request)
-            await asyncio.sleep(_PAUSE_S)
+            seq = await (self._send_until_taken(request) if patient else self._send(request))
+            if acknowledged is not None:
+                acknowledged.append((request.client_message_id, seq))
+            await asyncio.sleep(pause_s)
+
+    async def _send(self, request: messaging.SendMessageRequest) -> int:
+        answer = await self.caller.device.messaging.SendMessage(request, timeout=_SEND_TIMEOUT_S)
+        return int(answer.message.seq)
+
+    async def _send_until_taken(self, request: messaging.SendMessageRequest) -> int:
+        while True:
+            try:
+                return await self._send(request)
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in _PASSING:
+                    raise
+                await asyncio.sleep(_PAUSE_S)
 
 
 @asynccontextmanager
-async def pair(edge: Edge, relays: tuple[ImpairedRelay, ImpairedRelay] | None = None) -> AsyncIterator[Pair]:
-    """Two new people, online; their media goes over the relays."""
-    mark = secrets.token_hex(4)
+async def pair(
+    edge: Edge, relays: tuple[ImpairedRelay, ImpairedRelay] | None = None, *, mark: str = ""
+) -> AsyncIterator[Pair]:
+    """Two people, online, whom `mark` tells from others (new ones without it); their media goes over the relays."""
+    mark = mark or secrets.token_hex(4)
     async with AsyncExitStack() as stack:
         people = []
         for index, source in enumerate((_CALLER, _CALLEE)):

@@ -40,6 +40,7 @@ from services.messaging.group_commit import GroupCommit
 from services.messaging.ports import Store, Uploads
 from services.messaging.relations.core.quotas import day_quota
 from services.messaging.vanishing.core import as_of
+from services.runtime import tracing
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 
@@ -304,7 +305,10 @@ class Messaging:
     ) -> Message:
         now = self._clock.now()
         message_id = MessageId(self._new_id(now))
-        draft = Draft(message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, attachments)
+        trace = tracing.current_header() or ""
+        draft = Draft(
+            message_id, conversation_id, sender, client_message_id, now, content, reply_to_seq, attachments, trace
+        )
         message = await self._sends.submit(draft)
         if message.id == message_id:
             metrics.MESSAGES.labels("text" if isinstance(content, Text) else "call").inc()

@@ -185,7 +185,9 @@ class PostgresStore:
         held: set[ConversationId] = set()
         try:
             async with self._database.connection() as connection:
-                held = await rows.insert_messages(connection, placement.inserted, events, places.facts)
+                held = await rows.insert_messages(
+                    connection, placement.inserted, events, places.facts, _traces(drafts, placement.inserted)
+                )
         except asyncpg.UniqueViolationError:
             # A retry of something that is stored: the long way finds it.
             log.debug("send_repeated", drafts=len(drafts))
@@ -207,7 +209,8 @@ class PostgresStore:
             if placement.inserted:
                 people = hearers(places, placement)
                 events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]
-                await rows.insert_messages(connection, placement.inserted, events)
+                traces = _traces(drafts, placement.inserted)
+                await rows.insert_messages(connection, placement.inserted, events, traces=traces)
                 if attached := [message for message in placement.inserted if message.attachments]:
                     await rows.attach(connection, attached)
             woken = {str(message.conversation_id) for message in placement.inserted}
@@ -385,6 +388,11 @@ async def _append_events(
     connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], people: Sequence[UserId] = ()
 ) -> None:
     await outbox.append_many(connection, [to_outbox(conversation_id, event, people) for event in events])
+
+
+def _traces(drafts: Sequence[Draft], inserted: Sequence[Message]) -> list[str]:
+    by_id = {draft.message_id: draft.trace for draft in drafts}
+    return [by_id[message.id] for message in inserted]
 
 
 def _sent(message: Message, people: Collection[UserId]) -> tuple[str, str, str, bytes]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.runtime.config import ConfigError, EnvReader
+from services.runtime.config import ConfigError, EnvReader, KafkaConfig
 
 # Where `make run` leaves its record.
 STACK = Path(".parley/run/stack.json")
@@ -20,6 +20,8 @@ class Config:
     # Any replica of signaling will do.
     signaling: Mapping[str, str]
     service_key: bytes
+    # Only for what asks the broker.
+    kafka: KafkaConfig | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], needed: Collection[str]) -> "Config":
@@ -34,6 +36,7 @@ class Config:
             gateways=addresses("gateway", "PARLEY_GATEWAY_ADDRESSES"),
             signaling=addresses("signaling", "PARLEY_SIGNALING_ADDRESSES"),
             service_key=reader.key("PARLEY_SERVICE_KEY"),
+            kafka=KafkaConfig.read(reader) if "kafka" in needed else None,
         )
         reader.finish()
         return config
@@ -44,7 +47,11 @@ class Config:
         try:
             record = json.loads(path.read_text())
             addresses = dict(record["grpc_addresses"])
-            env = {"PARLEY_SERVICE_KEY": str(record["service_key"])}
+            env = {
+                "PARLEY_SERVICE_KEY": str(record["service_key"]),
+                "PARLEY_KAFKA_BOOTSTRAP": str(record["kafka_bootstrap"]),
+                "PARLEY_KAFKA_IDEMPOTENT": "false",
+            }
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError([f"{path} is not the record of a running stack: {error}"]) from error
         reader = EnvReader(env)
@@ -53,6 +60,7 @@ class Config:
             gateways={name: address for name, address in addresses.items() if name.startswith("gateway")},
             signaling={name: address for name, address in addresses.items() if name.startswith("signaling")},
             service_key=reader.key("PARLEY_SERVICE_KEY"),
+            kafka=KafkaConfig.read(reader),
         )
         reader.finish()
         return config

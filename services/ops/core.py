@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,77 @@ class Unreachable:
 
     name: str
     reason: str
+
+
+# Who reads what, in the order of the pipeline; a test holds it against the services' own subscriptions.
+STAGES = (
+    ("messaging.events.v1", "messaging-fanout"),
+    ("messaging.events.v1", "messaging-search"),
+    ("messaging.events.v1", "signaling-members"),
+    ("delivery.v1", "presence"),
+    ("calls.events.v1", "signaling"),
+    ("calls.events.v1", "signaling-push"),
+    ("calls.events.v1", "messaging-calls"),
+    ("media.quality.v1", "signaling-quality"),
+    ("graph.events.v1", "messaging-graph"),
+)
+DEAD_LETTER_SUFFIX = ".dlq"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What waits for a group that reads a topic; `oldest_s` is 0 when nothing does.
+
+    Who has never committed may not be there at all: push without a provider, or a fleet that has just begun.
+    """
+
+    topic: str
+    group: str
+    records: int
+    oldest_s: float
+    has_committed: bool
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A record that nobody could handle, without what is in it."""
+
+    offset: int
+    time: datetime
+    key: str
+    size: int
+    reason: str
+
+
+def lag(stages: Sequence[Stage]) -> list[str]:
+    """The stages, each with its lag in seconds."""
+    rows = [
+        (
+            stage.topic,
+            stage.group,
+            str(stage.records),
+            f"{stage.oldest_s:.1f}",
+            "reading" if stage.has_committed else "never committed",
+        )
+        for stage in stages
+    ]
+    return _table(("TOPIC", "GROUP", "RECORDS", "LAG_S", "STATE"), rows)
+
+
+def letters(found: Sequence[Letter]) -> list[str]:
+    """The dead letters of a topic, one a line."""
+    rows = [
+        (str(letter.offset), letter.time.isoformat(timespec="seconds"), letter.key, str(letter.size), letter.reason)
+        for letter in found
+    ]
+    return _table(("OFFSET", "TIME", "KEY", "BYTES", "REASON"), rows) if rows else ["no dead letters"]
+
+
+def replayed(topic: str, offset: int, letter: Letter | None) -> list[str]:
+    """What became of the dead letter at this offset."""
+    if letter is None:
+        return [f"there is no dead letter {offset} of {topic}"]
+    return [f"published to {topic} again: {letter.size} bytes with the key {letter.key}"]
 
 
 def partitions(found: Sequence[Replica | Unreachable]) -> list[str]:

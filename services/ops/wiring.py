@@ -7,12 +7,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from aiokafka.errors import KafkaError
+
 from services.ops import core
 from services.ops.clients import CallOperations, Fleet, Refused
 from services.ops.config import STACK, Config
+from services.ops.stages import Broker
 from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.config import ConfigError
+from services.runtime.errors import BusUnavailable
 
 # The services that a command asks.
 ASKED: Mapping[str, tuple[str, ...]] = {
@@ -22,6 +26,9 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "locate-call": ("signaling",),
     "move-call": ("signaling",),
     "drain-worker": ("signaling",),
+    "lag": ("kafka",),
+    "dead-letters": ("kafka",),
+    "replay": ("kafka",),
 }
 
 
@@ -46,6 +53,8 @@ def main(arguments: Sequence[str]) -> int:
 async def _run(config: Config, options: argparse.Namespace) -> tuple[list[str], bool]:
     """What to print, and whether all is well."""
     tokens = ServiceTokens(config.service_key, "ops", SystemClock())
+    if config.kafka and "kafka" in ASKED[options.command]:
+        return await _ask_broker(Broker(config.kafka), options)
     if "signaling" in ASKED[options.command]:
         return await _operate(CallOperations(config.signaling, tokens), options)
     lines = await _show(Fleet(config.presence, config.gateways, tokens), options)
@@ -61,6 +70,20 @@ async def _show(fleet: Fleet, options: argparse.Namespace) -> list[str]:
         case _:
             devices, unreachable = await fleet.slowest(options.limit)
             return core.slowest(devices, unreachable, options.limit)
+
+
+async def _ask_broker(broker: Broker, options: argparse.Namespace) -> tuple[list[str], bool]:
+    try:
+        match options.command:
+            case "lag":
+                return core.lag(await broker.stages(SystemClock().now())), True
+            case "dead-letters":
+                return core.letters(await broker.letters(options.topic, options.limit)), True
+            case _:
+                letter = await broker.replay(options.topic, options.offset)
+                return core.replayed(options.topic, options.offset, letter), letter is not None
+    except (KafkaError, BusUnavailable, OSError, TimeoutError) as error:
+        return [f"the broker does not answer: {type(error).__name__}"], False
 
 
 async def _operate(operations: CallOperations, options: argparse.Namespace) -> tuple[list[str], bool]:
@@ -105,4 +128,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     drain = add("drain-worker", "Give an SFU worker no more calls, and move those that it has.")
     drain.add_argument("worker", metavar="WORKER", help="the worker's id")
     drain.add_argument("--undo", action="store_true", help="let it take calls again")
+    add("lag", "What waits for each stage of the pipeline, and for how long.")
+    dead = add("dead-letters", "Records of a topic that a consumer could not handle, the newest.")
+    dead.add_argument("--limit", type=int, default=20, help="how many (default 20)")
+    replay = add("replay", "Publish a dead letter to its topic again.")
+    topics = sorted({topic for topic, _ in core.STAGES})
+    for command in (dead, replay):
+        command.add_argument("topic", choices=topics, metavar="TOPIC", help=", ".join(topics))
+    replay.add_argument("offset", type=int, metavar="OFFSET", help="as `dead-letters` shows it")
     return parser.parse_args(arguments)

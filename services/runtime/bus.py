@@ -1,20 +1,21 @@
 """Kafka: a producer that waits out outages, and consumers that commit after success and park poison records."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.runtime import metrics, tracing
+from services.runtime import kafka, metrics, tracing
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, StoreUnavailable
+from services.runtime.rebalancing import Listener, Rebalanced
 
 log = structlog.get_logger()
 
@@ -99,41 +100,54 @@ class KafkaPublisher:
             raise BusUnavailable("the broker is not connected yet")
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                acks = [await self._send(producer, record) for record in records]
-                await asyncio.gather(*acks)
+                sent = [await self._send(producer, record) for record in records]
+                await asyncio.gather(*(ack for ack, _ in sent))
         except (KafkaError, TimeoutError, OSError) as error:
             raise BusUnavailable(f"the broker did not acknowledge: {type(error).__name__}") from error
+        for _, span in sent:
+            tracing.end(span)
 
-    async def _send(self, producer: AIOKafkaProducer, record: Outgoing) -> Awaitable[object]:
-        headers = list(record.headers)
-        trace = tracing.current_header()
-        if trace and not any(name == tracing.HEADER for name, _ in headers):
-            headers.append((tracing.HEADER, trace.encode()))
-        ack: Awaitable[object] = await producer.send(record.topic, value=record.value, key=record.key, headers=headers)
-        return ack
+    async def _send(
+        self, producer: AIOKafkaProducer, record: Outgoing
+    ) -> tuple[Awaitable[object], tracing.Span | None]:
+        headers = dict(record.headers)
+        trace = headers.get(tracing.HEADER, (tracing.current_header() or "").encode()).decode("ascii", "replace")
+        span = tracing.begin(f"publish {record.topic}", tracing.Kind.PRODUCER, trace)
+        if trace:
+            headers[tracing.HEADER] = (span.context.header() if span else trace).encode()
+        ack: Awaitable[object] = await producer.send(
+            record.topic, value=record.value, key=record.key, headers=list(headers.items())
+        )
+        return ack, span
 
     async def _connect(self) -> None:
         delay_s = 0.2
         while True:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._config.bootstrap,
-                acks="all",
-                enable_idempotence=self._config.idempotent,
-                linger_ms=0,
-                request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
-                retry_backoff_ms=50,
-            )
             try:
-                await producer.start()
+                self._producer = await self._open()
             except (KafkaError, OSError) as error:
-                await producer.stop()
                 log.warning("kafka_unavailable", error=type(error).__name__, retry_s=delay_s)
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, MAX_BACKOFF_S)
             else:
-                self._producer = producer
                 log.info("kafka_producer_connected")
                 return
+
+    async def _open(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **kafka.connection(self._config),
+            acks="all",
+            enable_idempotence=self._config.idempotent,
+            linger_ms=0,
+            request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
+            retry_backoff_ms=50,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
 
 
 @dataclass(frozen=True)
@@ -150,16 +164,6 @@ class Incoming:
 
 
 HandleBatch = Callable[[Sequence[Incoming]], Awaitable[None]]
-
-
-class Rebalanced(Protocol):
-    """Told when the partitions of a consumer change, while its records wait."""
-
-    async def on_assigned(self, partitions: Collection[int], partition_count: int, member_id: str) -> None:
-        """All partitions of the topic that this member has from now on, of so many; and what the group calls it."""
-
-    async def on_revoked(self) -> None:
-        """No partition is ours until the next `on_assigned`."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +243,7 @@ class KafkaConsumer:
 
     async def _open(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._config.bootstrap,
+            **kafka.connection(self._config),
             group_id=self._subscription.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -251,7 +255,7 @@ class KafkaConsumer:
         )
         self._consumer = consumer
         # Without a group the client assigns itself every partition.
-        consumer.subscribe([self._subscription.topic], listener=_Listener(self._listener, consumer, self._commit))
+        consumer.subscribe([self._subscription.topic], listener=Listener(self._listener, consumer, self._commit))
         await consumer.start()
         self._connected = True
         log.info("kafka_consumer_connected", topic=self._subscription.topic)
@@ -330,13 +334,22 @@ class KafkaConsumer:
 
     async def _attempt(self, records: Sequence[Incoming]) -> None:
         structlog.contextvars.unbind_contextvars("trace_id")
+        spans = [tracing.begin(f"process {record.topic}", tracing.Kind.CONSUMER, record.trace) for record in records]
         if len(records) == 1:
-            tracing.enter(records[0].trace)
-        await self._handle(records)
+            tracing.adopt(spans[0]) if spans[0] else tracing.enter(records[0].trace)
+        # What the handler passes on continues the spans, also those of a batch.
+        traced = [_within(record, span) for record, span in zip(records, spans, strict=True)]
+        try:
+            await self._handle(traced)
+        except Exception as error:
+            _end(spans, type(error).__name__)
+            raise
+        _end(spans)
         now = self._clock.now()
         age = metrics.RECORD_AGE.labels(records[0].topic, self._group)
-        for record in records:
-            age.observe(max(0.0, (now - record.time).total_seconds()))
+        for record, span in zip(records, spans, strict=True):
+            exemplar = {"trace_id": span.context.trace_id} if span else None
+            age.observe(max(0.0, (now - record.time).total_seconds()), exemplar)
         metrics.RECORDS.labels(records[0].topic, self._group, "ok").inc(len(records))
 
     async def _park(self, record: Incoming, reason: str) -> None:
@@ -351,6 +364,15 @@ class KafkaConsumer:
                 await asyncio.sleep(1)
 
 
+def _within(record: Incoming, span: tracing.Span | None) -> Incoming:
+    return replace(record, trace=span.context.header()) if span else record
+
+
+def _end(spans: Sequence[tracing.Span | None], failure: str = "") -> None:
+    for span in spans:
+        tracing.end(span, failure)
+
+
 def _incoming(record: ConsumerRecord) -> Incoming:
     headers = dict(record.headers or ())
     trace = headers.get(tracing.HEADER)
@@ -363,34 +385,6 @@ def _incoming(record: ConsumerRecord) -> Incoming:
         time=datetime.fromtimestamp(record.timestamp / 1000, UTC),
         trace=trace.decode("ascii", "replace") if trace else None,
     )
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(
-        self,
-        listener: Rebalanced | None,
-        consumer: AIOKafkaConsumer,
-        commit: Callable[[AIOKafkaConsumer], Awaitable[None]],
-    ) -> None:
-        self._listener = listener
-        self._consumer = consumer
-        self._commit = commit
-
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        if revoked:
-            # So that the next owner repeats no more than a batch that is at work.
-            await self._commit(self._consumer)
-        if self._listener and revoked:
-            await self._listener.on_revoked()
-
-    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        log.info("partitions_assigned", partitions=len(assigned))
-        if self._listener and assigned:
-            topic = next(iter(assigned)).topic
-            count = len(self._consumer.partitions_for_topic(topic) or ())
-            # The client has no public way to ask for it. No log or metric depends on it.
-            member_id = str(self._consumer._coordinator.member_id)
-            await self._listener.on_assigned({partition.partition for partition in assigned}, count, member_id)
 
 
 async def _cancel(task: asyncio.Task[None] | None) -> None:

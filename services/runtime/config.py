@@ -137,17 +137,40 @@ class LogConfig:
 
 
 @dataclass(frozen=True)
+class TelemetryConfig:
+    """Where spans go. An empty endpoint: nowhere."""
+
+    endpoint: str
+    tls: bool
+    # Share of the traces that begin here. Higher: more to store. Lower: a rare fault has no trace.
+    ratio: float
+    # Between exports. Higher: fewer requests. Lower: spans are seen sooner.
+    interval_ms: int
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "TelemetryConfig":
+        return cls(
+            endpoint=env.address("PARLEY_OTLP_ENDPOINT", ""),
+            tls=env.boolean("PARLEY_OTLP_TLS", False),
+            ratio=env.number("PARLEY_TRACE_RATIO", 0.01, low=0, high=1),
+            interval_ms=env.integer("PARLEY_OTLP_INTERVAL_MS", 5_000, low=100, high=60_000),
+        )
+
+
+@dataclass(frozen=True)
 class ProcessConfig:
-    """What every process has: logs and a metrics port."""
+    """What every process has: logs, a metrics port and, if wanted, traces."""
 
     metrics_address: str
     log: LogConfig
+    telemetry: TelemetryConfig
 
     @classmethod
     def read(cls, env: EnvReader) -> "ProcessConfig":
         return cls(
             metrics_address=env.address("PARLEY_METRICS_ADDRESS", "0.0.0.0:9100"),
             log=LogConfig.read(env),
+            telemetry=TelemetryConfig.read(env),
         )
 
 
@@ -184,6 +207,33 @@ class ServerConfig:
 
 
 @dataclass(frozen=True)
+class KafkaTls:
+    """TLS to the broker; its certificate and its name are always checked."""
+
+    enabled: bool = False
+    # PEM. Empty: the system's own authorities.
+    ca_file: str = ""
+    # PEM, of ours; both or none. The broker knows us by it, if it asks.
+    certificate_file: str = ""
+    key_file: str = ""
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "KafkaTls":
+        tls = cls(
+            enabled=env.boolean("PARLEY_KAFKA_TLS", False),
+            ca_file=env.text("PARLEY_KAFKA_CA_FILE", ""),
+            certificate_file=env.text("PARLEY_KAFKA_CERTIFICATE_FILE", ""),
+            key_file=env.text("PARLEY_KAFKA_KEY_FILE", ""),
+        )
+        if bool(tls.certificate_file) != bool(tls.key_file):
+            env.problem("PARLEY_KAFKA_CERTIFICATE_FILE and PARLEY_KAFKA_KEY_FILE go together")
+        if not tls.enabled and (tls.ca_file or tls.certificate_file):
+            # Who names certificates does not mean to speak in clear.
+            env.problem("PARLEY_KAFKA_CA_FILE or _CERTIFICATE_FILE is set, but PARLEY_KAFKA_TLS is not true")
+        return tls
+
+
+@dataclass(frozen=True)
 class KafkaConfig:
     """How to reach the broker."""
 
@@ -196,6 +246,7 @@ class KafkaConfig:
     # How long the broker may hold a fetch that finds nothing. Apache Kafka answers as soon as there is something, so
     # higher is cheaper there; the embedded broker looks only now and then, at a share of this: lower is faster there.
     fetch_wait_ms: int
+    tls: KafkaTls = KafkaTls()
 
     @classmethod
     def read(cls, env: EnvReader) -> "KafkaConfig":
@@ -204,6 +255,7 @@ class KafkaConfig:
             idempotent=env.boolean("PARLEY_KAFKA_IDEMPOTENT", True),
             session_timeout_ms=env.integer("PARLEY_KAFKA_SESSION_TIMEOUT_MS", 6_000, low=1_000, high=300_000),
             fetch_wait_ms=env.integer("PARLEY_KAFKA_FETCH_WAIT_MS", 500, low=1, high=30_000),
+            tls=KafkaTls.read(env),
         )
 
 

@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -13,8 +13,8 @@ import structlog
 import uvloop
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from services.runtime import logs, metrics
-from services.runtime.config import ConfigError, ProcessConfig
+from services.runtime import logs, metrics, tracing
+from services.runtime.config import ConfigError, ProcessConfig, TelemetryConfig
 from services.runtime.rpc import RpcServer
 
 log = structlog.get_logger()
@@ -190,10 +190,28 @@ def main(
     logs.configure(config.process.log, service)
     try:
         metrics.serve(config.process.metrics_address, registry(config))
-        return uvloop.run(_serve(config, build))
+        with _spans_kept(config.process.telemetry, service):
+            return uvloop.run(_serve(config, build))
     except (OSError, RuntimeError) as error:
         log.error("service_failed", error=str(error))
         return 1
+
+
+@contextmanager
+def _spans_kept(config: TelemetryConfig, service: str) -> Iterator[None]:
+    if not config.endpoint:
+        yield
+        return
+    # Not at the top: who sends no spans shall not pay for the exporter's memory.
+    from services.runtime.telemetry import OtlpRecorder
+
+    recorder = OtlpRecorder(config, service)
+    tracing.use(recorder)
+    try:
+        yield
+    finally:
+        tracing.use(None)
+        recorder.close()
 
 
 async def _serve(config: ConfigT, build: Callable[[ConfigT], App]) -> int:

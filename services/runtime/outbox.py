@@ -68,20 +68,23 @@ def insertion(first: int, condition: str = "true") -> str:
     """
     shard, topic, key, value, trace = (f"${number}" for number in range(first, first + 5))
     return (
-        f"INSERT INTO outbox (shard, topic, key, value, trace) SELECT shard, topic, key, value, {trace}"  # noqa: S608
-        f" FROM unnest({shard}::smallint[], {topic}::text[], {key}::text[], {value}::bytea[])"
-        f" WITH ORDINALITY AS told (shard, topic, key, value, position) WHERE {condition} ORDER BY position"
+        "INSERT INTO outbox (shard, topic, key, value, trace) SELECT shard, topic, key, value, trace"  # noqa: S608
+        f" FROM unnest({shard}::smallint[], {topic}::text[], {key}::text[], {value}::bytea[], {trace}::text[])"
+        f" WITH ORDINALITY AS told (shard, topic, key, value, trace, position) WHERE {condition} ORDER BY position"
     )
 
 
-def columns(records: Sequence[tuple[str, str, str, bytes]]) -> tuple[object, ...]:
-    """The parameters of `insertion` for (order_key, topic, key, value) rows."""
+def columns(records: Sequence[tuple[str, str, str, bytes]], traces: Sequence[str] = ()) -> tuple[object, ...]:
+    """The parameters of `insertion` for (order_key, topic, key, value) rows.
+
+    `traces` has the `traceparent` of each, where they do not all belong to what runs now.
+    """
     return (
         [shard_of(order_key) for order_key, _, _, _ in records],
         [topic for _, topic, _, _ in records],
         [key for _, _, key, _ in records],
         [value for _, _, _, value in records],
-        tracing.current_header(),
+        [trace or None for trace in traces] or [tracing.current_header()] * len(records),
     )
 
 

@@ -133,6 +133,10 @@ class RpcServer:
         await self._server.stop(self._config.drain_grace_s)
 
 
+# grpc measures the bandwidth with a PING for what comes, to open its windows: inside a cluster 64 KiB are many times
+# what is under way, and on a stream of small frames it is a second frame, and a second answer, for most of them.
+_NO_PROBE = ("grpc.http2.bdp_probe", 0)
+
 _SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
@@ -141,7 +145,7 @@ _SERVER_OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.http2.bdp_probe", 0),
+    _NO_PROBE,
 ]
 
 
@@ -181,26 +185,35 @@ class _Guard(grpc.aio.ServerInterceptor):
         inner: Handler = handler.unary_unary
 
         async def serve(request: Any, context: Context) -> Any:
-            began = perf_counter()
-            code = grpc.StatusCode.OK
-            try:
-                await self._admit(context, service, method)
-                _refuse_undecodable(request)
-                async with asyncio.timeout(_deadline_s(context, self._default_deadline_s)):
-                    return await inner(request, context)
-            except Exception as error:
-                code, status = self._refusal(error, method)
-                await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
-            except asyncio.CancelledError:
-                code = grpc.StatusCode.CANCELLED
-                raise
-            finally:
-                metrics.RPC_SECONDS.labels(service, method).observe(perf_counter() - began)
-                metrics.RPC_HANDLED.labels(service, method, code.name).inc()
+            header = self._trace_of(context, service)
+            with tracing.span(f"{service}/{method}", header, tracing.Kind.SERVER) as span:
+                return await self._serve_unary(inner, request, context, span, service, method)
 
         return grpc.unary_unary_rpc_method_handler(
             serve, _tolerant(handler.request_deserializer), handler.response_serializer
         )
+
+    async def _serve_unary(
+        self, inner: Handler, request: Any, context: Context, span: tracing.Span, service: str, method: str
+    ) -> Any:
+        began = perf_counter()
+        code = grpc.StatusCode.OK
+        try:
+            await self._admit(context, service, method)
+            _refuse_undecodable(request)
+            async with asyncio.timeout(_deadline_s(context, self._default_deadline_s)):
+                return await inner(request, context)
+        except Exception as error:
+            code, status = self._refusal(error, method)
+            await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+        except asyncio.CancelledError:
+            code = grpc.StatusCode.CANCELLED
+            raise
+        finally:
+            span.attributes["rpc.grpc.status_code"] = code.value[0]
+            span.failure = "" if code is grpc.StatusCode.OK else code.name
+            metrics.RPC_SECONDS.labels(service, method).observe(perf_counter() - began, tracing.exemplar())
+            metrics.RPC_HANDLED.labels(service, method, code.name).inc()
 
     def _wrap_stream(self, handler: Any, service: str, method: str) -> MethodHandler:
         inner: Handler = handler.stream_stream if handler.request_streaming else handler.unary_stream
@@ -212,6 +225,7 @@ class _Guard(grpc.aio.ServerInterceptor):
             code = grpc.StatusCode.OK
             metrics.RPC_STREAMS.labels(service, method).inc()
             try:
+                tracing.enter(self._trace_of(context, service))
                 await self._admit(context, service, method)
                 _refuse_undecodable(request)
                 if writes_itself:
@@ -238,10 +252,13 @@ class _Guard(grpc.aio.ServerInterceptor):
             deserializer = _tolerant(deserializer)
         return make(serve, deserializer, handler.response_serializer)
 
+    def _trace_of(self, context: Context, service: str) -> str | None:
+        header = _metadata(context).get(tracing.HEADER)
+        return header if self._access[service] is Access.SERVICE else tracing.resampled(header)
+
     async def _admit(self, context: Context, service: str, method: str) -> None:
-        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        metadata = _metadata(context)
         structlog.contextvars.bind_contextvars(rpc=method)
-        tracing.enter(metadata.get(tracing.HEADER))
         access = self._access[service]
         if access is Access.USER:
             if self._user_tokens is None:
@@ -262,6 +279,10 @@ class _Guard(grpc.aio.ServerInterceptor):
         else:
             log.info("rpc_refused", rpc=method, reason=refusal.reason, error=type(error).__name__)
         return refusal.code, status_details(refusal, error)
+
+
+def _metadata(context: Context) -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
 
 def _deadline_s(context: Context, default_s: float) -> float:
@@ -301,7 +322,7 @@ def connect(address: str, tokens: ServiceTokens, *, fresh: bool = False) -> grpc
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.http2.max_pings_without_data", 0),
-            ("grpc.http2.bdp_probe", 0),
+            _NO_PROBE,
             ("grpc.lb_policy_name", "round_robin"),
             ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.max_reconnect_backoff_ms", 2_000),

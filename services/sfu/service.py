@@ -1,6 +1,7 @@
 """The use-cases of the SFU: joining, removing, ending a call, draining."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
@@ -26,7 +27,15 @@ _OUTCOMES: dict[type[SfuError], str] = {
 class Sfu:
     """One media worker, as its callers see it."""
 
-    def __init__(self, media: MediaPlane, tokens: JoinTokens, metrics: Metrics, max_participants: int) -> None:
+    def __init__(
+        self,
+        media: MediaPlane,
+        tokens: JoinTokens,
+        metrics: Metrics,
+        max_participants: int,
+        admitted: Callable[[ParticipantKey], None] = lambda _: None,
+    ) -> None:
+        self._admitted = admitted
         self._media = media
         self._tokens = tokens
         self._metrics = metrics
@@ -69,6 +78,7 @@ class Sfu:
         if self._media.participant_count >= self._max_participants and not self._media.holds(key):
             raise WorkerFull(f"the worker has all of its {self._max_participants} participants")
         answer = self._media.admit(key, parse_offer(sdp_offer))
+        self._admitted(key)
         log.info("participant_joined", call_id=key.call_id, user_id=key.user_id, device_id=key.device_id)
         return answer
 

@@ -20,6 +20,7 @@ from services.sfu.publisher import Announcer, KafkaEvents
 from services.sfu.service import Sfu
 from services.sfu.tcp import TcpPort
 from services.sfu.tokens import JwtJoinTokens
+from services.sfu.traces import TracedEvents
 from services.sfu.worker import MediaWorker
 
 
@@ -55,9 +56,10 @@ def build_services(config: Config, publisher: Publisher, clock: Clock) -> Servic
     metrics = PrometheusMetrics()
     events = KafkaEvents(publisher, config.node.worker_id, clock, new_id)
     tcp = TcpPort(config.media.tcp, lambda: media.address, metrics)
-    media = MediaWorker(config.media, events, metrics, clock, secrets.token_bytes, tcp.port)
+    traced = TracedEvents(events)
+    media = MediaWorker(config.media, traced, metrics, clock, secrets.token_bytes, tcp.port)
     tokens = JwtJoinTokens(config.join_token_key, config.node.worker_id, clock)
-    sfu = Sfu(media, tokens, metrics, config.node.max_participants)
+    sfu = Sfu(media, tokens, metrics, config.node.max_participants, traced.admitted)
     announcer = Announcer(
         publisher,
         config.node,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.runtime import tracing
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import (
     CallEnded,
@@ -199,9 +200,12 @@ class CallsService:
         """
         claims = self.tokens.read(join_token)
         check_bearer(claims, user_id, self.changes.clock.now())
-        worker = self.moves.nodes.current(admit(claims, await self.store.find(claims.call_id)))
+        call = await self.store.find(claims.call_id)
+        worker = self.moves.nodes.current(admit(claims, call))
         try:
-            return await self.media.join(worker, join_token, sdp_offer)
+            # In the trace of StartCall, so that it goes on to the first media.
+            with tracing.span("join media", call.trace if call else ""):
+                return await self.media.join(worker, join_token, sdp_offer)
         except (SdpInvalid, MediaUnavailable, JoinTokenInvalid):
             self.changes.metrics.setup_failed("join")
             raise

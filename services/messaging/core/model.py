@@ -220,6 +220,8 @@ class Draft:
     content: Content
     reply_to_seq: int = 0
     attachments: tuple[Attachment, ...] = ()
+    # The W3C trace of the send, which is committed and published together with others.
+    trace: str = ""
 
     @property
     def key(self) -> "DraftKey":

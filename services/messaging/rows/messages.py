@@ -137,11 +137,12 @@ async def insert_messages(
     messages: Sequence[Message],
     events: Sequence[tuple[str, str, str, bytes]] = (),
     known_facts: Mapping[ConversationId, int] = MappingProxyType({}),
+    traces: Sequence[str] = (),
 ) -> set[ConversationId]:
     """Insert the messages with rows for the outbox, and move the counters of their conversations, in one statement.
 
-    `known_facts`: of the conversations that the caller has not locked, what its placing rests on. Gives the
-    conversations whose messages are stored now; of the others, which have changed since, nothing is.
+    `known_facts`: of the conversations that the caller has not locked, what its placing rests on; `traces` are the
+    events'. Gives the conversations whose messages are stored now; of the others, which have changed since, nothing is.
     """
     rows = await connection.fetch(
         _INSERT_MESSAGES,
@@ -156,7 +157,7 @@ async def insert_messages(
         [message.expires_at for message in messages],
         list(known_facts.keys()),
         list(known_facts.values()),
-        *outbox.columns(events),
+        *outbox.columns(events, traces),
     )
     return {row["id"] for row in rows}
 

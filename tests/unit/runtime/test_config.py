@@ -3,7 +3,7 @@ import base64
 import pytest
 
 from services.messaging.config import Config
-from services.runtime.config import ConfigError, EnvReader
+from services.runtime.config import ConfigError, EnvReader, KafkaConfig
 
 GOOD = {
     "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
@@ -59,3 +59,20 @@ def test_booleans_are_true_or_false_and_nothing_else() -> None:
     reader.boolean("C", False)
     with pytest.raises(ConfigError, match="C is 'yes'"):
         reader.finish()
+
+
+def test_tls_to_the_broker_has_both_files_or_none_and_never_speaks_in_clear_by_accident() -> None:
+    def problems(**env: str) -> list[str]:
+        reader = EnvReader({"PARLEY_KAFKA_BOOTSTRAP": "kafka:9093", **env})
+        KafkaConfig.read(reader)
+        try:
+            reader.finish()
+        except ConfigError as error:
+            return error.problems
+        return []
+
+    good = {"PARLEY_KAFKA_CA_FILE": "ca", "PARLEY_KAFKA_CERTIFICATE_FILE": "crt", "PARLEY_KAFKA_KEY_FILE": "key"}
+    assert not problems(PARLEY_KAFKA_TLS="true", **good)
+    assert not problems(PARLEY_KAFKA_TLS="true")
+    assert "go together" in problems(PARLEY_KAFKA_TLS="true", PARLEY_KAFKA_KEY_FILE="key")[0]
+    assert "is not true" in problems(**good)[0]

@@ -1,0 +1,226 @@
+"""The overlay dev as pods of podman on a network of their own. Asks for root, and for Debian's podman and buildah."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from deploy.embedded import broker, probes
+from deploy.embedded.errors import StartError
+from deploy.k8s import secrets
+from deploy.k8s.objects import Object
+from deploy.k8s.podman import transform
+
+NETWORK = "parley"
+# An own network of this machine; nothing else is on it.
+SUBNET = "10.214.7.0/24"
+_ADDRESS = "10.214.7.{}"
+CONTAINERS_CONF = """\
+[containers]
+default_ulimits = ["nofile=8192:8192", "nproc=8192:8192"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[network]
+network_backend = "netavark"
+"""
+BESIDE = f"{transform.REGISTRY}/parley/beside:dev"
+# Before the services: who they need. Then all, each with one replica.
+MIGRATIONS = ("migrate-messaging", "migrate-presence", "migrate-signaling")
+STAND_INS = ("issuer", "objects")
+SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu", "edge")
+# Far above what an idle machine needs (5 s): with others at work, all services start at once on two cores.
+READY_WITHIN_S = 240.0
+# Podman 4.3 now and then finds a container neither running nor stopped while it ends; the next time it is gone.
+REMOVALS = 4
+_POSTGRES = (
+    "initdb -D /data/pg --username=postgres --auth=trust --encoding=UTF8 --locale-provider=builtin --locale=C.UTF-8"
+    " >/dev/null && exec postgres -D /data/pg -k /data -c listen_addresses='*' -c max_connections=200"
+)
+_ALLOW = "echo 'host all all all trust' >> /data/pg/pg_hba.conf"
+# What the manifests have otherwise, and why: the stores beside have no TLS, and nobody issues certificates.
+OVER: Mapping[str, str] = {
+    **broker.CLIENT_SETTINGS,
+    "PARLEY_EDGE_TLS_CERTIFICATE_FILE": "",
+    "PARLEY_EDGE_TLS_KEY_FILE": "",
+    "PARLEY_EDGE_HEALTH_INTERVAL_S": "1",
+}
+
+
+@dataclass
+class Cluster:
+    """The pods that run, by name, each with its address."""
+
+    objects: list[Object]
+    folder: Path
+    say: Callable[[str], None]
+    pods: dict[str, str] = field(default_factory=dict)
+    _next: int = 10
+
+    def __post_init__(self) -> None:
+        self._secrets = {
+            (str(item["metadata"]["namespace"]), str(item["metadata"]["name"])): dict(item["stringData"])  # type: ignore[call-overload, index]
+            for item in secrets.manifests()
+        }
+
+    async def up(self) -> None:
+        """Everything, in order. Raises StartError."""
+        if os.geteuid() != 0 or shutil.which("podman") is None:
+            raise StartError("This asks for root and Debian's podman, buildah, runc, catatonit and netavark.")
+        await asyncio.to_thread(self._prepare)
+        await self.down()
+        # Never made anew: the name server of a former one would go on without the new addresses.
+        if NETWORK not in (await self._podman("network", "ls", "--format", "{{.Name}}")).split():
+            await self._podman("network", "create", "--subnet", SUBNET, NETWORK)
+        await self._stores()
+        for name in STAND_INS:
+            await self.start(name)
+        await asyncio.gather(*(self._migrate(name) for name in MIGRATIONS))
+        await asyncio.gather(*(self.start(name) for name in SERVICES))
+
+    async def down(self) -> None:
+        """Removes all pods; the network stays, with nobody in it. Idempotent."""
+        names = (await self._podman("pod", "ls", "--format", "{{.Name}}", "--filter", "name=^parley-")).split()
+        await asyncio.gather(*(self._remove(name) for name in names))
+        self.pods.clear()
+
+    async def start(self, name: str, replica: int = 1) -> str:
+        """A pod of the workload, once it is ready; returns its address. Raises StartError."""
+        address = await self._play(name, f"parley-{name}-{replica}")
+        await self._until_ready(f"{name}-{replica}", _probe(name, address))
+        self.say(f"{name}-{replica} is ready at {address}")
+        return address
+
+    async def stop(self, name: str, replica: int = 1) -> None:
+        """Ends a pod as the kubelet does: SIGTERM, and its grace period."""
+        pod = f"parley-{name}-{replica}"
+        spec = transform.workload(self.objects, name)["spec"]["template"]["spec"]
+        grace = str(spec.get("terminationGracePeriodSeconds", 30))
+        await self._podman("pod", "stop", "--time", grace, pod)
+        await self._remove(pod)
+        del self.pods[pod]
+
+    def address(self, name: str, replica: int = 1) -> str:
+        """Where the pod is."""
+        return self.pods[f"parley-{name}-{replica}"]
+
+    def future_address(self, name: str, replica: int) -> str:
+        """Where the pod is or will be: clients that know no other way need it before it runs."""
+        pod = f"parley-{name}-{replica}"
+        return self.pods.get(pod) or self._take(pod)
+
+    async def logs(self, name: str, replica: int = 1) -> str:
+        """What the pod's containers wrote."""
+        return await self._podman("pod", "logs", f"parley-{name}-{replica}")
+
+    def _prepare(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "containers.conf").write_text(CONTAINERS_CONF)
+
+    async def _stores(self) -> None:
+        setup = _POSTGRES.replace("exec", f"{_ALLOW} && exec")
+        postgres = await self._beside("postgres", ("parley-postgres-rw",), ("sh", "-c", setup))
+        kafka_names = ("parley-kafka-bootstrap", "parley-kafka-bootstrap.parley")
+        listener = ("--listener-url", "tcp://0.0.0.0:9092", "--advertised-listener-url", f"tcp://{kafka_names[0]}:9092")
+        kafka = await self._beside(
+            "kafka", kafka_names, ("tansu", "broker", *listener, "--storage-engine", "memory://tansu/")
+        )
+        await self._until_ready("postgres", probes.postgres(f"postgresql://postgres@{postgres}/postgres"))
+        await self._until_ready("kafka", probes.tcp(kafka, 9092))
+        for (_, name), values in self._secrets.items():
+            if "username" in values:
+                role, password = values["username"], values["password"]
+                statements = (f"CREATE ROLE {role} LOGIN PASSWORD '{password}'", f"CREATE DATABASE {role} OWNER {role}")
+                for statement in statements:
+                    await self._podman(
+                        "exec", "parley-postgres-c", "psql", "-h", "/data", "-U", "postgres", "-c", statement
+                    )
+                self.say(f"database of {name}")
+        await self._podman(
+            "exec", "parley-kafka-c", "python", "-m", "deploy.k8s.podman.topics", f"{kafka_names[0]}:9092"
+        )
+
+    async def _beside(self, name: str, names: tuple[str, ...], command: tuple[str, ...]) -> str:
+        """A store that the cluster's operators would bring; returns its address."""
+        pod, address = f"parley-{name}", self._take(f"parley-{name}")
+        network = ",".join([f"{NETWORK}:ip={address}", *(f"alias={one}" for one in names)])
+        await self._podman("pod", "create", "--name", pod, "--network", network)
+        options = ("--pod", pod, "--name", f"{pod}-c", "--tmpfs", "/data:rw,mode=1777", "--user", "10001:10001")
+        await self._podman("run", "--detach", *options, BESIDE, *command)
+        return address
+
+    async def _migrate(self, name: str) -> None:
+        pod = f"parley-{name}"
+        await self._play(name, pod)
+        status = (await self._podman("wait", f"{pod}-migrate")).strip()
+        if status != "0":
+            raise StartError(f"{name} ended with {status}:\n{await self._podman('logs', f'{pod}-migrate')}")
+        await self._remove(pod)
+
+    async def _play(self, name: str, pod: str) -> str:
+        owner = transform.workload(self.objects, name)
+        address = self._take(pod)
+        manifest = transform.pod(self.objects, owner, pod, address, self._secrets, OVER)
+        path = self.folder / f"{pod}.yaml"
+        text = yaml.safe_dump(manifest).replace("sslmode=require", "sslmode=disable")
+        await asyncio.to_thread(_write_private, path, text)
+        aliases = [f"alias={one}" for one in transform.names_of(self.objects, owner)]
+        await self._podman("kube", "play", "--network", ",".join([f"{NETWORK}:ip={address}", *aliases]), str(path))
+        return address
+
+    async def _remove(self, pod: str) -> None:
+        for _ in range(REMOVALS):
+            with contextlib.suppress(StartError):
+                await self._podman("pod", "rm", "--force", "--time", "1", pod)
+                return
+        await self._podman("pod", "rm", "--force", "--time", "1", pod)
+
+    def _take(self, pod: str) -> str:
+        if pod in self.pods:
+            return self.pods[pod]
+        self.pods[pod] = _ADDRESS.format(self._next)
+        self._next += 1
+        return self.pods[pod]
+
+    async def _until_ready(self, name: str, ready: Callable[[], Awaitable[bool]]) -> None:
+        try:
+            async with asyncio.timeout(READY_WITHIN_S):
+                while not await ready():  # noqa: ASYNC110 - another process cannot set an event of ours
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            raise StartError(f"{name} was not ready within {READY_WITHIN_S:.0f} s") from None
+
+    async def _podman(self, *arguments: str) -> str:
+        env = {**os.environ, "CONTAINERS_CONF": str(self.folder / "containers.conf")}
+        process = await asyncio.create_subprocess_exec(
+            "podman", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env
+        )
+        out, err = await process.communicate()
+        if process.returncode:
+            raise StartError(f"podman {' '.join(arguments[:3])} failed: {err.decode(errors='replace')[-1500:]}")
+        return out.decode(errors="replace")
+
+
+def _probe(name: str, address: str) -> Callable[[], Awaitable[bool]]:
+    match name:
+        case "issuer" | "objects":
+            return probes.http(f"http://{address}:8080/healthz")
+        case "edge":
+            return probes.http(f"http://{address}:9100/ready")
+        case _:
+            return probes.grpc_ready(f"{address}:7000")
+
+
+def _write_private(path: Path, text: str) -> None:
+    """The environment in it holds keys."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)

@@ -1,0 +1,214 @@
+"""The drills: what is destroyed, what takes over, and what is looked at then."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+from parley.messaging.v1 import service_pb2 as messaging
+
+from deploy.embedded.logs import LogSink
+from deploy.embedded.ports import Ports
+from deploy.embedded.settings import PARTS, StackSettings
+from deploy.embedded.stack import Stack, running_stack
+from loadtests.disasters import postgres
+from loadtests.headless.client import Device
+from loadtests.headless.conversations import delivery_faults, order_differences
+from loadtests.headless.waiting import DeadlineMissedError
+from loadtests.observing.drill import Pair, pair
+from loadtests.stacks import edge_of
+
+DEADLINE_S = 60.0
+MESSAGES = 60
+_ANY_PORT = {"PARLEY_PORT_EDGE": "0", "PARLEY_PORT_MEDIA": "0"}
+_ACKNOWLEDGED = list[tuple[str, int]]
+
+
+@dataclass
+class Report:
+    """What a drill found. `figures` go into the JSON line as they are."""
+
+    drill: str
+    figures: dict[str, object] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        """A line of progress."""
+        print(f"{self.drill}: {text}", file=sys.stderr, flush=True)
+
+    def as_dict(self) -> dict[str, object]:
+        """The JSON object."""
+        return {"drill": self.drill, "ok": not self.errors, **self.figures, "errors": self.errors}
+
+
+async def back_up(folder: Path, report: Report) -> None:
+    """A base backup, then more messages; the server's data are destroyed; backup and archived WAL make a new stack."""
+    old, new, archive, base = folder / "old", folder / "new", folder / "archive", folder / "backup" / "data"
+    sink = LogSink(folder / "logs", None)
+    async with _stack(old) as stack, AsyncExitStack() as until_lost:
+        server = postgres.Server(old)
+        await until_lost.enter_async_context(server.receiving(archive, sink))
+        async with pair(edge_of(stack.record()), mark=(mark := _mark(report))) as people:
+            acknowledged = await _write(people, MESSAGES)
+            began_s = time.monotonic()
+            await server.copy_to(base, "--wal-method=none")
+            report.figures["backup_s"] = round(time.monotonic() - began_s, 1)
+            acknowledged += await _write(people, MESSAGES)
+        report.say(f"{len(acknowledged)} messages, half of them after the backup")
+        await server.until_copied()
+        await stack.stop(patience_s=0)
+    lost_s = time.monotonic()
+    await asyncio.to_thread(postgres.restore, archive, base)
+    await asyncio.to_thread(postgres.move, base, new / "postgres")
+    async with _stack(new) as stack:
+        await _look_again(stack, mark, acknowledged, lost_s, report)
+    sink.close()
+
+
+async def lose_region(folder: Path, report: Report) -> None:
+    """All of one stack is killed while messages are sent; a second one takes over on a synchronous standby's data."""
+    old, new, standby = folder / "old", folder / "new", folder / "standby"
+    sink = LogSink(folder / "logs", None)
+    acknowledged: _ACKNOWLEDGED = []
+    async with _stack(old) as stack, AsyncExitStack() as standing_by:
+        server = postgres.Server(old)
+        await server.copy_to(standby / "data", "--write-recovery-conf", "--wal-method=stream")
+        await standing_by.enter_async_context(server.standby(standby, sink))
+        await server.execute("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+        async with pair(edge_of(stack.record()), mark=(mark := _mark(report))) as people:
+            writing = asyncio.create_task(people.write(acknowledged))
+            await _until(lambda: len(acknowledged) >= MESSAGES, "messages before the loss")
+            lost_s = time.monotonic()
+            # All at once; `stop` then keeps the supervisor from starting them anew.
+            for pid in stack.record().pids.values():
+                os.kill(pid, signal.SIGKILL)
+            await stack.stop(patience_s=0)
+            writing.cancel()
+            with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
+                await writing
+    report.say(f"the region is gone after {len(acknowledged)} messages")
+    await asyncio.to_thread(postgres.become_primary, standby / "data")
+    await asyncio.to_thread(postgres.move, standby / "data", new / "postgres")
+    async with _stack(new) as stack:
+        await _look_again(stack, mark, acknowledged, lost_s, report)
+    sink.close()
+
+
+async def lose_broker(folder: Path, report: Report) -> None:
+    """The broker is killed and comes back empty while messages are sent; presence and calls go on."""
+    acknowledged: _ACKNOWLEDGED = []
+    async with _stack(folder / "only") as stack, pair(edge_of(stack.record())) as people:
+        writing = asyncio.create_task(people.write(acknowledged, patient=True))
+        await _until(lambda: len(acknowledged) >= MESSAGES, "messages before the loss")
+        began_s = time.monotonic()
+        os.kill(stack.record().pids["broker"], signal.SIGKILL)
+        report.say(f"the broker has lost everything after {len(acknowledged)} messages")
+        mark = len(acknowledged)
+        await _until(lambda: len(acknowledged) >= mark + MESSAGES, "messages after the loss")
+        report.figures["sends_went_on_s"] = round(time.monotonic() - began_s, 1)
+        arrived, (_, seq) = people.callee.stream.inbox.message_arrived_s, acknowledged[-1]
+        await people.callee.stream.until(
+            lambda: (people.conversation_id, seq) in arrived, DEADLINE_S, "a message that was sent after the loss"
+        )
+        report.figures["delivered_again_s"] = round(time.monotonic() - began_s, 1)
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+        await _see_going_offline(stack, people)
+        await people.call(1.0)
+        await _compare(people, acknowledged, report)
+        report.figures |= {"acknowledged": len(acknowledged), "presence": True, "call": True}
+
+
+async def _see_going_offline(stack: Stack, people: Pair) -> None:
+    """The caller is told that another person comes and goes."""
+    async with pair(edge_of(stack.record())) as others:
+        watched = others.caller.user_id
+        await _share_a_conversation(people.caller.device, watched)
+        await people.caller.stream.watch([watched])
+        inbox = people.caller.stream.inbox
+        await people.caller.stream.until(lambda: inbox.is_online(watched), DEADLINE_S, "online after the loss")
+    await people.caller.stream.until(lambda: not inbox.is_online(watched), DEADLINE_S, "offline after the loss")
+
+
+async def _share_a_conversation(device: Device, user_id: str) -> None:
+    request = messaging.CreateDirectConversationRequest(peer_user_id=user_id)
+    await device.messaging.CreateDirectConversation(request)
+
+
+async def _look_again(stack: Stack, mark: str, acknowledged: _ACKNOWLEDGED, lost_s: float, report: Report) -> None:
+    """Both people on new devices at the new stack: what they find there, and whether they can write and call again."""
+    async with pair(edge_of(stack.record()), mark=mark) as people:
+        written = await _write(people, 1)
+        report.figures["rto_s"] = round(time.monotonic() - lost_s, 1)
+        stored = await _stored(people)
+        missing = [seq for id_, seq in acknowledged if stored.get(seq) != id_]
+        report.figures |= {"acknowledged": len(acknowledged), "lost": len(missing)}
+        if missing:
+            report.errors.append(f"{len(missing)} acknowledged messages are not there, the first at seq {missing[0]}")
+        written += await _write(people, MESSAGES)
+        await _compare(people, written, report)
+        await people.call(1.0)
+
+
+async def _stored(people: Pair) -> dict[int, str]:
+    """The conversation as the new stack has it: client_message_id by seq."""
+    found: dict[int, str] = {}
+    while True:
+        request = messaging.ListMessagesRequest(
+            conversation_id=people.conversation_id, before_seq=min(found, default=0), page_size=200
+        )
+        page = await people.caller.device.messaging.ListMessages(request)
+        found |= {message.seq: message.client_message_id for message in page.messages}
+        if not page.has_more:
+            return found
+
+
+async def _compare(people: Pair, acknowledged: Sequence[tuple[str, int]], report: Report) -> None:
+    last = acknowledged[-1][1]
+    sides = [one.history(people.conversation_id) for one in (people.caller, people.callee)]
+    for one, history in zip((people.caller, people.callee), sides, strict=True):
+        try:
+            await one.stream.until(lambda h=history: h.cursor >= last, DEADLINE_S, f"message {last}")  # type: ignore[misc]
+        except DeadlineMissedError as error:
+            report.errors.append(str(error))
+        report.errors += delivery_faults(history, acknowledged)
+    report.errors += order_differences(*sides)
+
+
+async def _write(people: Pair, count: int) -> _ACKNOWLEDGED:
+    acknowledged: _ACKNOWLEDGED = []
+    writing = asyncio.create_task(people.write(acknowledged, patient=True, pause_s=0.01))
+    await _until(lambda: len(acknowledged) >= count or writing.done(), f"{count} messages")
+    writing.cancel()
+    with suppress(asyncio.CancelledError):
+        await writing
+    return acknowledged[:count]
+
+
+async def _until(holds: Callable[[], bool], what: str) -> None:
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while not holds():  # noqa: ASYNC110 - what is waited for sets no event
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise DeadlineMissedError(f"{what}: not within {DEADLINE_S:g} s") from None
+
+
+def _mark(report: Report) -> str:
+    return f"{report.drill}-people"
+
+
+@asynccontextmanager
+async def _stack(folder: Path) -> AsyncIterator[Stack]:
+    settings = StackSettings(folder=folder, log_folder=folder / "logs", parts=frozenset(PARTS) - {"web"})
+    async with running_stack(settings, ports=Ports({**os.environ, **_ANY_PORT})) as stack:
+        yield stack

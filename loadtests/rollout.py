@@ -1,0 +1,151 @@
+"""`make k8s-run`: the overlay dev in podman; the demo against it; then each service is replaced under load.
+
+Progress goes to stderr; the last line of stdout is one JSON object. Exit 1 when anything is missing or was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+
+from deploy.embedded.errors import StartError
+from deploy.embedded.record import ROOT
+from deploy.k8s.check import render
+from deploy.k8s.podman.cluster import SERVICES, Cluster
+from loadtests import demo
+from loadtests.headless.calls import ACTIVE
+from loadtests.headless.client import Edge
+from loadtests.headless.conversations import delivery_faults, order_differences
+from loadtests.headless.tracks import SourceOptions
+from loadtests.observing.drill import Pair, pair
+
+FOLDER = ROOT / ".parley" / "k8s"
+DEADLINE_S = 60.0
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(f"k8s-run: {text}", file=sys.stderr, flush=True)
+
+
+class Rollout:
+    """The steps, in order; `report` is the last line."""
+
+    def __init__(self, cluster: Cluster, only: tuple[str, ...]) -> None:
+        self._cluster = cluster
+        self._only = only
+        self.report: dict[str, object] = {"ok": False}
+        self.errors: list[str] = []
+
+    async def run(self) -> None:
+        """All steps."""
+        began_s = time.monotonic()
+        await self._cluster.up()
+        self.report["up_s"] = round(time.monotonic() - began_s, 1)
+        result = await demo.run(self._edge(1), 40, 3.0, SourceOptions())
+        self.report["demo"] = result.as_dict()
+        self.errors += [f"demo: {error}" for error in result.errors]
+        if not self.errors:
+            await self.replace_each()
+        self.report |= {"ok": not self.errors, "errors": self.errors, "seconds": round(time.monotonic() - began_s)}
+
+    async def replace_each(self) -> None:
+        """A new pod, ready, before the old one is told to end; meanwhile two talk and two write."""
+        # Both edges' addresses, as a balancer in front would have them.
+        edge = self._edge(1, 2)
+        async with pair(edge) as talkers, pair(edge) as writers:
+            await self._begin_call(talkers)
+            acknowledged: list[tuple[str, int]] = []
+            writing = asyncio.create_task(writers.write(acknowledged, patient=True))
+            took, gaps = {}, {}
+            for name in self._only:
+                began_s = time.monotonic()
+                _gap_s(talkers)
+                await self._cluster.start(name, 2)
+                await self._cluster.stop(name, 1)
+                took[name] = round(time.monotonic() - began_s, 1)
+                say(f"{name} was replaced in {took[name]} s; {len(acknowledged)} messages so far")
+                await self._still_talks(talkers, name)
+                gaps[name] = _gap_s(talkers)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            await self._compare(writers, acknowledged)
+            self.report |= {"replaced_s": took, "messages": len(acknowledged), "longest_gap_of_the_call_s": gaps}
+            await talkers.hang_up()
+
+    async def _begin_call(self, people: Pair) -> None:
+        await people.caller.phone.start(people.conversation_id)
+        ring = await people.callee.phone.until_ring(DEADLINE_S, people.conversation_id)
+        await people.callee.phone.accept(ring.call_id)
+        for one in (people.caller, people.callee):
+            await one.phone.join_media()
+        for one in (people.caller, people.callee):
+            await one.phone.media.until_media(DEADLINE_S)
+
+    async def _still_talks(self, people: Pair, name: str) -> None:
+        """Each side hears a second more of the other, in the same call."""
+        for one in (people.caller, people.callee):
+            media = one.phone.media
+            heard_ms = media.tone_ms_decoded
+            await media.until(
+                lambda media=media, heard_ms=heard_ms: media.tone_ms_decoded > heard_ms + 1000,  # type: ignore[misc]
+                DEADLINE_S,
+                f"a second of sound after {name} was replaced",
+            )
+            if one.phone.state != ACTIVE:
+                self.errors.append(f"after {name} was replaced the call is not active")
+
+    async def _compare(self, people: Pair, acknowledged: list[tuple[str, int]]) -> None:
+        """Whatever was acknowledged stands once, in one order, at both."""
+        last = acknowledged[-1][1]
+        for one in (people.caller, people.callee):
+            history = one.history(people.conversation_id)
+            await one.stream.until(lambda h=history: h.cursor >= last, DEADLINE_S, f"message {last} at {one.user_id}")  # type: ignore[misc]
+        ours, theirs = (one.history(people.conversation_id) for one in (people.caller, people.callee))
+        self.errors += delivery_faults(ours, acknowledged) + delivery_faults(theirs, acknowledged)
+        self.errors += order_differences(ours, theirs)
+
+    def _edge(self, *replicas: int) -> Edge:
+        addresses = [f"{self._cluster.future_address('edge', replica)}:8443" for replica in replicas]
+        return Edge(f"ipv4:{','.join(addresses)}", f"http://{self._cluster.address('issuer')}:8080")
+
+
+def _gap_s(people: Pair) -> float:
+    """The longest time in which either heard nothing of the other since it was last asked."""
+    tones = [one.phone.continuity.tone for one in (people.caller, people.callee)]
+    longest_s = max(tone.longest_gap_s for tone in tones)
+    for tone in tones:
+        tone.longest_gap_s = 0.0
+    return round(longest_s, 2)
+
+
+async def main(arguments: argparse.Namespace) -> int:
+    """Returns the exit status."""
+    cluster = Cluster(await asyncio.to_thread(render, "dev"), FOLDER, say)
+    rollout = Rollout(cluster, tuple(arguments.only.split(",")))
+    try:
+        await rollout.run()
+    except StartError as error:
+        rollout.errors.append(str(error))
+        rollout.report["errors"] = rollout.errors
+    finally:
+        if not arguments.keep:
+            await cluster.down()
+    for missing in rollout.errors:
+        say(f"missing: {missing}")
+    print(json.dumps(rollout.report), flush=True)
+    return 1 if rollout.errors else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.rollout", description=__doc__)
+    parser.add_argument("--only", default=",".join(SERVICES), help="which services are replaced, in this order")
+    parser.add_argument("--keep", action="store_true", help="leave the pods running")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(_arguments())))

@@ -1,0 +1,144 @@
+"""The stages of the pipeline as the broker sees them: how far each group is, and what was parked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from services.ops.core import DEAD_LETTER_SUFFIX, STAGES, Letter, Stage
+from services.runtime import kafka
+from services.runtime.bus import REASON_HEADER, KafkaPublisher, Outgoing
+from services.runtime.config import KafkaConfig
+
+# For one record that the broker has; it answers at once unless it is about to be deleted.
+READ_WITHIN_S = 5.0
+
+
+class Broker:
+    """Asks the broker, as a member of no group. Raises KafkaError, OSError and TimeoutError."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+
+    async def stages(self, now: datetime) -> list[Stage]:
+        """Each stage with what waits for it, and how long the oldest has waited."""
+        async with self._reader() as reader, self._admin() as admin:
+            return [await _stage(reader, admin, topic, group, now) for topic, group in STAGES]
+
+    async def letters(self, topic: str, limit: int) -> list[Letter]:
+        """The newest dead letters of a topic, the oldest of them first."""
+        async with self._reader() as reader:
+            partition = TopicPartition(topic + DEAD_LETTER_SUFFIX, 0)
+            end = (await reader.end_offsets([partition]))[partition]
+            begin = (await reader.beginning_offsets([partition]))[partition]
+            return [_letter(record) async for record in _records(reader, partition, max(begin, end - limit), end)]
+
+    async def replay(self, topic: str, offset: int) -> Letter | None:
+        """Publish a dead letter to its topic again, with its key; None when there is none. It stays where it is.
+
+        All groups of the topic get it, as they get any repetition.
+        """
+        async with self._reader() as reader:
+            partition = TopicPartition(topic + DEAD_LETTER_SUFFIX, 0)
+            end = (await reader.end_offsets([partition]))[partition]
+            records = [one async for one in _records(reader, partition, offset, min(offset + 1, end))]
+        if not records or records[0].offset != offset:
+            return None
+        record = records[0]
+        headers = tuple((name, value) for name, value in record.headers or () if name != REASON_HEADER)
+        publisher = KafkaPublisher(self._config)
+        await publisher.start()
+        try:
+            await asyncio.wait_for(publisher.wait_connected(), READ_WITHIN_S)
+            await publisher.publish([Outgoing(topic, record.key or b"", record.value, headers)])
+        finally:
+            await publisher.stop()
+        return _letter(record)
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
+        reader = AIOKafkaConsumer(
+            **kafka.connection(self._config), enable_auto_commit=False, fetch_max_wait_ms=self._config.fetch_wait_ms
+        )
+        await reader.start()
+        try:
+            yield reader
+        finally:
+            await reader.stop()
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(**kafka.connection(self._config))
+        await admin.start()
+        try:
+            yield admin
+        finally:
+            await admin.close()
+
+
+async def _stage(reader: AIOKafkaConsumer, admin: AIOKafkaAdminClient, topic: str, group: str, now: datetime) -> Stage:
+    partitions = [TopicPartition(topic, number) for number in await _partitions(reader, topic)]
+    ends, begins = await reader.end_offsets(partitions), await reader.beginning_offsets(partitions)
+    committed = await _committed(admin, group, partitions)
+    # A group that has never committed begins at the start; one from before a broker that lost everything, too.
+    behind = {
+        partition: max(begins[partition], committed.get(partition, 0))
+        for partition in partitions
+        if max(begins[partition], committed.get(partition, 0)) < ends[partition]
+    }
+    oldest = [await _time(reader, partition, offset, ends[partition]) for partition, offset in behind.items()]
+    waited = [(now - time).total_seconds() for time in oldest if time]
+    records = sum(ends[partition] - offset for partition, offset in behind.items())
+    return Stage(topic, group, records, max([0.0, *waited]), bool(committed))
+
+
+async def _partitions(reader: AIOKafkaConsumer, topic: str) -> Sequence[int]:
+    found = reader.partitions_for_topic(topic)
+    if found is None:
+        await reader.topics()
+        found = reader.partitions_for_topic(topic)
+    return sorted(found or ())
+
+
+async def _committed(
+    admin: AIOKafkaAdminClient, group: str, partitions: Sequence[TopicPartition]
+) -> Mapping[TopicPartition, int]:
+    offsets = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
+    return {partition: at.offset for partition, at in offsets.items() if at.offset >= 0}
+
+
+async def _time(reader: AIOKafkaConsumer, partition: TopicPartition, offset: int, end: int) -> datetime | None:
+    async for record in _records(reader, partition, offset, end):
+        return datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    return None
+
+
+async def _records(
+    reader: AIOKafkaConsumer, partition: TopicPartition, begin: int, end: int
+) -> AsyncIterator[ConsumerRecord]:
+    """What stands from one offset up to another; what was deleted meanwhile is left out."""
+    if begin >= end:
+        return
+    reader.assign([partition])
+    reader.seek(partition, begin)
+    while True:
+        record = await asyncio.wait_for(reader.getone(partition), READ_WITHIN_S)
+        if record.offset >= end:
+            return
+        yield record
+        if record.offset >= end - 1:
+            return
+
+
+def _letter(record: ConsumerRecord) -> Letter:
+    reasons = [value for name, value in record.headers or () if name == REASON_HEADER]
+    return Letter(
+        offset=record.offset,
+        time=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        key=(record.key or b"").decode("utf-8", "backslashreplace"),
+        size=len(record.value or b""),
+        reason=reasons[0].decode("utf-8", "backslashreplace") if reasons else "",
+    )

@@ -1,0 +1,49 @@
+"""What a consumer does when its partitions change."""
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+log = structlog.get_logger()
+
+
+class Rebalanced(Protocol):
+    """Told when the partitions of a consumer change, while its records wait."""
+
+    async def on_assigned(self, partitions: Collection[int], partition_count: int, member_id: str) -> None:
+        """All partitions of the topic that this member has from now on, of so many; and what the group calls it."""
+
+    async def on_revoked(self) -> None:
+        """No partition is ours until the next `on_assigned`."""
+
+
+class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Commits before partitions go, and tells whoever must know."""
+
+    def __init__(
+        self,
+        listener: Rebalanced | None,
+        consumer: AIOKafkaConsumer,
+        commit: Callable[[AIOKafkaConsumer], Awaitable[None]],
+    ) -> None:
+        self._listener = listener
+        self._consumer = consumer
+        self._commit = commit
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        if revoked:
+            # So that the next owner repeats no more than a batch that is at work.
+            await self._commit(self._consumer)
+        if self._listener and revoked:
+            await self._listener.on_revoked()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        log.info("partitions_assigned", partitions=len(assigned))
+        if self._listener and assigned:
+            topic = next(iter(assigned)).topic
+            count = len(self._consumer.partitions_for_topic(topic) or ())
+            # The client has no public way to ask for it. No log or metric depends on it.
+            member_id = str(self._consumer._coordinator.member_id)
+            await self._listener.on_assigned({partition.partition for partition in assigned}, count, member_id)

@@ -1,0 +1,82 @@
+"""From a workload's manifest to the pod that podman runs: what is kept, resolved and left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deploy.k8s.objects import Object, load_base
+from deploy.k8s.podman.cluster import OVER, SERVICES
+from deploy.k8s.podman.transform import TransformError, names_of, pod, workload
+from deploy.k8s.secrets import manifests
+
+BASE = load_base()
+SECRETS: Any = {(item["metadata"]["namespace"], item["metadata"]["name"]): item["stringData"] for item in manifests()}  # type: ignore[index]
+IP = "10.0.0.7"
+
+
+def play(name: str, over: dict[str, str] | None = None) -> Object:
+    return pod(BASE, workload(BASE, name), f"parley-{name}-1", IP, SECRETS, OVER if over is None else over)
+
+
+def env_of(manifest: Object) -> dict[str, str]:
+    return {item["name"]: item["value"] for item in manifest["spec"]["containers"][0]["env"]}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_confines_a_container_is_kept(name: str) -> None:
+    given = workload(BASE, name)["spec"]["template"]["spec"]
+    made = play(name)["spec"]
+    assert made["securityContext"] == given["securityContext"]
+    for container, original in zip(made["containers"], given["containers"], strict=True):
+        assert container["securityContext"] == original["securityContext"]
+        assert container["resources"]["limits"] == original["resources"]["limits"]
+        assert container["image"] == f"localhost/{original['image']}"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_podman_lacks_is_left_out(name: str) -> None:
+    text = str(play(name))
+    for key in ("Probe", "containerPort", "hostPort", "lifecycle", "serviceAccount", "valueFrom", "secretRef", "$("):
+        assert key not in text, key
+
+
+def test_addresses_secrets_and_the_pods_own_fields_are_values() -> None:
+    env = env_of(play("sfu"))
+    assert env["PARLEY_SFU_GRPC_ADVERTISED"] == f"{IP}:7000"
+    assert env["PARLEY_SFU_WORKER_ID"] == "parley-sfu-1"
+    assert env["PARLEY_JOIN_TOKEN_KEY"] == SECRETS["parley-media", "parley-join-tokens"]["key"]
+    password = SECRETS["parley", "parley-postgres-messaging"]["password"]
+    assert f":{password}@parley-postgres-rw" in env_of(play("messaging"))["PARLEY_DATABASE_URL"]
+
+
+def test_settings_of_the_broker_go_to_those_who_speak_to_it_and_emptied_ones_go() -> None:
+    assert env_of(play("messaging"))["PARLEY_KAFKA_IDEMPOTENT"] == "false"
+    edge = play("edge")["spec"]["initContainers"][0]
+    names = {item["name"] for item in edge["env"]}
+    assert "PARLEY_KAFKA_IDEMPOTENT" not in names
+    assert "PARLEY_EDGE_TLS_KEY_FILE" not in names
+    assert "PARLEY_EDGE_GATEWAY" in names
+
+
+def test_certificates_are_left_out_with_their_mounts() -> None:
+    spec = play("edge")["spec"]
+    assert [volume["name"] for volume in spec["volumes"]] == ["config"]
+    assert [mount["name"] for mount in spec["containers"][0]["volumeMounts"]] == ["config"]
+
+
+def test_a_pod_goes_by_the_names_of_its_services() -> None:
+    assert names_of(BASE, workload(BASE, "presence")) == ["presence", "presence.parley"]
+
+
+def test_a_job_runs_once_and_a_service_for_ever() -> None:
+    assert play("migrate-messaging")["spec"]["restartPolicy"] == "Never"
+    assert play("messaging")["spec"]["restartPolicy"] == "Always"
+
+
+def test_what_is_referred_to_and_is_not_there_is_said() -> None:
+    with pytest.raises(TransformError, match="Secret parley-keys"):
+        pod(BASE, workload(BASE, "messaging"), "p", IP, {}, {})
+    with pytest.raises(TransformError, match="no workload"):
+        workload(BASE, "nothing")
