@@ -14,7 +14,8 @@ MEDIA_PORT = 7882
 
 # Below the kernel's range for outgoing connections (32768 and up on Linux), so that a service which is
 # restarted finds its port again: no connection can have taken it meanwhile.
-FREE_PORT_RANGE = range(15_000, 31_000)
+# In steps: a pod of several media workers takes the ports that follow its own.
+FREE_PORT_RANGE = range(15_000, 31_000, 8)
 ATTEMPTS = 200
 
 

@@ -216,7 +216,8 @@ class Stack:
                     "PARLEY_SFU_PUBLIC_IP": HOST,
                     "PARLEY_SFU_GRPC_ADVERTISED": at.grpc[name],
                     "PARLEY_SFU_REGION": "local",
-                    "PARLEY_SFU_WORKERS": "1",
+                    # More than one is for tests: the port that people use is that of the first.
+                    "PARLEY_SFU_WORKERS": os.environ.get("PARLEY_SFU_WORKERS", "1"),
                     # The calls have nowhere to go when the whole stack stops.
                     "PARLEY_SFU_DRAIN_S": os.environ.get("PARLEY_SFU_DRAIN_S", "5"),
                 }

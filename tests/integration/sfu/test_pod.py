@@ -112,11 +112,12 @@ class RunningPod:
 @pytest.fixture
 async def pod(broker: str) -> AsyncIterator[RunningPod]:
     name = f"pod-{uuid.uuid4().hex[:8]}"
-    first = free_ports(6)
+    first = free_ports(8)
     env = environment(
         PARLEY_SFU_WORKERS="2",
         PARLEY_SFU_WORKER_ID=name,
         PARLEY_SFU_UDP_ADDRESS=f"127.0.0.1:{free_ports(2, socket.SOCK_DGRAM)}",
+        PARLEY_SFU_TCP_ADDRESS=f"127.0.0.1:{first + 6}",
         PARLEY_GRPC_ADDRESS=f"127.0.0.1:{first}",
         PARLEY_SFU_GRPC_ADVERTISED=f"127.0.0.1:{first}",
         PARLEY_METRICS_ADDRESS=f"127.0.0.1:{first + 3}",

@@ -1,0 +1,42 @@
+"""A call outlives the death of one worker of a pod: the pod says so, and signaling moves the call to the other."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.settings import PARTS
+from tests.faults.test_handoff import Talk, report, talk
+from tests.support.stack import RunningStack, run_stack
+
+__all__ = ["talk"]
+
+
+@pytest.fixture(scope="module")
+def farm() -> Iterator[RunningStack]:
+    """A stack with one pod of two media workers."""
+    parts = tuple(part for part in PARTS if part != "web")
+    with run_stack("faults-pod", parts=parts, env={"PARLEY_SFU_WORKERS": "2"}) as running:
+        yield running
+
+
+def pid_of(worker_id: str, pod: int) -> int:
+    """The process of a worker, by the name in its environment."""
+    children = Path(f"/proc/{pod}/task/{pod}/children").read_text().split()
+    mark = f"PARLEY_SFU_WORKER_ID={worker_id}\0".encode()
+    return next(int(pid) for pid in children if mark in Path(f"/proc/{pid}/environ").read_bytes())
+
+
+@pytest.mark.timeout(300)
+async def test_a_call_goes_over_to_the_other_worker_when_its_own_is_killed(talk: Talk) -> None:
+    pod = talk.farm.record.pids["sfu"]
+    worker = await talk.worker()
+    os.kill(pid_of(worker, pod), signal.SIGKILL)
+    await talk.until_moved(worker)
+    # The pod itself went on: nothing else of it has died.
+    assert talk.farm.record.pids["sfu"] == pod
+    report("pod_worker_killed", talk.gaps())
