@@ -1,7 +1,6 @@
 """Where the SFU's objects are built; tests build the same."""
 
 import asyncio
-import gc
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -71,25 +70,15 @@ def build_services(config: Config, publisher: Publisher, clock: Clock) -> Servic
     return Services(sfu, media, tcp, events, announcer)
 
 
-def calm_collector() -> None:
-    """Let the garbage collector stop the media less often: packets make no cycles.
-
-    What was imported is never garbage. Higher thresholds: what left calls leave behind stays longer. Lower: pauses.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
-
-
 def build(config: Config) -> App:
     """The service, not started."""
-    calm_collector()
     clock = SystemClock()
     kafka = KafkaPublisher(config.kafka)
     services = build_services(config, kafka, clock)
     tokens = ServiceTokens(config.server.service_key, "sfu", clock)
     server = DrainingServer(config, services, tokens, clock)
     ticks = Worker("media-ticks", services.media.run)
+    services.media.collector.begin()
     parts: list[Part] = [kafka, services.announcer, services.events, services.media, services.tcp, ticks]
     if config.is_supervised:
         parts.append(Worker("parent", wait_for_orphanhood))

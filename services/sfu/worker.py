@@ -8,6 +8,7 @@ import structlog
 from services.runtime.clock import Clock
 from services.sfu import ice
 from services.sfu.channel import MuteState, decode_message, encode_quality, encode_slot_map, encode_speakers
+from services.sfu.collector import Collector
 from services.sfu.config import MediaConfig
 from services.sfu.connection import Connection
 from services.sfu.core.addresses import AddressBook, Route
@@ -72,6 +73,7 @@ class MediaWorker:
         self._maps_due: set[ParticipantNumber] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._quality_due = 0.0
+        self.collector = Collector()
         self._socket = open_socket(config.bind)
         batch = open_batch(self._socket, lambda packets: metrics.dropped("socket_full", packets))
         self._egress = Egress(batch, self._connections, metrics)
@@ -132,6 +134,7 @@ class MediaWorker:
         if now >= self._quality_due:
             # A tenth of the interval: nobody's report is later than that, and the rest of the ticks look at nothing.
             self._quality_due = now + QUALITY_INTERVAL_S / 10
+            self.collector.tick(now)
             for connection in self._connections.values():
                 if now >= connection.quality_due and connection.srtp is not None:
                     connection.quality_due = now + QUALITY_INTERVAL_S
@@ -328,6 +331,7 @@ class MediaWorker:
         self._events.media_disconnected(effect.key, effect.reason)
         self._log(connection.participant, "participant_left", reason=effect.reason.name)
         self._note_occupancy()
+        self.collector.note_left()
         task = asyncio.create_task(connection.close(), name="close-connection")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
