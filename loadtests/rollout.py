@@ -11,6 +11,8 @@ import json
 import sys
 import time
 
+import grpc
+
 from deploy.embedded.errors import StartError
 from deploy.embedded.record import ROOT
 from deploy.k8s.check import render
@@ -19,7 +21,9 @@ from loadtests import demo
 from loadtests.headless.calls import ACTIVE
 from loadtests.headless.client import Edge
 from loadtests.headless.conversations import delivery_faults, order_differences
+from loadtests.headless.media import MediaLostError
 from loadtests.headless.tracks import SourceOptions
+from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.observing.drill import Pair, pair
 
 FOLDER = ROOT / ".parley" / "k8s"
@@ -128,8 +132,8 @@ async def main(arguments: argparse.Namespace) -> int:
     rollout = Rollout(cluster, tuple(arguments.only.split(",")))
     try:
         await rollout.run()
-    except StartError as error:
-        rollout.errors.append(str(error))
+    except (StartError, DeadlineMissedError, MediaLostError, OSError, grpc.aio.AioRpcError) as error:
+        rollout.errors.append(f"{type(error).__name__}: {error}"[:500])
         rollout.report["errors"] = rollout.errors
     finally:
         if not arguments.keep:
