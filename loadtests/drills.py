@@ -16,8 +16,13 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import grpc
+
+from deploy.embedded.errors import StackError
 from deploy.embedded.record import ROOT
 from loadtests.disasters.scenes import Report, back_up, lose_broker, lose_region
+from loadtests.headless.media import MediaLostError
+from loadtests.headless.waiting import DeadlineMissedError
 
 DRILLS: dict[str, Callable[[Path, Report], Awaitable[None]]] = {
     "backup": back_up,
@@ -35,10 +40,12 @@ async def main(name: str) -> int:
     began_s = time.monotonic()
     try:
         await DRILLS[name](folder, report)
+    except (StackError, DeadlineMissedError, MediaLostError, OSError, grpc.aio.AioRpcError) as error:
+        report.errors.append(f"{type(error).__name__}: {error}"[:500])
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    for error in report.errors:
-        report.say(f"missing: {error}")
+    for missing in report.errors:
+        report.say(f"missing: {missing}")
     print(json.dumps({**report.as_dict(), "seconds": round(time.monotonic() - began_s, 1)}), flush=True)
     return 1 if report.errors else 0
 

@@ -23,7 +23,7 @@ from loadtests.event_routing.scenario import Plan, run_with
 
 REPORT = ROOT / "build" / "reports" / "routing.json"
 REPLICAS = (1, 2, 4, 8)
-QUICK = replace(Plan(), users=320, events_per_s=200, seconds=4.0, idle_s=2.0)
+QUICK = replace(Plan(), users=320, events_per_s=200, seconds=4.0, rounds=1, idle_s=2.0)
 QUICK_FAILOVER = replace(FailoverPlan(), users=100, events_per_s=100)
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 
-from deploy.embedded import postgres
+from deploy.embedded import leash, postgres
 from deploy.embedded.errors import StartError
 from deploy.embedded.logs import LogSink
 from deploy.embedded.probes import Probe
-from deploy.embedded.process import ManagedProcess, ProcessSpec
+from deploy.embedded.process import ManagedProcess, ProcessSpec, SystemUser
 
 WITHIN_S = 60.0
 _CAUGHT_UP = "SELECT coalesce(bool_and(flush_lsn >= pg_current_wal_lsn()), false) FROM pg_stat_replication"
@@ -120,13 +122,12 @@ class Server:
         folder.chmod(0o700)
 
     def _run(self, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-        user = self._user
+        user = self._user or SystemUser(-1, -1)
+        # The leash changes the user itself: subprocess could do it only by a fork that gRPC's threads do not survive.
+        leashed = (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(int(signal.SIGKILL)))
         return subprocess.run(
-            command,
+            (*leashed, str(user.uid), str(user.gid), *command),
             cwd="/",
-            user=user.uid if user else None,
-            group=user.gid if user else None,
-            extra_groups=[] if user else None,
             capture_output=True,
             text=True,
             timeout=WITHIN_S,

@@ -23,11 +23,11 @@ _LOOK_EVERY_S = 0.02
 
 @dataclass(frozen=True)
 class FailoverPlan:
-    """Each user gets an event a second, so that a device's silence can be told from having nothing to be told."""
+    """Each user gets four events a second, so that a device's silence can be told from having nothing to be told."""
 
     replicas: int = 4
     users: int = 400
-    events_per_s: int = 400
+    events_per_s: int = 1_600
     before_s: float = 5.0
 
 

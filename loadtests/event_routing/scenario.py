@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from parley.gateway.v1 import messages_pb2 as gateway_messages
 from parley.gateway.v1 import service_pb2 as gateway
@@ -42,8 +42,10 @@ class Plan:
 
     # More make the partitions more even: with 1,600 a replica of 8 has 200 users, and 7 % more or less by chance.
     users: int = 1_600
-    events_per_s: int = 25_000
-    seconds: float = 2.0
+    events_per_s: int = 10_000
+    seconds: float = 5.0
+    # Of the traffic, on one stack. What else the machine does only adds CPU, so the round with the least counts.
+    rounds: int = 3
     idle_s: float = 10.0
     body_bytes: int = 120
     # As long as Apache Kafka's: there a waiting fetch costs nothing. The embedded broker answers after a share of it,
@@ -128,14 +130,23 @@ async def run_with(replicas: int, plan: Plan) -> Run:
         await presence.until_settled(_SETTLED_WITHIN_S)
         gateways = [record.grpc_addresses[name] for name in names_of(record, "gateway")]
         async with Devices(gateways, record.issuer_url, new_users(plan.users)) as devices:
-            return await _measure(record, publisher, devices, plan, replicas)
+            return await _measure(record, publisher, devices, plan)
 
 
-async def _measure(record: StackRecord, publisher: KafkaPublisher, devices: Devices, plan: Plan, replicas: int) -> Run:
+async def _measure(record: StackRecord, publisher: KafkaPublisher, devices: Devices, plan: Plan) -> Run:
     pids = {name: pid for name, pid in record.pids.items() if name.startswith(("presence", "gateway"))}
     traffic = Traffic(publisher, devices, plan)
-    idle = await _cpu_of(pids, asyncio.sleep(plan.idle_s))
-    before = await _counted(record)
+    idle = await _cpu_of(pids, asyncio.sleep(plan.idle_s)) / plan.idle_s
+    rounds = [await _run_round(record, pids, traffic, devices, plan, idle) for _ in range(plan.rounds)]
+    figures = min(rounds, key=lambda run: run.work_cpu_s)
+    return replace(figures, lost=rounds[-1].lost, duplicated=rounds[-1].duplicated)
+
+
+async def _run_round(
+    record: StackRecord, pids: dict[str, int], traffic: Traffic, devices: Devices, plan: Plan, idle: float
+) -> Run:
+    """`idle` is CPU per second. What is lost and doubled is that of all rounds up to this one."""
+    before, sent = await _counted(record), traffic.sent.total()
     began_s = time.monotonic()
     busy = await _cpu_of(pids, _send_all(traffic, devices, plan))
     seconds = time.monotonic() - began_s
@@ -144,13 +155,13 @@ async def _measure(record: StackRecord, publisher: KafkaPublisher, devices: Devi
         {name: new[name] - old[name] for name in new} for old, new in zip(before, after, strict=True)
     )
     return Run(
-        replicas=replicas,
-        events=traffic.sent.total(),
+        replicas=len(handled),
+        events=traffic.sent.total() - sent,
         handled_by_presence=handled,
         frames_of_presence=frames,
         frames_by_gateway=queued,
         cpu_s=busy,
-        idle_cpu_s=idle * seconds / plan.idle_s,
+        idle_cpu_s=idle * seconds,
         lost=lost(devices.all, traffic.sent),
         duplicated=duplicated(devices.all),
     )

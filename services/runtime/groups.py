@@ -6,6 +6,7 @@ from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.errors import KafkaError, NoError, UnknownMemberIdError, for_code
 from aiokafka.protocol.group import LeaveGroupRequest
 
+from services.runtime import kafka
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable
 
@@ -17,7 +18,7 @@ class KafkaGroup:
     """One consumer group. Works beside any consumer: the coordinator takes a farewell from whoever brings it."""
 
     def __init__(self, config: KafkaConfig, group: str) -> None:
-        self._bootstrap = config.bootstrap
+        self._config = config
         self._group = group
 
     async def expel(self, member_id: str) -> None:
@@ -26,7 +27,10 @@ class KafkaGroup:
 
         Errors: BusUnavailable.
         """
-        client = AIOKafkaClient(bootstrap_servers=self._bootstrap)
+        try:
+            client = AIOKafkaClient(**kafka.connection(self._config))
+        except OSError as error:
+            raise BusUnavailable(f"the broker's certificates cannot be read: {error.strerror}") from error
         try:
             async with asyncio.timeout(EXPEL_TIMEOUT_S):
                 await client.bootstrap()

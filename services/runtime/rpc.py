@@ -133,6 +133,10 @@ class RpcServer:
         await self._server.stop(self._config.drain_grace_s)
 
 
+# grpc measures the bandwidth with a PING for what comes, to open its windows: inside a cluster 64 KiB are many times
+# what is under way, and on a stream of small frames it is a second frame, and a second answer, for most of them.
+_NO_PROBE = ("grpc.http2.bdp_probe", 0)
+
 _SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
@@ -141,7 +145,7 @@ _SERVER_OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.http2.bdp_probe", 0),
+    _NO_PROBE,
 ]
 
 
@@ -318,7 +322,7 @@ def connect(address: str, tokens: ServiceTokens, *, fresh: bool = False) -> grpc
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.http2.max_pings_without_data", 0),
-            ("grpc.http2.bdp_probe", 0),
+            _NO_PROBE,
             ("grpc.lb_policy_name", "round_robin"),
             ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.max_reconnect_backoff_ms", 2_000),

@@ -23,13 +23,23 @@ MOVES = Counter("signaling_handoffs", "Calls that began to move to another media
 MOVE_SECONDS = Histogram(
     "signaling_handoff_seconds",
     "Time from the move's beginning until all devices had media on the new worker; the old one carries it meanwhile,"
-    " unless it was lost: then this is the gap.",
+    " unless it was lost: then the gap is this, and what passed until the loss was noticed.",
     ["reason"],
     buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60),
 )
 PUSHES = Counter("signaling_pushes", "Push webhooks by outcome: sent, refused, failed, late.", ["outcome"])
 CALLS_ENDED = Counter("signaling_calls_ended", "Calls ended, by reason.", ["reason"])
 CALLS = Gauge("signaling_calls", "Calls that ring or run, of all replicas: take the greatest, not the sum.", ["state"])
+
+
+# Shown from the start: a counter whose first value is 1 has no rate.
+for _reason in EndReason:
+    CALLS_ENDED.labels(_reason.value)
+for _cause in MoveReason:
+    MOVES.labels(_cause.value)
+    MOVE_SECONDS.labels(_cause.value)
+for _stage in ("members", "placement", "join", "media"):
+    SETUP_FAILURES.labels(_stage)
 
 
 class PrometheusMetrics:

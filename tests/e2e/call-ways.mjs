@@ -1,5 +1,5 @@
 // The ways that a call of two can go, with several devices: missed, answered elsewhere, declined, cancelled, refused,
-// placed by both at once, and come back to after a crash.
+// placed by both at once, waiting during another one, and come back to after a crash.
 // Usage: node call-ways.mjs <web address> <chromium> <folder for screenshots>
 import { eventually } from "./browsers.mjs";
 import { accept, calling, goesOn, gone, id, inCall, meet, play, press, record, ringing, seesAndHears, stage, status, videoCall, voiceCall, write } from "./calling.mjs";
@@ -116,6 +116,24 @@ async function glare() {
   return { glare_became_one_call: true };
 }
 
+/** Fay calls Eve, who talks to Dan and wants to hear of other calls. */
+async function callWaiting() {
+  await press(eve, "Make call smaller");
+  await press(eve, "Back to conversations");
+  await press(eve, "Settings");
+  await eve.getByRole("switch", { name: /^Call waiting/ }).click();
+  await eve.getByText("You hear of other calls during a call.").waitFor();
+  await eve.keyboard.press("Escape");
+  await meet(fay, "eve");
+  await voiceCall(fay);
+  const line = await eve.getByRole("alert", { name: "Another call" }).locator("span").textContent();
+  await shoot(eve, "call-waiting-phone-dark");
+  await press(eve, "Decline");
+  await eventually("the caller is told", () => status(fay).catch(() => ""), (text) => text?.includes("declined") ?? false);
+  await goesOn(eve);
+  return { waiting_line: line.replace(id("fay"), "fay") };
+}
+
 /** Eve's page dies without a word, and comes back: the call that glare began is still hers. */
 async function crashAndReturn(browser, facts) {
   const context = eve.context();
@@ -136,4 +154,4 @@ async function crashAndReturn(browser, facts) {
   return { came_back: true, glare_records: await records(eve) };
 }
 
-await play(executablePath, [], [enterAll, answeredElsewhere, declinedOnOne, cancelled, refused, missed, glare, crashAndReturn]);
+await play(executablePath, [], [enterAll, answeredElsewhere, declinedOnOne, cancelled, refused, missed, glare, callWaiting, crashAndReturn]);

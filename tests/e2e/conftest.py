@@ -119,10 +119,13 @@ def facts(seen: Facts) -> Facts:
 @pytest.fixture
 def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Writes a line into the test's output, for figures that are reported and not judged."""
-    terminal: Any = request.config.pluginmanager.getplugin("terminalreporter")
+    plugins = request.config.pluginmanager
+    terminal: Any = plugins.getplugin("terminalreporter")
+    capture: Any = plugins.getplugin("capturemanager")
 
     def write(line: str) -> None:
-        terminal.ensure_newline()
-        terminal.write_line(line)
+        with capture.global_and_fixture_disabled():
+            terminal.ensure_newline()
+            terminal.write_line(line)
 
     return write

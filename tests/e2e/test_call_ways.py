@@ -50,6 +50,10 @@ def test_two_who_call_each_other_at_once_are_in_one_call(facts: Facts) -> None:
     assert facts["glare_records"] == 2
 
 
+def test_a_call_during_another_one_waits_for_who_wants_that_and_disturbs_nothing_when_declined(facts: Facts) -> None:
+    assert facts["waiting_line"] == "fay is calling"
+
+
 def test_a_page_that_crashed_in_a_call_comes_back_to_it(facts: Facts) -> None:
     assert facts["came_back"]
 

@@ -26,9 +26,9 @@ MOVES = ("operator", "drain")
 
 
 async def operate(record: StackRecord, method: str, request: type[Any]) -> Any:
-    """Asks signaling about the running call, as an operator does."""
+    """Asks signaling about the newest call that runs, as an operator does."""
     database = await asyncpg.connect(record.database_urls["parley_signaling"])
-    call_id = await database.fetchval("SELECT call_id FROM calls WHERE state = 'active'")
+    call_id = await database.fetchval("SELECT call_id FROM calls WHERE state = 'active' ORDER BY call_id DESC")
     await database.close()
     tokens = ServiceTokens(base64.b64decode(record.service_key), "ops", SystemClock())
     async with connect(record.grpc_addresses["signaling"], tokens) as channel:

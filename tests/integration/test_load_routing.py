@@ -11,7 +11,7 @@ import pytest
 from loadtests.event_routing.scenario import Plan, run_with
 from loadtests.routing import write_report
 
-TINY = replace(Plan(), users=64, events_per_s=500, seconds=1.0, idle_s=0.5)
+TINY = replace(Plan(), users=64, events_per_s=500, seconds=1.0, rounds=2, idle_s=0.5)
 
 
 @pytest.mark.timeout(240)

@@ -28,7 +28,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
         yield running
 
 
-@pytest.fixture(scope="module", params=["udp", "tcp", "tls"])
+@pytest.fixture(scope="module", params=["udp", "tls"])
 def stack_behind_relay(request: pytest.FixtureRequest, relay: Coturn) -> Iterator[RunningStack]:
     """A stack that gives its clients that relay, over one transport."""
     env = {"PARLEY_TURN_URLS": relay.urls[request.param], "PARLEY_TURN_SECRET": relay.secret}

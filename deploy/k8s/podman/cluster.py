@@ -37,7 +37,8 @@ BESIDE = f"{transform.REGISTRY}/parley/beside:dev"
 MIGRATIONS = ("migrate-messaging", "migrate-presence", "migrate-signaling")
 STAND_INS = ("issuer", "objects")
 SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu", "edge")
-READY_WITHIN_S = 90.0
+# Far above what an idle machine needs (5 s): with others at work, all services start at once on two cores.
+READY_WITHIN_S = 240.0
 # Podman 4.3 now and then finds a container neither running nor stopped while it ends; the next time it is gone.
 REMOVALS = 4
 _POSTGRES = (

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type Call, CallSchema, CallState, EndReason, MediaGrantSchema, type Participant, ParticipantState } from "../src/gen/parley/calls/v1/messages_pb";
+import { type Call, CallSchema, type CallSettings, CallSettingsSchema, CallState, EndReason, MediaGrantSchema, type Participant, ParticipantState } from "../src/gen/parley/calls/v1/messages_pb";
 import { CallOutcome, ConversationKind } from "../src/gen/parley/messaging/v1/messages_pb";
 import type { MockBackend } from "./backend";
 
@@ -18,6 +18,7 @@ type Of = { callId: string };
 /** Calls of two and of groups, without media, roles or races. */
 export class MockCalls {
   private readonly calls = new Map<string, Call>();
+  private readonly settings = new Map<string, CallSettings>();
 
   constructor(private readonly backend: MockBackend) {}
 
@@ -66,6 +67,11 @@ export class MockCalls {
       removeParticipant: ({ callId, userId: whom }: Of & { userId: string }) => this.unseat(callId, whom, ParticipantState.REMOVED),
       setLock: ({ callId, locked }: Of & { locked: boolean }) => ({ call: this.told(this.change(callId, { locked })) }),
       endCall: ({ callId }: Of) => end(callId, EndReason.HUNG_UP),
+      getCallSettings: () => ({ settings: this.settings.get(userId) ?? create(CallSettingsSchema) }),
+      updateCallSettings: ({ settings = create(CallSettingsSchema) }: { settings?: CallSettings | undefined }) => {
+        this.settings.set(userId, settings);
+        return { settings };
+      },
       getCall: ({ callId }: Of) => ({ call: this.of(callId) }),
       listActiveCalls: () => ({
         calls: [...this.calls.values()].filter((c) => c.state !== CallState.ENDED && c.participants.some((p) => p.userId === userId)),

@@ -1,7 +1,7 @@
 /**
  * The page without a backend: `npm run mock`. You are Alice; the address's `scene` sets the stage:
  * `?user=alice&scene=incoming`, `typing`, `offline`, `group` (the hike's group has a call; `&people=9` makes it larger, `&share` shows a
- * screen), `ring` (it rings), `elsewhere` (one is in it with another device), and `&peeroff`, `&shaky`, `&weak` during a call.
+ * screen), `ring` (it rings), `waiting` (Dana calls after some seconds, for whoever talks by then), `elsewhere` (one is in it with another device), and `&peeroff`, `&shaky`, `&weak` during a call.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { render } from "preact";
@@ -77,6 +77,7 @@ const scenes: Record<string, () => void> = {
   incoming: () => setTimeout(() => bob.calls.dial("alice+bob", "alice", true), 1000),
   group: () => groupCall(),
   ring: () => setTimeout(groupCall, 1000),
+  waiting: () => setTimeout(() => backend.calls.methodsOf("dana").startCall({ conversationId: "alice+dana", video: false, deviceId: "theirs" }), 6000),
   elsewhere: () => groupCall(),
   typing: () => setInterval(() => bob.presence.draft("alice+bob", `${Date.now()}`), 3000),
   offline: () =>

@@ -221,4 +221,50 @@ describe("calls", () => {
     alice.calls.receive(wire(102n, 2n));
     expect(world.media(alice)[0]?.moves).toBe(2);
   });
+
+  /** Carol calls Bob while he talks to Alice. */
+  async function whileTalking(): Promise<[ParleyClient, ParleyClient, ParleyClient]> {
+    const [alice, bob] = await connected();
+    world.backend.open("bob", "carol");
+    const carol = world.client("carol");
+    await until("ready", () => carol.messaging.ready && carol.stream.kind === "live");
+    carol.calls.dial("bob+carol", "bob", false);
+    await until("it waits", () => bob.calls.waiting()?.callerId === "carol");
+    expect(bob.calls.view()).toMatchObject({ phase: "active", peerUserId: "alice" });
+    return [alice, bob, carol];
+  }
+
+  test("a call that waits is answered in place of the running one", async () => {
+    const [, bob, carol] = await whileTalking();
+    bob.calls.answerWaiting(false);
+    for (const client of [bob, carol]) await reaches(client, "active");
+    expect(bob.calls.view()).toMatchObject({ peerUserId: "carol", conversationId: "bob+carol" });
+    expect(world.media(bob).map((media) => media.phase)).toEqual(["closed", "connected"]);
+    expect(bob.calls.waiting()).toBeUndefined();
+  });
+
+  test("a call that waits is declined, and the running one goes on", async () => {
+    const [, bob, carol] = await whileTalking();
+    bob.calls.declineWaiting();
+    expect(bob.calls.waiting()).toBeUndefined();
+    await reaches(carol, "ended");
+    expect(bob.calls.view()).toMatchObject({ phase: "active", peerUserId: "alice" });
+  });
+
+  test("a call that waited rings when the running one is over", async () => {
+    const [alice, bob] = await whileTalking();
+    alice.calls.hangUp();
+    await until("it rings", () => bob.calls.view().phase === "ringing" && bob.calls.view().peerUserId === "carol");
+  });
+
+  test("how to ring is brought and changed, and a change of one part keeps the other", async () => {
+    const [alice] = await pair();
+    await alice.callSettings.refresh();
+    expect(alice.callSettings.current).toEqual({ callWaiting: false, quietHours: undefined });
+    await alice.callSettings.update({ quietHours: { startMinute: 1380, endMinute: 420 } });
+    await alice.callSettings.update({ callWaiting: true });
+    expect(alice.callSettings.current).toEqual({ callWaiting: true, quietHours: { startMinute: 1380, endMinute: 420 } });
+    await alice.callSettings.update({ quietHours: undefined });
+    expect(alice.callSettings.current).toEqual({ callWaiting: true, quietHours: undefined });
+  });
 });

@@ -26,7 +26,7 @@ from services.runtime.auth import ServiceTokens
 from services.runtime.bus import Incoming, KafkaConsumer, KafkaPublisher, Outgoing, Subscription
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, KafkaConfig, ServerConfig
-from services.runtime.errors import ErrorTable, Refusal
+from services.runtime.errors import BusUnavailable, ErrorTable, Refusal
 from services.runtime.ids import new_id
 from services.runtime.rpc import Access, Api, RpcServer
 
@@ -245,5 +245,6 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
                 start_time=self.start_time,
             )
             record = Outgoing("sfu.nodes.v1", self.worker_id.encode(), node.SerializeToString())
-            await self.publisher.publish([record])
+            with suppress(BusUnavailable):
+                await self.publisher.publish([record])
             await asyncio.sleep(ANNOUNCE_INTERVAL_S)

@@ -74,3 +74,12 @@ def test_the_autoscalers_metrics_are_those_that_the_adapter_offers() -> None:
     adapter = (FOLDER / "adapter.yaml").read_text()
     assert all(name in adapter for name in wanted)
     assert {"gateway_devices", "sfu_participants", "kafka_consumer_record_age_seconds_count"} <= KNOWN.keys()
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_each_alert_has_a_story_in_which_it_fires_and_one_moment_in_which_it_does_not(alert: str) -> None:
+    stories = yaml.safe_load((FOLDER / "rules.test.yaml").read_text())["tests"]
+    moments = [moment for story in stories for moment in story.get("alert_rule_test", [])]
+    told = [moment["exp_alerts"] for moment in moments if moment["alertname"] == alert]
+    assert any(told)
+    assert not all(told)

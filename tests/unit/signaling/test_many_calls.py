@@ -1,18 +1,34 @@
 """Random doings of four people with three devices each, alone and in a group, against what must hold of all calls."""
 
+import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
+from random import Random
 
+import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.signaling.core.errors import CallsError
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
-from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, UserId
+from services.signaling.core.model import (
+    HOLDING,
+    RUNG,
+    Call,
+    CallId,
+    CallState,
+    ConversationId,
+    DeviceId,
+    EndReason,
+    LegState,
+    UserId,
+)
 from services.signaling.core.settings import CallSettings, QuietHours
+from services.signaling.core.table import TABLE, Change, Effect, Rule, Trigger
 from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import (
     ALICE,
@@ -37,7 +53,10 @@ TALKS = {
     ConversationId("0190f000-0000-7000-8000-000000000003"): [CAROL, ALICE],
     GROUP_TALK: [ALICE, BOB, CAROL, DAVE],
 }
+DEVICES = (PHONE, TABLET, LAPTOP)
 ACTIONS = (
+    # Without these nothing else happens.
+    *("start", "start", "accept", "accept", "join", "media up", "media up", "media up"),
     *("start", "retry", "accept", "decline", "cancel", "leave", "media up", "media down", "wait", "long wait"),
     *("join", "take over", "remove", "lock", "end for all", "hand", "mute", "expel", "settings", "move", "crash"),
 )
@@ -47,15 +66,17 @@ SETTINGS = (
     CallSettings(quiet_hours=QuietHours(0, 0, "UTC")),
     CallSettings(call_waiting=True, quiet_hours=QuietHours(0, 1, "UTC")),
 )
+Step = tuple[UserId, DeviceId, str, ConversationId, int]
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(PEOPLE),
-        st.sampled_from((PHONE, TABLET, LAPTOP)),
+        st.sampled_from(DEVICES),
         st.sampled_from(ACTIONS),
         st.sampled_from(tuple(TALKS)),
         st.integers(0, 3),
     ),
-    max_size=40,
+    min_size=10,
+    max_size=60,
 )
 
 
@@ -72,7 +93,7 @@ class Crowd:
         self._numbers = count(1)
         self._last_key = "none"
 
-    async def do(self, step: tuple[UserId, DeviceId, str, ConversationId, int]) -> None:
+    async def do(self, step: Step) -> None:
         """One step; a refusal is as good an answer as any."""
         user, device, action, talk, which = step
         try:
@@ -89,7 +110,8 @@ class Crowd:
                 request = StartRequest(user, device, talk, True, self._last_key)
                 self.calls.append((await self.world.service.start_call(request))[0])
             elif self.calls:
-                await self._act(action, self.calls[-1 - which % len(self.calls)], user, device)
+                call = self.calls[-1 - which % len(self.calls)]
+                await self._act(action, call, user, await self._choose_device(call, user, device, which))
         except CallsError:
             return
         finally:
@@ -107,6 +129,12 @@ class Crowd:
         self._started = self.world.clock.now()
         self.pass_time(1)
         await self.world.moves.inspect_workers()
+
+    async def _choose_device(self, call: Call, user: UserId, device: DeviceId, which: int) -> DeviceId:
+        """Mostly the one that the user is in the call with."""
+        current = await self.world.store.find(call.call_id)
+        leg = current.leg_of(user) if current else None
+        return leg.device_id if which and leg and leg.device_id else device
 
     async def _act(self, action: str, call: Call, user: UserId, device: DeviceId) -> None:
         service, call_id, target = self.world.service, call.call_id, call.legs[-1].user_id
@@ -145,6 +173,17 @@ class Crowd:
         if call and call.worker:
             await self.world.service.note_media(call_id, kind(user, device, call.worker.worker_id))
 
+    async def go_away(self) -> None:
+        """Everyone does, without a word: the SFU says so of those who had media, and the timers do the rest."""
+        for call in await self.current():
+            for leg in call.joined:
+                if leg.device_id and call.worker:
+                    gone = MediaDisconnected(leg.user_id, leg.device_id, call.worker.worker_id)
+                    await self.world.service.note_media(call.call_id, gone)
+        for _ in range(4):
+            self.pass_time(int(max(TIMEOUTS.ring_s, TIMEOUTS.media_lost_s)))
+            await self.world.upkeep.sweep()
+
     async def current(self) -> list[Call]:
         """All calls as they stand."""
         ids = dict.fromkeys(call.call_id for call in self.calls)
@@ -154,36 +193,55 @@ class Crowd:
 
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
-async def test_whatever_people_do_nobody_is_in_two_calls_and_every_call_ends_once(
-    steps: list[tuple[UserId, DeviceId, str, ConversationId, int]],
-) -> None:
+async def test_whatever_people_do_nobody_is_in_two_calls_and_every_call_ends_once(steps: list[Step]) -> None:
+    await act_and_check(steps)
+
+
+async def act_and_check(steps: list[Step]) -> None:
+    """Does the steps, and holds after each of them and in the end what must hold."""
     crowd = Crowd()
+    known: dict[CallId, Call] = {}
     for step in steps:
         await crowd.do(step)
-        running = [call for call in await crowd.current() if call.state is not CallState.ENDED]
-        held = Counter(user for call in running for user in call.holds)
-        assert max(held.values(), default=0) <= 1
-        devices = Counter((leg.user_id, leg.device_id) for call in running for leg in call.joined)
-        assert max(devices.values(), default=0) <= 1
-        groups = Counter(call.conversation_id for call in running if call.group)
-        assert max(groups.values(), default=0) <= 1
+        calls = await crowd.current()
+        running = [call for call in calls if call.state is not CallState.ENDED]
+        assert_nobody_is_twice(running)
+        for call in calls:
+            assert_goes_on(known.get(call.call_id), call)
+        known = {call.call_id: call for call in calls}
         for user in PEOPLE:
             assert list(await crowd.world.service.list_active_calls(user)) == [
                 call for call in running if user in call.audience
             ]
-    # Everyone goes away without a word: the SFU says so of those who had media, and the timers do the rest.
-    for call in await crowd.current():
-        for leg in call.joined:
-            if leg.device_id and call.worker:
-                gone = MediaDisconnected(leg.user_id, leg.device_id, call.worker.worker_id)
-                await crowd.world.service.note_media(call.call_id, gone)
-    for _ in range(4):
-        crowd.pass_time(int(max(TIMEOUTS.ring_s, TIMEOUTS.media_lost_s)))
-        await crowd.world.upkeep.sweep()
+    await crowd.go_away()
     calls = await crowd.current()
     assert all(call.state is CallState.ENDED and call.end_reason for call in calls)
     assert Counter(crowd.world.metrics.ended) == Counter(call.end_reason for call in calls)
     assert_told_once(crowd, calls)
+
+
+def assert_nobody_is_twice(running: list[Call]) -> None:
+    """A person is in, or rung by, one call; a group has one; none has more people than fit."""
+    held = Counter(leg.user_id for call in running for leg in call.legs if leg.state in HOLDING)
+    assert max(held.values(), default=0) <= 1
+    devices = Counter((leg.user_id, leg.device_id) for call in running for leg in call.joined)
+    assert max(devices.values(), default=0) <= 1
+    groups = Counter(call.conversation_id for call in running if call.group)
+    assert max(groups.values(), default=0) <= 1
+    assert all(len(call.joined) <= call.capacity for call in running)
+
+
+def assert_goes_on(before: Call | None, call: Call) -> None:
+    """What has ended stays as it is; who was put out stays out; nobody new comes into a locked call."""
+    if before is None:
+        return
+    assert call.version >= before.version
+    if before.state is CallState.ENDED:
+        assert call == before
+    for leg in call.joined:
+        former = next((one for one in before.legs if one.user_id == leg.user_id), None)
+        assert former is None or former.state is not LegState.REMOVED
+        assert not (before.locked and call.locked) or (former and former.state in (LegState.JOINED, *RUNG))
 
 
 def assert_told_once(crowd: Crowd, calls: list[Call]) -> None:
@@ -194,3 +252,76 @@ def assert_told_once(crowd: Crowd, calls: list[Call]) -> None:
         assert versions == sorted(set(versions))
         assert [words[1] for words in told].count("ended") == 1
         assert told[-1][1] == "ended"
+
+
+# How many evenings of the crowd a fault has, to be found; most are found in the first few.
+RUNS = 400
+
+
+def random_steps(random: Random) -> list[Step]:
+    """A long evening."""
+    return [
+        (
+            random.choice(PEOPLE),
+            random.choice(DEVICES),
+            random.choice(ACTIONS),
+            random.choice(tuple(TALKS)),
+            random.randrange(4),
+        )
+        for _ in range(60)
+    ]
+
+
+async def spend_evenings(count: int) -> None:
+    """The same ones each time."""
+    for seed in range(count):
+        await act_and_check(random_steps(Random(seed)))
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Without the lines of the log: there would be a million."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    yield
+    structlog.reset_defaults()
+
+
+def change_table(state: CallState, trigger: Trigger, rule: Rule) -> Callable[[pytest.MonkeyPatch], None]:
+    """A fault in one cell of the states' table."""
+    return lambda patch: patch.setitem(TABLE, (state, trigger), rule)
+
+
+def forget_who_is_busy(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Call, "holds", ())
+
+
+def let_everybody_join(patch: pytest.MonkeyPatch) -> None:
+    join = TABLE[CallState.ACTIVE, Trigger.JOIN]
+    for trigger in (Trigger.JOIN_REMOVED, Trigger.JOIN_LOCKED, Trigger.JOIN_FULL):
+        patch.setitem(TABLE, (CallState.ACTIVE, trigger), join)
+
+
+_ACTIVE, _ENDED, _RINGING = CallState.ACTIVE, CallState.ENDED, CallState.RINGING
+_SILENT_END = Rule(_ENDED, effects=(Effect.CLOSE_MEDIA,), end_reason=EndReason.HUNG_UP)
+_SEAT = Rule(_ACTIVE, (Change.SEAT_DEVICE, Change.AWAIT_MEDIA), (Effect.ANNOUNCE,))
+FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "nobody is ever busy": forget_who_is_busy,
+    "a ring does not end": change_table(_RINGING, Trigger.RING_EXPIRED, Rule(_RINGING)),
+    "lost media ends nothing": change_table(_ACTIVE, Trigger.MEDIA_EXPIRED, Rule(_ACTIVE)),
+    "lost media is not waited for": change_table(_ACTIVE, Trigger.MEDIA_DISCONNECTED, Rule(_ACTIVE)),
+    "an end is told to nobody": change_table(_ACTIVE, Trigger.LEAVE_BY_CALLER, _SILENT_END),
+    "an ended call begins again": change_table(_ENDED, Trigger.ACCEPT, _SEAT),
+    "a closed door is open": let_everybody_join,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_the_crowd_finds_the_fault_that(fault: str, quiet: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    FAULTS[fault](monkeypatch)
+
+    with pytest.raises(AssertionError):
+        await spend_evenings(RUNS)
+
+
+async def test_the_crowd_finds_nothing_where_there_is_no_fault(quiet: None) -> None:
+    await spend_evenings(RUNS // 4)

@@ -11,6 +11,12 @@ export class CallBoard {
     return call?.state === "ended" ? undefined : call;
   }
 
+  /** One that rings the user on all devices, other than the given one. */
+  ringing(userId: string, otherThan: string): Call | undefined {
+    const rung = (call: Call): boolean => call.participants.some((p) => p.userId === userId && p.standing === "ringing");
+    return [...this.calls.values()].find((call) => call.state !== "ended" && call.id !== otherThan && rung(call));
+  }
+
   note(call: Call): void {
     const known = this.calls.get(call.conversationId);
     const older = known?.id === call.id ? call.version <= known.version : call.state === "ended" && known !== undefined;

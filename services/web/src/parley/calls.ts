@@ -1,4 +1,5 @@
 import type { Call as WireCall, MediaGrant } from "../gen/parley/calls/v1/messages_pb";
+import { admissionTo } from "./admission";
 import type { Api } from "./api";
 import { CallActions } from "./call-actions";
 import { CallBoard } from "./call-board";
@@ -129,6 +130,26 @@ export class Calls {
     this.handle("dismiss");
   }
 
+  /** A call that rings during the running one, for those who want that. */
+  waiting(): Call | undefined {
+    if (this.phase !== "calling" && this.phase !== "active") return undefined;
+    return this.ringingBeside();
+  }
+
+  /** Leaves the running call for the one that waits. */
+  answerWaiting(video: boolean): void {
+    const call = this.waiting();
+    if (!call) return;
+    this.open(call.conversationId, this.peerOf(call), video, call);
+    this.handle("switch");
+  }
+
+  declineWaiting(): void {
+    const callId = this.waiting()?.id;
+    if (callId) this.departures.tell(callId, () => this.api.calls.declineCall({ callId }));
+    this.listener.onChange();
+  }
+
   async setMuted(muted: boolean): Promise<void> {
     this.silenced = false;
     await this.local.setMuted(muted);
@@ -252,7 +273,15 @@ export class Calls {
     const { next, effects } = stepCall(this.phase, input);
     this.phase = next;
     for (const effect of effects) this.carryOut(effect);
+    // One that waited during the call that is over now rings like any other.
+    const waited = this.busy ? undefined : this.ringingBeside();
+    if (waited) this.apply(waited);
     this.listener.onChange();
+  }
+
+  private ringingBeside(): Call | undefined {
+    const call = this.board.ringing(this.selfId, this.call?.id ?? "");
+    return call && !this.departures.has(call.id) ? call : undefined;
   }
 
   private carryOut(effect: CallEffect): void {
@@ -331,26 +360,13 @@ export class Calls {
     const grant = this.grant;
     const callId = this.call?.id;
     if (!grant || !callId) return;
-    const media = this.createMedia(this.admissionTo(callId), {
+    const media = this.createMedia(admissionTo(this.api, this.deviceId, callId, this.encryption), {
       onChange: () => this.listener.onChange(),
       onRefused: (failure) => this.media === media && this.failWith(failure),
     });
     this.media = media;
     this.feedMedia();
     void this.local.opened().then(() => this.media === media && media.start(grant));
-  }
-
-  private admissionTo(callId: string): Admission {
-    const { calls } = this.api;
-    return {
-      renew: async () => {
-        const { grant } = await calls.renewMediaGrant({ callId, deviceId: this.deviceId });
-        if (!grant) throw new Error("no grant in the answer");
-        return grant;
-      },
-      join: async (joinToken, sdpOffer) => (await calls.joinMedia({ joinToken, sdpOffer })).sdpAnswer,
-      guard: () => this.encryption.guard(callId),
-    };
   }
 
   private feedMedia(): void {

@@ -3,6 +3,7 @@ import type { DeviceEvent } from "../gen/parley/gateway/v1/messages_pb";
 import { Account } from "./account";
 import type { Api } from "./api";
 import { createApi, createWebTransport } from "./api";
+import { CallSettings } from "./call-settings";
 import type { MediaFactory } from "./calls";
 import { Calls } from "./calls";
 import { Changes } from "./changes";
@@ -67,6 +68,7 @@ export class ParleyClient {
   readonly drafts: Drafts;
   readonly presence: PresenceBoard;
   readonly calls: Calls;
+  readonly callSettings: CallSettings;
   /** End-to-end encryption of calls; off until it is given a passphrase. */
   readonly encryption: CallEncryption;
   /** How the event stream stands. */
@@ -113,6 +115,7 @@ export class ParleyClient {
       onNotice: (line) => this.tell(line),
       onRing: (ringing) => this.onRing(ringing),
     });
+    this.callSettings = new CallSettings(api, changed);
     this.events = new EventStream(api, this.deviceId, {
       onEvent: (event) => this.receive(event),
       onState: (state) => this.setStream(state),

@@ -1,4 +1,5 @@
 /** The client library's public face. */
+export type { QuietHours, Ringing } from "./call-settings";
 export type { CallView } from "./call-view";
 export type { CallsListener, MediaFactory } from "./calls";
 export { type ClientOptions, keptDeviceId, ParleyClient } from "./client";

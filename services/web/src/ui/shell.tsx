@@ -3,6 +3,7 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import type { Folder, Message, ParleyClient } from "../parley";
 import { folderOf, isMuted } from "../parley";
 import { Avatar } from "./avatar";
+import { CallWaiting } from "./call-waiting";
 import { CallWindow } from "./call-window";
 import { ConversationList } from "./conversation-list";
 import { Question } from "./dialog";
@@ -105,6 +106,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
       </main>
       {asking && <IncomingCall {...{ client, call, nameOf }} conversation={callers} />}
       {calling && <CallWindow {...{ client, call, nameOf, small, setSmall }} conversation={callers} />}
+      {calling && <CallWaiting client={client} nameOf={nameOf} />}
       {client.messaging.ready && !covered && <Invitation client={client} onOpen={open} />}
       {settings && <SettingsDialog client={client} nameOf={nameOf} onClose={() => setSettings(false)} onDeleted={onLogout} />}
       <Notice client={client} />

@@ -22,6 +22,8 @@ export type CallInput =
   | "dial"
   | "join"
   | "take_over"
+  /** Answers another call than the running one, which the server then leaves. */
+  | "switch"
   | "accept"
   | "decline"
   | "hang_up"
@@ -70,6 +72,7 @@ const fresh = {
 };
 const over = to("ended", "close_media", "dismiss_later");
 const hangUp = to("ended", "send_leave", "close_media", "dismiss_later");
+const change = to("accepting", "close_media", "open_devices", "send_accept");
 /** Another device of the same user has taken the call. */
 const moved = to("idle", "close_media", "tell_moved");
 
@@ -78,7 +81,7 @@ const TABLE: Record<CallPhase, Partial<Record<CallInput, Step>>> = {
   idle: { ...fresh, answered_here: to("dropped") },
   // Answered at once: the group's call ran already, or both have called each other at the same moment.
   starting: { placed: to("calling", "join_media"), answered_here: to("active", "join_media"), ended: over, failed: over, hang_up: over },
-  calling: { answered_here: to("active"), answered_elsewhere: moved, out: over, removed: over, ended: over, failed: over, hang_up: hangUp },
+  calling: { switch: change, answered_here: to("active"), answered_elsewhere: moved, out: over, removed: over, ended: over, failed: over, hang_up: hangUp },
   ringing: {
     accept: to("accepting", "stop_ring", "open_devices", "send_accept"),
     decline: to("idle", "stop_ring", "send_decline"),
@@ -99,6 +102,7 @@ const TABLE: Record<CallPhase, Partial<Record<CallInput, Step>>> = {
     hang_up: hangUp,
   },
   active: {
+    switch: change,
     ended: over,
     failed: over,
     out: over,
