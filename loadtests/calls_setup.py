@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import secrets
-import sys
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -30,6 +29,8 @@ from loadtests.headless.client import Device, Edge
 from loadtests.headless.statuses import reason_of
 from loadtests.message_path.figures import percentiles
 from loadtests.message_path.processes import cpu_s, used_since
+from loadtests.scenario import run as run_scenario
+from loadtests.scenario import write_report
 from loadtests.sfu_media.peer import Peer
 from loadtests.stacks import own_stack
 from services.sfu.dtls import Certificate
@@ -230,15 +231,14 @@ async def _run(plan: Plan) -> dict[str, Any]:
         return await measure(record, plan)
 
 
-def main() -> int:
-    """Exit status 1 when a call failed."""
+async def main() -> int:
+    """Returns the exit status: 1 when a call failed."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.calls_setup", description=__doc__)
     parser.add_argument("--pace", type=float, default=Plan.pace, help="calls begun a second")
     parser.add_argument("--seconds", type=float, default=Plan.paced_s, help="how long at that pace")
     options = parser.parse_args()
-    report = asyncio.run(_run(Plan(pace=options.pace, paced_s=options.seconds)))
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+    figures = await _run(Plan(pace=options.pace, paced_s=options.seconds))
+    report = write_report(REPORT, "calls_setup", figures)
     print(
         json.dumps({name: report[name] for name in ("rate", "setup_ms", "failures", "cpu_ms_per_call", "load_average")})
     )
@@ -246,4 +246,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_scenario(main)

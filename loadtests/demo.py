@@ -10,7 +10,6 @@ import asyncio
 import json
 import re
 import secrets
-import signal
 import statistics
 import sys
 import time
@@ -30,6 +29,7 @@ from loadtests.headless.person import Person, person
 from loadtests.headless.stream import SyncGapError
 from loadtests.headless.tracks import SourceOptions
 from loadtests.headless.waiting import DeadlineMissedError
+from loadtests.scenario import run as run_scenario
 from loadtests.stacks import edge_of, find_stack
 
 # Generous beside what is measured: a deadline here says "it does not work", not "it is slow".
@@ -299,16 +299,5 @@ async def main() -> int:
     return 1 if report.errors else 0
 
 
-async def _until_told_to_stop() -> int:
-    task = asyncio.create_task(main())
-    # Without this the stack's data would stay behind.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(asyncio.run(_until_told_to_stop()))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        say("stopped")
-        sys.exit(130)
+    run_scenario(main)

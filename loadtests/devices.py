@@ -4,18 +4,17 @@ connected, and until all are again after kill -9 of the gateway. The report is b
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
-import signal
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from deploy.embedded.errors import StackError
 from deploy.embedded.record import ROOT
 from loadtests.idle_devices.measuring import HolderError, Round, measure
+from loadtests.scenario import run as run_scenario
+from loadtests.scenario import write_report as write
 from loadtests.stacks import own_stack
 
 REPORT = ROOT / "build" / "reports" / "devices.json"
@@ -35,17 +34,8 @@ def say(text: str) -> None:
 def write_report(path: Path, rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """The straight round's figures in front, all rounds behind."""
     first = rounds[0]
-    report = {
-        **{name: first[name] for name in HEADLINE},
-        "aim_kib_per_device": AIM_KIB,
-        "load_average": first["load_average"],
-        "command": " ".join(("python -m loadtests.devices", *sys.argv[1:])),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rounds": rounds,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
-    return report
+    figures = {name: first[name] for name in (*HEADLINE, "load_average")}
+    return write(path, "devices", {**figures, "aim_kib_per_device": AIM_KIB, "rounds": rounds})
 
 
 def _arguments() -> argparse.Namespace:
@@ -77,17 +67,6 @@ async def main() -> int:
     return 0
 
 
-async def _until_told_to_stop() -> int:
-    task = asyncio.create_task(main())
-    # Without this the stack's data would stay behind.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task
-
-
 if __name__ == "__main__":
     os.chdir(ROOT)
-    try:
-        sys.exit(asyncio.run(_until_told_to_stop()))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        say("stopped")
-        sys.exit(130)
+    run_scenario(main)

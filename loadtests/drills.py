@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -23,6 +22,7 @@ from deploy.embedded.record import ROOT
 from loadtests.disasters.scenes import Report, back_up, lose_broker, lose_region
 from loadtests.headless.media import MediaLostError
 from loadtests.headless.waiting import DeadlineMissedError
+from loadtests.scenario import run as run_scenario
 
 DRILLS: dict[str, Callable[[Path, Report], Awaitable[None]]] = {
     "backup": back_up,
@@ -53,4 +53,4 @@ async def main(name: str) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m loadtests.drills", description=__doc__)
     parser.add_argument("drill", choices=sorted(DRILLS))
-    sys.exit(asyncio.run(main(parser.parse_args().drill)))
+    run_scenario(lambda: main(parser.parse_args().drill))

@@ -7,10 +7,8 @@ import asyncio
 import json
 import os
 import re
-import signal
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,8 @@ import aiohttp
 from parley.sfu.v1 import service_pb2, service_pb2_grpc
 
 from deploy.embedded.record import ROOT
+from loadtests.scenario import run as run_scenario
+from loadtests.scenario import write_report
 from loadtests.sfu_media import chromium
 from loadtests.sfu_media.impairment import Condition, ImpairedRelay
 from loadtests.sfu_media.playback import Sample, row_of, sample_of, time_to_ms
@@ -153,22 +153,10 @@ async def main() -> int:
             rows[name]["load_average"] = os.getloadavg()[0]
             print(f"{name}: {json.dumps(rows[name])}", file=sys.stderr, flush=True)
         await watching.stop()
-    report = {"rows": rows, "date": datetime.now(UTC).isoformat(timespec="seconds"), "command": " ".join(sys.argv)}
-    arguments.report.parent.mkdir(parents=True, exist_ok=True)
-    arguments.report.write_text(json.dumps(report, indent=2) + "\n")
+    report = write_report(arguments.report, "impaired", {"rows": rows})
     print(json.dumps(report), flush=True)
     return 0
 
 
-async def _until_told_to_stop() -> int:
-    task = asyncio.create_task(main())
-    # Without this the worker would stay behind.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(asyncio.run(_until_told_to_stop()))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        sys.exit(130)
+    run_scenario(main)

@@ -6,11 +6,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import signal
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,8 @@ from deploy.embedded.record import ROOT, StackRecord
 from loadtests.message_path.figures import SUMMED, summarize
 from loadtests.message_path.generator import Job
 from loadtests.message_path.parts import Plan
+from loadtests.scenario import run as run_scenario
+from loadtests.scenario import write_report as write
 from loadtests.stacks import find_stack, own_stack
 
 REPORT = ROOT / "build" / "reports" / "messages.json"
@@ -75,16 +74,7 @@ def say(text: str) -> None:
 
 def write_report(path: Path, rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """The medians of the rounds, beside what tells how they came about."""
-    report = {
-        **summarize(rounds),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
-        "command": " ".join(("python -m loadtests.messages", *sys.argv[1:])),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rounds": rounds,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
-    return report
+    return write(path, "messages", {**summarize(rounds), "rounds": rounds})
 
 
 def _arguments() -> argparse.Namespace:
@@ -113,16 +103,5 @@ async def main() -> int:
     return 1 if any(report[name] for name in SUMMED) else 0
 
 
-async def _until_told_to_stop() -> int:
-    task = asyncio.create_task(main())
-    # Without this the stack's data would stay behind.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(asyncio.run(_until_told_to_stop()))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        say("stopped")
-        sys.exit(130)
+    run_scenario(main)

@@ -21,6 +21,7 @@ from loadtests.headless.client import Edge
 from loadtests.headless.tracks import SourceOptions
 from loadtests.observing import drill, panels
 from loadtests.observing.prometheus import Prometheus, running_prometheus
+from loadtests.scenario import run as run_scenario
 from loadtests.stacks import edge_of, own_stack
 
 FOLDER = ROOT / "build" / "observability" / "prometheus"
@@ -168,4 +169,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(_arguments())))
+    run_scenario(lambda: main(_arguments()))

@@ -25,6 +25,7 @@ from loadtests.headless.media import MediaLostError
 from loadtests.headless.tracks import SourceOptions
 from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.observing.drill import Pair, pair
+from loadtests.scenario import run as run_scenario
 
 FOLDER = ROOT / ".parley" / "k8s"
 DEADLINE_S = 60.0
@@ -152,4 +153,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(_arguments())))
+    run_scenario(lambda: main(_arguments()))

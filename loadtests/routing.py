@@ -5,13 +5,9 @@ The report is build/reports/routing.json."""
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import os
-import signal
 import sys
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,8 @@ from deploy.embedded.record import ROOT
 from loadtests.event_routing.failover import FailoverPlan, run_failover
 from loadtests.event_routing.figures import Run, to_report
 from loadtests.event_routing.scenario import Plan, run_with
+from loadtests.scenario import run as run_scenario
+from loadtests.scenario import write_report as write
 
 REPORT = ROOT / "build" / "reports" / "routing.json"
 REPLICAS = (1, 2, 4, 8)
@@ -47,17 +45,7 @@ async def run_all(plan: Plan, replicas: tuple[int, ...]) -> list[Run]:
 
 def write_report(path: Path, plan: Plan, runs: list[Run], failover: dict[str, Any]) -> dict[str, Any]:
     """The figures, beside what tells how they came about."""
-    report = {
-        **to_report(runs),
-        "failover": failover,
-        "plan": asdict(plan),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
-        "command": " ".join(("python -m loadtests.routing", *sys.argv[1:])),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
-    return report
+    return write(path, "routing", {**to_report(runs), "failover": failover, "plan": asdict(plan)})
 
 
 def _arguments() -> argparse.Namespace:
@@ -82,16 +70,5 @@ async def main() -> int:
     return 1 if report["lost"] or failover["lost"] else 0
 
 
-async def _until_told_to_stop() -> int:
-    task = asyncio.create_task(main())
-    # Without this the stack's data would stay behind.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(asyncio.run(_until_told_to_stop()))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        say("stopped")
-        sys.exit(130)
+    run_scenario(main)

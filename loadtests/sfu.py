@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
-import signal
 import statistics
 import sys
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from deploy.embedded.record import ROOT
+from loadtests.scenario import run as run_scenario
+from loadtests.scenario import write_report as write
 from loadtests.sfu_media.parts import AUDIO_RATE, Bench, Load, Plan
 from loadtests.sfu_media.worker import run_worker
 
@@ -93,16 +92,7 @@ def medians(rounds: list[Any]) -> Any:
 
 def write_report(path: Path, plan: Plan, rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """Medians of the rounds, and each round."""
-    report = {
-        **medians(rounds),
-        "plan": vars(plan),
-        "rounds": rounds,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(sys.argv),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
-    return report
+    return write(path, "sfu", {**medians(rounds), "plan": vars(plan), "rounds": rounds})
 
 
 async def main() -> int:
@@ -130,15 +120,5 @@ async def main() -> int:
     return 0
 
 
-async def _until_told_to_stop() -> int:
-    task = asyncio.create_task(main())
-    # Without this the worker would stay behind.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(asyncio.run(_until_told_to_stop()))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        sys.exit(130)
+    run_scenario(main)
