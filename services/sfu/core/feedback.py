@@ -50,9 +50,9 @@ def _handle_block(participant: Participant, block: rtcp.ReportBlock, now: float,
     slot = participant.slots_by_ssrc.get(block.ssrc)
     if slot is None:
         return
-    slot.handle_report(block)
-    if slot.kind == "video" and slot.source is not None:
-        participant.path.handle_loss(slot.downlink.loss, now)
+    expected, lost = slot.handle_report(block)
+    if slot.kind == "video" and slot.source is not None and expected:
+        participant.path.handle_loss(expected, lost, now)
     measured = round_trip_s(block, ntp)
     if measured is not None:
         participant.path.round_trip_s = measured

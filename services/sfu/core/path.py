@@ -1,13 +1,19 @@
 """The way down to one receiver: what was sent, what it bears, and what is sent extra to find out."""
 
+from collections import deque
 from collections.abc import Sequence
+from math import sqrt
 from typing import Protocol
 
-from services.sfu.core.estimator import BandwidthEstimator
+from services.sfu.core.estimator import HIGH_LOSS, BandwidthEstimator
 from services.sfu.core.probing import Prober
 from services.sfu.core.stats import RateMeter
 from services.sfu.core.transport_cc import SendHistory, parse_feedback
 
+# Loss is judged over this time. Higher: later. Lower: chance decides.
+LOSS_WINDOW_S = 2.0
+# Standard deviations above the highest loss that is borne. Higher: later. Lower: chance lowers the picture.
+DOUBT = 2.0
 # The round trip before the first report says it.
 _FIRST_ROUND_TRIP_S = 0.1
 
@@ -34,6 +40,7 @@ class DownlinkPath:
         # What was given out at the last aiming, and when that was.
         self.allocated_bps = 0.0
         self.aimed_at = -1.0
+        self._losses: deque[tuple[float, int, int]] = deque()
         self._prober = Prober()
         self._rate = RateMeter()
         if has_transport_cc:
@@ -66,8 +73,21 @@ class DownlinkPath:
         if rate_bps is not None:
             self.estimator.handle_probe(rate_bps)
 
-    def handle_loss(self, loss: float, now: float) -> None:
-        """The loss of a receiver report on video, 0 to 1."""
+    def handle_loss(self, expected: int, lost: int, now: float) -> None:
+        """How many packets of video a receiver report speaks of, and how many of them were lost."""
+        reports = self._losses
+        reports.append((now, expected, lost))
+        while now - reports[0][0] > LOSS_WINDOW_S:
+            reports.popleft()
+        total = sum(expected for _, expected, _ in reports)
+        if not total:
+            return
+        loss = sum(lost for _, _, lost in reports) / total
+        if loss > HIGH_LOSS + DOUBT * sqrt(HIGH_LOSS * (1 - HIGH_LOSS) / total):
+            reports.clear()
+        else:
+            # Of few packets many are lost by chance.
+            loss = min(loss, HIGH_LOSS)
         self.estimator.handle_loss(loss, self.sent_bps, self.round_trip_s or _FIRST_ROUND_TRIP_S, now)
 
     def note_aimed(self, allocated_bps: float, needed_bps: float, now: float) -> None:

@@ -10,6 +10,9 @@ from services.sfu.core.transport_cc import Sent
 
 # How long a probe lasts. Higher: surer. Lower: a shorter queue where the path does not bear it.
 PROBE_S = 0.2
+# At low rates it lasts until so much was sent: fewer than five packets say nothing. Higher: longer queues.
+# Lower: a poor path is never found to have become better.
+MIN_PROBE_BYTES = 8000
 # No further up than this at once. Higher: the top sooner. Lower: smaller queues.
 MAX_STEP = 2.0
 # Beyond what is needed, because a little less arrives than is sent.
@@ -49,7 +52,7 @@ class Prober:
         if self._state is _State.IDLE and needed_bps > estimate_bps and now >= self._not_before:
             self._state = _State.SENDING
             self._target_bps = min(EXTRA * needed_bps, MAX_STEP * estimate_bps)
-            self._began, self._ends = now, now + PROBE_S
+            self._began, self._ends = now, now + max(PROBE_S, MIN_PROBE_BYTES * 8 / self._target_bps)
             self._sent_before = sent_bytes
             self._results.clear()
         if self._state is not _State.SENDING:

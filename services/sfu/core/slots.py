@@ -83,6 +83,7 @@ class ReceiveSlot:
         self._offsets = Offsets(numbering.sequence_number, numbering.timestamp)
         self._next_repair = numbering.repair_sequence_number
         self._last_sent_at: float | None = None
+        self._reported: int | None = None
         self._resent: dict[int, float] = {}
         self._resends, self._resends_began = 0, 0.0
 
@@ -260,11 +261,18 @@ class ReceiveSlot:
         self._catch_up()
         return self._offsets.find_last(self._source.ring) if self._source is not None else None
 
-    def handle_report(self, block: ReportBlock) -> None:
-        """Take in the receiver's report on this slot."""
+    def handle_report(self, block: ReportBlock) -> tuple[int, int]:
+        """Take in the receiver's report on this slot; gives how many packets it speaks of anew, and how many are lost.
+
+        (0, 0) for the first one, and for one that makes no sense.
+        """
+        before, self._reported = self._reported, block.highest_sequence
+        expected = 0 if before is None else (block.highest_sequence - before) & 0xFFFFFFFF
+        lost = min(max(block.packets_lost - self.downlink.packets_lost, 0), expected)
         self.downlink.loss = block.fraction_lost / 256
         self.downlink.jitter_s = block.jitter / CLOCK_RATES[self.kind]
         self.downlink.packets_lost = block.packets_lost
+        return (expected, lost) if expected < 1 << 15 else (0, 0)
 
     def sender_report(self, ntp: int, now: float) -> SenderReport | None:
         """The SR for this slot: `ntp` is the NTP time at `now`. None before the first packet."""

@@ -92,5 +92,5 @@ class Call:
             self.path.handle_feedback(fci, self.now)
         if self.now >= self._report_due and self._sent:
             self._report_due = self.now + 1.0
-            self.path.handle_loss(self._lost / self._sent, self.now)
+            self.path.handle_loss(self._sent, self._lost, self.now)
             self._sent = self._lost = 0
