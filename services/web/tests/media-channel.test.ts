@@ -55,6 +55,14 @@ describe("the channel to the SFU", () => {
     expect(fake.sent[1]?.value).toMatchObject({ requests: [{ userId: "bob", source: VideoSource.SCREEN, pinned: true }] });
   });
 
+  test("what the players saw is said once it is open", () => {
+    const { fake, channel } = made();
+    channel.report({ frozen: 0.5, concealed: 0.1 });
+    fake.open();
+    channel.report({ frozen: 0, concealed: 0.2 });
+    expect(fake.sent.filter((message) => message.case === "receiveQuality").map((message) => message.value)).toMatchObject([{ concealedRatio: 0.2 }]);
+  });
+
   test("slots, speakers and one's own weak network are heard", () => {
     const { fake, heard } = made();
     fake.say({ case: "slotMap", value: { slots: [{ mid: "4", userId: "bob", muted: true, source: VideoSource.SCREEN }] } });

@@ -1,5 +1,6 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ChannelMessageSchema, VideoSource } from "../gen/parley/sfu/v1/channel_pb";
+import type { Reception } from "./core/reception";
 import type { Slot } from "./core/slots";
 
 /** What the SFU says beside the media. */
@@ -54,6 +55,11 @@ export class MediaChannel {
     this.wishes = wishes;
     const requests = wishes.map(({ screen, ...wish }) => ({ ...wish, source: screen ? VideoSource.SCREEN : VideoSource.CAMERA }));
     this.send({ message: { case: "setVideoSlots", value: { requests } } });
+  }
+
+  /** Says what the players saw since the last time. Before the channel is open it is of no use. */
+  report({ frozen, concealed }: Reception): void {
+    this.send({ message: { case: "receiveQuality", value: { frozenRatio: frozen, concealedRatio: concealed } } });
   }
 
   close(): void {

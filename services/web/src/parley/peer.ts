@@ -1,5 +1,6 @@
 import type { FrameGuard } from "./encryption/call-encryption";
 import { type ChannelListener, MediaChannel } from "./media-channel";
+import { ReceptionReports } from "./reception-reports";
 
 export interface PeerListener extends ChannelListener {
   onConnection(state: RTCPeerConnectionState): void;
@@ -33,6 +34,7 @@ export class Peer {
   private readonly video: RTCRtpSender;
   private readonly screen: RTCRtpSender;
   readonly channel: MediaChannel;
+  private readonly reports: ReceptionReports;
 
   constructor(
     slots: { readonly audio: number; readonly video: number },
@@ -49,6 +51,7 @@ export class Peer {
     for (let i = 0; i < slots.video; i++) connection.addTransceiver("video", { direction: "recvonly" });
     guard?.protect(connection);
     this.channel = new MediaChannel(connection.createDataChannel("parley", { negotiated: true, id: 0 }), listener);
+    this.reports = new ReceptionReports(connection, (seen) => this.channel.report(seen));
     for (const { receiver } of connection.getTransceivers()) {
       receiver.track.onunmute = () => listener.onMedia();
       receiver.track.onmute = () => listener.onMedia();
@@ -87,6 +90,7 @@ export class Peer {
 
   close(): void {
     this.connection.onconnectionstatechange = null;
+    this.reports.stop();
     this.channel.close();
     this.connection.close();
     this.guard?.release();
