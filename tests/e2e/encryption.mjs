@@ -22,8 +22,11 @@ async function open(browser, who) {
 async function encryptWith(page, passphrase) {
   await page.getByRole("button", { name: "Settings" }).click();
   const off = page.getByRole("button", { name: "Turn off", exact: true });
+  const field = page.getByLabel("Call passphrase");
+  // The dialog is there before what it asks the server for.
+  await field.waitFor();
   if (await off.count()) await off.click();
-  await page.getByLabel("Call passphrase").fill(passphrase);
+  await field.fill(passphrase);
   await page.getByRole("button", { name: "Encrypt calls" }).click();
   await off.waitFor();
   await page.screenshot({ path: `${folder}/call-passphrase-wide-light.png` });

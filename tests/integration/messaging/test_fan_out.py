@@ -38,7 +38,7 @@ class Replica:
     publisher: MemoryPublisher = field(default_factory=MemoryPublisher)
     partitions: Collection[int] = ()
 
-    async def on_assigned(self, partitions: Collection[int], partition_count: int) -> None:
+    async def on_assigned(self, partitions: Collection[int], partition_count: int, member_id: str) -> None:
         self.partitions = partitions
 
     async def on_revoked(self) -> None:
