@@ -23,10 +23,10 @@ class Broker:
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
 
-    async def stages(self, now: datetime) -> list[Stage]:
-        """Each stage with what waits for it, and how long the oldest has waited."""
+    async def stages(self, now: datetime, wanted: Sequence[tuple[str, str]] = STAGES) -> list[Stage]:
+        """Each wanted (topic, group) with what waits for it, and how long the oldest has waited."""
         async with self._reader() as reader, self._admin() as admin:
-            return [await _stage(reader, admin, topic, group, now) for topic, group in STAGES]
+            return [await _stage(reader, admin, topic, group, now) for topic, group in wanted]
 
     async def letters(self, topic: str, limit: int) -> list[Letter]:
         """The newest dead letters of a topic, the oldest of them first."""

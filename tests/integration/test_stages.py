@@ -54,7 +54,8 @@ async def consuming(
 
 
 async def stage(config: KafkaConfig, now: datetime) -> Stage:
-    (found,) = (one for one in await Broker(config).stages(now) if one.group == GROUP)
+    # Not all of them: other tests leave much behind in theirs.
+    (found,) = await Broker(config).stages(now, [(QUALITY, GROUP)])
     return found
 
 
@@ -69,7 +70,7 @@ async def test_the_lag_of_a_stage_is_the_age_of_the_oldest_record_that_waits(
 
     await publisher.publish([Outgoing(QUALITY, b"k", b"one")])
     async with consuming(config, publisher, QUALITY, GROUP, handle):
-        await eventually(is_current, 30)
+        await eventually(is_current, 60)
     # One by one: of a batch the embedded broker counts only the first record into a partition's end.
     await publisher.publish([Outgoing(QUALITY, b"k", b"two")])
     await publisher.publish([Outgoing(QUALITY, b"k", b"three")])
