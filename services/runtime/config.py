@@ -164,6 +164,9 @@ class ProcessConfig:
     metrics_address: str
     log: LogConfig
     telemetry: TelemetryConfig
+    # Finish what was begun before others on the core have their turn (SCHED_BATCH): without it, many processes on few
+    # cores interrupt each other at every message. Nothing changes while a core is free.
+    sched_batch: bool = False
 
     @classmethod
     def read(cls, env: EnvReader) -> "ProcessConfig":
@@ -171,6 +174,7 @@ class ProcessConfig:
             metrics_address=env.address("PARLEY_METRICS_ADDRESS", "0.0.0.0:9100"),
             log=LogConfig.read(env),
             telemetry=TelemetryConfig.read(env),
+            sched_batch=env.boolean("PARLEY_SCHED_BATCH", False),
         )
 
 

@@ -189,6 +189,8 @@ def main(
         return CONFIG_EXIT
     logs.configure(config.process.log, service)
     try:
+        if config.process.sched_batch:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         metrics.serve(config.process.metrics_address, registry(config))
         with _spans_kept(config.process.telemetry, service):
             return uvloop.run(_serve(config, build))

@@ -24,6 +24,11 @@ def test_a_good_environment_gives_a_config() -> None:
     assert config.objects.public_endpoint == "https://s3.example"
 
 
+def test_processes_share_their_core_as_any_other_unless_told_so() -> None:
+    assert not Config.from_env(GOOD).process.sched_batch
+    assert Config.from_env({**GOOD, "PARLEY_SCHED_BATCH": "true"}).process.sched_batch
+
+
 def test_all_faults_are_told_at_once() -> None:
     faulty = {**GOOD, "PARLEY_KAFKA_BOOTSTRAP": "nowhere", "PARLEY_TEXT_LIMIT": "many", "PARLEY_LOG_FORMAT": "xml"}
     del faulty["PARLEY_DATABASE_URL"]
