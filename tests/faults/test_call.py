@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,44 +15,16 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.calls.v1 import messages_pb2 as calls_messages
 from parley.calls.v1 import service_pb2 as calls
-from parley.messaging.v1 import service_pb2 as messaging
 
 from loadtests.headless.calls import ACTIVE, ENDED
-from loadtests.headless.client import Edge
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
 from tests.support.stack import RunningStack, run_stack
+from tests.support.talk import DEADLINE_S, Talk, talking
 
 CONTROL_PLANE = ["postgres", "broker", "messaging", "presence", "gateway", "signaling", "edge", "issuer"]
-DEADLINE_S = 60.0
 # How much of the other side's tone must come while nothing but the SFU runs.
 OUTAGE_MS = 4000
 # And while the stores alone are away: long enough for each timeout, lease and session of ours to run out.
 MINUTE_MS = 60_000
-
-
-@dataclass
-class Talk:
-    """A call in which both sides hear and see each other."""
-
-    conversation_id: str
-    call_id: str
-    sides: tuple[Person, Person]
-
-    async def until_more_media(self, tone_ms: float) -> None:
-        """Waits until both sides have decoded this much more of the tone, and more pictures."""
-        deadline_s = DEADLINE_S + tone_ms / 1000
-        await asyncio.gather(*(_until_more(side, tone_ms, deadline_s) for side in self.sides))
-
-
-async def _until_more(side: Person, tone_ms: float, deadline_s: float) -> None:
-    media = side.phone.media
-    tone_before, frames_before = media.tone_ms_decoded, media.video_frames_decoded
-    await media.until(
-        lambda: media.tone_ms_decoded >= tone_before + tone_ms and media.video_frames_decoded > frames_before,
-        deadline_s,
-        f"{tone_ms:g} ms more of the tone at {side.user_id}",
-    )
 
 
 @pytest.fixture(scope="module")
@@ -66,25 +36,8 @@ def faulty() -> Iterator[RunningStack]:
 
 @pytest.fixture
 async def talk(faulty: RunningStack) -> AsyncIterator[Talk]:
-    edge = Edge(faulty.record.edge_address, faulty.record.issuer_url)
-    source = SourceOptions(width=160, height=90, pictures_per_s=10)
-    async with AsyncExitStack() as cleanup:
-        caller, callee = [
-            await cleanup.enter_async_context(
-                person(edge, f"{name}-{secrets.token_hex(4)}", source, source.tone_hz, DEADLINE_S)
-            )
-            for name in ("caller", "callee")
-        ]
-        request = messaging.CreateDirectConversationRequest(peer_user_id=callee.user_id)
-        answer = await caller.device.messaging.CreateDirectConversation(request)
-        conversation_id = answer.conversation.conversation_id
-        call = await caller.phone.start(conversation_id)
-        await caller.phone.join_media()
-        await callee.phone.until_ring(DEADLINE_S)
-        await callee.phone.accept(call.call_id)
-        await callee.phone.join_media()
-        await asyncio.gather(*(side.phone.media.until_media(DEADLINE_S) for side in (caller, callee)))
-        yield Talk(conversation_id, call.call_id, (caller, callee))
+    async with talking(faulty.record) as talk:
+        yield talk
 
 
 @contextmanager

@@ -9,29 +9,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import secrets
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import pytest
 from parley.calls.v1 import operations_pb2, operations_pb2_grpc
-from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import ROOT
 from deploy.embedded.settings import PARTS
-from loadtests.headless.client import Edge
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
+from loadtests.headless.person import Person
 from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
 from tests.support.stack import RunningStack, run_stack
+from tests.support.talk import DEADLINE_S, Talk, talking
 
-DEADLINE_S = 60.0
 AFTER_MS = 2000
 GAPS = ROOT / "build" / "reports" / "handoff_gaps.json"
 
@@ -45,26 +40,19 @@ def farm() -> Iterator[RunningStack]:
 
 
 @dataclass
-class Talk:
-    """A call in which both sides hear and see each other."""
+class MovingTalk:
+    """A call on a farm of workers, and its operator."""
 
     farm: RunningStack
-    call_id: str
-    sides: tuple[Person, Person]
+    talk: Talk
 
-    async def until_more(self, tone_ms: float) -> None:
-        """Waits until both have heard this much more on the connection that they have now."""
+    @property
+    def call_id(self) -> str:
+        return self.talk.call_id
 
-        async def hears_more(side: Person) -> None:
-            media = side.phone.media
-            goal, frames = media.tone_ms_decoded + tone_ms, media.video_frames_decoded
-            await media.until(
-                lambda: media.tone_ms_decoded >= goal and media.video_frames_decoded > frames,
-                DEADLINE_S,
-                f"{tone_ms:g} ms more at {side.user_id}",
-            )
-
-        await asyncio.gather(*map(hears_more, self.sides))
+    @property
+    def sides(self) -> tuple[Person, Person]:
+        return self.talk.sides
 
     async def operations(self, name: str, request: Any) -> Any:
         """What an operator asks of signaling."""
@@ -88,7 +76,7 @@ class Talk:
                 f"the move of {side.user_id}",
             )
         assert await self.worker() != from_worker
-        await self.until_more(AFTER_MS)
+        await self.talk.until_more_media(AFTER_MS)
 
     async def until_let_go(self) -> None:
         """Waits until the former worker has closed both connections, and holds that the new ones had media by then."""
@@ -116,30 +104,13 @@ def report(what: str, gaps: dict[str, float]) -> None:
 
 
 @pytest.fixture
-async def talk(farm: RunningStack) -> AsyncIterator[Talk]:
-    edge = Edge(farm.record.edge_address, farm.record.issuer_url)
-    source = SourceOptions(width=160, height=90, pictures_per_s=10)
-    async with AsyncExitStack() as cleanup:
-        caller, callee = [
-            await cleanup.enter_async_context(
-                person(edge, f"{name}-{secrets.token_hex(4)}", source, source.tone_hz, DEADLINE_S)
-            )
-            for name in ("caller", "callee")
-        ]
-        request = messaging.CreateDirectConversationRequest(peer_user_id=callee.user_id)
-        conversation = (await caller.device.messaging.CreateDirectConversation(request)).conversation
-        call = await caller.phone.start(conversation.conversation_id)
-        await caller.phone.join_media()
-        await callee.phone.until_ring(DEADLINE_S)
-        await callee.phone.accept(call.call_id)
-        await callee.phone.join_media()
-        await asyncio.gather(*(side.phone.media.until_media(DEADLINE_S) for side in (caller, callee)))
-        made = Talk(farm, call.call_id, (caller, callee))
-        await made.until_more(1000)
-        yield made
+async def talk(farm: RunningStack) -> AsyncIterator[MovingTalk]:
+    async with talking(farm.record) as made:
+        await made.until_more_media(1000)
+        yield MovingTalk(farm, made)
 
 
-async def test_an_operator_moves_a_call_and_nobody_is_interrupted(talk: Talk) -> None:
+async def test_an_operator_moves_a_call_and_nobody_is_interrupted(talk: MovingTalk) -> None:
     former = await talk.worker()
     moved = await talk.operations("MoveCall", operations_pb2.MoveCallRequest(call_id=talk.call_id))
     assert moved.worker_id != former
@@ -152,7 +123,7 @@ async def test_an_operator_moves_a_call_and_nobody_is_interrupted(talk: Talk) ->
     report("operator", talk.gaps())
 
 
-async def test_an_operator_sets_a_worker_aside_and_nobody_is_interrupted(talk: Talk) -> None:
+async def test_an_operator_sets_a_worker_aside_and_nobody_is_interrupted(talk: MovingTalk) -> None:
     former = await talk.worker()
     drained = await talk.operations("DrainWorker", operations_pb2.DrainWorkerRequest(worker_id=former))
     assert drained.calls_left == 0
@@ -162,7 +133,7 @@ async def test_an_operator_sets_a_worker_aside_and_nobody_is_interrupted(talk: T
     report("operator_drain", talk.gaps())
 
 
-async def test_a_worker_that_stops_hands_its_calls_over_and_then_goes(farm: RunningStack, talk: Talk) -> None:
+async def test_a_worker_that_stops_hands_its_calls_over_and_then_goes(farm: RunningStack, talk: MovingTalk) -> None:
     former = await talk.worker()
     pid = farm.kill(former, signal.SIGTERM)
     await talk.until_moved(former)
@@ -172,7 +143,7 @@ async def test_a_worker_that_stops_hands_its_calls_over_and_then_goes(farm: Runn
     report("drain", talk.gaps())
 
 
-async def test_a_worker_that_is_killed_loses_its_calls_for_a_moment_only(farm: RunningStack, talk: Talk) -> None:
+async def test_a_worker_that_is_killed_loses_its_calls_for_a_moment_only(farm: RunningStack, talk: MovingTalk) -> None:
     former = await talk.worker()
     pid = farm.kill(former)
     await talk.until_moved(former)
@@ -180,7 +151,7 @@ async def test_a_worker_that_is_killed_loses_its_calls_for_a_moment_only(farm: R
     await asyncio.to_thread(farm.wait_for_restart, former, pid, DEADLINE_S)
 
 
-async def test_a_worker_that_hangs_loses_its_calls_for_some_seconds_only(farm: RunningStack, talk: Talk) -> None:
+async def test_a_worker_that_hangs_loses_its_calls_for_some_seconds_only(farm: RunningStack, talk: MovingTalk) -> None:
     former = await talk.worker()
     pid = farm.kill(former, signal.SIGSTOP)
     try:
@@ -192,7 +163,7 @@ async def test_a_worker_that_hangs_loses_its_calls_for_some_seconds_only(farm: R
     report("hang", talk.gaps())
 
 
-async def test_a_call_that_does_not_run_cannot_be_moved(talk: Talk) -> None:
+async def test_a_call_that_does_not_run_cannot_be_moved(talk: MovingTalk) -> None:
     await talk.sides[0].phone.hang_up()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await talk.operations("MoveCall", operations_pb2.MoveCallRequest(call_id=talk.call_id))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.settings import PARTS
-from tests.faults.test_handoff import Talk, report, talk
+from tests.faults.test_handoff import MovingTalk, report, talk
 from tests.support.stack import RunningStack, run_stack
 
 __all__ = ["talk"]
@@ -32,7 +32,7 @@ def pid_of(worker_id: str, pod: int) -> int:
 
 
 @pytest.mark.timeout(300)
-async def test_a_call_goes_over_to_the_other_worker_when_its_own_is_killed(talk: Talk) -> None:
+async def test_a_call_goes_over_to_the_other_worker_when_its_own_is_killed(talk: MovingTalk) -> None:
     pod = talk.farm.record.pids["sfu"]
     worker = await talk.worker()
     os.kill(pid_of(worker, pod), signal.SIGKILL)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 
 import pytest
-from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.settings import PARTS
-from loadtests.headless.client import Edge
-from loadtests.headless.person import person
-from loadtests.headless.tracks import SourceOptions
 from tests.support.coturn import COTURN, Coturn, run_coturn
 from tests.support.stack import RunningStack, run_stack
+from tests.support.talk import talking
 
 DEADLINE_S = 90.0
 
@@ -41,23 +35,8 @@ async def test_two_people_talk_through_a_relay_and_by_no_other_way(
 ) -> None:
     # Over TLS the clients know the relay by its certificate, as they would know a public authority.
     monkeypatch.setenv("SSL_CERT_FILE", str(relay.certificate))
-    edge = Edge(stack_behind_relay.record.edge_address, stack_behind_relay.record.issuer_url)
-    source = SourceOptions(width=160, height=90, pictures_per_s=5)
     allocated = relay.allocations
-    async with AsyncExitStack() as cleanup:
-        caller, callee = [
-            await cleanup.enter_async_context(
-                person(edge, f"{name}-{secrets.token_hex(4)}", source, source.tone_hz, DEADLINE_S, relay_only=True)
-            )
-            for name in ("caller", "callee")
-        ]
-        request = messaging.CreateDirectConversationRequest(peer_user_id=callee.user_id)
-        conversation = (await caller.device.messaging.CreateDirectConversation(request)).conversation
-        call = await caller.phone.start(conversation.conversation_id)
-        await caller.phone.join_media()
-        await callee.phone.until_ring(DEADLINE_S)
-        await callee.phone.accept(call.call_id)
-        await callee.phone.join_media()
-        await asyncio.gather(*(side.phone.media.until_media(DEADLINE_S) for side in (caller, callee)))
+    record = stack_behind_relay.record
+    async with talking(record, pictures_per_s=5, deadline_s=DEADLINE_S, relay_only=True) as talk:
         assert relay.allocations >= allocated + 2
-        await caller.phone.hang_up()
+        await talk.sides[0].phone.hang_up()

@@ -1,0 +1,73 @@
+"""Two people in a call in which both hear and see each other."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from parley.messaging.v1 import service_pb2 as messaging
+
+from deploy.embedded.record import StackRecord
+from loadtests.headless.calls import Reroute
+from loadtests.headless.client import Edge
+from loadtests.headless.person import Person, person
+from loadtests.headless.tracks import SourceOptions
+
+DEADLINE_S = 60.0
+
+
+@dataclass
+class Talk:
+    """The call; the caller is the first of the sides."""
+
+    conversation_id: str
+    call_id: str
+    sides: tuple[Person, Person]
+
+    async def until_more_media(self, tone_ms: float) -> None:
+        """Waits until both have heard this much more, and seen more pictures, on the connection that they have now."""
+        await asyncio.gather(*(_until_more(side, tone_ms) for side in self.sides))
+
+
+async def _until_more(side: Person, tone_ms: float) -> None:
+    media = side.phone.media
+    goal, frames = media.tone_ms_decoded + tone_ms, media.video_frames_decoded
+    await media.until(
+        lambda: media.tone_ms_decoded >= goal and media.video_frames_decoded > frames,
+        DEADLINE_S + tone_ms / 1000,
+        f"{tone_ms:g} ms more at {side.user_id}",
+    )
+
+
+@asynccontextmanager
+async def talking(
+    record: StackRecord,
+    *,
+    pictures_per_s: int = 10,
+    deadline_s: float = DEADLINE_S,
+    relay_only: bool = False,
+    reroute: Reroute = lambda answer: answer,
+) -> AsyncIterator[Talk]:
+    """A call of two new users from when both have media. `reroute` changes the caller's way alone."""
+    edge = Edge(record.edge_address, record.issuer_url)
+    source = SourceOptions(width=160, height=90, pictures_per_s=pictures_per_s)
+    async with AsyncExitStack() as cleanup:
+
+        async def enter(name: str, reroute: Reroute) -> Person:
+            user_id = f"{name}-{secrets.token_hex(4)}"
+            one = person(edge, user_id, source, source.tone_hz, deadline_s, relay_only=relay_only, reroute=reroute)
+            return await cleanup.enter_async_context(one)
+
+        caller, callee = await enter("caller", reroute), await enter("callee", lambda answer: answer)
+        request = messaging.CreateDirectConversationRequest(peer_user_id=callee.user_id)
+        conversation = (await caller.device.messaging.CreateDirectConversation(request)).conversation
+        call = await caller.phone.start(conversation.conversation_id)
+        await caller.phone.join_media()
+        await callee.phone.until_ring(deadline_s)
+        await callee.phone.accept(call.call_id)
+        await callee.phone.join_media()
+        await asyncio.gather(*(side.phone.media.until_media(deadline_s) for side in (caller, callee)))
+        yield Talk(conversation.conversation_id, call.call_id, (caller, callee))
