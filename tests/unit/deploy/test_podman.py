@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.k8s.objects import Object, load_base
-from deploy.k8s.podman.cluster import OVER, SERVICES
+from deploy.k8s.podman.cluster import DATABASE_TLS, OVER, SERVICES
 from deploy.k8s.podman.transform import TransformError, names_of, pod, workload
 from deploy.k8s.secrets import manifests
 
@@ -64,6 +65,13 @@ def test_certificates_are_left_out_with_their_mounts() -> None:
     spec = play("edge")["spec"]
     assert [volume["name"] for volume in spec["volumes"]] == ["config"]
     assert [mount["name"] for mount in spec["containers"][0]["volumeMounts"]] == ["config"]
+
+
+@pytest.mark.parametrize("name", ["messaging", "presence", "signaling", "sfu"])
+def test_the_stores_beside_are_spoken_to_in_clear(name: str) -> None:
+    text = yaml.safe_dump(play(name)).replace(DATABASE_TLS, "")
+    for word in ("KAFKA_TLS", "_CA_FILE", "9093", "/etc/kafka", "/etc/postgres", "sslmode"):
+        assert word not in text, word
 
 
 def test_a_pod_goes_by_the_names_of_its_services() -> None:
