@@ -22,7 +22,7 @@ from services.runtime.config import KafkaConfig
 from tests.support.waiting import eventually, until
 
 QUALITY = "media.quality.v1"
-# Nobody else's: of a service that was killed while it joined, the embedded broker keeps a member that answers no more.
+# Nobody else's: where members were killed by other tests, the embedded broker kept a new one waiting for over a minute.
 GROUP = f"lag-{secrets.token_hex(6)}"
 DEAD = "presence.events.v1"
 
