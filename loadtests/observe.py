@@ -86,11 +86,12 @@ class Check:
         say(f"{len(drawn)} panels, without data: {len(panels.empty(drawn))}, missing: {panels.faults(drawn)}")
 
     async def break_each_objective(self) -> None:
-        """Each fault sets off the alert of its objective, which then stops by itself."""
+        """Each fault sets off the alert of its objective, or of the edge, which then stops by itself."""
         faults: dict[str, Awaitable[None]] = {
             "ParleyDeliveryBudgetBurnsFast": drill.presence_stands_still(self._record.pids),
             "ParleyCallSetupBudgetBurnsFast": drill.media_comes_late(self._edge, self._record.pids),
             "ParleyCallQualityBudgetBurnsFast": drill.network_is_bad(self._edge),
+            "ParleyEdgeErrors": drill.pages_are_away(self._record.web_url),
         }
         before = await self._prometheus.firing()
         self.errors += [f"{alert} fires before its fault" for alert in sorted(before & faults.keys())]

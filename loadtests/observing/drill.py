@@ -1,4 +1,4 @@
-"""Faults that break one objective each, while healthy traffic goes on."""
+"""Faults that break one objective each, or the way through the edge, while healthy traffic goes on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 import os
 import secrets
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
+import aiohttp
 import grpc
 from parley.messaging.v1 import service_pb2 as messaging
 
@@ -153,6 +155,16 @@ async def network_is_bad(edge: Edge, seconds: float = 25.0) -> None:
                 relay.impair(LOSSY, LOSSY)
 
         await people.call(seconds, impair)
+
+
+async def pages_are_away(web_url: str, seconds: float = 20.0) -> None:
+    """Pages are asked for, which nobody serves: a stack of its own has no `web`. Only the edge answers."""
+    ends_s = time.monotonic() + seconds
+    async with aiohttp.ClientSession() as session:
+        while time.monotonic() < ends_s:
+            async with session.get(web_url) as answer:
+                await answer.read()
+            await asyncio.sleep(_PAUSE_S)
 
 
 async def _stopped(pid: int, seconds: float) -> None:
