@@ -101,6 +101,22 @@ def ports(objects: list[Object]) -> Iterator[str]:
                 yield f"{title(monitor)}: no pod has a port {endpoint['port']}"
 
 
+def scrapes(objects: list[Object]) -> Iterator[str]:
+    """Who has metrics is scraped, the edge too."""
+    found = pods(objects)
+    monitored = [
+        (pod.name, endpoint["port"])
+        for monitor in of_kind(objects, "PodMonitor")
+        for pod in _selected(found, monitor)
+        for endpoint in monitor["spec"]["podMetricsEndpoints"]
+    ]
+    yield from (
+        f"nobody scrapes {pod.name}"
+        for pod in found
+        if "metrics" in pod.port_names() and (pod.name, "metrics") not in monitored
+    )
+
+
 def _probe_ports(pod: Pod) -> Iterator[str]:
     for container in pod.containers:
         own = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
@@ -298,6 +314,7 @@ RULES: tuple[Rule, ...] = (
     unique_names,
     selectors,
     ports,
+    scrapes,
     references,
     quantities,
     security,

@@ -44,8 +44,14 @@ class Pair:
     callee: Person
     conversation_id: str
 
-    async def call(self, seconds: float, answered: Callable[[], Awaitable[None]] | None = None) -> None:
-        """A call with media for so long; `answered` is awaited between the answer and the callee's media."""
+    async def call(
+        self,
+        seconds: float,
+        answered: Callable[[], Awaitable[None]] | None = None,
+        connected: Callable[[], None] | None = None,
+    ) -> None:
+        """A call with media for so long; `answered` is awaited between the answer and the callee's media, `connected`
+        called once both have media."""
         await self.caller.phone.start(self.conversation_id)
         ring = await self.callee.phone.until_ring(DEADLINE_S, self.conversation_id)
         await self.caller.phone.join_media()
@@ -55,6 +61,8 @@ class Pair:
         await self.callee.phone.join_media()
         for one in (self.caller, self.callee):
             await one.phone.media.until_media(DEADLINE_S)
+        if connected:
+            connected()
         await asyncio.sleep(seconds)
         await self.hang_up()
 
@@ -150,11 +158,12 @@ async def network_is_bad(edge: Edge, seconds: float = 25.0) -> None:
     relays = (ImpairedRelay(seed=1), ImpairedRelay(seed=2))
     async with pair(edge, relays) as people:
 
-        async def impair() -> None:
+        def impair() -> None:
             for relay in relays:
                 relay.impair(LOSSY, LOSSY)
 
-        await people.call(seconds, impair)
+        # Not before: whether two people connect at all over such a network is not what this is about.
+        await people.call(seconds, connected=impair)
 
 
 async def pages_are_away(web_url: str, seconds: float = 20.0) -> None:

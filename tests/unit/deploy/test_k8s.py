@@ -201,6 +201,9 @@ DEFECTS: dict[str, Callable[[list[Object]], Any]] = {
     "an operator's field has another type": lambda o: get(o, "Cluster", "parley-postgres")["spec"].update(
         instances="3"
     ),
+    "the edge is not scraped": lambda o: get(o, "PodMonitor", "parley")["spec"]["selector"].update(
+        matchExpressions=[{"key": "app.kubernetes.io/name", "operator": "In", "values": ["gateway", "sfu"]}]
+    ),
     "an object is there twice": lambda o: o.append(get(o, "Service", "web")),
 }
 
