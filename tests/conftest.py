@@ -11,11 +11,20 @@ from hypothesis import settings
 
 from services.runtime.bus import KafkaPublisher
 from services.runtime.config import KafkaConfig
+from tests.support.figures import FIGURE
 from tests.support.stack import RunningStack, run_stack
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the figures, whichever process the tests ran in."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == FIGURE:
+                terminalreporter.write_line(str(value))
 
 
 @pytest.fixture(scope="session")
