@@ -28,6 +28,7 @@ def variants(certificate: Path, key: Path) -> dict[str, EdgeValues]:
         jwks_url="http://127.0.0.1:7005/.well-known/jwks.json",
         jwt_issuer="https://dev-issuer.parley.invalid",
         dev_login=True,
+        metrics_port=9100,
         health_interval_s=1,
     )
     kubernetes = EdgeValues(
