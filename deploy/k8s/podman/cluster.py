@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import os
 import shutil
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import yaml
 
@@ -89,6 +91,7 @@ class Cluster:
     async def down(self) -> None:
         """Removes all pods; the network stays, with nobody in it. Idempotent."""
         names = (await self._podman("pod", "ls", "--format", "{{.Name}}", "--filter", "name=^parley-")).split()
+        await asyncio.gather(*(self._keep_logs(name) for name in names))
         await asyncio.gather(*(self._remove(name) for name in names))
         self.pods.clear()
 
@@ -105,6 +108,7 @@ class Cluster:
         spec = transform.workload(self.objects, name)["spec"]["template"]["spec"]
         grace = str(spec.get("terminationGracePeriodSeconds", 30))
         await self._podman("pod", "stop", "--time", grace, pod)
+        await self._keep_logs(pod)
         await self._remove(pod)
         del self.pods[pod]
 
@@ -117,12 +121,15 @@ class Cluster:
         pod = f"parley-{name}-{replica}"
         return self.pods.get(pod) or self._take(pod)
 
-    async def logs(self, name: str, replica: int = 1) -> str:
-        """What the pod's containers wrote."""
-        return await self._podman("pod", "logs", f"parley-{name}-{replica}")
+    async def _keep_logs(self, pod: str) -> None:
+        """A pod's containers take what they wrote with them; a call that was lost is followed through all of them."""
+        path = self.folder / "logs" / f"{pod}.log"
+        with await asyncio.to_thread(path.open, "wb") as file:
+            process = await self._spawn("pod", "logs", pod, stdout=file, stderr=file)
+            await process.wait()
 
     def _prepare(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         (self.folder / "containers.conf").write_text(CONTAINERS_CONF)
 
     async def _stores(self) -> None:
@@ -198,11 +205,12 @@ class Cluster:
         except TimeoutError:
             raise StartError(f"{name} was not ready within {READY_WITHIN_S:.0f} s") from None
 
-    async def _podman(self, *arguments: str) -> str:
+    async def _spawn(self, *arguments: str, stdout: int | BinaryIO, stderr: int | BinaryIO) -> Process:
         env = {**os.environ, "CONTAINERS_CONF": str(self.folder / "containers.conf")}
-        process = await asyncio.create_subprocess_exec(
-            "podman", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env
-        )
+        return await asyncio.create_subprocess_exec("podman", *arguments, stdout=stdout, stderr=stderr, env=env)
+
+    async def _podman(self, *arguments: str) -> str:
+        process = await self._spawn(*arguments, stdout=PIPE, stderr=PIPE)
         out, err = await process.communicate()
         if process.returncode:
             raise StartError(f"podman {' '.join(arguments[:3])} failed: {err.decode(errors='replace')[-1500:]}")
