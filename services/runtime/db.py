@@ -32,7 +32,7 @@ _OUTAGE = (
 
 # After so long in the middle of a transaction without a statement, the server ends it: a replica whose host or network
 # is gone, or that is stopped, would hold its locks (the outbox's shards, rows) until TCP gives up, which by default is
-# after two hours. Higher: the others wait longer for them. Lower than the broker may take for an acknowledgement (10 s):
+# after two hours. Higher: the others wait longer for them. Lower than what the broker may take to acknowledge (10 s):
 # the outbox gives up what would have come.
 IDLE_TRANSACTION_S = 15.0
 
