@@ -107,7 +107,9 @@ class Cluster:
         pod = f"parley-{name}-{replica}"
         spec = transform.workload(self.objects, name)["spec"]["template"]["spec"]
         grace = str(spec.get("terminationGracePeriodSeconds", 30))
-        await self._podman("pod", "stop", "--time", grace, pod)
+        # Not `pod stop`: podman 4.3 ends the pod's network with the first container, and what drains cannot speak.
+        containers = (await self._podman("ps", "--format", "{{.Names}}", "--filter", f"pod={pod}")).split()
+        await self._podman("stop", "--time", grace, *(name for name in containers if not name.endswith("-infra")))
         await self._keep_logs(pod)
         await self._remove(pod)
         del self.pods[pod]
