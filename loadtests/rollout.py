@@ -185,6 +185,8 @@ async def main(arguments: argparse.Namespace) -> int:
     finally:
         if not arguments.keep:
             await cluster.down()
+            rollout.errors += [f"left behind: {what}" for what in await cluster.left_behind()]
+            rollout.report |= {"ok": not rollout.errors, "errors": rollout.errors}
     for missing in rollout.errors:
         say(f"missing: {missing}")
     print(json.dumps(rollout.report), flush=True)

@@ -185,12 +185,23 @@ class Cluster:
         await self._podman("kube", "play", "--network", ",".join([f"{NETWORK}:ip={address}", *aliases]), str(path))
         return address
 
+    async def left_behind(self) -> list[str]:
+        """What `down` should have removed and is still there."""
+        containers = await self._podman("ps", "--all", "--format", "{{.Names}}", "--filter", "name=^parley-")
+        pods = await self._podman("pod", "ls", "--format", "{{.Name}}", "--filter", "name=^parley-")
+        processes = await asyncio.to_thread(_monitors)
+        return [*containers.split(), *pods.split(), *await self._volumes("parley"), *processes]
+
     async def _remove(self, pod: str) -> None:
-        for _ in range(REMOVALS):
-            with contextlib.suppress(StartError):
+        for attempt in range(REMOVALS + 1):
+            with contextlib.suppress(StartError) if attempt < REMOVALS else contextlib.nullcontext():
                 await self._podman("pod", "rm", "--force", "--time", "1", pod)
-                return
-        await self._podman("pod", "rm", "--force", "--time", "1", pod)
+                break
+        for volume in await self._volumes(pod):
+            await self._podman("volume", "rm", volume)
+
+    async def _volumes(self, prefix: str) -> list[str]:
+        return (await self._podman("volume", "ls", "--quiet", "--filter", f"name=^{prefix}-")).split()
 
     def _take(self, pod: str) -> str:
         if pod in self.pods:
@@ -227,6 +238,17 @@ def _probe(name: str, address: str) -> Callable[[], Awaitable[bool]]:
             return probes.http(f"http://{address}:9100/ready")
         case _:
             return probes.grpc_ready(f"{address}:7000")
+
+
+def _monitors() -> list[str]:
+    """The processes that hold our containers' processes, the infrastructure's too."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if words[0].endswith(b"/conmon") and any(word.startswith(b"parley-") for word in words):
+                found.append(f"process {path.parent.name}")
+    return found
 
 
 def _write_private(path: Path, text: str) -> None:

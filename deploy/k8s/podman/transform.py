@@ -67,6 +67,7 @@ def pod(
     if "initContainers" in given:
         spec["initContainers"] = [_container(item, resolve) for item in given["initContainers"]]
     _leave_out_secret_volumes(spec)
+    _name_volumes_after(name, spec)
     labels = template["metadata"].get("labels", {})
     metadata = {"name": name, "labels": labels, "annotations": INIT_TYPE}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
@@ -89,6 +90,15 @@ def _leave_out_secret_volumes(spec: Object) -> None:
     for container in [*spec["containers"], *spec.get("initContainers", [])]:
         mounts = container.get("volumeMounts", [])
         container["volumeMounts"] = [mount for mount in mounts if mount["name"] not in gone]
+
+
+def _name_volumes_after(pod_name: str, spec: Object) -> None:
+    """Podman makes an emptyDir a volume of its name: each pod needs its own, and whoever clears up must find it."""
+    for volume in spec.get("volumes", []):
+        volume["name"] = f"{pod_name}-{volume['name']}"
+    for container in [*spec["containers"], *spec.get("initContainers", [])]:
+        for mount in container.get("volumeMounts", []):
+            mount["name"] = f"{pod_name}-{mount['name']}"
 
 
 def _with_broker(found: Mapping[str, str]) -> Collection[str]:

@@ -62,8 +62,15 @@ def test_settings_of_the_broker_go_to_those_who_speak_to_it_and_emptied_ones_go(
 
 def test_certificates_are_left_out_with_their_mounts() -> None:
     spec = play("edge")["spec"]
-    assert [volume["name"] for volume in spec["volumes"]] == ["config"]
-    assert [mount["name"] for mount in spec["containers"][0]["volumeMounts"]] == ["config"]
+    assert [volume["name"] for volume in spec["volumes"]] == ["parley-edge-1-config"]
+
+
+def test_an_empty_volume_is_the_pods_own_and_is_mounted_where_it_was() -> None:
+    given, spec = workload(BASE, "edge")["spec"]["template"]["spec"], play("edge")["spec"]
+    for kind in ("containers", "initContainers"):
+        (mount,) = spec[kind][0]["volumeMounts"]
+        assert mount["name"] == spec["volumes"][0]["name"]
+        assert {**mount, "name": "config"} in given[kind][0]["volumeMounts"]
 
 
 def test_a_pod_goes_by_the_names_of_its_services() -> None:
