@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -103,10 +104,15 @@ class Cluster:
         return address
 
     async def stop(self, name: str, replica: int = 1) -> None:
-        """Ends a pod as the kubelet does: SIGTERM, and its grace period."""
+        """Ends a pod as the kubelet does: preStop, SIGTERM, and the grace period for both."""
         pod = f"parley-{name}-{replica}"
         spec = transform.workload(self.objects, name)["spec"]["template"]["spec"]
-        grace = str(spec.get("terminationGracePeriodSeconds", 30))
+        began_s = time.monotonic()
+        for container, command in transform.pre_stop(spec):
+            await self._podman("exec", f"{pod}-{container}", *command)
+        left_s = spec.get("terminationGracePeriodSeconds", 30) - (time.monotonic() - began_s)
+        # What a kubelet leaves at least.
+        grace = str(max(2, round(left_s)))
         # Not `pod stop`: podman 4.3 ends the pod's network with the first container, and what drains cannot speak.
         containers = (await self._podman("ps", "--format", "{{.Names}}", "--filter", f"pod={pod}")).split()
         await self._podman("stop", "--time", grace, *(name for name in containers if not name.endswith("-infra")))
@@ -241,7 +247,7 @@ def _probe(name: str, address: str) -> Callable[[], Awaitable[bool]]:
 
 
 def _monitors() -> list[str]:
-    """The processes that hold our containers' processes, the infrastructure's too."""
+    """The processes that hold our containers."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
