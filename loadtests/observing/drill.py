@@ -108,9 +108,16 @@ class Pair:
 
 @asynccontextmanager
 async def pair(
-    edge: Edge, relays: tuple[ImpairedRelay, ImpairedRelay] | None = None, *, mark: str = ""
+    edge: Edge,
+    relays: tuple[ImpairedRelay, ImpairedRelay] | None = None,
+    *,
+    mark: str = "",
+    comes_back: bool = False,
 ) -> AsyncIterator[Pair]:
-    """Two people, online, whom `mark` tells from others (new ones without it); their media goes over the relays."""
+    """Two people, online, whom `mark` tells from others (new ones without it); their media goes over the relays.
+
+    `comes_back`: see `person`.
+    """
     mark = mark or secrets.token_hex(4)
     async with AsyncExitStack() as stack:
         people = []
@@ -118,7 +125,7 @@ async def pair(
             expected_hz = (_CALLEE, _CALLER)[index].tone_hz
             name = f"drill-{'ab'[index]}-{mark}"
             if relays is None:
-                entered = person(edge, name, source, expected_hz)
+                entered = person(edge, name, source, expected_hz, comes_back=comes_back)
             else:
                 relay = relays[index]
                 address = await relay.start()
@@ -128,6 +135,7 @@ async def pair(
                     name,
                     source,
                     expected_hz,
+                    comes_back=comes_back,
                     reroute=lambda sdp, r=relay, a=address: r.lead_through(sdp, a),  # type: ignore[misc]
                 )
             people.append(await stack.enter_async_context(entered))
