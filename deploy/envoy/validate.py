@@ -1,4 +1,4 @@
-"""Lets Envoy itself check the rendered configuration: as the embedded stack has it, and with everything switched on."""
+"""Lets Envoy itself check the rendered configuration: as the embedded stack has it, without metrics, and with all on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def variants(certificate: Path, key: Path) -> dict[str, EdgeValues]:
         jwks_url="http://127.0.0.1:7005/.well-known/jwks.json",
         jwt_issuer="https://dev-issuer.parley.invalid",
         dev_login=True,
-        metrics_port=9100,
         health_interval_s=1,
     )
     kubernetes = EdgeValues(
