@@ -7,6 +7,7 @@ import structlog
 
 from services.runtime.clock import Clock
 from services.sfu import ice
+from services.sfu.batch import open_batch
 from services.sfu.channel import MuteState, decode_message, encode_quality, encode_slot_map, encode_speakers
 from services.sfu.collector import Collector
 from services.sfu.config import MediaConfig
@@ -35,7 +36,7 @@ from services.sfu.egress import Egress
 from services.sfu.ingress import Ingress
 from services.sfu.ports import Events, Metrics
 from services.sfu.srtp import PacketBuffer, SrtpSession
-from services.sfu.udp import decode_sockaddr, open_batch, open_socket
+from services.sfu.udp import decode_sockaddr, open_socket
 
 log = structlog.get_logger()
 

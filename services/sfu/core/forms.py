@@ -10,6 +10,7 @@ from typing import NamedTuple
 from services.sfu.core.media_line import LEVEL_URI, SEND_TIME_URI, TRANSPORT_CC_URI, Codec, MediaLine
 from services.sfu.core.rtp import HEADER_SIZE, MediaPacket
 
+_new = tuple.__new__
 _HEAD = Struct("!BBHII")
 _HEAD_AND_ELEMENT = Struct("!BBHIIII")
 # One word of header extension elements of one byte each (RFC 8285 section 4.2).
@@ -20,12 +21,20 @@ OWN_AT, NUMBER_AT = 2, HEADER_SIZE + 5
 
 
 class Image(NamedTuple):
-    """A copy but for the receiver's own fields; `picture_id_at` and `tl0_at` are places in it, 0 without."""
+    """A copy but for the receiver's own fields, and the source's numbers that they are made of.
+
+    `picture_id_at` and `tl0_at` are places in `data`, 0 without. `sent` is for the path's history, when it is sent and
+    its bytes; None for a copy that takes no transport-wide number.
+    """
 
     data: bytes
+    sequence_number: int
+    timestamp: int
+    picture_id: int
     picture_id_at: int
+    tl0: int
     tl0_at: int
-    is_numbered: bool
+    sent: tuple[float, int] | None
 
 
 class Form(NamedTuple):
@@ -60,7 +69,22 @@ class Form(NamedTuple):
         if frame.picture_id_at and payload:
             picture_id_at = len(head) + frame.picture_id_at
             tl0_at = len(head) + frame.tl0_at if frame.tl0_at else 0
-        return Image(head + payload, picture_id_at, tl0_at, self.is_numbered and self.stamp_id > 0)
+        data = head + payload
+        sent = (now, len(data)) if self.is_numbered and self.stamp_id else None
+        # A named tuple's own constructor costs three times as much, for each packet that comes.
+        return _new(
+            Image,
+            (
+                data,
+                packet.sequence_number,
+                packet.timestamp,
+                frame.picture_id,
+                picture_id_at,
+                frame.tl0,
+                tl0_at,
+                sent,
+            ),
+        )
 
     def _element(self, packet: MediaPacket, now: float) -> int:
         """The extension element: a stamp (24 bits of 6.18 fixed-point send time, or room for a number), or a level."""
