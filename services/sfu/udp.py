@@ -88,13 +88,18 @@ Datagram = tuple[PacketBuffer, int, bytes]
 
 
 class Inbox(Protocol):
-    """Datagrams that have come, as many as one call gives; none when the socket is empty."""
+    """Datagrams that have come, as many as one call gives; none when the socket is empty, fewer than MOST when it
+    was emptied."""
+
+    MOST: int
 
     def receive(self) -> Sequence[Datagram]: ...
 
 
 class RecvfromInbox:
     """One system call a datagram: works everywhere."""
+
+    MOST = 1
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -114,6 +119,8 @@ class RecvfromInbox:
 
 class RecvmmsgInbox:
     """Many datagrams a system call."""
+
+    MOST = BATCH_SIZE
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
