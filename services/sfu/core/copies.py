@@ -101,6 +101,8 @@ class Takers:
         self.apart: dict[ReceiveSlot, None] = {}
         self.waiting: dict[ReceiveSlot, None] = {}
         self._groups: dict[Form, CopyGroup] = {}
+        # Those of all forms; follows what comes and goes.
+        self.groups: Collection[CopyGroup] = self._groups.values()
 
     def group(self, form: Form) -> CopyGroup:
         """That of a form, made at its first use."""
@@ -114,8 +116,3 @@ class Takers:
         group.remove(slot)
         if not group.slots:
             del self._groups[group.form]
-
-    @property
-    def groups(self) -> Collection[CopyGroup]:
-        """Those of all forms."""
-        return self._groups.values()

@@ -57,10 +57,17 @@ class Form(NamedTuple):
         self, packet: MediaPacket, payload_type: int, now: float, *, prefix: bytes = b"", is_hollow: bool = False
     ) -> Image:
         """The image of a packet that is sent at `now`, with `prefix` before its payload; a hollow one has none."""
-        frame = packet.frame
+        _, sequence_number, timestamp, marker, _, frame, level, _ = packet
         payload = b"" if is_hollow else frame.payload
-        second = payload_type | 0x80 if packet.marker else payload_type
-        element = self._element(packet, now)
+        second = payload_type | 0x80 if marker else payload_type
+        _, level_id, stamp_id, is_numbered = self
+        # The extension element: a stamp (room for a number, or 24 bits of 6.18 fixed-point send time), or a level.
+        element = 0
+        if stamp_id:
+            stamp = 1 << 24 if is_numbered else 2 << 24 | int(now * 262144) & 0xFFFFFF
+            element = stamp_id << 28 | stamp
+        elif level_id and level is not None:
+            element = level_id << 28 | level << 16
         if element:
             head = _HEAD_AND_ELEMENT.pack(0x90, second, 0, 0, 0, _ONE_WORD, element) + prefix
         else:
@@ -70,14 +77,14 @@ class Form(NamedTuple):
             picture_id_at = len(head) + frame.picture_id_at
             tl0_at = len(head) + frame.tl0_at if frame.tl0_at else 0
         data = head + payload
-        sent = (now, len(data)) if self.is_numbered and self.stamp_id else None
+        sent = (now, len(data)) if stamp_id and is_numbered else None
         # A named tuple's own constructor costs three times as much, for each packet that comes.
         return _new(
             Image,
             (
                 data,
-                packet.sequence_number,
-                packet.timestamp,
+                sequence_number,
+                timestamp,
                 frame.picture_id,
                 picture_id_at,
                 frame.tl0,
@@ -85,16 +92,6 @@ class Form(NamedTuple):
                 sent,
             ),
         )
-
-    def _element(self, packet: MediaPacket, now: float) -> int:
-        """The extension element: a stamp (24 bits of 6.18 fixed-point send time, or room for a number), or a level."""
-        if self.stamp_id:
-            if self.is_numbered:
-                return self.stamp_id << 28 | 1 << 24
-            return self.stamp_id << 28 | 2 << 24 | int(now * 262144) & 0xFFFFFF
-        if packet.level is not None and self.level_id:
-            return self.level_id << 28 | packet.level << 16
-        return 0
 
 
 def form_of(line: MediaLine) -> Form:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
-from services.sfu.core.codecs import Frame, primary_of_red, read_frame
+from services.sfu.core.codecs import WHOLE, Frame, primary_of_red, read_frame
 from services.sfu.core.errors import PacketError
 from services.sfu.core.media_line import Codec
 
@@ -170,7 +170,7 @@ def canonical_audio(
         plain = MediaPacket(
             index, header.sequence_number, header.timestamp, header.marker, "opus", plain_frame, level, None
         )
-    frame = Frame(payload, is_key_frame=True)
+    frame = _new(Frame, (payload, *WHOLE))
     return _new(
         MediaPacket, (index, header.sequence_number, header.timestamp, header.marker, codec, frame, level, plain)
     )

@@ -9,6 +9,7 @@ on an SSRC of its own with a number of its own (RFC 4588) where the receiver too
 """
 
 from array import array
+from collections.abc import Collection
 from dataclasses import dataclass
 from struct import Struct
 
@@ -284,11 +285,15 @@ class ReceiveSlot:
         return SenderReport(self.ssrc, ntp, timestamp, self.packets, self.bytes - HEADER_SIZE * self.packets)
 
 
-def route(stream: InboundStream, packet: MediaPacket, now: float) -> list[CopyGroup | ReceiveSlot]:
+def route(stream: InboundStream, packet: MediaPacket, now: float) -> Collection[CopyGroup | ReceiveSlot]:
     """Who gets a packet of a stream: groups as a whole, and single slots. A key frame takes those that wait for it."""
     takers = stream.takers
     newest = takers.newest
     is_next = newest is None or packet.extended > newest.extended
+    if is_next and not takers.apart and not takers.waiting:
+        # Nearly always.
+        takers.newest, takers.newest_at = packet, now
+        return takers.groups
     single: list[CopyGroup | ReceiveSlot] = []
     if is_next:
         takers.newest, takers.newest_at = packet, now

@@ -76,13 +76,15 @@ class ReceptionStats:
 
     def count(self, sequence_number: int, timestamp: int, now: float) -> int:
         """Count a packet that arrived at `now` seconds; gives its extended number."""
-        index = self.extend(sequence_number)
         self._received += 1
-        step = index - self._highest
+        step = (sequence_number - self._highest) & 0xFFFF
         if 0 < step <= MAX_JUMP and self._base is not None:
-            self._highest = index
+            self._highest += step
             self._add_jitter(timestamp, now)
-        elif self._base is None or abs(step) > MAX_JUMP:
+            return self._highest
+        index = self.extend(sequence_number)
+        step = index - self._highest
+        if self._base is None or abs(step) > MAX_JUMP:
             self._lost_before = self.expected
             self._base = self._highest = index
             self._transit = now * self._clock_rate - timestamp
