@@ -160,9 +160,10 @@ class SendmmsgBatch:
         if len(sizes) == 1:
             # Voice: nothing to put together.
             (size,) = sizes
-            self._lengths[begin] = size
-            self._enter(begin, 1, 0, destination)
-            self._bytes += size
+            if size:
+                self._lengths[begin] = size
+                self._enter(begin, 1, 0, destination)
+                self._bytes += size
             return
         for place, size in enumerate(sizes, begin):
             self._lengths[place] = size

@@ -12,8 +12,8 @@ from services.sfu.core.ids import ParticipantNumber
 from services.sfu.ports import Metrics
 from services.sfu.udp import BATCH_SIZE
 
-# Packets of one group that are to go out together: who gets them, and their images.
-_Run = tuple[Members, list[Image]]
+# Packets of one group that are to go out together: who gets them, their images, and the sizes of these.
+_Run = tuple[Members, list[Image], list[int]]
 
 
 class Egress:
@@ -35,12 +35,16 @@ class Egress:
         to, packet = effect
         if isinstance(to, CopyGroup):
             run = self._runs.get(to)
+            image = to.draw(packet, now)
+            size = len(image.data)
             if run is not None and (run[0] is not to.members or len(run[1]) == BATCH_SIZE):
                 self._write_runs()
                 run = None
             if run is None:
-                run = self._runs[to] = (to.members, [])
-            run[1].append(to.draw(packet, now))
+                self._runs[to] = (to.members, [image], [size])
+            else:
+                run[1].append(image)
+                run[2].append(size)
             return
         self._write_runs()
         connection = self._connections.get(to.receiver)
@@ -55,9 +59,8 @@ class Egress:
 
     def _write_runs(self) -> None:
         connections, batch = self._connections, self._batch
-        for members, images in self._runs.values():
-            count = len(images)
-            sizes = [len(image.data) for image in images]
+        for members, images, sizes in self._runs.values():
+            count = len(sizes)
             for receiver, numbers in members:
                 connection = connections.get(receiver)
                 if connection is None or connection.srtp is None or connection.destination is None:

@@ -150,7 +150,9 @@ class Router:
             repairing, repaired = participant.find_repair(datagram, header)
             packet = None if repaired is None else repairing.receive_repair(datagram, repaired, now)
             return self._forward(participant, repairing, packet, now)
-        stream = participant.find_stream(datagram, header)
+        stream = participant.streams.get(header.ssrc)
+        if stream is None or payload_type not in stream.publication.codecs:
+            stream = participant.find_stream(datagram, header)
         effects: list[Effect] = []
         if stream.last_packet_at is None:
             stream.last_packet_at = now

@@ -41,7 +41,7 @@ class ReceptionStats:
         self._lost_before = 0
         self._expected_at_report = 0
         self._received_at_report = 0
-        self._transit: float | None = None
+        self._transit = 0.0
         self._jitter = 0.0
         self._last_sr = 0
         self._last_sr_at = 0.0
@@ -80,7 +80,11 @@ class ReceptionStats:
         step = (sequence_number - self._highest) & 0xFFFF
         if 0 < step <= MAX_JUMP and self._base is not None:
             self._highest += step
-            self._add_jitter(timestamp, now)
+            transit = now * self._clock_rate - timestamp
+            # Modulo 2^32: the timestamp rolls over while `now` does not.
+            distance = (transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000
+            self._jitter += (abs(distance) - self._jitter) / 16
+            self._transit = transit
             return self._highest
         index = self.extend(sequence_number)
         step = index - self._highest
@@ -91,14 +95,6 @@ class ReceptionStats:
         else:
             self._base = min(self._base, index)
         return index
-
-    def _add_jitter(self, timestamp: int, now: float) -> None:
-        transit = now * self._clock_rate - timestamp
-        if self._transit is not None:
-            # Modulo 2^32: the timestamp rolls over while `now` does not.
-            distance = (transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000
-            self._jitter += (abs(distance) - self._jitter) / 16
-        self._transit = transit
 
     def add_sender_report(self, ntp: int, now: float) -> None:
         """Remember a sender report, for the next report block to answer."""
