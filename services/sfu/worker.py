@@ -14,6 +14,7 @@ from services.sfu.config import MediaConfig
 from services.sfu.connection import Connection
 from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.budgets import PACKET_COST
 from services.sfu.core.effects import (
     AnnounceConnected,
     Disconnect,
@@ -235,7 +236,7 @@ class MediaWorker:
                 raise PacketError("flood")
             effects = self._router.handle_rtcp(participant, srtp.unprotect_rtcp(buffer, size), now)
         else:
-            if not participant.packets.spend(1, now):
+            if not participant.media.spend(size + PACKET_COST, now):
                 raise PacketError("flood")
             clear = srtp.unprotect_rtp(buffer, size)
             try:
