@@ -10,8 +10,12 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
+import structlog
 
 from deploy.embedded.errors import StartError
 from deploy.embedded.record import ROOT
@@ -22,13 +26,17 @@ from loadtests.headless.calls import ACTIVE
 from loadtests.headless.client import Edge
 from loadtests.headless.conversations import delivery_faults, order_differences
 from loadtests.headless.media import MediaLostError
+from loadtests.headless.person import Person
 from loadtests.headless.tracks import SourceOptions
 from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.observing.drill import Pair, pair
 from loadtests.scenario import run as run_scenario
 
+log = structlog.get_logger()
+
 FOLDER = ROOT / ".parley" / "k8s"
 DEADLINE_S = 60.0
+STALL_STEP_S = 0.25
 
 
 def say(text: str) -> None:
@@ -42,7 +50,10 @@ class Rollout:
     def __init__(self, cluster: Cluster, only: tuple[str, ...]) -> None:
         self._cluster = cluster
         self._only = only
-        self.report: dict[str, object] = {"ok": False}
+        self.report: dict[str, Any] = {"ok": False}
+        # By service.
+        self.replaced: dict[str, dict[str, float]] = {}
+        self.report["replaced"] = self.replaced
         self.errors: list[str] = []
 
     async def run(self) -> None:
@@ -61,25 +72,41 @@ class Rollout:
         """A new pod, ready, before the old one is told to end; meanwhile two talk and two write."""
         # Both edges' addresses, as a balancer in front would have them.
         edge = self._edge(1, 2)
-        async with pair(edge) as talkers, pair(edge) as writers:
+        async with pair(edge, comes_back=True) as talkers, pair(edge) as writers:
             await self._begin_call(talkers)
             acknowledged: list[tuple[str, int]] = []
-            writing = asyncio.create_task(writers.write(acknowledged, patient=True))
-            took, gaps = {}, {}
-            for name in self._only:
-                began_s = time.monotonic()
-                _gap_s(talkers)
-                await self._cluster.start(name, 2)
-                await self._cluster.stop(name, 1)
-                took[name] = round(time.monotonic() - began_s, 1)
-                say(f"{name} was replaced in {took[name]} s; {len(acknowledged)} messages so far")
-                await self._still_talks(talkers, name)
-                gaps[name] = _gap_s(talkers)
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            async with _running(writers.write(acknowledged, patient=True)), _running(self._note_stalls()):
+                for name in self._only:
+                    await self._replace(name, talkers)
+                    say(f"{len(acknowledged)} messages so far")
+            self.report["messages"] = len(acknowledged)
             await self._compare(writers, acknowledged)
-            self.report |= {"replaced_s": took, "messages": len(acknowledged), "longest_gap_of_the_call_s": gaps}
             await talkers.hang_up()
+
+    async def _replace(self, name: str, talkers: Pair) -> None:
+        began_s = time.monotonic()
+        _gap_s(talkers)
+        await self._cluster.start(name, 2)
+        await self._cluster.stop(name, 1)
+        took_s = round(time.monotonic() - began_s, 1)
+        await self._still_talks(talkers, name)
+        phones = [one.phone for one in (talkers.caller, talkers.callee)]
+        self.replaced[name] = {
+            "seconds": took_s,
+            "longest_gap_of_the_call_s": _gap_s(talkers),
+            # So far in this call: how often it went to another worker, and how often a side had to join anew by itself.
+            "moves": phones[0].media_epoch,
+            "returns": sum(phone.returns for phone in phones),
+        }
+        say(f"{name}: {self.replaced[name]}")
+
+    async def _note_stalls(self) -> None:
+        """How long this process, which plays the devices, stood still: what the call missed then nobody else caused."""
+        while True:
+            before_s = time.monotonic()
+            await asyncio.sleep(STALL_STEP_S)
+            stalled_s = time.monotonic() - before_s - STALL_STEP_S
+            self.report["client_stalled_s"] = max(self.report.get("client_stalled_s", 0.0), round(stalled_s, 1))
 
     async def _begin_call(self, people: Pair) -> None:
         await people.caller.phone.start(people.conversation_id)
@@ -93,13 +120,7 @@ class Rollout:
     async def _still_talks(self, people: Pair, name: str) -> None:
         """Each side hears a second more of the other, in the same call."""
         for one in (people.caller, people.callee):
-            media = one.phone.media
-            heard_ms = media.tone_ms_decoded
-            await media.until(
-                lambda media=media, heard_ms=heard_ms: media.tone_ms_decoded > heard_ms + 1000,  # type: ignore[misc]
-                DEADLINE_S,
-                f"a second of sound after {name} was replaced",
-            )
+            await _until_heard(one, f"a second of sound after {name} was replaced")
             if one.phone.state != ACTIVE:
                 self.errors.append(f"after {name} was replaced the call is not active")
 
@@ -116,6 +137,31 @@ class Rollout:
     def _edge(self, *replicas: int) -> Edge:
         addresses = [f"{self._cluster.future_address('edge', replica)}:8443" for replica in replicas]
         return Edge(f"ipv4:{','.join(addresses)}", f"http://{self._cluster.address('issuer')}:8080")
+
+
+async def _until_heard(one: Person, what: str) -> None:
+    """A second more of the other side, on this connection or on the one that takes its place."""
+    while True:
+        media = one.phone.media
+        goal_ms = media.tone_ms_decoded + 1000
+        try:
+            return await media.until(lambda: media.tone_ms_decoded > goal_ms, DEADLINE_S, what)  # noqa: B023
+        except MediaLostError:
+            log.warning("media_lost", device=one.device.device_id)
+        await one.stream.until(lambda: one.phone.media is not media, DEADLINE_S, f"{what}: a new connection")  # noqa: B023
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """The work goes on for the length of the block; what broke it is raised."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _gap_s(people: Pair) -> float:
@@ -139,6 +185,8 @@ async def main(arguments: argparse.Namespace) -> int:
     finally:
         if not arguments.keep:
             await cluster.down()
+            rollout.errors += [f"left behind: {what}" for what in await cluster.left_behind()]
+            rollout.report |= {"ok": not rollout.errors, "errors": rollout.errors}
     for missing in rollout.errors:
         say(f"missing: {missing}")
     print(json.dumps(rollout.report), flush=True)

@@ -9,11 +9,22 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
+from services.runtime.bus import KafkaPublisher
+from services.runtime.config import KafkaConfig
+from tests.support.figures import FIGURE
 from tests.support.stack import RunningStack, run_stack
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the figures, whichever process the tests ran in."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == FIGURE:
+                terminalreporter.write_line(str(value))
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +52,22 @@ def postgres(backing: RunningStack) -> str:
 def broker(backing: RunningStack) -> str:
     """The bootstrap address of a Kafka broker that has all topics."""
     return backing.record.kafka_bootstrap
+
+
+@pytest.fixture
+def kafka(broker: str) -> KafkaConfig:
+    """How a service is told of that broker."""
+    return KafkaConfig(bootstrap=broker, idempotent=False, session_timeout_ms=3000, fetch_wait_ms=10)
+
+
+@pytest.fixture
+async def publisher(kafka: KafkaConfig) -> AsyncIterator[KafkaPublisher]:
+    """A producer that has reached the broker."""
+    publisher = KafkaPublisher(kafka)
+    await publisher.start()
+    await publisher.wait_connected()
+    yield publisher
+    await publisher.stop()
 
 
 @pytest.fixture

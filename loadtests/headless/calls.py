@@ -62,7 +62,8 @@ class Phone:
     """The calls of one device, one at a time.
 
     `source` is what this side sends and `expected_hz` the other side's tone; see `media.MediaEndpoint` for the clock.
-    `reroute` leads the media over an impaired way.
+    `reroute` leads the media over an impaired way. `comes_back`: it rejoins by itself when its media is lost, as the
+    web client does; without it the loss can be looked at.
     """
 
     def __init__(
@@ -75,7 +76,11 @@ class Phone:
         *,
         relay_only: bool = False,
         reroute: Reroute = lambda answer: answer,
+        comes_back: bool = False,
     ) -> None:
+        self._comes_back = comes_back
+        # How often it has come back by itself in this call.
+        self.returns = 0
         self._relay_only = relay_only
         self._reroute = reroute
         self._device = device
@@ -170,6 +175,7 @@ class Phone:
         await self._close_media()
         self.continuity = MediaContinuity()
         self.overlaps = []
+        self.returns = 0
         # Kept before the exchange, so that hang_up closes it when the exchange fails half way.
         self._media = self._endpoint(self._grant)
         await self._connect(self._media, self._grant)
@@ -208,6 +214,7 @@ class Phone:
             clock=self._clock,
             continuity=self.continuity,
             ice=IceOptions(grant.ice_servers, self._relay_only),
+            on_state=self._stream.inbox.changes.notify,
         )
 
     async def _connect(self, media: MediaEndpoint, grant: calls.MediaGrant) -> None:
@@ -223,15 +230,25 @@ class Phone:
         return (await patiently(lambda: self._device.calls.RenewMediaGrant(request))).grant
 
     async def _follow_moves(self) -> None:
-        """Goes to each new worker (see MediaMove), and keeps the old connection until the server closes it."""
+        """Goes to each new worker (see MediaMove), and keeps the old connection until the server closes it.
+
+        With `comes_back`, goes to wherever the call is when the connection is lost, told of a move or not.
+        """
         while True:
-            await self._stream.inbox.changes.until_ever(lambda: self._told_epoch() > self.media_epoch)
+            await self._stream.inbox.changes.until_ever(
+                lambda: self._told_epoch() > self.media_epoch or self._must_come_back()
+            )
+            is_return = self._must_come_back()
             try:
                 await self._move()
+                self.returns += is_return
             except grpc.aio.AioRpcError as error:
                 # Ended, or moved once more meanwhile: what is told next says which.
                 log.info("move_refused", device=self._device.device_id, reason=reason_of(error))
                 await asyncio.sleep(_EDGE_RETRY_S)
+
+    def _must_come_back(self) -> bool:
+        return self._comes_back and self.media.is_lost and self.state == ACTIVE
 
     def _told_epoch(self) -> int:
         known = self._stream.inbox.calls.get(self.call_id)

@@ -82,7 +82,9 @@ class MediaEndpoint:
         clock: Callable[[], float] = time.monotonic,
         continuity: MediaContinuity | None = None,
         ice: IceOptions | None = None,
+        on_state: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_state` is called when the connection's state has changed."""
         source = source or SourceOptions()
         continuity = continuity or MediaContinuity()
         self._clock = clock
@@ -99,6 +101,7 @@ class MediaEndpoint:
         self._channel.on("message", self._on_message)
         self._channel.on("open", self._say_media_state)
         self._peer.on("connectionstatechange", self._changes.notify)
+        self._peer.on("connectionstatechange", on_state)
         self._audio = [HeardAudio(expected_hz, continuity.tone) for _ in range(audio_slots)]
         self._video = [SeenVideo(continuity.picture) for _ in range(video_slots)]
         self._drains: list[asyncio.Task[None]] = []

@@ -47,15 +47,25 @@ async def person(
     device_id: str = "",
     relay_only: bool = False,
     reroute: Reroute = lambda answer: answer,
+    comes_back: bool = False,
 ) -> AsyncIterator[Person]:
     """A user with one device whose stream is current within the deadline. Everything is closed in the end.
 
-    `relay_only`: the device's media goes through a TURN relay or not at all. `reroute` changes its way.
+    `relay_only`: the device's media goes through a TURN relay or not at all. `reroute` changes its way. `comes_back`:
+    it rejoins when its media is lost, as the web client does.
     """
     device = Device(edge, user_id, device_id or f"{user_id}-device")
     try:
         async with EventStream(device) as stream:
-            phone = Phone(device, stream, source, expected_hz, relay_only=relay_only, reroute=reroute)
+            phone = Phone(
+                device,
+                stream,
+                source,
+                expected_hz,
+                relay_only=relay_only,
+                reroute=reroute,
+                comes_back=comes_back,
+            )
             try:
                 await stream.until_current(deadline_s)
                 yield Person(device, stream, phone)

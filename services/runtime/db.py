@@ -27,12 +27,24 @@ _OUTAGE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 
+# After so long in the middle of a transaction without a statement, the server ends it: a replica whose host or network
+# is gone, or that is stopped, would hold its locks (the outbox's shards, rows) until TCP gives up, which by default is
+# after two hours. Higher: the others wait longer for them. Lower than what the broker may take to acknowledge (10 s):
+# the outbox gives up what would have come.
+IDLE_TRANSACTION_S = 15.0
 
 # Our statements take arrays or whole keys: a plan made for the very values is never better, and to plan the joins over
 # the partitions of `messages` takes longer than to run them.
-_SERVER_SETTINGS = {"plan_cache_mode": "force_generic_plan"}
+_SERVER_SETTINGS = {
+    "plan_cache_mode": "force_generic_plan",
+    # A peer that is gone without a word is noticed after 11 s, whatever its session was about to do.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
 
 
 class _PooledConnection(asyncpg.Connection):
@@ -50,8 +62,17 @@ class Database:
 
     name = "database"
 
-    def __init__(self, config: DatabaseConfig, migrations: Path, *, essential: bool = True) -> None:
+    def __init__(
+        self,
+        config: DatabaseConfig,
+        migrations: Path,
+        *,
+        essential: bool = True,
+        idle_transaction_s: float = IDLE_TRANSACTION_S,
+    ) -> None:
         self.essential = essential
+        idle_ms = str(round(idle_transaction_s * 1000))
+        self._settings = {**_SERVER_SETTINGS, "idle_in_transaction_session_timeout": idle_ms}
         self._config = config
         self._migrations = migrations
         self._pool: asyncpg.Pool | None = None
@@ -94,7 +115,7 @@ class Database:
             async with self._pool.acquire(timeout=5) as connection:
                 yield connection
         except TimeoutError as error:
-            raise StoreUnavailable("no database connection became free in time") from error
+            raise StoreUnavailable("no connection became free, or no answer came, in time") from error
         except _OUTAGE as error:
             raise StoreUnavailable("the database cannot be reached") from error
 
@@ -128,7 +149,7 @@ class Database:
                 pool = await asyncpg.create_pool(
                     self._config.url,
                     connection_class=_PooledConnection,
-                    server_settings=_SERVER_SETTINGS,
+                    server_settings=self._settings,
                     min_size=1,
                     max_size=self._config.pool_size,
                     command_timeout=10,

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallNotFound, Contended
-from services.signaling.core.inputs import Tick
-from services.signaling.core.model import Call, CallId
+from services.signaling.core.inputs import Tick, WorkerFound
+from services.signaling.core.model import Call, CallId, Worker
 from services.signaling.core.placement import NodeTable
 from services.signaling.core.table import Trigger
 from services.signaling.core.triggers import classify
@@ -38,6 +38,8 @@ class Upkeep:
         if call is None or await self._must_wait(call):
             return
         try:
+            if found := self._found_again(call):
+                await self.changes.apply(call_id, WorkerFound(found))
             await self.changes.apply(call_id, Tick())
         except (CallNotFound, Contended):
             # A call that changes that often will be looked at again by the next sweep.
@@ -57,6 +59,12 @@ class Upkeep:
     async def count(self) -> None:
         """Measure how many calls ring and run. Raises StoreUnavailable."""
         self.changes.metrics.calls_counted(await self.store.count_by_state())
+
+    def _found_again(self, call: Call) -> Worker | None:
+        """The call's worker, if it was given up while it stalled, and announces itself: nothing was lost."""
+        node = self.nodes.find(call.worker.worker_id, self.changes.clock.now()) if call.worker else None
+        is_doubted = any(leg.media_up and leg.media_deadline for leg in call.legs)
+        return node.worker if node and is_doubted else None
 
     async def _must_wait(self, call: Call) -> bool:
         """Whether missing media may be missing news: the broker is or was just away, while the worker is well."""

@@ -9,12 +9,14 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
 from tests.support.coturn import COTURN, Coturn, run_coturn
+from tests.support.figures import FIGURE
 from tests.support.stack import RunningStack, run_stack
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -117,15 +119,6 @@ def facts(seen: Facts) -> Facts:
 
 
 @pytest.fixture
-def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Writes a line into the test's output, for figures that are reported and not judged."""
-    plugins = request.config.pluginmanager
-    terminal: Any = plugins.getplugin("terminalreporter")
-    capture: Any = plugins.getplugin("capturemanager")
-
-    def write(line: str) -> None:
-        with capture.global_and_fixture_disabled():
-            terminal.ensure_newline()
-            terminal.write_line(line)
-
-    return write
+def say(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Reports a figure that is not judged: it stands at the end of the run's output (tests/conftest.py)."""
+    return partial(record_property, FIGURE)

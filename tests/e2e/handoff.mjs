@@ -1,14 +1,13 @@
 // Two people in a call that moves to another media worker, as often as there are names of moves.
 // Usage: node handoff.mjs <web address> <chromium> <folder for screenshots> <move>...
 // Prints "in call" before each move, once both see each other, and reads a line when the call was told to move.
-// Ends with one JSON object: by move, the longest time between two pictures on each screen.
+// Ends with one JSON object: by move, the longest time between two pictures on each screen, and as long before the move.
 import { connectionOf, eventually } from "./browsers.mjs";
 import { accept, calling, gone, meet, play, press, stage, told, videoCall } from "./calling.mjs";
 
 const [url, executablePath, , ...moves] = process.argv.slice(2);
-/** Pictures before a move, and after it: some seconds. */
-const BEFORE = 10;
-const AFTER = 30;
+/** Pictures before a move, and from it on: some seconds. */
+const SPAN = 25;
 let pages;
 
 async function startCall(browser, facts) {
@@ -50,17 +49,26 @@ const more = async (page, count) => {
   await eventually("pictures go on", () => pictures(page), (now) => now > before + count);
 };
 
+/** What was seen since the last time. */
+const forget = (page) =>
+  page.evaluate(() => {
+    const { longestMs, reconnecting } = window.__seen;
+    Object.assign(window.__seen, { longestMs: 0, reconnecting: false });
+    return { gapMs: Math.round(longestMs), reconnecting };
+  });
+
 const moved = (name) =>
   async function move() {
-    await Promise.all(pages.map((page) => more(page, BEFORE)));
+    await Promise.all(pages.map(forget));
+    await Promise.all(pages.map((page) => more(page, SPAN)));
+    const usual = await Promise.all(pages.map(forget));
     const before = await Promise.all(pages.map(connectionOf));
-    await Promise.all(pages.map((page) => page.evaluate(() => Object.assign(window.__seen, { longestMs: 0, reconnecting: false }))));
     console.log("in call");
     await told();
     await Promise.all(pages.map((page, i) => eventually("it has another connection", () => connectionOf(page), (now) => now && now !== before[i])));
-    await Promise.all(pages.map((page) => more(page, AFTER)));
-    const sides = await Promise.all(pages.map((page) => page.evaluate(() => ({ gapMs: Math.round(window.__seen.longestMs), reconnecting: window.__seen.reconnecting }))));
-    return { [name]: sides };
+    await Promise.all(pages.map((page) => more(page, SPAN)));
+    const moving = await Promise.all(pages.map(forget));
+    return { [name]: moving.map((seen, i) => ({ ...seen, usualMs: usual[i].gapMs })) };
   };
 
 async function hangUp() {

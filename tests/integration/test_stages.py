@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from services.ops.core import Stage
 from services.ops.stages import Broker
 from services.runtime.bus import (
@@ -24,30 +22,16 @@ from services.runtime.config import KafkaConfig
 from tests.support.waiting import eventually, until
 
 QUALITY = "media.quality.v1"
-# Nobody else's: of a service that was killed while it joined, the embedded broker keeps a member that answers no more.
+# Nobody else's: where members were killed by other tests, the embedded broker kept a new one waiting for over a minute.
 GROUP = f"lag-{secrets.token_hex(6)}"
 DEAD = "presence.events.v1"
 
 
-@pytest.fixture
-def config(broker: str) -> KafkaConfig:
-    return KafkaConfig(bootstrap=broker, idempotent=False, session_timeout_ms=3000, fetch_wait_ms=10)
-
-
-@pytest.fixture
-async def publisher(config: KafkaConfig) -> AsyncIterator[KafkaPublisher]:
-    publisher = KafkaPublisher(config)
-    await publisher.start()
-    await publisher.wait_connected()
-    yield publisher
-    await publisher.stop()
-
-
 @asynccontextmanager
 async def consuming(
-    config: KafkaConfig, publisher: KafkaPublisher, topic: str, group: str | None, handle: HandleBatch
+    kafka: KafkaConfig, publisher: KafkaPublisher, topic: str, group: str | None, handle: HandleBatch
 ) -> AsyncIterator[None]:
-    consumer = KafkaConsumer(config, Subscription(topic, group), handle, publisher)
+    consumer = KafkaConsumer(kafka, Subscription(topic, group), handle, publisher)
     await consumer.start()
     try:
         yield
@@ -55,34 +39,34 @@ async def consuming(
         await consumer.stop()
 
 
-async def stage(config: KafkaConfig, now: datetime) -> Stage:
+async def stage(kafka: KafkaConfig, now: datetime) -> Stage:
     # Not all of them: other tests leave much behind in theirs.
-    (found,) = await Broker(config).stages(now, [(QUALITY, GROUP)])
+    (found,) = await Broker(kafka).stages(now, [(QUALITY, GROUP)])
     return found
 
 
 async def test_the_lag_of_a_stage_is_the_age_of_the_oldest_record_that_waits(
-    config: KafkaConfig, publisher: KafkaPublisher
+    kafka: KafkaConfig, publisher: KafkaPublisher
 ) -> None:
     async def handle(_: Sequence[Incoming]) -> None: ...
 
     async def is_current() -> bool:
-        now = await stage(config, datetime.now(UTC))
+        now = await stage(kafka, datetime.now(UTC))
         return now.records == 0 and now.has_committed
 
     await publisher.publish([Outgoing(QUALITY, b"k", b"one")])
-    async with consuming(config, publisher, QUALITY, GROUP, handle):
+    async with consuming(kafka, publisher, QUALITY, GROUP, handle):
         await eventually(is_current, 60)
     # One by one: of a batch the embedded broker counts only the first record into a partition's end.
     await publisher.publish([Outgoing(QUALITY, b"k", b"two")])
     await publisher.publish([Outgoing(QUALITY, b"k", b"three")])
-    found = await stage(config, datetime.now(UTC) + timedelta(seconds=60))
+    found = await stage(kafka, datetime.now(UTC) + timedelta(seconds=60))
     assert found.records == 2
     assert 60 <= found.oldest_s < 90
 
 
 async def test_a_poison_record_is_parked_shown_and_replayed_and_blocks_nobody(
-    config: KafkaConfig, publisher: KafkaPublisher
+    kafka: KafkaConfig, publisher: KafkaPublisher
 ) -> None:
     mark = secrets.token_hex(6)
     handled: list[str] = []
@@ -95,16 +79,16 @@ async def test_a_poison_record_is_parked_shown_and_replayed_and_blocks_nobody(
                 raise PoisonRecord("it cannot be read")
             handled.append(text)
 
-    async with consuming(config, publisher, DEAD, None, handle):
+    async with consuming(kafka, publisher, DEAD, None, handle):
         poison = Outgoing(DEAD, mark.encode(), f"{mark}-poison".encode(), (("kind", b"x"),))
         await publisher.publish([poison, Outgoing(DEAD, mark.encode(), f"{mark}-good".encode())])
         await until(lambda: f"{mark}-good" in handled, what="the record behind the poison")
-        (letter,) = [one for one in await Broker(config).letters(DEAD, 50) if one.key == mark]
+        (letter,) = [one for one in await Broker(kafka).letters(DEAD, 50) if one.key == mark]
         assert (letter.reason, letter.size) == ("it cannot be read", len(f"{mark}-poison"))
         mended = True
-        assert await Broker(config).replay(DEAD, letter.offset) == letter
+        assert await Broker(kafka).replay(DEAD, letter.offset) == letter
         await until(lambda: f"{mark}-poison" in handled, what="the replayed record")
 
 
-async def test_a_dead_letter_that_is_not_there_is_not_replayed(config: KafkaConfig) -> None:
-    assert await Broker(config).replay("graph.events.v1", 10_000) is None
+async def test_a_dead_letter_that_is_not_there_is_not_replayed(kafka: KafkaConfig) -> None:
+    assert await Broker(kafka).replay("graph.events.v1", 10_000) is None

@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import os
 import shutil
+import time
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import yaml
 
@@ -46,9 +49,15 @@ _POSTGRES = (
     " >/dev/null && exec postgres -D /data/pg -k /data -c listen_addresses='*' -c max_connections=200"
 )
 _ALLOW = "echo 'host all all all trust' >> /data/pg/pg_hba.conf"
+DATABASE_TLS = "sslmode=verify-full&sslrootcert=/etc/postgres/ca.crt"
 # What the manifests have otherwise, and why: the stores beside have no TLS, and nobody issues certificates.
 OVER: Mapping[str, str] = {
     **broker.CLIENT_SETTINGS,
+    "PARLEY_KAFKA_BOOTSTRAP": "parley-kafka-bootstrap:9092",
+    "PARLEY_KAFKA_TLS": "",
+    "PARLEY_KAFKA_CA_FILE": "",
+    "PARLEY_KAFKA_CERTIFICATE_FILE": "",
+    "PARLEY_KAFKA_KEY_FILE": "",
     "PARLEY_EDGE_TLS_CERTIFICATE_FILE": "",
     "PARLEY_EDGE_TLS_KEY_FILE": "",
     "PARLEY_EDGE_HEALTH_INTERVAL_S": "1",
@@ -89,6 +98,7 @@ class Cluster:
     async def down(self) -> None:
         """Removes all pods; the network stays, with nobody in it. Idempotent."""
         names = (await self._podman("pod", "ls", "--format", "{{.Name}}", "--filter", "name=^parley-")).split()
+        await asyncio.gather(*(self._keep_logs(name) for name in names))
         await asyncio.gather(*(self._remove(name) for name in names))
         self.pods.clear()
 
@@ -100,11 +110,19 @@ class Cluster:
         return address
 
     async def stop(self, name: str, replica: int = 1) -> None:
-        """Ends a pod as the kubelet does: SIGTERM, and its grace period."""
+        """Ends a pod as the kubelet does: preStop, SIGTERM, and the grace period for both."""
         pod = f"parley-{name}-{replica}"
         spec = transform.workload(self.objects, name)["spec"]["template"]["spec"]
-        grace = str(spec.get("terminationGracePeriodSeconds", 30))
-        await self._podman("pod", "stop", "--time", grace, pod)
+        began_s = time.monotonic()
+        for container, command in transform.pre_stop(spec):
+            await self._podman("exec", f"{pod}-{container}", *command)
+        left_s = spec.get("terminationGracePeriodSeconds", 30) - (time.monotonic() - began_s)
+        # What a kubelet leaves at least.
+        grace = str(max(2, round(left_s)))
+        # Not `pod stop`: podman 4.3 ends the pod's network with the first container, and what drains cannot speak.
+        containers = (await self._podman("ps", "--format", "{{.Names}}", "--filter", f"pod={pod}")).split()
+        await self._podman("stop", "--time", grace, *(name for name in containers if not name.endswith("-infra")))
+        await self._keep_logs(pod)
         await self._remove(pod)
         del self.pods[pod]
 
@@ -117,12 +135,15 @@ class Cluster:
         pod = f"parley-{name}-{replica}"
         return self.pods.get(pod) or self._take(pod)
 
-    async def logs(self, name: str, replica: int = 1) -> str:
-        """What the pod's containers wrote."""
-        return await self._podman("pod", "logs", f"parley-{name}-{replica}")
+    async def _keep_logs(self, pod: str) -> None:
+        """A pod's containers take what they wrote with them; a call that was lost is followed through all of them."""
+        path = self.folder / "logs" / f"{pod}.log"
+        with await asyncio.to_thread(path.open, "wb") as file:
+            process = await self._spawn("pod", "logs", pod, stdout=file, stderr=file)
+            await process.wait()
 
     def _prepare(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         (self.folder / "containers.conf").write_text(CONTAINERS_CONF)
 
     async def _stores(self) -> None:
@@ -170,18 +191,29 @@ class Cluster:
         address = self._take(pod)
         manifest = transform.pod(self.objects, owner, pod, address, self._secrets, OVER)
         path = self.folder / f"{pod}.yaml"
-        text = yaml.safe_dump(manifest).replace("sslmode=require", "sslmode=disable")
+        text = yaml.safe_dump(manifest).replace(DATABASE_TLS, "sslmode=disable")
         await asyncio.to_thread(_write_private, path, text)
         aliases = [f"alias={one}" for one in transform.names_of(self.objects, owner)]
         await self._podman("kube", "play", "--network", ",".join([f"{NETWORK}:ip={address}", *aliases]), str(path))
         return address
 
+    async def left_behind(self) -> list[str]:
+        """What `down` should have removed and is still there."""
+        containers = await self._podman("ps", "--all", "--format", "{{.Names}}", "--filter", "name=^parley-")
+        pods = await self._podman("pod", "ls", "--format", "{{.Name}}", "--filter", "name=^parley-")
+        processes = await asyncio.to_thread(_monitors)
+        return [*containers.split(), *pods.split(), *await self._volumes("parley"), *processes]
+
     async def _remove(self, pod: str) -> None:
-        for _ in range(REMOVALS):
-            with contextlib.suppress(StartError):
+        for attempt in range(REMOVALS + 1):
+            with contextlib.suppress(StartError) if attempt < REMOVALS else contextlib.nullcontext():
                 await self._podman("pod", "rm", "--force", "--time", "1", pod)
-                return
-        await self._podman("pod", "rm", "--force", "--time", "1", pod)
+                break
+        for volume in await self._volumes(pod):
+            await self._podman("volume", "rm", volume)
+
+    async def _volumes(self, prefix: str) -> list[str]:
+        return (await self._podman("volume", "ls", "--quiet", "--filter", f"name=^{prefix}-")).split()
 
     def _take(self, pod: str) -> str:
         if pod in self.pods:
@@ -198,11 +230,12 @@ class Cluster:
         except TimeoutError:
             raise StartError(f"{name} was not ready within {READY_WITHIN_S:.0f} s") from None
 
-    async def _podman(self, *arguments: str) -> str:
+    async def _spawn(self, *arguments: str, stdout: int | BinaryIO, stderr: int | BinaryIO) -> Process:
         env = {**os.environ, "CONTAINERS_CONF": str(self.folder / "containers.conf")}
-        process = await asyncio.create_subprocess_exec(
-            "podman", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env
-        )
+        return await asyncio.create_subprocess_exec("podman", *arguments, stdout=stdout, stderr=stderr, env=env)
+
+    async def _podman(self, *arguments: str) -> str:
+        process = await self._spawn(*arguments, stdout=PIPE, stderr=PIPE)
         out, err = await process.communicate()
         if process.returncode:
             raise StartError(f"podman {' '.join(arguments[:3])} failed: {err.decode(errors='replace')[-1500:]}")
@@ -217,6 +250,17 @@ def _probe(name: str, address: str) -> Callable[[], Awaitable[bool]]:
             return probes.http(f"http://{address}:9100/ready")
         case _:
             return probes.grpc_ready(f"{address}:7000")
+
+
+def _monitors() -> list[str]:
+    """The processes that hold our containers."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if words[0].endswith(b"/conmon") and any(word.startswith(b"parley-") for word in words):
+                found.append(f"process {path.parent.name}")
+    return found
 
 
 def _write_private(path: Path, text: str) -> None:

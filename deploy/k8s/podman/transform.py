@@ -2,7 +2,7 @@
 
 Kept: images, commands, users, read-only roots, dropped capabilities, memory limits, emptyDirs, grace periods, and the
 environment. Resolved: ConfigMaps, Secrets, `$(NAME)` and the pod's own fields, into plain values. Left out: probes and
-preStop (whoever runs the pods asks and stops them), ports (podman would publish them on the host), accounts, spreading,
+preStop (whoever runs the pods asks and runs them), ports (podman would publish them on the host), accounts, spreading,
 priorities, NetworkPolicies and Services; a Service's names become the pod's.
 """
 
@@ -67,9 +67,18 @@ def pod(
     if "initContainers" in given:
         spec["initContainers"] = [_container(item, resolve) for item in given["initContainers"]]
     _leave_out_secret_volumes(spec)
+    _name_volumes_after(name, spec)
     labels = template["metadata"].get("labels", {})
     metadata = {"name": name, "labels": labels, "annotations": INIT_TYPE}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def pre_stop(spec: Object) -> list[tuple[str, list[str]]]:
+    """(container, command) of a pod's preStop hooks. Raises TransformError for one that is not a command."""
+    hooks = {item["name"]: item["lifecycle"]["preStop"] for item in spec["containers"] if "lifecycle" in item}
+    if any("exec" not in hook for hook in hooks.values()):
+        raise TransformError("a preStop that is no command is not known here")
+    return [(name, list(hook["exec"]["command"])) for name, hook in hooks.items()]
 
 
 def _container(item: Object, resolve: _Environment) -> Object:
@@ -89,6 +98,15 @@ def _leave_out_secret_volumes(spec: Object) -> None:
     for container in [*spec["containers"], *spec.get("initContainers", [])]:
         mounts = container.get("volumeMounts", [])
         container["volumeMounts"] = [mount for mount in mounts if mount["name"] not in gone]
+
+
+def _name_volumes_after(pod_name: str, spec: Object) -> None:
+    """Podman makes an emptyDir a volume of its name: each pod needs its own, and whoever clears up must find it."""
+    for volume in spec.get("volumes", []):
+        volume["name"] = f"{pod_name}-{volume['name']}"
+    for container in [*spec["containers"], *spec.get("initContainers", [])]:
+        for mount in container.get("volumeMounts", []):
+            mount["name"] = f"{pod_name}-{mount['name']}"
 
 
 def _with_broker(found: Mapping[str, str]) -> Collection[str]:

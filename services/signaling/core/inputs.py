@@ -122,9 +122,16 @@ class MediaDisconnected:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """The worker is dead, and with it the media of all legs."""
+    """The worker is dead, as far as can be told from here, and with it the media of all legs."""
 
     worker_id: WorkerId
+
+
+@dataclass(frozen=True)
+class WorkerFound:
+    """The very process that was given up lives: what it last said of the legs' media holds."""
+
+    worker: Worker
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,7 @@ Input = (
     | MediaConnected
     | MediaDisconnected
     | WorkerLost
+    | WorkerFound
     | Move
     | Tick
 )

@@ -129,11 +129,24 @@ def _all_media_down(call: Call, step: Step) -> Call:
     return _map_legs(call, lambda _: True, lambda leg: _lower(leg, call.state, step))
 
 
+def _doubt_media(call: Call, step: Step) -> Call:
+    """What the worker last said of each leg stays: if it only could not answer, it will not say it again."""
+    return _map_legs(
+        call,
+        lambda leg: leg.media_up,
+        lambda leg: replace(leg, media_deadline=leg.media_deadline or step.media_deadline),
+    )
+
+
+def _trust_media(call: Call, _: Step) -> Call:
+    return _map_legs(call, lambda leg: leg.media_up, lambda leg: replace(leg, media_deadline=None))
+
+
 def _lower(leg: Leg, state: CallState, step: Step) -> Leg:
     """A leg without media. A deadline that runs goes on, so that repeated bad news cannot keep a dead call alive."""
     if not leg.media_up:
         return leg
-    deadline = step.media_deadline if state is CallState.ACTIVE else None
+    deadline = leg.media_deadline or step.media_deadline if state is CallState.ACTIVE else None
     return replace(leg, media_up=False, media_deadline=deadline)
 
 
@@ -242,6 +255,8 @@ CHANGES: dict[Change, Callable[[Call, Step], Call]] = {
     Change.MEDIA_UP: _media_up,
     Change.MEDIA_DOWN: _media_down,
     Change.ALL_MEDIA_DOWN: _all_media_down,
+    Change.DOUBT_MEDIA: _doubt_media,
+    Change.TRUST_MEDIA: _trust_media,
     Change.SET_WORKER: _set_worker,
     Change.FORGET_FORMER: _forget_former,
     Change.STOP_RING: _stop_ring,

@@ -112,7 +112,8 @@ class Leg:
     former_device_id: DeviceId | None = None
     # What the SFU last said of the device's media.
     media_up: bool = False
-    # When missing media ends the leg, and with it a one-to-one call; None while it need not come.
+    # When missing media ends the leg, and with it a one-to-one call; None while it need not come. With `media_up` while
+    # the worker does not answer.
     media_deadline: datetime | None = None
     join_time: datetime | None = None
     leave_time: datetime | None = None

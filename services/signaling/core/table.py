@@ -75,6 +75,7 @@ class Trigger(Enum):
     MEDIA_DISCONNECTED = "media disconnected"
     MEDIA_STALE = "media event of another device or worker"
     WORKER_LOST = "SFU worker lost, no other one free"
+    WORKER_FOUND = "SFU worker was not lost after all"
     MOVE = "moved to another SFU worker"
 
 
@@ -86,6 +87,8 @@ class Change(Enum):
     MEDIA_UP = "media up"
     MEDIA_DOWN = "media down, await it"
     ALL_MEDIA_DOWN = "all media down, await it"
+    DOUBT_MEDIA = "await news of all media"
+    TRUST_MEDIA = "trust the last news of media"
     SET_WORKER = "set worker"
     FORGET_FORMER = "forget the former worker"
     STOP_RING = "stop the member's ring"
@@ -127,7 +130,6 @@ _NOTHING: Row = (_STAY[_R], _STAY[_A], _STAY[_E])
 # A device whose media came up after the end must not stay on the worker.
 _CLOSE_AGAIN = Rule(_E, effects=(Effect.CLOSE_MEDIA,))
 _LOSE_LEG = (Change.MEDIA_DOWN,)
-_LOSE_ALL = (Change.ALL_MEDIA_DOWN,)
 _TELL = (Effect.ANNOUNCE,)
 _TELL_AND_REMOVE = (Effect.ANNOUNCE, Effect.REMOVE_MEDIA)
 
@@ -211,7 +213,8 @@ _ROWS: dict[Trigger, Row] = {
     Trigger.MEDIA_CONNECTED: _both(*_CONNECT, _CLOSE_AGAIN),
     Trigger.MEDIA_DISCONNECTED: (Rule(_R, _LOSE_LEG), Rule(_A, _LOSE_LEG), _STAY[_E]),
     Trigger.MEDIA_STALE: _NOTHING,
-    Trigger.WORKER_LOST: (Rule(_R, _LOSE_ALL), Rule(_A, _LOSE_ALL), _STAY[_E]),
+    Trigger.WORKER_LOST: (_STAY[_R], Rule(_A, (Change.DOUBT_MEDIA,)), _STAY[_E]),
+    Trigger.WORKER_FOUND: (_STAY[_R], Rule(_A, (Change.TRUST_MEDIA,)), _STAY[_E]),
     Trigger.MOVE: _both(*_MOVE, CallEnded),
 }
 

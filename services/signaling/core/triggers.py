@@ -23,6 +23,7 @@ from services.signaling.core.inputs import (
     SetMembers,
     TakeOver,
     Tick,
+    WorkerFound,
     WorkerLost,
 )
 from services.signaling.core.model import RUNG, Call, CallState, DeviceId, Leg, LegState, UserId
@@ -45,6 +46,8 @@ def classify(call: Call, given: Input, now: datetime) -> Trigger:
             return _classify_media(call, given)
         case WorkerLost(worker_id):
             return Trigger.WORKER_LOST if _carries(call, worker_id) else Trigger.MEDIA_STALE
+        case WorkerFound(worker):
+            return Trigger.WORKER_FOUND if worker.is_same_process(call.worker) else Trigger.MEDIA_STALE
         case Move(from_worker):
             is_here = call.worker is None or call.worker.is_same_process(from_worker)
             return Trigger.MOVE if is_here else Trigger.MEDIA_STALE

@@ -78,11 +78,11 @@ class World:
         self._cleanup.push_async_callback(device.close)
         return device
 
-    async def online(self, user_id: str = "", name: str = "") -> Online:
-        """A device whose stream is ready and synced."""
+    async def online(self, user_id: str = "", name: str = "", *, comes_back: bool = False) -> Online:
+        """A device whose stream is ready and synced; `comes_back`: see `Phone`."""
         device = self.device(user_id, name)
         stream = await self._cleanup.enter_async_context(EventStream(device))
-        phone = Phone(device, stream, TINY)
+        phone = Phone(device, stream, TINY, comes_back=comes_back)
         self._cleanup.push_async_callback(phone.close)
         await stream.until_current(DEADLINE_S)
         return Online(device, stream, phone)
@@ -92,9 +92,9 @@ class World:
         one, other = self.device(), self.device()
         return one, other, await open_direct(one, other.user_id)
 
-    async def pair_online(self) -> tuple[Online, Online, str]:
+    async def pair_online(self, *, comes_back: bool = False) -> tuple[Online, Online, str]:
         """Two users with their streams running, and their conversation."""
-        one, other = await self.online(), await self.online()
+        one, other = await self.online(comes_back=comes_back), await self.online(comes_back=comes_back)
         return one, other, await open_direct(one.device, other.user_id)
 
 

@@ -54,29 +54,15 @@ class Replica:
         return found
 
 
-@pytest.fixture
-def config(broker: str) -> KafkaConfig:
-    return KafkaConfig(bootstrap=broker, idempotent=False, session_timeout_ms=3000, fetch_wait_ms=10)
-
-
-@pytest.fixture
-async def publisher(config: KafkaConfig) -> AsyncIterator[KafkaPublisher]:
-    publisher = KafkaPublisher(config)
-    await publisher.start()
-    await publisher.wait_connected()
-    yield publisher
-    await publisher.stop()
-
-
 @asynccontextmanager
-async def running(config: KafkaConfig, world: World, count: int) -> AsyncIterator[list[Replica]]:
+async def running(kafka: KafkaConfig, world: World, count: int) -> AsyncIterator[list[Replica]]:
     """Replicas that have shared the partitions evenly."""
     replicas = [Replica() for _ in range(count)]
     subscription = Subscription(topics.EVENTS, f"fan-out-{uuid4()}")
     async with AsyncExitStack() as stack:
         for replica in replicas:
             fan_out = FanOut(world.messaging, replica.publisher)
-            consumer = KafkaConsumer(config, subscription, fan_out.handle, replica.publisher, replica)
+            consumer = KafkaConsumer(kafka, subscription, fan_out.handle, replica.publisher, replica)
             await consumer.start()
             stack.push_async_callback(consumer.stop)
         await until(lambda: all(len(replica.partitions) == PARTITIONS // count for replica in replicas), within_s=60)
@@ -100,11 +86,11 @@ def sent(room: ConversationId, seq: int) -> Outgoing:
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 async def test_each_replica_tells_its_share_in_order_and_together_they_tell_everything(
-    config: KafkaConfig, publisher: KafkaPublisher, count: int
+    kafka: KafkaConfig, publisher: KafkaPublisher, count: int
 ) -> None:
     world = World(capacity=5)
     rooms = await found_groups(world)
-    async with running(config, world, count) as replicas:
+    async with running(kafka, world, count) as replicas:
         await publisher.publish([sent(room, seq) for seq in range(2, 2 + MESSAGES) for room in rooms])
         expected = ROOMS * MESSAGES * 2
         await until(lambda: sum(len(replica.publisher.records) for replica in replicas) >= expected)

@@ -24,20 +24,6 @@ TOPIC = "graph.events.v1"
 
 
 @pytest.fixture
-def config(broker: str) -> KafkaConfig:
-    return KafkaConfig(bootstrap=broker, idempotent=False, session_timeout_ms=3000, fetch_wait_ms=10)
-
-
-@pytest.fixture
-async def publisher(config: KafkaConfig) -> AsyncIterator[KafkaPublisher]:
-    publisher = KafkaPublisher(config)
-    await publisher.start()
-    await publisher.wait_connected()
-    yield publisher
-    await publisher.stop()
-
-
-@pytest.fixture
 def mark() -> bytes:
     """Tells this test's records from those of others on the same topic."""
     return secrets.token_hex(8).encode()
@@ -45,9 +31,9 @@ def mark() -> bytes:
 
 @asynccontextmanager
 async def consuming(
-    config: KafkaConfig, publisher: KafkaPublisher, handle: HandleBatch, group: str | None = None
+    kafka: KafkaConfig, publisher: KafkaPublisher, handle: HandleBatch, group: str | None = None
 ) -> AsyncIterator[None]:
-    consumer = KafkaConsumer(config, Subscription(TOPIC, group), handle, publisher)
+    consumer = KafkaConsumer(kafka, Subscription(TOPIC, group), handle, publisher)
     await consumer.start()
     try:
         yield
@@ -75,20 +61,20 @@ async def send(publisher: KafkaPublisher, key: bytes, *values: bytes) -> None:
     await publisher.publish([Outgoing(TOPIC, key, value) for value in values])
 
 
-async def test_records_of_a_key_come_in_order(config: KafkaConfig, publisher: KafkaPublisher, mark: bytes) -> None:
+async def test_records_of_a_key_come_in_order(kafka: KafkaConfig, publisher: KafkaPublisher, mark: bytes) -> None:
     handler = Handler(mark)
-    async with consuming(config, publisher, handler.handle):
+    async with consuming(kafka, publisher, handler.handle):
         await send(publisher, mark, *(b"%03d" % number for number in range(100)))
         await until(lambda: len(handler.handled) == 100)
     assert handler.handled == sorted(handler.handled)
 
 
 async def test_a_failure_of_others_is_retried_until_it_passes(
-    config: KafkaConfig, publisher: KafkaPublisher, mark: bytes
+    kafka: KafkaConfig, publisher: KafkaPublisher, mark: bytes
 ) -> None:
     handler = Handler(mark)
     handler.failures[b"1"] = [TransientFailure("away")] * 4 + [BusUnavailable("away")] * 3
-    async with consuming(config, publisher, handler.handle):
+    async with consuming(kafka, publisher, handler.handle):
         await send(publisher, mark, b"1", b"2")
         await until(lambda: b"2" in handler.handled)
     assert handler.handled[-2:] == [b"1", b"2"]
@@ -99,20 +85,20 @@ async def test_a_failure_of_others_is_retried_until_it_passes(
     [([PoisonRecord("not what it says")] * 2, b"not what it says"), ([ValueError("a bug")] * 9, b"ValueError: a bug")],
 )
 async def test_a_poison_record_is_parked_with_its_reason_and_the_next_go_on(
-    config: KafkaConfig, publisher: KafkaPublisher, mark: bytes, failures: list[Exception], reason: bytes
+    kafka: KafkaConfig, publisher: KafkaPublisher, mark: bytes, failures: list[Exception], reason: bytes
 ) -> None:
     handler = Handler(mark)
     handler.failures[b"bad"] = list(failures)
-    async with consuming(config, publisher, handler.handle):
+    async with consuming(kafka, publisher, handler.handle):
         await send(publisher, mark, b"bad", b"good")
         await until(lambda: b"good" in handler.handled)
     assert b"bad" not in handler.handled
-    assert await dead_letter(config, mark) == (b"bad", reason)
+    assert await dead_letter(kafka, mark) == (b"bad", reason)
 
 
-async def dead_letter(config: KafkaConfig, key: bytes) -> tuple[bytes, bytes]:
+async def dead_letter(kafka: KafkaConfig, key: bytes) -> tuple[bytes, bytes]:
     consumer = AIOKafkaConsumer(
-        f"{TOPIC}.dlq", bootstrap_servers=config.bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=10
+        f"{TOPIC}.dlq", bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=10
     )
     await consumer.start()
     try:
@@ -125,15 +111,15 @@ async def dead_letter(config: KafkaConfig, key: bytes) -> tuple[bytes, bytes]:
 
 
 async def test_a_new_member_goes_on_after_what_was_committed(
-    config: KafkaConfig, publisher: KafkaPublisher, mark: bytes
+    kafka: KafkaConfig, publisher: KafkaPublisher, mark: bytes
 ) -> None:
     group = f"test-{mark.decode()}"
     first, second = Handler(mark), Handler(mark)
     await send(publisher, mark, b"1")
-    async with consuming(config, publisher, first.handle, group):
+    async with consuming(kafka, publisher, first.handle, group):
         await until(lambda: first.handled == [b"1"])
     await send(publisher, mark, b"2")
-    async with consuming(config, publisher, second.handle, group):
+    async with consuming(kafka, publisher, second.handle, group):
         await until(lambda: b"2" in second.handled, within_s=60)
     assert second.handled == [b"2"]
 

@@ -8,7 +8,7 @@ from services.runtime import outbox
 from services.runtime.bus import Outgoing
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
-from services.runtime.errors import BusUnavailable
+from services.runtime.errors import BusUnavailable, StoreUnavailable
 from services.runtime.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
@@ -96,6 +96,36 @@ async def test_a_shard_is_published_again_after_a_fault_that_nobody_expected(dat
     await relay.start()
     await until(lambda: len(publisher.records) == 1)
     await relay.stop()
+
+
+async def test_a_replica_that_vanished_while_it_published_holds_its_shard_for_a_bounded_time(
+    database: Database, database_url: str
+) -> None:
+    """Its host or network is gone, or it is stopped: to the server, a transaction in which nothing more comes."""
+
+    class Vanishing(MemoryPublisher):
+        began, returns = asyncio.Event(), asyncio.Event()
+
+        async def publish(self, records: Sequence[Outgoing]) -> None:
+            self.began.set()
+            await self.returns.wait()
+
+    await write(database, "a", b"1")
+    shards = [outbox.shard_of("a")]
+    config = DatabaseConfig(database_url, pool_size=1)
+    async with connected(Database(config, MIGRATIONS, idle_transaction_s=0.3)) as other:
+        publisher = Vanishing()
+        lost = asyncio.create_task(OutboxRelay(other, publisher).publish_shards(shards))
+        await publisher.began.wait()
+        assert await OutboxRelay(database, MemoryPublisher()).publish_shards(shards) == 1
+        publisher.returns.set()
+        with pytest.raises(StoreUnavailable):
+            await lost
+
+
+async def test_the_server_is_told_how_long_a_silent_replica_may_hold_locks(database: Database) -> None:
+    async with database.connection() as connection:
+        assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "15s"
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 4])

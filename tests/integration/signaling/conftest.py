@@ -30,7 +30,7 @@ from tests.integration.signaling.neighbours import (
 )
 from tests.integration.signaling.town import Replica, Town
 from tests.support.waiting import eventually
-from tests.unit.signaling.fakes import FakeStore
+from tests.unit.signaling.fake_store import FakeStore
 
 
 async def open_database(url: str) -> Database:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.k8s.objects import Object, load_base
-from deploy.k8s.podman.cluster import OVER, SERVICES
-from deploy.k8s.podman.transform import TransformError, names_of, pod, workload
+from deploy.k8s.podman.cluster import DATABASE_TLS, OVER, SERVICES
+from deploy.k8s.podman.transform import TransformError, names_of, pod, pre_stop, workload
 from deploy.k8s.secrets import manifests
 
 BASE = load_base()
@@ -62,8 +63,30 @@ def test_settings_of_the_broker_go_to_those_who_speak_to_it_and_emptied_ones_go(
 
 def test_certificates_are_left_out_with_their_mounts() -> None:
     spec = play("edge")["spec"]
-    assert [volume["name"] for volume in spec["volumes"]] == ["config"]
-    assert [mount["name"] for mount in spec["containers"][0]["volumeMounts"]] == ["config"]
+    assert [volume["name"] for volume in spec["volumes"]] == ["parley-edge-1-config"]
+
+
+def test_what_a_container_does_before_it_is_stopped_is_known() -> None:
+    ((name, command),) = pre_stop(workload(BASE, "edge")["spec"]["template"]["spec"])
+    assert (name, command[:2]) == ("envoy", ["bash", "-c"])
+    assert pre_stop(workload(BASE, "messaging")["spec"]["template"]["spec"]) == []
+    with pytest.raises(TransformError, match="preStop"):
+        pre_stop({"containers": [{"name": "a", "lifecycle": {"preStop": {"httpGet": {"port": 80}}}}]})
+
+
+def test_an_empty_volume_is_the_pods_own_and_is_mounted_where_it_was() -> None:
+    given, spec = workload(BASE, "edge")["spec"]["template"]["spec"], play("edge")["spec"]
+    for kind in ("containers", "initContainers"):
+        (mount,) = spec[kind][0]["volumeMounts"]
+        assert mount["name"] == spec["volumes"][0]["name"]
+        assert {**mount, "name": "config"} in given[kind][0]["volumeMounts"]
+
+
+@pytest.mark.parametrize("name", ["messaging", "presence", "signaling", "sfu"])
+def test_the_stores_beside_are_spoken_to_in_clear(name: str) -> None:
+    text = yaml.safe_dump(play(name)).replace(DATABASE_TLS, "")
+    for word in ("KAFKA_TLS", "_CA_FILE", "9093", "/etc/kafka", "/etc/postgres", "sslmode"):
+        assert word not in text, word
 
 
 def test_a_pod_goes_by_the_names_of_its_services() -> None:

@@ -28,6 +28,7 @@ from services.signaling.core.inputs import (
     Move,
     TakeOver,
     Tick,
+    WorkerFound,
     WorkerLost,
 )
 from services.signaling.core.model import Call, CallId, CallState, EndReason, LegState, MoveReason
@@ -215,9 +216,23 @@ def test_media_events_of_other_devices_and_workers_change_nothing() -> None:
         assert handle(call, step, SOON, TIMEOUTS) == Decision(call)
 
 
-def test_a_dead_worker_takes_all_media_down_and_a_move_keeps_the_call() -> None:
+def test_a_worker_that_only_stalled_is_believed_again_but_for_legs_that_it_reports_down() -> None:
     lost = handle(connected(), WorkerLost(WORKER.worker_id), SOON, TIMEOUTS).call
-    assert [leg.media_up for leg in lost.legs] == [False, False]
+    found = handle(lost, WorkerFound(WORKER), SOON, TIMEOUTS).call
+    assert [(leg.media_up, leg.media_deadline) for leg in found.legs] == [(True, None), (True, None)]
+    gone = handle(lost, BOB_DOWN, SOON, TIMEOUTS).call
+    assert handle(gone, WorkerFound(WORKER), SOON, TIMEOUTS).call.due_time == lost.due_time
+    assert handle(lost, WorkerFound(OTHER_WORKER), SOON, TIMEOUTS) == Decision(lost)
+
+
+def test_a_worker_that_stalls_while_it_rings_loses_nothing() -> None:
+    call = after(ALICE_UP)
+    assert handle(call, WorkerLost(WORKER.worker_id), SOON, TIMEOUTS) == Decision(call)
+
+
+def test_a_dead_worker_puts_all_media_in_doubt_and_a_move_keeps_the_call() -> None:
+    lost = handle(connected(), WorkerLost(WORKER.worker_id), SOON, TIMEOUTS).call
+    assert lost.due_time == SOON + timedelta(seconds=TIMEOUTS.media_lost_s)
     moved = handle(lost, Move(WORKER, OTHER_WORKER, MoveReason.WORKER_LOST), SOON, TIMEOUTS).call
     assert moved.worker == OTHER_WORKER
     for user_id, device_id in ((ALICE, PHONE), (BOB, TABLET)):
@@ -249,6 +264,7 @@ INPUTS = st.one_of(
     st.builds(MediaConnected, USERS, DEVICES, WORKERS),
     st.builds(MediaDisconnected, USERS, DEVICES, WORKERS, st.booleans()),
     st.builds(WorkerLost, WORKERS),
+    st.builds(WorkerFound, st.sampled_from([WORKER, OTHER_WORKER])),
     st.builds(
         Move,
         st.sampled_from([WORKER, OTHER_WORKER]),

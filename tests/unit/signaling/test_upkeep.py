@@ -80,6 +80,19 @@ async def test_a_silent_and_unreachable_worker_is_dead_and_its_calls_end_if_nobo
     assert await state_of(world, call) == (CallState.ENDED, EndReason.MEDIA_LOST)
 
 
+async def test_a_worker_that_stalled_and_answers_again_keeps_its_calls_although_no_other_one_was_free(
+    world: World,
+) -> None:
+    call = await connect(world)
+    world.media.unreachable.add(WORKER.worker_id)
+    await world.moves.check_worker(WORKER)
+    world.media.unreachable.clear()
+    world.advance_with(WORKER, int(TIMEOUTS.media_lost_s) + 1)
+    await world.upkeep.sweep()
+    assert await state_of(world, call) == (CallState.ACTIVE, None)
+    assert (await world.service.get_call(call.call_id, ALICE)).due_time is None
+
+
 async def test_a_silent_but_reachable_worker_keeps_its_calls(world: World) -> None:
     call = await connect(world)
     world.clock.advance(600)

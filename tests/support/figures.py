@@ -1,0 +1,4 @@
+"""Figures that a test measures and does not judge: they are this machine's as much as ours."""
+
+# The property of a test's report under which such a figure stands.
+FIGURE = "figure"
