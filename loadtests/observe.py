@@ -10,21 +10,26 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+import aiohttp
+import grpc
 
 from deploy.embedded.record import ROOT, StackRecord
 from deploy.observability.queries import rules
 from loadtests import demo
 from loadtests.headless.client import Edge
+from loadtests.headless.media import MediaLostError
 from loadtests.headless.tracks import SourceOptions
+from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.observing import drill, panels
 from loadtests.observing.prometheus import Prometheus, running_prometheus
 from loadtests.scenario import run as run_scenario
 from loadtests.stacks import edge_of, own_stack
 
-FOLDER = ROOT / "build" / "observability" / "prometheus"
+FOLDER = ROOT / "build" / "observability"
 PICTURES = ROOT / "build" / "observability" / "pictures"
 # Longer than the 5 s over which quality is measured, several times.
 MEDIA_S = 12.0
@@ -60,6 +65,11 @@ class Check:
                 await self.break_each_objective()
         self.report |= {"ok": not self.errors, "errors": self.errors, "seconds": round(self._elapsed_s())}
 
+    def gave_up(self, error: Exception) -> None:
+        """What was under way when the steps ended before their end."""
+        self.errors.append(f"{type(error).__name__}: {error}"[:500])
+        self.report |= {"errors": self.errors, "seconds": round(self._elapsed_s())}
+
     async def look_at_rules(self) -> None:
         """Every process is scraped, and every rule loads and is evaluated without an error."""
         async with asyncio.timeout(30):
@@ -86,11 +96,12 @@ class Check:
         say(f"{len(drawn)} panels, without data: {len(panels.empty(drawn))}, missing: {panels.faults(drawn)}")
 
     async def break_each_objective(self) -> None:
-        """Each fault sets off the alert of its objective, which then stops by itself."""
-        faults: dict[str, Awaitable[None]] = {
-            "ParleyDeliveryBudgetBurnsFast": drill.presence_stands_still(self._record.pids),
-            "ParleyCallSetupBudgetBurnsFast": drill.media_comes_late(self._edge, self._record.pids),
-            "ParleyCallQualityBudgetBurnsFast": drill.network_is_bad(self._edge),
+        """Each fault sets off the alert of its objective, or of the edge, which then stops by itself."""
+        faults: dict[str, Callable[[], Awaitable[None]]] = {
+            "ParleyDeliveryBudgetBurnsFast": lambda: drill.presence_stands_still(self._record.pids),
+            "ParleyCallSetupBudgetBurnsFast": lambda: drill.media_comes_late(self._edge, self._record.pids),
+            "ParleyCallQualityBudgetBurnsFast": lambda: drill.network_is_bad(self._edge),
+            "ParleyEdgeErrors": lambda: drill.pages_are_away(self._record.web_url),
         }
         before = await self._prometheus.firing()
         self.errors += [f"{alert} fires before its fault" for alert in sorted(before & faults.keys())]
@@ -98,7 +109,7 @@ class Check:
         stops = []
         for alert, fault in faults.items():
             began_s = time.monotonic()
-            fires, _ = await asyncio.gather(self._until(alert, fires=True, within_s=FIRES_WITHIN_S), fault)
+            fires = await self._break_until(alert, fault)
             fired[alert] = {"fired_after_s": round(fires - began_s, 1)}
             say(f"{alert} fires")
             stops.append(self._stop_of(alert, time.monotonic(), fired[alert]))
@@ -107,6 +118,25 @@ class Check:
         seconds = self._elapsed_s()
         painted = panels.paint(await panels.draw(self._prometheus, seconds), self._pictures, seconds)
         self.report["pictures"] = [path.name for path in painted]
+
+    async def _break_until(self, alert: str, fault: Callable[[], Awaitable[None]]) -> float:
+        """The fault once, and again for as long as the alert does not fire; returns the clock's value when it did."""
+
+        async def breaks() -> None:
+            while True:
+                await fault()
+                if fires.done():
+                    return
+
+        fires = asyncio.create_task(self._until(alert, fires=True, within_s=FIRES_WITHIN_S * 30 / self._factor))
+        breaking = asyncio.create_task(breaks())
+        try:
+            await asyncio.wait((fires, breaking), return_when=asyncio.FIRST_EXCEPTION)
+            await breaking
+            return await fires
+        finally:
+            for task in (fires, breaking):
+                task.cancel()
 
     async def _stop_of(self, alert: str, fault_ended_s: float, times: dict[str, float]) -> None:
         stops = await self._until(alert, fires=False, within_s=STOPS_WITHIN_S * 30 / self._factor)
@@ -149,13 +179,23 @@ class Check:
 
 async def main(arguments: argparse.Namespace) -> int:
     """Returns the exit status."""
-    async with own_stack(FOLDER.parent / "logs") as record:
+    folder = FOLDER / f"factor-{arguments.factor}"
+    async with own_stack(folder / "logs") as record:
         say(f"the stack runs at {record.edge_address}")
-        async with running_prometheus(record, FOLDER, arguments.factor) as prometheus:
+        async with running_prometheus(record, folder / "prometheus", arguments.factor) as prometheus:
             check = Check(record, prometheus, arguments.factor, arguments.pictures)
-            await check.run(drills=not arguments.no_drills)
-    for error in check.errors:
-        say(f"missing: {error}")
+            try:
+                await check.run(drills=not arguments.no_drills)
+            except (
+                DeadlineMissedError,
+                MediaLostError,
+                grpc.aio.AioRpcError,
+                aiohttp.ClientError,
+                TimeoutError,
+            ) as error:
+                check.gave_up(error)
+    for fault in check.errors:
+        say(f"missing: {fault}")
     print(json.dumps(check.report), flush=True)
     return 1 if check.errors else 0
 

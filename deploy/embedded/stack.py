@@ -34,7 +34,7 @@ HEALTH_INTERVAL_S = 1
 
 @dataclass(frozen=True)
 class Addresses:
-    """Who listens where, as `host:port`; the services by process name."""
+    """Who listens where, as `host:port`; the services by process name, and of the edge its metrics."""
 
     edge: str
     edge_admin_port: int
@@ -243,6 +243,7 @@ class Stack:
             listen_host=host,
             listen_port=port,
             admin_port=at.edge_admin_port,
+            metrics_port=_split(at.metrics["edge"])[1],
             dev_login=True,
             # Pages of a development server (vite) on this machine.
             cors_origin_regex=r"^http://(localhost|127\.0\.0\.1)(:[0-9]+)?$",
@@ -290,7 +291,7 @@ def _sole_user(folder: Path) -> Iterator[None]:
 def _allot(settings: StackSettings, ports: Ports) -> Addresses:
     services = {part: settings.names(part) for part in PARTS if part in (*GRPC_SERVICES, "web")}
     grpc_names = [name for service in GRPC_SERVICES for name in services[service]]
-    every = [name for names in services.values() for name in names]
+    every = [*(name for names in services.values() for name in names), "edge"]
     # The ports that people use are only claimed by who serves them.
     edge_port = EDGE_PORT if "edge" in settings.parts else 0
     media_port = MEDIA_PORT if "sfu" in settings.parts else 0

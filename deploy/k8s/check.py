@@ -1,7 +1,8 @@
 """`python -m deploy.k8s.check` (make k8s-check): renders every overlay and checks it. Needs kubectl, and no cluster.
 
 1. Kubernetes' own schemas, strictly, of the oldest and the newest version that is supported.
-2. The operators' objects by their fields (fields.py), and all objects among each other (semantics.py, settings.py).
+2. The operators' objects by their fields (fields.py), and all objects among each other (semantics.py,
+   settings.py, stores.py).
 3. Envoy takes the edge's configuration as rendered from the overlay's values.
 """
 
@@ -17,7 +18,7 @@ import kubernetes_validate
 
 from deploy.envoy import validate as edge
 from deploy.envoy import values
-from deploy.k8s import fields, semantics, settings
+from deploy.k8s import fields, semantics, settings, stores
 from deploy.k8s.objects import FOLDER, Object, find, parse, title
 
 OLDEST, NEWEST = "1.31", "1.37"
@@ -38,7 +39,7 @@ def findings(objects: list[Object]) -> Iterator[str]:
     """All that is wrong with the rendered objects."""
     yield from schema_faults(objects)
     yield from fields.misfits(objects)
-    for rule in (*semantics.RULES, semantics.pinned, *settings.RULES):
+    for rule in (*semantics.RULES, semantics.pinned, *settings.RULES, *stores.RULES):
         yield from rule(objects)
 
 

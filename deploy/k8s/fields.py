@@ -30,10 +30,27 @@ FIELDS: dict[tuple[str, str], dict[str, Any]] = {
         "kafka": {
             "version": str,
             "rack": {"topologyKey": str},
-            "listeners": [{"name": str, "port": int, "type": str, "tls": bool, "networkPolicyPeers": ANY}],
+            "listeners": [
+                {
+                    "name": str,
+                    "port": int,
+                    "type": str,
+                    "tls": bool,
+                    "authentication": {"type": str},
+                    "networkPolicyPeers": ANY,
+                }
+            ],
+            "authorization": {"type": str},
             "config": ANY,
         },
         "entityOperator": {"topicOperator": ANY, "userOperator": ANY},
+    },
+    ("kafka.strimzi.io/v1", "KafkaUser"): {
+        "authentication": {"type": str},
+        "authorization": {
+            "type": str,
+            "acls": [{"resource": {"type": str, "name": str, "patternType": str}, "operations": list}],
+        },
     },
     ("postgresql.cnpg.io/v1", "Cluster"): {
         "instances": int,

@@ -22,7 +22,7 @@ from deploy.k8s.objects import (
     probes,
     title,
 )
-from deploy.k8s.secrets import SECRETS
+from deploy.k8s.secrets import COPIES, SECRETS
 
 DOCKERFILES = Path(__file__).parent.parent / "docker"
 _QUANTITY = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<unit>m|k|M|G|T|Ki|Mi|Gi|Ti)?")
@@ -40,8 +40,13 @@ _UNITS = {
 }
 # Labels that operators put on pods that are not in the manifests.
 OPERATORS_LABELS = ("cnpg.io/cluster", "strimzi.io/cluster")
-# Made by cert-manager.
-CERTIFICATES = "Certificate"
+# What makes Secrets, under which name, with which keys: cert-manager, Strimzi, CloudNativePG.
+MAKERS = {
+    "Certificate": ("", ("ca.crt", "tls.crt", "tls.key")),
+    "KafkaUser": ("{}", ("ca.crt", "user.crt", "user.key", "user.p12", "user.password")),
+    "Kafka": ("{}-cluster-ca-cert", ("ca.crt", "ca.p12", "ca.password")),
+    "Cluster": ("{}-ca", ("ca.crt", "ca.key")),
+}
 HOST_PORTS = {("parley-media", "sfu", 7800), ("parley-media", "sfu", 7801)}
 
 Rule = Callable[[list[Object]], Iterator[str]]
@@ -96,6 +101,22 @@ def ports(objects: list[Object]) -> Iterator[str]:
                 yield f"{title(monitor)}: no pod has a port {endpoint['port']}"
 
 
+def scrapes(objects: list[Object]) -> Iterator[str]:
+    """Who has metrics is scraped, the edge too."""
+    found = pods(objects)
+    monitored = [
+        (pod.name, endpoint["port"])
+        for monitor in of_kind(objects, "PodMonitor")
+        for pod in _selected(found, monitor)
+        for endpoint in monitor["spec"]["podMetricsEndpoints"]
+    ]
+    yield from (
+        f"nobody scrapes {pod.name}"
+        for pod in found
+        if "metrics" in pod.port_names() and (pod.name, "metrics") not in monitored
+    )
+
+
 def _probe_ports(pod: Pod) -> Iterator[str]:
     for container in pod.containers:
         own = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
@@ -126,7 +147,7 @@ def references(objects: list[Object]) -> Iterator[str]:
             yield f"{title(scaler)}: more at least than at most"
     for secret in of_kind(objects, "ExternalSecret"):
         keys = {entry["secretKey"] for entry in secret["spec"]["data"]}
-        wanted = set(SECRETS.get((namespace_of(secret), secret["spec"]["target"]["name"]), ()))
+        wanted = set({**SECRETS, **COPIES}.get((namespace_of(secret), secret["spec"]["target"]["name"]), ()))
         if keys != wanted:
             yield f"{title(secret)} has the keys {sorted(keys)}, not {sorted(wanted)}"
 
@@ -137,8 +158,8 @@ def _missing(objects: list[Object], pod: Pod) -> Iterator[str]:
         yield f"there is no ServiceAccount {account!r}"
     volumes = {volume["name"]: volume for volume in pod.spec.get("volumes", [])}
     for volume in volumes.values():
-        if "secret" in volume and not _secret_is_made(objects, pod.namespace, volume["secret"]["secretName"]):
-            yield f"nobody makes the Secret {volume['secret']['secretName']}"
+        if "secret" in volume:
+            yield from _missing_keys(_made_secrets(objects), pod.namespace, volume["secret"])
     for container in pod.containers:
         mounts = (mount["name"] for mount in container.get("volumeMounts", []))
         yield from (f"there is no volume {name}" for name in mounts if name not in volumes)
@@ -270,15 +291,30 @@ def _peers(policy: Object) -> Iterator[Object]:
         yield from rule.get("to", [])
 
 
-def _secret_is_made(objects: list[Object], namespace: str, name: str) -> bool:
-    made = {(namespace_of(c), c["spec"]["secretName"]) for c in of_kind(objects, CERTIFICATES)}
-    return (namespace, name) in made or (namespace, name) in SECRETS
+def _made_secrets(objects: list[Object]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The keys of all Secrets, by (namespace, name)."""
+    made = {**SECRETS, **COPIES}
+    for item in of_kind(objects, *MAKERS):
+        name, keys = MAKERS[item["kind"]]
+        made[namespace_of(item), item["spec"].get("secretName") or name.format(item["metadata"]["name"])] = keys
+    return made
+
+
+def _missing_keys(made: dict[tuple[str, str], tuple[str, ...]], namespace: str, volume: Object) -> Iterator[str]:
+    name = volume["secretName"]
+    if (namespace, name) not in made:
+        yield f"nobody makes the Secret {name}"
+        return
+    for item in volume.get("items", []):
+        if item["key"] not in made[namespace, name]:
+            yield f"the Secret {name} has no {item['key']}"
 
 
 RULES: tuple[Rule, ...] = (
     unique_names,
     selectors,
     ports,
+    scrapes,
     references,
     quantities,
     security,

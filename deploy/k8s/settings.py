@@ -35,11 +35,11 @@ def variables(objects: list[Object]) -> Iterator[str]:
     shared: dict[tuple[str, str], set[str]] = {}
     for pod in pods(objects):
         for container in pod.containers:
-            service = _service_of(container)
+            service = service_of(container)
             if service is None or "command" in container or "args" in container:
                 continue
             env, _ = environment(objects, pod, container)
-            read, problems = _read(service, env)
+            read, problems = read_by(service, env)
             yield from (f"{pod.name}: {problem}" for problem in problems)
             for entry in container.get("env", []):
                 name = entry["name"]
@@ -113,12 +113,14 @@ def databases(objects: list[Object]) -> Iterator[str]:
         yield f"PostgreSQL takes {allowed} connections, and the pools may hold {connections}"
 
 
-def _service_of(container: Object) -> str | None:
+def service_of(container: Object) -> str | None:
+    """Which of ours the image is."""
     found = re.search(r"(?:^|/)parley/([^:@]+)", container["image"])
     return found[1] if found and found[1] in SERVICES else None
 
 
-def _read(service: str, env: Mapping[str, str]) -> tuple[set[str], list[str]]:
+def read_by(service: str, env: Mapping[str, str]) -> tuple[set[str], list[str]]:
+    """Which variables the service's own config asks for, and what it says is wrong with them."""
     with tempfile.TemporaryDirectory() as folder:
         stand_in = Path(folder) / "address"
         stand_in.write_text("192.0.2.1")
@@ -144,7 +146,7 @@ def _addresses(value: str) -> Iterator[tuple[str, int]]:
 
 def _reach(objects: list[Object], pod: Pod, address: tuple[str, int]) -> Iterator[str]:
     host, port = address
-    if host in ("0.0.0.0", "localhost", "parley-kafka-bootstrap", "parley-kafka-bootstrap.parley") or "." in host:  # noqa: S104
+    if host in ("0.0.0.0", "localhost", "parley-kafka-bootstrap") or "." in host:  # noqa: S104
         return
     service = find(objects, "Service", pod.namespace, host)
     if service is None:

@@ -18,6 +18,22 @@ RULE_FILES = ("alerts.yaml", "slos.yaml")
 SERVICES = ("runtime", "messaging", "presence", "gateway", "signaling", "sfu", "web")
 # Prometheus's own, and labels that the scrape adds.
 OWN_METRICS = {"up"}
+_UPSTREAM, _DOWNSTREAM = {"envoy_cluster_name"}, {"envoy_http_conn_manager_prefix"}
+# Envoy's, with their labels: what is spoken of here. tests/integration/test_edge.py finds each at a running edge.
+EDGE_METRICS = {
+    "envoy_cluster_membership_healthy": _UPSTREAM,
+    "envoy_cluster_upstream_cx_connect_fail": _UPSTREAM,
+    "envoy_cluster_upstream_rq_time_bucket": _UPSTREAM,
+    "envoy_cluster_upstream_rq_xx": _UPSTREAM | {"envoy_response_code_class"},
+    "envoy_http_downstream_cx_active": _DOWNSTREAM,
+    "envoy_http_downstream_rq_active": _DOWNSTREAM,
+    "envoy_http_downstream_rq_overload_close": _DOWNSTREAM,
+    "envoy_http_jwt_authn_denied": _DOWNSTREAM,
+    "envoy_http_local_rate_limit_rate_limited": {"envoy_local_http_ratelimit_prefix"},
+    "envoy_overload_envoy_resource_monitors_fixed_heap_pressure": set[str](),
+    "envoy_overload_envoy_resource_monitors_global_downstream_max_connections_pressure": set[str](),
+    "envoy_server_days_until_first_cert_expiring": set[str](),
+}
 SCRAPE_LABELS = {"job", "instance", "namespace", "pod", "le"}
 
 _WORDS = re.compile(
@@ -74,10 +90,10 @@ def queries() -> Iterator[tuple[str, str]]:
 
 
 def declared() -> dict[str, set[str]]:
-    """Every series that a service declares in its metrics.py, with its labels."""
+    """Every series that a service declares in its metrics.py, and those of the edge, with their labels."""
     for service in SERVICES:
         import_module(f"services.{service}.metrics")
-    found: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = dict(EDGE_METRICS)
     # prometheus_client tells the labels of a metric that was never used by its own attributes only.
     for collector, names in REGISTRY._collector_to_names.items():
         labels = set(getattr(collector, "_labelnames", ()))

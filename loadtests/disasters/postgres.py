@@ -19,6 +19,7 @@ from deploy.embedded.errors import StartError
 from deploy.embedded.logs import LogSink
 from deploy.embedded.probes import Probe
 from deploy.embedded.process import ManagedProcess, ProcessSpec, SystemUser
+from loadtests.headless.waiting import DeadlineMissedError
 
 WITHIN_S = 60.0
 _CAUGHT_UP = "SELECT coalesce(bool_and(flush_lsn >= pg_current_wal_lsn()), false) FROM pg_stat_replication"
@@ -42,12 +43,14 @@ class Server:
             await connection.close()
 
     async def until_copied(self) -> None:
-        """Returns once whoever replicates has all that is committed now. Raises TimeoutError."""
+        """Returns once whoever replicates has all that is committed now. Raises DeadlineMissedError."""
         connection = await asyncpg.connect(self._url)
         try:
             async with asyncio.timeout(WITHIN_S):
                 while not await connection.fetchval(_CAUGHT_UP):  # noqa: ASYNC110 - no event tells
                     await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise DeadlineMissedError(f"nobody has all of the WAL after {WITHIN_S:g} s") from None
         finally:
             await connection.close()
 

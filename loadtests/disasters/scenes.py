@@ -1,17 +1,19 @@
-"""The drills: what is destroyed, what takes over, and what is looked at then."""
+"""The drills: what is destroyed, what takes over, and what is looked at then.
+
+Each takes `bare`: its protection is taken away first, and the drill must find that (`python -m loadtests.drills`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
 import grpc
 from parley.messaging.v1 import service_pb2 as messaging
 
@@ -20,8 +22,8 @@ from deploy.embedded.ports import Ports
 from deploy.embedded.settings import PARTS, StackSettings
 from deploy.embedded.stack import Stack, running_stack
 from loadtests.disasters import postgres
+from loadtests.disasters.judging import Report, losses, missing, unlike
 from loadtests.headless.client import Device
-from loadtests.headless.conversations import delivery_faults, order_differences
 from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.observing.drill import Pair, pair
 from loadtests.stacks import edge_of
@@ -30,40 +32,32 @@ DEADLINE_S = 60.0
 MESSAGES = 60
 _ANY_PORT = {"PARLEY_PORT_EDGE": "0", "PARLEY_PORT_MEDIA": "0"}
 _ACKNOWLEDGED = list[tuple[str, int]]
+_FORGETTING = """
+    CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE TRIGGER forgets BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION forget();
+"""
 
 
-@dataclass
-class Report:
-    """What a drill found. `figures` go into the JSON line as they are."""
-
-    drill: str
-    figures: dict[str, object] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-
-    def say(self, text: str) -> None:
-        """A line of progress."""
-        print(f"{self.drill}: {text}", file=sys.stderr, flush=True)
-
-    def as_dict(self) -> dict[str, object]:
-        """The JSON object."""
-        return {"drill": self.drill, "ok": not self.errors, **self.figures, "errors": self.errors}
-
-
-async def back_up(folder: Path, report: Report) -> None:
+async def back_up(folder: Path, report: Report, *, bare: bool = False) -> None:
     """A base backup, then more messages; the server's data are destroyed; backup and archived WAL make a new stack."""
     old, new, archive, base = folder / "old", folder / "new", folder / "archive", folder / "backup" / "data"
     sink = LogSink(folder / "logs", None)
-    async with _stack(old) as stack, AsyncExitStack() as until_lost:
+    async with _stack(old) as stack, AsyncExitStack() as archiving:
         server = postgres.Server(old)
-        await until_lost.enter_async_context(server.receiving(archive, sink))
+        await archiving.enter_async_context(server.receiving(archive, sink))
         async with pair(edge_of(stack.record()), mark=(mark := _mark(report))) as people:
             acknowledged = await _write(people, MESSAGES)
             began_s = time.monotonic()
             await server.copy_to(base, "--wal-method=none")
             report.figures["backup_s"] = round(time.monotonic() - began_s, 1)
+            if bare:
+                # Until here the backup needs it; from here on only what is written after it.
+                await server.until_copied()
+                await archiving.aclose()
             acknowledged += await _write(people, MESSAGES)
         report.say(f"{len(acknowledged)} messages, half of them after the backup")
-        await server.until_copied()
+        if not bare:
+            await server.until_copied()
         await stack.stop(patience_s=0)
     lost_s = time.monotonic()
     await asyncio.to_thread(postgres.restore, archive, base)
@@ -73,7 +67,7 @@ async def back_up(folder: Path, report: Report) -> None:
     sink.close()
 
 
-async def lose_region(folder: Path, report: Report) -> None:
+async def lose_region(folder: Path, report: Report, *, bare: bool = False) -> None:
     """All of one stack is killed while messages are sent; a second one takes over on a synchronous standby's data."""
     old, new, standby = folder / "old", folder / "new", folder / "standby"
     sink = LogSink(folder / "logs", None)
@@ -82,9 +76,14 @@ async def lose_region(folder: Path, report: Report) -> None:
         server = postgres.Server(old)
         await server.copy_to(standby / "data", "--write-recovery-conf", "--wal-method=stream")
         await standing_by.enter_async_context(server.standby(standby, sink))
-        await server.execute("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+        if not bare:
+            await server.execute("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
         async with pair(edge_of(stack.record()), mark=(mark := _mark(report))) as people:
             writing = asyncio.create_task(people.write(acknowledged))
+            if bare:
+                await _until(lambda: len(acknowledged) >= MESSAGES // 2, "messages that the standby has")
+                # What follows is acknowledged without it.
+                await standing_by.aclose()
             await _until(lambda: len(acknowledged) >= MESSAGES, "messages before the loss")
             lost_s = time.monotonic()
             # All at once; `stop` then keeps the supervisor from starting them anew.
@@ -102,30 +101,34 @@ async def lose_region(folder: Path, report: Report) -> None:
     sink.close()
 
 
-async def lose_broker(folder: Path, report: Report) -> None:
+async def lose_broker(folder: Path, report: Report, *, bare: bool = False) -> None:
     """The broker is killed and comes back empty while messages are sent; presence and calls go on."""
-    acknowledged: _ACKNOWLEDGED = []
     async with _stack(folder / "only") as stack, pair(edge_of(stack.record())) as people:
-        writing = asyncio.create_task(people.write(acknowledged, patient=True))
-        await _until(lambda: len(acknowledged) >= MESSAGES, "messages before the loss")
+        acknowledged = await _write(people, MESSAGES)
+        if bare:
+            await _forget_outbox(stack)
         began_s = time.monotonic()
         os.kill(stack.record().pids["broker"], signal.SIGKILL)
         report.say(f"the broker has lost everything after {len(acknowledged)} messages")
-        mark = len(acknowledged)
-        await _until(lambda: len(acknowledged) >= mark + MESSAGES, "messages after the loss")
+        acknowledged += await _write(people, MESSAGES)
         report.figures["sends_went_on_s"] = round(time.monotonic() - began_s, 1)
-        arrived, (_, seq) = people.callee.stream.inbox.message_arrived_s, acknowledged[-1]
-        await people.callee.stream.until(
-            lambda: (people.conversation_id, seq) in arrived, DEADLINE_S, "a message that was sent after the loss"
-        )
-        report.figures["delivered_again_s"] = round(time.monotonic() - began_s, 1)
-        writing.cancel()
-        with suppress(asyncio.CancelledError):
-            await writing
+        # Nothing follows the last one, which would let a device see that it misses something.
+        await _compare(people, acknowledged, report)
+        report.figures |= {"delivered_again_s": round(time.monotonic() - began_s, 1), "acknowledged": len(acknowledged)}
+        if report.errors:
+            return
         await _see_going_offline(stack, people)
         await people.call(1.0)
-        await _compare(people, acknowledged, report)
-        report.figures |= {"acknowledged": len(acknowledged), "presence": True, "call": True}
+        report.figures |= {"presence": True, "call": True}
+
+
+async def _forget_outbox(stack: Stack) -> None:
+    """As a service that told the broker beside its transaction: what the broker does not get is told by nobody."""
+    connection = await asyncpg.connect(stack.record().database_urls["parley_messaging"])
+    try:
+        await connection.execute(_FORGETTING)
+    finally:
+        await connection.close()
 
 
 async def _see_going_offline(stack: Stack, people: Pair) -> None:
@@ -150,10 +153,8 @@ async def _look_again(stack: Stack, mark: str, acknowledged: _ACKNOWLEDGED, lost
         written = await _write(people, 1)
         report.figures["rto_s"] = round(time.monotonic() - lost_s, 1)
         stored = await _stored(people)
-        missing = [seq for id_, seq in acknowledged if stored.get(seq) != id_]
-        report.figures |= {"acknowledged": len(acknowledged), "lost": len(missing)}
-        if missing:
-            report.errors.append(f"{len(missing)} acknowledged messages are not there, the first at seq {missing[0]}")
+        report.figures |= {"acknowledged": len(acknowledged), "lost": len(missing(acknowledged, stored))}
+        report.errors += losses(acknowledged, stored)
         written += await _write(people, MESSAGES)
         await _compare(people, written, report)
         await people.call(1.0)
@@ -172,16 +173,15 @@ async def _stored(people: Pair) -> dict[int, str]:
             return found
 
 
-async def _compare(people: Pair, acknowledged: Sequence[tuple[str, int]], report: Report) -> None:
-    last = acknowledged[-1][1]
-    sides = [one.history(people.conversation_id) for one in (people.caller, people.callee)]
-    for one, history in zip((people.caller, people.callee), sides, strict=True):
-        try:
-            await one.stream.until(lambda h=history: h.cursor >= last, DEADLINE_S, f"message {last}")  # type: ignore[misc]
-        except DeadlineMissedError as error:
-            report.errors.append(str(error))
-        report.errors += delivery_faults(history, acknowledged)
-    report.errors += order_differences(*sides)
+async def _compare(people: Pair, acknowledged: _ACKNOWLEDGED, report: Report) -> None:
+    """Waits until both devices have the last message, or the deadline, and judges what they have then."""
+    both = (people.caller, people.callee)
+    last = max((seq for _, seq in acknowledged), default=0)
+    with suppress(DeadlineMissedError):
+        for one in both:
+            arrived = lambda one=one: one.history(people.conversation_id).cursor >= last  # noqa: E731
+            await one.stream.until(arrived, DEADLINE_S, f"message {last}")
+    report.errors += unlike(acknowledged, [one.history(people.conversation_id) for one in both])
 
 
 async def _write(people: Pair, count: int) -> _ACKNOWLEDGED:

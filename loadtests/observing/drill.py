@@ -1,4 +1,4 @@
-"""Faults that break one objective each, while healthy traffic goes on."""
+"""Faults that break one objective each, or the way through the edge, while healthy traffic goes on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 import os
 import secrets
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
+import aiohttp
 import grpc
 from parley.messaging.v1 import service_pb2 as messaging
 
@@ -42,8 +44,14 @@ class Pair:
     callee: Person
     conversation_id: str
 
-    async def call(self, seconds: float, answered: Callable[[], Awaitable[None]] | None = None) -> None:
-        """A call with media for so long; `answered` is awaited between the answer and the callee's media."""
+    async def call(
+        self,
+        seconds: float,
+        answered: Callable[[], Awaitable[None]] | None = None,
+        connected: Callable[[], None] | None = None,
+    ) -> None:
+        """A call with media for so long; `answered` is awaited between the answer and the callee's media, `connected`
+        called once both have media."""
         await self.caller.phone.start(self.conversation_id)
         ring = await self.callee.phone.until_ring(DEADLINE_S, self.conversation_id)
         await self.caller.phone.join_media()
@@ -53,6 +61,8 @@ class Pair:
         await self.callee.phone.join_media()
         for one in (self.caller, self.callee):
             await one.phone.media.until_media(DEADLINE_S)
+        if connected:
+            connected()
         await asyncio.sleep(seconds)
         await self.hang_up()
 
@@ -156,11 +166,22 @@ async def network_is_bad(edge: Edge, seconds: float = 25.0) -> None:
     relays = (ImpairedRelay(seed=1), ImpairedRelay(seed=2))
     async with pair(edge, relays) as people:
 
-        async def impair() -> None:
+        def impair() -> None:
             for relay in relays:
                 relay.impair(LOSSY, LOSSY)
 
-        await people.call(seconds, impair)
+        # Not before: whether two people connect at all over such a network is not what this is about.
+        await people.call(seconds, connected=impair)
+
+
+async def pages_are_away(web_url: str, seconds: float = 20.0) -> None:
+    """Pages are asked for, which nobody serves: a stack of its own has no `web`. Only the edge answers."""
+    ends_s = time.monotonic() + seconds
+    async with aiohttp.ClientSession() as session:
+        while time.monotonic() < ends_s:
+            async with session.get(web_url) as answer:
+                await answer.read()
+            await asyncio.sleep(_PAUSE_S)
 
 
 async def _stopped(pid: int, seconds: float) -> None:

@@ -106,8 +106,8 @@ class Gateway:
         """What the device said of its user's being away, to be repeated to whoever routes it later."""
         self._registry.set_away(session_id, away)
 
-    def deliver(self, session_ids: Iterable[int], frame: bytes, *, durable: bool) -> None:
-        """A frame for devices here. Unknown sessions have just left."""
+    def deliver(self, session_ids: Iterable[int], frame: bytes, *, durable: bool, trace: str = "") -> None:
+        """A frame for devices here. Unknown sessions have just left. `trace` goes on until a device takes it."""
         key = "" if durable else frames.coalescing_key(frame)
         queued = metrics.DURABLE if durable else metrics.EPHEMERAL
         for session_id in session_ids:
@@ -115,7 +115,7 @@ class Gateway:
             if stream is None:
                 continue
             if durable:
-                stream.push(frame)
+                stream.push(frame, trace)
             else:
                 stream.push_latest(key, frame)
             queued.inc()

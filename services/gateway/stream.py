@@ -7,6 +7,7 @@ from services.gateway import frames
 from services.gateway.core.errors import Replaced, SlowConsumer
 from services.gateway.core.frames import Session, UserId
 from services.gateway.core.queue import DeviceQueue, QueueLimits
+from services.runtime import tracing
 
 Write = Callable[[bytes], Awaitable[None]]
 Now = Callable[[], float]
@@ -19,6 +20,7 @@ class DeviceStream:
 
     __slots__ = (
         "_now",
+        "_spans",
         "_waiter",
         "asked",
         "blocked_since",
@@ -49,13 +51,18 @@ class DeviceStream:
         # Ticks that the stream has waited, for its route or for a write that is under way.
         self.waited_ticks = 0
         self._waiter: asyncio.Future[None] | None = None
+        # Of durable frames that wait, by position, where their traces are kept.
+        self._spans: dict[int, tracing.Span] | None = None
         self._now = now
 
-    def push(self, frame: bytes) -> None:
+    def push(self, frame: bytes, trace: str = "") -> None:
         """Queue a durable frame. When there is no room for it, the stream ends as SlowConsumer, or what was lost is
-        remembered until the device is back."""
+        remembered until the device is back. `trace`: its `traceparent`, which a span continues until it is written."""
         lost = self.queue.push(frame, self._now())
+        if trace:
+            self._begin_span(trace)
         if lost:
+            self._end_spans(range(self.queue.position - len(lost) + 1, self.queue.position + 1), "lost")
             named = frames.conversations_of(lost)
             self.missed = named if self.missed is None else self._joined(named)
             if not self.queue.detached:
@@ -97,6 +104,22 @@ class DeviceStream:
         self.blocked_since, self.waited_ticks = self._now(), 0
         await write(frame)
         self.blocked_since = 0.0
+        if self._spans:
+            self._end_spans(range(self.queue.unwritten_from))
+
+    def _begin_span(self, trace: str) -> None:
+        span = tracing.begin("deliver", tracing.Kind.CONSUMER, trace)
+        if span:
+            self._spans = self._spans or {}
+            self._spans[self.queue.position] = span
+
+    def _end_spans(self, positions: range, failure: str = "") -> None:
+        ended = {position: span for position, span in (self._spans or {}).items() if position in positions}
+        for span in ended.values():
+            tracing.end(span, failure)
+        self._spans = {
+            position: span for position, span in (self._spans or {}).items() if position not in ended
+        } or None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -203,7 +203,7 @@ def _handle(gateway: Gateway, replica: ReplicaId, response: api.AttachResponse) 
 
 def _deliver(gateway: Gateway, deliver: messages_pb2.Deliver) -> None:
     if deliver.frame:
-        gateway.deliver(deliver.session_ids, deliver.frame, durable=deliver.durable)
+        gateway.deliver(deliver.session_ids, deliver.frame, durable=deliver.durable, trace=deliver.trace)
     if deliver.relations_changed:
         gateway.relations_changed(deliver.session_ids, deliver.about_user_id)
 

@@ -8,6 +8,7 @@ from parley.presence.v1 import events_pb2
 from services.presence.core.frames import UserId
 from services.presence.core.states import CallActivity
 from services.presence.service import Presence
+from services.runtime import tracing
 from services.runtime.bus import Incoming, PoisonRecord
 
 TOPIC = "delivery.v1"
@@ -28,11 +29,11 @@ class Deliveries:
                 raise PoisonRecord("not a Delivery") from error
             if delivery.user_id.encode() != record.key:
                 raise PoisonRecord("the key is not the user_id, so the record is in the wrong partition")
-            self._handle(UserId(delivery.user_id), delivery)
+            self._handle(UserId(delivery.user_id), delivery, tracing.kept(record.trace))
 
-    def _handle(self, user_id: UserId, delivery: events_pb2.Delivery) -> None:
+    def _handle(self, user_id: UserId, delivery: events_pb2.Delivery, trace: str) -> None:
         if delivery.frame:
-            self._presence.deliver(user_id, delivery.frame)
+            self._presence.deliver(user_id, delivery.frame, trace)
         if delivery.relations_changed:
             self._presence.relations_changed(user_id)
         if delivery.HasField("call_activity"):

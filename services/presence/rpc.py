@@ -242,6 +242,8 @@ def _fill(deliver: messages_pb2.Deliver, frame: Deliver | FilterAnew) -> None:
     else:
         deliver.frame = frame.content if isinstance(frame.content, bytes) else encode_change(frame.content)
         deliver.durable = frame.durable
+        if frame.trace:
+            deliver.trace = frame.trace
 
 
 def _encode(frame: Frame) -> api.AttachResponse:

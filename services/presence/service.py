@@ -143,9 +143,9 @@ class Presence:
         """A device says whether its user is away from it."""
         self._carry_out(self._router.set_status(user_id, device_id, away, self._now()))
 
-    def deliver(self, user_id: UserId, frame: bytes) -> None:
-        """A durable frame for a user's devices."""
-        effects = self._router.deliver(user_id, frame, durable=True)
+    def deliver(self, user_id: UserId, frame: bytes, trace: str = "") -> None:
+        """A durable frame for a user's devices. `trace`: the `traceparent` for the gateways, if its trace is kept."""
+        effects = self._router.deliver(user_id, frame, durable=True, trace=trace)
         (metrics.ROUTED if effects else metrics.NO_DEVICE).inc()
         self._carry_out(effects)
 

@@ -1,7 +1,7 @@
 """W3C trace context (https://www.w3.org/TR/trace-context/): read, continued and passed on, over gRPC and Kafka.
 
 Ids travel and stand in the logs always. Spans are kept only where `services.runtime.telemetry` has set a recorder, and
-only of sampled traces; without one, `begin` and `exemplar` cost a look at a variable.
+only of sampled traces; without one, `begin`, `kept` and `exemplar` cost a look at a variable.
 """
 
 import re
@@ -109,6 +109,12 @@ def current_header() -> str | None:
     """The `traceparent` to pass on, or None outside of any trace."""
     context = _current.get()
     return context.header() if context else None
+
+
+def kept(header: str | None) -> str:
+    """The header where its trace is kept, to be passed on by hand; else empty. See `begin`, which reads it."""
+    parent = parse(header) if _recorder else None
+    return header or "" if parent and parent.is_sampled else ""
 
 
 def exemplar() -> dict[str, str] | None:

@@ -71,10 +71,13 @@ try {
   const callId = await call(...pages);
   // The largest layer comes only after the SFU found key frames and sizes of all three, and switched between them.
   facts.same = await watch(pages, "the top layer is decoded and heard", (now) => plays(now) && now.frameWidth >= 1280 && now.layers.length === 3);
+  facts.signs = await Promise.all(pages.map((page) => page.getByRole("img", { name: "Encrypted end to end" }).count()));
   await hangUp(pages);
   await encryptWith(pages[1], "something else altogether");
   await call(...pages);
   facts.different = await watch(pages, "packets come", (now) => now.audioPackets > 150 && now.videoPackets > 150);
+  facts.notes = await Promise.all(pages.map((page) => page.getByTestId("unreadable").textContent()));
+  await pages[1].screenshot({ path: `${folder}/call-unreadable-wide-light.png` });
   await hangUp(pages);
   await encryptWith(pages[1], PASSPHRASE);
   await call(...pages);

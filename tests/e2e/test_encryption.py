@@ -31,6 +31,11 @@ def test_with_the_same_passphrase_the_top_layer_is_decoded_and_heard(facts: Fact
         assert side["audioEnergy"] > 0
 
 
+def test_each_page_shows_that_the_call_is_encrypted_and_says_when_it_cannot_decrypt_what_comes(facts: Facts) -> None:
+    assert facts["signs"] == [1, 1]
+    assert all("same passphrase" in note for note in facts["notes"])
+
+
 def test_with_another_passphrase_packets_come_and_nothing_is_decoded(facts: Facts) -> None:
     for side in facts["different"]:
         assert side["audioPackets"] > 150

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import aiohttp
 import grpc
 import pytest
 
 from deploy.embedded.record import StackRecord
+from deploy.observability.queries import EDGE_METRICS
 from tests.support.stack import run_stack
+from tests.support.waiting import eventually, until
 
 # What a client may call, and what only the services may call among themselves.
 PUBLIC = [
@@ -41,9 +46,51 @@ def edge() -> Iterator[StackRecord]:
         yield running.record
 
 
+async def get(edge: StackRecord, path: str, method: str = "GET") -> tuple[int, str]:
+    """From the listener for scrapes."""
+    url = f"http://{edge.metrics_addresses['edge']}{path}"
+    async with aiohttp.ClientSession() as session, session.request(method, url) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_a_scrape_finds_every_metric_that_rules_and_dashboards_ask_of_the_edge(edge: StackRecord) -> None:
+    await token(edge)
+
+    async def has_all() -> bool:
+        status, text = await get(edge, "/metrics")
+        found: dict[str, set[str]] = {}
+        for name, labels in re.findall(r"^(envoy_\w+)(?:\{([^}]*)\})? ", text, re.MULTILINE):
+            found.setdefault(name, set()).update(re.findall(r"(\w+)=", labels))
+        return status == 200 and all(labels <= found.get(name, {""}) for name, labels in EDGE_METRICS.items())
+
+    # Envoy adds up its histograms every 5 s.
+    await eventually(has_all, 20)
+
+
+@pytest.mark.parametrize("path", ["/config_dump", "/stats", "/clusters", "/certs", "/metrics/", "/"])
+async def test_a_scrape_can_ask_for_nothing_else_of_the_admin_port(edge: StackRecord, path: str) -> None:
+    assert (await get(edge, path))[0] == 404
+    assert (await get(edge, "/metrics", "POST"))[0] == 404
+
+
+async def test_neither_tokens_nor_users_stand_in_the_edges_metrics_and_log(edge: StackRecord) -> None:
+    user = f"user-{secrets.token_hex(8)}"
+    jwt = await token(edge, user_id=user)
+    path = f"http://{edge.edge_address}/parley.messaging.v1.MessagingService/ListConversations?token={jwt}"
+    async with aiohttp.ClientSession() as session:
+        headers = {"authorization": f"Bearer {jwt}", "content-type": "application/grpc-web+proto"}
+        async with session.post(path, data=EMPTY_FRAME, headers=headers) as answer:
+            await answer.read()
+    log = Path(edge.log_folder) / "edge.log"
+    await until(lambda: "MessagingService/ListConversations" in log.read_text(), what="the request in the log")
+    told = (await get(edge, "/metrics"))[1] + log.read_text()
+    for secret in (jwt, jwt.split(".")[1], user):
+        assert secret not in told
+
+
 async def token(edge: StackRecord, **fields: object) -> str:
     url = f"{edge.web_url}dev/login"
-    async with aiohttp.ClientSession() as session, session.post(url, json={"user_id": "alice", **fields}) as answer:
+    async with aiohttp.ClientSession() as session, session.post(url, json={"user_id": "alice"} | fields) as answer:
         text: str = (await answer.json())["token"]
         return text
 

@@ -69,7 +69,7 @@ async def send(people: Pair, trace_id: str) -> None:
     await people.caller.device.messaging.SendMessage(request, metadata=(header,))
 
 
-async def test_one_trace_goes_from_the_send_over_the_outbox_and_kafka_to_the_routing_to_devices(
+async def test_one_trace_goes_from_the_send_over_the_outbox_and_kafka_to_the_delivery_to_each_device(
     stack: RunningStack, collector: Collector
 ) -> None:
     trace_id = secrets.token_hex(16)
@@ -80,13 +80,22 @@ async def test_one_trace_goes_from_the_send_over_the_outbox_and_kafka_to_the_rou
             ("messaging", "publish messaging.events.v1"),
             ("messaging", "publish delivery.v1"),
             ("presence", "process delivery.v1"),
+            ("gateway", "deliver"),
         }
-        spans = await spans_of(collector, trace_id, wanted)
-    (routed, *_) = (span for span in spans if span.name == "process delivery.v1")
-    assert ancestors(spans, routed) == [
-        "publish delivery.v1",
-        "parley.messaging.v1.MessagingService/SendMessage",
-    ]
+        await spans_of(collector, trace_id, wanted)
+
+        def delivered() -> list[Received]:
+            return [span for span in collector.trace(trace_id) if span.name == "deliver"]
+
+        # The sender's device gets it too.
+        await until(lambda: len(delivered()) == 2, within_s=DEADLINE_S, what="a span for each device")
+    spans = collector.trace(trace_id)
+    for span in delivered():
+        assert ancestors(spans, span) == [
+            "process delivery.v1",
+            "publish delivery.v1",
+            "parley.messaging.v1.MessagingService/SendMessage",
+        ]
     assert all(span.began_ns <= span.ended_ns and not span.failed for span in spans)
 
 
@@ -118,6 +127,7 @@ async def test_one_trace_goes_from_start_call_to_the_first_media_of_both_sides(
             ("sfu", "parley.sfu.v1.SfuService/Join"),
             ("sfu", "first media"),
             ("presence", "process delivery.v1"),
+            ("gateway", "deliver"),
         }
         spans = await spans_of(collector, trace_id, wanted)
         await people.hang_up()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 HOST = "127.0.0.1"
+_SSL_REQUEST = struct.pack(">II", 8, 80877103)
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True)
@@ -79,24 +82,53 @@ class Authority:
 @asynccontextmanager
 async def tls_front(port: int, to_port: int, server: Pem, clients: Path) -> AsyncIterator[None]:
     """Takes TLS connections whose certificates `clients` has signed, and passes what they say on in clear."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(server.certificate, server.key)
+    context = _context(server)
     context.load_verify_locations(clients)
     context.verify_mode = ssl.CERT_REQUIRED
 
-    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while chunk := await source.read(65536):
-                sink.write(chunk)
-                await sink.drain()
-        sink.close()
-
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection(HOST, to_port)
-        await asyncio.gather(carry(reader, to_writer), carry(to_reader, writer))
+        await _carry_both_ways((reader, writer), await asyncio.open_connection(HOST, to_port))
 
     listener = await asyncio.start_server(serve, HOST, port, ssl=context)
     try:
         yield
     finally:
         listener.close()
+
+
+@asynccontextmanager
+async def postgres_front(port: int, socket: Path, server: Pem) -> AsyncIterator[None]:
+    """Agrees to TLS as PostgreSQL does (SSLRequest), and passes what is said on to its socket in clear."""
+    context = _context(server)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            if await reader.readexactly(8) == _SSL_REQUEST:
+                writer.write(b"S")
+                await writer.start_tls(context)
+                await _carry_both_ways((reader, writer), await asyncio.open_unix_connection(socket))
+        writer.close()
+
+    listener = await asyncio.start_server(serve, HOST, port)
+    try:
+        yield
+    finally:
+        listener.close()
+
+
+def _context(server: Pem) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server.certificate, server.key)
+    return context
+
+
+async def _carry_both_ways(one: _Streams, other: _Streams) -> None:
+    await asyncio.gather(_carry(one[0], other[1]), _carry(other[0], one[1]))
+
+
+async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while chunk := await source.read(65536):
+            sink.write(chunk)
+            await sink.drain()
+    sink.close()

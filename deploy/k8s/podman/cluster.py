@@ -49,9 +49,15 @@ _POSTGRES = (
     " >/dev/null && exec postgres -D /data/pg -k /data -c listen_addresses='*' -c max_connections=200"
 )
 _ALLOW = "echo 'host all all all trust' >> /data/pg/pg_hba.conf"
+DATABASE_TLS = "sslmode=verify-full&sslrootcert=/etc/postgres/ca.crt"
 # What the manifests have otherwise, and why: the stores beside have no TLS, and nobody issues certificates.
 OVER: Mapping[str, str] = {
     **broker.CLIENT_SETTINGS,
+    "PARLEY_KAFKA_BOOTSTRAP": "parley-kafka-bootstrap:9092",
+    "PARLEY_KAFKA_TLS": "",
+    "PARLEY_KAFKA_CA_FILE": "",
+    "PARLEY_KAFKA_CERTIFICATE_FILE": "",
+    "PARLEY_KAFKA_KEY_FILE": "",
     "PARLEY_EDGE_TLS_CERTIFICATE_FILE": "",
     "PARLEY_EDGE_TLS_KEY_FILE": "",
     "PARLEY_EDGE_HEALTH_INTERVAL_S": "1",
@@ -185,7 +191,7 @@ class Cluster:
         address = self._take(pod)
         manifest = transform.pod(self.objects, owner, pod, address, self._secrets, OVER)
         path = self.folder / f"{pod}.yaml"
-        text = yaml.safe_dump(manifest).replace("sslmode=require", "sslmode=disable")
+        text = yaml.safe_dump(manifest).replace(DATABASE_TLS, "sslmode=disable")
         await asyncio.to_thread(_write_private, path, text)
         aliases = [f"alias={one}" for one in transform.names_of(self.objects, owner)]
         await self._podman("kube", "play", "--network", ",".join([f"{NETWORK}:ip={address}", *aliases]), str(path))

@@ -81,6 +81,11 @@ class DeviceQueue:
         return self._unsent_bytes
 
     @property
+    def unwritten_from(self) -> int:
+        """The position of the first durable frame that waits; when none does, of the one that comes next."""
+        return self._unsent[0].position if self._unsent else self.position + 1
+
+    @property
     def kept(self) -> int:
         """Written frames that could be told again."""
         return len(self._sent or ())

@@ -68,6 +68,8 @@ class Deliver:
     session_ids: tuple[int, ...]
     content: bytes | PresenceChange
     durable: bool
+    # `traceparent` of the routing; empty where nobody keeps its trace.
+    trace: str = ""
 
 
 @dataclass(frozen=True)

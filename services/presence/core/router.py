@@ -211,9 +211,9 @@ class Router:
             effects += self._tell(refs, user_id)
         return effects
 
-    def deliver(self, user_id: UserId, frame: bytes, *, durable: bool) -> list[Effect]:
+    def deliver(self, user_id: UserId, frame: bytes, *, durable: bool, trace: str = "") -> list[Effect]:
         """A frame for all devices of a user, once for each gateway that holds some."""
-        return _by_link(self._people.devices_of(user_id), frame, durable)
+        return _by_link(self._people.devices_of(user_id), frame, durable, trace)
 
     def route(self, link: LinkId, user_id: UserId, frame: bytes) -> list[Effect]:
         """An ephemeral frame that a gateway has for a user of this replica."""
@@ -314,8 +314,10 @@ def _refused(link: LinkId, reason: Refusal, count: int) -> list[Effect]:
     return [Refused(link, reason, count)] if count else []
 
 
-def _by_link(refs: Iterable[SessionRef], content: bytes | PresenceChange, durable: bool) -> list[Effect]:
-    return [Send(link, Deliver(ids, content, durable)) for link, ids in _grouped(refs)]
+def _by_link(
+    refs: Iterable[SessionRef], content: bytes | PresenceChange, durable: bool, trace: str = ""
+) -> list[Effect]:
+    return [Send(link, Deliver(ids, content, durable, trace)) for link, ids in _grouped(refs)]
 
 
 def _grouped(refs: Iterable[SessionRef]) -> list[tuple[LinkId, tuple[int, ...]]]:

@@ -19,6 +19,7 @@ class PaintedMedia implements CallMedia {
   remotes: readonly Remote[] = [];
   speakers: readonly string[] = [];
   weak = new URLSearchParams(location.search).has("weak");
+  encryption: CallMedia["encryption"] = "off";
 
   constructor(
     private readonly people: () => readonly Painted[],

@@ -1,7 +1,7 @@
 import { h } from "preact";
 import { renderToString } from "preact-render-to-string";
 import { describe, expect, test } from "vitest";
-import type { ConversationView, Message, ParleyClient, Upload } from "../src/parley";
+import type { CallView, ConversationView, Message, ParleyClient, Upload } from "../src/parley";
 import { CallBanner } from "../src/ui/call-banner";
 import { CallNotes } from "../src/ui/call-notes";
 import { CallTile } from "../src/ui/call-tile";
@@ -130,6 +130,14 @@ describe("pieces of the page", () => {
     const notes = (change: object) => heard(renderToString(h(CallNotes, { client, call: { ...call, ...change } })));
     expect(notes({ weak: true })).toBe("Your network is weak");
     expect(notes({ weak: false })).toBe("");
+  });
+
+  test("who cannot decrypt what comes is told what it takes", async () => {
+    const client = await ready();
+    const call = { ...client.calls.view(), phase: "active" as const };
+    const notes = (encryption: CallView["encryption"]) => heard(renderToString(h(CallNotes, { client, call: { ...call, encryption } })));
+    expect(notes("on")).toBe("");
+    expect(notes("unreadable")).toBe("What comes cannot be decrypted. Everyone in the call needs the same passphrase.");
   });
 
   test("a running call in the group is shown with who is in it, and the ways in", async () => {

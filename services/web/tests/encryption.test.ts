@@ -139,4 +139,13 @@ describe("the transform of a sender and of a receiver", () => {
     expect(wrong).toEqual([]);
     expect(await run([frame(KEY_FRAME)], frameTransform("decrypt", await key()))).toEqual([]);
   });
+
+  test("say once that many frames in a row cannot be opened, and once that they can again", async () => {
+    const many = (count: number) => Array.from({ length: count }, () => frame(DELTA_FRAME));
+    const told: boolean[] = [];
+    const sealed = async (byte: number, count: number) => (await run(many(count), frameTransform("encrypt", await key(byte)))).map((data) => frame(data));
+    const frames = [...(await sealed(2, 9)), ...(await sealed(1, 1)), ...(await sealed(2, 25)), ...(await sealed(1, 5))];
+    expect(await run(frames, frameTransform("decrypt", await key(1), (readable) => told.push(readable)))).toHaveLength(6);
+    expect(told).toEqual([false, true]);
+  });
 });

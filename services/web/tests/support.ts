@@ -19,6 +19,7 @@ export class FakeMedia implements CallMedia {
   remotes: CallMedia["remotes"] = [];
   speakers: CallMedia["speakers"] = [];
   weak = false;
+  encryption: CallMedia["encryption"] = "off";
   moves = 0;
   readonly wishes: Parameters<CallMedia["wish"]>[0][] = [];
   readonly sent: Parameters<CallMedia["send"]>[0][] = [];
@@ -45,7 +46,7 @@ export class FakeMedia implements CallMedia {
   }
 
   /** What the SFU says. */
-  say(change: Partial<Pick<CallMedia, "remotes" | "speakers" | "weak">>): void {
+  say(change: Partial<Pick<CallMedia, "remotes" | "speakers" | "weak" | "encryption">>): void {
     Object.assign(this, change);
     this.onChange();
   }

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy.k8s import fields, semantics, settings, topics
+from deploy.k8s import fields, semantics, settings, stores, topics
 from deploy.k8s.objects import FOLDER, Object, find, load_base, pods
 from deploy.k8s.secrets import SECRETS, manifests
 
@@ -19,7 +19,7 @@ BASE = load_base()
 
 
 def findings(objects: list[Object]) -> Iterator[str]:
-    for rule in (*semantics.RULES, *settings.RULES, fields.misfits):
+    for rule in (*semantics.RULES, *settings.RULES, *stores.RULES, fields.misfits):
         yield from rule(objects)
 
 
@@ -48,6 +48,91 @@ def remove(objects: list[Object], kind: str, name: str, namespace: str = "parley
 def sfu(objects: list[Object]) -> Any:
     return get(objects, "StatefulSet", "sfu", "parley-media")["spec"]["template"]["spec"]
 
+
+def listener(objects: list[Object]) -> Any:
+    return get(objects, "Kafka", "parley")["spec"]["kafka"]["listeners"][0]
+
+
+def volume(objects: list[Object], service: str, name: str) -> Any:
+    return next(entry for entry in pod(objects, service)["spec"]["volumes"] if entry["name"] == name)["secret"]
+
+
+def rights(objects: list[Object], user: str) -> Any:
+    return get(objects, "KafkaUser", user)["spec"]["authorization"]["acls"]
+
+
+def common(objects: list[Object]) -> Any:
+    return get(objects, "ConfigMap", "parley-settings")["data"]
+
+
+def set_ssl(objects: list[Object], old: str, new: str) -> None:
+    url = variable(objects, "messaging", "PARLEY_DATABASE_URL")
+    assert old in url["value"]
+    url["value"] = url["value"].replace(old, new)
+
+
+# What a store's door must not be without, each with the words that tell it from the others.
+STORE_DEFECTS: dict[str, tuple[Callable[[list[Object]], Any], str]] = {
+    "the broker speaks in clear": (lambda o: listener(o).update(tls=False), "speaks in clear"),
+    "the broker takes whoever comes": (lambda o: listener(o).pop("authentication"), "takes whoever comes"),
+    "everybody may do everything": (
+        lambda o: get(o, "Kafka", "parley")["spec"]["kafka"].pop("authorization"),
+        "everybody may do everything",
+    ),
+    "nobody makes users": (
+        lambda o: get(o, "Kafka", "parley")["spec"]["entityOperator"].pop("userOperator"),
+        "nobody makes its users",
+    ),
+    "a service speaks in clear": (
+        lambda o: [
+            common(o).pop(name) for name in tuple(common(o)) if name.startswith("PARLEY_KAFKA_") and "BOOT" not in name
+        ],
+        "one and TLS do not go together",
+    ),
+    "a service knows the port of before": (
+        lambda o: common(o).update(PARLEY_KAFKA_BOOTSTRAP="parley-kafka-bootstrap:9092"),
+        "no listener at 9092",
+    ),
+    "a service shows the certificate of another": (
+        lambda o: volume(o, "presence", "kafka-user").update(secretName="kafka-messaging"),
+        "should be user.crt of the Secret kafka-presence",
+    ),
+    "a certificate is not mounted": (
+        lambda o: container(o, "signaling")["volumeMounts"].pop(),
+        "should be user.key of the Secret kafka-signaling",
+    ),
+    "a user is missing": (lambda o: remove(o, "KafkaUser", "kafka-messaging"), "nobody makes the Secret"),
+    "the policy has the port of before": (
+        lambda o: get(o, "NetworkPolicy", "presence")["spec"]["egress"][1]["ports"][0].update(port=9092),
+        "out to {'strimzi.io/cluster': 'parley'} at 9093",
+    ),
+    "the listener does not let the workers in": (
+        lambda o: listener(o)["networkPolicyPeers"].pop(),
+        "StatefulSet/parley-media/sfu: the broker's listener tls does not let it in",
+    ),
+    "a topic is not allowed": (lambda o: rights(o, "kafka-presence").pop(0), "nobody may read delivery.v1"),
+    "a group is not allowed": (lambda o: rights(o, "kafka-signaling").pop(), "nobody may read messaging.events.v1"),
+    "dead letters cannot be parked": (lambda o: rights(o, "kafka-presence").pop(1), "cannot park"),
+    "a worker may not announce itself": (lambda o: rights(o, "kafka-sfu").pop(), "sfu has no right to sfu.nodes.v1"),
+    "a user may more than its service needs": (
+        lambda o: rights(o, "kafka-sfu")[0]["resource"].update(name="messaging.events.v1"),
+        "sfu does not need its right to messaging.events.v1",
+    ),
+    "a right is to no topic": (
+        lambda o: rights(o, "kafka-presence")[2]["resource"].update(name="presence.event.v1"),
+        "presence.event.v1, which is not there",
+    ),
+    "the database's name is not checked": (lambda o: set_ssl(o, "verify-full", "require"), "is not checked"),
+    "the database's authority is not there": (lambda o: set_ssl(o, "ca.crt", "root.crt"), "/etc/postgres/root.crt"),
+    "the key of the database's authority is mounted": (
+        lambda o: volume(o, "messaging", "postgres-ca").pop("items"),
+        "gets the key of the database's CA",
+    ),
+    "a key of a Secret is misspelt": (
+        lambda o: volume(o, "messaging", "postgres-ca")["items"][0].update(key="ca.pem"),
+        "has no ca.pem",
+    ),
+}
 
 DEFECTS: dict[str, Callable[[list[Object]], Any]] = {
     "a pod's labels are not its workload's selector": lambda o: pod(o)["metadata"]["labels"].update(
@@ -116,6 +201,9 @@ DEFECTS: dict[str, Callable[[list[Object]], Any]] = {
     "an operator's field has another type": lambda o: get(o, "Cluster", "parley-postgres")["spec"].update(
         instances="3"
     ),
+    "the edge is not scraped": lambda o: get(o, "PodMonitor", "parley")["spec"]["selector"].update(
+        matchExpressions=[{"key": "app.kubernetes.io/name", "operator": "In", "values": ["gateway", "sfu"]}]
+    ),
     "an object is there twice": lambda o: o.append(get(o, "Service", "web")),
 }
 
@@ -129,6 +217,14 @@ def test_a_seeded_defect_is_found(defect: str) -> None:
     objects = copy.deepcopy(BASE)
     DEFECTS[defect](objects)
     assert list(findings(objects))
+
+
+@pytest.mark.parametrize("defect", STORE_DEFECTS)
+def test_a_seeded_defect_of_a_store_is_found_for_what_it_is(defect: str) -> None:
+    objects = copy.deepcopy(BASE)
+    seed, words = STORE_DEFECTS[defect]
+    seed(objects)
+    assert any(words in line for line in findings(objects)), list(findings(objects))
 
 
 def test_an_image_without_a_version_is_found_and_one_with_a_digest_is_not() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.k8s.objects import Object, load_base
-from deploy.k8s.podman.cluster import OVER, SERVICES
+from deploy.k8s.podman.cluster import DATABASE_TLS, OVER, SERVICES
 from deploy.k8s.podman.transform import TransformError, names_of, pod, pre_stop, workload
 from deploy.k8s.secrets import manifests
 
@@ -79,6 +80,13 @@ def test_an_empty_volume_is_the_pods_own_and_is_mounted_where_it_was() -> None:
         (mount,) = spec[kind][0]["volumeMounts"]
         assert mount["name"] == spec["volumes"][0]["name"]
         assert {**mount, "name": "config"} in given[kind][0]["volumeMounts"]
+
+
+@pytest.mark.parametrize("name", ["messaging", "presence", "signaling", "sfu"])
+def test_the_stores_beside_are_spoken_to_in_clear(name: str) -> None:
+    text = yaml.safe_dump(play(name)).replace(DATABASE_TLS, "")
+    for word in ("KAFKA_TLS", "_CA_FILE", "9093", "/etc/kafka", "/etc/postgres", "sslmode"):
+        assert word not in text, word
 
 
 def test_a_pod_goes_by_the_names_of_its_services() -> None:

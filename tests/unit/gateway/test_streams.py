@@ -19,6 +19,7 @@ from services.gateway.core.errors import (
 )
 from services.gateway.core.frames import Detached, Unregister, Watch
 from services.runtime.errors import Unauthenticated
+from tests.support.spans import kept_spans
 from tests.support.waiting import until
 from tests.unit.gateway.world import FakeDevice, GatewayWorld, with_settings
 
@@ -301,3 +302,44 @@ async def test_a_list_waits_until_messaging_is_back(world: GatewayWorld, monkeyp
     await until(lambda: world.membership.asked > 1, what="another attempt")
     world.membership.away = False
     await until(lambda: world.presence.of(Watch), what="the watch list")
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+async def test_the_span_of_a_delivery_ends_when_the_device_takes_it_and_each_device_has_its_own(
+    world: GatewayWorld,
+) -> None:
+    phone, slow = await world.connect(), await world.connect(device_id="laptop-1")
+    slow.reads.clear()
+    with kept_spans() as kept:
+        world.tell("alice", 1, trace=TRACE)
+        world.tell("alice", 2)
+        await has(phone, 1, 2)
+        assert [(span.name, span.parent_id, span.failure) for span in kept.spans] == [
+            ("deliver", "00f067aa0ba902b7", "")
+        ]
+        slow.reads.set()
+        await has(slow, 1, 2)
+        assert len(kept.spans) == 2
+    assert {span.context.trace_id for span in kept.spans} == {"4bf92f3577b34da6a3ce929d0e0e4736"}
+
+
+async def test_what_a_device_reads_too_slowly_for_is_a_delivery_that_failed(world: GatewayWorld) -> None:
+    device = await world.connect()
+    device.reads.clear()
+    with kept_spans() as kept:
+        for seq in range(1, 11):
+            world.tell("alice", seq, trace=TRACE)
+        await until(lambda: kept.spans, what="the spans")
+        assert {span.failure for span in kept.spans} == {"lost"}
+
+
+async def test_without_a_recorder_a_trace_leaves_nothing_and_the_message_comes(world: GatewayWorld) -> None:
+    device = await world.connect()
+    world.tell("alice", 1, trace=TRACE)
+    await has(device, 1)
+    with kept_spans() as kept:
+        world.tell("alice", 2)
+        await has(device, 1, 2)
+    assert kept.spans == []

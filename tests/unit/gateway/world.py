@@ -169,13 +169,13 @@ class GatewayWorld:
         device.task = asyncio.create_task(subscribe)
         return device
 
-    def tell(self, user_id: str, seq: int, conversation_id: str = "c1", text: str = "") -> None:
+    def tell(self, user_id: str, seq: int, conversation_id: str = "c1", text: str = "", trace: str = "") -> None:
         """A message for all devices of a user."""
         response = api.SubscribeResponse()
         response.event.message.conversation_id = conversation_id
         response.event.message.seq = seq
         response.event.message.text.text = text
-        self.gateway.deliver(self.session_ids(user_id), response.SerializeToString(), durable=True)
+        self.gateway.deliver(self.session_ids(user_id), response.SerializeToString(), durable=True, trace=trace)
 
     def session_ids(self, user_id: str) -> list[int]:
         return [session.session_id for session in self.registry.sessions_of(UserId(user_id))]

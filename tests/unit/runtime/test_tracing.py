@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from services.runtime import tracing
+from tests.support.spans import Kept, kept_spans
 
 GOOD = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -35,25 +36,10 @@ def test_a_later_version_with_more_fields_is_read() -> None:
     assert tracing.parse("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more") is not None
 
 
-class Kept:
-    """A recorder that keeps what it is given, of traces whose ids begin with a letter."""
-
-    def __init__(self) -> None:
-        self.spans: list[tracing.Span] = []
-
-    def record(self, span: tracing.Span) -> None:
-        self.spans.append(span)
-
-    def wants(self, trace_id: str) -> bool:
-        return trace_id[0] in "abcdef"
-
-
 @pytest.fixture
 def kept() -> Iterator[Kept]:
-    recorder = Kept()
-    tracing.use(recorder)
-    yield recorder
-    tracing.use(None)
+    with kept_spans() as recorder:
+        yield recorder
 
 
 def header(trace_id: str, flags: str = "01") -> str:
@@ -83,6 +69,11 @@ def test_a_trace_that_nobody_wants_leaves_no_spans_and_no_exemplars(kept: Kept) 
     assert kept.spans == []
 
 
+def test_only_the_header_of_a_trace_that_is_kept_is_passed_on_by_hand(kept: Kept) -> None:
+    assert tracing.kept(header("a" * 32, "01")) == header("a" * 32, "01")
+    assert [tracing.kept(one) for one in (header("a" * 32, "00"), "nonsense", None)] == ["", "", ""]
+
+
 def test_whoever_has_no_say_keeps_the_ids_but_not_the_decision(kept: Kept) -> None:
     assert tracing.resampled(header("a" * 32, "00")) == header("a" * 32, "01")
     assert tracing.resampled(header("1" * 32, "01")) == header("1" * 32, "00")
@@ -91,6 +82,7 @@ def test_whoever_has_no_say_keeps_the_ids_but_not_the_decision(kept: Kept) -> No
 
 def test_without_a_recorder_ids_travel_and_nothing_is_kept() -> None:
     assert tracing.begin("child", tracing.Kind.CONSUMER, GOOD) is None
+    assert tracing.kept(GOOD) == ""
     with tracing.span("off", GOOD):
         assert tracing.exemplar() is None
         assert (tracing.current_header() or "").startswith(GOOD[:36])

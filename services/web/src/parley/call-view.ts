@@ -26,6 +26,7 @@ export interface CallView {
   readonly speakers: readonly string[];
   /** One's own network is poor. */
   readonly weak: boolean;
+  readonly encryption: CallMedia["encryption"];
   readonly link: CallMedia["phase"];
   /** A readable line about what went wrong with the call itself. */
   readonly problem: string | undefined;

@@ -80,6 +80,7 @@ export class Calls {
       remote: this.media?.remotes.find((r) => r.userId === this.peerUserId),
       speakers: this.media?.speakers ?? [],
       weak: this.phase === "active" && (this.media?.weak ?? false),
+      encryption: this.media?.encryption ?? "off",
       link: this.media?.phase ?? "idle",
       problem: this.problem,
       deviceProblem: deviceLine(this.local.cameraProblem, this.local.microphoneProblem),

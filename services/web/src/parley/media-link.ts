@@ -38,6 +38,9 @@ export interface Sending extends Tracks {
   readonly muted: boolean;
 }
 
+/** End to end: not at all, for all that is understood, or with somebody who has another passphrase, or none. */
+export type EncryptionState = "off" | "on" | "unreadable";
+
 /** The media of a call, as the call controller uses it. The mock and the tests bring their own. */
 export interface CallMedia {
   readonly phase: LinkPhase;
@@ -46,6 +49,7 @@ export interface CallMedia {
   readonly speakers: readonly string[];
   /** This participant's own network is poor. */
   readonly weak: boolean;
+  readonly encryption: EncryptionState;
   start(grant: Grant): void;
   /** The device says that it has a new way to the network: try now rather than at the end of the back-off. */
   hurry(): void;
@@ -74,6 +78,7 @@ export class MediaLink implements CallMedia {
   remotes: readonly Remote[] = [];
   speakers: readonly string[] = [];
   weak = false;
+  encryption: EncryptionState = "off";
   private peer: Peer | undefined;
   /** The peer that is to replace `peer`, until the SFU has answered it. */
   private next: Peer | undefined;
@@ -189,6 +194,7 @@ export class MediaLink implements CallMedia {
       onMedia: () => this.showRemotes(),
       onSpeakers: (userIds) => peer === this.peer && this.observeCall({ speakers: userIds }),
       onQuality: (weak) => peer === this.peer && this.observeCall({ weak }),
+      onReadable: (readable) => peer === this.peer && this.observeCall({ encryption: readable ? "on" : "unreadable" }),
     };
     const peer = new Peer(slots, grant.iceServers ?? [], listener, guard);
     this.feed(peer);
@@ -198,8 +204,7 @@ export class MediaLink implements CallMedia {
 
   private adopt(peer: Peer): void {
     if (this.peer) this.drop(this.peer);
-    this.peer = peer;
-    this.next = undefined;
+    this.prefer(peer);
   }
 
   /** The new worker is reached: from now on it is the connection that counts, and the old one only goes on. */
@@ -208,10 +213,15 @@ export class MediaLink implements CallMedia {
     if (former) this.formers.set(former, setTimeout(() => this.drop(former), FORMER_MS));
     clearTimeout(this.timer);
     this.moving = false;
-    this.peer = peer;
-    this.next = undefined;
+    this.prefer(peer);
     this.handle("connected");
     this.showRemotes();
+  }
+
+  private prefer(peer: Peer): void {
+    this.peer = peer;
+    this.next = undefined;
+    this.encryption = peer.isEncrypted ? "on" : "off";
   }
 
   private drop(peer: Peer): void {
@@ -239,7 +249,7 @@ export class MediaLink implements CallMedia {
     else if (peer === this.peer && (state === "connected" || state === "disconnected" || state === "failed")) this.handle(state);
   }
 
-  private observeCall(change: { readonly speakers?: readonly string[]; readonly weak?: boolean }): void {
+  private observeCall(change: Partial<Pick<CallMedia, "speakers" | "weak" | "encryption">>): void {
     Object.assign(this, change);
     this.listener.onChange();
   }

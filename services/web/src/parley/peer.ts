@@ -6,6 +6,8 @@ export interface PeerListener extends ChannelListener {
   onConnection(state: RTCPeerConnectionState): void;
   /** Packets began, or ceased, to come on some receive slot. */
   onMedia(): void;
+  /** Of a guarded connection: whether all that comes can be decrypted. */
+  onReadable(readable: boolean): void;
 }
 
 /** Lowest layer first, as the SFU expects them. The bit rates are those at which VP8 looks clean at each size. */
@@ -49,7 +51,7 @@ export class Peer {
     this.screen = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SCREEN }).sender;
     for (let i = 0; i < slots.audio; i++) connection.addTransceiver("audio", { direction: "recvonly" });
     for (let i = 0; i < slots.video; i++) connection.addTransceiver("video", { direction: "recvonly" });
-    guard?.protect(connection);
+    guard?.protect(connection, (readable) => listener.onReadable(readable));
     this.channel = new MediaChannel(connection.createDataChannel("parley", { negotiated: true, id: 0 }), listener);
     this.reports = new ReceptionReports(connection, (seen) => this.channel.report(seen));
     for (const { receiver } of connection.getTransceivers()) {
@@ -57,6 +59,11 @@ export class Peer {
       receiver.track.onmute = () => listener.onMedia();
     }
     connection.onconnectionstatechange = () => listener.onConnection(connection.connectionState);
+  }
+
+  /** Whether what it sends and receives is encrypted end to end. */
+  get isEncrypted(): boolean {
+    return this.guard !== undefined;
   }
 
   /** The SDP offer. The SFU is ICE-lite and answers with its one address, so candidates are not awaited. */

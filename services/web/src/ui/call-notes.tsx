@@ -13,6 +13,12 @@ export function CallNotes({ client, call }: { client: ParleyClient; call: CallVi
           {call.deviceProblem}
         </p>
       )}
+      {call.encryption === "unreadable" && (
+        <p class="note warning" role="alert" data-testid="unreadable">
+          <Icon name="alert" />
+          What comes cannot be decrypted. Everyone in the call needs the same passphrase.
+        </p>
+      )}
       {call.silenced && <Silenced client={client} />}
       <div role="status">
         {call.weak && (

@@ -74,6 +74,11 @@ function Header({ call, small, setSmall, name, people, setPeople }: HeaderProps)
               <Icon name="lock" />
             </span>
           )}
+          {call.encryption !== "off" && (
+            <span class="sign" role="img" aria-label="Encrypted end to end" title="Encrypted end to end">
+              <Icon name="shield" />
+            </span>
+          )}
         </h2>
         <p role="status" data-testid="call-status">
           {statusLine(call, name, nowMs)}

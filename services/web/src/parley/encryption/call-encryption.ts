@@ -1,11 +1,12 @@
 import { deriveCallKey } from "./call-key";
 import FrameWorker from "./frame-worker?worker";
+import type { Reading } from "./frame-worker";
 import type { FrameRole } from "./frame-transform";
 
 /** Encrypts what one connection sends and decrypts what it receives, end to end. */
 export interface FrameGuard {
-  /** To be called before the offer is made. */
-  protect(connection: RTCPeerConnection): void;
+  /** To be called before the offer is made. `told` hears whether all that comes can be decrypted, when it changes. */
+  protect(connection: RTCPeerConnection, told: (readable: boolean) => void): void;
   /** The connection is closed. */
   release(): void;
 }
@@ -54,7 +55,13 @@ class ScriptGuard implements FrameGuard {
 
   constructor(private readonly key: CryptoKey) {}
 
-  protect(connection: RTCPeerConnection): void {
+  protect(connection: RTCPeerConnection, told: (readable: boolean) => void): void {
+    const unreadable = new Set<number>();
+    this.worker.onmessage = ({ data }: MessageEvent<Reading>) => {
+      if (data.readable) unreadable.delete(data.slot);
+      else unreadable.add(data.slot);
+      told(unreadable.size === 0);
+    };
     const transform = (role: FrameRole): RTCRtpScriptTransform => new RTCRtpScriptTransform(this.worker, { role, key: this.key });
     for (const transceiver of connection.getTransceivers()) {
       onlyKnownCodecs(transceiver);

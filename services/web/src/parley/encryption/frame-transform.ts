@@ -1,3 +1,4 @@
+import { Readability } from "../core/readability";
 import { FrameDecryptor, FrameEncryptor } from "./frame-cipher";
 
 export type FrameRole = "encrypt" | "decrypt";
@@ -8,9 +9,13 @@ export interface EncodedFrame {
   getMetadata(): { readonly mimeType?: string };
 }
 
-/** Replaces each frame by its encrypted or decrypted form, and drops what cannot be. */
-export function frameTransform(role: FrameRole, key: CryptoKey): TransformStream<EncodedFrame, EncodedFrame> {
-  const step = role === "encrypt" ? encrypting(key) : decrypting(key);
+/**
+ * Replaces each frame by its encrypted or decrypted form, and drops what cannot be.
+ *
+ * `told` hears when received frames cannot be opened any more, and when they can again.
+ */
+export function frameTransform(role: FrameRole, key: CryptoKey, told: (readable: boolean) => void = () => undefined): TransformStream<EncodedFrame, EncodedFrame> {
+  const step = role === "encrypt" ? encrypting(key) : decrypting(key, told);
   return new TransformStream({
     async transform(frame, controller) {
       const data = await step(frame);
@@ -28,7 +33,13 @@ function encrypting(key: CryptoKey): Step {
   return (frame) => encryptor.encrypt(new Uint8Array(frame.data), frame.getMetadata().mimeType);
 }
 
-function decrypting(key: CryptoKey): Step {
+function decrypting(key: CryptoKey, told: (readable: boolean) => void): Step {
   const decryptor = new FrameDecryptor(key);
-  return (frame) => decryptor.decrypt(new Uint8Array(frame.data));
+  const readability = new Readability();
+  return async (frame) => {
+    const data = await decryptor.decrypt(new Uint8Array(frame.data));
+    const news = readability.note(data !== undefined);
+    if (news !== undefined) told(news);
+    return data;
+  };
 }
