@@ -37,6 +37,8 @@ log = structlog.get_logger()
 FOLDER = ROOT / ".parley" / "k8s"
 DEADLINE_S = 60.0
 STALL_STEP_S = 0.25
+# A worker gives up a device that is silent for 30 s, and signaling its call after another 60 s.
+LONGEST_STALL_S = 20.0
 
 
 def say(text: str) -> None:
@@ -106,6 +108,8 @@ class Rollout:
             before_s = time.monotonic()
             await asyncio.sleep(STALL_STEP_S)
             stalled_s = time.monotonic() - before_s - STALL_STEP_S
+            if stalled_s > LONGEST_STALL_S:
+                self.errors.append(f"this process, which plays the devices, stood still for {stalled_s:.0f} s")
             self.report["client_stalled_s"] = max(self.report.get("client_stalled_s", 0.0), round(stalled_s, 1))
 
     async def _begin_call(self, people: Pair) -> None:

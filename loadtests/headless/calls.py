@@ -33,6 +33,9 @@ _EDGE_RETRY_S = 0.5
 # Far above the server's time: it closes the connection when all have followed.
 _FORMER_MEDIA_S = 30.0
 
+# After these there is no media to follow.
+_FINAL = ("CALL_ENDED", "NOT_IN_CALL", "CALL_NOT_FOUND")
+
 RINGING = calls.CALL_STATE_RINGING
 ACTIVE = calls.CALL_STATE_ACTIVE
 ENDED = calls.CALL_STATE_ENDED
@@ -245,6 +248,8 @@ class Phone:
             except grpc.aio.AioRpcError as error:
                 # Ended, or moved once more meanwhile: what is told next says which.
                 log.info("move_refused", device=self._device.device_id, reason=reason_of(error))
+                if reason_of(error) in _FINAL:
+                    return
                 await asyncio.sleep(_EDGE_RETRY_S)
 
     def _must_come_back(self) -> bool:

@@ -118,7 +118,7 @@ class Pod:
                     starts_late = self._clock.monotonic() - began >= START_TIMEOUT_S
                     if silences >= MAX_SILENCES and (has_answered or starts_late):
                         log.error("sfu_worker_hangs", worker_id=spec.worker_id)
-                        process.kill()
+                        _kill(process)
             return ending.result()
         finally:
             ending.cancel()
@@ -128,6 +128,12 @@ class Pod:
             await asyncio.wait_for(process.wait(), self._stop_timeout_s)
         except TimeoutError:
             log.error("sfu_worker_killed", worker_id=worker_id)
-            process.kill()
+            _kill(process)
             await process.wait()
             await self._announce_gone(worker_id)
+
+
+def _kill(process: WorkerProcess) -> None:
+    """On a busy machine one that was killed has ended before we are told, and is looked at once more."""
+    with suppress(ProcessLookupError):
+        process.kill()

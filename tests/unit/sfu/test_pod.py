@@ -27,6 +27,7 @@ class FakeProcess:
     def __init__(self, pid: int, drains: bool) -> None:
         self.pid = pid
         self.was: list[str] = []
+        self.ends_late = False
         self._drains = drains
         self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -40,8 +41,12 @@ class FakeProcess:
             self.die(0)
 
     def kill(self) -> None:
+        """As asyncio does of a process that it has waited for, when the pod has not been told yet: `ends_late`."""
         self.was.append("killed")
-        self.die(-9)
+        if not self.ends_late:
+            self.die(-9)
+        elif len(self.was) > 1:
+            raise ProcessLookupError
 
     async def wait(self) -> int:
         return await asyncio.shield(self._status)
@@ -105,6 +110,22 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(machine: Machine) -> N
     machine.serving = lambda _: False
     await until(lambda: len(machine.launched) == 2, what="it is replaced")
     assert machine.launched[0][1].was[0] == "killed"
+    await pod.stop()
+
+
+async def test_a_worker_whose_end_is_told_late_takes_no_other_worker_with_it(machine: Machine) -> None:
+    asked: list[str] = []
+    machine.serving = lambda name: not asked.append(name)  # type: ignore[func-returns-value]
+    pod = machine.pod("w-0", "w-1")
+    await pod.start()
+    await until(lambda: {"w-0", "w-1"} <= set(asked), what="both have answered")
+    hanging = machine.launched[0][1]
+    hanging.ends_late = True
+    machine.serving = lambda name: name != "w-0"
+    await until(lambda: len(hanging.was) > 1, what="it is killed once more, although it is gone")
+    hanging.die(-9)
+    await until(lambda: len(machine.launched) == 3, what="it is replaced")
+    assert machine.launched[1][1].was == []
     await pod.stop()
 
 
