@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
-from services.runtime.bus import KafkaPublisher
 from services.runtime.config import KafkaConfig
+from services.runtime.producer import KafkaPublisher
 from tests.support.figures import FIGURE
 from tests.support.stack import RunningStack, run_stack
 

@@ -10,8 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from services.ops.core import DEAD_LETTER_SUFFIX, STAGES, Letter, Stage
 from services.runtime import kafka
-from services.runtime.bus import REASON_HEADER, KafkaPublisher, Outgoing
+from services.runtime.bus import REASON_HEADER, Outgoing
 from services.runtime.config import KafkaConfig
+from services.runtime.producer import KafkaPublisher
 
 # For one record that the broker has; it answers at once unless it is about to be deleted.
 READ_WITHIN_S = 5.0

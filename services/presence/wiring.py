@@ -15,11 +15,12 @@ from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
 from services.presence.store import PostgresStates
 from services.runtime.auth import ServiceTokens
-from services.runtime.bus import KafkaConsumer, KafkaPublisher, Subscription
 from services.runtime.clock import SystemClock
+from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.groups import KafkaGroup
 from services.runtime.lifecycle import App, Worker
+from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
 
 GROUP = "presence"

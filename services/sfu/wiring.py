@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.runtime.auth import ServiceTokens
-from services.runtime.bus import KafkaPublisher, Publisher
+from services.runtime.bus import Publisher
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.ids import new_id
 from services.runtime.lifecycle import App, Part, Worker
+from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
 from services.sfu import rpc
 from services.sfu.config import Config

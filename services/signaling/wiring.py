@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
-from services.runtime.bus import Incoming, KafkaConsumer, KafkaPublisher, Subscription
+from services.runtime.bus import Incoming
 from services.runtime.clock import SystemClock
+from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.ids import new_id
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
+from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
 from services.signaling import rpc
 from services.signaling.changes import CallChanges

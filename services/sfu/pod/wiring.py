@@ -9,10 +9,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from services.runtime.auth import ServiceTokens
-from services.runtime.bus import KafkaPublisher, Outgoing, Publisher
+from services.runtime.bus import Outgoing, Publisher
 from services.runtime.clock import SystemClock
 from services.runtime.errors import BusUnavailable
 from services.runtime.lifecycle import App, Worker
+from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer, connect
 from services.sfu.core.ids import WorkerId
 from services.sfu.pod.config import PodConfig, WorkerSpec

@@ -5,19 +5,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from services.runtime.bus import (
-    REASON_HEADER,
-    HandleBatch,
-    Incoming,
-    KafkaConsumer,
-    KafkaPublisher,
-    Outgoing,
-    PoisonRecord,
-    Subscription,
-    TransientFailure,
-)
+from services.runtime.bus import REASON_HEADER, HandleBatch, Incoming, Outgoing, PoisonRecord, TransientFailure
 from services.runtime.config import KafkaConfig
+from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.errors import BusUnavailable
+from services.runtime.producer import KafkaPublisher
 from tests.support.waiting import until
 
 TOPIC = "graph.events.v1"

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.runtime.bus import Incoming, KafkaConsumer, Subscription
+from services.runtime.bus import Incoming
 from services.runtime.config import KafkaConfig
+from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.errors import BusUnavailable
 from services.runtime.groups import KafkaGroup
 from tests.support.bus import MemoryPublisher

@@ -12,9 +12,9 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from services.runtime.bus import KafkaPublisher
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
+from services.runtime.producer import KafkaPublisher
 from services.signaling.config import Config
 from services.signaling.ports import Record
 from services.signaling.store import PostgresStore

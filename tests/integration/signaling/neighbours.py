@@ -23,11 +23,13 @@ from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 from deploy.embedded.issuer import make_app, make_token
 from deploy.embedded.keys import KeyRing
 from services.runtime.auth import ServiceTokens
-from services.runtime.bus import Incoming, KafkaConsumer, KafkaPublisher, Outgoing, Subscription
+from services.runtime.bus import Incoming, Outgoing
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, KafkaConfig, ServerConfig
+from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.errors import BusUnavailable, ErrorTable, Refusal
 from services.runtime.ids import new_id
+from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import Access, Api, RpcServer
 
 SERVICE_KEY = b"s" * 32

@@ -15,9 +15,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.calls.v1 import messages_pb2, service_pb2_grpc
 from parley.calls.v1 import service_pb2 as api
 
-from services.runtime.bus import KafkaPublisher
 from services.runtime.errors import DETAILS_KEY, reason_of
 from services.runtime.lifecycle import App
+from services.runtime.producer import KafkaPublisher
 from services.signaling.config import Config
 from services.signaling.wiring import build
 from tests.integration.signaling.neighbours import (

@@ -1,11 +1,11 @@
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import type { Attachment, Failure, ParleyClient } from "../parley";
+import { useState } from "preact/hooks";
+import type { Attachment, ParleyClient } from "../parley";
 import { sizeLine } from "../parley";
+import { type AttachmentProps, saveFile, usePicture } from "./fetching";
 import { Icon } from "./icons";
 import { isPicture } from "./picking";
 import { PictureViewer } from "./picture-viewer";
-import { previews } from "./previews";
 
 /** A picture in a bubble is at most this wide and high, in pixels. */
 const MOST_PX = 300;
@@ -38,42 +38,6 @@ export function Attachments({ client, conversationId, seq, attachments }: Attach
       {viewed && seq !== undefined && <PictureViewer attachment={viewed} client={client} conversationId={conversationId} seq={seq} onClose={() => setViewed(undefined)} />}
     </div>
   );
-}
-
-export interface AttachmentProps {
-  readonly client: ParleyClient;
-  readonly conversationId: string;
-  readonly seq: number | undefined;
-  readonly attachment: Attachment;
-}
-
-/** A picture's address, asked for again when it has ended; undefined while it is not there, with a line when it cannot be. */
-export function usePicture({ client, conversationId, seq, attachment }: AttachmentProps) {
-  const [address, setAddress] = useState(previews.of(attachment.id));
-  const [problem, setProblem] = useState("");
-  const renewed = useRef(false);
-  const load = (): void => {
-    if (seq === undefined) return;
-    setProblem("");
-    const place = { conversationId, seq, attachmentId: attachment.id };
-    client.downloads.address(place).then(setAddress, (failure: Failure) => setProblem(failure.line));
-  };
-  useEffect(() => {
-    if (!address) load();
-  }, [attachment.id, seq]);
-  /** The picture could not be drawn: its address may have ended. Once only, or a broken file would be asked for for ever. */
-  const onError = (): void => {
-    if (renewed.current) return setProblem("This picture could not be loaded.");
-    renewed.current = true;
-    client.downloads.forget(attachment.id);
-    load();
-  };
-  const retry = (): void => {
-    renewed.current = false;
-    client.downloads.forget(attachment.id);
-    load();
-  };
-  return { address, problem, onError, retry };
 }
 
 function PictureBox({ onView, ...props }: AttachmentProps & { onView: () => void }): JSX.Element {
@@ -114,18 +78,4 @@ function FileRow({ client, conversationId, seq, attachment }: AttachmentProps): 
       <Icon name="download" />
     </button>
   );
-}
-
-/** Has the browser fetch a file. The address ends soon, so it is asked for when it is needed. */
-export async function saveFile(client: ParleyClient, conversationId: string, seq: number, { id, fileName }: Attachment): Promise<void> {
-  try {
-    const link = document.createElement("a");
-    link.href = await client.downloads.address({ conversationId, seq, attachmentId: id });
-    link.download = fileName;
-    link.target = "_blank";
-    link.rel = "noopener noreferrer";
-    link.click();
-  } catch (error) {
-    client.tell((error as Failure).line);
-  }
 }

@@ -1,0 +1,256 @@
+"""Kafka: consumers that commit after success and park poison records."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from services.runtime import kafka, metrics, tracing
+from services.runtime.bus import (
+    REASON_HEADER,
+    HandleBatch,
+    Incoming,
+    Outgoing,
+    PoisonRecord,
+    Publisher,
+    TransientFailure,
+)
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.config import KafkaConfig
+from services.runtime.errors import BusUnavailable, StoreUnavailable
+from services.runtime.rebalancing import Listener, Rebalanced
+
+log = structlog.get_logger()
+
+# A failure that is nobody's outage is tried this often before the record is parked.
+POISON_ATTEMPTS = 5
+# Between commits of a consumer. Higher: more is repeated after a kill. Lower: each batch costs the broker a commit.
+COMMIT_INTERVAL_S = 0.2
+# A member learns at its next heartbeat that the group changes. Higher: later. Lower: more small requests.
+MAX_HEARTBEAT_MS = 500
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """What a consumer reads, and how."""
+
+    topic: str
+    # Members of a group share the partitions. None: read everything from the start, and commit nothing.
+    group: str | None
+    # Most records a batch. Higher: fewer round trips. Lower: less to repeat after a failure.
+    max_batch: int = 200
+    # How late a record may come from a broker that answers a waiting fetch only in the end. Higher: fewer fetches
+    # while nothing happens. Lower: sooner. Never shorter than what is configured.
+    patience_ms: int = 0
+
+
+class KafkaConsumer:
+    """Reads a topic and hands batches to a handler, at least once, each partition's records in order.
+
+    Success is committed. TransientFailure, StoreUnavailable and BusUnavailable are retried with back-off without end;
+    PoisonRecord, and any other exception after POISON_ATTEMPTS, park the record in `<topic>.dlq`.
+    """
+
+    def __init__(
+        self,
+        config: KafkaConfig,
+        subscription: Subscription,
+        handle: HandleBatch,
+        publisher: Publisher,
+        listener: Rebalanced | None = None,
+        clock: Clock | None = None,
+        *,
+        essential: bool = False,
+    ) -> None:
+        self.essential = essential
+        self._group = subscription.group or ""
+        self.name = f"kafka-consumer-{subscription.group or subscription.topic}"
+        self._config = config
+        self._subscription = subscription
+        self._handle = handle
+        self._publisher = publisher
+        self._listener = listener
+        self._clock = clock or SystemClock()
+        self._consumer: AIOKafkaConsumer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._committing: asyncio.Task[None] | None = None
+        # What is to be committed next: the offset after the last record handled.
+        self._handled: dict[TopicPartition, int] = {}
+        self._connected = False
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=self.name)
+
+    async def stop(self) -> None:
+        await kafka.cancel(self._task)
+        await self._close()
+
+    async def ready(self) -> bool:
+        """Whether the consumer is a member of its group."""
+        return self._connected
+
+    async def _run(self) -> None:
+        delay_s = 0.2
+        while True:
+            try:
+                await self._open()
+                delay_s = 0.2
+                while True:
+                    await self._poll()
+            except (KafkaError, OSError) as error:
+                log.warning(
+                    "kafka_unavailable", topic=self._subscription.topic, error=type(error).__name__, retry_s=delay_s
+                )
+                await self._close()
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, kafka.MAX_BACKOFF_S)
+
+    async def _open(self) -> None:
+        consumer = AIOKafkaConsumer(
+            **kafka.connection(self._config),
+            group_id=self._subscription.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=self._config.session_timeout_ms,
+            heartbeat_interval_ms=min(self._config.session_timeout_ms // 6, MAX_HEARTBEAT_MS),
+            fetch_max_wait_ms=max(self._config.fetch_wait_ms, self._subscription.patience_ms),
+            retry_backoff_ms=100,
+            metadata_max_age_ms=30_000,
+        )
+        self._consumer = consumer
+        # Without a group the client assigns itself every partition.
+        consumer.subscribe([self._subscription.topic], listener=Listener(self._listener, consumer, self._commit))
+        await consumer.start()
+        self._connected = True
+        log.info("kafka_consumer_connected", topic=self._subscription.topic)
+
+    async def _close(self) -> None:
+        self._connected = False
+        consumer, self._consumer = self._consumer, None
+        await kafka.cancel(self._committing)
+        self._committing = None
+        if consumer:
+            with suppress(TimeoutError, KafkaError, OSError):
+                # What was handled shall be committed also when the consumer is stopped.
+                await asyncio.wait_for(self._commit(consumer), timeout=2)
+            with suppress(TimeoutError, KafkaError, OSError):
+                await asyncio.wait_for(consumer.stop(), timeout=5)
+
+    async def _poll(self) -> None:
+        consumer = self._consumer
+        if consumer is None:
+            return
+        fetched = await consumer.getmany(timeout_ms=1000, max_records=self._subscription.max_batch)
+        if not fetched:
+            return
+        await self._deliver([_incoming(record) for records in fetched.values() for record in records])
+        if self._subscription.group is not None:
+            self._handled |= {partition: records[-1].offset + 1 for partition, records in fetched.items()}
+            if self._committing is None or self._committing.done():
+                self._committing = asyncio.create_task(self._commit_soon(consumer), name=f"{self.name}-commit")
+
+    async def _commit_soon(self, consumer: AIOKafkaConsumer) -> None:
+        """Commit, and then what was handled meanwhile, until there is no more: the next batch waits for none of it."""
+        while self._handled:
+            await self._commit(consumer)
+            await asyncio.sleep(COMMIT_INTERVAL_S)
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        handled, self._handled = self._handled, {}
+        # A batch that was at work during a rebalance may hold partitions that are others' now.
+        offsets = {partition: handled[partition] for partition in handled.keys() & consumer.assignment()}
+        try:
+            if offsets:
+                await consumer.commit(offsets)
+        except asyncio.CancelledError:
+            self._handled = {**offsets, **self._handled}
+            raise
+        except (KafkaError, OSError) as error:
+            # The partitions moved, or the broker went: whoever reads on repeats the batch, which handlers bear.
+            log.info("commit_refused", topic=self._subscription.topic, error=type(error).__name__)
+
+    async def _deliver(self, records: Sequence[Incoming]) -> None:
+        """Hand over a batch; when it fails, one record at a time, so that only the culprit is parked."""
+        try:
+            await self._attempt(records)
+        except Exception as error:
+            log.info("batch_failed", topic=self._subscription.topic, records=len(records), error=type(error).__name__)
+            for record in records:
+                await self._deliver_one(record)
+
+    async def _deliver_one(self, record: Incoming) -> None:
+        attempts, delay_s = 0, 0.05
+        while True:
+            try:
+                return await self._attempt([record])
+            except PoisonRecord as error:
+                return await self._park(record, str(error))
+            except (TransientFailure, StoreUnavailable, BusUnavailable) as error:
+                log.warning("record_retried", topic=record.topic, error=type(error).__name__, retry_s=delay_s)
+            except Exception as error:
+                attempts += 1
+                log.exception("record_failed", topic=record.topic, offset=record.offset, attempt=attempts)
+                if attempts >= POISON_ATTEMPTS:
+                    return await self._park(record, f"{type(error).__name__}: {error}")
+            metrics.RECORDS.labels(record.topic, self._group, "retried").inc()
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, kafka.MAX_BACKOFF_S)
+
+    async def _attempt(self, records: Sequence[Incoming]) -> None:
+        structlog.contextvars.unbind_contextvars("trace_id")
+        spans = [tracing.begin(f"process {record.topic}", tracing.Kind.CONSUMER, record.trace) for record in records]
+        if len(records) == 1:
+            tracing.adopt(spans[0]) if spans[0] else tracing.enter(records[0].trace)
+        # What the handler passes on continues the spans, also those of a batch.
+        traced = [_within(record, span) for record, span in zip(records, spans, strict=True)]
+        try:
+            await self._handle(traced)
+        except Exception as error:
+            _end(spans, type(error).__name__)
+            raise
+        _end(spans)
+        now = self._clock.now()
+        age = metrics.RECORD_AGE.labels(records[0].topic, self._group)
+        for record, span in zip(records, spans, strict=True):
+            exemplar = {"trace_id": span.context.trace_id} if span else None
+            age.observe(max(0.0, (now - record.time).total_seconds()), exemplar)
+        metrics.RECORDS.labels(records[0].topic, self._group, "ok").inc(len(records))
+
+    async def _park(self, record: Incoming, reason: str) -> None:
+        log.error("record_parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
+        metrics.RECORDS.labels(record.topic, self._group, "dead").inc()
+        headers = ((REASON_HEADER, reason[:500].encode()),)
+        dead = Outgoing(f"{record.topic}.dlq", record.key, record.value, headers)
+        while True:
+            try:
+                return await self._publisher.publish([dead])
+            except BusUnavailable:
+                await asyncio.sleep(1)
+
+
+def _within(record: Incoming, span: tracing.Span | None) -> Incoming:
+    return replace(record, trace=span.context.header()) if span else record
+
+
+def _end(spans: Sequence[tracing.Span | None], failure: str = "") -> None:
+    for span in spans:
+        tracing.end(span, failure)
+
+
+def _incoming(record: ConsumerRecord) -> Incoming:
+    headers = dict(record.headers or ())
+    trace = headers.get(tracing.HEADER)
+    return Incoming(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key or b"",
+        value=record.value,
+        time=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        trace=trace.decode("ascii", "replace") if trace else None,
+    )
