@@ -1,4 +1,4 @@
-"""Lets Envoy itself check the rendered configuration: as the embedded stack has it, and with everything switched on."""
+"""Envoy itself checks the rendered configuration: as the embedded stack has it, without metrics, and with all on."""
 
 from __future__ import annotations
 

@@ -2,31 +2,51 @@
 
 from collections.abc import Mapping
 
+from services.sfu.batch import Batch
 from services.sfu.connection import Connection
-from services.sfu.core.copies import CopyGroup
+from services.sfu.core.copies import CopyGroup, Members, fill
 from services.sfu.core.effects import SendMedia, SendRepair, SendRtcp
 from services.sfu.core.errors import PacketError
+from services.sfu.core.forms import Image
 from services.sfu.core.ids import ParticipantNumber
-from services.sfu.core.rtp import MediaPacket
 from services.sfu.ports import Metrics
-from services.sfu.udp import Batch
+from services.sfu.udp import BATCH_SIZE
+
+# Packets of one group that are to go out together: who gets them, their images, and the sizes of these.
+_Run = tuple[Members, list[Image], list[int]]
 
 
 class Egress:
-    """The way out of the worker's socket, to all connections."""
+    """The way out of the worker's socket, to all connections.
+
+    Packets for a group wait for the next flush, so that what a receiver gets of a burst is written, encrypted and sent
+    at once. Where the members have changed meanwhile, or one gets a packet by itself, what waits goes first.
+    """
 
     def __init__(self, batch: Batch, connections: Mapping[ParticipantNumber, Connection], metrics: Metrics) -> None:
         self._batch = batch
         self._connections = connections
         self._metrics = metrics
+        self._runs: dict[CopyGroup, _Run] = {}
         self._packets = self._bytes = 0
 
     def send_media(self, effect: SendMedia, now: float) -> None:
         """The copies of a packet, for a group or for one slot."""
         to, packet = effect
         if isinstance(to, CopyGroup):
-            self._send_copies(to, packet, now)
+            run = self._runs.get(to)
+            image = to.draw(packet, now)
+            size = len(image.data)
+            if run is not None and (run[0] is not to.members or len(run[1]) == BATCH_SIZE):
+                self._write_runs()
+                run = None
+            if run is None:
+                self._runs[to] = (to.members, [image], [size])
+            else:
+                run[1].append(image)
+                run[2].append(size)
             return
+        self._write_runs()
         connection = self._connections.get(to.receiver)
         if connection is not None and connection.srtp is not None and connection.destination is not None:
             (buffer,) = self._batch.claim(1)
@@ -35,33 +55,30 @@ class Egress:
             except PacketError as error:
                 self._metrics.dropped(error.reason)
             else:
-                self._batch.commit(buffer, size, connection.destination)
+                self._batch.commit((size,), connection.destination)
 
-    def _send_copies(self, group: CopyGroup, packet: MediaPacket, now: float) -> None:
-        connections, batch, slots = self._connections, self._batch, group.slots
-        packet, image = group.draw(packet, now)
-        clear = len(image.data)
-        begin = 0
-        while begin < len(slots):
-            buffers = batch.claim(len(slots) - begin)
-            group.write(image, packet, begin, buffers, now)
-            for slot, buffer in zip(slots[begin:] if begin else slots, buffers, strict=False):
-                connection = connections.get(slot.receiver)
+    def _write_runs(self) -> None:
+        connections, batch = self._connections, self._batch
+        for members, images, sizes in self._runs.values():
+            count = len(sizes)
+            for receiver, numbers in members:
+                connection = connections.get(receiver)
                 if connection is None or connection.srtp is None or connection.destination is None:
                     continue
-                try:
-                    size = connection.srtp.protect_rtp(buffer, clear)
-                except PacketError as error:
-                    self._metrics.dropped(error.reason)
-                else:
-                    batch.commit(buffer, size, connection.destination)
-            begin += len(buffers)
+                buffers = batch.claim(count)
+                fill(images, numbers, buffers)
+                protected = connection.srtp.protect_all(buffers, sizes)
+                batch.commit(protected, connection.destination)
+                if not all(protected):
+                    self._metrics.dropped("srtp_not_protected", protected.count(0))
+        self._runs.clear()
 
     def send_repair(self, effect: SendRepair, now: float) -> None:
         """A packet for the second time."""
         connection = self._connections.get(effect.slot.receiver)
         if connection is None or connection.srtp is None or connection.destination is None:
             return
+        self._write_runs()
         (buffer,) = self._batch.claim(1)
         size = effect.slot.write_repair(effect.packet, buffer, now)
         try:
@@ -69,7 +86,7 @@ class Egress:
         except PacketError as error:
             self._metrics.dropped(error.reason)
             return
-        self._batch.commit(buffer, size, connection.destination)
+        self._batch.commit((size,), connection.destination)
         if effect.is_probe:
             self._metrics.probed(size)
         else:
@@ -83,18 +100,19 @@ class Egress:
         (buffer,) = self._batch.claim(1)
         size = len(effect.payload)
         buffer.view[:size] = effect.payload
-        self._batch.commit(buffer, connection.srtp.protect_rtcp(buffer, size), connection.destination)
+        self._batch.commit((connection.srtp.protect_rtcp(buffer, size),), connection.destination)
 
     def send_datagram(self, destination: bytes | None, datagram: bytes) -> None:
         """STUN or DTLS, at once; nothing without a destination."""
         if destination is not None:
             (buffer,) = self._batch.claim(1)
             buffer.view[: len(datagram)] = datagram
-            self._batch.commit(buffer, len(datagram), destination)
+            self._batch.commit((len(datagram),), destination)
             self.flush()
 
     def flush(self) -> None:
-        """Send what was put into the batch."""
+        """Send what waits."""
+        self._write_runs()
         packets, size = self._batch.flush()
         self._packets += packets
         self._bytes += size

@@ -29,7 +29,7 @@ Handle = Callable[[PacketBuffer, int, bytes, float], None]
 class Ingress:
     """Drains the socket: on its readiness while little comes, on a timer while much does.
 
-    `handle` takes each datagram, `flush` is called after each drain.
+    `handle` takes each datagram, `flush` is called after those of one look at the socket.
     """
 
     def __init__(
@@ -88,8 +88,6 @@ class Ingress:
         packets = total = 0
         while packets < MAX_DRAIN:
             datagrams = self._inbox.receive()
-            if not datagrams:
-                break
             packets += len(datagrams)
             now = self._clock.monotonic()
             for buffer, size, source in datagrams:
@@ -102,7 +100,10 @@ class Ingress:
                     # A bug; loud, but no stranger's packet may end the calls of the others.
                     log.exception("datagram_failed")
                     self._metrics.dropped("internal_error")
-        self._flush()
+            self._flush()
+            if len(datagrams) < self._inbox.MOST:
+                # Nothing is left, or next to nothing: asking again costs as much as two packets.
+                break
         self._packets += packets
         self._bytes += total
         self._judge(packets)

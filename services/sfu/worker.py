@@ -7,12 +7,14 @@ import structlog
 
 from services.runtime.clock import Clock
 from services.sfu import ice
+from services.sfu.batch import open_batch
 from services.sfu.channel import MuteState, decode_message, encode_quality, encode_slot_map, encode_speakers
 from services.sfu.collector import Collector
 from services.sfu.config import MediaConfig
 from services.sfu.connection import Connection
 from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.budgets import PACKET_COST
 from services.sfu.core.effects import (
     AnnounceConnected,
     Disconnect,
@@ -35,7 +37,7 @@ from services.sfu.egress import Egress
 from services.sfu.ingress import Ingress
 from services.sfu.ports import Events, Metrics
 from services.sfu.srtp import PacketBuffer, SrtpSession
-from services.sfu.udp import decode_sockaddr, open_batch, open_socket
+from services.sfu.udp import decode_sockaddr, open_socket
 
 log = structlog.get_logger()
 
@@ -234,7 +236,7 @@ class MediaWorker:
                 raise PacketError("flood")
             effects = self._router.handle_rtcp(participant, srtp.unprotect_rtcp(buffer, size), now)
         else:
-            if not participant.packets.spend(1, now):
+            if not participant.media.spend(size + PACKET_COST, now):
                 raise PacketError("flood")
             clear = srtp.unprotect_rtp(buffer, size)
             try:

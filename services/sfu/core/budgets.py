@@ -1,7 +1,9 @@
 """What one participant may cost, so that a hostile one does not slow the others."""
 
-# Decrypted packets a second. Higher: more for who floods. Lower: a rich screen share with repairs is cut.
-MAX_PACKETS_PER_S = 3000
+# What a publisher may send: bytes a second, with so many more for each packet, which costs the same whatever is in it.
+# Together at most 2,800 packets/s of voice, or 12 Mbit/s in large ones (its feedback stops at 5 Mbit/s: uplink.py).
+# Higher: more for who floods, times all receivers. Lower: a rich screen share with repairs is cut.
+MAX_MEDIA_PER_S, PACKET_COST = 2_500_000, 800
 # RTCP packets a second. Higher: more for who storms, at 50 us each. Lower: feedback on bad paths is cut.
 MAX_CONTROL_PER_S = 300
 # Sequence numbers in NACKs a second, each a look into a ring. Higher: more for who storms. Lower: bad paths stay bad.

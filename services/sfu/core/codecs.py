@@ -31,6 +31,10 @@ class Frame(NamedTuple):
     height: int = 0
 
 
+# All of a frame but its payload, where nothing is known of it but that it needs no other.
+WHOLE = Frame(b"", is_key_frame=True)[1:]
+
+
 def read_frame(codec: Codec, payload: bytes) -> Frame:
     """The facts of a payload; what is cut short or not understood is no key frame."""
     if codec == "vp8":

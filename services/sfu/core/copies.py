@@ -10,6 +10,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from services.sfu.core.forms import NUMBER_AT, OWN_AT, Form, Image
+from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.rtp import MediaPacket
 from services.sfu.core.transport_cc import SendHistory
 
@@ -38,23 +39,25 @@ class Room(Protocol):
     def view(self) -> memoryview: ...
 
 
-def fill(image: Image, packet: MediaPacket, numbers: Sequence[Numbers], rooms: Sequence[Room], now: float) -> None:
-    """Write a receiver's copy into each room, by its numbers; all of the form that the image was drawn in."""
-    data, picture_id_at, tl0_at, is_numbered = image
-    size = len(data)
-    sequence_number, timestamp, frame = packet.sequence_number, packet.timestamp, packet.frame
-    picture, zero = frame.picture_id, frame.tl0
-    sent = (now, size)
-    for (sequence, time, ssrc, picture_id, tl0, history), room in zip(numbers, rooms, strict=False):
+def fill(images: Sequence[Image], numbers: Numbers, rooms: Sequence[Room]) -> None:
+    """Write a receiver's copies of packets, each into its room."""
+    sequence, time, ssrc, picture_id, tl0, history = numbers
+    for image, room in zip(images, rooms, strict=False):
+        data, number, timestamp, picture, picture_at, zero, zero_at, sent = image
         out = room.view
-        out[:size] = data
-        _pack_own(out, OWN_AT, (sequence_number + sequence) & 0xFFFF, (timestamp + time) & 0xFFFFFFFF, ssrc)
-        if is_numbered:
+        out[: len(data)] = data
+        _pack_own(out, OWN_AT, (number + sequence) & 0xFFFF, (timestamp + time) & 0xFFFFFFFF, ssrc)
+        if sent is not None:
             _pack_number(out, NUMBER_AT, history.note(sent))
-        if picture_id_at:
-            _pack_number(out, picture_id_at, 0x8000 | (picture + picture_id) & 0x7FFF)
-            if tl0_at:
-                out[tl0_at] = (zero + tl0) & 0xFF
+        if picture_at:
+            _pack_number(out, picture_at, 0x8000 | (picture + picture_id) & 0x7FFF)
+            if zero_at:
+                out[zero_at] = (zero + tl0) & 0xFF
+
+
+# Who gets what goes to a group, each with its own numbers. A tuple that is replaced and never changed: what waits to
+# be sent goes to those who were there when it came.
+Members = tuple[tuple[ParticipantNumber, Numbers], ...]
 
 
 class CopyGroup:
@@ -63,33 +66,30 @@ class CopyGroup:
     def __init__(self, form: Form) -> None:
         self.form = form
         self.slots: list[ReceiveSlot] = []
+        self.members: Members = ()
         self.packets = self.bytes = 0
-        self._numbers: list[Numbers] = []
         self._payload_types = dict(form.payload_types)
 
     def add(self, slot: "ReceiveSlot", numbers: Numbers) -> None:
         """Let a slot take what comes from now on."""
         self.slots.append(slot)
-        self._numbers.append(numbers)
+        self.members = (*self.members, (slot.receiver, numbers))
 
     def remove(self, slot: "ReceiveSlot") -> None:
         """Let a slot take no more."""
         place = self.slots.index(slot)
-        del self.slots[place], self._numbers[place]
+        del self.slots[place]
+        self.members = self.members[:place] + self.members[place + 1 :]
 
-    def draw(self, packet: MediaPacket, now: float) -> tuple[MediaPacket, Image]:
-        """Count a packet for all slots; gives it as they take it, and its image."""
+    def draw(self, packet: MediaPacket, now: float) -> Image:
+        """Count a packet for all slots; gives its image."""
         payload_type = self._payload_types.get(packet.codec)
         if payload_type is None:
             packet, payload_type = self.form.suit(packet)
         image = self.form.draw(packet, payload_type, now)
         self.packets += 1
         self.bytes += len(image.data)
-        return packet, image
-
-    def write(self, image: Image, packet: MediaPacket, begin: int, rooms: Sequence[Room], now: float) -> None:
-        """Write the copies of the slots from `begin` on, as many as there are rooms."""
-        fill(image, packet, self._numbers[begin:] if begin else self._numbers, rooms, now)
+        return image
 
 
 class Takers:
@@ -101,6 +101,8 @@ class Takers:
         self.apart: dict[ReceiveSlot, None] = {}
         self.waiting: dict[ReceiveSlot, None] = {}
         self._groups: dict[Form, CopyGroup] = {}
+        # Those of all forms; follows what comes and goes.
+        self.groups: Collection[CopyGroup] = self._groups.values()
 
     def group(self, form: Form) -> CopyGroup:
         """That of a form, made at its first use."""
@@ -114,8 +116,3 @@ class Takers:
         group.remove(slot)
         if not group.slots:
             del self._groups[group.form]
-
-    @property
-    def groups(self) -> Collection[CopyGroup]:
-        """Those of all forms."""
-        return self._groups.values()

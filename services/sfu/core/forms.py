@@ -10,6 +10,7 @@ from typing import NamedTuple
 from services.sfu.core.media_line import LEVEL_URI, SEND_TIME_URI, TRANSPORT_CC_URI, Codec, MediaLine
 from services.sfu.core.rtp import HEADER_SIZE, MediaPacket
 
+_new = tuple.__new__
 _HEAD = Struct("!BBHII")
 _HEAD_AND_ELEMENT = Struct("!BBHIIII")
 # One word of header extension elements of one byte each (RFC 8285 section 4.2).
@@ -20,12 +21,20 @@ OWN_AT, NUMBER_AT = 2, HEADER_SIZE + 5
 
 
 class Image(NamedTuple):
-    """A copy but for the receiver's own fields; `picture_id_at` and `tl0_at` are places in it, 0 without."""
+    """A copy but for the receiver's own fields, and the source's numbers that they are made of.
+
+    `picture_id_at` and `tl0_at` are places in `data`, 0 without. `sent` is for the path's history, when it is sent and
+    its bytes; None for a copy that takes no transport-wide number.
+    """
 
     data: bytes
+    sequence_number: int
+    timestamp: int
+    picture_id: int
     picture_id_at: int
+    tl0: int
     tl0_at: int
-    is_numbered: bool
+    sent: tuple[float, int] | None
 
 
 class Form(NamedTuple):
@@ -48,10 +57,17 @@ class Form(NamedTuple):
         self, packet: MediaPacket, payload_type: int, now: float, *, prefix: bytes = b"", is_hollow: bool = False
     ) -> Image:
         """The image of a packet that is sent at `now`, with `prefix` before its payload; a hollow one has none."""
-        frame = packet.frame
+        _, sequence_number, timestamp, marker, _, frame, level, _ = packet
         payload = b"" if is_hollow else frame.payload
-        second = payload_type | 0x80 if packet.marker else payload_type
-        element = self._element(packet, now)
+        second = payload_type | 0x80 if marker else payload_type
+        _, level_id, stamp_id, is_numbered = self
+        # The extension element: a stamp (room for a number, or 24 bits of 6.18 fixed-point send time), or a level.
+        element = 0
+        if stamp_id:
+            stamp = 1 << 24 if is_numbered else 2 << 24 | int(now * 262144) & 0xFFFFFF
+            element = stamp_id << 28 | stamp
+        elif level_id and level is not None:
+            element = level_id << 28 | level << 16
         if element:
             head = _HEAD_AND_ELEMENT.pack(0x90, second, 0, 0, 0, _ONE_WORD, element) + prefix
         else:
@@ -60,17 +76,22 @@ class Form(NamedTuple):
         if frame.picture_id_at and payload:
             picture_id_at = len(head) + frame.picture_id_at
             tl0_at = len(head) + frame.tl0_at if frame.tl0_at else 0
-        return Image(head + payload, picture_id_at, tl0_at, self.is_numbered and self.stamp_id > 0)
-
-    def _element(self, packet: MediaPacket, now: float) -> int:
-        """The extension element: a stamp (24 bits of 6.18 fixed-point send time, or room for a number), or a level."""
-        if self.stamp_id:
-            if self.is_numbered:
-                return self.stamp_id << 28 | 1 << 24
-            return self.stamp_id << 28 | 2 << 24 | int(now * 262144) & 0xFFFFFF
-        if packet.level is not None and self.level_id:
-            return self.level_id << 28 | packet.level << 16
-        return 0
+        data = head + payload
+        sent = (now, len(data)) if stamp_id and is_numbered else None
+        # A named tuple's own constructor costs three times as much, for each packet that comes.
+        return _new(
+            Image,
+            (
+                data,
+                sequence_number,
+                timestamp,
+                frame.picture_id,
+                picture_id_at,
+                frame.tl0,
+                tl0_at,
+                sent,
+            ),
+        )
 
 
 def form_of(line: MediaLine) -> Form:

@@ -34,6 +34,9 @@ class GapTracker:
         if self._highest is None:
             self._highest = index
             return True
+        if index == self._highest + 1:
+            self._highest = index
+            return True
         if index <= self._highest:
             self.missing.pop(index, None)
             return True
@@ -71,17 +74,15 @@ class RetransmissionRing:
         self._mask = size - 1
         self._packets: list[MediaPacket | None] = [None] * size
 
-    def put(self, packet: MediaPacket) -> None:
-        """Keep a packet; it takes the place of one `size` numbers older, and never that of a newer one."""
-        at = packet.extended & self._mask
+    def put(self, packet: MediaPacket) -> bool:
+        """Keep a packet in the place of one `size` numbers older; False when it, or a newer one, stands there."""
+        index = packet.extended
+        at = index & self._mask
         held = self._packets[at]
-        if held is None or held.extended < packet.extended:
-            self._packets[at] = packet
-
-    def has_room_for(self, index: int) -> bool:
-        """Whether a late packet is new: neither it nor a later one stands in its place."""
-        held = self._packets[index & self._mask]
-        return held is None or held.extended < index
+        if held is not None and held.extended >= index:
+            return False
+        self._packets[at] = packet
+        return True
 
     def get(self, sequence_number: int) -> MediaPacket | None:
         """The packet with this 16-bit sequence number, if it is still there."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from services.sfu.core.budgets import MAX_CONTROL_PER_S, MAX_NACKED_PER_S, MAX_PACKETS_PER_S, Budget, Pace
+from services.sfu.core.budgets import MAX_CONTROL_PER_S, MAX_MEDIA_PER_S, MAX_NACKED_PER_S, Budget, Pace
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.lifecycle import State
@@ -70,7 +70,7 @@ class Participant:
         self.wishes = Wishes()
         self.nacked = Budget(MAX_NACKED_PER_S)
         self.repair_pace = Pace()
-        self.packets = Budget(MAX_PACKETS_PER_S)
+        self.media = Budget(MAX_MEDIA_PER_S)
         self.control = Budget(MAX_CONTROL_PER_S)
         self._ssrcs_seen = 0
         self.receive_quality = ReceiveQuality()

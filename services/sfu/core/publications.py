@@ -82,20 +82,23 @@ class InboundStream:
         return packet
 
     def _keep(self, datagram: bytes, header: RtpHeader, index: int, now: float) -> MediaPacket | None:
-        # Twice the same number must never be two different packets to a receiver, or its key stream is used twice.
-        if not self.ring.has_room_for(index):
-            return None
         publication = self.publication
+        is_audio = publication.kind == "audio"
+        if is_audio:
+            codec = publication.codecs[header.payload_type]
+            packet = canonical_audio(datagram, header, index, publication.level_id, codec)
+        else:
+            packet = canonical_video(datagram, header, index, self.codec)
+        # Twice the same number must never be two different packets to a receiver, or its key stream is used twice.
+        if not self.ring.put(packet):
+            return None
         self.last_packet_at = now
         size = len(datagram)
         self.bytes += size
-        if publication.kind == "audio":
-            codec = publication.codec_of(header.payload_type)
-            packet = canonical_audio(datagram, header, index, publication.level_id, codec)
+        if is_audio:
             if packet.level is not None:
                 publication.level.add(packet.level, now)
         else:
-            packet = canonical_video(datagram, header, index, self.codec)
             frame = packet.frame
             if frame.height:
                 self.height = frame.height
@@ -103,7 +106,6 @@ class InboundStream:
                 self.rates += [RateMeter() for _ in range(frame.temporal + 1 - len(self.rates))]
                 self._temporal_bytes += [0] * (len(self.rates) - len(self._temporal_bytes))
             self._temporal_bytes[frame.temporal] += size
-        self.ring.put(packet)
         return packet
 
     def rate_bps(self, now: float) -> float:
@@ -169,10 +171,6 @@ class Publication:
         if self.kind == "audio":
             return None
         return "screen" if self.is_screen else "camera"
-
-    def codec_of(self, payload_type: int) -> Codec:
-        """What the packets of a payload type of this line are in."""
-        return self.codecs[payload_type]
 
     def is_live(self, now: float) -> bool:
         """Whether media of it came lately."""

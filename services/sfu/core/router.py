@@ -33,6 +33,9 @@ REPORT_INTERVAL_S = 1.0
 LAYER_INTERVAL_S = 0.25
 # An estimate that falls below this share of what was given out takes effect at once.
 SUDDEN_DROP = 0.9
+# Looked up once: it is asked for with each packet.
+_CONNECTED = State.CONNECTED
+_new = tuple.__new__
 # Packets of a probe at one tick. Higher: bursts. Lower: high rates cannot be tried.
 MAX_PROBE_PACKETS = 16
 
@@ -147,7 +150,9 @@ class Router:
             repairing, repaired = participant.find_repair(datagram, header)
             packet = None if repaired is None else repairing.receive_repair(datagram, repaired, now)
             return self._forward(participant, repairing, packet, now)
-        stream = participant.find_stream(datagram, header)
+        stream = participant.streams.get(header.ssrc)
+        if stream is None or payload_type not in stream.publication.codecs:
+            stream = participant.find_stream(datagram, header)
         effects: list[Effect] = []
         if stream.last_packet_at is None:
             stream.last_packet_at = now
@@ -164,10 +169,11 @@ class Router:
         self, participant: Participant, stream: InboundStream, packet: MediaPacket | None, now: float
     ) -> list[Effect]:
         effects = self._note_media(participant, now)
-        if packet is not None:
-            for to in route(stream, packet, now):
-                effects.append(SendMedia(to, packet))
-        return effects
+        if packet is None:
+            return effects
+        # A named tuple's own constructor costs three times as much, for each packet that comes.
+        forwarded: list[Effect] = [_new(SendMedia, (to, packet)) for to in route(stream, packet, now)]
+        return effects + forwarded if effects else forwarded
 
     def _handle_new(self, publication: Publication, now: float) -> list[Effect]:
         """A stream began: a screen gets its slots now, and everybody on its slots may want its layer."""
@@ -261,7 +267,7 @@ class Router:
 
     def _note_media(self, participant: Participant, now: float) -> list[Effect]:
         participant.heard_at = now
-        return self._step(participant, Input.MEDIA, now) if participant.state is State.CONNECTED else []
+        return self._step(participant, Input.MEDIA, now) if participant.state is _CONNECTED else []
 
     def _aim(self, receivers: Iterable[Participant], now: float) -> list[Effect]:
         """Aim the slots of receivers at what their paths bear, and ask for the key frames that are missing."""

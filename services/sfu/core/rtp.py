@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
-from services.sfu.core.codecs import Frame, primary_of_red, read_frame
+from services.sfu.core.codecs import WHOLE, Frame, primary_of_red, read_frame
 from services.sfu.core.errors import PacketError
 from services.sfu.core.media_line import Codec
 
@@ -68,7 +68,7 @@ def parse_header(datagram: bytes) -> RtpHeader:
     if first & 0x10:
         if len(datagram) < extensions_at + 4:
             raise PacketError("rtp_malformed")
-        payload_at += 4 + 4 * int.from_bytes(datagram[extensions_at + 2 : extensions_at + 4], "big")
+        payload_at += 4 + 4 * (datagram[extensions_at + 2] << 8 | datagram[extensions_at + 3])
     payload_end = len(datagram)
     if first & 0x20:
         padding = datagram[-1]
@@ -127,7 +127,7 @@ def find_extension(datagram: bytes, header: RtpHeader, wanted_id: int | None) ->
     """The value of one header extension, or None."""
     if wanted_id is None or not header.has_extensions:
         return None
-    at, end = header.extensions_at, header.payload_at
+    _, _, _, _, _, _, at, end, _ = header
     if datagram[at] != 0xBE or datagram[at + 1] != 0xDE:
         return next((value for element_id, value in iter_extensions(datagram, header) if element_id == wanted_id), None)
     # What follows is the same for elements of one byte, without a generator: it runs for each packet that comes.
@@ -160,20 +160,17 @@ def canonical_audio(
     datagram: bytes, header: RtpHeader, index: int, level_id: int | None, codec: Codec = "opus"
 ) -> MediaPacket:
     """An Opus or RED packet in canonical form; `level_id` is the publisher's id of the audio level extension."""
+    marker, _, number, timestamp, _, _, _, payload_at, payload_end = header
     found = find_extension(datagram, header, level_id)
     level = found[0] if found is not None and len(found) == 1 else None
-    payload = datagram[header.payload_at : header.payload_end]
+    payload = datagram[payload_at:payload_end]
     plain = None
     if codec == "red":
         newest = primary_of_red(payload)
         plain_frame = Frame(newest[1] if newest is not None else b"", is_key_frame=True)
-        plain = MediaPacket(
-            index, header.sequence_number, header.timestamp, header.marker, "opus", plain_frame, level, None
-        )
-    frame = Frame(payload, is_key_frame=True)
-    return _new(
-        MediaPacket, (index, header.sequence_number, header.timestamp, header.marker, codec, frame, level, plain)
-    )
+        plain = MediaPacket(index, number, timestamp, marker, "opus", plain_frame, level, None)
+    frame = _new(Frame, (payload, *WHOLE))
+    return _new(MediaPacket, (index, number, timestamp, marker, codec, frame, level, plain))
 
 
 def canonical_video(datagram: bytes, header: RtpHeader, index: int, codec: Codec) -> MediaPacket:

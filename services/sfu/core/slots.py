@@ -9,6 +9,7 @@ on an SSRC of its own with a number of its own (RFC 4588) where the receiver too
 """
 
 from array import array
+from collections.abc import Collection
 from dataclasses import dataclass
 from struct import Struct
 
@@ -210,7 +211,7 @@ class ReceiveSlot:
         packet, payload_type = self.form.suit(packet)
         offsets = self._offsets
         image = self.form.draw(packet, payload_type, now, is_hollow=packet.extended in offsets.hollow)
-        fill(image, packet, (self._numbers(*offsets.at(packet.extended), self.ssrc),), (room,), now)
+        fill((image,), self._numbers(*offsets.at(packet.extended), self.ssrc), (room,))
         if self._stamps is not None:
             self._stamps[offsets.sequence_number(packet) % _KEPT_STAMPS] = int.from_bytes(room.view[_STAMP], "big")
         size = len(image.data)
@@ -226,15 +227,15 @@ class ReceiveSlot:
         is_hollow = packet.extended in self._offsets.hollow
         if repair_type is None:
             packet, payload_type = self.form.suit(packet)
-            image = self.form.draw(packet, payload_type, now, is_hollow=is_hollow)._replace(is_numbered=False)
-            fill(image, packet, (self._numbers(sequence, picture_id, self.ssrc),), (room,), now)
+            image = self.form.draw(packet, payload_type, now, is_hollow=is_hollow)._replace(sent=None)
+            fill((image,), self._numbers(sequence, picture_id, self.ssrc), (room,))
             if self._stamps is not None:
                 room.view[_STAMP] = self._stamps[number % _KEPT_STAMPS].to_bytes(4, "big")
         else:
             own, self._next_repair = self._next_repair, (self._next_repair + 1) & 0xFFFF
             image = self.form.draw(packet, repair_type, now, prefix=_ORIGINAL.pack(number), is_hollow=is_hollow)
             numbers = self._numbers(own - packet.sequence_number, picture_id, self.repair_ssrc)
-            fill(image, packet, (numbers,), (room,), now)
+            fill((image,), numbers, (room,))
         size = len(image.data)
         self.path.repair_bytes += size
         return size
@@ -284,11 +285,15 @@ class ReceiveSlot:
         return SenderReport(self.ssrc, ntp, timestamp, self.packets, self.bytes - HEADER_SIZE * self.packets)
 
 
-def route(stream: InboundStream, packet: MediaPacket, now: float) -> list[CopyGroup | ReceiveSlot]:
+def route(stream: InboundStream, packet: MediaPacket, now: float) -> Collection[CopyGroup | ReceiveSlot]:
     """Who gets a packet of a stream: groups as a whole, and single slots. A key frame takes those that wait for it."""
     takers = stream.takers
     newest = takers.newest
     is_next = newest is None or packet.extended > newest.extended
+    if is_next and not takers.apart and not takers.waiting:
+        # Nearly always.
+        takers.newest, takers.newest_at = packet, now
+        return takers.groups
     single: list[CopyGroup | ReceiveSlot] = []
     if is_next:
         takers.newest, takers.newest_at = packet, now

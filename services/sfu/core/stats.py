@@ -41,7 +41,7 @@ class ReceptionStats:
         self._lost_before = 0
         self._expected_at_report = 0
         self._received_at_report = 0
-        self._transit: float | None = None
+        self._transit = 0.0
         self._jitter = 0.0
         self._last_sr = 0
         self._last_sr_at = 0.0
@@ -76,27 +76,25 @@ class ReceptionStats:
 
     def count(self, sequence_number: int, timestamp: int, now: float) -> int:
         """Count a packet that arrived at `now` seconds; gives its extended number."""
-        index = self.extend(sequence_number)
         self._received += 1
-        step = index - self._highest
+        step = (sequence_number - self._highest) & 0xFFFF
         if 0 < step <= MAX_JUMP and self._base is not None:
-            self._highest = index
-            self._add_jitter(timestamp, now)
-        elif self._base is None or abs(step) > MAX_JUMP:
+            self._highest += step
+            transit = now * self._clock_rate - timestamp
+            # Modulo 2^32: the timestamp rolls over while `now` does not.
+            distance = (transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000
+            self._jitter += (abs(distance) - self._jitter) / 16
+            self._transit = transit
+            return self._highest
+        index = self.extend(sequence_number)
+        step = index - self._highest
+        if self._base is None or abs(step) > MAX_JUMP:
             self._lost_before = self.expected
             self._base = self._highest = index
             self._transit = now * self._clock_rate - timestamp
         else:
             self._base = min(self._base, index)
         return index
-
-    def _add_jitter(self, timestamp: int, now: float) -> None:
-        transit = now * self._clock_rate - timestamp
-        if self._transit is not None:
-            # Modulo 2^32: the timestamp rolls over while `now` does not.
-            distance = (transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000
-            self._jitter += (abs(distance) - self._jitter) / 16
-        self._transit = transit
 
     def add_sender_report(self, ntp: int, now: float) -> None:
         """Remember a sender report, for the next report block to answer."""

@@ -4,6 +4,7 @@ import random
 from struct import pack
 from typing import Any
 
+from services.sfu.core.copies import fill
 from services.sfu.core.effects import SendMedia
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, ParticipantNumber, UserId
 from services.sfu.core.participants import Participant
@@ -111,14 +112,14 @@ class Page:
 def copies(effect: SendMedia, now: float = 1.0) -> list[bytes]:
     """The packets as the shell would send them, in clear text."""
     to, packet = effect
-    pages = [Page() for _ in range(3)]
+    page = Page()
     if isinstance(to, ReceiveSlot):
-        return [bytes(pages[0].view[: to.write(packet, pages[0], now)])]
-    packet, image = to.draw(packet, now)
+        return [bytes(page.view[: to.write(packet, page, now)])]
+    image = to.draw(packet, now)
     written = []
-    for begin in range(0, len(to.slots), len(pages)):
-        to.write(image, packet, begin, pages, now)
-        written += [bytes(page.view[: len(image.data)]) for page in pages[: len(to.slots) - begin]]
+    for _, numbers in to.members:
+        fill((image,), numbers, (page,))
+        written.append(bytes(page.view[: len(image.data)]))
     return written
 
 

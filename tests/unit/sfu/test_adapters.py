@@ -2,6 +2,8 @@
 
 import socket
 import struct
+from collections.abc import Callable
+from functools import partial
 
 import pylibsrtp
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from parley.sfu.v1 import channel_pb2
 
 from services.runtime.config import ConfigError
+from services.sfu.batch import MAX_SEGMENTED_BYTES, MAX_SEGMENTS, Batch, SendmmsgBatch, SendtoBatch, segment
 from services.sfu.channel import MuteState, decode_message, encode_slot_map, encode_speakers
 from services.sfu.config import Config
 from services.sfu.core.addresses import AddressBook, Route
@@ -22,12 +25,9 @@ from services.sfu.ice import answer_check
 from services.sfu.srtp import PacketBuffer, SrtpSession
 from services.sfu.udp import (
     BATCH_SIZE,
-    Batch,
     Inbox,
     RecvfromInbox,
     RecvmmsgInbox,
-    SendmmsgBatch,
-    SendtoBatch,
     decode_sockaddr,
     encode_sockaddr,
     open_socket,
@@ -149,14 +149,48 @@ def test_batches_send_all_in_order_and_count_what_cannot_go(kind: type[SendmmsgB
         for number in range(BATCH_SIZE * 2 + 5):
             (buffer,) = batch.claim(1)
             buffer.view[:2] = number.to_bytes(2, "big")
-            batch.commit(buffer, 2, destination)
+            batch.commit((2,), destination)
             if number == 3:
                 (buffer,) = batch.claim(1)
-                batch.commit(buffer, 2, encode_sockaddr(socket.AF_INET, ("255.255.255.255", 9)))
+                batch.commit((2,), encode_sockaddr(socket.AF_INET, ("255.255.255.255", 9)))
         batch.flush()
         received = [int.from_bytes(receiver.recv(10), "big") for _ in range(BATCH_SIZE * 2 + 5)]
     assert received == list(range(BATCH_SIZE * 2 + 5))
     assert sum(dropped) == 1
+
+
+@pytest.mark.parametrize("kind", [SendmmsgBatch, partial(SendmmsgBatch, max_segments=1), SendtoBatch])
+def test_bursts_arrive_as_the_packets_they_were(kind: Callable[..., Batch]) -> None:
+    bursts = [[9, 9, 9], [9, 9, 5], [5, 9, 9, 3, 3], [7, 0, 7], [1100] * 100, [4]]
+    dropped: list[int] = []
+    with open_socket(("127.0.0.1", 0)) as sender, open_socket(("127.0.0.1", 0)) as receiver:
+        batch = kind(sender, dropped.append)
+        sent = []
+        for number, sizes in enumerate(bursts):
+            for place, (buffer, size) in enumerate(zip(batch.claim(len(sizes)), sizes, strict=True)):
+                buffer.view[:size] = bytes((16 * number + place % 16,)) * size
+                sent += [bytes(buffer.view[:size])] if size else []
+            batch.commit(sizes, encode_sockaddr(socket.AF_INET, receiver.getsockname()))
+            batch.claim(2)
+            # Nobody is there: the burst is lost, and nothing else.
+            batch.commit([3, 3], encode_sockaddr(socket.AF_INET, ("127.0.0.1", 0)))
+        assert batch.flush() == (len(sent) + 2 * len(bursts), sum(map(len, sent)) + 6 * len(bursts))
+        received = [receiver.recv(2000) for _ in sent]
+    assert received == sent
+    assert sum(dropped) == 2 * len(bursts)
+
+
+@given(st.lists(st.integers(0, 1200), max_size=BATCH_SIZE), st.integers(1, MAX_SEGMENTS))
+def test_a_segmented_message_is_cut_up_into_what_was_put_in(sizes: list[int], most: int) -> None:
+    cut: list[tuple[int, int]] = []
+    for first, count, each in segment(tuple(sizes), most):
+        together = sizes[first : first + count]
+        assert count <= most
+        assert sum(together) <= MAX_SEGMENTED_BYTES
+        assert all(size == each for size in together[:-1])
+        assert 0 < together[-1] <= each
+        cut += enumerate(together, start=first)
+    assert cut == [(place, size) for place, size in enumerate(sizes) if size]
 
 
 @pytest.mark.parametrize("kind", [RecvmmsgInbox, RecvfromInbox])
