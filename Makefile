@@ -134,7 +134,7 @@ k8s-run: gen/.stamp ## The overlay dev in podman, the demo, each service replace
 	python -m loadtests.rollout $(ARGS)
 
 .PHONY: observe-check
-observe-check: gen/.stamp ## A real Prometheus over the stack: scrapes, rules, dashboards' data, alerts in a fault drill (2 to 3 min)
+observe-check: gen/.stamp ## A real Prometheus over the stack: scrapes, rules, dashboards' data, alerts in a fault drill (2.5 min)
 	promtool=$$(.ci/promtool) && PARLEY_PROMTOOL=$$promtool python -m loadtests.observe $(ARGS)
 
 # ---- Maintain

@@ -101,8 +101,7 @@ class Ingress:
                     log.exception("datagram_failed")
                     self._metrics.dropped("internal_error")
             self._flush()
-            if len(datagrams) < self._inbox.MOST:
-                # Nothing is left, or next to nothing: asking again costs as much as two packets.
+            if len(datagrams) < self._inbox.FEW:
                 break
         self._packets += packets
         self._bytes += total

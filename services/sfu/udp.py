@@ -88,10 +88,12 @@ Datagram = tuple[PacketBuffer, int, bytes]
 
 
 class Inbox(Protocol):
-    """Datagrams that have come, as many as one call gives; none when the socket is empty, fewer than MOST when it
-    was emptied."""
+    """Datagrams that have come, as many as one call gives; none when the socket is empty.
 
-    MOST: int
+    After fewer than FEW the next call finds hardly any.
+    """
+
+    FEW: int
 
     def receive(self) -> Sequence[Datagram]: ...
 
@@ -99,7 +101,7 @@ class Inbox(Protocol):
 class RecvfromInbox:
     """One system call a datagram: works everywhere."""
 
-    MOST = 1
+    FEW = 1
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -120,7 +122,9 @@ class RecvfromInbox:
 class RecvmmsgInbox:
     """Many datagrams a system call."""
 
-    MOST = BATCH_SIZE
+    # What came while as many were handled. Higher: they wait for the next look. Lower: calls that give nothing, each
+    # at the cost of two packets.
+    FEW = 6
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock

@@ -74,15 +74,20 @@ async def test_a_scrape_can_ask_for_nothing_else_of_the_admin_port(edge: StackRe
 
 
 async def test_neither_tokens_nor_users_stand_in_the_edges_metrics_and_log(edge: StackRecord) -> None:
-    user = f"user-{secrets.token_hex(8)}"
+    user, trace_id = f"user-{secrets.token_hex(8)}", secrets.token_hex(16)
     jwt = await token(edge, user_id=user)
     path = f"http://{edge.edge_address}/parley.messaging.v1.MessagingService/ListConversations?token={jwt}"
     async with aiohttp.ClientSession() as session:
-        headers = {"authorization": f"Bearer {jwt}", "content-type": "application/grpc-web+proto"}
+        headers = {
+            "authorization": f"Bearer {jwt}",
+            "content-type": "application/grpc-web+proto",
+            "traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01",
+        }
         async with session.post(path, data=EMPTY_FRAME, headers=headers) as answer:
             await answer.read()
     log = Path(edge.log_folder) / "edge.log"
-    await until(lambda: "MessagingService/ListConversations" in log.read_text(), what="the request in the log")
+    # Envoy writes its log out every 10 s.
+    await until(lambda: trace_id in log.read_text(), within_s=40, what="the request in the log")
     told = (await get(edge, "/metrics"))[1] + log.read_text()
     for secret in (jwt, jwt.split(".")[1], user):
         assert secret not in told
