@@ -82,6 +82,7 @@ class Rollout:
                     await self._replace(name, talkers)
                     say(f"{len(acknowledged)} messages so far")
             self.report["messages"] = len(acknowledged)
+            self._judge_returns(talkers)
             await self._compare(writers, acknowledged)
             await talkers.hang_up()
 
@@ -102,14 +103,23 @@ class Rollout:
         }
         say(f"{name}: {self.replaced[name]}")
 
+    def _judge_returns(self, talkers: Pair) -> None:
+        """A replacement in order cuts no connection: only devices that stood still themselves have to join anew."""
+        returns = sum(one.phone.returns for one in (talkers.caller, talkers.callee))
+        if returns and not self.stood_still:
+            self.errors.append(f"{returns} connections of the call were cut, and joined anew")
+
+    @property
+    def stood_still(self) -> bool:
+        """Whether this process, which plays the devices, was silent for so long that others had to give it up."""
+        return bool(self.report.get("client_stalled_s", 0.0) > LONGEST_STALL_S)
+
     async def _note_stalls(self) -> None:
         """How long this process, which plays the devices, stood still: what the call missed then nobody else caused."""
         while True:
             before_s = time.monotonic()
             await asyncio.sleep(STALL_STEP_S)
             stalled_s = time.monotonic() - before_s - STALL_STEP_S
-            if stalled_s > LONGEST_STALL_S:
-                self.errors.append(f"this process, which plays the devices, stood still for {stalled_s:.0f} s")
             self.report["client_stalled_s"] = max(self.report.get("client_stalled_s", 0.0), round(stalled_s, 1))
 
     async def _begin_call(self, people: Pair) -> None:
@@ -185,6 +195,8 @@ async def main(arguments: argparse.Namespace) -> int:
         await rollout.run()
     except (StartError, DeadlineMissedError, MediaLostError, OSError, grpc.aio.AioRpcError) as error:
         rollout.errors.append(f"{type(error).__name__}: {error}"[:500])
+        if rollout.stood_still:
+            rollout.errors.append("the cause may be this process, which plays the devices: see client_stalled_s")
         rollout.report["errors"] = rollout.errors
     finally:
         if not arguments.keep:

@@ -62,7 +62,7 @@ def pod(
     fields = {"metadata.name": name, "status.podIP": ip, "status.hostIP": ip}
     resolve = _Environment(objects, namespace_of(owner), secrets, fields, over)
     spec: Object = {key: copy.deepcopy(given[key]) for key in _POD_FIELDS if key in given}
-    spec["restartPolicy"] = "Never" if owner["kind"] == "Job" else "Always"
+    spec["restartPolicy"] = _restart_policy(owner)
     spec["containers"] = [_container(item, resolve) for item in given["containers"]]
     if "initContainers" in given:
         spec["initContainers"] = [_container(item, resolve) for item in given["initContainers"]]
@@ -71,6 +71,13 @@ def pod(
     labels = template["metadata"].get("labels", {})
     metadata = {"name": name, "labels": labels, "annotations": INIT_TYPE}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _restart_policy(owner: Object) -> str:
+    if owner["kind"] == "Job":
+        return "Never"
+    # Podman applies it to init containers too: "Always" would run one that has done its work again and again.
+    return "OnFailure" if "initContainers" in owner["spec"]["template"]["spec"] else "Always"
 
 
 def pre_stop(spec: Object) -> list[tuple[str, list[str]]]:

@@ -98,6 +98,10 @@ def test_a_job_runs_once_and_a_service_for_ever() -> None:
     assert play("messaging")["spec"]["restartPolicy"] == "Always"
 
 
+def test_an_init_container_that_has_done_its_work_is_not_started_again() -> None:
+    assert play("edge")["spec"]["restartPolicy"] == "OnFailure"
+
+
 def test_what_is_referred_to_and_is_not_there_is_said() -> None:
     with pytest.raises(TransformError, match="Secret parley-keys"):
         pod(BASE, workload(BASE, "messaging"), "p", IP, {}, {})
