@@ -19,7 +19,7 @@ from deploy.embedded import broker, probes
 from deploy.embedded.errors import StartError
 from deploy.k8s import secrets
 from deploy.k8s.objects import Object
-from deploy.k8s.podman import transform
+from deploy.k8s.podman import bridge, transform
 
 NETWORK = "parley"
 # An own network of this machine; nothing else is on it.
@@ -149,6 +149,7 @@ class Cluster:
     async def _stores(self) -> None:
         setup = _POSTGRES.replace("exec", f"{_ALLOW} && exec")
         postgres = await self._beside("postgres", ("parley-postgres-rw",), ("sh", "-c", setup))
+        await self._keep_bridge_address()
         kafka_names = ("parley-kafka-bootstrap", "parley-kafka-bootstrap.parley")
         listener = ("--listener-url", "tcp://0.0.0.0:9092", "--advertised-listener-url", f"tcp://{kafka_names[0]}:9092")
         kafka = await self._beside(
@@ -168,6 +169,12 @@ class Cluster:
         await self._podman(
             "exec", "parley-kafka-c", "python", "-m", "deploy.k8s.podman.topics", f"{kafka_names[0]}:9092"
         )
+
+    async def _keep_bridge_address(self) -> None:
+        """Of itself a bridge takes the lowest hardware address of those in it. Any pod that comes or goes changes it at
+        times, and what the others send to this machine is lost until they ask anew, half a minute later."""
+        interface = (await self._podman("network", "inspect", "--format", "{{.NetworkInterface}}", NETWORK)).strip()
+        await asyncio.to_thread(bridge.keep_address, interface)
 
     async def _beside(self, name: str, names: tuple[str, ...], command: tuple[str, ...]) -> str:
         """A store that the cluster's operators would bring; returns its address."""
