@@ -37,7 +37,8 @@ EDGE_METRICS = {
 SCRAPE_LABELS = {"job", "instance", "namespace", "pod", "le"}
 
 _WORDS = re.compile(
-    r"\b(by|without|on|ignoring|and|or|unless|offset|bool|sum|min|max|avg|count|rate|increase|vector|histogram_quantile)\b"
+    r"\b(by|without|on|ignoring|and|or|unless|offset|bool|sum|min|max|avg|count|rate|increase|vector|scalar"
+    r"|histogram_quantile)\b"
 )
 _SELECTOR = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{(?P<labels>[^}]*)\}")
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring)\s*\((?P<labels>[^)]*)\)")

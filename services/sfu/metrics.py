@@ -1,13 +1,17 @@
 """The SFU's metrics. Base units; no label ever holds an id."""
 
+from typing import get_args
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from services.sfu.core.ids import CallId
-from services.sfu.core.quality import Leg, Quality
+from services.sfu.core.quality import Cause, Leg, Quality
 
 _RTT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2)
 _JITTER_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
-_MOS_BUCKETS = (1.5, 2, 2.5, 3, 3.3, 3.6, 3.8, 4, 4.2, 4.3, 4.5)
+_MOS_BUCKETS = (1.5, 2, 2.5, 3, 3.3, 3.5, 3.8, 4, 4.2, 4.3, 4.5)
+# The objective's (deploy/observability/slos.yaml), and one of the buckets.
+_POOR_MOS = 3.5
 # What OpenMetrics allows an exemplar, less its label's name.
 _MAX_EXEMPLAR = 120
 _LOSS_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
@@ -27,8 +31,13 @@ EVENTS_DROPPED = Counter("sfu_events_dropped", "Events for Kafka dropped because
 LOSS = Histogram("sfu_loss_ratio", "Share of a participant's packets lost in 5 s.", ["leg"], buckets=_LOSS_BUCKETS)
 JITTER = Histogram("sfu_jitter_seconds", "A participant's greatest jitter.", ["leg"], buckets=_JITTER_BUCKETS)
 MOS = Histogram("sfu_mos", "A leg's MOS over 5 s (ITU-T G.107).", ["leg"], buckets=_MOS_BUCKETS)
+POOR = Counter("sfu_poor_legs", "Legs over 5 s with a MOS of 3.5 or less, by what took most of it.", ["leg", "cause"])
 FROZEN = Histogram("sfu_frozen_ratio", "Share of 5 s that a client's videos stood still.", buckets=_LOSS_BUCKETS)
 CONCEALED = Histogram("sfu_concealed_ratio", "Share of 5 s that a client made up audio.", buckets=_LOSS_BUCKETS)
+for _leg in ("uplink", "downlink"):
+    for _cause in get_args(Cause):
+        # There from the start: a rate does not see a series' first value.
+        POOR.labels(_leg, _cause)
 RTT = Histogram("sfu_rtt_seconds", "Round trip between worker and client.", buckets=_RTT_BUCKETS)
 
 
@@ -78,3 +87,5 @@ def _observe(name: str, leg: Leg, exemplar: dict[str, str] | None) -> None:
         LOSS.labels(name).observe(leg.loss)
         JITTER.labels(name).observe(leg.jitter_s)
         MOS.labels(name).observe(leg.mos, exemplar)
+        if leg.mos <= _POOR_MOS:
+            POOR.labels(name, leg.cause).inc()

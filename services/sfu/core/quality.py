@@ -7,7 +7,7 @@ G.711 with concealment stand in (G.113 appendix I: Ie 0, Bpl 25.1).
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from services.sfu.core.participants import Participant, ReceiveQuality
 from services.sfu.core.publications import InboundStream
@@ -20,12 +20,16 @@ JITTER_WAIT = 2.0
 # Below this "many users are dissatisfied" (G.107 Annex B: R of 70). Higher: warnings without need. Lower: too late.
 WEAK_MOS = 3.6
 
+# What takes most of a leg's MOS.
+Cause = Literal["loss", "delay"]
+
 
 @dataclass(frozen=True, slots=True)
 class Leg:
     """One direction over one interval. `loss` is 0 to 1 of the packets expected; `rtt_s` None when not known.
 
-    `mos` is that of the audio, or of all packets where there is no audio; 0 without packets.
+    `mos` is that of the audio, or of all packets where there is no audio; 0 without packets. `cause` says what took
+    most of it; jitter counts as delay, since players wait for the late ones.
     """
 
     packets: int
@@ -34,6 +38,7 @@ class Leg:
     jitter_s: float
     rtt_s: float | None
     mos: float
+    cause: Cause = "loss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,23 @@ class Quality:
 
 def mos_of(loss: float, delay_s: float) -> float:
     """1 to 4.5, from loss (0 to 1) and mouth-to-ear delay."""
-    delay_ms = delay_s * 1000
-    delay_impairment = 0.024 * delay_ms + 0.11 * max(delay_ms - 177.3, 0.0)
-    percent = 100 * loss
-    loss_impairment = CODEC_IMPAIRMENT + (95 - CODEC_IMPAIRMENT) * percent / (percent + LOSS_ROBUSTNESS)
-    r = min(max(BASE_R - delay_impairment - loss_impairment, 0.0), 100.0)
+    r = min(max(BASE_R - _delay_impairment(delay_s) - _loss_impairment(loss), 0.0), 100.0)
     return min(max(1 + 0.035 * r + 7e-6 * r * (r - 60) * (100 - r), 1.0), 4.5)
+
+
+def cause_of(loss: float, delay_s: float) -> Cause:
+    """Which of the two impairs more."""
+    return "delay" if _delay_impairment(delay_s) > _loss_impairment(loss) else "loss"
+
+
+def _delay_impairment(delay_s: float) -> float:
+    delay_ms = delay_s * 1000
+    return 0.024 * delay_ms + 0.11 * max(delay_ms - 177.3, 0.0)
+
+
+def _loss_impairment(loss: float) -> float:
+    percent = 100 * loss
+    return CODEC_IMPAIRMENT + (95 - CODEC_IMPAIRMENT) * percent / (percent + LOSS_ROBUSTNESS)
 
 
 class _Totals(NamedTuple):
@@ -153,6 +169,7 @@ def _leg(before: _Way, after: _Way, rtt_s: float | None) -> Leg:
         jitter_s=after.all.jitter_s,
         rtt_s=rtt_s,
         mos=mos_of(judged[0], delay_s) if packets else 0.0,
+        cause=cause_of(judged[0], delay_s),
     )
 
 

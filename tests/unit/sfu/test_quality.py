@@ -2,7 +2,7 @@ import pytest
 
 from services.sfu.core.effects import SendMedia
 from services.sfu.core.participants import Participant
-from services.sfu.core.quality import Quality, QualityMeter, mos_of
+from services.sfu.core.quality import Quality, QualityMeter, cause_of, mos_of
 from services.sfu.core.router import Router
 from services.sfu.core.rtcp import ReportBlock, build_receiver_report
 from tests.unit.sfu.builders import copies, join, make_router, rtp
@@ -19,6 +19,13 @@ def test_mos_falls_with_loss_and_delay_as_the_e_model_says(loss: float, delay_s:
 def test_mos_stays_within_its_bounds() -> None:
     assert mos_of(1.0, 10.0) == 1.0
     assert 4.4 < mos_of(0.0, 0.0) <= 4.5
+
+
+@pytest.mark.parametrize(
+    ("loss", "delay_s", "cause"), [(0.1, 0.05, "loss"), (0.0, 0.4, "delay"), (0.02, 0.5, "delay"), (0.3, 0.3, "loss")]
+)
+def test_the_cause_of_a_low_score_is_what_impairs_it_more(loss: float, delay_s: float, cause: str) -> None:
+    assert cause_of(loss, delay_s) == cause
 
 
 class Call:
