@@ -149,6 +149,6 @@ async def test_both_sides_come_back_when_the_sfu_was_killed(faulty: RunningStack
     await asyncio.to_thread(faulty.wait_for_restart, "sfu", old_pid, DEADLINE_S)
     for side in talk.sides:
         await side.phone.rejoin()
-    await asyncio.gather(*(side.phone.media.until_media(DEADLINE_S) for side in talk.sides))
+    # Signaling has moved the call to the new worker, or is about to: what was just joined may be replaced.
     await talk.until_more_media(500)
     await hang_up_and_find_the_record(talk)

@@ -13,6 +13,7 @@ from parley.messaging.v1 import service_pb2 as messaging
 from deploy.embedded.record import StackRecord
 from loadtests.headless.calls import Reroute
 from loadtests.headless.client import Edge
+from loadtests.headless.media import MediaEndpoint, MediaLostError
 from loadtests.headless.person import Person, person
 from loadtests.headless.tracks import SourceOptions
 
@@ -28,17 +29,29 @@ class Talk:
     sides: tuple[Person, Person]
 
     async def until_more_media(self, tone_ms: float) -> None:
-        """Waits until both have heard this much more, and seen more pictures, on the connection that they have now."""
+        """Waits until both have heard this much more, and seen more pictures, on the connection that they have now.
+
+        When the call moves meanwhile, on the one that it moved to.
+        """
         await asyncio.gather(*(_until_more(side, tone_ms) for side in self.sides))
 
 
 async def _until_more(side: Person, tone_ms: float) -> None:
-    media = side.phone.media
+    while True:
+        media = side.phone.media
+        try:
+            return await _until_more_on(media, tone_ms, f"{tone_ms:g} ms more at {side.user_id}")
+        except MediaLostError:
+            if side.phone.media is media:
+                raise
+
+
+async def _until_more_on(media: MediaEndpoint, tone_ms: float, what: str) -> None:
     goal, frames = media.tone_ms_decoded + tone_ms, media.video_frames_decoded
     await media.until(
         lambda: media.tone_ms_decoded >= goal and media.video_frames_decoded > frames,
         DEADLINE_S + tone_ms / 1000,
-        f"{tone_ms:g} ms more at {side.user_id}",
+        what,
     )
 
 
