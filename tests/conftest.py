@@ -19,20 +19,6 @@ settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
 
-# Who asks for one of these runs on the shared stack.
-SHARED = {"stack", "web_url", "farm"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n 2 --dist loadgroup` the tests on the shared stack run in one process, and all others in another.
-
-    A stack that stands idle takes half a core, so that no second one shall wait for its next test.
-    """
-    for item in items:
-        is_shared = not SHARED.isdisjoint(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("shared stack" if is_shared else "own parts"))
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Prints the figures, whichever process the tests ran in."""
     for report in terminalreporter.getreports("passed"):

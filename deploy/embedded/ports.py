@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import sys
 from collections.abc import Mapping
 
 from deploy.embedded.errors import SettingsError
@@ -17,6 +18,8 @@ MEDIA_PORT = 7882
 # In steps: a pod of several media workers takes the ports that follow its own.
 FREE_PORT_RANGE = range(15_000, 31_000, 8)
 ATTEMPTS = 200
+# What this process has claimed, for as long as it lives: a port is the stack's also while its service restarts.
+_claims: list[socket.socket] = []
 
 
 class Ports:
@@ -25,12 +28,12 @@ class Ports:
     A part's port is what `PARLEY_PORT_<NAME>` says, or else its default; 0 means any free one.
     """
 
-    def __init__(self, env: Mapping[str, str], *, host: str = "127.0.0.1") -> None:
+    def __init__(self, env: Mapping[str, str], *, host: str = "127.0.0.1", chance: random.Random | None = None) -> None:
         self._env = env
         self._host = host
         self._given: set[int] = set()
-        # Not for secrets: only to keep two stacks that start at once apart.
-        self._random = random.Random()  # noqa: S311
+        # Not for secrets.
+        self._random = chance or random.Random()  # noqa: S311
 
     def tcp(self, name: str, default: int = 0) -> int:
         """A TCP port for the named part. Raises SettingsError when the wanted one is taken."""
@@ -53,7 +56,7 @@ class Ports:
     def _free(self, kind: socket.SocketKind) -> int:
         for _ in range(ATTEMPTS):
             port = self._random.choice(FREE_PORT_RANGE)
-            if port not in self._given and is_free(self._host, port, kind):
+            if port not in self._given and is_free(self._host, port, kind) and _claim(port):
                 return port
         raise SettingsError(f"No free port between {FREE_PORT_RANGE.start} and {FREE_PORT_RANGE.stop}.")
 
@@ -68,6 +71,23 @@ def is_free(host: str, port: int, kind: socket.SocketKind) -> bool:
             probe.bind((host, port))
         except OSError:
             return False
+    return True
+
+
+def _claim(port: int) -> bool:
+    """Keeps other stacks of this machine from choosing the port before anything listens there.
+
+    By a name in the kernel's own space, which no file outlives.
+    """
+    if sys.platform != "linux":
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0parley-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from random import Random
 
 import pytest
 
@@ -40,6 +41,13 @@ def test_same_port_is_not_given_to_two_parts() -> None:
     assert ports.tcp("a") == free
     with pytest.raises(SettingsError):
         ports.tcp("b")
+
+
+def test_what_one_stack_was_given_no_other_chooses_although_nothing_listens_there_yet() -> None:
+    one, other = (Ports({}, chance=Random(7)) for _ in range(2))
+    assert not {one.tcp(f"part-{number}") for number in range(30)} & {
+        other.tcp(f"part-{number}") for number in range(30)
+    }
 
 
 def test_name_with_a_dash_is_set_by_a_variable_with_an_underscore() -> None:
