@@ -245,4 +245,5 @@ def _run(
             for peer in peers[turn % 20 :: 20]:
                 peer.send_feedback(now)
             turn += 1
+        # The pace itself: a process of its own, which waits for nothing but the next packet's time.
         time.sleep(max(min(due[0][0], drain_due) - time.monotonic(), _STEP_S))
