@@ -47,7 +47,11 @@ def aim(receiver: Participant, now: float) -> list[Publication]:
 def _want(slot: ReceiveSlot, streams: list[InboundStream], options: list[Option], place: int | None) -> bool:
     """Aim one slot; whether it waits for a key frame."""
     if place is not None:
-        slot.want(streams[options[place].place], options[place].temporal)
+        stream = streams[options[place].place]
+        slot.want(stream, options[place].temporal)
+        if slot.path.is_full and stream is slot.wanted and slot.source in streams[options[place].place :]:
+            # More of the larger one would only stand before the key frame of this one.
+            slot.stop()
     elif options:
         slot.want(None)
     if slot.wanted is not None and slot.publication is not None:

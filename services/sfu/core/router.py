@@ -33,6 +33,8 @@ REPORT_INTERVAL_S = 1.0
 LAYER_INTERVAL_S = 0.25
 # An estimate that falls below this share of what was given out takes effect at once.
 SUDDEN_DROP = 0.9
+# Whether feedback stays away is looked at this often. Higher: seen later. Lower: work for each participant.
+SILENCE_INTERVAL_S = 0.05
 # Looked up once: it is asked for with each packet.
 _CONNECTED = State.CONNECTED
 _new = tuple.__new__
@@ -56,7 +58,7 @@ class Router:
         self._heard_numbered: set[Participant] = set()
         self._probing: set[Participant] = set()
         self._reports_due: list[tuple[float, ParticipantNumber]] = []
-        self._key_frames_due = self._ranks_due = 0.0
+        self._key_frames_due = self._ranks_due = self._silence_due = 0.0
 
     def __len__(self) -> int:
         return len(self._participants)
@@ -204,6 +206,9 @@ class Router:
         effects += self._tick_probes(now)
         # Each at its own time: all at once would hold up the media.
         due = [p for p in self._participants.values() if now - p.path.aimed_at >= LAYER_INTERVAL_S]
+        if now >= self._silence_due:
+            self._silence_due = now + SILENCE_INTERVAL_S
+            due += [p for p in self._participants.values() if p.path.fall_silent(now)]
         effects += self._aim(due, now)
         if now >= self._key_frames_due:
             self._key_frames_due = now + LAYER_INTERVAL_S

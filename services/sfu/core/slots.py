@@ -135,6 +135,10 @@ class ReceiveSlot:
             self._part()
             self._offsets.want_temporal(temporal)
 
+    def stop(self) -> None:
+        """Send nothing more of the source, but go on waiting for the key frame of what is wanted."""
+        self._leave()
+
     def _await(self, stream: InboundStream | None) -> None:
         """Wait for a key frame of this stream, and of no other."""
         if stream is not self._wanted:
