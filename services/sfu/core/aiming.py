@@ -36,7 +36,8 @@ def aim(receiver: Participant, now: float) -> list[Publication]:
     shared = allocate(demands, receiver.path.estimate_bps(now) - audio_bps)
     can_probe = any(slot.can_probe for slot, _, _ in videos)
     needed_bps = shared.needed_bps + audio_bps if shared.needed_bps and can_probe else 0.0
-    receiver.path.note_aimed(shared.used_bps + audio_bps, needed_bps, now)
+    best_bps = audio_bps + sum(demand.rates[-1] for demand in demands if demand.rates)
+    receiver.path.note_aimed(shared.used_bps + audio_bps, needed_bps, now, best_bps)
     wanting = []
     for (slot, streams, options), place in zip(videos, shared.places, strict=True):
         if _want(slot, streams, options, place):

@@ -27,6 +27,9 @@ ACKED_WINDOW_S = 0.5
 HIGH_LOSS, LOW_LOSS = 0.10, 0.02
 LOSS_GROWTH = 1.08
 LOSS_INTERVAL_S = 0.3
+# Reports speak of the last second or so: what was lost before the delay lowered the estimate is paid for.
+# Higher: loss at a short queue is felt late. Lower: one fall of the rate lowers twice.
+LOSS_PAID_S = 1.0
 # A receiver's own word counts this long. Higher: an old limit holds. Lower: it is forgotten between two.
 REMB_LIFE_S = 5.0
 _PACKET_BITS = 1200 * 8
@@ -62,6 +65,11 @@ class BandwidthEstimator:
         """Whether packets wait before the receiver, by the last feedback."""
         return self._queue.is_standing
 
+    @property
+    def knows_queue(self) -> bool:
+        """Whether packets wait, and the estimate is no more than the rate at which they leave."""
+        return self._queue.rate_bps is not None
+
     def estimate_bps(self, now: float) -> float:
         """What may be sent now."""
         limits = [self._loss_bps, HIGHEST_BPS]
@@ -76,14 +84,22 @@ class BandwidthEstimator:
         if self._delay_bps is None:
             self._delay_bps = start_bps
 
+    def limit(self, rate_bps: float) -> None:
+        """The delay's part may be no more than this now."""
+        if self._delay_bps is not None:
+            self._delay_bps = min(self._delay_bps, max(rate_bps, LOWEST_BPS))
+
     def handle_remb(self, bitrate_bps: float, now: float) -> None:
         """The receiver's own estimate."""
         self._remb = (now, bitrate_bps)
 
     def handle_feedback(
-        self, packets: Sequence[Sent], round_trip_s: float, now: float, *, follows: bool = True
+        self, packets: Sequence[Sent], round_trip_s: float, now: float, *, follows: bool = True, probed: bool = False
     ) -> None:
-        """Take in what one feedback says, in the order of sending. `follows`: none is missing before it."""
+        """Take in what one feedback says, in the order of sending.
+
+        `follows`: none is missing before it. `probed`: a growing queue may be that of a probe, which lowers nothing.
+        """
         size, first, groups = _group(packets)
         if first is None:
             return
@@ -92,14 +108,20 @@ class BandwidthEstimator:
             self._detector.add(sent_at, arrived_at)
             over = over or self._detector.usage is Usage.OVERUSE
         self._note_acked(max(arrived_at for _, arrived_at in groups), size)
+        stood = self._queue.is_standing
         self._queue.add(first, groups[-1], size, follows)
+        if stood and not self._queue.is_standing:
+            # The trend goes on to tell of it for a while: what it would lower then is the small rate that emptied it.
+            self._detector.reset()
+            over = False
         usage = Usage.OVERUSE if over else self._detector.usage
         if self._queue.is_standing:
             self.overused_at = now
             self._lower_to_queue(now)
         if usage is Usage.OVERUSE:
             self.overused_at = now
-            self._lower(round_trip_s, now)
+            if not probed:
+                self._lower(round_trip_s, now)
         elif usage is Usage.NORMAL and not self._queue.is_standing:
             self._raise(round_trip_s, now)
         self._updated_at = now
@@ -107,7 +129,8 @@ class BandwidthEstimator:
     def handle_loss(self, loss: float, sent_bps: float, round_trip_s: float, now: float) -> None:
         """Loss since the last report, 0 to 1, at what is being sent (section 6)."""
         if loss > HIGH_LOSS:
-            if now - self._loss_at >= LOSS_INTERVAL_S + round_trip_s:
+            is_paid = self._lowered_at >= 0 and now - self._lowered_at < LOSS_PAID_S + round_trip_s
+            if now - self._loss_at >= LOSS_INTERVAL_S + round_trip_s and not is_paid:
                 self._loss_at = now
                 current = min(self.estimate_bps(now), max(sent_bps, LOWEST_BPS))
                 self._loss_bps = max(current * (1 - 0.5 * loss), LOWEST_BPS)

@@ -86,7 +86,7 @@ class Call:
             while self._owed >= PACKET:
                 self._owed -= PACKET
                 self._send()
-        self.path.note_aimed(self.media_bps, needed_bps, self.now)
+        self.path.note_aimed(self.media_bps, needed_bps, self.now, needed_bps)
         for _ in range(self.path.poll_probe(self.now) // PACKET):
             self._send()
         self._owed_up += self.up_bps / 8 * 0.005

@@ -145,7 +145,7 @@ def test_small_probe_has_enough_packets_to_tell_that_a_poor_path_has_become_bett
     sent_bytes, now = 0, 1.0
     sent: list[Sent] = []
     while now < 2.0:
-        for _ in range(-(-prober.poll(140_000, 122_000, sent_bytes, now) // 1000)):
+        for _ in range(-(-prober.poll(140_000, 140_000, 122_000, sent_bytes, now) // 1000)):
             sent_bytes += 1000
             sent.append((now, now + 0.02, 1000))
         now += 0.02
