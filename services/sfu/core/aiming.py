@@ -29,10 +29,7 @@ def aim(receiver: Participant, now: float) -> list[Publication]:
     if not videos:
         receiver.path.note_aimed(audio_bps, 0.0, now)
         return []
-    demands = [
-        Demand(tuple(option.rate_bps for option in options), _current(slot, streams, options), slot.weight)
-        for slot, streams, options in videos
-    ]
+    demands = [_demand(slot, streams, options) for slot, streams, options in videos]
     shared = allocate(demands, receiver.path.estimate_bps(now) - audio_bps)
     can_probe = any(slot.can_probe for slot, _, _ in videos)
     needed_bps = shared.needed_bps + audio_bps if shared.needed_bps and can_probe else 0.0
@@ -43,6 +40,14 @@ def aim(receiver: Participant, now: float) -> list[Publication]:
         if _want(slot, streams, options, place):
             wanting.append(slot.publication)
     return [publication for publication in wanting if publication is not None]
+
+
+def _demand(slot: ReceiveSlot, streams: list[InboundStream], options: list[Option]) -> Demand:
+    current = _current(slot, streams, options)
+    if slot.path.is_full:
+        # Nothing better while there is a queue: its key frame would make it longer.
+        options = options[: (current or 0) + 1]
+    return Demand(tuple(option.rate_bps for option in options), current, slot.weight)
 
 
 def _want(slot: ReceiveSlot, streams: list[InboundStream], options: list[Option], place: int | None) -> bool:

@@ -27,9 +27,6 @@ ACKED_WINDOW_S = 0.5
 HIGH_LOSS, LOW_LOSS = 0.10, 0.02
 LOSS_GROWTH = 1.08
 LOSS_INTERVAL_S = 0.3
-# Reports speak of the last second or so: what was lost before the delay lowered the estimate is paid for.
-# Higher: loss at a short queue is felt late. Lower: one fall of the rate lowers twice.
-LOSS_PAID_S = 1.0
 # A receiver's own word counts this long. Higher: an old limit holds. Lower: it is forgotten between two.
 REMB_LIFE_S = 5.0
 _PACKET_BITS = 1200 * 8
@@ -52,8 +49,9 @@ class BandwidthEstimator:
         self._acked_bytes = 0
         self._acked_bps: float | None = None
         self._near_limit: float | None = None
-        self._updated_at = self._lowered_at = self._loss_at = -1.0
-        self.overused_at = -1.0
+        self._updated_at = self._loss_at = -1.0
+        # When a queue was seen last, and when the estimate was lowered because of one.
+        self.overused_at = self.lowered_at = -10.0
 
     @property
     def has_feedback(self) -> bool:
@@ -84,10 +82,11 @@ class BandwidthEstimator:
         if self._delay_bps is None:
             self._delay_bps = start_bps
 
-    def limit(self, rate_bps: float) -> None:
-        """The delay's part may be no more than this now."""
-        if self._delay_bps is not None:
-            self._delay_bps = min(self._delay_bps, max(rate_bps, LOWEST_BPS))
+    def resume(self, limit_bps: float | None) -> None:
+        """After a silence: judge the delay anew, and from no more than this on."""
+        self._detector.reset()
+        if limit_bps is not None and self._delay_bps is not None:
+            self._delay_bps = min(self._delay_bps, max(limit_bps, LOWEST_BPS))
 
     def handle_remb(self, bitrate_bps: float, now: float) -> None:
         """The receiver's own estimate."""
@@ -129,8 +128,7 @@ class BandwidthEstimator:
     def handle_loss(self, loss: float, sent_bps: float, round_trip_s: float, now: float) -> None:
         """Loss since the last report, 0 to 1, at what is being sent (section 6)."""
         if loss > HIGH_LOSS:
-            is_paid = self._lowered_at >= 0 and now - self._lowered_at < LOSS_PAID_S + round_trip_s
-            if now - self._loss_at >= LOSS_INTERVAL_S + round_trip_s and not is_paid:
+            if now - self._loss_at >= LOSS_INTERVAL_S + round_trip_s:
                 self._loss_at = now
                 current = min(self.estimate_bps(now), max(sent_bps, LOWEST_BPS))
                 self._loss_bps = max(current * (1 - 0.5 * loss), LOWEST_BPS)
@@ -160,7 +158,7 @@ class BandwidthEstimator:
 
     def _lower(self, round_trip_s: float, now: float) -> None:
         assert self._delay_bps is not None
-        if now - self._lowered_at < min(max(round_trip_s, 0.1), 0.3):
+        if now - self.lowered_at < min(max(round_trip_s, 0.1), 0.3):
             return
         # What leaves a queue is the path's rate. What arrived is less of it, where feedback was lost.
         acked = self._queue.rate_bps or self._acked_bps or self._delay_bps
@@ -168,7 +166,7 @@ class BandwidthEstimator:
             self._near_limit = None
         self._near_limit = acked if self._near_limit is None else 0.95 * self._near_limit + 0.05 * acked
         self._delay_bps = max(min(BETA * acked, self._delay_bps), LOWEST_BPS)
-        self._lowered_at = now
+        self.lowered_at = now
 
     def _lower_to_queue(self, now: float) -> None:
         assert self._delay_bps is not None
@@ -176,7 +174,7 @@ class BandwidthEstimator:
         if rate_bps is not None and BETA * rate_bps < self._delay_bps:
             self._near_limit = rate_bps
             self._delay_bps = max(BETA * rate_bps, LOWEST_BPS)
-            self._lowered_at = now
+            self.lowered_at = now
 
     def _raise(self, round_trip_s: float, now: float) -> None:
         assert self._delay_bps is not None

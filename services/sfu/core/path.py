@@ -15,6 +15,9 @@ from services.sfu.core.transport_cc import SendHistory, Sent, parse_feedback
 LOSS_WINDOW_S = 2.0
 # Standard deviations above the highest loss that is borne. Higher: later. Lower: chance lowers the picture.
 DOUBT = 2.0
+# Reports speak of the last second or so: what was lost before a queue lowered the estimate is paid for.
+# Higher: loss before a short queue is felt late. Lower: one fall of the rate lowers twice.
+LOSS_PAID_S = 1.0
 # No probe so soon after a queue was seen. Higher: a better picture comes late. Lower: probes go into that queue.
 CALM_S = 1.0
 # The round trip before the first report says it.
@@ -76,9 +79,9 @@ class DownlinkPath:
     def fall_silent(self, now: float) -> bool:
         """Whether feedback has just stayed away for too long, once more; to be asked often."""
         since = self.history.waiting_since
-        return since is not None and self._silence.begin(
-            since, self.allocated_bps, self.round_trip_s or _FIRST_ROUND_TRIP_S, now
-        )
+        if since is None or self.estimator.knows_queue:
+            return False
+        return self._silence.begin(since, self.allocated_bps, self.round_trip_s or _FIRST_ROUND_TRIP_S, now)
 
     def handle_feedback(self, fci: bytes, now: float) -> None:
         """Transport-wide feedback; what does not add up means nothing."""
@@ -92,8 +95,8 @@ class DownlinkPath:
         self._prober.add_results(packets)
         probed = self._prober.is_felt(now)
         self.estimator.handle_feedback(packets, round_trip_s, now, follows=follows, probed=probed)
-        self._silence.note_feedback(follows)
-        if self._silence.limit_bps is not None and packets:
+        if self._silence.limit_bps is not None:
+            self._silence.note_feedback(follows)
             self._end_silence(packets, round_trip_s, now)
         rate_bps = self._prober.take_result(round_trip_s, self.estimator.overused_at, now)
         if rate_bps is not None:
@@ -101,16 +104,19 @@ class DownlinkPath:
 
     def _end_silence(self, packets: Sequence[Sent], round_trip_s: float, now: float) -> None:
         estimator = self.estimator
-        loss = sum(arrived_at is None for _, arrived_at, _ in packets) / len(packets)
+        loss = sum(arrived_at is None for _, arrived_at, _ in packets) / max(len(packets), 1)
         is_well = not estimator.has_queue and self._silence.is_over(self.history.waiting_since, loss, round_trip_s, now)
         if estimator.knows_queue or is_well:
             limit_bps = self._silence.end()
-            if limit_bps is not None and not estimator.knows_queue:
-                estimator.limit(limit_bps)
+            if not estimator.knows_queue:
+                estimator.resume(limit_bps)
 
     def handle_loss(self, expected: int, lost: int, now: float) -> None:
         """How many packets of video a receiver report speaks of, and how many of them were lost."""
         reports = self._losses
+        if now - self.estimator.lowered_at < LOSS_PAID_S:
+            reports.clear()
+            return
         reports.append((now, expected, lost))
         while now - reports[0][0] > LOSS_WINDOW_S:
             reports.popleft()

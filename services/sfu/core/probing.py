@@ -13,17 +13,17 @@ PROBE_S = 0.2
 # At low rates it lasts until so much was sent: fewer than five packets say nothing. Higher: longer queues.
 # Lower: a poor path is never found to have become better.
 MIN_PROBE_BYTES = 8000
-# No further up than this at once; than the second while the last probe was a bad one.
+# No further up than this at once; than the second after a bad probe, until one is good.
 # Higher: the top sooner. Lower: smaller queues.
 MAX_STEP, CAREFUL_STEP = 2.0, 1.4
 # Beyond what is needed, because a little less arrives than is sent.
 EXTRA = 1.1
 # After a good probe, and after a bad one; doubled with each failure in a row.
 # Higher: a better picture comes late. Lower: the audio suffers more often.
-PAUSE_S, FIRST_HOLD_S, MAX_HOLD_S = 0.2, 4.0, 12.0
-# The wait after a bad probe is not for rates below this share of its own. Higher: they fail as it did.
-# Lower: a small step waits for what a large one could not get.
-MUCH_LESS = 0.8
+PAUSE_S, FIRST_HOLD_S, MAX_HOLD_S = 0.2, 2.0, 6.0
+# A probe of which less than this share arrived in its time has failed, but has shown what the path bears.
+# Higher: a little noise ends the way up. Lower: a full path is tried again and again.
+REACHED = 0.85
 # The queue of a probe may show for this long after its end. Higher: the media's own queue is taken for it.
 # Lower: a probe that fails costs the picture.
 FELT_S = 0.6
@@ -46,9 +46,8 @@ class Prober:
         self._state = _State.IDLE
         self._target_bps = 0.0
         self._began = self._ends = 0.0
-        self._not_before = self._none_before = 0.0
+        self._not_before = 0.0
         self._hold_s = FIRST_HOLD_S
-        self._failed_bps = 0.0
         self._is_rising = self._is_told = False
         self._sent_before = 0
         self._results: list[Sent] = []
@@ -59,12 +58,10 @@ class Prober:
 
         To be called at each tick.
         """
-        if self._state is _State.IDLE and needed_bps > estimate_bps and now >= self._none_before:
+        if self._state is _State.IDLE and needed_bps > estimate_bps and now >= self._not_before:
             step = CAREFUL_STEP if self._hold_s > FIRST_HOLD_S else MAX_STEP
             goal_bps = max(best_bps, needed_bps) if self._is_rising else needed_bps
-            target_bps = min(step * estimate_bps, EXTRA * goal_bps)
-            if now >= self._not_before or target_bps < MUCH_LESS * self._failed_bps:
-                self._begin(target_bps, sent_bytes, now)
+            self._begin(min(step * estimate_bps, EXTRA * goal_bps), sent_bytes, now)
         if self._state is not _State.SENDING:
             return 0
         if now >= self._ends:
@@ -93,7 +90,7 @@ class Prober:
             self._is_told = bool(packets) and packets[-1][0] > self._ends
 
     def take_result(self, round_trip_s: float, overused_at: float, now: float) -> float | None:
-        """The rate that arrived, once, when a probe succeeded; None otherwise."""
+        """The rate that arrived, once, when a probe showed what the path bears; None otherwise."""
         if self._state is _State.IDLE:
             return None
         if overused_at >= self._began:
@@ -103,21 +100,20 @@ class Prober:
         if self._state is _State.SENDING or not is_due:
             return None
         rate = _arrived_rate(self._results)
-        if rate is None:
+        if rate is None or rate < REACHED * self._target_bps:
             self._fail(now)
-            return None
+            return rate
         self._state = _State.IDLE
-        self._hold_s = max(self._hold_s / 2, FIRST_HOLD_S)
-        self._not_before = self._none_before = now + PAUSE_S
+        self._hold_s = FIRST_HOLD_S
+        self._not_before = now + PAUSE_S
         # The path has become better: how much is found out faster than picture by picture.
         self._is_rising = True
         return rate
 
     def _fail(self, now: float) -> None:
         self._state = _State.IDLE
-        self._none_before = now + PAUSE_S
         self._not_before = now + self._hold_s
-        self._failed_bps, self._is_rising = self._target_bps, False
+        self._is_rising = False
         self._hold_s = min(2 * self._hold_s, MAX_HOLD_S)
 
 

@@ -5,6 +5,9 @@ from services.sfu.core.estimator import LOWEST_BPS
 # A packet that no feedback told of for this long, beyond the round trip, means that the way is full: feedback comes
 # each 50 to 250 ms. Higher: a fall of the rate is seen later. Lower: a client that was busy loses its picture.
 SILENCE_S = 0.4
+# Feedback ends the silence when none waits for longer than this, beyond the round trip: else it was sent before the
+# fall, or waited itself. Higher: a full path is filled again. Lower: slow feedback ends no silence.
+ENDED_S = 0.2
 # What is kept of what was sent, at each such time. Higher: it may still be too much. Lower: a poor picture after each
 # silence.
 SILENT_SHARE = 0.25
@@ -30,7 +33,9 @@ class Silence:
 
     def begin(self, waiting_since: float | None, sent_bps: float, round_trip_s: float, now: float) -> bool:
         """Whether it has just lasted too long, for the first time or once more; then the limit is a new one."""
-        if waiting_since is None or not _is_long(max(waiting_since, self._limited_at), round_trip_s, now):
+        if waiting_since is None:
+            return False
+        if now - max(waiting_since, self._limited_at) < SILENCE_S + min(round_trip_s, _LONGEST_ROUND_TRIP_S):
             return False
         if self.limit_bps is not None:
             sent_bps = min(sent_bps, self.limit_bps)
@@ -40,20 +45,16 @@ class Silence:
 
     def note_feedback(self, follows: bool) -> None:
         """Feedback came. `follows`: none is missing before it."""
-        self._lost_feedback = self.limit_bps is not None and (self._lost_feedback or not follows)
+        self._lost_feedback = self._lost_feedback or not follows
 
     def is_over(self, waiting_since: float | None, loss: float, round_trip_s: float, now: float) -> bool:
         """Whether feedback with this loss, 0 to 1, ends it."""
-        if waiting_since is not None and _is_long(waiting_since, round_trip_s, now):
-            return False
-        return loss <= MAX_LOSS
+        waited_s = now - waiting_since if waiting_since is not None else 0.0
+        return waited_s < ENDED_S + min(round_trip_s, _LONGEST_ROUND_TRIP_S) and loss <= MAX_LOSS
 
     def end(self) -> float | None:
         """It is over. Gives what the estimate must not be above now: what was lost on the way back was lost to a full
         path; nothing, when no feedback was lost."""
         limit_bps, self.limit_bps = self.limit_bps, None
-        return limit_bps * SHARE_AFTER_LOSS if limit_bps is not None and self._lost_feedback else None
-
-
-def _is_long(since: float, round_trip_s: float, now: float) -> bool:
-    return now - since >= SILENCE_S + min(round_trip_s, _LONGEST_ROUND_TRIP_S)
+        lost_feedback, self._lost_feedback = self._lost_feedback, False
+        return limit_bps * SHARE_AFTER_LOSS if limit_bps is not None and lost_feedback else None

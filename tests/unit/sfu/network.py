@@ -72,6 +72,11 @@ class Call:
             self.media_bps = self.estimate_bps
         self._tick(needed_bps)
 
+    def burst(self, size: int) -> None:
+        """Send so many bytes at once."""
+        for _ in range(size // PACKET):
+            self._send()
+
     def time_until_below(self, bps: float, seconds: float) -> float:
         """How long the estimate takes to fall below a rate; `seconds` at most."""
         began = self.now
