@@ -21,7 +21,7 @@ EXTRA = 1.1
 # After a good probe, and after a bad one; doubled with each failure in a row.
 # Higher: a better picture comes late. Lower: the audio suffers more often.
 PAUSE_S, FIRST_HOLD_S, MAX_HOLD_S = 0.2, 2.0, 6.0
-# A probe of which less than this share arrived in its time has failed, but has shown what the path bears.
+# A probe that arrived at less than this share of its rate has failed, but has shown what the path bears.
 # Higher: a little noise ends the way up. Lower: a full path is tried again and again.
 REACHED = 0.85
 # The queue of a probe may show for this long after its end. Higher: the media's own queue is taken for it.
@@ -99,8 +99,8 @@ class Prober:
         is_due = self._is_told or now >= self._ends + round_trip_s + RESULT_WAIT_S
         if self._state is _State.SENDING or not is_due:
             return None
-        rate = _arrived_rate(self._results)
-        if rate is None or rate < REACHED * self._target_bps:
+        rate, has_reached = _arrived_rate(self._results)
+        if not has_reached:
             self._fail(now)
             return rate
         self._state = _State.IDLE
@@ -117,13 +117,15 @@ class Prober:
         self._hold_s = min(2 * self._hold_s, MAX_HOLD_S)
 
 
-def _arrived_rate(packets: Sequence[Sent]) -> float | None:
-    """The lesser of the rates of sending and of arrival; None when too little came to tell."""
+def _arrived_rate(packets: Sequence[Sent]) -> tuple[float | None, bool]:
+    """The lesser of the rates of sending and of arrival, None when too little came to tell; and whether it arrived
+    about as fast as it was sent."""
     arrived = [(sent_at, arrived_at, size) for sent_at, arrived_at, size in packets if arrived_at is not None]
     if len(arrived) < 5 or len(arrived) < (1 - MAX_LOSS) * len(packets):
-        return None
+        return None, False
     times = [arrived_at for _, arrived_at, _ in arrived]
-    span = max(max(times) - min(times), arrived[-1][0] - arrived[0][0])
-    if span <= 0:
-        return None
-    return sum(size for _, _, size in arrived[1:]) * 8 / span
+    arriving_s, sending_s = max(times) - min(times), arrived[-1][0] - arrived[0][0]
+    span_s = max(arriving_s, sending_s)
+    if span_s <= 0:
+        return None, False
+    return sum(size for _, _, size in arrived[1:]) * 8 / span_s, sending_s >= REACHED * arriving_s

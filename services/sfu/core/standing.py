@@ -14,6 +14,9 @@ BASE_LIFE_S = 5.0
 # The rate is known after so much of the queue, and no more of it is looked at than the second.
 # Higher: surer, later. Lower: a few late timers look like a rate.
 MIN_SPAN_S, MAX_SPAN_S = 0.02, 0.5
+# Only what came in so much faster than it left shows the rate of the path: else it shows what was sent.
+# Higher: small falls are left to the trend. Lower: a machine that was busy looks like a narrow path.
+GROWTH = 1.25
 # A step of the delay that is none of a queue's, but another clock's.
 _JUMP_S = 3.0
 
@@ -28,7 +31,7 @@ class StandingQueue:
         self.rate_bps: float | None = None
         self._base = self._newer_base = 0.0
         self._base_began: float | None = None
-        self._arrived_at = self._span_s = 0.0
+        self._sent_at = self._arrived_at = self._span_s = 0.0
         self._bytes = 0
 
     def add(self, first: tuple[float, float, int], last: tuple[float, float], size: int, follows: bool) -> None:
@@ -38,15 +41,18 @@ class StandingQueue:
         delay_s = arrived_at - sent_at
         self._note_delay(delay_s, arrived_at)
         was_standing, self.is_standing = self.is_standing, delay_s - self._base > STANDING_S
-        since, self._arrived_at = self._arrived_at, arrived_at
+        sent_since, arrived_since = self._sent_at, self._arrived_at
+        self._sent_at, self._arrived_at = sent_at, arrived_at
         if not self.is_standing:
             self._span_s, self._bytes, self.rate_bps = 0.0, 0, None
             return
         if not (was_standing and follows):
             # Without the first, whose own time is not known.
-            since, size = first[1], size - first[2]
-        if self._span_s < MAX_SPAN_S and arrived_at > since and first[1] - first[0] - self._base > STANDING_S / 2:
-            self._span_s += arrived_at - since
+            sent_since, arrived_since, size = first[0], first[1], size - first[2]
+        has_waited = arrived_since - sent_since - self._base > STANDING_S / 2
+        span_s = arrived_at - arrived_since
+        if has_waited and span_s > GROWTH * (sent_at - sent_since) and self._span_s < MAX_SPAN_S:
+            self._span_s += span_s
             self._bytes += size
         if self._span_s >= MIN_SPAN_S:
             self.rate_bps = self._bytes * 8 / self._span_s
