@@ -20,6 +20,8 @@ DOUBT = 2.0
 LOSS_PAID_S = 1.0
 # No probe so soon after a queue was seen. Higher: a better picture comes late. Lower: probes go into that queue.
 CALM_S = 1.0
+# Nor so soon after a slot got a larger layer: its key frame is probe enough.
+SETTLE_S = 0.5
 # The round trip before the first report says it.
 _FIRST_ROUND_TRIP_S = 0.1
 
@@ -48,6 +50,8 @@ class DownlinkPath:
         # What was given out at the last aiming, and when that was.
         self.allocated_bps = 0.0
         self.aimed_at = -1.0
+        # When a slot got a larger layer, and until when the next one has to have more room.
+        self.raised_at = self.patient_until = -10.0
         self._silence = Silence()
         self._next_base: int | None = None
         self._losses: deque[tuple[float, int, int]] = deque()
@@ -138,6 +142,8 @@ class DownlinkPath:
 
     def poll_probe(self, now: float) -> int:
         """Bytes to send extra at this tick."""
-        if not self.estimator.has_feedback or self.is_full or now - self.estimator.overused_at < CALM_S:
+        if not self.estimator.has_feedback or self.is_full:
+            return 0
+        if now - self.estimator.overused_at < CALM_S or now - self.raised_at < SETTLE_S:
             return 0
         return self._prober.poll(self.needed_bps, self.best_bps, self.estimate_bps(now), self.sent_bytes, now)

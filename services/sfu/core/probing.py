@@ -100,7 +100,7 @@ class Prober:
         if self._state is _State.SENDING or not is_due:
             return None
         rate, has_reached = _arrived_rate(self._results)
-        if not has_reached:
+        if not has_reached and (rate is None or rate < REACHED * self._target_bps):
             self._fail(now)
             return rate
         self._state = _State.IDLE

@@ -198,7 +198,7 @@ class SendHistory:
         index = self._heard + 1
         if index >= self.next_number:
             return None
-        sent = self._sent[max(index, self.next_number - self.SIZE) & self._MASK]
+        sent = self._sent[max(index, self.next_number - HISTORY_SIZE) & _MASK]
         return None if sent is None else sent[0]
 
     def note(self, sent: tuple[float, int]) -> int:

@@ -3,6 +3,7 @@
 import pytest
 
 from services.sfu.core import rtcp
+from services.sfu.core.aiming import PATIENCE_S
 from services.sfu.core.participants import Participant
 from services.sfu.core.router import Router
 from services.sfu.core.transport_cc import build_feedback
@@ -65,3 +66,24 @@ def test_nothing_better_is_sent_while_a_queue_stands(router: Router) -> None:
     now = send_layers(router, ann, 0.6, now, first=91)
     assert slot.source is layers["q"]
     assert slot.wanted is None
+
+
+def test_layer_that_did_not_fit_has_to_have_more_room_for_some_seconds(router: Router) -> None:
+    ann, bob = join(router, "ann", simulcast=True), join(router, "bob", transport_cc=False)
+    layers, slot = ann.publications[1].layers, bob.slots[1]
+    now, first = 1.0, 1
+    for remb_bps, seconds, rid in [
+        (250_000, 3.0, "q"),
+        (650_000, 2.0, "h"),
+        (250_000, 1.0, "q"),
+        (650_000, 2.0, "q"),
+        (1_200_000, 2.0, "h"),
+        (250_000, 1.0, "q"),
+        (250_000, PATIENCE_S, "q"),
+        (650_000, 2.0, "h"),
+    ]:
+        for _ in range(int(seconds)):
+            router.handle_rtcp(bob, rtcp.build_remb(1, remb_bps, []), now)
+            now = send_layers(router, ann, 1.0, now, first=first)
+            first += 30
+        assert slot.source is layers[rid], now

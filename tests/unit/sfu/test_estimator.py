@@ -140,6 +140,21 @@ def test_probes_that_fail_do_not_lower_it_below_what_the_path_bears() -> None:
         assert call.estimate_bps > 0.8 * call.link.rate_bps
 
 
+def test_no_probe_goes_into_a_queue() -> None:
+    call = Call(Link(300_000), media_bps=200_000)
+    call.run(10)
+    call.burst(12_000)
+    call.run(0.4)
+    path = call.path
+    assert path.is_full
+    path.note_aimed(200_000, 2_000_000, call.now, 2_000_000)
+    assert path.poll_probe(call.now) == 0
+    call.run(4)
+    assert not path.is_full
+    path.note_aimed(200_000, 2_000_000, call.now, 2_000_000)
+    assert path.poll_probe(call.now) > 0
+
+
 def test_loss_lowers_the_estimate_and_its_end_raises_it_again() -> None:
     estimator = BandwidthEstimator()
     now = 0.0
