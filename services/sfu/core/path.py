@@ -83,7 +83,8 @@ class DownlinkPath:
     def fall_silent(self, now: float) -> bool:
         """Whether feedback has just stayed away for too long, once more; to be asked often."""
         since = self.history.waiting_since
-        if since is None or self.estimator.knows_queue:
+        if since is None or self._next_base is None or self.estimator.knows_queue:
+            # Who never sent any may have none to send.
             return False
         return self._silence.begin(since, self.allocated_bps, self.round_trip_s or _FIRST_ROUND_TRIP_S, now)
 
@@ -94,7 +95,7 @@ class DownlinkPath:
             return
         packets = self.history.resolve(feedback)
         round_trip_s = self.round_trip_s or _FIRST_ROUND_TRIP_S
-        follows = self._next_base is not None and (feedback.base - self._next_base) & 0xFFFF in (0, 0xFFFF)
+        follows = self._next_base is not None and not 0 < (feedback.base - self._next_base) & 0xFFFF < 0x8000
         self._next_base = feedback.base + len(feedback.arrivals)
         self._prober.add_results(packets)
         probed = self._prober.is_felt(now)

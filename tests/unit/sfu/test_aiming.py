@@ -55,6 +55,14 @@ def test_receiver_that_answers_is_not_silent(router: Router) -> None:
     assert bob.slots[1].source is ann.publications[1].layers["h"]
 
 
+def test_receiver_that_never_answered_is_not_silent(router: Router) -> None:
+    ann, bob = join(router, "ann", simulcast=True), join(router, "bob")
+    now = send_layers(router, ann, 1.0, 1.0, written=True)
+    router.tick(now + 5.0)
+    assert bob.path.history.next_number > 10
+    assert bob.slots[1].source is ann.publications[1].layers["h"]
+
+
 def test_nothing_better_is_sent_while_a_queue_stands(router: Router) -> None:
     ann, bob = join(router, "ann", simulcast=True), join(router, "bob")
     layers, slot = ann.publications[1].layers, bob.slots[1]
