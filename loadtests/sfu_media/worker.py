@@ -17,7 +17,7 @@ from pathlib import Path
 import jwt
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from deploy.embedded.record import ROOT
+from deploy import native
 from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
@@ -86,7 +86,11 @@ async def run_worker(log: Path) -> AsyncIterator[WorkerProcess]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.sfu"), env=os.environ | env, cwd=ROOT, stdout=out, stderr=out
+            *(sys.executable, "-m", "services.sfu"),
+            env=os.environ | env,
+            cwd=native.home("sfu"),
+            stdout=out,
+            stderr=out,
         )
     worker = WorkerProcess(process.pid, address, f"http://{metrics}/metrics", service_key, join_key)
     try:
