@@ -22,7 +22,6 @@ from services.sfu.core.publications import InboundStream, Publication
 from services.sfu.core.rtcp import TransportFeedback, parse_compound
 from services.sfu.core.rtp import MediaPacket, parse_header
 from services.sfu.core.sdp import Offer
-from services.sfu.core.slots import route
 from services.sfu.core.speakers import RANK_INTERVAL_S
 from services.sfu.core.stats import ntp_from_unix
 from services.sfu.core.wishes import Wishes
@@ -172,7 +171,7 @@ class Router:
         effects = self._note_media(participant, now)
         if packet is None:
             return effects
-        forwarded: list[Effect] = [SendMedia(to, packet) for to in route(stream, packet, now)]
+        forwarded: list[Effect] = [SendMedia(to, packet) for to in stream.takers.route(packet, now)]
         return effects + forwarded if effects else forwarded
 
     def _handle_new(self, publication: Publication, now: float) -> list[Effect]:
