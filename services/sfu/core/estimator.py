@@ -6,30 +6,34 @@ Three judges, the least of which counts: the delay (overuse.py and standing.py, 
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from services.sfu.core.overuse import OveruseDetector, Usage
 from services.sfu.core.standing import StandingQueue
 from services.sfu.core.transport_cc import Sent
 
 # Higher: a good picture at once where the path bears it. Lower: no stutter at the start where it does not.
-START_BPS = 800_000.0
+START_BPS: Final = 800_000.0
 # Below the least nobody can talk; above the most is no call's need.
-LOWEST_BPS, HIGHEST_BPS = 100_000.0, 30_000_000.0
+LOWEST_BPS: Final = 100_000.0
+HIGHEST_BPS: Final = 30_000_000.0
 # Section 5.5: what is kept of the rate that arrived, when the queue grows. Higher: queues stay. Lower: sawteeth.
-BETA = 0.85
+BETA: Final = 0.85
 # Section 5.5: growth a second far from the last limit. Higher: finds new room sooner. Lower: overshoots less.
-GROWTH_PER_S = 1.08
+GROWTH_PER_S: Final = 1.08
 # An estimate does not outgrow what was ever tried: no further than this above what arrives (section 5.5).
-MAX_OVER_ACKED, EXTRA_OVER_ACKED_BPS = 1.5, 10_000.0
+MAX_OVER_ACKED: Final = 1.5
+EXTRA_OVER_ACKED_BPS: Final = 10_000.0
 # What arrived is measured over this time. Higher: later. Lower: key frames look like rates.
-ACKED_WINDOW_S = 0.5
+ACKED_WINDOW_S: Final = 0.5
 # Section 6: more loss than the first lowers, less than the second raises.
-HIGH_LOSS, LOW_LOSS = 0.10, 0.02
-LOSS_GROWTH = 1.08
-LOSS_INTERVAL_S = 0.3
+HIGH_LOSS: Final = 0.10
+LOW_LOSS: Final = 0.02
+LOSS_GROWTH: Final = 1.08
+LOSS_INTERVAL_S: Final = 0.3
 # A receiver's own word counts this long. Higher: an old limit holds. Lower: it is forgotten between two.
-REMB_LIFE_S = 5.0
-_PACKET_BITS = 1200 * 8
+REMB_LIFE_S: Final = 5.0
+_PACKET_BITS: Final = 1200 * 8
 
 
 class BandwidthEstimator:

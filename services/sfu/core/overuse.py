@@ -7,27 +7,31 @@ Control for WebRTC", Carlucci et al., 2016), is compared with a threshold that a
 
 from collections import deque
 from enum import Enum, auto
+from typing import Final
 
 # Packets sent within this time of their group's first belong to it (section 5.2).
-BURST_S = 0.005
-MAX_BURST_S = 0.1
+BURST_S: Final = 0.005
+MAX_BURST_S: Final = 0.1
 # Groups under the line. Higher: steadier. Lower: sooner.
-WINDOW = 20
+WINDOW: Final = 20
 # The line's sums are made anew when their origin is this far; more than the points can span, with gaps of 3 s.
 # Higher: less exact. Lower: more work.
-MAX_SPAN_MS = 120_000.0
+MAX_SPAN_MS: Final = 120_000.0
 # Weight of the past in the smoothed delay. Higher: steadier. Lower: sooner.
-SMOOTHING = 0.9
+SMOOTHING: Final = 0.9
 # From a slope to the threshold's milliseconds. Higher: overuse is seen sooner, and where there is none.
-GAIN = 4.0
-MAX_DELTAS = 60
+GAIN: Final = 4.0
+MAX_DELTAS: Final = 60
 # The threshold's bounds, start and pace (section 5.4, table 1). Higher K_DOWN: more sensitive after calm.
-FIRST_THRESHOLD_MS, LOWEST_THRESHOLD_MS, HIGHEST_THRESHOLD_MS = 12.5, 6.0, 600.0
-K_UP, K_DOWN = 0.0087, 0.039
+FIRST_THRESHOLD_MS: Final = 12.5
+LOWEST_THRESHOLD_MS: Final = 6.0
+HIGHEST_THRESHOLD_MS: Final = 600.0
+K_UP: Final = 0.0087
+K_DOWN: Final = 0.039
 # A spike further over the threshold than this does not move it (section 5.4).
-MAX_ADAPT_OFFSET_MS = 15.0
+MAX_ADAPT_OFFSET_MS: Final = 15.0
 # Overuse must last this long (section 5.4).
-OVERUSE_MS = 10.0
+OVERUSE_MS: Final = 10.0
 
 
 class Usage(Enum):

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from math import sqrt
-from typing import Protocol
+from typing import Final, Protocol
 
 from services.sfu.core.estimator import HIGH_LOSS, BandwidthEstimator
 from services.sfu.core.probing import Prober
@@ -12,18 +12,18 @@ from services.sfu.core.stats import RateMeter
 from services.sfu.core.transport_cc import SendHistory, Sent, parse_feedback
 
 # Loss is judged over this time. Higher: later. Lower: chance decides.
-LOSS_WINDOW_S = 2.0
+LOSS_WINDOW_S: Final = 2.0
 # Standard deviations above the highest loss that is borne. Higher: later. Lower: chance lowers the picture.
-DOUBT = 2.0
+DOUBT: Final = 2.0
 # Reports speak of the last second or so: what was lost before a queue lowered the estimate is paid for.
 # Higher: loss before a short queue is felt late. Lower: one fall of the rate lowers twice.
-LOSS_PAID_S = 1.0
+LOSS_PAID_S: Final = 1.0
 # No probe so soon after a queue was seen. Higher: a better picture comes late. Lower: probes go into that queue.
-CALM_S = 1.0
+CALM_S: Final = 1.0
 # Nor so soon after a slot got a larger layer: its key frame is probe enough.
-SETTLE_S = 0.5
+SETTLE_S: Final = 0.5
 # The round trip before the first report says it.
-_FIRST_ROUND_TRIP_S = 0.1
+_FIRST_ROUND_TRIP_S: Final = 0.1
 
 
 class Sending(Protocol):

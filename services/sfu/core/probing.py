@@ -5,32 +5,36 @@ What is sent extra is old packets again (as RFC 4588 repairs) or padding, so a l
 
 from collections.abc import Sequence
 from enum import Enum, auto
+from typing import Final
 
 from services.sfu.core.transport_cc import Sent
 
 # How long a probe lasts. Higher: surer. Lower: a shorter queue where the path does not bear it.
-PROBE_S = 0.2
+PROBE_S: Final = 0.2
 # At low rates it lasts until so much was sent: fewer than five packets say nothing. Higher: longer queues.
 # Lower: a poor path is never found to have become better.
-MIN_PROBE_BYTES = 8000
+MIN_PROBE_BYTES: Final = 8000
 # No further up than this at once; than the second after a bad probe, until one is good.
 # Higher: the top sooner. Lower: smaller queues.
-MAX_STEP, CAREFUL_STEP = 2.0, 1.4
+MAX_STEP: Final = 2.0
+CAREFUL_STEP: Final = 1.4
 # Beyond what is needed, because a little less arrives than is sent.
-EXTRA = 1.1
+EXTRA: Final = 1.1
 # After a good probe, and after a bad one; doubled with each failure in a row.
 # Higher: a better picture comes late. Lower: the audio suffers more often.
-PAUSE_S, FIRST_HOLD_S, MAX_HOLD_S = 0.2, 2.0, 6.0
+PAUSE_S: Final = 0.2
+FIRST_HOLD_S: Final = 2.0
+MAX_HOLD_S: Final = 6.0
 # A probe that arrived at less than this share of its rate has failed, but has shown what the path bears.
 # Higher: a little noise ends the way up. Lower: a full path is tried again and again.
-REACHED = 0.85
+REACHED: Final = 0.85
 # The queue of a probe may show for this long after its end. Higher: the media's own queue is taken for it.
 # Lower: a probe that fails costs the picture.
-FELT_S = 0.6
+FELT_S: Final = 0.6
 # A probe with more loss than this has failed.
-MAX_LOSS = 0.1
+MAX_LOSS: Final = 0.1
 # Its result is awaited this long beyond the round trip, unless there is feedback of what was sent after it.
-RESULT_WAIT_S = 0.4
+RESULT_WAIT_S: Final = 0.4
 
 
 class _State(Enum):

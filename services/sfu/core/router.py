@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from heapq import heappop, heappush
+from typing import Final
 
 from services.sfu.core import feedback
 from services.sfu.core.aiming import aim
@@ -27,17 +28,17 @@ from services.sfu.core.stats import ntp_from_unix
 from services.sfu.core.wishes import Wishes
 
 # Reports and expiry. Higher: slower to see loss. Lower: more RTCP.
-REPORT_INTERVAL_S = 1.0
+REPORT_INTERVAL_S: Final = 1.0
 # Layers and missing key frames are looked at this often.
-LAYER_INTERVAL_S = 0.25
+LAYER_INTERVAL_S: Final = 0.25
 # An estimate that falls below this share of what was given out takes effect at once.
-SUDDEN_DROP = 0.9
+SUDDEN_DROP: Final = 0.9
 # Whether feedback stays away is looked at this often. Higher: seen later. Lower: work for each participant.
-SILENCE_INTERVAL_S = 0.05
+SILENCE_INTERVAL_S: Final = 0.05
 # Looked up once: it is asked for with each packet.
-_CONNECTED = State.CONNECTED
+_CONNECTED: Final = State.CONNECTED
 # Packets of a probe at one tick. Higher: bursts. Lower: high rates cannot be tried.
-MAX_PROBE_PACKETS = 16
+MAX_PROBE_PACKETS: Final = 16
 
 
 class Router:

@@ -1,23 +1,25 @@
 """What feedback that stays away says of a path: after a great fall of the rate it waits in a queue, or is lost."""
 
+from typing import Final
+
 from services.sfu.core.estimator import LOWEST_BPS
 
 # A packet that no feedback told of for this long, beyond the round trip, means that the way is full: feedback comes
 # each 50 to 250 ms. Higher: a fall of the rate is seen later. Lower: a client that was busy loses its picture.
-SILENCE_S = 0.4
+SILENCE_S: Final = 0.4
 # Feedback ends the silence when none waits for longer than this, beyond the round trip: else it was sent before the
 # fall, or waited itself. Higher: a full path is filled again. Lower: slow feedback ends no silence.
-ENDED_S = 0.2
+ENDED_S: Final = 0.2
 # What is kept of what was sent, at each such time. Higher: it may still be too much. Lower: a poor picture after each
 # silence.
-SILENT_SHARE = 0.25
+SILENT_SHARE: Final = 0.25
 # What is given back at once where feedback was lost, in parts of what was kept. Higher: the path is filled again.
 # Lower: probes have to find the rest.
-SHARE_AFTER_LOSS = 2.0
+SHARE_AFTER_LOSS: Final = 2.0
 # Feedback with more loss than this does not end the silence.
-MAX_LOSS = 0.25
+MAX_LOSS: Final = 0.25
 # Of the round trip, no more than this is taken for the path's own: the rest is the queue that silence is about.
-_LONGEST_ROUND_TRIP_S = 0.3
+_LONGEST_ROUND_TRIP_S: Final = 0.3
 
 
 class Silence:

@@ -5,20 +5,23 @@ and feedback comes late or not at all: then the delay of one packet, against the
 once. Packets that leave a queue leave it at the rate of the path, however much is sent.
 """
 
+from typing import Final
+
 # More than the least delay by this is a queue. Higher: a fall of the rate is seen later, and not at all where the
 # queue is shorter. Lower: jitter counts as a queue.
-STANDING_S = 0.15
+STANDING_S: Final = 0.15
 # The least delay is that of the last one or two of this time. Higher: a path that became longer counts as a queue for
 # longer. Lower: so does a queue that stays count as the path.
-BASE_LIFE_S = 5.0
+BASE_LIFE_S: Final = 5.0
 # The rate is known after so much of the queue, and no more of it is looked at than the second.
 # Higher: surer, later. Lower: a few late timers look like a rate.
-MIN_SPAN_S, MAX_SPAN_S = 0.02, 0.5
+MIN_SPAN_S: Final = 0.02
+MAX_SPAN_S: Final = 0.5
 # Only what came in so much faster than it left shows the rate of the path: else it shows what was sent.
 # Higher: small falls are left to the trend. Lower: a machine that was busy looks like a narrow path.
-GROWTH = 1.25
+GROWTH: Final = 1.25
 # A step of the delay that is none of a queue's, but another clock's.
-_JUMP_S = 3.0
+_JUMP_S: Final = 3.0
 
 
 class StandingQueue:
