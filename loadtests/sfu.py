@@ -7,7 +7,6 @@ import json
 import os
 import statistics
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,15 @@ from deploy.embedded.record import ROOT
 from loadtests.scenario import run as run_scenario
 from loadtests.scenario import write_report as write
 from loadtests.sfu_media.parts import AUDIO_RATE, Bench, Load, Plan
+from loadtests.sfu_media.soak import soak
 from loadtests.sfu_media.worker import run_worker
 
 REPORT = ROOT / "build" / "reports" / "sfu.json"
 SOAK_REPORT = ROOT / "build" / "reports" / "sfu_soak.json"
 LOG = ROOT / ".parley" / "bench-sfu.log"
 QUICK = replace(Plan(), measured_s=3.0, warm_up_s=1.0, fanouts=1, voice_calls=20, joins=10)
+# Short turns, so that there are many samples.
+SOAK = replace(QUICK, measured_s=5.0)
 # What a core may be used for forwarding and for calls (issue 6).
 FORWARDING_SHARE, VOICE_SHARE = 0.9, 0.8
 
@@ -53,24 +55,6 @@ async def run_round(plan: Plan) -> dict[str, Any]:
         "kib_per_participant": kib,
         "load_average": {"before": before, "after": os.getloadavg()[0]},
     }
-
-
-async def soak(plan: Plan, seconds: float) -> dict[str, Any]:
-    """Calls that come and go for so long: the worker's memory after each turn, and how it grew over the last half."""
-    samples: list[tuple[float, int]] = []
-    async with run_worker(LOG) as worker:
-        bench = Bench(worker, plan)
-        began = time.monotonic()
-        while (elapsed_s := time.monotonic() - began) < seconds:
-            await bench.joins()
-            await bench.fan_out()
-            await bench.voice()
-            samples.append((round(elapsed_s / 60, 2), worker.memory_kib()))
-            print(f"soak: {samples[-1][0]} min, {samples[-1][1]} KiB", file=sys.stderr, flush=True)
-        await bench.stop()
-    later = samples[len(samples) // 2 :]
-    growth = statistics.linear_regression(*zip(*later, strict=True)).slope if len(later) > 1 else None
-    return {"kib_by_minute": samples, "kib_a_minute_over_the_last_half": growth}
 
 
 def _about(load: Load) -> dict[str, Any]:
@@ -107,8 +91,7 @@ async def main() -> int:
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else replace(Plan(), fanouts=arguments.fanouts, voice_calls=arguments.voice_calls)
     if arguments.soak:
-        found = await soak(replace(QUICK, measured_s=10.0), arguments.soak)
-        SOAK_REPORT.write_text(json.dumps(found, indent=2) + "\n")
+        found = write(SOAK_REPORT, "sfu", await soak(SOAK, arguments.soak, LOG))
         print(json.dumps(found), flush=True)
         return 0
     rounds = []

@@ -140,10 +140,10 @@ class SendmmsgBatch:
         max_segments: int | None = None,
         libc: Any = None,
     ) -> None:
-        """`max_segments`: 1 never segments; None is what the kernel can. `libc`: has `sendmmsg`; None is the system's."""
+        """`max_segments`: 1 never segments; None is what the kernel can. `libc` sends; None is the system's."""
         self._socket = sock
         self._count_dropped = count_dropped
-        self._libc = libc or ffi.dlopen(None)
+        self._libc: Any = libc or ffi.dlopen(None)
         self._messages = Messages(sock.family)
         self._words, self._lengths, self._names = self._messages.words, self._messages.lengths, self._messages.names
         self._vectors_address = self._messages.vectors_address
