@@ -6,32 +6,47 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-ENCRYPTION, SEND, RECEIVE = "encryption (libsrtp)", "kernel: send", "kernel: receive"
+ENCRYPTION, ENCRYPTION_CALLS = "encryption (libsrtp)", "encryption (calls of libsrtp)"
+SEND, RECEIVE, KERNEL = "kernel: send", "kernel: receive", "kernel: other"
 COLLECTOR, LOOP, OTHER = "garbage collector", "event loop", "other threads"
 WAY_IN, ROUTING, FEEDBACK = "way in", "routing", "feedback and estimation"
-COPIES, WAY_OUT, QUALITY, JOINS = "filling copies", "way out", "quality and events", "joins and channels"
+COPIES, WAY_OUT, QUALITY = "filling copies", "way out", "quality and events"
+TRANSPORT, JOINS, GRPC = "DTLS and data channels", "joins", "gRPC"
 REST = "the SFU's rest"
 
 # Modules of services/sfu, by their last name.
 _MODULES = {
-    WAY_IN: "worker ingress udp srtp addresses budgets rtp codecs",
+    WAY_IN: "worker ingress udp addresses budgets rtp codecs stats",
     ROUTING: "router calls participants publications slots offsets speakers wishes effects lifecycle",
     FEEDBACK: "feedback transport_cc path estimator overuse probing rtcp uplink nack aiming allocator layers",
+    ENCRYPTION_CALLS: "srtp",
     COPIES: "copies forms",
     WAY_OUT: "egress batch",
-    QUALITY: "quality stats metrics publisher traces",
-    JOINS: "dtls channel connection ice tcp framing sdp media_line answer service rpc tokens",
+    QUALITY: "quality metrics publisher traces",
+    TRANSPORT: "dtls channel connection",
+    JOINS: "ice tcp framing sdp media_line answer service rpc tokens",
 }
 _PART_OF = {module: part for part, modules in _MODULES.items() for module in modules.split()}
 # C functions, wherever they come from.
 _FUNCTIONS = {
     **dict.fromkeys(("sendmmsg", "sendmsg", "sendto", "__libc_send", "__libc_sendto"), SEND),
     **dict.fromkeys(("recvmmsg", "recvmsg", "recvfrom", "__libc_recvfrom"), RECEIVE),
+    **dict.fromkeys(("read", "readv", "write", "writev", "syscall"), KERNEL),
     **dict.fromkeys(("gc_collect_main", "gc_collect_with_callback"), COLLECTOR),
     "uv_run": LOOP,
 }
+# Libraries, by how their frames' files begin.
+_LIBRARIES = {
+    **dict.fromkeys(("aiortc", "OpenSSL", "cryptography"), TRANSPORT),
+    "pylibsrtp": ENCRYPTION,
+    "aioice": JOINS,
+    "grpc": GRPC,
+}
 # Where a thread sleeps: a sample that ends there saw it about to sleep or just woken.
-_WAITS = {"epoll_wait", "epoll_pwait", "poll", "ppoll", "select", "pselect", "clock_nanosleep", "nanosleep"}
+_WAITS = {
+    *("epoll_wait", "epoll_pwait", "poll", "ppoll", "select", "pselect", "nanosleep", "clock_nanosleep"),
+    *("pthread_cond_wait", "pthread_cond_timedwait", "sem_wait", "sem_timedwait", "sem_clockwait"),
+}
 _FRAME = re.compile(r"(?P<function>.*?)(?: \((?P<file>[^()]*)\))?$")
 _OURS = re.compile(r"services/sfu/(?:.*/)?(?P<module>\w+)\.py$")
 # mypyc: CPyDef_<module>___<class>___<method>, CPyPy_ for the same as Python calls it.
@@ -63,8 +78,10 @@ def part_of(stack: str) -> str:
     for function, file in _frames(stack):
         if function in _FUNCTIONS:
             return _FUNCTIONS[function]
-        if function.startswith("srtp_") or "pylibsrtp" in file:
+        if function.startswith("srtp_"):
             return ENCRYPTION
+        if (library := file.partition("/")[0]) in _LIBRARIES:
+            return _LIBRARIES[library]
         if (own := _OURS.search(file)) is not None:
             return _PART_OF.get(own["module"], REST)
         if (compiled := _COMPILED.match(function)) is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 # What counts as growth: a slope that chance hardly makes, and that somebody would notice within a day.
 # Higher: a slow leak passes. Lower: the allocator's habits are called leaks.
-MIN_STANDARD_ERRORS, MIN_SHARE_PER_10_MIN = 2.0, 0.01
+MIN_STANDARD_ERRORS, MIN_SHARE_PER_10_MIN = 3.0, 0.01
 # Fewer samples say nothing.
 MIN_SAMPLES = 4
 RULE = (
