@@ -66,7 +66,7 @@ class Sampler:
     def _read(self, status: int) -> dict[str, Any]:
         if status != 0 or not self._folded.exists():
             said = " ".join(self._log.read_text(errors="replace").split())
-            return _missing(f"py-spy could not sample the worker (status {status}): {said[-300:]}")
+            return _missing(f"py-spy could not sample the worker (status {status}): {said[:300]}")
         shares, samples = shares_of(self._folded.read_text().splitlines())
         return {"limits": shares, "limits_samples": samples} if samples else _missing("no sample saw the worker busy")
 
