@@ -103,7 +103,7 @@ def write_report(
 
 
 async def main() -> int:
-    """Runs the rounds. Returns the exit status."""
+    """Runs the rounds, or the soak. Returns the exit status: 1 after a soak in which something grew."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.sfu", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="the report has their medians (default 3)")
     parser.add_argument("--quick", action="store_true", help="one short round, and no profile: to see that it works")
@@ -116,7 +116,7 @@ async def main() -> int:
     if arguments.soak:
         found = write(SOAK_REPORT, "sfu", await soak(SOAK, arguments.soak, LOG))
         print(json.dumps(found), flush=True)
-        return 0
+        return 1 if found["grows"] or not found["is_empty_between"] else 0
     rounds = []
     for number in range(1 if arguments.quick else max(arguments.rounds, 1)):
         rounds.append(await run_round(plan))
