@@ -10,7 +10,7 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from services.sfu.srtp import PacketBuffer
 from services.sfu.udp import (
@@ -26,11 +26,13 @@ from services.sfu.udp import (
 )
 
 # Packets a segmented message: UDP_MAX_SEGMENTS of older kernels, and what fits the length field of one datagram.
-MAX_SEGMENTS, MAX_SEGMENTED_BYTES = 64, 64_000
+MAX_SEGMENTS: Final = 64
+MAX_SEGMENTED_BYTES: Final = 64_000
 # linux/udp.h.
-_SOL_UDP, _UDP_SEGMENT = 17, 103
+_SOL_UDP: Final = 17
+_UDP_SEGMENT: Final = 103
 # What the kernel says of segments that do not fit a path's MTU, and of a device that cannot do the checksums.
-_UNSEGMENTABLE = (errno.EINVAL, errno.EMSGSIZE, errno.EIO)
+_UNSEGMENTABLE: Final = (errno.EINVAL, errno.EMSGSIZE, errno.EIO)
 
 
 class Batch(Protocol):
@@ -84,8 +86,8 @@ def send_one(sock: socket.socket, packet: memoryview, destination: bytes, count_
 class _Segments:
     """A control message (`cmsghdr`) for each message of a batch, that says the size to cut it up by."""
 
-    _HEAD = struct.Struct("@Lii")
-    SIZE = 24
+    _HEAD: ClassVar[struct.Struct] = struct.Struct("@Lii")
+    SIZE: ClassVar[int] = 24
 
     def __init__(self, messages: Messages) -> None:
         memory = bytearray(self.SIZE * BATCH_SIZE)

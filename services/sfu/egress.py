@@ -32,11 +32,11 @@ class Egress:
 
     def send_media(self, effect: SendMedia, now: float) -> None:
         """The copies of a packet, for a group or for one slot."""
-        to, packet = effect
+        to, packet = effect.to, effect.packet
         if isinstance(to, CopyGroup):
             run = self._runs.get(to)
             image = to.draw(packet, now)
-            size = len(image.data)
+            size = image.size
             if run is not None and (run[0] is not to.members or len(run[1]) == BATCH_SIZE):
                 self._write_runs()
                 run = None

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -12,15 +13,16 @@ from services.sfu.ports import Metrics
 from services.sfu.srtp import PacketBuffer
 from services.sfu.udp import Inbox, open_inbox
 
-log = structlog.get_logger()
+log: Final = structlog.get_logger()
 
 # While packets come often, the socket is looked at this often. Higher: delay, of half as much in the middle.
 # Lower: wake-ups, of 50 to 300 us of CPU each.
-DRAIN_PAUSE_S = 0.002
+DRAIN_PAUSE_S: Final = 0.002
 # From this rate on. Higher: a wake-up for nearly each packet. Lower: wake-ups that find nothing.
-BUSY_PACKETS_PER_S, BUSY_WINDOW_S = 300, 0.05
+BUSY_PACKETS_PER_S: Final = 300
+BUSY_WINDOW_S: Final = 0.05
 # Datagrams handled in one turn of the loop, so that a flood leaves room for the rest.
-MAX_DRAIN = 512
+MAX_DRAIN: Final = 512
 
 # Takes a datagram: its buffer, size and raw source, and the time. Raises PacketError with the reason for a drop.
 Handle = Callable[[PacketBuffer, int, bytes, float], None]

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import pylibsrtp
 from pylibsrtp._binding import ffi, lib
@@ -10,21 +10,22 @@ from pylibsrtp._binding import ffi, lib
 from services.sfu.core.errors import PacketError
 
 # Tag, and for SRTCP its index; MKIs are not used.
-MAX_TRAILER = 32
-_MIN_RTP = 12
-_MIN_RTCP = 8
+MAX_TRAILER: Final = 32
+_MIN_RTP: Final = 12
+_MIN_RTCP: Final = 8
 
-_OK = 0
+_OK: Final = 0
 # Looked up once: they are called for each packet.
-_protect_rtp, _unprotect_rtp = lib.srtp_protect, lib.srtp_unprotect
+_protect_rtp: Final = lib.srtp_protect
+_unprotect_rtp: Final = lib.srtp_unprotect
 # srtp_err_status_t: auth_fail, replay_fail, replay_old.
-_REASONS = {7: "srtp_forged", 9: "srtp_replayed", 10: "srtp_replayed"}
+_REASONS: Final = {7: "srtp_forged", 9: "srtp_replayed", 10: "srtp_replayed"}
 
 
 class PacketBuffer:
     """Memory for one packet that Python and libsrtp both work on in place."""
 
-    SIZE = 2048
+    SIZE: ClassVar[int] = 2048
 
     def __init__(self) -> None:
         self._memory = bytearray(self.SIZE)
@@ -33,7 +34,7 @@ class PacketBuffer:
         self.address = int(ffi.cast("uintptr_t", self.pointer))
 
 
-MAX_CLEAR = PacketBuffer.SIZE - MAX_TRAILER
+MAX_CLEAR: Final = PacketBuffer.SIZE - MAX_TRAILER
 
 
 class SrtpSession:
@@ -55,7 +56,8 @@ class SrtpSession:
         status = _unprotect_rtp(self._rx, buffer.pointer, length)
         if status:
             raise PacketError(_REASONS.get(status, "srtp_invalid"))
-        return bytes(buffer.view[: length[0]])
+        clear: bytes = ffi.unpack(buffer.pointer, length[0])
+        return clear
 
     def forget(self, ssrc: bytes) -> None:
         """Free what is kept of a received stream, by the four bytes of its SSRC; nothing for one that is not known."""

@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import cffi
 
@@ -17,9 +17,9 @@ from services.sfu.core.ids import Address
 from services.sfu.srtp import PacketBuffer
 
 # Datagrams a system call. Higher: fewer calls under load. Lower: less memory; idle traffic never fills it.
-BATCH_SIZE = 128
+BATCH_SIZE: Final = 128
 # Room for bursts of key frames while the process is busy elsewhere.
-SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
+SOCKET_BUFFER_BYTES: Final = 4 * 1024 * 1024
 
 _CDEF = """
 struct iovec { void *iov_base; size_t iov_len; };
@@ -34,8 +34,12 @@ int sendmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags);
 int recvmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags, void *timeout);
 """
 # Words of a `mmsghdr` (pointers, and lengths with their padding) and places in it, on every 64-bit Linux.
-WORDS, VECTORS, VECTOR_COUNT, CONTROL_SIZE, VECTOR_BYTES = 8, 2, 3, 5, 16
-ffi = cffi.FFI()
+WORDS: Final = 8
+VECTORS: Final = 2
+VECTOR_COUNT: Final = 3
+CONTROL_SIZE: Final = 5
+VECTOR_BYTES: Final = 16
+ffi: Final = cffi.FFI()
 ffi.cdef(_CDEF)
 
 
@@ -93,7 +97,7 @@ class Inbox(Protocol):
     After fewer than FEW the next call finds hardly any.
     """
 
-    FEW: int
+    FEW: ClassVar[int]
 
     def receive(self) -> Sequence[Datagram]: ...
 
@@ -101,7 +105,7 @@ class Inbox(Protocol):
 class RecvfromInbox:
     """One system call a datagram: works everywhere."""
 
-    FEW = 1
+    FEW: ClassVar[int] = 1
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -124,7 +128,7 @@ class RecvmmsgInbox:
 
     # What came while as many were handled. Higher: they wait for the next look. Lower: calls that give nothing, each
     # at the cost of two packets.
-    FEW = 6
+    FEW: ClassVar[int] = 6
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock

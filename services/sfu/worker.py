@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Final
 
 import structlog
 
@@ -39,12 +40,12 @@ from services.sfu.ports import Events, Metrics
 from services.sfu.srtp import PacketBuffer, SrtpSession
 from services.sfu.udp import decode_sockaddr, open_socket
 
-log = structlog.get_logger()
+log: Final = structlog.get_logger()
 
 # How often due work is looked for. Higher: later NACKs. Lower: more wake-ups, which cost more than packets.
-TICK_S = 0.02
+TICK_S: Final = 0.02
 # Quality reports a participant. Higher: coarser history. Lower: more events.
-QUALITY_INTERVAL_S = 5.0
+QUALITY_INTERVAL_S: Final = 5.0
 
 
 class MediaWorker:

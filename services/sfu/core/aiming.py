@@ -1,5 +1,7 @@
 """Aims a receiver's slots at the layers that its path bears: audio first, then video by allocator.py."""
 
+from typing import Final
+
 from services.sfu.core.allocator import Demand, allocate
 from services.sfu.core.layers import Option
 from services.sfu.core.participants import Participant
@@ -7,7 +9,7 @@ from services.sfu.core.publications import InboundStream, Publication
 from services.sfu.core.slots import ReceiveSlot
 
 # What audio is taken to need before it was measured.
-NOMINAL_AUDIO_BPS = 40_000.0
+NOMINAL_AUDIO_BPS: Final = 40_000.0
 
 
 def aim(receiver: Participant, now: float) -> list[Publication]:

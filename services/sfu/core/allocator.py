@@ -1,10 +1,10 @@
 """Who gets which picture of a receiver's bandwidth: the lowest for all first, then better ones by what is asked for."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 # A better picture is taken only when this much more than it needs is there. Higher: fewer switches. Lower: sooner.
-UPGRADE_MARGIN = 1.15
+UPGRADE_MARGIN: Final = 1.15
 
 
 class Demand(NamedTuple):

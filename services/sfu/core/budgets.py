@@ -1,19 +1,24 @@
 """What one participant may cost, so that a hostile one does not slow the others."""
 
+from typing import Final
+
 # What a publisher may send: bytes a second, with so many more for each packet, which costs the same whatever is in it.
 # Together at most 2,800 packets/s of voice, or 12 Mbit/s in large ones (its feedback stops at 5 Mbit/s: uplink.py).
 # Higher: more for who floods, times all receivers. Lower: a rich screen share with repairs is cut.
-MAX_MEDIA_PER_S, PACKET_COST = 2_500_000, 800
+MAX_MEDIA_PER_S: Final = 2_500_000
+PACKET_COST: Final = 800
 # RTCP packets a second. Higher: more for who storms, at 50 us each. Lower: feedback on bad paths is cut.
-MAX_CONTROL_PER_S = 300
+MAX_CONTROL_PER_S: Final = 300
 # Sequence numbers in NACKs a second, each a look into a ring. Higher: more for who storms. Lower: bad paths stay bad.
-MAX_NACKED_PER_S = 2000
+MAX_NACKED_PER_S: Final = 2000
 # Between two key-frame requests of one slot that count, at first and at most; doubled while they keep coming.
 # Higher: a receiver with losses waits longer. Lower: one receiver's storm costs all others the publisher's bit rate.
-FIRST_REQUEST_INTERVAL_S, MAX_REQUEST_INTERVAL_S = 0.3, 5.0
+FIRST_REQUEST_INTERVAL_S: Final = 0.3
+MAX_REQUEST_INTERVAL_S: Final = 5.0
 # What may go out at once beside the media: so long a time of the path's estimate, and at least so many bytes.
 # Higher: a queue on narrow paths, in front of the media. Lower: repairs come later, and some too late.
-BURST_S, LEAST_BURST_BYTES = 0.2, 12_000
+BURST_S: Final = 0.2
+LEAST_BURST_BYTES: Final = 12_000
 
 
 class Budget:

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.sfu.core.effects import Effect, SendSlotMap, SendSpeakers
 from services.sfu.core.ids import ParticipantKey
@@ -15,9 +15,9 @@ from services.sfu.core.speakers import rank
 from services.sfu.core.wishes import HOLD_S, Candidate, choose_videos, order_unasked
 
 # With fewer there is nothing to rank: everyone hears the other, and knows who it is.
-MIN_RANKED = 3
+MIN_RANKED: Final = 3
 # Speakers that receivers are told of. Higher: longer messages. Lower: a lively talk looks like one of two.
-MAX_SPEAKERS = 3
+MAX_SPEAKERS: Final = 3
 
 
 class Call:

@@ -4,15 +4,18 @@ Sources: RFC 7741 section 4.2 (VP8), RFC 6184 section 5 (H.264), RFC 9628 sectio
 section 4.4, RFC 6386 section 9.1 (the size in a VP8 key frame), RFC 2198 section 3 (RED).
 """
 
-from typing import NamedTuple
+from typing import Final, final
 
 from services.sfu.core.media_line import Codec
 
-_H264_SPS, _H264_STAP_A, _H264_FU_A = 7, 24, 28
-_VP8_START_CODE = b"\x9d\x01\x2a"
+_H264_SPS: Final = 7
+_H264_STAP_A: Final = 24
+_H264_FU_A: Final = 28
+_VP8_START_CODE: Final = b"\x9d\x01\x2a"
 
 
-class Frame(NamedTuple):
+@final
+class Frame:
     """What an SFU needs to know of a payload.
 
     `temporal` is the frame's temporal layer and `is_sync` says that it needs the lowest one only; a stream without
@@ -20,19 +23,39 @@ class Frame(NamedTuple):
     takes 15 bits in `payload`, whatever it took before, because a receiver's offset would not fit in 7.
     """
 
-    payload: bytes
-    is_key_frame: bool = False
-    temporal: int = 0
-    is_sync: bool = False
-    picture_id: int = 0
-    picture_id_at: int = 0
-    tl0: int = 0
-    tl0_at: int = 0
-    height: int = 0
+    __slots__ = (
+        "height",
+        "is_key_frame",
+        "is_sync",
+        "payload",
+        "picture_id",
+        "picture_id_at",
+        "temporal",
+        "tl0",
+        "tl0_at",
+    )
 
-
-# All of a frame but its payload, where nothing is known of it but that it needs no other.
-WHOLE = Frame(b"", is_key_frame=True)[1:]
+    def __init__(
+        self,
+        payload: bytes,
+        is_key_frame: bool = False,
+        temporal: int = 0,
+        is_sync: bool = False,
+        picture_id: int = 0,
+        picture_id_at: int = 0,
+        tl0: int = 0,
+        tl0_at: int = 0,
+        height: int = 0,
+    ) -> None:
+        self.payload = payload
+        self.is_key_frame = is_key_frame
+        self.temporal = temporal
+        self.is_sync = is_sync
+        self.picture_id = picture_id
+        self.picture_id_at = picture_id_at
+        self.tl0 = tl0
+        self.tl0_at = tl0_at
+        self.height = height
 
 
 def read_frame(codec: Codec, payload: bytes) -> Frame:

@@ -7,9 +7,9 @@ one: those that leave temporal layers out, and those whose repairs must be byte 
 
 from collections.abc import Collection, Sequence
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, final
 
-from services.sfu.core.forms import NUMBER_AT, OWN_AT, Form, Image
+from services.sfu.core.forms import NUMBER_AT, Form, Image
 from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.rtp import MediaPacket
 from services.sfu.core.transport_cc import SendHistory
@@ -17,19 +17,25 @@ from services.sfu.core.transport_cc import SendHistory
 if TYPE_CHECKING:
     from services.sfu.core.slots import ReceiveSlot
 
-_pack_own = Struct("!HII").pack_into
-_pack_number = Struct("!H").pack_into
+_pack_number: Final = Struct("!H").pack_into
+_pack_picture: Final = Struct("!HB").pack_into
 
 
-class Numbers(NamedTuple):
+@final
+class Numbers:
     """What is one receiver's own: what to add to the source's numbers, its SSRC, and its path's numbers."""
 
-    sequence: int
-    timestamp: int
-    ssrc: int
-    picture_id: int
-    tl0: int
-    history: SendHistory
+    __slots__ = ("history", "picture_id", "sequence", "ssrc", "timestamp", "tl0")
+
+    def __init__(
+        self, sequence: int, timestamp: int, ssrc: int, picture_id: int, tl0: int, history: SendHistory
+    ) -> None:
+        self.sequence = sequence
+        self.timestamp = timestamp
+        self.ssrc = ssrc
+        self.picture_id = picture_id
+        self.tl0 = tl0
+        self.history = history
 
 
 class Room(Protocol):
@@ -41,18 +47,20 @@ class Room(Protocol):
 
 def fill(images: Sequence[Image], numbers: Numbers, rooms: Sequence[Room]) -> None:
     """Write a receiver's copies of packets, each into its room."""
-    sequence, time, ssrc, picture_id, tl0, history = numbers
     for image, room in zip(images, rooms, strict=False):
-        data, number, timestamp, picture, picture_at, zero, zero_at, sent = image
         out = room.view
-        out[: len(data)] = data
-        _pack_own(out, OWN_AT, (number + sequence) & 0xFFFF, (timestamp + time) & 0xFFFFFFFF, ssrc)
-        if sent is not None:
-            _pack_number(out, NUMBER_AT, history.note(sent))
-        if picture_at:
-            _pack_number(out, picture_at, 0x8000 | (picture + picture_id) & 0x7FFF)
-            if zero_at:
-                out[zero_at] = (zero + tl0) & 0xFF
+        number = (image.sequence_number + numbers.sequence) & 0xFFFF
+        timestamp = (image.timestamp + numbers.timestamp) & 0xFFFFFFFF
+        image.pack_into(out, 0, image.start, number, timestamp, numbers.ssrc, image.rest)
+        if image.sent is not None:
+            _pack_number(out, NUMBER_AT, numbers.history.note(image.sent))
+        if image.picture_id_at:
+            picture_id = 0x8000 | (image.picture_id + numbers.picture_id) & 0x7FFF
+            if image.tl0_at:
+                # Next to each other (RFC 7741 section 4.2).
+                _pack_picture(out, image.picture_id_at, picture_id, (image.tl0 + numbers.tl0) & 0xFF)
+            else:
+                _pack_number(out, image.picture_id_at, picture_id)
 
 
 # Who gets what goes to a group, each with its own numbers. A tuple that is replaced and never changed: what waits to
@@ -88,7 +96,7 @@ class CopyGroup:
             packet, payload_type = self.form.suit(packet)
         image = self.form.draw(packet, payload_type, now)
         self.packets += 1
-        self.bytes += len(image.data)
+        self.bytes += image.size
         return image
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import final
 
 from services.sfu.core.copies import CopyGroup
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
@@ -29,14 +29,15 @@ class SendRtcp:
     payload: bytes
 
 
-class SendMedia(NamedTuple):
-    """Write the receiver's copy of the packet, encrypt and send it, for each slot of the group (at once) or the one.
+@final
+class SendMedia:
+    """Write the receiver's copy of the packet, encrypt and send it, for each slot of the group (at once) or the one."""
 
-    A tuple, because it is made for each packet that comes.
-    """
+    __slots__ = ("packet", "to")
 
-    to: CopyGroup | ReceiveSlot
-    packet: MediaPacket
+    def __init__(self, to: CopyGroup | ReceiveSlot, packet: MediaPacket) -> None:
+        self.to = to
+        self.packet = packet
 
 
 @dataclass(frozen=True, slots=True)

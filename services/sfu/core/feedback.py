@@ -1,5 +1,7 @@
 """RTCP between the SFU and one participant: what its packets mean, and what it is told."""
 
+from typing import Final
+
 from services.sfu.core import rtcp
 from services.sfu.core.effects import Effect, SendRepair, SendRtcp
 from services.sfu.core.participants import Participant
@@ -7,11 +9,11 @@ from services.sfu.core.publications import InboundStream
 from services.sfu.core.rtp import HEADER_SIZE
 from services.sfu.core.stats import round_trip_s
 
-CNAME = b"parley"
-_MAX_REPORT_BLOCKS = 31
-_MAX_NACKED = 256
+CNAME: Final = b"parley"
+_MAX_REPORT_BLOCKS: Final = 31
+_MAX_NACKED: Final = 256
 # Reports are cut into packets of this size. Higher: fragments on narrow paths. Lower: more packets.
-_MAX_COMPOUND_BYTES = 1100
+_MAX_COMPOUND_BYTES: Final = 1100
 
 
 def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp: int) -> list[Effect]:

@@ -4,47 +4,97 @@ A form is how a client wants its packets: payload types and header extensions. R
 that differ only in SSRC, sequence number, timestamp, transport-wide number, PictureID and TL0PICIDX.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, final
 
 from services.sfu.core.media_line import LEVEL_URI, SEND_TIME_URI, TRANSPORT_CC_URI, Codec, MediaLine
-from services.sfu.core.rtp import HEADER_SIZE, MediaPacket
+from services.sfu.core.rtp import HEADER_SIZE, MAX_PACKET_SIZE, MediaPacket
 
-_new = tuple.__new__
-_HEAD = Struct("!BBHII")
-_HEAD_AND_ELEMENT = Struct("!BBHIIII")
+_EXTENSION: Final = Struct("!II")
 # One word of header extension elements of one byte each (RFC 8285 section 4.2).
-_ONE_WORD = 0xBEDE0001
+_ONE_WORD: Final = 0xBEDE0001
 
-# Where the receiver's own fields are: sequence number, timestamp and SSRC; the transport-wide number.
-OWN_AT, NUMBER_AT = 2, HEADER_SIZE + 5
+# Where the transport-wide number is.
+NUMBER_AT: Final = HEADER_SIZE + 5
 
 
-class Image(NamedTuple):
+@lru_cache(maxsize=MAX_PACKET_SIZE)
+def _writer(rest_size: int) -> Callable[..., None]:
+    return Struct(f"!HHII{rest_size}s").pack_into
+
+
+@final
+class Image:
     """A copy but for the receiver's own fields, and the source's numbers that they are made of.
 
-    `picture_id_at` and `tl0_at` are places in `data`, 0 without. `sent` is for the path's history, when it is sent and
+    `picture_id_at` and `tl0_at` are places in the packet, 0 without. `sent` is for the path's history, when it is sent and
     its bytes; None for a copy that takes no transport-wide number.
     """
 
-    data: bytes
-    sequence_number: int
-    timestamp: int
-    picture_id: int
-    picture_id_at: int
-    tl0: int
-    tl0_at: int
-    sent: tuple[float, int] | None
+    __slots__ = (
+        "pack_into",
+        "picture_id",
+        "picture_id_at",
+        "rest",
+        "sent",
+        "sequence_number",
+        "size",
+        "start",
+        "timestamp",
+        "tl0",
+        "tl0_at",
+    )
+
+    def __init__(
+        self,
+        start: int,
+        rest: bytes,
+        sequence_number: int,
+        timestamp: int,
+        picture_id: int,
+        picture_id_at: int,
+        tl0: int,
+        tl0_at: int,
+    ) -> None:
+        # The first two bytes, and all behind the fixed header; what writes both with the receiver's own between them.
+        self.start = start
+        self.rest = rest
+        self.size = HEADER_SIZE + len(rest)
+        self.pack_into = _writer(len(rest))
+        self.sequence_number = sequence_number
+        self.timestamp = timestamp
+        self.picture_id = picture_id
+        self.picture_id_at = picture_id_at
+        self.tl0 = tl0
+        self.tl0_at = tl0_at
+        self.sent: tuple[float, int] | None = None
 
 
-class Form(NamedTuple):
+@final
+class Form:
     """Extension ids are 0 where the client does not take them. `stamp_id`: bandwidth estimation, by transport-wide
-    number if `is_numbered`, else by send time."""
+    number if `is_numbered`, else by send time. Equal forms are the same key."""
 
-    payload_types: tuple[tuple[Codec, int], ...]
-    level_id: int
-    stamp_id: int
-    is_numbered: bool
+    __slots__ = ("is_numbered", "level_id", "payload_types", "stamp_id")
+
+    def __init__(
+        self, payload_types: tuple[tuple[Codec, int], ...], level_id: int, stamp_id: int, is_numbered: bool
+    ) -> None:
+        self.payload_types = payload_types
+        self.level_id = level_id
+        self.stamp_id = stamp_id
+        self.is_numbered = is_numbered
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Form) and self._facts() == other._facts()
+
+    def __hash__(self) -> int:
+        return hash(self._facts())
+
+    def _facts(self) -> tuple[tuple[tuple[Codec, int], ...], int, int, bool]:
+        return self.payload_types, self.level_id, self.stamp_id, self.is_numbered
 
     def suit(self, packet: MediaPacket) -> tuple[MediaPacket, int]:
         """The packet in a codec that the client takes, and its payload type."""
@@ -57,41 +107,29 @@ class Form(NamedTuple):
         self, packet: MediaPacket, payload_type: int, now: float, *, prefix: bytes = b"", is_hollow: bool = False
     ) -> Image:
         """The image of a packet that is sent at `now`, with `prefix` before its payload; a hollow one has none."""
-        _, sequence_number, timestamp, marker, _, frame, level, _ = packet
+        frame, level = packet.frame, packet.level
         payload = b"" if is_hollow else frame.payload
-        second = payload_type | 0x80 if marker else payload_type
-        _, level_id, stamp_id, is_numbered = self
+        second = payload_type | 0x80 if packet.marker else payload_type
+        stamp_id = self.stamp_id
         # The extension element: a stamp (room for a number, or 24 bits of 6.18 fixed-point send time), or a level.
         element = 0
         if stamp_id:
-            stamp = 1 << 24 if is_numbered else 2 << 24 | int(now * 262144) & 0xFFFFFF
+            stamp = 1 << 24 if self.is_numbered else 2 << 24 | int(now * 262144) & 0xFFFFFF
             element = stamp_id << 28 | stamp
-        elif level_id and level is not None:
-            element = level_id << 28 | level << 16
-        if element:
-            head = _HEAD_AND_ELEMENT.pack(0x90, second, 0, 0, 0, _ONE_WORD, element) + prefix
-        else:
-            head = _HEAD.pack(0x80, second, 0, 0, 0) + prefix
+        elif self.level_id and level is not None:
+            element = self.level_id << 28 | level << 16
+        before = _EXTENSION.pack(_ONE_WORD, element) + prefix if element else prefix
         picture_id_at = tl0_at = 0
         if frame.picture_id_at and payload:
-            picture_id_at = len(head) + frame.picture_id_at
-            tl0_at = len(head) + frame.tl0_at if frame.tl0_at else 0
-        data = head + payload
-        sent = (now, len(data)) if stamp_id and is_numbered else None
-        # A named tuple's own constructor costs three times as much, for each packet that comes.
-        return _new(
-            Image,
-            (
-                data,
-                sequence_number,
-                timestamp,
-                frame.picture_id,
-                picture_id_at,
-                frame.tl0,
-                tl0_at,
-                sent,
-            ),
-        )
+            payload_at = HEADER_SIZE + len(before)
+            picture_id_at = payload_at + frame.picture_id_at
+            tl0_at = payload_at + frame.tl0_at if frame.tl0_at else 0
+        start = (0x9000 if element else 0x8000) | second
+        number, timestamp = packet.sequence_number, packet.timestamp
+        image = Image(start, before + payload, number, timestamp, frame.picture_id, picture_id_at, frame.tl0, tl0_at)
+        if stamp_id and self.is_numbered:
+            image.sent = now, image.size
+        return image
 
 
 def form_of(line: MediaLine) -> Form:

@@ -1,17 +1,23 @@
 """Simulcast and temporal layers: which pictures of a publisher there are to have, and what each takes."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 # A layer without packets for this long is not sent any more.
 # Higher: a frozen picture. Lower: flapping at low frame rates.
-SILENT_LAYER_S = 1.0
+SILENT_LAYER_S: Final = 1.0
 # What a layer is taken to need before it was measured, from the lowest. Higher: comes late. Lower: overshoots at first.
-NOMINAL_BPS = (150_000.0, 500_000.0, 1_700_000.0)
+NOMINAL_BPS: Final = (150_000.0, 500_000.0, 1_700_000.0)
 # Temporal layers that RFC 7741 can name, less one: with this limit everything goes through.
-ALL_TEMPORAL = 3
+ALL_TEMPORAL: Final = 3
 
-_SCHEMES = (("q", "h", "f"), ("l", "m", "h"), ("lo", "mid", "hi"), ("low", "mid", "high"), ("low", "medium", "high"))
+_SCHEMES: Final = (
+    ("q", "h", "f"),
+    ("l", "m", "h"),
+    ("lo", "mid", "hi"),
+    ("low", "mid", "high"),
+    ("low", "medium", "high"),
+)
 
 
 def order_rids(rids: Sequence[str]) -> tuple[str, ...]:

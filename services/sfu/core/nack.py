@@ -1,19 +1,20 @@
 """Loss repair: asking publishers for what is missing, and giving receivers what they ask for (RFC 4585)."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from services.sfu.core.rtp import MediaPacket
 
 # Time for reordered packets to come by themselves. Higher: later repair. Lower: requests for what was on its way.
-FIRST_NACK_S = 0.010
+FIRST_NACK_S: Final = 0.010
 # Between requests for the same packet.
 # Higher: a lost request stalls the picture longer. Lower: duplicates on long paths.
-NACK_INTERVAL_S = 0.040
+NACK_INTERVAL_S: Final = 0.040
 # After this many requests a packet is given up.
 # Higher: requests for what no player waits for. Lower: needless key frames.
-MAX_NACKS = 12
+MAX_NACKS: Final = 12
 # More missing packets than this at once are not worth asking for: a key frame is cheaper.
-MAX_MISSING = 256
+MAX_MISSING: Final = 256
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 left out (temporal layers)."""
 
 from collections import deque
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.sfu.core.layers import ALL_TEMPORAL
 from services.sfu.core.nack import RetransmissionRing
@@ -10,9 +10,9 @@ from services.sfu.core.rtp import MediaPacket
 
 # Shifts kept, for late packets and repairs: at 20 frames left out a second, about 5 s.
 # Higher: memory a slot. Lower: old repairs are refused.
-MAX_SHIFTS = 100
+MAX_SHIFTS: Final = 100
 # Late packets of frames that were left out; their numbers were kept free for them.
-MAX_HOLLOW = 64
+MAX_HOLLOW: Final = 64
 
 
 class _Shift(NamedTuple):

@@ -1,6 +1,6 @@
 """What a participant sends: a publication for each of its own m-lines, of one stream or several simulcast layers."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from services.sfu.core.copies import Takers
 from services.sfu.core.errors import PacketError
@@ -30,18 +30,18 @@ RING_SIZES: dict[Kind, int] = {"audio": 128, "video": 512}
 
 # Between two key-frame requests to a publisher: one makes key frames on all its layers.
 # Higher: new receivers wait longer for a picture. Lower: key frames eat the uplink.
-KEY_FRAME_INTERVAL_S = 0.3
+KEY_FRAME_INTERVAL_S: Final = 0.3
 
 # A publication is live when media came this lately. Higher: a slot is held for who stopped. Lower: flapping.
-LIVE_S = 2.0
+LIVE_S: Final = 2.0
 
 # What pictures there are is looked at this often. Higher: later. Lower: work for each receiver.
-OPTIONS_LIFE_S = 0.1
+OPTIONS_LIFE_S: Final = 0.1
 
 VideoSource = Literal["camera", "screen"]
 
 # The rid of a stream that has none.
-NO_RID = ""
+NO_RID: Final = ""
 
 
 class InboundStream:

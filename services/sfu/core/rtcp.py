@@ -8,23 +8,32 @@ transport_cc.py). Packets of other types are skipped.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from struct import Struct
+from typing import Final
 
 from services.sfu.core.errors import PacketError
 
-_SR, _RR, _SDES, _BYE, _RTPFB, _PSFB = 200, 201, 202, 203, 205, 206
-_NACK, _TRANSPORT_CC = 1, 15
-_PLI, _FIR, _APPLICATION = 1, 4, 15
+_SR: Final = 200
+_RR: Final = 201
+_SDES: Final = 202
+_BYE: Final = 203
+_RTPFB: Final = 205
+_PSFB: Final = 206
+_NACK: Final = 1
+_TRANSPORT_CC: Final = 15
+_PLI: Final = 1
+_FIR: Final = 4
+_APPLICATION: Final = 15
 
 # Items of a NACK that are read, each of up to 17 numbers: more cannot be repaired in time.
-MAX_NACK_ITEMS = 64
+MAX_NACK_ITEMS: Final = 64
 
-_COMMON = Struct("!BBH")
-_SENDER_INFO = Struct("!IQIII")
-_REPORT_BLOCK = Struct("!IIIIII")
-_FEEDBACK = Struct("!II")
-_NACK_ITEM = Struct("!HH")
+_COMMON: Final = Struct("!BBH")
+_SENDER_INFO: Final = Struct("!IQIII")
+_REPORT_BLOCK: Final = Struct("!IIIIII")
+_FEEDBACK: Final = Struct("!II")
+_NACK_ITEM: Final = Struct("!HH")
 
-_MAX_REMB_MANTISSA = 0x3FFFF
+_MAX_REMB_MANTISSA: Final = 0x3FFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,8 @@ def parse_compound(data: bytes) -> list[Report]:
     while at < len(data):
         if len(data) - at < _COMMON.size:
             raise PacketError("rtcp_malformed")
-        first, packet_type, words = _COMMON.unpack_from(data, at)
+        common: tuple[int, int, int] = _COMMON.unpack_from(data, at)
+        first, packet_type, words = common
         end = at + 4 * (words + 1)
         if first >> 6 != 2 or end > len(data):
             raise PacketError("rtcp_malformed")

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Collection
 from dataclasses import dataclass
 from struct import Struct
+from typing import Final
 
 from services.sfu.core.budgets import BackingOff
 from services.sfu.core.copies import CopyGroup, Numbers, Room, fill
@@ -25,16 +26,16 @@ from services.sfu.core.publications import CLOCK_RATES, InboundStream, Publicati
 from services.sfu.core.rtcp import ReportBlock, SenderReport
 from services.sfu.core.rtp import HEADER_SIZE, MediaPacket
 
-_ORIGINAL = Struct("!H")
+_ORIGINAL: Final = Struct("!H")
 
 # A packet is not sent again sooner than this. Higher: repair of a lost repair waits. Lower: duplicates on long paths.
-RESEND_INTERVAL_S = 0.025
+RESEND_INTERVAL_S: Final = 0.025
 # Retransmissions a second and slot. Higher: helps on bad paths. Lower: less to gain for who asks without need.
-MAX_RESENDS_PER_S = 400
+MAX_RESENDS_PER_S: Final = 400
 # Where the element for bandwidth estimation is, in a copy.
-_STAMP = slice(16, 20)
+_STAMP: Final = slice(16, 20)
 # Stamps kept for repairs without an SSRC of their own; at least as many as the ring of a publisher has packets.
-_KEPT_STAMPS = 1024
+_KEPT_STAMPS: Final = 1024
 
 
 @dataclass(slots=True)
@@ -214,7 +215,7 @@ class ReceiveSlot:
         fill((image,), self._numbers(*offsets.at(packet.extended), self.ssrc), (room,))
         if self._stamps is not None:
             self._stamps[offsets.sequence_number(packet) % _KEPT_STAMPS] = int.from_bytes(room.view[_STAMP], "big")
-        size = len(image.data)
+        size = image.size
         self._packets += 1
         self._bytes += size
         return size
@@ -227,7 +228,8 @@ class ReceiveSlot:
         is_hollow = packet.extended in self._offsets.hollow
         if repair_type is None:
             packet, payload_type = self.form.suit(packet)
-            image = self.form.draw(packet, payload_type, now, is_hollow=is_hollow)._replace(sent=None)
+            image = self.form.draw(packet, payload_type, now, is_hollow=is_hollow)
+            image.sent = None
             fill((image,), self._numbers(sequence, picture_id, self.ssrc), (room,))
             if self._stamps is not None:
                 room.view[_STAMP] = self._stamps[number % _KEPT_STAMPS].to_bytes(4, "big")
@@ -236,7 +238,7 @@ class ReceiveSlot:
             image = self.form.draw(packet, repair_type, now, prefix=_ORIGINAL.pack(number), is_hollow=is_hollow)
             numbers = self._numbers(own - packet.sequence_number, picture_id, self.repair_ssrc)
             fill((image,), numbers, (room,))
-        size = len(image.data)
+        size = image.size
         self.path.repair_bytes += size
         return size
 

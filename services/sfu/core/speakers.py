@@ -1,20 +1,20 @@
 """Who speaks: levels by RFC 6464, smoothed, and the order of the loudest without flapping."""
 
 from collections.abc import Hashable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 # RFC 6464: 0 is the loudest, 127 is silence, in -dBov. Quieter than this is not speech.
 # Higher: noise is speech. Lower: quiet people are not heard.
-SPEECH_LEVEL = 50
-SILENCE = 127
+SPEECH_LEVEL: Final = 50
+SILENCE: Final = 127
 # Weight of the past at each packet of 20 ms. Higher: slower to see a speaker. Lower: a cough is a speech.
-SMOOTHING = 0.8
+SMOOTHING: Final = 0.8
 # A level that old is silence: a client with DTX sends nothing while nobody speaks.
-STALE_S = 0.5
+STALE_S: Final = 0.5
 # Who was heard keeps this advantage. Higher: fewer changes. Lower: the loudest sooner.
-STICKINESS_DB = 6.0
+STICKINESS_DB: Final = 6.0
 # Speakers are ranked anew this often. Higher: later. Lower: more flapping.
-RANK_INTERVAL_S = 0.3
+RANK_INTERVAL_S: Final = 0.3
 
 Name = TypeVar("Name", bound=Hashable)
 

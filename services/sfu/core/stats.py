@@ -1,12 +1,14 @@
 """Reception statistics and round-trip times (RFC 3550 sections 6.4 and A.1, A.3, A.8)."""
 
+from typing import Final
+
 from services.sfu.core.rtcp import ReportBlock
 
-NTP_EPOCH_OFFSET_S = 2_208_988_800
+NTP_EPOCH_OFFSET_S: Final = 2_208_988_800
 
 # A jump larger than this is a stream that started anew, not loss. Higher: a restart counts as loss.
 # Lower: a long outage does not.
-MAX_JUMP = 3000
+MAX_JUMP: Final = 3000
 
 
 def ntp_from_unix(unix_s: float) -> int:

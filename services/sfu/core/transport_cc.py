@@ -6,22 +6,23 @@ receiver and turns its feedback into facts for the estimator.
 
 from collections.abc import Iterator, Sequence
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-_HEAD = Struct("!HHI")
+_HEAD: Final = Struct("!HHI")
 # Units of the wire: the reference time counts 64 ms, a delta 0.25 ms.
-_REFERENCE_S = 0.064
-_DELTA_S = 0.00025
-_REFERENCE_SPAN = 1 << 24
-_SMALL, _LARGE = 1, 2
-_MAX_RUN = 0x1FFF
+_REFERENCE_S: Final = 0.064
+_DELTA_S: Final = 0.00025
+_REFERENCE_SPAN: Final = 1 << 24
+_SMALL: Final = 1
+_LARGE: Final = 2
+_MAX_RUN: Final = 0x1FFF
 
 # Feedback is sent this often. Higher: later reactions of the publisher. Lower: more RTCP and wake-ups.
-FEEDBACK_INTERVAL_S = 0.1
+FEEDBACK_INTERVAL_S: Final = 0.1
 # Arrivals kept for packets that come late. Higher: memory. Lower: reordered packets count as lost.
-KEPT_S = 0.5
+KEPT_S: Final = 0.5
 # Packets that one feedback speaks of. A wider gap is skipped: its packets are lost for good.
-MAX_STATUSES = 1024
+MAX_STATUSES: Final = 1024
 
 
 class Feedback(NamedTuple):
@@ -38,7 +39,8 @@ def parse_feedback(fci: bytes) -> Feedback | None:
     """The feedback control information of an RTPFB packet of format 15; None when it does not add up."""
     if len(fci) < _HEAD.size:
         return None
-    base, count, reference = _HEAD.unpack_from(fci)
+    head: tuple[int, int, int] = _HEAD.unpack_from(fci)
+    base, count, reference = head
     statuses = _read_statuses(fci, min(count, MAX_STATUSES))
     if statuses is None:
         return None
@@ -177,23 +179,24 @@ def _chunks(symbols: Sequence[int]) -> Iterator[int]:
 Sent = tuple[float, float | None, int]
 
 
+# A power of two: packets under way at 4 Mbit/s over 2 s. Higher: memory a receiver. Lower: late feedback is lost.
+HISTORY_SIZE: Final = 1024
+_MASK: Final = HISTORY_SIZE - 1
+
+
 class SendHistory:
     """Numbers the packets to one receiver, and remembers when they were sent and how large they were."""
 
-    # A power of two: packets under way at 4 Mbit/s over 2 s. Higher: memory a receiver. Lower: late feedback is lost.
-    SIZE = 1024
-    _MASK = SIZE - 1
-
     def __init__(self) -> None:
         self.next_number = 0
-        self._sent: list[tuple[float, int] | None] = [None] * self.SIZE
+        self._sent: list[tuple[float, int] | None] = [None] * HISTORY_SIZE
         self._heard = -1
 
     def note(self, sent: tuple[float, int]) -> int:
         """The next 16-bit number, for a packet: when it is sent, and its bytes."""
         number = self.next_number
         self.next_number = number + 1
-        self._sent[number & self._MASK] = sent
+        self._sent[number & _MASK] = sent
         return number & 0xFFFF
 
     def resolve(self, feedback: Feedback) -> list[Sent]:
@@ -201,10 +204,10 @@ class SendHistory:
 
         A packet is told of as arrived once; one that was told of as lost may be told of as arrived later.
         """
-        mask = self._MASK
+        mask = _MASK
         last = self.next_number - 1
         first = last - ((last - feedback.base) & 0xFFFF)
-        oldest = self.next_number - self.SIZE
+        oldest = self.next_number - HISTORY_SIZE
         results: list[Sent] = []
         for index, arrived_at in enumerate(feedback.arrivals, start=first):
             if index > last:

@@ -5,6 +5,7 @@ packets (abs-send-time) and says so by REMB (draft-alvestrand-rmcat-remb-03).
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from services.sfu.core.estimator import BandwidthEstimator
 from services.sfu.core.publications import Publication
@@ -13,15 +14,15 @@ from services.sfu.core.transport_cc import ArrivalLog, Sent
 
 # What publishers may send at most. Chromium opens all three simulcast layers at 5 Mbit/s (facts/sfu.md).
 # Higher: waste where nobody watches. Lower: the top layer stays shut.
-LIMIT_BPS = 5_000_000.0
+LIMIT_BPS: Final = 5_000_000.0
 # Packets are judged in portions of this time. Higher: later. Lower: more work.
-JUDGE_INTERVAL_S = 0.1
+JUDGE_INTERVAL_S: Final = 0.1
 # Packets of a portion that are looked at: a flood costs no more than this.
-MAX_PORTION = 256
+MAX_PORTION: Final = 256
 
 # Abs-send-time: 24 bits, 6.18 fixed-point seconds.
-_SPAN = 1 << 24
-_UNITS_PER_S = 1 << 18
+_SPAN: Final = 1 << 24
+_UNITS_PER_S: Final = 1 << 18
 
 
 class UplinkPath:

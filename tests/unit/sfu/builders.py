@@ -111,7 +111,7 @@ class Page:
 
 def copies(effect: SendMedia, now: float = 1.0) -> list[bytes]:
     """The packets as the shell would send them, in clear text."""
-    to, packet = effect
+    to, packet = effect.to, effect.packet
     page = Page()
     if isinstance(to, ReceiveSlot):
         return [bytes(page.view[: to.write(packet, page, now)])]
@@ -119,7 +119,7 @@ def copies(effect: SendMedia, now: float = 1.0) -> list[bytes]:
     written = []
     for _, numbers in to.members:
         fill((image,), numbers, (page,))
-        written.append(bytes(page.view[: len(image.data)]))
+        written.append(bytes(page.view[: image.size]))
     return written
 
 
