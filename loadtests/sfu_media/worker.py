@@ -116,7 +116,7 @@ async def run_worker(
             cwd=ROOT,
             stdout=out,
             stderr=out,
-            pass_fds=(answers.fileno(),),
+            pass_fds=(answers.fileno(),) if is_watched else (),
         )
     worker = WorkerProcess(process.pid, address, f"http://{metrics}/metrics", service_key, join_key, questions)
     try:
