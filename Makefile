@@ -10,6 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):$(CURDIR)/$(NODE_VENV)/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/gen
 PROTOS := $(shell find protos -name '*.proto')
 WEB_SOURCES := $(shell find services/web -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' 2>/dev/null)
+NATIVE_SOURCES := $(wildcard services/sfu/*.py services/sfu/*/*.py services/runtime/*.py)
 TYPED := $(wildcard services deploy loadtests tests/support tests/conftest.py)
 
 .PHONY: help
@@ -47,9 +48,15 @@ build/web.stamp: .parley/npm.stamp $(VENV)/.stamp $(PROTOS) $(WEB_SOURCES)
 	@cd services/web && npm run --silent build
 	@touch $@
 
-.PHONY: setup gen web
-setup: $(VENV)/.stamp gen/.stamp build/web.stamp ## Install and generate what the other targets need
+build/native.stamp: $(VENV)/.stamp deploy/native.py $(NATIVE_SOURCES)
+	@echo "Compiling the SFU's media path ..."
+	@python -m deploy.native build/native
+	@touch $@
+
+.PHONY: setup gen native web
+setup: $(VENV)/.stamp gen/.stamp build/native.stamp build/web.stamp ## Install and generate what the other targets need
 gen: gen/.stamp ## Generate the protobuf code
+native: build/native.stamp ## Compile the SFU's media path into build/native; without a C compiler it runs from its sources
 web: build/web.stamp ## Build the web client into build/web
 
 # ---- Run
@@ -73,10 +80,10 @@ load-devices: gen/.stamp ## 10,000 idle devices on one gateway; report in build/
 load-routing: gen/.stamp ## Routing with 1 to 8 replicas, and with one killed; report in build/reports/routing.json
 	@exec python -m loadtests.routing $(ARGS)
 
-bench-sfu: gen/.stamp ## The SFU under load: fan-out, voice calls, joins; report in build/reports/sfu.json
+bench-sfu: gen/.stamp build/native.stamp ## The SFU under load: fan-out, voice calls, joins; report in build/reports/sfu.json
 	@exec python -m loadtests.sfu $(ARGS)
 
-bench-impaired: gen/.stamp ## Two browsers in a call over bad networks; report in build/reports/impaired.json
+bench-impaired: gen/.stamp build/native.stamp ## Two browsers in a call over bad networks; report in build/reports/impaired.json
 	@exec python -m loadtests.impaired $(ARGS)
 
 # ---- Check

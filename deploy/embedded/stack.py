@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from deploy import native
 from deploy.embedded import apache_kafka, broker, envoy, issuer, postgres, probes
 from deploy.embedded.errors import SettingsError
 from deploy.embedded.logs import LogSink
@@ -161,7 +162,7 @@ class Stack:
             name=name,
             command=(sys.executable, "-m", f"services.{service}"),
             env={**_python_env(), **self._common_env(name), **self._own_env(service, name), **self._settings.env},
-            cwd=ROOT,
+            cwd=native.home(service),
             ready=health if service == "web" else probes.grpc_ready(self._addresses.grpc[name]),
         )
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import jwt
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from deploy.embedded.record import ROOT
+from deploy import native
 from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
@@ -113,7 +113,7 @@ async def run_worker(
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", *module),
             env=os.environ | env,
-            cwd=ROOT,
+            cwd=native.home("sfu"),
             stdout=out,
             stderr=out,
             pass_fds=(answers.fileno(),) if is_watched else (),

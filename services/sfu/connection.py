@@ -1,30 +1,36 @@
 """One participant's transport: DTLS, then SRTP, and the data channel over it."""
 
 import asyncio
-from dataclasses import dataclass
 
 from services.sfu.core.addresses import Route
 from services.sfu.core.participants import Participant
 from services.sfu.core.quality import QualityMeter
 from services.sfu.dtls import Channel, DtlsConnection
-from services.sfu.srtp import SrtpSession
+from services.sfu.egress import Outlet
 
 
-@dataclass(eq=False, slots=True)
-class Connection:
+class Connection(Outlet):
     """`srtp` is None until DTLS is up, `channel` when the client offers none; `destination` is the route's selected
-    address as the kernel wants it."""
+    address."""
 
-    participant: Participant
-    route: Route
-    meter: QualityMeter
-    quality_due: float
-    dtls: DtlsConnection
-    sctp_port: int | None
-    srtp: SrtpSession | None = None
-    destination: bytes | None = None
-    channel: Channel | None = None
-    starting: asyncio.Task[None] | None = None
+    def __init__(
+        self,
+        participant: Participant,
+        route: Route,
+        meter: QualityMeter,
+        quality_due: float,
+        dtls: DtlsConnection,
+        sctp_port: int | None,
+    ) -> None:
+        super().__init__()
+        self.participant = participant
+        self.route = route
+        self.meter = meter
+        self.quality_due = quality_due
+        self.dtls = dtls
+        self.sctp_port = sctp_port
+        self.channel: Channel | None = None
+        self.starting: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """End the channel, then tell the client through DTLS."""

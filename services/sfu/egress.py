@@ -3,29 +3,37 @@
 from collections.abc import Mapping
 
 from services.sfu.batch import Batch
-from services.sfu.connection import Connection
 from services.sfu.core.copies import CopyGroup, Members, fill
 from services.sfu.core.effects import SendMedia, SendRepair, SendRtcp
 from services.sfu.core.errors import PacketError
 from services.sfu.core.forms import Image
 from services.sfu.core.ids import ParticipantNumber
 from services.sfu.ports import Metrics
+from services.sfu.srtp import SrtpSession
 from services.sfu.udp import BATCH_SIZE
 
 # Packets of one group that are to go out together: who gets them, their images, and the sizes of these.
 _Run = tuple[Members, list[Image], list[int]]
 
 
+class Outlet:
+    """Where a receiver's packets leave: dropped until there are keys, and an address as the kernel wants it."""
+
+    def __init__(self) -> None:
+        self.srtp: SrtpSession | None = None
+        self.destination: bytes | None = None
+
+
 class Egress:
-    """The way out of the worker's socket, to all connections.
+    """The way out of the worker's socket, to all outlets.
 
     Packets for a group wait for the next flush, so that what a receiver gets of a burst is written, encrypted and sent
     at once. Where the members have changed meanwhile, or one gets a packet by itself, what waits goes first.
     """
 
-    def __init__(self, batch: Batch, connections: Mapping[ParticipantNumber, Connection], metrics: Metrics) -> None:
+    def __init__(self, batch: Batch, outlets: Mapping[ParticipantNumber, Outlet], metrics: Metrics) -> None:
         self._batch = batch
-        self._connections = connections
+        self._outlets = outlets
         self._metrics = metrics
         self._runs: dict[CopyGroup, _Run] = {}
         self._packets = self._bytes = 0
@@ -47,46 +55,46 @@ class Egress:
                 run[2].append(size)
             return
         self._write_runs()
-        connection = self._connections.get(to.receiver)
-        if connection is not None and connection.srtp is not None and connection.destination is not None:
+        outlet = self._outlets.get(to.receiver)
+        if outlet is not None and outlet.srtp is not None and outlet.destination is not None:
             (buffer,) = self._batch.claim(1)
             try:
-                size = connection.srtp.protect_rtp(buffer, to.write(packet, buffer, now))
+                size = outlet.srtp.protect_rtp(buffer, to.write(packet, buffer, now))
             except PacketError as error:
                 self._metrics.dropped(error.reason)
             else:
-                self._batch.commit((size,), connection.destination)
+                self._batch.commit((size,), outlet.destination)
 
     def _write_runs(self) -> None:
-        connections, batch = self._connections, self._batch
+        outlets, batch = self._outlets, self._batch
         for members, images, sizes in self._runs.values():
             count = len(sizes)
             for receiver, numbers in members:
-                connection = connections.get(receiver)
-                if connection is None or connection.srtp is None or connection.destination is None:
+                outlet = outlets.get(receiver)
+                if outlet is None or outlet.srtp is None or outlet.destination is None:
                     continue
                 buffers = batch.claim(count)
                 fill(images, numbers, buffers)
-                protected = connection.srtp.protect_all(buffers, sizes)
-                batch.commit(protected, connection.destination)
+                protected = outlet.srtp.protect_all(buffers, sizes)
+                batch.commit(protected, outlet.destination)
                 if not all(protected):
                     self._metrics.dropped("srtp_not_protected", protected.count(0))
         self._runs.clear()
 
     def send_repair(self, effect: SendRepair, now: float) -> None:
         """A packet for the second time."""
-        connection = self._connections.get(effect.slot.receiver)
-        if connection is None or connection.srtp is None or connection.destination is None:
+        outlet = self._outlets.get(effect.slot.receiver)
+        if outlet is None or outlet.srtp is None or outlet.destination is None:
             return
         self._write_runs()
         (buffer,) = self._batch.claim(1)
         size = effect.slot.write_repair(effect.packet, buffer, now)
         try:
-            size = connection.srtp.protect_rtp(buffer, size)
+            size = outlet.srtp.protect_rtp(buffer, size)
         except PacketError as error:
             self._metrics.dropped(error.reason)
             return
-        self._batch.commit((size,), connection.destination)
+        self._batch.commit((size,), outlet.destination)
         if effect.is_probe:
             self._metrics.probed(size)
         else:
@@ -94,13 +102,13 @@ class Egress:
 
     def send_rtcp(self, effect: SendRtcp) -> None:
         """A compound packet."""
-        connection = self._connections.get(effect.receiver)
-        if connection is None or connection.srtp is None or connection.destination is None:
+        outlet = self._outlets.get(effect.receiver)
+        if outlet is None or outlet.srtp is None or outlet.destination is None:
             return
         (buffer,) = self._batch.claim(1)
         size = len(effect.payload)
         buffer.view[:size] = effect.payload
-        self._batch.commit((connection.srtp.protect_rtcp(buffer, size),), connection.destination)
+        self._batch.commit((outlet.srtp.protect_rtcp(buffer, size),), outlet.destination)
 
     def send_datagram(self, destination: bytes | None, datagram: bytes) -> None:
         """STUN or DTLS, at once; nothing without a destination."""

@@ -5,6 +5,8 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
+
 from services.runtime.auth import ServiceTokens
 from services.runtime.bus import Publisher
 from services.runtime.clock import Clock, SystemClock
@@ -12,7 +14,7 @@ from services.runtime.ids import new_id
 from services.runtime.lifecycle import App, Part, Worker
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
-from services.sfu import rpc
+from services.sfu import rpc, worker
 from services.sfu.config import Config
 from services.sfu.metrics import PrometheusMetrics
 from services.sfu.pod.parent import wait_for_orphanhood
@@ -22,6 +24,8 @@ from services.sfu.tcp import TcpPort
 from services.sfu.tokens import JwtJoinTokens
 from services.sfu.traces import TracedEvents
 from services.sfu.worker import MediaWorker
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def build(config: Config) -> App:
     server = DrainingServer(config, services, tokens, clock)
     ticks = Worker("media-ticks", services.media.run)
     services.media.collector.begin()
+    log.info("media_path", compiled=not worker.__file__.endswith(".py"))
     parts: list[Part] = [kafka, services.announcer, services.events, services.media, services.tcp, ticks]
     if config.is_supervised:
         parts.append(Worker("parent", wait_for_orphanhood))

@@ -29,8 +29,8 @@ def _writer(rest_size: int) -> Callable[..., None]:
 class Image:
     """A copy but for the receiver's own fields, and the source's numbers that they are made of.
 
-    `picture_id_at` and `tl0_at` are places in the packet, 0 without. `sent` is for the path's history, when it is sent and
-    its bytes; None for a copy that takes no transport-wide number.
+    `picture_id_at` and `tl0_at` are places in the packet, 0 without. `sent` is for the path's history, when it is sent
+    and its bytes; None for a copy that takes no transport-wide number.
     """
 
     __slots__ = (

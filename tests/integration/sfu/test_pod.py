@@ -17,6 +17,7 @@ from aiortc import RTCSessionDescription
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.sfu.v1 import events_pb2, service_pb2, service_pb2_grpc
 
+from deploy import native
 from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
@@ -125,7 +126,8 @@ async def pod(broker: str) -> AsyncIterator[RunningPod]:
         PARLEY_KAFKA_IDEMPOTENT="false",
         PARLEY_SFU_DRAIN_S="1",
     )
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.sfu", env=os.environ | env)
+    command = (sys.executable, "-m", "services.sfu")
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | env, cwd=native.home("sfu"))
     tokens = ServiceTokens(Config.from_env(env).server.service_key, "signaling", SystemClock())
     running = RunningPod(process, name, f"127.0.0.1:{first}", first + 3, tokens)
     listening = asyncio.create_task(running.listen(broker))

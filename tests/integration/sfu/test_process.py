@@ -14,6 +14,7 @@ from aiortc import RTCSessionDescription
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.sfu.v1 import service_pb2, service_pb2_grpc
 
+from deploy import native
 from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.errors import reason_of
@@ -55,7 +56,8 @@ async def process() -> AsyncIterator[Process]:
         PARLEY_KAFKA_BOOTSTRAP=f"127.0.0.1:{free_port()}",
         PARLEY_SFU_DRAIN_S="1",
     )
-    running = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.sfu", env=os.environ | env)
+    command = (sys.executable, "-m", "services.sfu")
+    running = await asyncio.create_subprocess_exec(*command, env=os.environ | env, cwd=native.home("sfu"))
     tokens = ServiceTokens(Config.from_env(env).server.service_key, "signaling", SystemClock())
     channel = connect(address, tokens)
     health = health_pb2_grpc.HealthStub(channel)

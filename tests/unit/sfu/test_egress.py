@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from types import SimpleNamespace
-from typing import cast
 
 import pylibsrtp
 import pytest
 
-from services.sfu.connection import Connection
 from services.sfu.core.effects import SendMedia
-from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.participants import Participant
 from services.sfu.core.router import Router
-from services.sfu.egress import Egress
+from services.sfu.egress import Egress, Outlet
 from services.sfu.metrics import PrometheusMetrics
 from services.sfu.srtp import PacketBuffer, SrtpSession
 from services.sfu.udp import BATCH_SIZE
@@ -66,11 +62,11 @@ class Stage:
         self.router: Router = make_router()
         self.ann, self.bob, self.cid = (join(self.router, user) for user in ("ann", "bob", "cid"))
         self.batch = Record()
-        connections: dict[ParticipantNumber, Connection] = {}
+        outlets = {member.number: Outlet() for member in (self.bob, self.cid)}
         for member in (self.bob, self.cid):
-            connection = SimpleNamespace(srtp=session(), destination=name(member))
-            connections[member.number] = cast(Connection, connection)
-        self.egress = Egress(self.batch, connections, PrometheusMetrics())
+            outlet = outlets[member.number]
+            outlet.srtp, outlet.destination = session(), name(member)
+        self.egress = Egress(self.batch, outlets, PrometheusMetrics())
 
     def send(self, *numbers: int, key_frame: bool = False) -> None:
         for number in numbers:
