@@ -27,13 +27,13 @@ def sample_of(report: dict[str, Any], other: dict[str, Any], at_s: float) -> Sam
     """From the reports of a page and of the one that it watches."""
     videos = [line for line in report["inbound"].values() if line["kind"] == "video"]
     sounds = [line for line in report["inbound"].values() if line["kind"] == "audio"]
-    encoded = [line["frames"] or 0 for name, line in other["outbound"].items() if name != "audio"]
+    encoded = [line.get("frames") or 0 for name, line in other["outbound"].items() if name != "audio"]
     return Sample(
         at_s,
-        max((line["framesDecoded"] or 0 for line in videos), default=0),
-        max((line["width"] or 0 for line in videos), default=0),
-        max((line["freezes"] or 0 for line in videos), default=0),
-        max((line["packets"] or 0 for line in sounds), default=0),
+        max((line.get("framesDecoded") or 0 for line in videos), default=0),
+        max((line.get("width") or 0 for line in videos), default=0),
+        max((line.get("freezes") or 0 for line in videos), default=0),
+        max((line.get("packets") or 0 for line in sounds), default=0),
         max(encoded, default=0),
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.sfu.core.allocator import Demand, allocate
+from services.sfu.core.allocator import PATIENT_MARGIN, UPGRADE_MARGIN, Demand, allocate
 from services.sfu.core.layers import Option
 from services.sfu.core.participants import Participant
 from services.sfu.core.publications import InboundStream, Publication
@@ -10,6 +10,11 @@ from services.sfu.core.slots import ReceiveSlot
 
 # What audio is taken to need before it was measured.
 NOMINAL_AUDIO_BPS: Final = 40_000.0
+# A layer that is lost again within this time was too much. Higher: a fall of the rate looks like one. Lower: the layer
+# comes and goes.
+TRIAL_S: Final = 5.0
+# And for this long the next try has to have more room. Higher: a better picture comes late. Lower: more freezes.
+PATIENCE_S: Final = 10.0
 
 
 def aim(receiver: Participant, now: float) -> list[Publication]:
@@ -31,30 +36,54 @@ def aim(receiver: Participant, now: float) -> list[Publication]:
     if not videos:
         receiver.path.note_aimed(audio_bps, 0.0, now)
         return []
-    demands = [
-        Demand(tuple(option.rate_bps for option in options), _current(slot, streams, options), slot.weight)
-        for slot, streams, options in videos
-    ]
+    demands = [_demand(slot, streams, options, now) for slot, streams, options in videos]
     shared = allocate(demands, receiver.path.estimate_bps(now) - audio_bps)
     can_probe = any(slot.can_probe for slot, _, _ in videos)
     needed_bps = shared.needed_bps + audio_bps if shared.needed_bps and can_probe else 0.0
-    receiver.path.note_aimed(shared.used_bps + audio_bps, needed_bps, now)
+    best_bps = audio_bps + sum(demand.rates[-1] for demand in demands if demand.rates)
+    receiver.path.note_aimed(shared.used_bps + audio_bps, needed_bps, now, best_bps)
     wanting = []
     for (slot, streams, options), place in zip(videos, shared.places, strict=True):
-        if _want(slot, streams, options, place):
+        if _want(slot, streams, options, place, now):
             wanting.append(slot.publication)
     return [publication for publication in wanting if publication is not None]
 
 
-def _want(slot: ReceiveSlot, streams: list[InboundStream], options: list[Option], place: int | None) -> bool:
+def _demand(slot: ReceiveSlot, streams: list[InboundStream], options: list[Option], now: float) -> Demand:
+    current = _current(slot, streams, options)
+    if slot.path.is_full:
+        # Nothing better while there is a queue: its key frame would make it longer.
+        options = options[: (current or 0) + 1]
+    margin = PATIENT_MARGIN if now < slot.path.patient_until else UPGRADE_MARGIN
+    return Demand(tuple(option.rate_bps for option in options), current, slot.weight, margin)
+
+
+def _want(
+    slot: ReceiveSlot, streams: list[InboundStream], options: list[Option], place: int | None, now: float
+) -> bool:
     """Aim one slot; whether it waits for a key frame."""
     if place is not None:
-        slot.want(streams[options[place].place], options[place].temporal)
+        stream = streams[options[place].place]
+        _note_move(slot, streams, options[place].place, now)
+        slot.want(stream, options[place].temporal)
+        if slot.path.is_full and stream is slot.wanted and slot.source in streams[options[place].place :]:
+            # More of the larger one would only stand before the key frame of this one.
+            slot.stop()
     elif options:
         slot.want(None)
     if slot.wanted is not None and slot.publication is not None:
         slot.publication.want_key_frame(slot.wanted)
     return slot.wanted is not None
+
+
+def _note_move(slot: ReceiveSlot, streams: list[InboundStream], place: int, now: float) -> None:
+    held = slot.wanted or slot.source
+    if held not in streams:
+        return
+    if place > streams.index(held):
+        slot.path.raised_at = now
+    elif place < streams.index(held) and now - slot.path.raised_at < TRIAL_S:
+        slot.path.patient_until = now + PATIENCE_S
 
 
 def _current(slot: ReceiveSlot, streams: list[InboundStream], options: list[Option]) -> int | None:

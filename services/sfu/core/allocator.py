@@ -5,6 +5,9 @@ from typing import Final, NamedTuple
 
 # A better picture is taken only when this much more than it needs is there. Higher: fewer switches. Lower: sooner.
 UPGRADE_MARGIN: Final = 1.15
+# The same for who has just lost a picture that was too much. Higher: a picture that would fit now is not tried.
+# Lower: one that does not quite fit comes and goes, with a freeze each time.
+PATIENT_MARGIN: Final = 1.5
 
 
 class Demand(NamedTuple):
@@ -14,6 +17,8 @@ class Demand(NamedTuple):
     current: int | None
     # What the receiver wants it for: pinned and large first. The greater is served before the less.
     weight: int = 0
+    # What it takes to get a better one.
+    margin: float = UPGRADE_MARGIN
 
 
 class Allocation(NamedTuple):
@@ -43,7 +48,7 @@ def allocate(demands: Sequence[Demand], budget_bps: float) -> Allocation:
             places[place] = 0
             used += rates[0]
         elif not needed:
-            needed = (used + rates[0]) * UPGRADE_MARGIN
+            needed = (used + rates[0]) * demands[place].margin
     improved = True
     while improved:
         improved = False
@@ -57,7 +62,7 @@ def allocate(demands: Sequence[Demand], budget_bps: float) -> Allocation:
                 places[place] = (places[place] or 0) + 1
                 improved = True
             elif not needed:
-                needed = max(with_margin, total * UPGRADE_MARGIN)
+                needed = max(with_margin, total * demands[place].margin)
     return Allocation(places, used, needed)
 
 
@@ -70,4 +75,4 @@ def _step_up(demand: Demand, held: int | None, used: float) -> tuple[float, floa
 
 
 def _margin(demand: Demand, place: int) -> float:
-    return 1.0 if demand.current is not None and place <= demand.current else UPGRADE_MARGIN
+    return 1.0 if demand.current is not None and place <= demand.current else demand.margin

@@ -61,7 +61,7 @@ class Call:
         changed = []
         for publication in participant.publications:
             for slot in publication.slots:
-                slot.assign(None)
+                slot.free()
                 changed.append(slot.receiver)
             publication.slots.clear()
         for slot in participant.slots:
@@ -174,4 +174,4 @@ def _place(slots: Sequence[ReceiveSlot], chosen: Sequence[Publication]) -> bool:
 def _free(slot: ReceiveSlot) -> None:
     if slot.publication is not None:
         slot.publication.slots.remove(slot)
-        slot.assign(None)
+        slot.free()

@@ -5,17 +5,15 @@ are after a packet follows from the packet, so nothing is kept for it packet by 
 one: those that leave temporal layers out, and those whose repairs must be byte for byte the same.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from struct import Struct
-from typing import TYPE_CHECKING, Final, Protocol, final
+from typing import Final, Protocol, final
 
 from services.sfu.core.forms import NUMBER_AT, Form, Image
 from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.rtp import MediaPacket
 from services.sfu.core.transport_cc import SendHistory
-
-if TYPE_CHECKING:
-    from services.sfu.core.slots import ReceiveSlot
 
 _pack_number: Final = Struct("!H").pack_into
 _pack_picture: Final = Struct("!HB").pack_into
@@ -68,22 +66,49 @@ def fill(images: Sequence[Image], numbers: Numbers, rooms: Sequence[Room]) -> No
 Members = tuple[tuple[ParticipantNumber, Numbers], ...]
 
 
+class Taker(ABC):
+    """A slot, as the stream that it is on sees it. `receiver` is whose it is."""
+
+    def __init__(self, receiver: ParticipantNumber) -> None:
+        self.receiver = receiver
+
+    @abstractmethod
+    def accept(self, packet: MediaPacket, now: float) -> bool:
+        """Whether a packet of the source is to be sent on this slot; for what its group does not take."""
+
+    @abstractmethod
+    def join_group(self) -> bool:
+        """Take everything that comes from now on, where nothing speaks against it; whether that is so."""
+
+    @abstractmethod
+    def switch(self, packet: MediaPacket, now: float) -> None:
+        """The key frame of the wanted stream has come: the slot is on it from this packet on."""
+
+    @abstractmethod
+    def write(self, packet: MediaPacket, room: Room, now: float) -> int:
+        """Write the receiver's copy of an accepted packet; gives its size in bytes."""
+
+    @abstractmethod
+    def free(self) -> None:
+        """Its publication is gone."""
+
+
 class CopyGroup:
     """The slots of one form that take every packet of a stream."""
 
     def __init__(self, form: Form) -> None:
         self.form = form
-        self.slots: list[ReceiveSlot] = []
+        self.slots: list[Taker] = []
         self.members: Members = ()
         self.packets = self.bytes = 0
         self._payload_types = dict(form.payload_types)
 
-    def add(self, slot: "ReceiveSlot", numbers: Numbers) -> None:
+    def add(self, slot: Taker, numbers: Numbers) -> None:
         """Let a slot take what comes from now on."""
         self.slots.append(slot)
         self.members = (*self.members, (slot.receiver, numbers))
 
-    def remove(self, slot: "ReceiveSlot") -> None:
+    def remove(self, slot: Taker) -> None:
         """Let a slot take no more."""
         place = self.slots.index(slot)
         del self.slots[place]
@@ -106,8 +131,8 @@ class Takers:
     def __init__(self) -> None:
         self.newest: MediaPacket | None = None
         self.newest_at = 0.0
-        self.apart: dict[ReceiveSlot, None] = {}
-        self.waiting: dict[ReceiveSlot, None] = {}
+        self.apart: dict[Taker, None] = {}
+        self.waiting: dict[Taker, None] = {}
         self._groups: dict[Form, CopyGroup] = {}
         # Those of all forms; follows what comes and goes.
         self.groups: Collection[CopyGroup] = self._groups.values()
@@ -119,8 +144,32 @@ class Takers:
             group = self._groups[form] = CopyGroup(form)
         return group
 
-    def leave(self, slot: "ReceiveSlot", group: CopyGroup) -> None:
+    def leave(self, slot: Taker, group: CopyGroup) -> None:
         """Take a slot out of its group; an empty one is not kept."""
         group.remove(slot)
         if not group.slots:
             del self._groups[group.form]
+
+    def route(self, packet: MediaPacket, now: float) -> Collection[CopyGroup | Taker]:
+        """Who gets a packet of the stream: groups as a whole, and single slots. A key frame takes those that wait for
+        it."""
+        newest = self.newest
+        is_next = newest is None or packet.extended > newest.extended
+        if is_next and not self.apart and not self.waiting:
+            # Nearly always.
+            self.newest, self.newest_at = packet, now
+            return self.groups
+        single: list[CopyGroup | Taker] = []
+        if is_next:
+            self.newest, self.newest_at = packet, now
+        else:
+            single += [slot for group in self.groups for slot in group.slots if slot.accept(packet, now)]
+        if self.apart:
+            single += [
+                slot for slot in tuple(self.apart) if not (is_next and slot.join_group()) and slot.accept(packet, now)
+            ]
+        if self.waiting and packet.frame.is_key_frame:
+            for slot in tuple(self.waiting):
+                slot.switch(packet, now)
+                single.append(slot)
+        return [*self.groups, *single] if is_next else single

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import final
 
-from services.sfu.core.copies import CopyGroup
+from services.sfu.core.copies import CopyGroup, Taker
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.rtp import MediaPacket
 from services.sfu.core.slots import ReceiveSlot
@@ -35,7 +35,7 @@ class SendMedia:
 
     __slots__ = ("packet", "to")
 
-    def __init__(self, to: CopyGroup | ReceiveSlot, packet: MediaPacket) -> None:
+    def __init__(self, to: CopyGroup | Taker, packet: MediaPacket) -> None:
         self.to = to
         self.packet = packet
 

@@ -1,13 +1,14 @@
 """How much may be sent to a receiver: the rate control of draft-ietf-rmcat-gcc-02, sections 5.5 and 6.
 
-Three judges, the least of which counts: the delay (overuse.py, from transport-wide feedback), the loss (receiver
-reports), and the receiver's own REMB where it gives one.
+Three judges, the least of which counts: the delay (overuse.py and standing.py, from transport-wide feedback), the loss
+(receiver reports), and the receiver's own REMB where it gives one.
 """
 
 from collections import deque
 from collections.abc import Sequence
 
 from services.sfu.core.overuse import OveruseDetector, Usage
+from services.sfu.core.standing import StandingQueue
 from services.sfu.core.transport_cc import Sent
 
 # Higher: a good picture at once where the path bears it. Lower: no stutter at the start where it does not.
@@ -40,6 +41,7 @@ class BandwidthEstimator:
 
     def __init__(self) -> None:
         self._detector = OveruseDetector()
+        self._queue = StandingQueue()
         self._delay_bps: float | None = None
         self._loss_bps = HIGHEST_BPS
         self._remb: tuple[float, float] | None = None
@@ -47,13 +49,24 @@ class BandwidthEstimator:
         self._acked_bytes = 0
         self._acked_bps: float | None = None
         self._near_limit: float | None = None
-        self._updated_at = self._lowered_at = self._loss_at = -1.0
-        self.overused_at = -1.0
+        self._updated_at = self._loss_at = -1.0
+        # When a queue was seen last, and when the estimate was lowered because of one.
+        self.overused_at = self.lowered_at = -10.0
 
     @property
     def has_feedback(self) -> bool:
         """Whether the delay is judged."""
         return self._delay_bps is not None
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether packets wait before the receiver, by the last feedback."""
+        return self._queue.is_standing
+
+    @property
+    def knows_queue(self) -> bool:
+        """Whether packets wait, and the estimate is no more than the rate at which they leave."""
+        return self._queue.rate_bps is not None
 
     def estimate_bps(self, now: float) -> float:
         """What may be sent now."""
@@ -69,25 +82,46 @@ class BandwidthEstimator:
         if self._delay_bps is None:
             self._delay_bps = start_bps
 
+    def resume(self, limit_bps: float | None) -> None:
+        """After a silence: judge the delay anew, and from no more than this on."""
+        self._detector.reset()
+        if limit_bps is not None and self._delay_bps is not None:
+            self._delay_bps = min(self._delay_bps, max(limit_bps, LOWEST_BPS))
+
     def handle_remb(self, bitrate_bps: float, now: float) -> None:
         """The receiver's own estimate."""
         self._remb = (now, bitrate_bps)
 
-    def handle_feedback(self, packets: Sequence[Sent], round_trip_s: float, now: float) -> None:
-        """Take in what one feedback says, in the order of sending."""
-        size, groups = _group(packets)
-        if not groups:
+    def handle_feedback(
+        self, packets: Sequence[Sent], round_trip_s: float, now: float, *, follows: bool = True, probed: bool = False
+    ) -> None:
+        """Take in what one feedback says, in the order of sending.
+
+        `follows`: none is missing before it. `probed`: a growing queue may be that of a probe, which lowers nothing.
+        """
+        size, first, groups = _group(packets)
+        if first is None:
             return
         over = False
         for sent_at, arrived_at in groups:
             self._detector.add(sent_at, arrived_at)
             over = over or self._detector.usage is Usage.OVERUSE
         self._note_acked(max(arrived_at for _, arrived_at in groups), size)
+        stood = self._queue.is_standing
+        self._queue.add(first, groups[-1], size, follows)
+        if stood and not self._queue.is_standing:
+            # The trend goes on to tell of it for a while: what it would lower then is the small rate that emptied it.
+            self._detector.reset()
+            over = False
         usage = Usage.OVERUSE if over else self._detector.usage
+        if self._queue.is_standing:
+            self.overused_at = now
+            self._lower_to_queue(now)
         if usage is Usage.OVERUSE:
             self.overused_at = now
-            self._lower(round_trip_s, now)
-        elif usage is Usage.NORMAL:
+            if not probed:
+                self._lower(round_trip_s, now)
+        elif usage is Usage.NORMAL and not self._queue.is_standing:
             self._raise(round_trip_s, now)
         self._updated_at = now
 
@@ -124,14 +158,23 @@ class BandwidthEstimator:
 
     def _lower(self, round_trip_s: float, now: float) -> None:
         assert self._delay_bps is not None
-        if now - self._lowered_at < min(max(round_trip_s, 0.1), 0.3):
+        if now - self.lowered_at < min(max(round_trip_s, 0.1), 0.3):
             return
-        acked = self._acked_bps if self._acked_bps is not None else self._delay_bps
+        # What leaves a queue is the path's rate. What arrived is less of it, where feedback was lost.
+        acked = self._queue.rate_bps or self._acked_bps or self._delay_bps
         if self._near_limit is not None and acked > 1.5 * self._near_limit:
             self._near_limit = None
         self._near_limit = acked if self._near_limit is None else 0.95 * self._near_limit + 0.05 * acked
         self._delay_bps = max(min(BETA * acked, self._delay_bps), LOWEST_BPS)
-        self._lowered_at = now
+        self.lowered_at = now
+
+    def _lower_to_queue(self, now: float) -> None:
+        assert self._delay_bps is not None
+        rate_bps = self._queue.rate_bps
+        if rate_bps is not None and BETA * rate_bps < self._delay_bps:
+            self._near_limit = rate_bps
+            self._delay_bps = max(BETA * rate_bps, LOWEST_BPS)
+            self.lowered_at = now
 
     def _raise(self, round_trip_s: float, now: float) -> None:
         assert self._delay_bps is not None
@@ -148,9 +191,13 @@ class BandwidthEstimator:
         self._delay_bps = min(grown, HIGHEST_BPS)
 
 
-def _group(packets: Sequence[Sent]) -> tuple[int, list[tuple[float, float]]]:
-    """Bytes that arrived, and one (sent, last arrival) for the packets that were sent at the same instant."""
+def _group(
+    packets: Sequence[Sent],
+) -> tuple[int, tuple[float, float, int] | None, list[tuple[float, float]]]:
+    """Bytes that arrived, the first packet that did, and one (sent, last arrival) for the packets that were sent at the
+    same instant."""
     size = 0
+    first: tuple[float, float, int] | None = None
     groups: list[tuple[float, float]] = []
     group_sent = group_arrived = -1.0
     for sent_at, arrived_at, packet_size in packets:
@@ -158,11 +205,13 @@ def _group(packets: Sequence[Sent]) -> tuple[int, list[tuple[float, float]]]:
             continue
         size += packet_size
         if sent_at != group_sent:
-            if group_sent >= 0:
+            if first is None:
+                first = sent_at, arrived_at, packet_size
+            else:
                 groups.append((group_sent, group_arrived))
             group_sent, group_arrived = sent_at, arrived_at
         elif arrived_at > group_arrived:
             group_arrived = arrived_at
-    if group_sent >= 0:
+    if first is not None:
         groups.append((group_sent, group_arrived))
-    return size, groups
+    return size, first, groups

@@ -69,6 +69,13 @@ class OveruseDetector:
             self._group_sent = max(self._group_sent, sent_at)
             self._group_arrived = max(self._group_arrived, arrived_at)
 
+    def reset(self) -> None:
+        """Forget the trend."""
+        self._line.clear()
+        self._deltas, self._accumulated_ms, self._smoothed_ms, self._trend = 0, 0.0, 0.0, 0.0
+        self._over_ms, self._over_count = None, 0
+        self.usage = Usage.NORMAL
+
     def _begin_group(self, sent_at: float, arrived_at: float) -> None:
         self._group_first_sent = self._group_sent = sent_at
         self._group_first_arrived = self._group_arrived = arrived_at
@@ -86,8 +93,7 @@ class OveruseDetector:
         arrived_delta_ms = (self._group_arrived - former[1]) * 1000
         if arrived_delta_ms > 3000 or arrived_delta_ms < -3000:
             # A clock that jumped, or a path that was away: begin anew.
-            self._line.clear()
-            self._deltas, self._accumulated_ms, self._smoothed_ms = 0, 0.0, 0.0
+            self.reset()
             return
         self._deltas = min(self._deltas + 1, 1000)
         self._accumulated_ms += arrived_delta_ms - sent_delta_ms

@@ -1,8 +1,8 @@
 """What a participant sends: a publication for each of its own m-lines, of one stream or several simulcast layers."""
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
-from services.sfu.core.copies import Takers
+from services.sfu.core.copies import Taker, Takers
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import Kind, ParticipantKey
 from services.sfu.core.layers import Layer, Option, list_options, order_rids
@@ -20,9 +20,6 @@ from services.sfu.core.nack import GapTracker, RetransmissionRing
 from services.sfu.core.rtp import MediaPacket, RtpHeader, canonical_audio, canonical_video, find_extension
 from services.sfu.core.speakers import SpeechLevel
 from services.sfu.core.stats import RateMeter, ReceptionStats
-
-if TYPE_CHECKING:
-    from services.sfu.core.slots import ReceiveSlot
 
 CLOCK_RATES: dict[Kind, int] = {"audio": 48000, "video": 90000}
 # Packets kept for retransmission: about 0.5 s of a 2 Mbit/s layer, and 2.5 s of audio.
@@ -127,7 +124,7 @@ class Publication:
     def __init__(self, line: MediaLine, publisher: ParticipantKey, is_screen: bool = False) -> None:
         self.publisher = publisher
         self.is_screen = is_screen
-        self.slots: list[ReceiveSlot] = []
+        self.slots: list[Taker] = []
         self.kind: Kind = line.media_kind
         self.mid = line.mid
         self.codecs = {codec.payload_type: codec.codec for codec in line.answered_codecs}

@@ -22,7 +22,6 @@ from services.sfu.core.publications import InboundStream, Publication
 from services.sfu.core.rtcp import TransportFeedback, parse_compound
 from services.sfu.core.rtp import MediaPacket, parse_header
 from services.sfu.core.sdp import Offer
-from services.sfu.core.slots import route
 from services.sfu.core.speakers import RANK_INTERVAL_S
 from services.sfu.core.stats import ntp_from_unix
 from services.sfu.core.wishes import Wishes
@@ -33,6 +32,8 @@ REPORT_INTERVAL_S = 1.0
 LAYER_INTERVAL_S = 0.25
 # An estimate that falls below this share of what was given out takes effect at once.
 SUDDEN_DROP = 0.9
+# Whether feedback stays away is looked at this often. Higher: seen later. Lower: work for each participant.
+SILENCE_INTERVAL_S = 0.05
 # Looked up once: it is asked for with each packet.
 _CONNECTED = State.CONNECTED
 # Packets of a probe at one tick. Higher: bursts. Lower: high rates cannot be tried.
@@ -55,7 +56,7 @@ class Router:
         self._heard_numbered: set[Participant] = set()
         self._probing: set[Participant] = set()
         self._reports_due: list[tuple[float, ParticipantNumber]] = []
-        self._key_frames_due = self._ranks_due = 0.0
+        self._key_frames_due = self._ranks_due = self._silence_due = 0.0
 
     def __len__(self) -> int:
         return len(self._participants)
@@ -170,7 +171,7 @@ class Router:
         effects = self._note_media(participant, now)
         if packet is None:
             return effects
-        forwarded: list[Effect] = [SendMedia(to, packet) for to in route(stream, packet, now)]
+        forwarded: list[Effect] = [SendMedia(to, packet) for to in stream.takers.route(packet, now)]
         return effects + forwarded if effects else forwarded
 
     def _handle_new(self, publication: Publication, now: float) -> list[Effect]:
@@ -202,6 +203,9 @@ class Router:
         effects += self._tick_probes(now)
         # Each at its own time: all at once would hold up the media.
         due = [p for p in self._participants.values() if now - p.path.aimed_at >= LAYER_INTERVAL_S]
+        if now >= self._silence_due:
+            self._silence_due = now + SILENCE_INTERVAL_S
+            due += [p for p in self._participants.values() if p.path.fall_silent(now)]
         effects += self._aim(due, now)
         if now >= self._key_frames_due:
             self._key_frames_due = now + LAYER_INTERVAL_S

@@ -9,13 +9,12 @@ on an SSRC of its own with a number of its own (RFC 4588) where the receiver too
 """
 
 from array import array
-from collections.abc import Collection
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
 from services.sfu.core.budgets import BackingOff
-from services.sfu.core.copies import CopyGroup, Numbers, Room, fill
+from services.sfu.core.copies import CopyGroup, Numbers, Room, Taker, fill
 from services.sfu.core.forms import form_of
 from services.sfu.core.ids import Kind, ParticipantNumber
 from services.sfu.core.layers import ALL_TEMPORAL
@@ -58,11 +57,11 @@ class Numbering:
     timestamp: int
 
 
-class ReceiveSlot:
+class ReceiveSlot(Taker):
     """One receive-only m-line of a participant, the `receiver`, at the end of its `path`."""
 
     def __init__(self, receiver: ParticipantNumber, line: MediaLine, numbering: Numbering, path: DownlinkPath) -> None:
-        self.receiver = receiver
+        super().__init__(receiver)
         self.kind: Kind = line.media_kind
         self.mid = line.mid
         self.ssrc, self.repair_ssrc = numbering.ssrc, numbering.repair_ssrc
@@ -119,9 +118,14 @@ class ReceiveSlot:
         """Theirs, headers included."""
         return self._bytes + (self._group.bytes if self._group is not None else 0)
 
-    def assign(self, publication: Publication | None) -> None:
-        """Give the slot to a publication, or free it. The caller keeps `Publication.slots` in step."""
+    def assign(self, publication: Publication) -> None:
+        """Give the slot to a publication. The caller keeps `Publication.slots` in step, here and below."""
+        self.free()
         self.publication = publication
+
+    def free(self) -> None:
+        """Take it from its publication."""
+        self.publication = None
         self._await(None)
         self._leave()
 
@@ -136,6 +140,10 @@ class ReceiveSlot:
             self._part()
             self._offsets.want_temporal(temporal)
 
+    def stop(self) -> None:
+        """Send nothing more of the source, but go on waiting for the key frame of what is wanted."""
+        self._leave()
+
     def _await(self, stream: InboundStream | None) -> None:
         """Wait for a key frame of this stream, and of no other."""
         if stream is not self._wanted:
@@ -146,15 +154,18 @@ class ReceiveSlot:
             self._wanted = stream
 
     def accept(self, packet: MediaPacket, now: float) -> bool:
-        """Whether a packet of the source is to be sent on this slot; for what its group does not take."""
+        """See Taker."""
         self._catch_up()
         if not self._offsets.take(packet):
             return False
         self._last_sent_at = now
         return True
 
-    def switch(self, stream: InboundStream, packet: MediaPacket, now: float) -> None:
-        """The key frame of the wanted stream has come: the slot is on it from this packet on."""
+    def switch(self, packet: MediaPacket, now: float) -> None:
+        """See Taker."""
+        stream = self._wanted
+        if stream is None:
+            return
         self._leave()
         self._await(None)
         elapsed_s = 0.0 if self._last_sent_at is None else now - self._last_sent_at
@@ -166,7 +177,7 @@ class ReceiveSlot:
         stream.takers.apart[self] = None
 
     def join_group(self) -> bool:
-        """Take everything that comes from now on, where nothing speaks against it; whether that is so."""
+        """See Taker."""
         source = self._source
         if source is None or not self._offsets.is_plain or self._stamps is not None:
             return False
@@ -208,7 +219,7 @@ class ReceiveSlot:
         return Numbers(sequence, offsets.timestamp, ssrc, picture_id, offsets.tl0, self.path.history)
 
     def write(self, packet: MediaPacket, room: Room, now: float) -> int:
-        """Write the receiver's copy of an accepted packet; gives its size in bytes."""
+        """See Taker."""
         packet, payload_type = self.form.suit(packet)
         offsets = self._offsets
         image = self.form.draw(packet, payload_type, now, is_hollow=packet.extended in offsets.hollow)
@@ -285,28 +296,3 @@ class ReceiveSlot:
         elapsed = int((now - self._last_sent_at) * CLOCK_RATES[self.kind])
         timestamp = (self._offsets.last_timestamp + elapsed) & 0xFFFFFFFF
         return SenderReport(self.ssrc, ntp, timestamp, self.packets, self.bytes - HEADER_SIZE * self.packets)
-
-
-def route(stream: InboundStream, packet: MediaPacket, now: float) -> Collection[CopyGroup | ReceiveSlot]:
-    """Who gets a packet of a stream: groups as a whole, and single slots. A key frame takes those that wait for it."""
-    takers = stream.takers
-    newest = takers.newest
-    is_next = newest is None or packet.extended > newest.extended
-    if is_next and not takers.apart and not takers.waiting:
-        # Nearly always.
-        takers.newest, takers.newest_at = packet, now
-        return takers.groups
-    single: list[CopyGroup | ReceiveSlot] = []
-    if is_next:
-        takers.newest, takers.newest_at = packet, now
-    else:
-        single += [slot for group in takers.groups for slot in group.slots if slot.accept(packet, now)]
-    if takers.apart:
-        single += [
-            slot for slot in tuple(takers.apart) if not (is_next and slot.join_group()) and slot.accept(packet, now)
-        ]
-    if takers.waiting and packet.frame.is_key_frame:
-        for slot in tuple(takers.waiting):
-            slot.switch(stream, packet, now)
-            single.append(slot)
-    return [*takers.groups, *single] if is_next else single

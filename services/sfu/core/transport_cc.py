@@ -192,6 +192,15 @@ class SendHistory:
         self._sent: list[tuple[float, int] | None] = [None] * HISTORY_SIZE
         self._heard = -1
 
+    @property
+    def waiting_since(self) -> float | None:
+        """When the first packet was sent after the last that was told of; None while there is none."""
+        index = self._heard + 1
+        if index >= self.next_number:
+            return None
+        sent = self._sent[max(index, self.next_number - HISTORY_SIZE) & _MASK]
+        return None if sent is None else sent[0]
+
     def note(self, sent: tuple[float, int]) -> int:
         """The next 16-bit number, for a packet: when it is sent, and its bytes."""
         number = self.next_number

@@ -4,13 +4,12 @@ import random
 from struct import pack
 from typing import Any
 
-from services.sfu.core.copies import fill
+from services.sfu.core.copies import Taker, fill
 from services.sfu.core.effects import SendMedia
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, ParticipantNumber, UserId
 from services.sfu.core.participants import Participant
 from services.sfu.core.router import Router
 from services.sfu.core.sdp import Offer, parse_offer
-from services.sfu.core.slots import ReceiveSlot
 
 FINGERPRINT = ":".join(["AB"] * 32)
 
@@ -113,7 +112,7 @@ def copies(effect: SendMedia, now: float = 1.0) -> list[bytes]:
     """The packets as the shell would send them, in clear text."""
     to, packet = effect.to, effect.packet
     page = Page()
-    if isinstance(to, ReceiveSlot):
+    if isinstance(to, Taker):
         return [bytes(page.view[: to.write(packet, page, now)])]
     image = to.draw(packet, now)
     written = []
@@ -125,7 +124,7 @@ def copies(effect: SendMedia, now: float = 1.0) -> list[bytes]:
 
 def receivers(effect: SendMedia) -> list[ParticipantNumber]:
     """Whom a packet goes to."""
-    return [effect.to.receiver] if isinstance(effect.to, ReceiveSlot) else [slot.receiver for slot in effect.to.slots]
+    return [effect.to.receiver] if isinstance(effect.to, Taker) else [slot.receiver for slot in effect.to.slots]
 
 
 def join(router: Router, user: str, now: float = 0.0, *, device: str = "d1", **options: Any) -> Participant:

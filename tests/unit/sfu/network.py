@@ -31,10 +31,17 @@ class Link:
 
 
 class Call:
-    """Sends frames of `media_bps` down a path over a link, with probes, feedback and reports, 30 frames a second."""
+    """Sends frames of `media_bps` down a path over a link, with probes, feedback and reports, 30 frames a second.
 
-    def __init__(self, link: Link, media_bps: float = 500_000.0) -> None:
+    Feedback comes back at once, or over a link `back`, which carries `up_bps` of the receiver's own media too.
+    """
+
+    def __init__(
+        self, link: Link, media_bps: float = 500_000.0, *, back: Link | None = None, up_bps: float = 0.0
+    ) -> None:
         self.link = link
+        self.back = back
+        self.up_bps = up_bps
         self.media_bps = media_bps
         self.path = DownlinkPath(has_transport_cc=True)
         self.path.round_trip_s = 2 * link.delay_s
@@ -42,7 +49,8 @@ class Call:
         self.delays: list[float] = []
         self._log = ArrivalLog()
         self._arriving: list[tuple[float, int]] = []
-        self._owed = 0.0
+        self._returning: list[tuple[float, bytes]] = []
+        self._owed = self._owed_up = 0.0
         self._frame_due = self._report_due = self.now
         self._sent = self._lost = 0
 
@@ -54,10 +62,27 @@ class Call:
         """Let time pass; with `adapts` the media follow the estimate, as with many layers."""
         end = self.now + seconds
         while self.now < end:
-            self.now += 0.005
-            if adapts:
-                self.media_bps = self.estimate_bps
-            self._tick(needed_bps)
+            self.step(needed_bps, adapts=adapts)
+
+    def step(self, needed_bps: float = 0.0, *, adapts: bool = False) -> None:
+        """Let 5 ms pass."""
+        self.now += 0.005
+        self.path.fall_silent(self.now)
+        if adapts:
+            self.media_bps = self.estimate_bps
+        self._tick(needed_bps)
+
+    def burst(self, size: int) -> None:
+        """Send so many bytes at once."""
+        for _ in range(size // PACKET):
+            self._send()
+
+    def time_until_below(self, bps: float, seconds: float) -> float:
+        """How long the estimate takes to fall below a rate; `seconds` at most."""
+        began = self.now
+        while self.now < began + seconds and self.estimate_bps >= bps:
+            self.step()
+        return self.now - began
 
     def _tick(self, needed_bps: float) -> None:
         if self.now >= self._frame_due:
@@ -66,10 +91,19 @@ class Call:
             while self._owed >= PACKET:
                 self._owed -= PACKET
                 self._send()
-        self.path.note_aimed(self.media_bps, needed_bps, self.now)
+        self.path.note_aimed(self.media_bps, needed_bps, self.now, needed_bps)
         for _ in range(self.path.poll_probe(self.now) // PACKET):
             self._send()
+        self._owed_up += self.up_bps / 8 * 0.005
+        while self.back is not None and self._owed_up >= PACKET:
+            self._owed_up -= PACKET
+            self.back.arrival(PACKET, self.now)
         self._feed_back()
+
+    def _return(self, fci: bytes) -> None:
+        arrival = self.now if self.back is None else self.back.arrival(len(fci), self.now)
+        if arrival is not None:
+            self._returning.append((arrival, fci))
 
     def _send(self) -> None:
         number = self.path.history.note((self.now, PACKET))
@@ -89,7 +123,9 @@ class Call:
             self._log.add(number, arrival)
         fci = self._log.take_feedback(self.now)
         if fci is not None:
-            self.path.handle_feedback(fci, self.now)
+            self._return(fci)
+        while self._returning and self._returning[0][0] <= self.now:
+            self.path.handle_feedback(self._returning.pop(0)[1], self.now)
         if self.now >= self._report_due and self._sent:
             self._report_due = self.now + 1.0
             self.path.handle_loss(self._sent, self._lost, self.now)

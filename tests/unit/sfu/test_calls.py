@@ -9,10 +9,10 @@ from services.sfu.core.participants import Participant
 from services.sfu.core.router import Router
 from services.sfu.core.transport_cc import FEEDBACK_INTERVAL_S, parse_feedback
 from services.sfu.core.wishes import Wish, Wishes
-from tests.unit.sfu.builders import Page, join, make_router, rtp, video
+from tests.unit.sfu.builders import join, make_router, rtp, video
+from tests.unit.sfu.publishing import LAYERS, send_layers
 
 LOUD, QUIET = b"\x8a", b"\x78"
-LAYERS = {b"q": 21, b"h": 22, b"f": 23}
 
 
 @pytest.fixture
@@ -119,33 +119,6 @@ def test_screen_takes_a_slot_when_it_is_shared_and_gives_it_back(router: Router)
     talk.speak(seconds=4.0)
     assert sorted(talk.seen_by("ann")) == ["bob", "cid"]
     assert not any(entry.source == "screen" for entry in talk["ann"].slot_map())
-
-
-def send_layers(
-    router: Router,
-    publisher: Participant,
-    seconds: float,
-    now: float,
-    first: int = 1,
-    effects: list[Effect] | None = None,
-) -> float:
-    """All three layers at 150, 500 and 1700 kbit/s, a key frame every second; gives the time then."""
-    frames = int(seconds * 30)
-    counts = {b"q": 1, b"h": 2, b"f": 7}
-    for frame in range(frames):
-        now += 1 / 30
-        for rid, ssrc in LAYERS.items():
-            for part in range(counts[rid]):
-                number = (first + frame) * 8 + part
-                packet = video(ssrc, number, first + frame, key_frame=frame % 30 == 0, rid=rid, timestamp=frame * 3000)
-                router.handle_rtp(publisher, packet + bytes(900 if rid != b"q" else 500), now)
-        due = router.tick(now)
-        for effect in due:
-            if isinstance(effect, SendRepair):
-                effect.slot.write_repair(effect.packet, Page(), now)
-        if effects is not None:
-            effects += due
-    return now
 
 
 def test_who_joins_hears_the_others_without_waiting_for_a_tick(router: Router) -> None:

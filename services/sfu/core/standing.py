@@ -1,0 +1,70 @@
+"""Does a queue stand before a receiver, and at what rate does it empty?
+
+The trend (overuse.py) needs many packets to tell that a queue grows. After a great fall of the rate few packets arrive,
+and feedback comes late or not at all: then the delay of one packet, against the least of the last seconds, tells it at
+once. Packets that leave a queue leave it at the rate of the path, however much is sent.
+"""
+
+# More than the least delay by this is a queue. Higher: a fall of the rate is seen later, and not at all where the
+# queue is shorter. Lower: jitter counts as a queue.
+STANDING_S = 0.15
+# The least delay is that of the last one or two of this time. Higher: a path that became longer counts as a queue for
+# longer. Lower: so does a queue that stays count as the path.
+BASE_LIFE_S = 5.0
+# The rate is known after so much of the queue, and no more of it is looked at than the second.
+# Higher: surer, later. Lower: a few late timers look like a rate.
+MIN_SPAN_S, MAX_SPAN_S = 0.02, 0.5
+# Only what came in so much faster than it left shows the rate of the path: else it shows what was sent.
+# Higher: small falls are left to the trend. Lower: a machine that was busy looks like a narrow path.
+GROWTH = 1.25
+# A step of the delay that is none of a queue's, but another clock's.
+_JUMP_S = 3.0
+
+
+class StandingQueue:
+    """Times in seconds, of either end's own clock, rates in bits per second."""
+
+    def __init__(self) -> None:
+        self.is_standing = False
+        # What the path carries; None while that is not known. It is that of the queue's beginning: later ones may be
+        # as slow as what is sent.
+        self.rate_bps: float | None = None
+        self._base = self._newer_base = 0.0
+        self._base_began: float | None = None
+        self._sent_at = self._arrived_at = self._span_s = 0.0
+        self._bytes = 0
+
+    def add(self, first: tuple[float, float, int], last: tuple[float, float], size: int, follows: bool) -> None:
+        """Take in a feedback: the first packet that arrived (sent, arrived, bytes), when the last was sent and
+        arrived, and the bytes of all. `follows`: no feedback is missing before it."""
+        sent_at, arrived_at = last
+        delay_s = arrived_at - sent_at
+        self._note_delay(delay_s, arrived_at)
+        was_standing, self.is_standing = self.is_standing, delay_s - self._base > STANDING_S
+        sent_since, arrived_since = self._sent_at, self._arrived_at
+        self._sent_at, self._arrived_at = sent_at, arrived_at
+        if not self.is_standing:
+            self._span_s, self._bytes, self.rate_bps = 0.0, 0, None
+            return
+        if not (was_standing and follows):
+            # Without the first, whose own time is not known.
+            sent_since, arrived_since, size = first[0], first[1], size - first[2]
+        has_waited = arrived_since - sent_since - self._base > STANDING_S / 2
+        span_s = arrived_at - arrived_since
+        if has_waited and span_s > GROWTH * (sent_at - sent_since) and self._span_s < MAX_SPAN_S:
+            self._span_s += span_s
+            self._bytes += size
+        if self._span_s >= MIN_SPAN_S:
+            self.rate_bps = self._bytes * 8 / self._span_s
+
+    def _note_delay(self, delay_s: float, arrived_at: float) -> None:
+        began = self._base_began
+        if began is None or not -_JUMP_S < delay_s - self._base < _JUMP_S or arrived_at < began:
+            self._base = self._newer_base = delay_s
+            self._base_began = arrived_at
+            return
+        if arrived_at - began >= BASE_LIFE_S:
+            self._base, self._newer_base = self._newer_base, delay_s
+            self._base_began = arrived_at
+        self._newer_base = min(self._newer_base, delay_s)
+        self._base = min(self._base, delay_s)
