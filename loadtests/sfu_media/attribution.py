@@ -18,7 +18,8 @@ REST = "the SFU's rest"
 _MODULES = {
     WAY_IN: "worker ingress udp addresses budgets rtp codecs stats",
     ROUTING: "router calls participants publications slots offsets speakers wishes effects lifecycle",
-    FEEDBACK: "feedback transport_cc path estimator overuse probing rtcp uplink nack aiming allocator layers",
+    FEEDBACK: "feedback transport_cc path estimator overuse probing silence standing rtcp uplink nack"
+    " aiming allocator layers",
     ENCRYPTION_CALLS: "srtp",
     COPIES: "copies forms",
     WAY_OUT: "egress batch",
