@@ -7,7 +7,6 @@ import json
 import os
 import statistics
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,20 @@ from deploy.embedded.record import ROOT
 from loadtests.scenario import run as run_scenario
 from loadtests.scenario import write_report as write
 from loadtests.sfu_media.parts import AUDIO_RATE, Bench, Load, Plan
+from loadtests.sfu_media.profile import Sampler, find_py_spy
+from loadtests.sfu_media.soak import soak
 from loadtests.sfu_media.worker import run_worker
 
 REPORT = ROOT / "build" / "reports" / "sfu.json"
 SOAK_REPORT = ROOT / "build" / "reports" / "sfu_soak.json"
+# Stacks of the last profile, as flame graphs are made of.
+PROFILES = ROOT / "build" / "profiles" / "sfu"
 LOG = ROOT / ".parley" / "bench-sfu.log"
 QUICK = replace(Plan(), measured_s=3.0, warm_up_s=1.0, fanouts=1, voice_calls=20, joins=10)
+POINTS = ("fanout50", "voice", "joins")
+PROFILED = replace(Plan(), measured_s=10.0, warm_up_s=1.0, joins=80)
+# Short turns, so that there are many samples.
+SOAK = replace(QUICK, measured_s=5.0)
 # What a core may be used for forwarding and for calls (issue 6).
 FORWARDING_SHARE, VOICE_SHARE = 0.9, 0.8
 
@@ -55,22 +62,18 @@ async def run_round(plan: Plan) -> dict[str, Any]:
     }
 
 
-async def soak(plan: Plan, seconds: float) -> dict[str, Any]:
-    """Calls that come and go for so long: the worker's memory after each turn, and how it grew over the last half."""
-    samples: list[tuple[float, int]] = []
-    async with run_worker(LOG) as worker:
+async def find_limits(plan: Plan) -> dict[str, dict[str, Any]]:
+    """By point, what its CPU goes into: a short run on a worker of its own, so that nothing disturbs the rounds."""
+    program = find_py_spy()
+    async with run_worker(LOG, is_watched=True) as worker:
         bench = Bench(worker, plan)
-        began = time.monotonic()
-        while (elapsed_s := time.monotonic() - began) < seconds:
+        points = {name: Sampler(worker.pid, PROFILES / f"{name}.folded", program) for name in POINTS}
+        await bench.fan_out(points["fanout50"])
+        await bench.voice(points["voice"])
+        with points["joins"]:
             await bench.joins()
-            await bench.fan_out()
-            await bench.voice()
-            samples.append((round(elapsed_s / 60, 2), worker.memory_kib()))
-            print(f"soak: {samples[-1][0]} min, {samples[-1][1]} KiB", file=sys.stderr, flush=True)
         await bench.stop()
-    later = samples[len(samples) // 2 :]
-    growth = statistics.linear_regression(*zip(*later, strict=True)).slope if len(later) > 1 else None
-    return {"kib_by_minute": samples, "kib_a_minute_over_the_last_half": growth}
+    return {name: point.report for name, point in points.items()}
 
 
 def _about(load: Load) -> dict[str, Any]:
@@ -90,16 +93,20 @@ def medians(rounds: list[Any]) -> Any:
     return round(statistics.median(rounds), 3)
 
 
-def write_report(path: Path, plan: Plan, rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians of the rounds, and each round."""
-    return write(path, "sfu", {**medians(rounds), "plan": vars(plan), "rounds": rounds})
+def write_report(
+    path: Path, plan: Plan, rounds: list[dict[str, Any]], limits: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Medians of the rounds with what limits at each point, and each round."""
+    figures = medians(rounds)
+    points = {name: {**figures.get(name, {}), **found} for name, found in limits.items()}
+    return write(path, "sfu", {**figures, **points, "plan": vars(plan), "rounds": rounds})
 
 
 async def main() -> int:
-    """Runs the rounds. Returns the exit status."""
+    """Runs the rounds, or the soak. Returns the exit status: 1 after a soak in which something grew."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.sfu", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="the report has their medians (default 3)")
-    parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="one short round, and no profile: to see that it works")
     parser.add_argument("--fanouts", type=int, default=Plan.fanouts, help="publishers with 50 receivers each")
     parser.add_argument("--voice-calls", type=int, default=Plan.voice_calls)
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="calls that come and go, instead of the rounds")
@@ -107,15 +114,15 @@ async def main() -> int:
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else replace(Plan(), fanouts=arguments.fanouts, voice_calls=arguments.voice_calls)
     if arguments.soak:
-        found = await soak(replace(QUICK, measured_s=10.0), arguments.soak)
-        SOAK_REPORT.write_text(json.dumps(found, indent=2) + "\n")
+        found = write(SOAK_REPORT, "sfu", await soak(SOAK, arguments.soak, LOG))
         print(json.dumps(found), flush=True)
-        return 0
+        return 1 if found["grows"] or not found["is_empty_between"] else 0
     rounds = []
     for number in range(1 if arguments.quick else max(arguments.rounds, 1)):
         rounds.append(await run_round(plan))
         print(f"round {number + 1}: {json.dumps(medians([rounds[-1]]))}", file=sys.stderr, flush=True)
-    report = write_report(arguments.report, plan, rounds)
+    limits = {} if arguments.quick else await find_limits(PROFILED)
+    report = write_report(arguments.report, plan, rounds, limits)
     print(json.dumps({name: value for name, value in report.items() if name != "rounds"}), flush=True)
     return 0
 

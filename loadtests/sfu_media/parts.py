@@ -9,6 +9,7 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 
@@ -29,6 +30,9 @@ KEY_FRAME = [1000] * 20
 _JOINS_AT_ONCE = 8
 # The generator sends what is due each step, and reads what has come (which the kernel has stamped) less often.
 _STEP_S, _DRAIN_S = 0.0005, 0.003
+
+Beside = AbstractContextManager[object]
+_NOTHING: Beside = nullcontext()
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,11 @@ class Bench:
             await self._stub.EndCall(service_pb2.EndCallRequest(call_id=call), timeout=30)
         await asyncio.gather(*(peer.close() for peer in list(peers)[1::2]))
 
-    async def fan_out(self) -> Load:
-        """Video from each publisher to its receivers, in bursts a frame, with a browser's feedback."""
+    async def fan_out(self, beside: Beside = _NOTHING) -> Load:
+        """Video from each publisher to its receivers, in bursts a frame, with a browser's feedback.
+
+        `beside` is entered while the media flows.
+        """
         plan = self._plan
         calls = [f"fan-{number}" for number in range(plan.fanouts)]
         # One's own video slot goes to the first that joins: the publisher.
@@ -118,18 +125,21 @@ class Bench:
         for receiver in receivers[:: plan.receivers]:
             receiver.open_packets()
         sends = [_Video(publisher, place / plan.fanouts / FRAME_RATE) for place, publisher in enumerate(publishers)]
-        load = self._measure(sends, [*publishers, *receivers], receivers, FRAME_RATE * len(FRAME) * len(receivers))
+        offered_per_s = FRAME_RATE * len(FRAME) * len(receivers)
+        with beside:
+            load = self._measure(sends, [*publishers, *receivers], receivers, offered_per_s)
         await self.end(calls, [*publishers, *receivers])
         return load
 
-    async def voice(self) -> Load:
-        """One-to-one calls, both sides speaking all the time."""
+    async def voice(self, beside: Beside = _NOTHING) -> Load:
+        """One-to-one calls, both sides speaking all the time. `beside`: see `fan_out`."""
         calls = [f"voice-{number}" for number in range(self._plan.voice_calls)]
         peers = await self.join_many([call for call in calls for _ in range(2)])
         for peer in peers[::20]:
             peer.open_packets()
         sends = [_Audio(peer, place * 0.02 / len(peers)) for place, peer in enumerate(peers)]
-        load = self._measure(sends, peers, peers, AUDIO_RATE * len(peers))
+        with beside:
+            load = self._measure(sends, peers, peers, AUDIO_RATE * len(peers))
         await self.end(calls, peers)
         return load
 

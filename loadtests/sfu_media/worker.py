@@ -1,15 +1,16 @@
-"""The SFU's own process for a bench: `python -m services.sfu` without a broker, and what it uses of the machine."""
+"""The SFU's own process for a bench: `python -m services.sfu`, and what it uses of the machine."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import secrets
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ class WorkerProcess:
     metrics_url: str
     service_key: str
     join_key: str
+    # Of a watched worker: our end of the socket that it answers on.
+    questions: socket.socket
 
     def memory_kib(self) -> int:
         """Resident memory."""
@@ -42,6 +45,19 @@ class WorkerProcess:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1])
         return 0
+
+    async def vitals(self) -> dict[str, float]:
+        """What is alive in a watched worker, by name (`watched.py`). Raises ConnectionError when it is gone."""
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self.questions, b"\n")
+        answer = b""
+        while not answer.endswith(b"\n"):
+            piece = await loop.sock_recv(self.questions, 4096)
+            if not piece:
+                raise ConnectionError("the worker does not answer: it is not watched, or has ended")
+            answer += piece
+        found: dict[str, float] = json.loads(answer)
+        return found
 
     def tokens(self) -> ServiceTokens:
         """Signaling's credentials for it."""
@@ -63,11 +79,15 @@ class WorkerProcess:
 
 
 @asynccontextmanager
-async def run_worker(log: Path) -> AsyncIterator[WorkerProcess]:
-    """Starts a worker on free ports, ends it afterwards. Its log goes to `log`."""
-    address = f"127.0.0.1:{_free_port()}"
+async def run_worker(
+    log: Path, *, kafka: Mapping[str, str] | None = None, is_watched: bool = False
+) -> AsyncIterator[WorkerProcess]:
+    """Starts a worker on free ports, ends it afterwards. Its log goes to `log`.
+
+    `kafka`: what its environment says of a broker; there is none by default. `is_watched`: it may be asked and sampled.
+    """
+    address, metrics = (f"127.0.0.1:{_free_port()}" for _ in range(2))
     service_key, join_key = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
-    metrics = f"127.0.0.1:{_free_port()}"
     env = {
         "PARLEY_GRPC_ADDRESS": address,
         "PARLEY_METRICS_ADDRESS": metrics,
@@ -81,24 +101,31 @@ async def run_worker(log: Path) -> AsyncIterator[WorkerProcess]:
         "PARLEY_SFU_GRPC_ADVERTISED": address,
         "PARLEY_SFU_MAX_PARTICIPANTS": "5000",
         "PARLEY_SFU_DRAIN_S": "0",
-        "PARLEY_LOG_LEVEL": "warning",
+        # A broker that is away is a warning twice a second.
+        "PARLEY_LOG_LEVEL": "error",
+        **(kafka or {}),
     }
+    questions, answers = socket.socketpair()
+    questions.setblocking(False)
+    module = ("loadtests.sfu_media.watched", str(answers.fileno())) if is_watched else ("services.sfu",)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out:
+    with log.open("wb") as out, answers:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.sfu"),
+            *(sys.executable, "-m", *module),
             env=os.environ | env,
             cwd=native.home("sfu"),
             stdout=out,
             stderr=out,
+            pass_fds=(answers.fileno(),) if is_watched else (),
         )
-    worker = WorkerProcess(process.pid, address, f"http://{metrics}/metrics", service_key, join_key)
+    worker = WorkerProcess(process.pid, address, f"http://{metrics}/metrics", service_key, join_key, questions)
     try:
         async with connect(address, worker.tokens()) as channel:
             check = health_pb2.HealthCheckRequest(service="liveness")
             await health_pb2_grpc.HealthStub(channel).Check(check, timeout=_START_S, wait_for_ready=True)
         yield worker
     finally:
+        questions.close()
         if process.returncode is None:
             process.terminate()
         await process.wait()

@@ -136,12 +136,16 @@ class SendmmsgBatch:
     """Many packets a system call, through cffi in ABI mode; in segmented messages, where the kernel can."""
 
     def __init__(
-        self, sock: socket.socket, count_dropped: Callable[[int], None], max_segments: int | None = None
+        self,
+        sock: socket.socket,
+        count_dropped: Callable[[int], None],
+        max_segments: int | None = None,
+        libc: Any = None,
     ) -> None:
-        """`max_segments`: 1 never segments; None is what the kernel can."""
+        """`max_segments`: 1 never segments; None is what the kernel can. `libc` sends; None is the system's."""
         self._socket = sock
         self._count_dropped = count_dropped
-        self._libc: Any = ffi.dlopen(None)
+        self._libc: Any = libc or ffi.dlopen(None)
         self._messages = Messages(sock.family)
         self._words, self._lengths, self._names = self._messages.words, self._messages.lengths, self._messages.names
         self._vectors_address = self._messages.vectors_address

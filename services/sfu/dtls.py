@@ -134,6 +134,11 @@ class Channel:
     async def stop(self) -> None:
         """End the association."""
         await self._sctp.stop()
+        # aiortc's timer T3 only schedules the next transmission; one that comes after the stop would find these, send
+        # in vain and set the timer anew, each second until the process ends, with all of the connection behind it.
+        self._sctp._sent_queue.clear()
+        self._sctp._outbound_queue.clear()
+        self._sctp._forward_tsn_chunk = None
 
 
 class DtlsConnection:

@@ -1,9 +1,11 @@
 """The thin adapters around libraries: STUN, SRTP, the socket's batches, the channel's messages, the configuration."""
 
+import errno
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import pylibsrtp
 import pytest
@@ -30,6 +32,7 @@ from services.sfu.udp import (
     RecvmmsgInbox,
     decode_sockaddr,
     encode_sockaddr,
+    ffi,
     open_socket,
 )
 from tests.unit.sfu.builders import key, rtp
@@ -178,6 +181,73 @@ def test_bursts_arrive_as_the_packets_they_were(kind: Callable[..., Batch]) -> N
         received = [receiver.recv(2000) for _ in sent]
     assert received == sent
     assert sum(dropped) == 2 * len(bursts)
+
+
+class RefusingLibc:
+    """The system's, but that it refuses the first segmented messages, one with each of these errors."""
+
+    def __init__(self, errors: Sequence[int]) -> None:
+        self._errors = list(errors)
+        self._libc: Any = ffi.dlopen(None)
+        # Packets of each message that was taken.
+        self.taken: list[int] = []
+
+    def sendmmsg(self, descriptor: int, headers: Any, count: int, flags: int) -> int:
+        sizes = [int(headers[place].msg_hdr.msg_iovlen) for place in range(count)]
+        if self._errors and sizes[0] > 1:
+            ffi.errno = self._errors.pop(0)
+            return -1
+        # As the kernel does, which stops in front of what it refuses.
+        first_refused = next((place for place, size in enumerate(sizes) if size > 1), count) if self._errors else count
+        sent = int(self._libc.sendmmsg(descriptor, headers, first_refused, flags))
+        self.taken += sizes[:sent]
+        return sent
+
+
+@pytest.mark.parametrize(
+    ("error", "later_messages"), [(errno.EIO, [1, 1, 1]), (errno.EINVAL, [3]), (errno.EMSGSIZE, [3])]
+)
+def test_packets_of_a_refused_message_go_one_by_one_and_only_eio_ends_segmenting(
+    error: int, later_messages: list[int]
+) -> None:
+    dropped: list[int] = []
+    libc = RefusingLibc([error])
+    with open_socket(("127.0.0.1", 0)) as sender, open_socket(("127.0.0.1", 0)) as receiver:
+        batch = SendmmsgBatch(sender, dropped.append, MAX_SEGMENTS, libc)
+        destination = encode_sockaddr(socket.AF_INET, receiver.getsockname())
+
+        def put(first: int, sizes: list[int]) -> None:
+            for place, (buffer, size) in enumerate(zip(batch.claim(len(sizes)), sizes, strict=True)):
+                buffer.view[:size] = bytes((first + place,)) * size
+            batch.commit(sizes, destination)
+
+        put(0, [9])
+        put(1, [9, 9, 5])
+        put(4, [7])
+        assert batch.flush() == (5, 39)
+        assert libc.taken == [1, 1], "the refused three went by themselves"
+        libc.taken.clear()
+        put(5, [9, 9, 9])
+        assert batch.flush() == (3, 27)
+        assert libc.taken == later_messages
+        received = [receiver.recv(2000) for _ in range(8)]
+    assert received == [bytes((number,)) * size for number, size in enumerate([9, 9, 9, 5, 7, 9, 9, 9])]
+    assert not dropped
+
+
+def test_a_message_that_is_refused_for_another_reason_is_dropped_and_counted_whole() -> None:
+    dropped: list[int] = []
+    libc = RefusingLibc([errno.EPERM])
+    with open_socket(("127.0.0.1", 0)) as sender, open_socket(("127.0.0.1", 0)) as receiver:
+        batch = SendmmsgBatch(sender, dropped.append, MAX_SEGMENTS, libc)
+        for _ in range(2):
+            for buffer in batch.claim(4):
+                buffer.view[:2] = b"ok"
+            batch.commit([2] * 4, encode_sockaddr(socket.AF_INET, receiver.getsockname()))
+        batch.flush()
+        assert [receiver.recv(10) for _ in range(4)] == [b"ok"] * 4
+    assert dropped == [4]
+    assert libc.taken == [4]
 
 
 @given(st.lists(st.integers(0, 1200), max_size=BATCH_SIZE), st.integers(1, MAX_SEGMENTS))
