@@ -28,6 +28,8 @@ class Offsets:
 
     def __init__(self, next_sequence_number: int, last_timestamp: int) -> None:
         self.timestamp = self.tl0 = 0
+        # Sequence numbers up to the newest packet, with those that no packet went out under.
+        self.numbers = 0
         self.last_timestamp = last_timestamp
         self._shift = _Shift(0, 0, 0)
         self._shifts: deque[_Shift] = deque([self._shift], MAX_SHIFTS)
@@ -112,7 +114,9 @@ class Offsets:
         """The packet goes out, and none before it has a later number; the numbers after it follow."""
         frame, shift = packet.frame, self._shift
         self._next_index = packet.extended + 1
-        self._next_sequence_number = (packet.sequence_number + shift.sequence + 1) & 0xFFFF
+        next_number = (packet.sequence_number + shift.sequence + 1) & 0xFFFF
+        self.numbers += (next_number - self._next_sequence_number) & 0xFFFF
+        self._next_sequence_number = next_number
         self.last_timestamp = (packet.timestamp + self.timestamp) & 0xFFFFFFFF
         if frame.picture_id_at:
             self._last_picture_id = (frame.picture_id + shift.picture_id) & 0x7FFF

@@ -39,9 +39,11 @@ _KEPT_STAMPS: Final = 1024
 
 @dataclass(slots=True)
 class Downlink:
-    """What the receiver said last of this slot: loss 0 to 1 since its report before, jitter in seconds."""
+    """What the receiver said last of this slot: jitter in seconds, and what it lost of all that was sent to it.
 
-    loss: float = 0.0
+    What its publisher had lost is missing there too, but is not counted.
+    """
+
     jitter_s: float = 0.0
     packets_lost: int = 0
 
@@ -85,6 +87,8 @@ class ReceiveSlot(Taker):
         self._next_repair = numbering.repair_sequence_number
         self._last_sent_at: float | None = None
         self._reported: int | None = None
+        # Numbers without a packet at the last report: lost on the publisher's way up, which is no fault of this path.
+        self._unsent = 0
         self._resent: dict[int, float] = {}
         self._resends, self._resends_began = 0, 0.0
 
@@ -280,13 +284,16 @@ class ReceiveSlot(Taker):
 
         (0, 0) for the first one, and for one that makes no sense.
         """
+        self._catch_up()
         before, self._reported = self._reported, block.highest_sequence
-        expected = 0 if before is None else (block.highest_sequence - before) & 0xFFFFFFFF
-        lost = min(max(block.packets_lost - self.downlink.packets_lost, 0), expected)
-        self.downlink.loss = block.fraction_lost / 256
+        unsent, self._unsent = self._unsent, self._offsets.numbers - self.packets
+        numbers = 0 if before is None else (block.highest_sequence - before) & 0xFFFFFFFF
+        expected = max(numbers - max(self._unsent - unsent, 0), 0)
+        packets_lost = block.packets_lost - self._unsent
+        lost = min(max(packets_lost - self.downlink.packets_lost, 0), expected)
         self.downlink.jitter_s = block.jitter / CLOCK_RATES[self.kind]
-        self.downlink.packets_lost = block.packets_lost
-        return (expected, lost) if expected < 1 << 15 else (0, 0)
+        self.downlink.packets_lost = packets_lost
+        return (expected, lost) if numbers < 1 << 15 else (0, 0)
 
     def sender_report(self, ntp: int, now: float) -> SenderReport | None:
         """The SR for this slot: `ntp` is the NTP time at `now`. None before the first packet."""

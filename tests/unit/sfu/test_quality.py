@@ -45,7 +45,9 @@ class Call:
             for effect in self.router.handle_rtp(self.ann, rtp(7, number, mid=b"0", timestamp=number * 960), now):
                 if isinstance(effect, SendMedia):
                     copies(effect, now)
-        block = ReportBlock(self.bob.slots[0].ssrc, 0, downlink_lost, 500, 0, 0, 0)
+        # A receiver misses the one as the other: the numbers that the publisher lost are holes in its own.
+        missed = downlink_lost + (500 // uplink_loss if uplink_loss else 0)
+        block = ReportBlock(self.bob.slots[0].ssrc, 0, missed, 500, 0, 0, 0)
         self.router.handle_rtcp(self.bob, build_receiver_report(1, [block]), 11.0)
 
     def quality(self, member: Participant) -> Quality:
@@ -71,6 +73,14 @@ def test_loss_of_the_receivers_downlink_is_its_own() -> None:
     assert not mine.is_weak
     assert theirs.downlink.loss == pytest.approx(0.2)
     assert theirs.is_weak
+
+
+def test_what_both_legs_lose_is_told_apart() -> None:
+    call = Call()
+    call.speak(uplink_loss=10, downlink_lost=45)
+    mine, theirs = call.quality(call.ann), call.quality(call.bob)
+    assert mine.uplink.loss == pytest.approx(0.1, abs=0.01)
+    assert theirs.downlink.loss == pytest.approx(0.1, abs=0.01)
 
 
 def test_who_sends_and_receives_nothing_has_no_score() -> None:

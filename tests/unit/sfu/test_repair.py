@@ -57,6 +57,24 @@ def test_lost_packets_are_asked_for_again_and_again_and_then_given_up(router: Ro
     assert requests == [Q]
 
 
+@pytest.mark.parametrize(("lost_below", "is_lowered"), [(0, False), (20, True)])
+def test_what_the_publisher_lost_does_not_lower_what_its_receivers_get(
+    router: Router, lost_below: int, is_lowered: bool
+) -> None:
+    """A fifth is lost on the way up, and is missing in what bob reports; or, the second time, also on the way down."""
+    ann, bob = join(router, "ann"), join(router, "bob")
+    slot, before = bob.slots[1], bob.path.estimate_bps(1.0)
+    for number in range(500):
+        now = 1.0 + number / 100
+        if number % 5 != 4:
+            sent(router.handle_rtp(ann, video(Q, number, number, key_frame=number == 0), now))
+        if number % 100 == 99:
+            missed = (number + 1) // 5 + lost_below * number // 100
+            block = rtcp.ReportBlock(slot.ssrc, 51, missed, number, 0, 0, 0)
+            router.handle_rtcp(bob, rtcp.build_receiver_report(1, [block]), now)
+    assert (bob.path.estimate_bps(6.0) < before) == is_lowered
+
+
 def test_a_packet_that_comes_late_is_forwarded_and_not_asked_for_again(router: Router) -> None:
     ann, _ = join(router, "ann"), join(router, "bob")
     router.handle_rtp(ann, video(Q, 1, 1, key_frame=True), 1.0)
