@@ -131,6 +131,10 @@ class Inbox:
             self.calls[call.call_id] = call
         self.changes.notify()
 
+    def running_calls(self) -> set[str]:
+        """Those that have not ended, as far as was told."""
+        return {call_id for call_id, call in self.calls.items() if call.state != calls.CALL_STATE_ENDED}
+
     def is_online(self, user_id: str) -> bool:
         """Whether the last word on a watched user was online."""
         return user_id in self.presence and self.presence[user_id].state == ONLINE

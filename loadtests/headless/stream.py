@@ -227,8 +227,13 @@ class EventStream:
 
     async def _ask_for_calls_and_presence(self) -> None:
         answer = await self._device.calls.ListActiveCalls(calls.ListActiveCallsRequest())
+        gone = self.inbox.running_calls() - {call.call_id for call in answer.calls}
         for call in answer.calls:
             self.inbox.take_call(call, self._clock())
+        for call_id in gone:
+            # It ended while nobody could tell us.
+            ended = await self._device.calls.GetCall(calls.GetCallRequest(call_id=call_id))
+            self.inbox.take_call(ended.call, self._clock())
         if self._watched:
             await self.watch(self._watched)
 
