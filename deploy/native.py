@@ -80,7 +80,7 @@ def main() -> int:
     if reason is None:
         compile_into(folder)
         return 0
-    print(f"The SFU will run from its sources, at a quarter more CPU: {reason}.", file=sys.stderr)  # noqa: T201
+    print(f"The SFU will run from its sources, at half as much CPU again: {reason}.", file=sys.stderr)  # noqa: T201
     return int(os.environ.get("CI") == "true")
 
 
