@@ -19,53 +19,71 @@ help: ## List the targets
 
 # ---- Set-up: each stamp is older than what it was made from, or it is made anew.
 
-$(VENV)/.stamp: requirements-dev.lock
-	@echo "Installing Python packages into $(VENV) ..."
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+STEP := deploy/setup/step
+
+$(VENV)/.stamp: requirements-dev.lock requirements-uv.lock
+	@PYTHON=$(PYTHON) $(STEP) "Python packages" deploy/setup/python-packages $(VENV) requirements-dev.lock
 	@touch $@
 
 gen/.stamp: $(VENV)/.stamp $(PROTOS)
 	@rm -rf gen && mkdir -p gen
-	@python -m grpc_tools.protoc -I protos --python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen $(PROTOS)
+	@$(STEP) "protobuf code" python -m grpc_tools.protoc -I protos --python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen $(PROTOS)
 	@touch $@
 
-$(NODE_VENV)/.stamp: requirements-node.lock
+$(NODE_VENV)/.stamp: requirements-node.lock requirements-uv.lock $(VENV)/.stamp
 	@rm -rf $(NODE_VENV) && mkdir -p $(NODE_VENV)
-	@if ! command -v npm >/dev/null; then \
-	  echo "Installing node from PyPI into $(NODE_VENV) ..."; \
-	  $(PYTHON) -m venv --clear $(NODE_VENV) && \
-	  $(NODE_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-node.lock; fi
+	@command -v npm >/dev/null || PYTHON=$(PYTHON) $(STEP) "node, from PyPI" deploy/setup/python-packages $(NODE_VENV) requirements-node.lock
 	@touch $@
 
-.parley/npm.stamp: services/web/package-lock.json $(NODE_VENV)/.stamp
-	@echo "Installing the web client's packages ..."
-	@cd services/web && npm ci --no-audit --no-fund --loglevel=error
+# Node from PyPI comes after the Python packages; a node of the machine's own waits for nothing.
+NODE := $(if $(shell command -v npm),,$(NODE_VENV)/.stamp)
+
+.parley/npm.stamp: services/web/package-lock.json $(NODE)
+	@mkdir -p .parley
+	@$(STEP) "web packages" npm --prefix services/web ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 build/web.stamp: .parley/npm.stamp $(VENV)/.stamp $(PROTOS) $(WEB_SOURCES)
-	@echo "Building the web client ..."
-	@cd services/web && npm run --silent build
-	@touch $@
+	@$(STEP) "web client" npm --prefix services/web run --silent build
+	@mkdir -p build && touch $@
 
 build/native.stamp: $(VENV)/.stamp deploy/native.py $(NATIVE_SOURCES)
-	@echo "Compiling the SFU's media path ..."
-	@python -m deploy.native build/native
+	@$(STEP) "compiled media path" python -m deploy.native build/native
 	@touch $@
 
-.PHONY: setup gen native web
-setup: $(VENV)/.stamp gen/.stamp build/native.stamp build/web.stamp ## Install and generate what the other targets need
+.parley/kafka/.stamp: deploy/kafka/pom.xml deploy/setup/kafka
+	@rm -rf .parley/kafka && mkdir -p .parley/kafka
+	@$(STEP) "Apache Kafka" deploy/setup/kafka .parley/kafka
+	@touch $@
+
+DEMO_NEEDS := gen/.stamp .parley/kafka/.stamp
+RUN_NEEDS := $(DEMO_NEEDS) build/web.stamp
+ALL_NEEDS := $(RUN_NEEDS) build/native.stamp
+
+# $(call together,STAMPS): what is not there yet is made side by side, and each step says which of how many it is.
+together = @if ! $(MAKE) --no-print-directory -q $(1) >/dev/null 2>&1; then mkdir -p .parley && : >.parley/steps && \
+	PARLEY_STEPS_FILE=.parley/steps PARLEY_STEPS=$$($(MAKE) --no-print-directory -n $(1) | grep -c '$(STEP) ') \
+	$(MAKE) --no-print-directory -j4 $(1); fi
+
+.PHONY: setup setup-run setup-demo gen native web kafka
+setup: ## Install and generate what the other targets need
+	$(call together,$(ALL_NEEDS))
+setup-run:
+	$(call together,$(RUN_NEEDS))
+setup-demo:
+	$(call together,$(DEMO_NEEDS))
 gen: gen/.stamp ## Generate the protobuf code
 native: build/native.stamp ## Compile the SFU's media path into build/native; without a C compiler it runs from its sources
 web: build/web.stamp ## Build the web client into build/web
+kafka: .parley/kafka/.stamp ## Bring Apache Kafka from Maven, where there is Java 17
 
 # ---- Run
 
-.PHONY: run demo load-messages load-routing load-devices load-calls-setup bench-sfu bench-impaired
-run: setup ## Start everything; Ctrl-C stops it
+.PHONY: run demo load-messages load-routing load-devices load-calls-setup bench-idle bench-sfu bench-impaired
+run: setup-run ## Start everything; Ctrl-C stops it
 	@exec python -m deploy.embedded run
 
-demo: setup ## A message and a call between two headless clients; ends with one JSON line
+demo: setup-demo ## A message and a call between two headless clients; ends with one JSON line
 	@exec python -m loadtests.demo
 
 load-messages: gen/.stamp ## The message path under load; report in build/reports/messages.json
@@ -79,6 +97,9 @@ load-devices: gen/.stamp ## 10,000 idle devices on one gateway; report in build/
 
 load-routing: gen/.stamp ## Routing with 1 to 8 replicas, and with one killed; report in build/reports/routing.json
 	@exec python -m loadtests.routing $(ARGS)
+
+bench-idle: setup ## What the stack takes while nothing happens, by process; report in build/reports/idle.json (2 min)
+	@exec python -m loadtests.idle $(ARGS)
 
 bench-sfu: gen/.stamp build/native.stamp ## The SFU under load: fan-out, voice calls, joins; report in build/reports/sfu.json
 	@exec python -m loadtests.sfu $(ARGS)
@@ -99,15 +120,9 @@ unit: setup ## Tests without any server: Python's and the web client's
 integration: setup ## Tests on the embedded stack, and kill -9 of each service
 	python -m pytest tests/integration tests/faults
 
-.PHONY: kafka integration-kafka
-kafka: .parley/kafka/.stamp ## Bring Apache Kafka from Maven, for PARLEY_BROKER=kafka
-.parley/kafka/.stamp: deploy/kafka/pom.xml
-	@echo "Bringing Apache Kafka ..."
-	@rm -rf .parley/kafka && mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.parley/kafka
-	@touch $@
-
-integration-kafka: setup kafka ## The tests of events and of kills once more, on Apache Kafka
-	PARLEY_BROKER=kafka python -m pytest tests/integration/runtime tests/integration/api tests/faults
+.PHONY: integration-tansu
+integration-tansu: setup ## The tests of events and of kills once more, on the small broker of the Python packages
+	PARLEY_BROKER=tansu python -m pytest tests/integration/runtime tests/integration/api tests/faults
 
 e2e: setup ## A message and a call between two real browsers
 	@chromium=$$(.ci/chromium) && PARLEY_CHROMIUM=$$chromium exec python -m pytest tests/e2e
@@ -148,12 +163,12 @@ observe-check: gen/.stamp ## A real Prometheus over the stack: scrapes, rules, d
 
 .PHONY: lock clean
 UV := .parley/uv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --custom-compile-command "make lock"
-lock: ## Lock the newest Python packages that requirements*.in allow, by hash and without addresses
-	@test -x .parley/uv/bin/uv || { $(PYTHON) -m venv .parley/uv && .parley/uv/bin/pip install --quiet uv; }
+lock: $(VENV)/.stamp ## Lock the newest Python packages that requirements*.in allow, by hash and without addresses
 	$(UV) --upgrade requirements.in -o requirements.lock
 	$(UV) --upgrade requirements-dev.in -c requirements.lock -o requirements-dev.lock
 	$(UV) --upgrade requirements-node.in -o requirements-node.lock
+	$(UV) --upgrade requirements-uv.in -o requirements-uv.lock
 
 clean: ## Remove what was built and installed; the data of `make run` stays in .parley
-	rm -rf build gen services/web/node_modules services/web/src/gen $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv
+	rm -rf build gen services/web/node_modules services/web/src/gen $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv .parley/kafka
 	rm -rf .mypy_cache .ruff_cache .pytest_cache

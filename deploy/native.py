@@ -8,6 +8,7 @@ where they are missing it says so, and everything runs from the sources.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import filecmp
 import os
 import shutil
@@ -28,10 +29,11 @@ _CACHE = ".cache"
 
 def home(service: str, built: Path = BUILT) -> Path:
     """The folder that a service's process starts in: that of the compiled modules, if they are of today's sources."""
-    return built if service == "sfu" and _is_current(built) else ROOT
+    return built if service == "sfu" and is_current(built) else ROOT
 
 
-def _is_current(built: Path) -> bool:
+def is_current(built: Path = BUILT) -> bool:
+    """Whether the compiled modules are there, and of today's sources."""
     folders = [ROOT / "services" / part for part in ("sfu", "runtime")]
     pairs = [(source, built / source.relative_to(ROOT)) for folder in folders for source in folder.rglob("*.py")]
     are_same = (copy.exists() and filecmp.cmp(source, copy, shallow=False) for source, copy in pairs)
@@ -39,7 +41,17 @@ def _is_current(built: Path) -> bool:
 
 
 def compile_into(folder: Path) -> None:
-    """Copies the services and compiles. Raises SystemExit when mypyc or the C compiler refuses."""
+    """Copies the services and compiles, unless that was done already; one process at a time.
+
+    Raises SystemExit when mypyc or the C compiler refuses.
+    """
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_current(folder):
+            _compile(folder)
+
+
+def _compile(folder: Path) -> None:
     # Here and not above: who only asks for `home` needs neither.
     from mypyc.build import mypycify
     from setuptools import setup

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.embedded import apache_kafka
+from deploy.embedded.compiling import compiled_meanwhile
 from deploy.embedded.errors import SettingsError, StackError
 from deploy.embedded.issuer import USERS
 from deploy.embedded.record import DEFAULT_RECORD, ROOT, StackRecord
@@ -68,7 +70,8 @@ async def _run(settings: StackSettings, record_path: Path, *, quiet: bool) -> No
         publish(stack.record())
         cleanup.callback(record_path.unlink, missing_ok=True)
         _greet(stack.record(), settings)
-        await stop_asked
+        async with compiled_meanwhile(_say) if "sfu" in settings.parts and not quiet else contextlib.nullcontext():
+            await stop_asked
         print("Stopping; once more Ctrl-C kills at once.", flush=True)
         await _stop(stack, signals)
     print("Stopped.", flush=True)
@@ -85,7 +88,14 @@ async def _stop(stack: Stack, signals: asyncio.Queue[int]) -> None:
     impatient.cancel()
 
 
+def _say(text: str) -> None:
+    print(f"  {text}", flush=True)
+
+
 def _greet(record: StackRecord, settings: StackSettings) -> None:
+    lacking = apache_kafka.missing()
+    if settings.broker == "tansu" and lacking:
+        _say(f"The broker is Tansu, which keeps nothing: for Apache Kafka there is no {lacking}.")
     if "edge" in settings.parts:
         first, second, *_ = USERS
         print(

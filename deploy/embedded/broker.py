@@ -23,6 +23,8 @@ CLIENT_SETTINGS = {
     "PARLEY_KAFKA_SESSION_TIMEOUT_MS": "3000",
     # It answers a waiting fetch only after a share of this: 500 ms cost 130 ms a hop, 10 ms about 4.
     "PARLEY_KAFKA_FETCH_WAIT_MS": "10",
+    # Asked each 10 ms by ten consumers it takes a fifth of a core and more. So the first record after a pause is late.
+    "PARLEY_KAFKA_IDLE_PAUSE_MS": "200",
 }
 # Of presence, which is on the way of every message. The most with which a join takes 1 s: whose replica has died waits
 # for one.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.embedded import apache_kafka
 from deploy.embedded.errors import SettingsError
 from deploy.embedded.record import ROOT
 
@@ -17,7 +18,7 @@ START_ORDER = (
     ("edge",),
 )
 PARTS = tuple(part for row in START_ORDER for part in row)
-BROKERS = ("tansu", "kafka")
+BROKERS = ("kafka", "tansu")
 REPLICABLE = ("messaging", "presence", "gateway", "signaling", "sfu")
 
 
@@ -35,8 +36,8 @@ class StackSettings:
     log_level: str = "info"
     # For the services, over what the stack gives them.
     env: Mapping[str, str] = field(default_factory=dict)
-    # Which Kafka: Tansu comes with the Python packages, Apache Kafka by `make kafka`.
-    broker: str = field(default_factory=lambda: os.environ.get("PARLEY_BROKER", "tansu"))
+    # Which Kafka: Apache Kafka where it can run, else Tansu, which comes with the Python packages.
+    broker: str = field(default_factory=lambda: os.environ.get("PARLEY_BROKER") or _default_broker())
 
     def __post_init__(self) -> None:
         if self.broker not in BROKERS:
@@ -52,3 +53,7 @@ class StackSettings:
         """The names of the part's processes: its own, or numbered ones when there are several."""
         count = self.replicas.get(part, 1)
         return [part] if count == 1 else [f"{part}-{number}" for number in range(1, count + 1)]
+
+
+def _default_broker() -> str:
+    return "tansu" if apache_kafka.missing() else "kafka"

@@ -12,12 +12,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from deploy.embedded.record import ROOT, StackRecord
 from loadtests.idle_devices.holder import Job
-from loadtests.message_path.processes import cpu_s
+from loadtests.message_path.processes import cpu_s, memory_kib
 
 # Devices a holder. Higher: the holder is what is slow. Lower: more processes beside the gateway.
 _A_HOLDER = 2_500
@@ -66,14 +65,6 @@ async def measure(record: StackRecord, plan: Round) -> dict[str, Any]:
             "refused_meanwhile": holders.refused,
             "load_average": [round(load, 2) for load in os.getloadavg()],
         }
-
-
-def memory_kib(pid: int) -> int:
-    """What the process alone takes, and its share of what it shares (proportional set size)."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    raise HolderError(f"/proc/{pid}/smaps_rollup has no Pss")
 
 
 async def _idle_cpu_percent(pid: int, seconds: float) -> float:

@@ -1,9 +1,10 @@
-"""CPU time of whole processes with their children, from /proc."""
+"""What whole processes with their children take, from /proc."""
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -15,9 +16,33 @@ def cpu_s(pids: dict[str, int]) -> dict[str, float]:
     return {name: _of_tree(pid, used, children) / _TICKS_PER_S for name, pid in pids.items()}
 
 
+def wakeups(pids: dict[str, int]) -> dict[str, float]:
+    """How often a thread of the process, or of a living descendant, has gone to sleep of itself, by name."""
+    _, children = _read_all()
+    return {name: float(_woken(pid, children)) for name, pid in pids.items()}
+
+
+def memory_kib(pid: int) -> int:
+    """What the process alone takes, and its share of what it shares (proportional set size)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise ValueError(f"/proc/{pid}/smaps_rollup has no Pss")
+
+
 def used_since(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
     """What was used between two readings."""
     return {name: after[name] - before[name] for name in before}
+
+
+def _woken(pid: int, children: dict[int, list[int]]) -> int:
+    own = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for line in status.read_text().splitlines():
+                if line.startswith("voluntary_ctxt_switches:"):
+                    own += int(line.split()[1])
+    return own + sum(_woken(child, children) for child in children[pid])
 
 
 def _of_tree(pid: int, used: dict[int, int], children: dict[int, list[int]]) -> int:

@@ -44,12 +44,6 @@ from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import Admit, RpcServer
 
-# Nobody waits for the record of a call that is over. Higher: it stands in the conversation later.
-CALLS_PATIENCE_MS = 50
-# Nor for the words of a text that was sent just now. Higher: it is found later.
-SEARCH_PATIENCE_MS = 1_000
-# A follow or a block in the network may take a moment to hold here. Higher: it takes longer.
-GRAPH_PATIENCE_MS = 250
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -134,11 +128,11 @@ def build(config: Config) -> App:
     fan_out = KafkaConsumer(
         config.kafka, Subscription(topics.EVENTS, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
     )
-    sent = Subscription(topics.EVENTS, "messaging-search", patience_ms=SEARCH_PATIENCE_MS)
+    sent = Subscription(topics.EVENTS, "messaging-search", background=True)
     search_index = KafkaConsumer(config.kafka, sent, SearchIndex(messaging).handle, publisher)
-    ended_calls = Subscription(topics.CALLS, "messaging-calls", patience_ms=CALLS_PATIENCE_MS)
+    ended_calls = Subscription(topics.CALLS, "messaging-calls", background=True)
     call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messaging).handle, publisher)
-    facts = Subscription(topics.GRAPH, "messaging-graph", patience_ms=GRAPH_PATIENCE_MS)
+    facts = Subscription(topics.GRAPH, "messaging-graph", background=True)
     graph_copy = KafkaConsumer(config.kafka, facts, GraphCopy(relations).handle, publisher)
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(

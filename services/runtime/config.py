@@ -247,9 +247,13 @@ class KafkaConfig:
     # A dead member's partitions move after this. Higher: later. Lower: a busy machine loses its partitions for nothing;
     # Apache Kafka refuses less than its group.min.session.timeout.ms (6 s unless changed).
     session_timeout_ms: int
-    # How long the broker may hold a fetch that finds nothing. Apache Kafka answers as soon as there is something, so
-    # higher is cheaper there; the embedded broker looks only now and then, at a share of this: lower is faster there.
+    # How long the broker may hold a fetch that finds nothing. Raising it saves requests while nothing happens; lowering
+    # it notices sooner that a connection is dead.
     fetch_wait_ms: int
+    # 0 for a broker that answers a waiting fetch as soon as there is something, as Apache Kafka does. Another one is
+    # asked again and again while records come, and left alone for so long when none came for a second. Raising it
+    # saves requests; lowering it brings the first record after a pause sooner.
+    idle_pause_ms: int = 0
     tls: KafkaTls = KafkaTls()
 
     @classmethod
@@ -258,7 +262,8 @@ class KafkaConfig:
             bootstrap=",".join(env.addresses("PARLEY_KAFKA_BOOTSTRAP")),
             idempotent=env.boolean("PARLEY_KAFKA_IDEMPOTENT", True),
             session_timeout_ms=env.integer("PARLEY_KAFKA_SESSION_TIMEOUT_MS", 6_000, low=1_000, high=300_000),
-            fetch_wait_ms=env.integer("PARLEY_KAFKA_FETCH_WAIT_MS", 500, low=1, high=30_000),
+            fetch_wait_ms=env.integer("PARLEY_KAFKA_FETCH_WAIT_MS", 5_000, low=1, high=30_000),
+            idle_pause_ms=env.integer("PARLEY_KAFKA_IDLE_PAUSE_MS", 0, low=0, high=30_000),
             tls=KafkaTls.read(env),
         )
 

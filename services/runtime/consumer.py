@@ -31,8 +31,18 @@ log = structlog.get_logger()
 POISON_ATTEMPTS = 5
 # Between commits of a consumer. Higher: more is repeated after a kill. Lower: each batch costs the broker a commit.
 COMMIT_INTERVAL_S = 0.2
-# A member learns at its next heartbeat that the group changes. Higher: later. Lower: more small requests.
-MAX_HEARTBEAT_MS = 500
+# A member learns at its next heartbeat that the group changes. Raising it makes a change of the group take longer;
+# lowering it costs the broker and the service more small requests while nothing happens.
+MAX_HEARTBEAT_MS = 1_000
+# How many times later the partitions of a background subscription's dead member move, and how many times longer it
+# rests. Raising it saves requests while nothing happens; lowering it moves them sooner.
+BACKGROUND_FACTOR = 5
+# How long one call waits for records. They end the wait, so it only says how soon an error of the group is noticed.
+POLL_TIMEOUT_MS = 5_000
+# With a broker whose fetches do not wait: how long nothing must come until the consumer rests, and how long it then
+# looks for records between two pauses.
+QUIET_MS = 1_000
+LOOK_MS = 30
 
 
 @dataclass(frozen=True)
@@ -44,9 +54,9 @@ class Subscription:
     group: str | None
     # Most records a batch. Higher: fewer round trips. Lower: less to repeat after a failure.
     max_batch: int = 200
-    # How late a record may come from a broker that answers a waiting fetch only in the end. Higher: fewer fetches
-    # while nothing happens. Lower: sooner. Never shorter than what is configured.
-    patience_ms: int = 0
+    # Nobody waits for what these records cause. They still come at once from a broker whose fetches wait, but a change
+    # of the group takes seconds, and with other brokers the first record after a pause is later.
+    background: bool = False
 
 
 class KafkaConsumer:
@@ -82,6 +92,7 @@ class KafkaConsumer:
         # What is to be committed next: the offset after the last record handled.
         self._handled: dict[TopicPartition, int] = {}
         self._connected = False
+        self._resting = False
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=self.name)
@@ -116,9 +127,9 @@ class KafkaConsumer:
             group_id=self._subscription.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=self._config.session_timeout_ms,
-            heartbeat_interval_ms=min(self._config.session_timeout_ms // 6, MAX_HEARTBEAT_MS),
-            fetch_max_wait_ms=max(self._config.fetch_wait_ms, self._subscription.patience_ms),
+            session_timeout_ms=self._session_ms(),
+            heartbeat_interval_ms=self._heartbeat_ms(),
+            fetch_max_wait_ms=self._config.fetch_wait_ms,
             retry_backoff_ms=100,
             metadata_max_age_ms=30_000,
         )
@@ -129,8 +140,16 @@ class KafkaConsumer:
         self._connected = True
         log.info("kafka_consumer_connected", topic=self._subscription.topic)
 
+    def _session_ms(self) -> int:
+        return self._config.session_timeout_ms * (BACKGROUND_FACTOR if self._subscription.background else 1)
+
+    def _heartbeat_ms(self) -> int:
+        session_ms = self._session_ms()
+        return session_ms // 3 if self._subscription.background else min(session_ms // 6, MAX_HEARTBEAT_MS)
+
     async def _close(self) -> None:
         self._connected = False
+        self._resting = False
         consumer, self._consumer = self._consumer, None
         await kafka.cancel(self._committing)
         self._committing = None
@@ -145,7 +164,10 @@ class KafkaConsumer:
         consumer = self._consumer
         if consumer is None:
             return
-        fetched = await consumer.getmany(timeout_ms=1000, max_records=self._subscription.max_batch)
+        fetched = await consumer.getmany(timeout_ms=self._poll_timeout_ms(), max_records=self._subscription.max_batch)
+        self._resting = not fetched and self._config.idle_pause_ms > 0
+        if self._resting:
+            await self._rest(consumer)
         if not fetched:
             return
         await self._deliver([_incoming(record) for records in fetched.values() for record in records])
@@ -153,6 +175,20 @@ class KafkaConsumer:
             self._handled |= {partition: records[-1].offset + 1 for partition, records in fetched.items()}
             if self._committing is None or self._committing.done():
                 self._committing = asyncio.create_task(self._commit_soon(consumer), name=f"{self.name}-commit")
+
+    def _poll_timeout_ms(self) -> int:
+        if self._config.idle_pause_ms == 0:
+            return POLL_TIMEOUT_MS
+        return LOOK_MS if self._resting else QUIET_MS
+
+    async def _rest(self, consumer: AIOKafkaConsumer) -> None:
+        """Ask for nothing for a while: this broker answers a fetch that finds nothing at once."""
+        paused = consumer.assignment()
+        consumer.pause(*paused)
+        pause_ms = self._config.idle_pause_ms * (BACKGROUND_FACTOR if self._subscription.background else 1)
+        await asyncio.sleep(pause_ms / 1000)
+        # What the group has taken from us meanwhile cannot be resumed.
+        consumer.resume(*(paused & consumer.assignment()))
 
     async def _commit_soon(self, consumer: AIOKafkaConsumer) -> None:
         """Commit, and then what was handled meanwhile, until there is no more: the next batch waits for none of it."""

@@ -20,7 +20,9 @@ from services.runtime.rpc import RpcServer
 log = structlog.get_logger()
 
 CONFIG_EXIT = 2
-READY_INTERVAL_S = 1.0
+# Raising it tells of an outage later; lowering it costs each dependency more questions while nothing happens.
+READY_INTERVAL_S = 2.0
+UNREADY_INTERVAL_S = 0.2
 # Higher: a service that starts while Kafka is away takes calls later. Lower: it takes them before its consumers joined.
 WARM_UP_S = 15.0
 
@@ -153,7 +155,7 @@ class App:
                 log.info("readiness_changed", ready=was_ready, missing=missing)
                 if self.server:
                     await self.server.set_ready(was_ready)
-            await asyncio.sleep(READY_INTERVAL_S if was_ready else READY_INTERVAL_S / 5)
+            await asyncio.sleep(READY_INTERVAL_S if was_ready else UNREADY_INTERVAL_S)
 
     async def _stop_parts(self, parts: Sequence[Part]) -> None:
         for part in reversed(parts):

@@ -36,7 +36,7 @@ LANES = 2
 # Rows a transaction. Higher: fewer commits. Lower: less to repeat when the broker fails in the middle.
 BATCH = 500
 # How often rows that a dead replica left are looked for. Higher: they wait longer. Lower: more idle queries.
-SWEEP_INTERVAL_S = 0.5
+SWEEP_INTERVAL_S = 1.0
 _LOCK_SPACE = 0x6F7574
 
 # Whatever the limit cuts off, each shard's rows are taken from its oldest on.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -44,6 +45,8 @@ log: Final = structlog.get_logger()
 
 # How often due work is looked for. Higher: later NACKs. Lower: more wake-ups, which cost more than packets.
 TICK_S: Final = 0.02
+# The same while nobody is there, when only what strangers sent is counted; whoever comes ends the wait.
+IDLE_TICK_S: Final = 1.0
 # Quality reports a participant. Higher: coarser history. Lower: more events.
 QUALITY_INTERVAL_S: Final = 5.0
 
@@ -85,6 +88,7 @@ class MediaWorker:
         self._sources: dict[bytes, Connection] = {}
         self._empty = asyncio.Event()
         self._empty.set()
+        self._occupied = asyncio.Event()
 
     @property
     def address(self) -> Address:
@@ -123,7 +127,11 @@ class MediaWorker:
     async def run(self) -> None:
         """Do what is due, for the life of the process."""
         while True:
-            await asyncio.sleep(TICK_S)
+            if self._occupied.is_set():
+                await asyncio.sleep(TICK_S)
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._occupied.wait(), IDLE_TICK_S)
             self.tick()
 
     def tick(self) -> None:
@@ -343,8 +351,10 @@ class MediaWorker:
         self._metrics.occupancy(len(self._router), self._router.call_count)
         if len(self._router):
             self._empty.clear()
+            self._occupied.set()
         else:
             self._empty.set()
+            self._occupied.clear()
 
     def _log(self, participant: Participant, event: str, **fields: str) -> None:
         key = participant.key

@@ -89,7 +89,7 @@ class Routine:
 def routines(upkeep: Upkeep, moves: CallMoves, nudged: asyncio.Event) -> Sequence[Routine]:
     """All of them. Shorter intervals find what others left sooner, and cost idle queries."""
     return (
-        Routine("sweep", upkeep.sweep, 1.0),
+        Routine("sweep", upkeep.sweep, 2.0),
         Routine("inspect-workers", moves.inspect_workers, 2.0, nudged),
         Routine("count-calls", upkeep.count, 5.0),
         Routine("prune-calls", upkeep.prune, 3600.0),

@@ -47,10 +47,6 @@ from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
 from services.signaling.watching import WorkerWatch
 
-# Workers announce themselves every 2 s. Higher: a new one gets calls later.
-NODES_PATIENCE_MS = 50
-# What nobody waits for: sums of quality, and members who left. Higher: later. Lower: more idle polls of the broker.
-SLOW_PATIENCE_MS = 250
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -112,13 +108,10 @@ def _consumers(
     config: Config, service: CallsService, nodes: NodeConsumer, pusher: WebhookPusher | None, publisher: KafkaPublisher
 ) -> list[KafkaConsumer]:
     handlers: list[tuple[Subscription, Callable[[Sequence[Incoming]], Awaitable[None]]]] = [
-        (Subscription(NODES_TOPIC, group=None, patience_ms=NODES_PATIENCE_MS), nodes.handle),
+        (Subscription(NODES_TOPIC, group=None), nodes.handle),
         (Subscription(CALLS_TOPIC, GROUP), MediaConsumer(service).handle),
-        (
-            Subscription(QUALITY_TOPIC, QUALITY_GROUP, patience_ms=SLOW_PATIENCE_MS),
-            QualityConsumer(service.store).handle,
-        ),
-        (Subscription(MESSAGING_TOPIC, MEMBERS_GROUP, patience_ms=SLOW_PATIENCE_MS), MembersConsumer(service).handle),
+        (Subscription(QUALITY_TOPIC, QUALITY_GROUP, background=True), QualityConsumer(service.store).handle),
+        (Subscription(MESSAGING_TOPIC, MEMBERS_GROUP, background=True), MembersConsumer(service).handle),
     ]
     if pusher:
         handlers.append((Subscription(CALLS_TOPIC, PUSH_GROUP), pusher.handle))
