@@ -11,7 +11,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/gen
 PROTOS := $(shell find protos -name '*.proto')
 WEB_SOURCES := $(shell find services/web -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' 2>/dev/null)
 NATIVE_SOURCES := $(wildcard services/sfu/*.py services/sfu/*/*.py services/runtime/*.py)
-TYPED := $(wildcard services deploy loadtests tests/support tests/conftest.py)
+TYPED := $(wildcard services deploy loadtests tests/support tests/conftest.py tests/run.py)
 
 .PHONY: help
 help: ## List the targets
@@ -109,9 +109,12 @@ bench-impaired: gen/.stamp build/native.stamp ## Two browsers in a call over bad
 
 # ---- Check
 
-.PHONY: test unit integration e2e lint
-test: setup ## All tests
+.PHONY: test test-slow unit integration e2e lint
+test: setup ## All tests; ends with a table of passed, failed, left out
 	@exec .ci/test
+
+test-slow: setup ## All tests as on a machine a third as fast
+	@exec .ci/slow .ci/test
 
 unit: setup ## Tests without any server: Python's and the web client's
 	python -m pytest tests/unit
