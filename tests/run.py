@@ -142,7 +142,7 @@ def read_outcome(part: Part, status: int, seconds: float) -> Outcome:
     except (FileNotFoundError, ElementTree.ParseError):
         return Outcome(part.name, status or 1, seconds)
     counts = Counter(map(_verdict, cases))
-    times = sorted(((float(case.get("time", 0)), f"{case.get('classname')}: {case.get('name')}") for case in cases))
+    times = sorted((float(case.get("time", 0)), f"{case.get('classname')}: {case.get('name')}") for case in cases)
     return Outcome(part.name, status, seconds, counts, tuple(reversed(times[-LONGEST:])))
 
 
@@ -186,8 +186,8 @@ def _show_failure(part: Part) -> None:
 
 def _run_stage(lanes: Sequence[Lane], began: float) -> None:
     said_at = time.monotonic()
-    # All of them, so that each goes on.
-    while any([lane.step() for lane in lanes]):
+    # A lane that has ended is asked once more each time: all of them must go on.
+    while sum(lane.step() for lane in lanes):
         time.sleep(POLL_S)
         if time.monotonic() - said_at > PROGRESS_S:
             said_at = time.monotonic()
