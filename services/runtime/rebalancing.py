@@ -5,7 +5,6 @@ from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.client import ConnectionGroup
 
 log = structlog.get_logger()
 
@@ -37,7 +36,6 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         if revoked:
             # So that the next owner repeats no more than a batch that is at work.
             await self._commit(self._consumer)
-            _end_fetches(self._consumer)
         if self._listener and revoked:
             await self._listener.on_revoked()
 
@@ -49,15 +47,3 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
             # The client has no public way to ask for it. No log or metric depends on it.
             member_id = str(self._consumer._coordinator.member_id)
             await self._listener.on_assigned({partition.partition for partition in assigned}, count, member_id)
-
-
-def _end_fetches(consumer: AIOKafkaConsumer) -> None:
-    """Close the connections that the broker holds fetches of.
-
-    It answers what comes on one connection in order: fetches of the new partitions would wait for the one that asks for
-    the old ones, which takes as long as nothing comes there. The client connects anew by itself, and has no public way
-    to take a fetch back.
-    """
-    for (_, group), connection in list(consumer._client._conns.items()):
-        if group == ConnectionGroup.DEFAULT:
-            connection.close()

@@ -4,18 +4,22 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
+from aiokafka.partitioner import murmur2
 
-from services.runtime.bus import Incoming
+from services.runtime.bus import Incoming, Outgoing
 from services.runtime.config import KafkaConfig
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.errors import BusUnavailable
 from services.runtime.groups import KafkaGroup
+from services.runtime.producer import KafkaPublisher
 from tests.support.bus import MemoryPublisher
 from tests.support.waiting import until
 
 TOPIC = "delivery.v1"
+PARTITIONS = 16
 # The least that Apache Kafka takes.
 SESSION_TIMEOUT_MS = 6_000
 
@@ -28,6 +32,7 @@ class Member:
         self.owned: list[int] = []
         self.member_ids: list[str] = []
         self.partition_count = 0
+        self.keys: set[bytes] = set()
 
     async def on_assigned(self, partitions: Collection[int], partition_count: int, member_id: str) -> None:
         self.owned, self.partition_count = sorted(partitions), partition_count
@@ -40,7 +45,7 @@ class Member:
         self.owned = []
 
     async def handle(self, records: Sequence[Incoming]) -> None:
-        pass
+        self.keys |= {record.key for record in records}
 
     @property
     def owns_all(self) -> bool:
@@ -55,6 +60,11 @@ def config(broker: str) -> KafkaConfig:
 @pytest.fixture
 def name() -> str:
     return f"test-{secrets.token_hex(8)}"
+
+
+def partition_of(key: bytes) -> int:
+    """As Kafka's default partitioner has it, of a topic with PARTITIONS."""
+    return int((murmur2(key) & 0x7FFFFFFF) % PARTITIONS)
 
 
 @asynccontextmanager
@@ -102,3 +112,33 @@ async def test_without_a_broker_nobody_is_expelled() -> None:
     config = KafkaConfig("127.0.0.1:9", idempotent=False, session_timeout_ms=3000, fetch_wait_ms=10)
     with pytest.raises(BusUnavailable):
         await KafkaGroup(config, "presence").expel("somebody")
+
+
+async def test_who_is_given_partitions_reads_them_although_a_fetch_of_those_before_still_waits(
+    config: KafkaConfig, name: str, publisher: KafkaPublisher
+) -> None:
+    # Far beyond the wait below: a fetch that the broker holds is not what the test waits for.
+    patient = replace(config, fetch_wait_ms=600_000)
+    staying, leaving = Member(), Member()
+    async with joined(patient, name, staying):
+        await until(lambda: staying.owns_all, within_s=60)
+        async with joined(patient, name, leaving):
+            await until(lambda: leaving.owned and not staying.owns_all, within_s=60)
+            given = set(leaving.owned)
+        await until(lambda: staying.owns_all, within_s=60)
+        # Only there: a record in a partition that it had before would end the fetch that waits.
+        keys = {key for key in (b"%s-%d" % (name.encode(), n) for n in range(50)) if partition_of(key) in given}
+        await publisher.publish([Outgoing(TOPIC, key, b"") for key in keys])
+        await until(lambda: keys <= staying.keys, within_s=30, what=f"all of {len(keys)} keys in {sorted(given)}")
+
+
+async def test_a_consumer_that_rests_while_nothing_comes_reads_on_when_something_does(
+    config: KafkaConfig, name: str, publisher: KafkaPublisher
+) -> None:
+    member = Member()
+    async with joined(replace(config, idle_pause_ms=50), name, member):
+        await until(lambda: member.owns_all, within_s=60)
+        for number in range(3):
+            key = f"{name}-{number}".encode()
+            await publisher.publish([Outgoing(TOPIC, key, b"")])
+            await until(lambda key=key: key in member.keys, within_s=60, what=f"the record {number}")
