@@ -11,8 +11,6 @@ from parley.calls.v1 import service_pb2 as api
 from tests.integration.signaling.town import Town
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 async def operate(town: Town, *arguments: str) -> tuple[int, str, str]:
     """Exit status, output and complaints of a command, as an operator's shell has them."""

@@ -41,15 +41,15 @@ from tests.integration.signaling.town import (
 )
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 @asynccontextmanager
 async def reading(town: Town, broker: str, topic: str) -> AsyncIterator[Reader]:
     reader = Reader(broker, topic, town.publisher)
     await reader.start()
-    yield reader
-    await reader.stop()
+    try:
+        yield reader
+    finally:
+        await reader.stop()
 
 
 async def ends(user: User, call_id: str, reason: int) -> None:
