@@ -19,7 +19,7 @@ import grpc
 
 NOBODY = ""
 # What was cancelled or closed a moment ago may still be at its end. Only a test that leaves something waits so long.
-SETTLE_S = 1.0
+SETTLE_S = 10.0
 
 _owner: ContextVar[str] = ContextVar("owner", default=NOBODY)
 
