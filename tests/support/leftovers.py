@@ -1,7 +1,7 @@
 """Finds what a test leaves behind in the one event loop that all tests share: tasks, gRPC channels and servers.
 
-Each task, channel and server belongs to the test in whose context it was made, which is that of its fixtures of function
-scope too. What fixtures of a wider scope make belongs to nobody, and is looked for when the session ends.
+Each task, channel and server belongs to the test in whose context it was made, which is that of its fixtures of
+function scope too. What fixtures of a wider scope make belongs to nobody, and is looked for when the session ends.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
@@ -33,7 +33,10 @@ class Ledger:
         self._servers: defaultdict[str, list[grpc.aio.Server]] = defaultdict(list)
 
     def make_task(
-        self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **more: Any
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coroutine: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
+        **more: Any,
     ) -> asyncio.Task[Any]:
         """A task that belongs to the test in whose context it is made."""
         task = asyncio.Task(coroutine, loop=loop, **more)

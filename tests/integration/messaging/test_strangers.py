@@ -147,7 +147,9 @@ async def test_a_stranger_sees_nothing_of_a_conversation(town: Town, service: st
 async def test_what_a_stranger_tried_has_changed_nothing(town: Town) -> None:
     async def state() -> list[str]:
         kind = service_pb2.ListMessagesRequest
-        pages = [await town.ask("MessagingService", "ListMessages", "bob", kind(conversation_id=room)) for room in rooms]
+        pages = [
+            await town.ask("MessagingService", "ListMessages", "bob", kind(conversation_id=room)) for room in rooms
+        ]
         listed = await town.ask("MessagingService", "ListConversations", "bob", service_pb2.ListConversationsRequest())
         return [str(answer) for answer in (*pages, listed)]
 

@@ -5,7 +5,6 @@ import os
 import sys
 from uuid import uuid4
 
-import pytest
 from parley.calls.v1 import service_pb2 as api
 
 from tests.integration.signaling.town import Town

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
-import pytest
 from google.rpc import error_details_pb2
 from parley.calls.v1 import events_pb2 as calls_events
 from parley.calls.v1 import messages_pb2
