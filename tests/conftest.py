@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 
@@ -12,6 +13,7 @@ from hypothesis import settings
 from services.runtime.config import KafkaConfig
 from services.runtime.producer import KafkaPublisher
 from tests.support.figures import FIGURE
+from tests.support.leftovers import NOBODY, Ledger, own
 from tests.support.stack import RunningStack, run_stack
 
 # How long an example takes says how busy the machine is.
@@ -25,6 +27,28 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             if name == FIGURE:
                 terminalreporter.write_line(str(value))
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def ledger() -> AsyncIterator[Ledger]:
+    """Who made which task, gRPC channel and server. Nothing may be left when the last fixture has ended."""
+    ledger = Ledger()
+    asyncio.get_running_loop().set_task_factory(ledger.make_task)
+    with ledger.recording_grpc():
+        yield ledger
+        left = await ledger.settle(NOBODY)
+    if left:
+        pytest.fail("fixtures left behind:\n" + "\n".join(left), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+async def leaves_nothing_behind(ledger: Ledger, request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Fails the test that leaves a task or an open gRPC channel in the loop that all tests share."""
+    own(request.node.nodeid)
+    yield
+    left = await ledger.settle(request.node.nodeid)
+    if left:
+        pytest.fail("the test left behind:\n" + "\n".join(left), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiortc import (
@@ -31,10 +32,13 @@ from loadtests.headless.tracks import (
     ToneTrack,
     drain,
 )
-from loadtests.headless.waiting import Changes
+from loadtests.headless.waiting import Changes, DeadlineMissedError
 
 # Brings an SDP offer to the SFU and returns its answer.
 Exchange = Callable[[str], Awaitable[str]]
+# How long a close waits for a connection that is being made. Raising it: a call whose worker died meanwhile is left
+# later. Lowering it: a connection that comes up after its close goes on asking for consent, for half a minute.
+CONNECTING_S = 5.0
 
 
 class MediaLostError(Exception):
@@ -200,6 +204,9 @@ class MediaEndpoint:
 
     async def close(self) -> None:
         """Closes the connection in order. Idempotent."""
+        if self._drains:
+            with suppress(DeadlineMissedError):
+                await self._changes.until(lambda: self.state not in ("new", "connecting"), CONNECTING_S, "connecting")
         await self._peer.close()
         for task in self._drains:
             task.cancel()

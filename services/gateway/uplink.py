@@ -139,6 +139,8 @@ class PresenceUplinks:
             return error.code()
         finally:
             self._queues.pop(replica, None)
+            # Ends _requests too: grpc goes on asking it for frames after the stream has broken.
+            queue.put_nowait(None)
             gateway.detached(replica)
             metrics.UPLINKS.set(len(self._queues))
         return grpc.StatusCode.OK

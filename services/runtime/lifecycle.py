@@ -126,10 +126,10 @@ class App:
         self._watch = asyncio.create_task(self._watch_readiness(), name="readiness")
 
     async def stop(self) -> None:
-        """Stop all parts, the last started first."""
+        """Stop all parts, the last started first, whatever became of the watch."""
         if self._watch:
             self._watch.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, Exception):
                 await self._watch
         await self._stop_parts(self._parts)
 
@@ -146,7 +146,7 @@ class App:
         readiness = Readiness({part.name: part.essential for part in self._dependencies}, monotonic())
         was_ready: bool | None = None
         while True:
-            states = {part.name: await part.ready() for part in self._dependencies}
+            states = {part.name: await _is_ready(part) for part in self._dependencies}
             for name, state in states.items():
                 metrics.READY.labels(name).set(state)
             missing = readiness.update(states, monotonic())
@@ -163,6 +163,15 @@ class App:
                 await part.stop()
             except Exception:
                 log.exception("stop_failed", part=part.name)
+
+
+async def _is_ready(part: Dependency) -> bool:
+    # An error that nobody foresaw is no answer. If it ended the watch, the service would keep the last one for ever.
+    try:
+        return await part.ready()
+    except Exception:
+        log.exception("readiness_check_failed", part=part.name)
+        return False
 
 
 ConfigT = TypeVar("ConfigT", bound="ServiceConfig")

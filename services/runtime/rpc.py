@@ -126,11 +126,14 @@ class RpcServer:
 
     async def stop(self) -> None:
         """Drain: NOT_SERVING first, then no new calls, then wait for the running ones up to the grace."""
-        await self._health.enter_graceful_shutdown()
-        await asyncio.sleep(self._config.drain_delay_s)
-        if self._on_drain:
-            self._on_drain()
-        await self._server.stop(self._config.drain_grace_s)
+        try:
+            await self._health.enter_graceful_shutdown()
+            await asyncio.sleep(self._config.drain_delay_s)
+            if self._on_drain:
+                self._on_drain()
+        finally:
+            # A server that still runs when the loop ends spoils the process's memory.
+            await self._server.stop(self._config.drain_grace_s)
 
 
 # grpc measures the bandwidth with a PING for what comes, to open its windows: inside a cluster 64 KiB are many times

@@ -1,7 +1,7 @@
 """Every RPC of messaging with a stranger's token: who is not in a conversation never sees anything of it. An RPC
 without a case here fails."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -101,15 +101,16 @@ CASES: dict[str, dict[str, Case]] = {
 
 
 @pytest.fixture
-def town(database_url: str) -> Iterator[Town]:
+async def town(database_url: str) -> AsyncIterator[Town]:
     """Alice and Bob have said something that nobody else is to see."""
     town = Town(database_url)
+    await town.open()
     for room in town.known["conversation_id"]:
         request = service_pb2.SendMessageRequest(conversation_id=room, client_message_id="secret")
         request.text.text = SECRET
-        town.ask("MessagingService", "SendMessage", "alice", request)
+        await town.ask("MessagingService", "SendMessage", "alice", request)
     yield town
-    town.close()
+    await town.close()
 
 
 def filled(town: Town, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,17 +118,17 @@ def filled(town: Town, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: town.known[name][0] if value is HERS else value for name, value in fields.items()}
 
 
-def asked(town: Town, service: str, method: str, request: object) -> tuple[str, str]:
+async def asked(town: Town, service: str, method: str, request: object) -> tuple[str, str]:
     """All that the stranger is told, and the reason of a refusal."""
     try:
-        return str(town.ask(service, method, STRANGER, request)), ANSWERED
+        return str(await town.ask(service, method, STRANGER, request)), ANSWERED
     except Exception as error:
         refusal = find_refusal(TABLE, error)
         return str(error), refusal.reason if refusal else repr(error)
 
 
 @pytest.mark.parametrize(("service", "method"), RPCS)
-def test_a_stranger_sees_nothing_of_a_conversation(town: Town, service: str, method: str) -> None:
+async def test_a_stranger_sees_nothing_of_a_conversation(town: Town, service: str, method: str) -> None:
     assert method in CASES.get(service, {}), f"no case says what a stranger may see through {service}.{method}"
     fields, reason = CASES[service][method]
     if reason == SERVICES_ONLY:
@@ -136,30 +137,32 @@ def test_a_stranger_sees_nothing_of_a_conversation(town: Town, service: str, met
     kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
     for room in town.known["conversation_id"]:
         request = kind(**filled(town, fields(room)))
-        told, refusal = asked(town, service, method, request)
+        told, refusal = await asked(town, service, method, request)
         assert refusal == reason
         for secret in (*town.known["conversation_id"], SECRET, "Trip", "bob"):
             # What the stranger said is no secret to the stranger.
             assert secret in str(request) or secret not in told
 
 
-def test_what_a_stranger_tried_has_changed_nothing(town: Town) -> None:
-    def state() -> list[str]:
+async def test_what_a_stranger_tried_has_changed_nothing(town: Town) -> None:
+    async def state() -> list[str]:
         kind = service_pb2.ListMessagesRequest
-        pages = [town.ask("MessagingService", "ListMessages", "bob", kind(conversation_id=room)) for room in rooms]
-        listed = town.ask("MessagingService", "ListConversations", "bob", service_pb2.ListConversationsRequest())
+        pages = [
+            await town.ask("MessagingService", "ListMessages", "bob", kind(conversation_id=room)) for room in rooms
+        ]
+        listed = await town.ask("MessagingService", "ListConversations", "bob", service_pb2.ListConversationsRequest())
         return [str(answer) for answer in (*pages, listed)]
 
     rooms = town.known["conversation_id"]
-    before = state()
+    before = await state()
     for service, method in RPCS:
         fields, reason = CASES[service][method]
         if reason == SERVICES_ONLY:
             continue
         kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
         for room in rooms:
-            town.call(service, method, STRANGER, kind(**filled(town, fields(room))))
-    assert state() == before
+            await town.call(service, method, STRANGER, kind(**filled(town, fields(room))))
+    assert await state() == before
 
 
 def access_of(service: str) -> Access:

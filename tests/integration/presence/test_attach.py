@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -78,13 +78,21 @@ async def replica() -> AsyncIterator[Replica]:
 class Gateway:
     """A stream that can say anything at all."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]] = ()) -> None:
         attach = channel.stream_stream(ATTACH, None, api.AttachResponse.FromString)
-        self.call: Any = attach()
+        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.call: Any = attach(self._said(), metadata=metadata)
 
-    async def say(self, *frames: api.AttachRequest | bytes) -> None:
+    def say(self, *frames: api.AttachRequest | bytes) -> None:
         for frame in frames:
-            await self.call.write(frame if isinstance(frame, bytes) else frame.SerializeToString())
+            self._frames.put_nowait(frame if isinstance(frame, bytes) else frame.SerializeToString())
+
+    def leave(self) -> None:
+        self._frames.put_nowait(None)
+
+    async def _said(self) -> AsyncIterator[bytes]:
+        while (frame := await self._frames.get()) is not None:
+            yield frame
 
     async def hear(self) -> api.AttachResponse:
         async with asyncio.timeout(DEADLINE_S):
@@ -95,6 +103,8 @@ class Gateway:
         """How the replica ends the stream."""
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await self._read_to_the_end()
+        # grpc goes on asking for frames after the stream has broken.
+        self.leave()
         return raised.value.code(), reason_of(raised.value)
 
     async def _read_to_the_end(self) -> None:
@@ -122,14 +132,14 @@ def gone(member_id: str) -> api.AttachRequest:
 
 async def attached(replica: Replica) -> Gateway:
     gateway = Gateway(replica.channel)
-    await gateway.say(HELLO)
+    gateway.say(HELLO)
     assert (await gateway.hear()).HasField("assignment")
     return gateway
 
 
 async def test_the_first_frame_tells_partitions_and_epoch(replica: Replica) -> None:
     gateway = Gateway(replica.channel)
-    await gateway.say(HELLO)
+    gateway.say(HELLO)
     assignment = (await gateway.hear()).assignment
     assert (assignment.epoch, list(assignment.partitions), assignment.partition_count) == (1, list(range(8)), 16)
     assert assignment.member_id == "member-1"
@@ -139,11 +149,11 @@ async def test_another_replica_that_most_gateways_call_dead_is_expelled(replica:
     gateways = [Gateway(replica.channel) for _ in range(3)]
     for number, gateway in enumerate(gateways):
         hello = messages_pb2.Hello(gateway_id=f"gateway-{number}", reads_delivers=True)
-        await gateway.say(api.AttachRequest(hello=hello))
+        gateway.say(api.AttachRequest(hello=hello))
         assert (await gateway.hear()).HasField("assignment")
     for gateway, member_ids in zip(gateways, (["member-2", "member-3"], ["member-3"], []), strict=True):
         for member_id in member_ids:
-            await gateway.say(gone(member_id))
+            gateway.say(gone(member_id))
     await until(lambda: replica.group.expelled)
     assert replica.group.expelled == ["member-3"]
 
@@ -151,7 +161,7 @@ async def test_another_replica_that_most_gateways_call_dead_is_expelled(replica:
 @pytest.mark.parametrize("member_id", ["", "m" * 256])
 async def test_a_death_of_nobody_ends_the_stream_with_a_reason(replica: Replica, member_id: str) -> None:
     gateway = await attached(replica)
-    await gateway.say(gone(member_id))
+    gateway.say(gone(member_id))
     assert await gateway.refusal() == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
 
 
@@ -159,7 +169,7 @@ async def test_a_batch_of_sessions_is_acknowledged_at_once_without_those_of_othe
     replica: Replica,
 ) -> None:
     gateway = await attached(replica)
-    await gateway.say(register([*users(own=True, count=50), *users(own=False, count=3)]))
+    gateway.say(register([*users(own=True, count=50), *users(own=False, count=3)]))
     assert list((await gateway.hear()).register_ack.session_ids) == list(range(1, 51))
     view = replica.presence.describe()
     assert (view.users, view.gateways[0].sessions) == (50, 50)
@@ -168,7 +178,7 @@ async def test_a_batch_of_sessions_is_acknowledged_at_once_without_those_of_othe
 async def test_events_that_wait_for_a_gateway_go_in_one_frame_in_order(replica: Replica) -> None:
     gateway = await attached(replica)
     (user_id,) = users(own=True)
-    await gateway.say(register([user_id]))
+    gateway.say(register([user_id]))
     await gateway.hear()
     for number in range(20):
         replica.presence.deliver(user_id, b"frame %d" % number)
@@ -178,9 +188,9 @@ async def test_events_that_wait_for_a_gateway_go_in_one_frame_in_order(replica: 
 
 async def test_a_gateway_that_reads_no_batches_gets_each_event_alone(replica: Replica) -> None:
     gateway = Gateway(replica.channel)
-    await gateway.say(api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-1")))
+    gateway.say(api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-1")))
     (user_id,) = users(own=True)
-    await gateway.say(register([user_id]))
+    gateway.say(register([user_id]))
     await gateway.hear()
     await gateway.hear()
     for number in range(2):
@@ -191,18 +201,18 @@ async def test_a_gateway_that_reads_no_batches_gets_each_event_alone(replica: Re
 async def test_what_follows_another_epoch_is_passed_over_and_the_stream_goes_on(replica: Replica) -> None:
     gateway = await attached(replica)
     own = users(own=True, count=2)
-    await gateway.say(register(own, epoch=0), register(own, epoch=2), register(own, epoch=2**64 - 1))
-    await gateway.say(register(own[:1], epoch=1, first=7))
+    gateway.say(register(own, epoch=0), register(own, epoch=2), register(own, epoch=2**64 - 1))
+    gateway.say(register(own[:1], epoch=1, first=7))
     assert list((await gateway.hear()).register_ack.session_ids) == [7]
 
 
 async def test_another_gateways_sessions_cannot_be_ended(replica: Replica) -> None:
     honest = await attached(replica)
     (user_id,) = users(own=True)
-    await honest.say(register([user_id]))
+    honest.say(register([user_id]))
     await honest.hear()
     other = Gateway(replica.channel)
-    await other.say(
+    other.say(
         api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-2")),
         api.AttachRequest(unregister=messages_pb2.Unregister(session_ids=[1])),
         api.AttachRequest(detached=messages_pb2.Detached(session_ids=[1], detached=True)),
@@ -216,9 +226,9 @@ async def test_another_gateways_sessions_cannot_be_ended(replica: Replica) -> No
 
 async def test_a_gateway_that_leaves_takes_its_sessions_with_it(replica: Replica) -> None:
     gateway = await attached(replica)
-    await gateway.say(register(users(own=True, count=3)))
+    gateway.say(register(users(own=True, count=3)))
     await gateway.hear()
-    await gateway.call.done_writing()
+    gateway.leave()
     await until(lambda: not replica.presence.describe().gateways, what="its leave")
 
 
@@ -242,30 +252,30 @@ async def test_a_gateway_that_leaves_takes_its_sessions_with_it(replica: Replica
 async def test_garbage_ends_the_stream_with_a_reason_and_harms_nobody_else(replica: Replica, garbage: bytes) -> None:
     honest = await attached(replica)
     mad = Gateway(replica.channel)
-    await mad.say(api.AttachRequest(hello=messages_pb2.Hello(gateway_id="mad")), garbage)
+    mad.say(api.AttachRequest(hello=messages_pb2.Hello(gateway_id="mad")), garbage)
     assert await mad.refusal() == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
-    await honest.say(register(users(own=True)))
+    honest.say(register(users(own=True)))
     assert (await honest.hear()).HasField("register_ack")
 
 
 async def test_a_frame_of_a_newer_gateway_is_passed_over(replica: Replica) -> None:
     gateway = await attached(replica)
     # Field 100, empty: a frame that this replica does not know.
-    await gateway.say(b"\xa2\x06\x00", api.AttachRequest(route=messages_pb2.Route(user_id="u")))
-    await gateway.say(register(users(own=True)))
+    gateway.say(b"\xa2\x06\x00", api.AttachRequest(route=messages_pb2.Route(user_id="u")))
+    gateway.say(register(users(own=True)))
     assert (await gateway.hear()).HasField("register_ack")
 
 
 @pytest.mark.parametrize("first", [b"", b"\xff", register([UserId("u")]).SerializeToString()])
 async def test_a_stream_that_does_not_say_hello_is_ended(replica: Replica, first: bytes) -> None:
     gateway = Gateway(replica.channel)
-    await gateway.say(first)
+    gateway.say(first)
     assert await gateway.refusal() == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
 
 
 async def test_a_gateway_that_claims_too_many_sessions_is_cut_off_and_holds_none(replica: Replica) -> None:
     gateway = await attached(replica)
-    await gateway.say(register(users(own=True, count=SESSIONS + 1)))
+    gateway.say(register(users(own=True, count=SESSIONS + 1)))
     assert await gateway.refusal() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_SESSIONS")
     await until(lambda: not replica.presence.describe().gateways, what="its end")
 
@@ -273,7 +283,7 @@ async def test_a_gateway_that_claims_too_many_sessions_is_cut_off_and_holds_none
 async def test_a_gateway_that_does_not_read_is_cut_off(replica: Replica) -> None:
     gateway = await attached(replica)
     (user_id,) = users(own=True)
-    await gateway.say(register([user_id]))
+    gateway.say(register([user_id]))
     await gateway.hear()
     for _ in range(2_000):
         replica.presence.deliver(user_id, b"x" * 1_000)
@@ -286,8 +296,7 @@ async def test_nobody_attaches_or_looks_without_a_service_token(replica: Replica
     if key:
         metadata = [("authorization", f"Bearer {ServiceTokens(key, 'gateway', SystemClock()).token()}")]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{replica.server.port}") as channel:
-        stranger = Gateway.__new__(Gateway)
-        stranger.call = channel.stream_stream(ATTACH, None, api.AttachResponse.FromString)(metadata=metadata)
+        stranger = Gateway(channel, metadata)
         assert (await stranger.refusal())[0] is grpc.StatusCode.UNAUTHENTICATED
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await admin_pb2_grpc.PresenceAdminServiceStub(channel).DescribeReplica(
@@ -299,7 +308,7 @@ async def test_nobody_attaches_or_looks_without_a_service_token(replica: Replica
 
 async def test_the_admin_view_tells_gateways_and_partitions(replica: Replica) -> None:
     gateway = await attached(replica)
-    await gateway.say(register(users(own=True, count=2)))
+    gateway.say(register(users(own=True, count=2)))
     await gateway.hear()
     view = await admin_pb2_grpc.PresenceAdminServiceStub(replica.channel).DescribeReplica(
         admin_pb2.DescribeReplicaRequest()

@@ -28,7 +28,9 @@ class Member:
     """What a member of the group was given, and as whom."""
 
     def __init__(self, *, hangs: bool = False) -> None:
-        self._hangs = hangs
+        self.may_go_on = asyncio.Event()
+        if not hangs:
+            self.may_go_on.set()
         self.owned: list[int] = []
         self.member_ids: list[str] = []
         self.partition_count = 0
@@ -37,9 +39,8 @@ class Member:
     async def on_assigned(self, partitions: Collection[int], partition_count: int, member_id: str) -> None:
         self.owned, self.partition_count = sorted(partitions), partition_count
         self.member_ids.append(member_id)
-        if self._hangs:
-            # Until then the client sends no heartbeat: to the group it is as good as dead.
-            await asyncio.Event().wait()
+        # Until then the client sends no heartbeat: to the group it is as good as dead.
+        await self.may_go_on.wait()
 
     async def on_revoked(self) -> None:
         self.owned = []
@@ -74,6 +75,8 @@ async def joined(config: KafkaConfig, name: str, member: Member) -> AsyncIterato
     try:
         yield
     finally:
+        # A client whose listener hangs does not stop: it would be left behind.
+        member.may_go_on.set()
         await consumer.stop()
 
 

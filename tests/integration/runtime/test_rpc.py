@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 import pytest
@@ -40,7 +40,7 @@ class Servicer(service_pb2_grpc.MembershipServiceServicer):
 class Running:
     """A server, its servicer and a channel with a service token."""
 
-    def __init__(self, default_deadline_s: str = "5") -> None:
+    def __init__(self, default_deadline_s: str = "5", on_drain: Callable[[], None] | None = None) -> None:
         env = {
             "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
             "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
@@ -49,9 +49,8 @@ class Running:
         self.servicer = Servicer()
         config = ServerConfig.read(EnvReader(env), public=False)
         add = service_pb2_grpc.add_MembershipServiceServicer_to_server
-        self.server = RpcServer(
-            config, [Api(SERVICE, Access.SERVICE, lambda server: add(self.servicer, server))], {}, TOKENS
-        )
+        apis = [Api(SERVICE, Access.SERVICE, lambda server: add(self.servicer, server))]
+        self.server = RpcServer(config, apis, {}, TOKENS, on_drain=on_drain)
 
     async def start(self) -> None:
         await self.server.start()
@@ -149,4 +148,17 @@ async def test_a_drain_lets_a_running_call_end() -> None:
     running.servicer.release.set()
     assert (await answer).user_ids == ["alice"]
     await stopping
+    await running.channel.close()
+
+
+async def test_a_drain_that_fails_ends_the_server_too() -> None:
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    running = Running(on_drain=fail)
+    await running.start()
+    with pytest.raises(RuntimeError, match="a bug"):
+        await running.server.stop()
+    error = await failure(running.stub.GetMembers(api.GetMembersRequest(), timeout=5))
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
     await running.channel.close()

@@ -115,12 +115,14 @@ async def run_worker(**more: str) -> AsyncIterator[RunningWorker]:
     await services.media.start()
     await services.tcp.start()
     ticks = asyncio.create_task(services.media.run())
-    yield RunningWorker(services, publisher)
-    ticks.cancel()
-    await asyncio.gather(ticks, return_exceptions=True)
-    await services.tcp.stop()
-    await services.media.stop()
-    await services.events.stop()
+    try:
+        yield RunningWorker(services, publisher)
+    finally:
+        ticks.cancel()
+        await asyncio.gather(ticks, return_exceptions=True)
+        await services.tcp.stop()
+        await services.media.stop()
+        await services.events.stop()
 
 
 @pytest.fixture

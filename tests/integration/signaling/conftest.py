@@ -10,7 +10,6 @@ from uuid import uuid4
 import asyncpg
 import grpc
 import pytest
-import pytest_asyncio
 
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
@@ -79,7 +78,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("issuer")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest.fixture(scope="module")
 async def town_database(postgres: str) -> AsyncIterator[str]:
     """A database that all tests of a file share, as replicas do."""
     name = f"test_{uuid4().hex[:12]}"
@@ -90,7 +89,7 @@ async def town_database(postgres: str) -> AsyncIterator[str]:
     await admin.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest.fixture(scope="module")
 async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIterator[Town]:
     """A town in which signaling does not run: its replica was built, and never started."""
     conversations: dict[str, list[str]] = {}
@@ -128,14 +127,14 @@ async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIter
             yield Town(env, issuer, publisher, sfu, conversations, closed, replica)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest.fixture(scope="module")
 async def town(neighbours: Town) -> AsyncIterator[Town]:
     async with neighbours.another() as replica:
         await eventually(replica.is_ready, 30)
         yield replace(neighbours, replica=replica)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest.fixture(scope="module")
 async def other_worker(neighbours: Town) -> AsyncIterator[FakeSfu]:
     """A fuller worker than the town's, for calls to move to."""
     async with neighbours.worker(participants=neighbours.sfu.participants + 10) as worker:

@@ -17,8 +17,6 @@ from tests.integration.signaling.neighbours import tokens_of
 from tests.integration.signaling.town import FAILED, PHONE, TABLET, Town, User, attempt, find_detail, refused
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 JOINED = messages_pb2.PARTICIPANT_STATE_JOINED
 
 

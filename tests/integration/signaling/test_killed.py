@@ -23,8 +23,6 @@ from tests.integration.signaling.neighbours import FakeSfu, Reader, tokens_of
 from tests.integration.signaling.town import NOT_LISTENING, PHONE, TABLET, Pair, Replica, Town, User, attempt, free_port
 from tests.support.waiting import eventually, until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 DEADLINE_S = 60.0
 # What passes while a process starts.
 PASSING = (NOT_LISTENING, "STORE_UNAVAILABLE", "NO_MEDIA_WORKER", "MEDIA_UNAVAILABLE")

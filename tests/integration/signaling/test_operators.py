@@ -5,13 +5,10 @@ import os
 import sys
 from uuid import uuid4
 
-import pytest
 from parley.calls.v1 import service_pb2 as api
 
 from tests.integration.signaling.town import Town
 from tests.support.waiting import eventually
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def operate(town: Town, *arguments: str) -> tuple[int, str, str]:

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
-import pytest
 from google.rpc import error_details_pb2
 from parley.calls.v1 import events_pb2 as calls_events
 from parley.calls.v1 import messages_pb2
@@ -41,15 +40,15 @@ from tests.integration.signaling.town import (
 )
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 @asynccontextmanager
 async def reading(town: Town, broker: str, topic: str) -> AsyncIterator[Reader]:
     reader = Reader(broker, topic, town.publisher)
     await reader.start()
-    yield reader
-    await reader.stop()
+    try:
+        yield reader
+    finally:
+        await reader.stop()
 
 
 async def ends(user: User, call_id: str, reason: int) -> None:
@@ -198,29 +197,28 @@ async def test_a_killed_process_comes_back_to_its_calls_and_ends_in_order_on_sig
     pair = town.pair()
     address = f"127.0.0.1:{free_port()}"
     env = {**os.environ, **town.env, "PARLEY_GRPC_ADDRESS": address, "PARLEY_METRICS_ADDRESS": "127.0.0.1:0"}
-    channel = grpc.aio.insecure_channel(address, options=[("grpc.max_reconnect_backoff_ms", 200)])
-    process = Replica(town.replica.app, channel)
-    first = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.signaling", env=env)
-    try:
-        start = await pair.ring(process)
-    finally:
-        first.kill()
-        await first.wait()
-    second = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.signaling", env=env)
-    try:
-        bob = town.user(pair.bob, process)
-        accept = api.AcceptCallRequest(call_id=start.call.call_id, device_id=TABLET)
-        answers: list[api.AcceptCallResponse] = []
+    async with grpc.aio.insecure_channel(address, options=[("grpc.max_reconnect_backoff_ms", 200)]) as channel:
+        process = Replica(town.replica.app, channel)
+        first = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.signaling", env=env)
+        try:
+            start = await pair.ring(process)
+        finally:
+            first.kill()
+            await first.wait()
+        second = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.signaling", env=env)
+        try:
+            bob = town.user(pair.bob, process)
+            accept = api.AcceptCallRequest(call_id=start.call.call_id, device_id=TABLET)
+            answers: list[api.AcceptCallResponse] = []
 
-        async def is_answered() -> bool:
-            return await attempt(bob.call("AcceptCall", accept), answers, NOT_LISTENING, "STORE_UNAVAILABLE")
+            async def is_answered() -> bool:
+                return await attempt(bob.call("AcceptCall", accept), answers, NOT_LISTENING, "STORE_UNAVAILABLE")
 
-        await eventually(is_answered, 30)
-        assert answers[0].call.state == messages_pb2.CALL_STATE_ACTIVE
-    finally:
-        second.send_signal(signal.SIGTERM)
-        await channel.close()
-        assert await second.wait() == 0
+            await eventually(is_answered, 30)
+            assert answers[0].call.state == messages_pb2.CALL_STATE_ACTIVE
+        finally:
+            second.send_signal(signal.SIGTERM)
+            assert await second.wait() == 0
 
 
 async def test_every_refusal_has_its_documented_reason(town: Town) -> None:

@@ -84,15 +84,19 @@ class Town:
         """Another worker, emptier than the town's unless something else is said."""
         worker = FakeSfu(f"sfu-{uuid4().hex[:8]}", self.publisher, participants=participants)
         await worker.start()
-        yield worker
-        await worker.stop()
+        try:
+            yield worker
+        finally:
+            await worker.stop()
 
     @asynccontextmanager
     async def another(self, **env: str) -> AsyncIterator[Replica]:
         """One more replica, with settings of its own."""
         replica = await start_replica(self.env | env)
-        yield replica
-        await replica.stop()
+        try:
+            yield replica
+        finally:
+            await replica.stop()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from parley.gateway.v1 import messages_pb2 as events
@@ -25,9 +26,23 @@ from tests.unit.gateway.world import FakeDevice, GatewayWorld, with_settings
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[GatewayWorld]:
+async def make_world() -> AsyncIterator[Callable[..., GatewayWorld]]:
+    """Makes worlds whose devices all go away in the end."""
+    made: list[GatewayWorld] = []
+
+    def make(*arguments: Any, **more: Any) -> GatewayWorld:
+        made.append(GatewayWorld(*arguments, **more))
+        return made[-1]
+
+    yield make
+    for world in made:
+        await world.close()
+
+
+@pytest.fixture
+async def world(make_world: Callable[..., GatewayWorld]) -> AsyncIterator[GatewayWorld]:
     async with asyncio.TaskGroup() as group:
-        made = GatewayWorld()
+        made = make_world()
         watching = group.create_task(made.gateway.watching.run())
         yield made
         watching.cancel()
@@ -223,8 +238,8 @@ async def test_a_device_that_is_not_routed_in_time_is_told_to_come_again(world: 
     assert world.session_ids("alice") == []
 
 
-async def test_of_too_many_devices_the_oldest_is_told_and_ended() -> None:
-    world = GatewayWorld(devices_per_user=2)
+async def test_of_too_many_devices_the_oldest_is_told_and_ended(make_world: Callable[..., GatewayWorld]) -> None:
+    world = make_world(devices_per_user=2)
     oldest, newer = await world.connect(device_id="device-1"), await world.connect(device_id="device-2")
     await world.connect(device_id="device-3")
     assert isinstance(await oldest.ended(), DeviceLimit)
@@ -232,11 +247,11 @@ async def test_of_too_many_devices_the_oldest_is_told_and_ended() -> None:
     assert not newer.task.done()
 
 
-async def test_a_full_gateway_and_a_herd_are_refused_for_now() -> None:
-    world = GatewayWorld(with_settings(max_devices=1))
+async def test_a_full_gateway_and_a_herd_are_refused_for_now(make_world: Callable[..., GatewayWorld]) -> None:
+    world = make_world(with_settings(max_devices=1))
     await world.connect()
     assert isinstance(await world.begin("bob", "phone-01").ended(), TooManyDevices)
-    herd = GatewayWorld(with_settings(max_devices=1_000), per_s=1.0)
+    herd = make_world(with_settings(max_devices=1_000), per_s=1.0)
     for number in range(100):
         herd.begin(f"user-{number}", "phone-01")
     refused = await herd.begin("late", "phone-01").ended()
@@ -244,8 +259,8 @@ async def test_a_full_gateway_and_a_herd_are_refused_for_now() -> None:
     assert refused.retry_delay_s > 0
 
 
-async def test_a_drain_tells_each_device_its_own_delay() -> None:
-    world = GatewayWorld(with_settings(drain_spread_s=20, drain_within_s=0))
+async def test_a_drain_tells_each_device_its_own_delay(make_world: Callable[..., GatewayWorld]) -> None:
+    world = make_world(with_settings(drain_spread_s=20, drain_within_s=0))
     devices = [await world.connect(f"user-{number}") for number in range(10)]
     world.streams.drain()
     refusals = [await device.ended() for device in devices]

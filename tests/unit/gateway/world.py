@@ -147,6 +147,12 @@ class GatewayWorld:
         self.presence.gateway = self.gateway
         self.gateway.assigned(REPLICA, 1, range(16), 16)
         self._ticks = 0
+        self._devices: list[FakeDevice] = []
+
+    async def close(self) -> None:
+        """All connections break."""
+        for device in self._devices:
+            await device.break_off()
 
     async def connect(
         self, user_id: str = "alice", device_id: str = "phone-01", after: FakeDevice | None = None, token: str = ""
@@ -167,6 +173,7 @@ class GatewayWorld:
         position = after.position if after else 0
         subscribe = self.gateway.subscribe(user_id, device_id, expires_at, token, position, device.write)
         device.task = asyncio.create_task(subscribe)
+        self._devices.append(device)
         return device
 
     def tell(self, user_id: str, seq: int, conversation_id: str = "c1", text: str = "", trace: str = "") -> None:

@@ -271,24 +271,21 @@ async def assert_unread_is_right(world: World, device: Inbox) -> None:
 
 @given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([0.0, 0.2, 0.8]))
 @settings(max_examples=400, deadline=None)
-def test_a_stale_device_stands_after_sync_where_a_new_one_stands(seed: int, limit: int, loss: float) -> None:
-    async def run() -> None:
-        async with living(seed, relates=True) as world:
-            for _ in range(6):
-                for _ in range(15):
-                    await world.do_something()
-                await world.fan_out(loss)
-                wanderer = world.devices[world.random.choice(PEOPLE)]
-                await world.sync(wanderer, limit)
-            for user, device in world.devices.items():
-                await world.sync(device, limit)
-                fresh = Inbox(user)
-                await world.sync(fresh, 200)
-                assert_same(device, fresh, world.now_s)
-                assert not device.conversations.has_gap
-                await assert_unread_is_right(world, device)
-
-    asyncio.run(run())
+async def test_a_stale_device_stands_after_sync_where_a_new_one_stands(seed: int, limit: int, loss: float) -> None:
+    async with living(seed, relates=True) as world:
+        for _ in range(6):
+            for _ in range(15):
+                await world.do_something()
+            await world.fan_out(loss)
+            wanderer = world.devices[world.random.choice(PEOPLE)]
+            await world.sync(wanderer, limit)
+        for user, device in world.devices.items():
+            await world.sync(device, limit)
+            fresh = Inbox(user)
+            await world.sync(fresh, 200)
+            assert_same(device, fresh, world.now_s)
+            assert not device.conversations.has_gap
+            await assert_unread_is_right(world, device)
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -1,6 +1,10 @@
+import asyncio
+
 import pytest
 
 from services.runtime.lifecycle import WARM_UP_S, App, Readiness, Worker
+from services.runtime.rpc import RpcServer
+from tests.support.waiting import until
 
 
 def test_an_essential_dependency_makes_and_unmakes_readiness() -> None:
@@ -64,3 +68,57 @@ async def test_a_worker_that_fails_is_the_end_of_the_service() -> None:
     await app.start()
     assert isinstance(await app.failed(), ValueError)
     await app.stop()
+
+
+class Moody(Recorder):
+    """A dependency whose check raises what nobody foresaw, while `broken`."""
+
+    essential = True
+
+    def __init__(self, story: list[str]) -> None:
+        super().__init__("moody", story)
+        self.broken = True
+        self.asked = 0
+
+    async def ready(self) -> bool:
+        self.asked += 1
+        if self.broken:
+            raise RuntimeError("the database was dropped")
+        return True
+
+
+async def test_a_check_that_raises_is_no_answer_and_is_asked_again() -> None:
+    moody = Moody([])
+    app = App([moody])
+    await app.start()
+    await until(lambda: moody.asked > 1, what="the next question")
+    await app.stop()
+
+
+class BrokenServer(RpcServer):
+    """A server that cannot say whether it is ready."""
+
+    def __init__(self, story: list[str]) -> None:
+        self._story = story
+        self.told = asyncio.Event()
+
+    async def start(self) -> None:
+        self._story.append("rpc started")
+
+    async def set_ready(self, ready: bool) -> None:
+        self.told.set()
+        raise RuntimeError("a bug")
+
+    async def stop(self) -> None:
+        self._story.append("rpc stopped")
+
+
+async def test_the_parts_are_stopped_though_the_watch_has_failed() -> None:
+    story: list[str] = []
+    server = BrokenServer(story)
+    app = App([Recorder("a", story)], server)
+    await app.start()
+    await server.told.wait()
+    await asyncio.sleep(0)
+    await app.stop()
+    assert story == ["a started", "rpc started", "rpc stopped", "a stopped"]

@@ -50,8 +50,10 @@ def server(*answers: Callable[[stun.Message], bytes | None]) -> Iterator[int]:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield sock.getsockname()[1]
-        thread.join()
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            thread.join()
 
 
 def test_the_address_is_what_the_server_sees() -> None:

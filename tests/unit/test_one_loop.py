@@ -1,0 +1,100 @@
+"""Each process has one event loop: grpc.aio does not survive a loop that closes under it (tests/README.md).
+
+The places that start a loop are all in the table below; what is not there may make none, nor fork, nor take a loop for
+less than the session. The rule is proved on seeded breaches.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TREES = ("services", "deploy", "loadtests", "tests")
+
+# Who makes a loop, and how many times that stands there. Each is the entry of a process, but for the last one.
+ENTRIES = {
+    "services/runtime/lifecycle.py": 1,
+    "services/runtime/migrate.py": 1,
+    "services/ops/wiring.py": 1,
+    "deploy/embedded/__main__.py": 1,
+    "deploy/k8s/podman/topics.py": 1,
+    "loadtests/scenario.py": 1,
+    "loadtests/idle_devices/holder.py": 1,
+    "loadtests/message_path/generator.py": 1,
+    # Tests of browsers have no loop of their own meanwhile; all that is in these two is closed inside them.
+    "tests/e2e/test_handoff.py": 2,
+}
+MAKERS = {
+    "asyncio.run",
+    "uvloop.run",
+    *(f"{module}.{name}" for module in ("asyncio", "uvloop") for name in ("Runner", "new_event_loop", "install")),
+    "asyncio.set_event_loop",
+    "asyncio.set_event_loop_policy",
+}
+METHODS = {"run_until_complete", "run_forever"}
+# A child shares grpc's sockets and threads with its parent, without the threads.
+FORKS = {"os.fork", "os.forkpty", "multiprocessing", "concurrent.futures.ProcessPoolExecutor", "ProcessPoolExecutor"}
+
+
+def breaches(source: str) -> Iterator[str]:
+    """What makes a loop of its own, or forks, in a module."""
+    names: dict[str, str] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {each.asname or each.name: each.name for each in node.names}
+            yield from (f"imports {each.name}" for each in node.names if each.name in FORKS)
+        elif isinstance(node, ast.ImportFrom):
+            names |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
+            yield from (f"imports {node.module}" for _ in node.names[:1] if node.module in FORKS)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            yield from _breaches_of(node, names)
+
+
+def _breaches_of(call: ast.Call, names: dict[str, str]) -> Iterator[str]:
+    first, _, rest = ast.unparse(call.func).partition(".")
+    name = ".".join(part for part in (names.get(first, first), rest) if part)
+    if name in MAKERS | FORKS or name.rpartition(".")[2] in METHODS:
+        yield f"line {call.lineno}: {name}"
+    for word in call.keywords:
+        if word.arg == "loop_scope" and ast.unparse(word.value) != "'session'":
+            yield f"line {call.lineno}: a loop for each {ast.unparse(word.value)}"
+
+
+def _modules() -> list[str]:
+    files = (path for tree in TREES for path in (ROOT / tree).rglob("*.py") if "node_modules" not in path.parts)
+    return sorted(str(path.relative_to(ROOT)) for path in files)
+
+
+def test_no_module_makes_a_loop_but_the_entries() -> None:
+    found = {name: list(breaches((ROOT / name).read_text())) for name in _modules()}
+    assert {name: len(of) for name, of in found.items() if of} == ENTRIES, {
+        name: of for name, of in found.items() if len(of) != ENTRIES.get(name, 0)
+    }
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import asyncio\nasyncio.run(main())",
+        "from asyncio import run as go\ngo(main())",
+        "import asyncio as a\nwith a.Runner() as runner: pass",
+        "import asyncio\nloop = asyncio.new_event_loop()",
+        "import uvloop\nuvloop.run(main())",
+        "loop.run_until_complete(main())",
+        "import os\nos.fork()",
+        "from multiprocessing import Process",
+        "pytestmark = pytest.mark.asyncio(loop_scope='module')",
+    ],
+)
+def test_each_way_to_a_second_loop_is_seen(source: str) -> None:
+    assert list(breaches(source))
+
+
+def test_the_session_keeps_one_loop(request: pytest.FixtureRequest) -> None:
+    scopes = ("asyncio_default_fixture_loop_scope", "asyncio_default_test_loop_scope")
+    assert {request.config.getini(name) for name in scopes} == {"session"}
