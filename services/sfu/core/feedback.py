@@ -25,6 +25,7 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
             stream = participant.streams.get(report.ssrc)
             if stream is not None:
                 stream.stats.add_sender_report(report.ntp, now)
+                stream.publication.reported_at = now
         case rtcp.ReportBlock():
             _handle_block(participant, report, now, ntp)
         case rtcp.Nack():
@@ -35,7 +36,9 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
             participant.path.estimator.handle_remb(float(report.bitrate_bps), now)
         case rtcp.Bye():
             for ssrc in report.ssrcs:
-                participant.streams.pop(ssrc, None)
+                ended = participant.streams.get(ssrc)
+                if ended is not None:
+                    ended.end()
     return []
 
 
@@ -89,9 +92,10 @@ def build_nacks(participant: Participant, stream: InboundStream, now: float) -> 
 def build_key_frame_request(participant: Participant, stream: InboundStream) -> SendRtcp:
     """A PLI to the publisher, or a FIR to one that knows no other."""
     own, publication = participant.feedback_ssrc, stream.publication
-    if publication.takes_pli:
-        return _control(participant, rtcp.build_pli(own, stream.ssrc))
-    return _control(participant, rtcp.build_fir(own, stream.ssrc, publication.key_frames_asked))
+    if publication.takes_fir and not publication.takes_pli:
+        return _control(participant, rtcp.build_fir(own, stream.ssrc, publication.key_frames_asked))
+    # Also to one that offered neither: most know it all the same, and without a key frame nobody sees anything.
+    return _control(participant, rtcp.build_pli(own, stream.ssrc))
 
 
 def build_transport_feedback(participant: Participant, now: float) -> list[Effect]:
