@@ -22,10 +22,7 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
         case rtcp.TransportFeedback():
             participant.path.handle_feedback(report.fci, now)
         case rtcp.SenderReport():
-            stream = participant.streams.get(report.ssrc)
-            if stream is not None:
-                stream.stats.add_sender_report(report.ntp, now)
-                stream.publication.reported_at = now
+            _handle_sender_report(participant, report, now)
         case rtcp.ReportBlock():
             _handle_block(participant, report, now, ntp)
         case rtcp.Nack():
@@ -35,11 +32,16 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
         case rtcp.Remb():
             participant.path.estimator.handle_remb(float(report.bitrate_bps), now)
         case rtcp.Bye():
-            for ssrc in report.ssrcs:
-                ended = participant.streams.get(ssrc)
-                if ended is not None:
-                    ended.end()
+            for stream in filter(None, map(participant.streams.get, report.ssrcs)):
+                stream.end()
     return []
+
+
+def _handle_sender_report(participant: Participant, report: rtcp.SenderReport, now: float) -> None:
+    stream = participant.streams.get(report.ssrc)
+    if stream is not None:
+        stream.stats.add_sender_report(report.ntp, now)
+        stream.publication.reported_at = now
 
 
 def _want_key_frame(participant: Participant, media_ssrc: int, now: float) -> None:

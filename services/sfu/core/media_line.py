@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
 from services.sfu.core.errors import SdpError
 from services.sfu.core.formats import Codec, Format, list_decodable, name_format
 from services.sfu.core.ids import Kind

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from services.sfu.core.agreement import list_takes
 from services.sfu.core.budgets import MAX_CONTROL_PER_S, MAX_MEDIA_PER_S, MAX_NACKED_PER_S, Budget, Pace
 from services.sfu.core.errors import PacketError
-from services.sfu.core.agreement import list_takes
 from services.sfu.core.formats import Format
 from services.sfu.core.homes import Home, find_home
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
