@@ -46,16 +46,12 @@ class Call:
         if len(members) < MIN_RANKED:
             return self._watch(members, now)
         own = [publication for member in members for publication in member.publications if publication.kind == "audio"]
-        # Who says that it is muted does not speak, whatever comes.
-        own.sort(key=lambda p: p.muted)
-        open_ones = [p.level for p in own if not p.muted]
-        known = [*compare(open_ones, now), *(0.0 for _ in range(len(own) - len(open_ones)))]
-        loudness = list(zip(own, known, strict=True))
+        loudness = list(zip(own, compare([p.level for p in own], now), strict=True))
         self._ranked = rank(loudness, self._ranked)
         order = self._order(members, now)
         effects = self.settle(now) if order != self._settled else []
         self._settled = order
-        speaking = [p.publisher for p in self._ranked if not p.muted and p.level.is_speaking(now)]
+        speaking = [p.publisher for p in self._ranked if p.level.is_speaking(now)]
         speakers = tuple(dict.fromkeys(speaking[:MAX_SPEAKERS]))
         if speakers != self._speakers:
             self._speakers = speakers

@@ -136,6 +136,8 @@ class Router:
                 publication.said_on = screen
             else:
                 publication.said_on = not (audio if publication.kind == "audio" else video)
+            if publication.kind == "audio":
+                publication.level.is_muted = audio
             if publication.muted != was_muted:
                 told |= {slot.receiver: None for slot in publication.slots}
         call = self._calls.get(participant.key.call_id)

@@ -39,13 +39,17 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 class SpeechLevel:
-    """One microphone. Of a client without RFC 6464 the level is guessed from the sizes of its packets."""
+    """One microphone. Of a client without RFC 6464 the level is guessed from the sizes of its packets.
+
+    One that `is_muted`, as its client says, does not speak, whatever comes.
+    """
 
     def __init__(self) -> None:
         self._smoothed = float(SILENCE)
         self._at = -1.0
         self._sizes: PacketSizes | None = None
         self.spoke_at = -1.0
+        self.is_muted = False
 
     def add(self, level: int, now: float) -> None:
         """A packet's audio level element: the voice flag and 7 bits of -dBov."""
@@ -64,7 +68,7 @@ class SpeechLevel:
     def _take(self, level: float, now: float) -> None:
         self._smoothed = level
         self._at = now
-        if level <= SPEECH_LEVEL and not self.is_unknown:
+        if level <= SPEECH_LEVEL and not self.is_muted and not self.is_unknown:
             self.spoke_at = now
 
     @property
@@ -74,7 +78,7 @@ class SpeechLevel:
 
     def loudness(self, now: float) -> float:
         """0 is silence, 127 the loudest."""
-        return SILENCE - self._smoothed if now - self._at < STALE_S else 0.0
+        return SILENCE - self._smoothed if now - self._at < STALE_S and not self.is_muted else 0.0
 
     def is_speaking(self, now: float) -> bool:
         """Whether this is speech."""
