@@ -1,4 +1,4 @@
-"""A peer of a stack that is neither a browser nor aiortc: werift, without simulcast, with and without header extensions.
+"""A peer of a stack that is neither a browser nor aiortc: werift, without simulcast, with header extensions or not.
 
 It does not encode: it sends frames that were encoded here.
 """
@@ -40,7 +40,8 @@ def voice() -> list[list[str]]:
 
 def picture() -> list[list[str]]:
     """A key frame of one grey, in VP8."""
-    frame = VideoFrame.from_ndarray(np.full((96, 128, 3), GREY, dtype=np.uint8), format="rgb24").reformat(format="yuv420p")
+    grey = VideoFrame.from_ndarray(np.full((96, 128, 3), GREY, dtype=np.uint8), format="rgb24")
+    frame = grey.reformat(format="yuv420p")
     frame.pts, frame.time_base = 0, Fraction(1, 90000)
     payloads, _ = Vp8Encoder().encode(frame, force_keyframe=True)
     return [[b64encode(payload).decode() for payload in payloads]]

@@ -221,7 +221,8 @@ def test_repairs_of_nothing_known_are_refused_and_padding_is_passed_over(router:
 def test_who_says_that_it_is_muted_does_not_speak_whatever_comes(router: Router) -> None:
     talk = Talk(router, "ann", "bob", "cid", "dan", slots=1)
     talk.speak("bob", seconds=2.0)
-    router.handle_mute(talk["bob"], True, False, talk.now)
+    for name in ("bob", "cid", "dan"):
+        router.handle_mute(talk[name], name == "bob", False, talk.now)
     talk.effects.clear()
     talk.speak("bob", "cid", seconds=6.0)
     assert talk.heard_by("ann") == {"cid"}
