@@ -66,7 +66,7 @@ def show(router: Router, member: Participant, now: float = 1.0) -> set[int]:
     return reached
 
 
-@pytest.mark.parametrize("own", itertools.permutations((VP8, CBP, VP9)))
+@pytest.mark.parametrize("own", list(itertools.permutations((VP8, CBP, VP9))))
 def test_who_offers_vp8_sends_it_in_whatever_order_it_offers(own: tuple[tuple[str, str], ...]) -> None:
     router = make_router()
     ann = enter(router, "ann", own, (VP8, CBP))
