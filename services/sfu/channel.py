@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 from parley.sfu.v1 import channel_pb2
 
 from services.sfu.core.ids import ParticipantKey, UserId
-from services.sfu.core.participants import ReceiveQuality, SlotEntry
+from services.sfu.core.participants import ReceiveQuality, SlotEntry, UnseenVideo
 from services.sfu.core.quality import Quality
 from services.sfu.core.wishes import MAX_WISHES, Wish, Wishes
 
@@ -16,20 +16,25 @@ _SOURCES = {
     "camera": channel_pb2.VIDEO_SOURCE_CAMERA,
     "screen": channel_pb2.VIDEO_SOURCE_SCREEN,
 }
+_SHARING = {channel_pb2.SCREEN_STATE_OFF: False, channel_pb2.SCREEN_STATE_ON: True}
 
 # Wishes for a screen full of people take a few kilobytes; what is larger is not one.
 MAX_MESSAGE_SIZE = 8192
 
 
 class MuteState(NamedTuple):
-    """What a client says of its microphone and camera."""
+    """What a client says of its microphone and camera: whether they are off. `screen`: whether it is shared; None when
+    the client says nothing of it."""
 
     audio: bool
     video: bool
+    screen: bool | None = None
 
 
-def encode_slot_map(entries: Iterable[SlotEntry]) -> bytes:
-    """The whole map, as a message to one receiver."""
+def encode_slot_map(
+    entries: Iterable[SlotEntry], unseen: Iterable[UnseenVideo] = (), unseen_by: Iterable[UnseenVideo] = ()
+) -> bytes:
+    """The whole map, as a message to one receiver, with what cannot be decoded."""
     slots = [
         channel_pb2.Slot(
             mid=entry.mid,
@@ -40,7 +45,13 @@ def encode_slot_map(entries: Iterable[SlotEntry]) -> bytes:
         )
         for entry in entries
     ]
-    return channel_pb2.ChannelMessage(slot_map=channel_pb2.SlotMap(slots=slots)).SerializeToString()
+    told = channel_pb2.SlotMap(slots=slots, unseen=map(_unseen, unseen), unseen_by=map(_unseen, unseen_by))
+    return channel_pb2.ChannelMessage(slot_map=told).SerializeToString()
+
+
+def _unseen(video: UnseenVideo) -> channel_pb2.UnseenVideo:
+    who, source, name = video
+    return channel_pb2.UnseenVideo(user_id=who.user_id, device_id=who.device_id, source=_SOURCES[source], format=name)
 
 
 def encode_speakers(speakers: Iterable[ParticipantKey]) -> bytes:
@@ -71,7 +82,8 @@ def decode_message(message: bytes) -> MuteState | Wishes | ReceiveQuality | None
         return None
     kind = decoded.WhichOneof("message")
     if kind == "media_state":
-        return MuteState(decoded.media_state.audio_muted, decoded.media_state.video_muted)
+        state = decoded.media_state
+        return MuteState(state.audio_muted, state.video_muted, _SHARING.get(state.screen))
     if kind == "set_video_slots":
         return _wishes(decoded.set_video_slots)
     if kind == "receive_quality":

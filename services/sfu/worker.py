@@ -185,7 +185,7 @@ class MediaWorker:
         transport = LocalTransport(route.ice_ufrag, route.ice_pwd, self._certificate.fingerprint(), self._candidates())
         session_id = int.from_bytes(self._random(7), "big")
         ssrcs = {slot.mid: SlotSsrcs(slot.ssrc, slot.repair_ssrc) for slot in participant.slots}
-        return build_answer(offer, transport, ssrcs, session_id)
+        return build_answer(participant.offer, transport, ssrcs, session_id)
 
     def remove(self, key: ParticipantKey) -> None:
         """See ports.MediaPlane."""
@@ -289,7 +289,7 @@ class MediaWorker:
         if connection is None or said is None:
             self._metrics.dropped("channel_message")
         elif isinstance(said, MuteState):
-            self._carry_out(self._router.handle_mute(connection.participant, said.audio, said.video, now))
+            self._carry_out(self._router.handle_mute(connection.participant, said.audio, said.video, now, said.screen))
         elif isinstance(said, ReceiveQuality):
             connection.participant.receive_quality = said
         else:
@@ -324,7 +324,8 @@ class MediaWorker:
         if connection is None or (connection.srtp is not None and connection.sctp_port is None):
             self._maps_due.discard(number)
             return
-        message = encode_slot_map(connection.participant.slot_map())
+        participant = connection.participant
+        message = encode_slot_map(participant.slot_map(), participant.unseen, participant.unseen_by)
         if connection.channel is not None and connection.channel.send(message):
             self._maps_due.discard(number)
 

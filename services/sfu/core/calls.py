@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
+from services.sfu.core.agreement import Takes
 from services.sfu.core.effects import Effect, SendSlotMap, SendSpeakers
-from services.sfu.core.ids import ParticipantKey
+from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.lifecycle import State
-from services.sfu.core.participants import Participant
+from services.sfu.core.participants import Participant, UnseenVideo
 from services.sfu.core.publications import Publication
 from services.sfu.core.slots import ReceiveSlot
-from services.sfu.core.speakers import rank
+from services.sfu.core.speakers import compare, rank
 from services.sfu.core.wishes import HOLD_S, Candidate, choose_videos, order_unasked
 
 # With fewer there is nothing to rank: everyone hears the other, and knows who it is.
@@ -31,26 +32,37 @@ class Call:
 
     def settle(self, now: float, only: Participant | None = None) -> list[Effect]:
         """Put on the slots (of `only`, or of all) who belongs there now; who is told that something changed."""
-        stage = self._look(now)
-        receivers = self._connected() if only is None else [only]
-        return [SendSlotMap(receiver.number) for receiver in receivers if _settle_one(receiver, stage)]
+        members = self._connected()
+        stage = self._look(members, now)
+        receivers = members if only is None else [only]
+        told = dict.fromkeys(stage.darkened)
+        told |= {receiver.number: None for receiver in receivers if _settle_one(receiver, stage)}
+        told |= {member.number: None for member in members if _note_unseen(member, stage)}
+        return [SendSlotMap(number) for number in told]
 
     def rank(self, now: float) -> list[Effect]:
         """Rank the speakers anew: the loudest get the audio slots, and everyone is told when the speakers change."""
         members = self._connected()
         if len(members) < MIN_RANKED:
-            return []
+            return self._watch(members, now)
         own = [publication for member in members for publication in member.publications if publication.kind == "audio"]
-        loudness = [(publication, publication.level.loudness(now)) for publication in own]
+        loudness = list(zip(own, compare([p.level for p in own], now), strict=True))
         self._ranked = rank(loudness, self._ranked)
         order = self._order(members, now)
         effects = self.settle(now) if order != self._settled else []
         self._settled = order
-        speaking = [p.publisher for p in self._ranked if not p.muted and p.level.is_speaking(now)]
+        speaking = [p.publisher for p in self._ranked if p.level.is_speaking(now)]
         speakers = tuple(dict.fromkeys(speaking[:MAX_SPEAKERS]))
         if speakers != self._speakers:
             self._speakers = speakers
             effects += [SendSpeakers(member.number, speakers) for member in members]
+        return effects
+
+    def _watch(self, members: Sequence[Participant], now: float) -> list[Effect]:
+        """In a call of two only what is on changes by time."""
+        order = _list_on(members, now)
+        effects = self.settle(now) if order != self._settled else []
+        self._settled = order
         return effects
 
     def leave(self, participant: Participant, now: float) -> list[Effect]:
@@ -79,34 +91,72 @@ class Call:
         # Who is on a slot may stay for a while after another spoke: whom each speaker is that far ahead of.
         times = [-at for at, _ in spoke]
         ahead = [bisect_left(times, HOLD_S - at) for at, _ in spoke]
-        live = [p for member in members for p in member.publications if p.is_screen and p.is_live(now)]
-        return self._ranked, [number for _, number in spoke], ahead, live
+        return self._ranked, [number for _, number in spoke], ahead, *_list_on(members, now)
 
-    def _look(self, now: float) -> "_Stage":
+    def _look(self, members: Sequence[Participant], now: float) -> "_Stage":
         """What there is to hear and to see, the most wanted first."""
-        members = self._connected()
         places = {publication: place for place, publication in enumerate(self._ranked)}
         audio: list[Publication] = []
         videos: list[tuple[Publication, Candidate]] = []
+        darkened: list[ParticipantNumber] = []
         for member in members:
             spoke_at = _spoke_at(member)
             for p in member.publications:
                 if p.kind == "audio":
                     audio.append(p)
-                elif not p.is_screen or p.is_live(now):
-                    who = p.publisher
-                    videos.append((p, Candidate(who.user_id, who.device_id, p.is_screen, not p.muted, spoke_at)))
+                    continue
+                is_on = p.is_on(now)
+                if p.is_dark == is_on:
+                    p.is_dark = not is_on
+                    darkened += [slot.receiver for slot in p.slots]
+                if is_on or not p.is_screen:
+                    who, says_off = p.publisher, p.said_on is False
+                    videos.append((p, Candidate(who.user_id, who.device_id, p.is_screen, is_on, spoke_at, says_off)))
         audio.sort(key=lambda p: places.get(p, len(places)))
-        return _Stage(audio, videos, order_unasked([candidate for _, candidate in videos]))
+        receivers = [(member.key, member.takes) for member in members if member.takes]
+        formats = {p.format for p, _ in videos}
+        if all(formats <= takes.keys() for _, takes in receivers):
+            # Nearly always.
+            receivers = []
+        return _Stage(audio, videos, order_unasked([candidate for _, candidate in videos]), darkened, receivers)
 
 
 class _Stage(NamedTuple):
-    """What a call has: microphones, the loudest first; videos; and the places of those, in the order of who asks for
-    none."""
+    """What a call has: microphones, the loudest first; videos; the places of those, in the order of who asks for none;
+    who is to be told that one that they have went on or off; and where somebody cannot decode
+    something, who receives video, of which formats."""
 
     audio: list[Publication]
     videos: list[tuple[Publication, Candidate]]
     unasked: list[int]
+    darkened: list[ParticipantNumber]
+    receivers: list[tuple[ParticipantKey, Takes]]
+
+
+def _list_on(members: Sequence[Participant], now: float) -> tuple[object, ...]:
+    """All that time changes of what is on."""
+    return tuple(p for member in members for p in member.publications if p.kind == "video" and p.is_on(now))
+
+
+def _note_unseen(member: Participant, stage: _Stage) -> bool:
+    """Note whose videos a member cannot decode, and who cannot decode its own; whether that is new."""
+    formerly = member.unseen, member.unseen_by
+    if not stage.receivers:
+        member.unseen = member.unseen_by = ()
+        return formerly != ((), ())
+    unseen: list[UnseenVideo] = []
+    unseen_by: list[UnseenVideo] = []
+    for publication, candidate in stage.videos:
+        source = publication.source
+        if not candidate.is_on or not publication.layers or source is None:
+            continue
+        if publication.publisher == member.key:
+            blind = (key for key, takes in stage.receivers if key != member.key and publication.format not in takes)
+            unseen_by += [UnseenVideo(key, source, publication.format) for key in blind]
+        elif member.takes and publication.format not in member.takes:
+            unseen.append(UnseenVideo(publication.publisher, source, publication.format))
+    member.unseen, member.unseen_by = tuple(unseen), tuple(unseen_by)
+    return formerly != (member.unseen, member.unseen_by)
 
 
 def _spoke_at(member: Participant) -> float:
@@ -123,12 +173,11 @@ def _settle_one(receiver: Participant, stage: _Stage) -> bool:
 
 def _settle_video(receiver: Participant, stage: _Stage) -> bool:
     seen = [slot for slot in receiver.slots if slot.kind == "video"]
-    codecs = {codec for slot in seen for codec in slot.codecs}
     shown = {slot.publication for slot in seen}
 
     def is_possible(place: int) -> bool:
         publication = stage.videos[place][0]
-        return publication.publisher != receiver.key and publication.codec in codecs
+        return publication.publisher != receiver.key and publication.format in receiver.takes
 
     if receiver.wishes.wishes:
         places = [place for place in range(len(stage.videos)) if is_possible(place)]
@@ -150,7 +199,7 @@ def _settle_video(receiver: Participant, stage: _Stage) -> bool:
 
 def _is_fit(slot: ReceiveSlot, publication: Publication) -> bool:
     """Whether the receiver can decode it there; RED can always be sent as the Opus within."""
-    return publication.codec in slot.codecs or (publication.kind == "audio" and slot.kind == "audio")
+    return publication.format in slot.formats or (publication.kind == "audio" and slot.kind == "audio")
 
 
 def _place(slots: Sequence[ReceiveSlot], chosen: Sequence[Publication]) -> bool:

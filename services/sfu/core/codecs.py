@@ -6,7 +6,7 @@ section 4.4, RFC 6386 section 9.1 (the size in a VP8 key frame), RFC 2198 sectio
 
 from typing import Final, final
 
-from services.sfu.core.media_line import Codec
+from services.sfu.core.formats import Codec
 
 _H264_SPS: Final = 7
 _H264_STAP_A: Final = 24

@@ -22,9 +22,7 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
         case rtcp.TransportFeedback():
             participant.path.handle_feedback(report.fci, now)
         case rtcp.SenderReport():
-            stream = participant.streams.get(report.ssrc)
-            if stream is not None:
-                stream.stats.add_sender_report(report.ntp, now)
+            _handle_sender_report(participant, report, now)
         case rtcp.ReportBlock():
             _handle_block(participant, report, now, ntp)
         case rtcp.Nack():
@@ -34,9 +32,16 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
         case rtcp.Remb():
             participant.path.estimator.handle_remb(float(report.bitrate_bps), now)
         case rtcp.Bye():
-            for ssrc in report.ssrcs:
-                participant.streams.pop(ssrc, None)
+            for stream in filter(None, map(participant.streams.get, report.ssrcs)):
+                stream.end()
     return []
+
+
+def _handle_sender_report(participant: Participant, report: rtcp.SenderReport, now: float) -> None:
+    stream = participant.streams.get(report.ssrc)
+    if stream is not None:
+        stream.stats.add_sender_report(report.ntp, now)
+        stream.publication.reported_at = now
 
 
 def _want_key_frame(participant: Participant, media_ssrc: int, now: float) -> None:
@@ -89,9 +94,10 @@ def build_nacks(participant: Participant, stream: InboundStream, now: float) -> 
 def build_key_frame_request(participant: Participant, stream: InboundStream) -> SendRtcp:
     """A PLI to the publisher, or a FIR to one that knows no other."""
     own, publication = participant.feedback_ssrc, stream.publication
-    if publication.takes_pli:
-        return _control(participant, rtcp.build_pli(own, stream.ssrc))
-    return _control(participant, rtcp.build_fir(own, stream.ssrc, publication.key_frames_asked))
+    if publication.takes_fir and not publication.takes_pli:
+        return _control(participant, rtcp.build_fir(own, stream.ssrc, publication.key_frames_asked))
+    # Also to one that offered neither: most know it all the same, and without a key frame nobody sees anything.
+    return _control(participant, rtcp.build_pli(own, stream.ssrc))
 
 
 def build_transport_feedback(participant: Participant, now: float) -> list[Effect]:

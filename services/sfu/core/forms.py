@@ -9,7 +9,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final, final
 
-from services.sfu.core.media_line import LEVEL_URI, SEND_TIME_URI, TRANSPORT_CC_URI, Codec, MediaLine
+from services.sfu.core.formats import Format
+from services.sfu.core.media_line import LEVEL_URI, SEND_TIME_URI, TRANSPORT_CC_URI, MediaLine
 from services.sfu.core.rtp import HEADER_SIZE, MAX_PACKET_SIZE, MediaPacket
 
 _EXTENSION: Final = Struct("!II")
@@ -80,7 +81,7 @@ class Form:
     __slots__ = ("is_numbered", "level_id", "payload_types", "stamp_id")
 
     def __init__(
-        self, payload_types: tuple[tuple[Codec, int], ...], level_id: int, stamp_id: int, is_numbered: bool
+        self, payload_types: tuple[tuple[Format, int], ...], level_id: int, stamp_id: int, is_numbered: bool
     ) -> None:
         self.payload_types = payload_types
         self.level_id = level_id
@@ -93,7 +94,7 @@ class Form:
     def __hash__(self) -> int:
         return hash(self._facts())
 
-    def _facts(self) -> tuple[tuple[tuple[Codec, int], ...], int, int, bool]:
+    def _facts(self) -> tuple[tuple[tuple[Format, int], ...], int, int, bool]:
         return self.payload_types, self.level_id, self.stamp_id, self.is_numbered
 
     def suit(self, packet: MediaPacket) -> tuple[MediaPacket, int]:
@@ -138,7 +139,7 @@ def form_of(line: MediaLine) -> Form:
     uri = TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI
     stamp = line.extensions.get(uri, 0) if line.kind == "video" else 0
     return Form(
-        tuple((codec.codec, codec.payload_type) for codec in line.codecs),
+        tuple((name, codec.payload_type) for name, codec in line.takes.items()),
         # Ids beyond 14 would need elements of two bytes.
         level if level < 15 else 0,
         stamp if stamp < 15 else 0,

@@ -1,6 +1,7 @@
 """Simulcast and temporal layers: which pictures of a publisher there are to have, and what each takes."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 # A layer without packets for this long is not sent any more.
@@ -10,6 +11,10 @@ SILENT_LAYER_S: Final = 1.0
 NOMINAL_BPS: Final = (150_000.0, 500_000.0, 1_700_000.0)
 # Temporal layers that RFC 7741 can name, less one: with this limit everything goes through.
 ALL_TEMPORAL: Final = 3
+
+# A rate this much higher is that of a higher layer. Higher: layers of unknown names stay in the order of the offer.
+# Lower: they change places with what the pictures show.
+CLEAR_RATIO: Final = 1.4
 
 _SCHEMES: Final = (
     ("q", "h", "f"),
@@ -28,6 +33,25 @@ def order_rids(rids: Sequence[str]) -> tuple[str, ...]:
     return tuple(rids)
 
 
+def has_common_names(rids: Sequence[str]) -> bool:
+    """Whether the names say which layer is which."""
+    return any(all(rid in scheme for rid in rids) for scheme in _SCHEMES)
+
+
+def order_layers(rids: Sequence[str], layers: Sequence["Layer"]) -> tuple[str, ...]:
+    """The rids from the lowest layer to the highest by what came of them: by height, else by rate where the names say
+    nothing; as they were, while that is not plain."""
+    places = range(len(rids))
+    heights, rates = [layer.height for layer in layers], [sum(layer.temporal_bps) for layer in layers]
+    if all(heights) and len(set(heights)) == len(heights):
+        return tuple(rids[place] for place in sorted(places, key=lambda place: heights[place]))
+    if has_common_names(rids):
+        return tuple(rids)
+    order = sorted(places, key=lambda place: rates[place])
+    is_plain = all(rates[low] and rates[high] > CLEAR_RATIO * rates[low] for low, high in pairwise(order))
+    return tuple(rids[place] for place in order) if is_plain else tuple(rids)
+
+
 class Layer(NamedTuple):
     """A simulcast layer: last arrival (None before the first), rates by temporal layer (bit/s), height (0: unknown)."""
 
@@ -44,6 +68,11 @@ class Option(NamedTuple):
     rate_bps: float
 
 
+def is_flowing(layer: Layer, now: float) -> bool:
+    """Whether packets of it come."""
+    return layer.last_packet_at is not None and now - layer.last_packet_at < SILENT_LAYER_S
+
+
 def list_options(layers: Sequence[Layer], max_height: int, now: float) -> list[Option]:
     """The pictures to have, from the poorest, of rising rates. `max_height` is what is asked for, 0 for no limit.
 
@@ -53,7 +82,7 @@ def list_options(layers: Sequence[Layer], max_height: int, now: float) -> list[O
     """
     options: list[Option] = []
     for place, layer in enumerate(layers):
-        if layer.last_packet_at is None or now - layer.last_packet_at >= SILENT_LAYER_S:
+        if not is_flowing(layer, now):
             continue
         rates = layer.temporal_bps
         if not any(rates):

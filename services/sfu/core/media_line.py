@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from services.sfu.core.errors import SdpError
+from services.sfu.core.formats import Codec, Format, list_decodable, name_format
 from services.sfu.core.ids import Kind
 
 MAX_RIDS = 3
@@ -18,15 +18,19 @@ TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-
 SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 _SERVED_URIS = frozenset({MID_URI, RID_URI, REPAIRED_RID_URI, LEVEL_URI, TRANSPORT_CC_URI, SEND_TIME_URI})
 
-Codec = Literal["opus", "red", "vp8", "h264", "vp9", "av1"]
 # The encodings of rtpmap lines, in lower case.
 ENCODINGS: dict[Kind, dict[str, Codec]] = {
-    "audio": {"opus/48000/2": "opus", "red/48000/2": "red"},
+    "audio": {"opus/48000/2": "opus", "red/48000/2": "red", "opus/48000": "opus"},
     "video": {"vp8/90000": "vp8", "h264/90000": "h264", "vp9/90000": "vp9", "av1/90000": "av1"},
 }
 _RTX_ENCODING = "rtx/90000"
 _FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
-_RID = re.compile(r"[A-Za-z0-9_-]{1,16}\Z")
+# RFC 8851 section 10 bounds no length; an element of two bytes has room for 255.
+_RID = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")
+# With the marker bit these look like RTCP (RFC 5761 section 4).
+_LIKE_RTCP = range(64, 96)
+# Ids that only ask for room in the answer, where an offer has more extensions than ids (RFC 8285 section 6).
+_PLACEHOLDER_IDS = range(4096, 4352)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,11 @@ class CodecLine:
     fmtp: str = ""
     feedback: tuple[str, ...] = ()
     rtx_payload_type: int | None = None
+
+    @property
+    def format(self) -> Format:
+        """The codec with its profile."""
+        return name_format(self.codec, self.fmtp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,33 +99,50 @@ class MediaLine:
     @property
     def has_transport_cc(self) -> bool:
         """Whether the line takes part in transport-wide congestion control: video only (README, Bandwidth)."""
-        return self.kind == "video" and "transport-cc" in self.feedback and TRANSPORT_CC_URI in self.extensions
+        extension_id = self.extensions.get(TRANSPORT_CC_URI, 0)
+        # What is sent has room for ids of one byte's elements (forms.py).
+        is_fit = extension_id > 0 and (self.is_own or extension_id < 15)
+        return self.kind == "video" and "transport-cc" in self.feedback and is_fit
 
     @property
     def answered_codecs(self) -> tuple[CodecLine, ...]:
-        """What the answer takes: all codecs on a slot and for audio, the client's first for its own video."""
-        return self.codecs[:1] if self.is_own and self.kind == "video" else self.codecs
+        """What the answer takes: the first for own video (agreement.py), all of own audio, and on a slot those that
+        together decode all that the client can."""
+        if self.is_own:
+            return self.codecs[:1] if self.kind == "video" else self.codecs
+        return tuple(dict.fromkeys(self.takes.values()))
+
+    @property
+    def takes(self) -> dict[Format, CodecLine]:
+        """The formats that can be sent to the client on this line, each with the codec line that it goes out under."""
+        found: dict[Format, CodecLine] = {}
+        for codec in self.codecs:
+            if codec.format not in found:
+                found |= {name: codec for name in sorted(list_decodable(codec.format)) if name not in found}
+        return found
 
 
 def read_codecs(kind: Kind, formats: str, attributes: dict[str, list[str]], mid: str) -> tuple[CodecLine, ...]:
-    """The served codecs in the order of the m-line. Raises SdpError without any, or on numbers out of range."""
+    """The served codecs in the order of the m-line, none for video of other codecs. Raises SdpError without Opus, or on
+    numbers out of range."""
     encodings = dict(_numbered(attributes.get("rtpmap", ())))
     parameters = dict(_numbered(attributes.get("fmtp", ())))
     repairs = _repairs(formats, encodings, parameters)
-    found: dict[Codec, CodecLine] = {}
+    found: dict[Format, CodecLine] = {}
     for number in formats.split():
         codec = ENCODINGS[kind].get(encodings.get(number, "").strip().lower())
-        fmtp = parameters.get(number, "")
-        if codec is None or codec in found or (codec == "h264" and "packetization-mode=1" not in fmtp):
+        if codec is None:
             continue
-        payload_type = _payload_type(number, mid)
+        fmtp = parameters.get(number, "")
+        name, payload_type = name_format(codec, fmtp), _payload_type(number, mid)
+        if name in found or payload_type in _LIKE_RTCP:
+            continue
         feedback = _feedback(attributes.get("rtcp-fb", ()), number)
         repair = repairs.get(number)
         repair_type = None if repair is None or "nack" not in feedback else _payload_type(repair, mid)
-        found[codec] = CodecLine(codec, payload_type, fmtp, feedback, repair_type)
-    needed = ("opus",) if kind == "audio" else ("vp8", "h264", "vp9", "av1")
-    if not any(codec in found for codec in needed):
-        raise SdpError(f"mid {mid}: no {' or '.join(needed)} among the codecs")
+        found[name] = CodecLine(codec, payload_type, fmtp, feedback, repair_type)
+    if kind == "audio" and "opus" not in found:
+        raise SdpError(f"mid {mid}: no opus among the codecs")
     return tuple(found.values())
 
 
@@ -128,14 +154,19 @@ def read_extensions(entries: Sequence[str], mid: str) -> dict[str, int]:
         uri = rest.split(" ", 1)[0]
         if uri in _SERVED_URIS:
             extension_id = integer(number.partition("/")[0], f"mid {mid}: a=extmap")
-            if not 1 <= extension_id <= 255 or extension_id == 15:
+            if extension_id in _PLACEHOLDER_IDS:
+                continue
+            if not 1 <= extension_id <= 255:
                 raise SdpError(f"mid {mid}: extmap id {extension_id} is out of range")
             found[uri] = extension_id
     return found
 
 
-def read_rids(entries: Sequence[str], mid: str) -> tuple[str, ...]:
-    """The rids that the client sends."""
+def read_rids(entries: Sequence[str], simulcast: Sequence[str], mid: str) -> tuple[str, ...]:
+    """The rids that the client sends, at most MAX_RIDS, in the order of `a=simulcast` where that names them.
+
+    Of alternatives it is the first; a layer that begins paused (~) is one like the others (RFC 8853 section 5).
+    """
     rids = []
     for entry in entries:
         parts = entry.split()
@@ -143,9 +174,18 @@ def read_rids(entries: Sequence[str], mid: str) -> tuple[str, ...]:
             raise SdpError(f"mid {mid}: a=rid is malformed")
         if parts[1] == "send":
             rids.append(parts[0])
-    if len(rids) > MAX_RIDS or len(set(rids)) != len(rids):
-        raise SdpError(f"mid {mid}: more than {MAX_RIDS} rids, or one twice")
-    return tuple(rids)
+    if len(set(rids)) != len(rids):
+        raise SdpError(f"mid {mid}: one of the rids is there twice")
+    listed = _simulcast(simulcast)
+    return tuple(rid for rid in listed or rids if rid in rids)[:MAX_RIDS]
+
+
+def _simulcast(entries: Sequence[str]) -> list[str]:
+    """The rids of an `a=simulcast` line that the client sends; none of a line that is not understood."""
+    words = entries[0].split() if entries else []
+    sent = next((words[at + 1] for at in range(len(words) - 1) if words[at] == "send"), "")
+    first = [layer.split(",")[0].removeprefix("~") for layer in sent.split(";")]
+    return list(dict.fromkeys(rid for rid in first if rid))
 
 
 def read_ssrcs(entries: Sequence[str], groups: Sequence[str], mid: str) -> tuple[tuple[int, ...], dict[int, int]]:

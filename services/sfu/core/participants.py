@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from services.sfu.core.agreement import list_takes
 from services.sfu.core.budgets import MAX_CONTROL_PER_S, MAX_MEDIA_PER_S, MAX_NACKED_PER_S, Budget, Pace
 from services.sfu.core.errors import PacketError
+from services.sfu.core.formats import Format
+from services.sfu.core.homes import Home, find_home
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.lifecycle import State
 from services.sfu.core.path import DownlinkPath
-from services.sfu.core.publications import InboundStream, Publication, VideoSource, find_stream_home
+from services.sfu.core.publications import InboundStream, Publication, VideoSource
 from services.sfu.core.rtp import RtpHeader, unwrap_repair
 from services.sfu.core.sdp import Offer
 from services.sfu.core.slots import Numbering, ReceiveSlot
@@ -36,6 +39,15 @@ class SlotEntry:
     source: VideoSource | None = None
 
 
+class UnseenVideo(NamedTuple):
+    """A video that is on, and somebody who cannot see it for its format: to the receiver `who` is the publisher, to
+    the publisher the receiver."""
+
+    who: ParticipantKey
+    source: VideoSource
+    format: Format
+
+
 class ReceiveQuality(NamedTuple):
     """What a client's players said last: shares of the time, 0 to 1."""
 
@@ -54,7 +66,10 @@ class Participant:
         self.joined_at = now
         self.heard_at = now
         self.state = State.WAITING
-        self.publications = _publications(offer, key)
+        self.offer = offer
+        self.publications = _publications(offer, key, now)
+        # Of each SSRC that came; at most MAX_SSRCS.
+        self._learnt: dict[int, Home] = {}
         self.streams: dict[int, InboundStream] = {}
         self.repairs: dict[int, InboundStream] = {}
         self.repair_types = frozenset(number for p in self.publications for number in p.repair_types)
@@ -67,6 +82,10 @@ class Participant:
         self.slots = [ReceiveSlot(number, line, _numbering(ssrcs, random), self.path) for line in slots]
         self.path.streams = self.slots
         self.slots_by_ssrc = {slot.ssrc: slot for slot in self.slots}
+        self.takes = list_takes(offer)
+        # Others' videos that this client cannot decode, and who cannot decode its own.
+        self.unseen: tuple[UnseenVideo, ...] = ()
+        self.unseen_by: tuple[UnseenVideo, ...] = ()
         self.wishes = Wishes()
         self.nacked = Budget(MAX_NACKED_PER_S)
         self.repair_pace = Pace()
@@ -80,41 +99,63 @@ class Participant:
         """Between the worker and the client, as receiver reports prove it."""
         return self.path.round_trip_s
 
-    def find_stream(self, datagram: bytes, header: RtpHeader) -> InboundStream:
-        """The stream of a packet, opened at its first; PacketError when the packet is of none."""
+    def find_stream(self, datagram: bytes, header: RtpHeader, now: float) -> InboundStream:
+        """The stream of a packet, opened at its first; PacketError when the packet is of none.
+
+        What was learnt of an SSRC outlives its silence and its end, until a packet says that it is another's now.
+        """
         stream = self.streams.get(header.ssrc)
-        if stream is None:
-            stream = self._open_stream(datagram, header)
-        elif header.payload_type not in stream.publication.codecs:
-            raise PacketError("unknown_payload_type")
+        home = find_home(self.publications, self._learnt, datagram, header)
+        if home is None:
+            raise PacketError("unknown_ssrc" if stream is None else "unknown_payload_type")
+        if stream is None or home.publication is not stream.publication:
+            return self._open_stream(header, home)
+        self._learnt[header.ssrc] = home
+        home.publication.take_back(stream, home.rid, home.is_sure, now)
         return stream
+
+    def restart(self, stream: InboundStream, header: RtpHeader) -> InboundStream:
+        """A new stream in place of one whose numbers began anew: receivers go over to it at its key frame."""
+        stream.publication.forget(stream)
+        return self._open_stream(header, self._learnt[header.ssrc])
 
     def find_repair(self, datagram: bytes, header: RtpHeader) -> tuple[InboundStream, RtpHeader | None]:
         """The stream that a repair packet (one of `repair_types`) is for, and the header of what it brings again, None
         for mere padding. PacketError when it is of no stream that is there."""
         stream = self.repairs.get(header.ssrc)
         if stream is None or self.streams.get(stream.ssrc) is not stream:
-            candidates = (p.identify_repair(datagram, header) for p in self.publications)
-            stream = next((found for found in candidates if found is not None), None)
-            if stream is None:
+            is_known = stream is not None
+            is_only_one = sum(header.payload_type in p.repair_types for p in self.publications) == 1
+            candidates = (p.identify_repair(datagram, header, is_only_one) for p in self.publications)
+            found = next((found for found in candidates if found is not None), None)
+            if found is None and stream is not None:
+                # Its layer goes on under another SSRC, or began anew: it repairs that one now.
+                found = stream.publication.layers.get(stream.rid)
+            if found is None:
                 raise PacketError("unknown_ssrc")
-            self._count_ssrc()
-            if len(self.repairs) >= MAX_STREAMS:
-                self.repairs.clear()
-            self.repairs[header.ssrc] = stream
+            if not is_known:
+                self._count_ssrc()
+            while len(self.repairs) >= MAX_STREAMS:
+                del self.repairs[next(iter(self.repairs))]
+            stream = self.repairs[header.ssrc] = found
         repaired = stream.publication.repair_types.get(header.payload_type)
         if repaired is None:
             raise PacketError("unknown_payload_type")
         return stream, unwrap_repair(datagram, header, repaired, stream.ssrc)
 
-    def _open_stream(self, datagram: bytes, header: RtpHeader) -> InboundStream:
-        publication, rid = find_stream_home(self.publications, datagram, header)
-        self._count_ssrc()
+    def _open_stream(self, header: RtpHeader, home: Home) -> InboundStream:
+        former = self.streams.pop(header.ssrc, None)
+        if former is not None:
+            former.publication.forget(former)
+        if header.ssrc not in self._learnt:
+            self._count_ssrc()
+        self._learnt[header.ssrc] = home
         if len(self.streams) >= MAX_STREAMS:
             # A client that starts anew takes new SSRCs; the one that was silent longest is not coming back.
             oldest = min(self.streams.values(), key=lambda stream: stream.last_packet_at or 0.0)
             del self.streams[oldest.ssrc]
-        stream = publication.open_stream(header.ssrc, rid, header.payload_type)
+        stream = home.publication.open_stream(header.ssrc, home.rid, header.payload_type)
+        stream.settle(home.is_sure)
         self.streams[header.ssrc] = stream
         return stream
 
@@ -135,13 +176,13 @@ def _entry(slot: ReceiveSlot) -> SlotEntry:
     return SlotEntry(slot.mid, publication.publisher, publication.muted, publication.source)
 
 
-def _publications(offer: Offer, key: ParticipantKey) -> list[Publication]:
+def _publications(offer: Offer, key: ParticipantKey, now: float) -> list[Publication]:
     """One for each own m-line; the second and later ones of video are screens (README, What a client offers)."""
     found: list[Publication] = []
     for line in offer.media:
         if line.is_own:
             is_screen = line.kind == "video" and any(publication.kind == "video" for publication in found)
-            found.append(Publication(line, key, is_screen))
+            found.append(Publication(line, key, is_screen, now))
     return found
 
 

@@ -5,6 +5,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from services.sfu.core import feedback
+from services.sfu.core.agreement import agree
 from services.sfu.core.aiming import aim
 from services.sfu.core.calls import Call
 from services.sfu.core.effects import (
@@ -20,7 +21,7 @@ from services.sfu.core.ids import CallId, ParticipantKey, ParticipantNumber
 from services.sfu.core.lifecycle import Action, Input, State, step, timeout_of
 from services.sfu.core.participants import Participant, RandomBytes
 from services.sfu.core.publications import InboundStream, Publication
-from services.sfu.core.rtcp import TransportFeedback, parse_compound
+from services.sfu.core.rtcp import Bye, TransportFeedback, parse_compound
 from services.sfu.core.rtp import MediaPacket, parse_header
 from services.sfu.core.sdp import Offer
 from services.sfu.core.speakers import RANK_INTERVAL_S
@@ -82,12 +83,14 @@ class Router:
         return None if call is None else call.members.get(key)
 
     def join(self, key: ParticipantKey, offer: Offer, now: float) -> tuple[Participant, list[Effect]]:
-        """Admit a device; one of the same key leaves as replaced."""
+        """Admit a device; one of the same key leaves as replaced. Its `offer` is the one to be answered."""
         former = self.find(key)
         effects = [] if former is None else self._step(former, Input.REPLACED, now)
         self._last_number += 1
-        participant = Participant(ParticipantNumber(self._last_number), key, offer, self._random, now)
-        self._calls.setdefault(key.call_id, Call()).members[key] = participant
+        call = self._calls.setdefault(key.call_id, Call())
+        agreed = agree(offer, [member.takes for member in call.members.values() if member.takes])
+        participant = Participant(ParticipantNumber(self._last_number), key, agreed, self._random, now)
+        call.members[key] = participant
         self._participants[participant.number] = participant
         heappush(self._reports_due, (now + REPORT_INTERVAL_S, participant.number))
         return participant, effects
@@ -119,18 +122,31 @@ class Router:
         """An authenticated STUN check of the participant came."""
         participant.heard_at = now
 
-    def handle_mute(self, participant: Participant, audio: bool, video: bool, now: float) -> list[Effect]:
-        """What the client says of its microphone and camera; its receivers are told when that is new."""
-        receivers: dict[ParticipantNumber, None] = {}
+    def handle_mute(
+        self, participant: Participant, audio: bool, video: bool, now: float, screen: bool | None = None
+    ) -> list[Effect]:
+        """What the client says of its microphone, camera and screen; its receivers are told when that is new.
+
+        `audio`, `video`: whether they are off. `screen`: whether it is shared; None when the client says nothing of it.
+        """
+        told: dict[ParticipantNumber, None] = {}
         for publication in participant.publications:
-            muted = audio if publication.kind == "audio" else video and not publication.is_screen
-            if publication.muted != muted:
-                publication.muted = muted
-                receivers |= {slot.receiver: None for slot in publication.slots}
-        if receivers:
-            call = self._calls[participant.key.call_id]
-            receivers |= {e.receiver: None for e in call.settle(now) if isinstance(e, SendSlotMap)}
-        return [SendSlotMap(receiver) for receiver in receivers]
+            was_muted = publication.muted
+            if publication.is_screen:
+                publication.said_on = screen
+            else:
+                publication.said_on = not (audio if publication.kind == "audio" else video)
+            if publication.kind == "audio":
+                publication.level.is_muted = audio
+            if publication.muted != was_muted:
+                told |= {slot.receiver: None for slot in publication.slots}
+        call = self._calls.get(participant.key.call_id)
+        if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
+            return []
+        settled = call.settle(now)
+        told |= {effect.receiver: None for effect in settled if isinstance(effect, SendSlotMap)}
+        effects: list[Effect] = [SendSlotMap(receiver) for receiver in told]
+        return effects + self._aim_told(settled, now)
 
     def handle_wishes(self, participant: Participant, wishes: Wishes, now: float) -> list[Effect]:
         """What the client asks to see."""
@@ -152,14 +168,17 @@ class Router:
             packet = None if repaired is None else repairing.receive_repair(datagram, repaired, now)
             return self._forward(participant, repairing, packet, now)
         stream = participant.streams.get(header.ssrc)
-        if stream is None or payload_type not in stream.publication.codecs:
-            stream = participant.find_stream(datagram, header)
+        if stream is None or payload_type not in stream.payload_types:
+            stream = participant.find_stream(datagram, header, now)
         effects: list[Effect] = []
-        if stream.last_packet_at is None:
-            stream.last_packet_at = now
-            effects = self._handle_new(stream.publication, now)
+        if stream.last_packet_at is None and header.payload_end > header.payload_at:
+            effects = self._handle_new(stream, now)
         packet, repairable = stream.receive(datagram, header, now)
         if not repairable:
+            if packet is None and stream.has_restarted(header):
+                stream = participant.restart(stream, header)
+                effects += self._handle_new(stream, now)
+                packet, _ = stream.receive(datagram, header, now)
             stream.publication.want_key_frame(stream)
         elif stream.gaps.missing:
             self._with_gaps.add(stream)
@@ -175,10 +194,16 @@ class Router:
         forwarded: list[Effect] = [SendMedia(to, packet) for to in stream.takers.route(packet, now)]
         return effects + forwarded if effects else forwarded
 
-    def _handle_new(self, publication: Publication, now: float) -> list[Effect]:
-        """A stream began: a screen gets its slots now, and everybody on its slots may want its layer."""
-        call = self._calls[publication.publisher.call_id]
-        effects = call.settle(now) if publication.is_screen else []
+    def _handle_new(self, stream: InboundStream, now: float) -> list[Effect]:
+        """A stream began, or goes on after its end: a video that was off gets its slots now, and everybody on its slots
+        may want its layer."""
+        publication = stream.publication
+        was_on = publication.is_on(now)
+        stream.last_packet_at = now
+        effects: list[Effect] = []
+        if publication.kind == "video" and (not was_on or len(publication.layers) == 1):
+            effects = self._calls[publication.publisher.call_id].settle(now)
+            effects += self._aim_told(effects, now)
         return effects + self._aim([self._participants[slot.receiver] for slot in publication.slots], now)
 
     def handle_rtcp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
@@ -186,8 +211,13 @@ class Router:
         reports = parse_compound(datagram)
         effects = self._note_media(participant, now)
         ntp = self._ntp(now)
+        has_ended = False
         for report in reports:
             effects += feedback.handle_report(participant, report, now, ntp)
+            has_ended = has_ended or isinstance(report, Bye)
+        if has_ended:
+            settled = self._calls[participant.key.call_id].settle(now)
+            effects += settled + self._aim_told(settled, now)
         path = participant.path
         if path.estimate_bps(now) < SUDDEN_DROP * path.allocated_bps and now >= path.aimed_at + LAYER_INTERVAL_S / 5:
             effects += self._aim([participant], now)

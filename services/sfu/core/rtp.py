@@ -9,7 +9,7 @@ from typing import Final, final
 
 from services.sfu.core.codecs import Frame, primary_of_red, read_frame
 from services.sfu.core.errors import PacketError
-from services.sfu.core.media_line import Codec
+from services.sfu.core.formats import Codec, Format
 
 HEADER_SIZE: Final = 12
 MAX_PACKET_SIZE: Final = 1500
@@ -66,7 +66,8 @@ class MediaPacket:
     """A publisher's packet in canonical form: what a receiver's copy is written from.
 
     No CSRCs, no padding, no header extensions but the audio `level` (RFC 6464, None when there was none). `extended` is
-    the sequence number extended by its roll-overs. `plain` is what a receiver without RED gets.
+    the sequence number extended by its roll-overs. `codec` is with its profile; `plain` is what a receiver without RED
+    gets.
     """
 
     __slots__ = ("codec", "extended", "frame", "level", "marker", "plain", "sequence_number", "timestamp")
@@ -77,7 +78,7 @@ class MediaPacket:
         sequence_number: int,
         timestamp: int,
         marker: bool,
-        codec: Codec,
+        codec: Format,
         frame: Frame,
         level: int | None = None,
         plain: "MediaPacket | None" = None,
@@ -86,7 +87,7 @@ class MediaPacket:
         self.sequence_number = sequence_number
         self.timestamp = timestamp
         self.marker = marker
-        self.codec: Codec = codec
+        self.codec: Format = codec
         self.frame = frame
         self.level = level
         self.plain = plain
@@ -219,7 +220,7 @@ def canonical_audio(
     return MediaPacket(index, number, timestamp, marker, codec, Frame(payload, is_key_frame=True), level, plain)
 
 
-def canonical_video(datagram: bytes, header: RtpHeader, index: int, codec: Codec) -> MediaPacket:
-    """A video packet in canonical form."""
+def canonical_video(datagram: bytes, header: RtpHeader, index: int, codec: Codec, name: Format = "") -> MediaPacket:
+    """A video packet in canonical form; `name` is that of its format, if that is more than the codec."""
     frame = read_frame(codec, datagram[header.payload_at : header.payload_end])
-    return MediaPacket(index, header.sequence_number, header.timestamp, header.marker, codec, frame)
+    return MediaPacket(index, header.sequence_number, header.timestamp, header.marker, name or codec, frame)

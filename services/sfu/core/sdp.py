@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from services.sfu.core.errors import SdpError
 from services.sfu.core.media_line import (
     ENCODINGS,
+    RID_URI,
     MediaLine,
     integer,
     read_codecs,
@@ -20,6 +21,10 @@ MAX_OFFER_SIZE = 64 * 1024
 
 _FINGERPRINT_SIZES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 _DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
+# The first is what offers should say; the others mean the same here (RFC 8829 section 5.1.2).
+_RTP_PROTOCOLS = frozenset(
+    f"{transport}RTP/{profile}" for transport in ("UDP/TLS/", "TCP/DTLS/", "") for profile in ("SAVPF", "SAVP")
+)
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}\Z")
 _ICE_UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}\Z")
 
@@ -152,16 +157,19 @@ def _parse_application(section: _Section, line: MediaLine) -> MediaLine:
 
 
 def _parse_rtp(section: _Section, session: _Section, line: MediaLine) -> MediaLine:
-    if line.protocol != "UDP/TLS/RTP/SAVPF":
+    if line.protocol not in _RTP_PROTOCOLS:
         raise SdpError(f"mid {line.mid}: the protocol must be UDP/TLS/RTP/SAVPF")
     if not section.has("rtcp-mux"):
         raise SdpError(f"mid {line.mid}: a=rtcp-mux is missing")
     ssrcs, rtx_ssrcs = read_ssrcs(section.all("ssrc"), section.all("ssrc-group"), line.mid)
+    extensions = read_extensions(session.all("extmap") + section.all("extmap"), line.mid)
+    rids = read_rids(section.all("rid"), section.all("simulcast"), line.mid)
     return replace(
         line,
         codecs=read_codecs(line.media_kind, line.formats, section.attributes, line.mid),
-        extensions=read_extensions(session.all("extmap") + section.all("extmap"), line.mid),
-        rids=read_rids(section.all("rid"), line.mid),
+        extensions=extensions,
+        # Without the extension that names them (RFC 8853 section 5.5) one stream is asked for.
+        rids=rids if RID_URI in extensions else (),
         ssrcs=ssrcs,
         rtx_ssrcs=rtx_ssrcs,
     )

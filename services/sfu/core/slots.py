@@ -73,8 +73,9 @@ class ReceiveSlot(Taker):
         self.downlink = Downlink()
         self.key_frame_requests = BackingOff()
         self.form = form_of(line)
-        self.codecs = frozenset(codec.codec for codec in line.codecs)
-        self._repair_types = {c.codec: c.rtx_payload_type for c in line.codecs if c.rtx_payload_type is not None}
+        takes = line.takes
+        self.formats = frozenset(takes)
+        self._repair_types = {f: c.rtx_payload_type for f, c in takes.items() if c.rtx_payload_type is not None}
         self._stamps: array[int] | None = None
         if self.form.stamp_id and not self._repair_types:
             self._stamps = array("I", bytes(4 * _KEPT_STAMPS))
@@ -110,7 +111,7 @@ class ReceiveSlot(Taker):
     @property
     def can_probe(self) -> bool:
         """Whether packets may be sent again without need, to try the path."""
-        return self._source is not None and self._source.codec in self._repair_types
+        return self._source is not None and self._source.format in self._repair_types
 
     @property
     def packets(self) -> int:

@@ -9,6 +9,8 @@ NTP_EPOCH_OFFSET_S: Final = 2_208_988_800
 # A jump larger than this is a stream that started anew, not loss. Higher: a restart counts as loss.
 # Lower: a long outage does not.
 MAX_JUMP: Final = 3000
+# In place of an extended number, which is never below 0.
+RESTARTED: Final = -1
 
 
 def ntp_from_unix(unix_s: float) -> int:
@@ -77,7 +79,10 @@ class ReceptionStats:
         return self._highest + (distance if distance < 0x8000 else distance - 0x10000)
 
     def count(self, sequence_number: int, timestamp: int, now: float) -> int:
-        """Count a packet that arrived at `now` seconds; gives its extended number."""
+        """Count a packet that arrived at `now` seconds; gives its extended number.
+
+        RESTARTED, without counting it, for one that is too far back to be late: its sender began anew.
+        """
         self._received += 1
         step = (sequence_number - self._highest) & 0xFFFF
         if 0 < step <= MAX_JUMP and self._base is not None:
@@ -90,7 +95,10 @@ class ReceptionStats:
             return self._highest
         index = self.extend(sequence_number)
         step = index - self._highest
-        if self._base is None or abs(step) > MAX_JUMP:
+        if self._base is not None and step < -MAX_JUMP:
+            self._received -= 1
+            return RESTARTED
+        if self._base is None or step > MAX_JUMP:
             self._lost_before = self.expected
             self._base = self._highest = index
             self._transit = now * self._clock_rate - timestamp

@@ -36,13 +36,14 @@ class Wishes(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A video to see, by its place in the caller's list."""
+    """A video to see, by its place in the caller's list. One that is not on may say so itself, or only look so."""
 
     user_id: UserId
     device_id: str
     is_screen: bool
     is_on: bool
     spoke_at: float
+    says_off: bool = False
 
 
 class Choice(NamedTuple):
@@ -56,9 +57,9 @@ class Choice(NamedTuple):
 def order_unasked(candidates: Sequence[Candidate]) -> list[int]:
     """The places of the candidates in the order of `choose_videos` where nobody is wished for or shown yet."""
 
-    def order(place: int) -> tuple[bool, bool, float, int]:
+    def order(place: int) -> tuple[bool, bool, bool, float, int]:
         candidate = candidates[place]
-        return not candidate.is_on, not candidate.is_screen, -candidate.spoke_at, place
+        return not candidate.is_on, candidate.says_off, not candidate.is_screen, -candidate.spoke_at, place
 
     return sorted(range(len(candidates)), key=order)
 
@@ -74,8 +75,8 @@ def choose_videos(candidates: Sequence[Candidate], held: Sequence[int], wishes: 
         wish = _find(wishes.wishes, candidate)
         height, weight = (wish.max_height, wish.weight) if wish is not None else (0, 0)
         spoke_at = candidate.spoke_at + (HOLD_S if place in held else 0.0)
-        order = (wish is None or not wish.is_pinned, wish is None, not candidate.is_on, not candidate.is_screen)
-        ranked.append(((*order, -spoke_at, place), Choice(place, height, weight)))
+        order = (wish is None or not wish.is_pinned, wish is None, not candidate.is_on, candidate.says_off)
+        ranked.append(((*order, not candidate.is_screen, -spoke_at, place), Choice(place, height, weight)))
     ranked.sort(key=lambda entry: entry[0])
     return [choice for _, choice in ranked[:limit]]
 

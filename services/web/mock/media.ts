@@ -20,6 +20,7 @@ class PaintedMedia implements CallMedia {
   speakers: readonly string[] = [];
   weak = new URLSearchParams(location.search).has("weak");
   encryption: CallMedia["encryption"] = "off";
+  unseen: CallMedia["unseen"] = { of: [], by: [] };
 
   constructor(
     private readonly people: () => readonly Painted[],

@@ -140,6 +140,15 @@ describe("pieces of the page", () => {
     expect(notes("unreadable")).toBe("What comes cannot be decrypted. Everyone in the call needs the same passphrase.");
   });
 
+  test("a picture that cannot be decoded is told to both sides", async () => {
+    const client = await ready();
+    const call = { ...client.calls.view(), phase: "active" as const };
+    const notes = (unseen: CallView["unseen"]) => heard(renderToString(h(CallNotes, { client, call: { ...call, unseen }, nameOf: () => "Bob" })));
+    expect(notes({ of: [], by: [] })).toBe("");
+    expect(notes({ of: [{ userId: "bob", screen: false }], by: [] })).toBe("Your device cannot show the camera of Bob: it does not know the video format.");
+    expect(notes({ of: [], by: [{ userId: "bob", screen: true }] })).toBe("Bob cannot see your screen: their device does not know its video format.");
+  });
+
   test("a running call in the group is shown with who is in it, and the ways in", async () => {
     world.backend.found({ conversationId: ROOM, kind: 2, title: "Choir", members: [{ userId: "alice" }, { userId: "bob" }] });
     const client = await ready();

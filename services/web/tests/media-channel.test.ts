@@ -1,7 +1,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { ChannelMessageSchema, VideoSource } from "../src/gen/parley/sfu/v1/channel_pb";
-import type { Slot } from "../src/parley/core/slots";
+import { ChannelMessageSchema, ScreenState, VideoSource } from "../src/gen/parley/sfu/v1/channel_pb";
+import type { Slot, Unseen } from "../src/parley/core/slots";
 import { MediaChannel } from "../src/parley/media-channel";
 
 class FakeChannel {
@@ -32,10 +32,13 @@ class FakeChannel {
 const parse = (bytes: Uint8Array) => fromBinary(ChannelMessageSchema, bytes).message;
 
 function made() {
-  const heard: { slots: Slot[][]; speakers: string[][]; weak: boolean[] } = { slots: [], speakers: [], weak: [] };
+  const heard: { slots: Slot[][]; unseen: Unseen[]; speakers: string[][]; weak: boolean[] } = { slots: [], unseen: [], speakers: [], weak: [] };
   const fake = new FakeChannel();
   const channel = new MediaChannel(fake as unknown as RTCDataChannel, {
-    onSlots: (slots) => heard.slots.push(slots),
+    onSlots: (slots, unseen) => {
+      heard.slots.push(slots);
+      heard.unseen.push(unseen);
+    },
     onSpeakers: (userIds) => heard.speakers.push(userIds),
     onQuality: (weak) => heard.weak.push(weak),
   });
@@ -68,7 +71,21 @@ describe("the channel to the SFU", () => {
     fake.say({ case: "slotMap", value: { slots: [{ mid: "4", userId: "bob", muted: true, source: VideoSource.SCREEN }] } });
     fake.say({ case: "activeSpeakers", value: { speakers: [{ userId: "bob" }, { userId: "carol" }] } });
     fake.say({ case: "connectionQuality", value: { uplinkMos: 1.5, weak: true } });
-    expect(heard).toEqual({ slots: [[{ mid: "4", userId: "bob", muted: true, screen: true }]], speakers: [["bob", "carol"]], weak: [true] });
+    expect(heard).toEqual({ unseen: [{ of: [], by: [] }], slots: [[{ mid: "4", userId: "bob", muted: true, screen: true }]], speakers: [["bob", "carol"]], weak: [true] });
+  });
+
+  test("pictures without a decoder are heard of, on either side", () => {
+    const { fake, heard } = made();
+    fake.say({ case: "slotMap", value: { unseen: [{ userId: "bob", source: VideoSource.CAMERA }], unseenBy: [{ userId: "carol", source: VideoSource.SCREEN }] } });
+    expect(heard.unseen).toEqual([{ of: [{ userId: "bob", screen: false }], by: [{ userId: "carol", screen: true }] }]);
+  });
+
+  test("a screen is said to be on or off, or nothing is said of it", () => {
+    const { fake, channel } = made();
+    fake.open();
+    for (const sharing of [true, false]) channel.tell({ audioMuted: false, videoMuted: false, sharing });
+    const states = fake.sent.map((message) => (message.case === "mediaState" ? message.value.screen : undefined));
+    expect(states).toEqual([ScreenState.UNSPECIFIED, ScreenState.ON, ScreenState.OFF]);
   });
 
   test("a poor network of the other side alone is no news of one's own", () => {
@@ -80,6 +97,6 @@ describe("the channel to the SFU", () => {
   test("what it does not understand is left alone", () => {
     const { fake, heard } = made();
     fake.deliver(new Uint8Array([255, 255, 255]));
-    expect(heard).toEqual({ slots: [], speakers: [], weak: [] });
+    expect(heard).toEqual({ slots: [], unseen: [], speakers: [], weak: [] });
   });
 });

@@ -20,6 +20,7 @@ export class FakeMedia implements CallMedia {
   speakers: CallMedia["speakers"] = [];
   weak = false;
   encryption: CallMedia["encryption"] = "off";
+  unseen: CallMedia["unseen"] = { of: [], by: [] };
   moves = 0;
   readonly wishes: Parameters<CallMedia["wish"]>[0][] = [];
   readonly sent: Parameters<CallMedia["send"]>[0][] = [];
@@ -46,7 +47,7 @@ export class FakeMedia implements CallMedia {
   }
 
   /** What the SFU says. */
-  say(change: Partial<Pick<CallMedia, "remotes" | "speakers" | "weak" | "encryption">>): void {
+  say(change: Partial<Pick<CallMedia, "remotes" | "speakers" | "weak" | "encryption" | "unseen">>): void {
     Object.assign(this, change);
     this.onChange();
   }

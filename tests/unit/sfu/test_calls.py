@@ -216,3 +216,16 @@ def test_repairs_of_nothing_known_are_refused_and_padding_is_passed_over(router:
         router.handle_rtp(ann, rtp(31, 1, b"\x00\x03x", pt=97, mid=b"1", rrid=b"q"), 1.0)
     router.handle_rtp(ann, video(21, 1, 1, key_frame=True, rid=b"q"), 1.0)
     assert router.handle_rtp(ann, rtp(31, 2, b"", pt=97, mid=b"1", rrid=b"q"), 1.0) == []
+
+
+def test_who_says_that_it_is_muted_does_not_speak_whatever_comes(router: Router) -> None:
+    talk = Talk(router, "ann", "bob", "cid", "dan", slots=1)
+    talk.speak("bob", seconds=2.0)
+    for name in ("bob", "cid", "dan"):
+        router.handle_mute(talk[name], name == "bob", False, talk.now)
+    talk.effects.clear()
+    talk.speak("bob", "cid", seconds=6.0)
+    assert talk.heard_by("ann") == {"cid"}
+    assert talk.seen_by("ann") == ["cid"]
+    told = [e.speakers for e in talk.effects if isinstance(e, SendSpeakers) and e.receiver == talk["ann"].number]
+    assert [[key.user_id for key in speakers] for speakers in told][-1] == ["cid"]

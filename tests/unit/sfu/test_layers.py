@@ -1,4 +1,4 @@
-from services.sfu.core.layers import ALL_TEMPORAL, Layer, Option, list_options, order_rids
+from services.sfu.core.layers import ALL_TEMPORAL, Layer, Option, list_options, order_layers, order_rids
 
 
 def test_rids_are_ordered_by_their_common_names_else_as_offered() -> None:
@@ -43,3 +43,15 @@ def test_temporal_layers_are_steps_and_upper_layers_keep_half_of_their_frames() 
 
 def test_layer_that_was_not_measured_yet_counts_with_what_it_usually_takes() -> None:
     assert [option.rate_bps for option in list_options([flowing(0.0), flowing(0.0)], 0, 10.0)] == [150_000, 500_000]
+
+
+def test_layers_of_unknown_names_are_ordered_by_what_comes_of_them() -> None:
+    small, middle, large = flowing(1e5), flowing(5e5), flowing(2e6)
+    assert order_layers(("a", "b", "c"), (large, middle, small)) == ("c", "b", "a")
+    assert order_layers(("a", "b"), (flowing(1e5), flowing(1.1e5))) == ("a", "b")
+    assert order_layers(("b", "a"), (flowing(0.0), flowing(1.1e5))) == ("b", "a")
+
+
+def test_heights_go_before_names_and_names_before_rates() -> None:
+    assert order_layers(("q", "f"), (flowing(1e5, 720), flowing(9e5, 180))) == ("f", "q")
+    assert order_layers(("q", "f"), (flowing(9e5), flowing(1e5))) == ("q", "f")

@@ -27,6 +27,7 @@ export interface CallView {
   /** One's own network is poor. */
   readonly weak: boolean;
   readonly encryption: CallMedia["encryption"];
+  readonly unseen: CallMedia["unseen"];
   readonly link: CallMedia["phase"];
   /** A readable line about what went wrong with the call itself. */
   readonly problem: string | undefined;

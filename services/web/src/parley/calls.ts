@@ -8,6 +8,7 @@ import type { CallEffect, CallInput, CallPhase } from "./core/call-state";
 import { readCall as readInput, stepCall } from "./core/call-state";
 import { deviceLine } from "./core/lines";
 import type { Call, CallParticipant } from "./core/model";
+import { ALL_SEEN } from "./core/slots";
 import { Departures } from "./departures";
 import type { CallEncryption } from "./encryption/call-encryption";
 import type { Failure } from "./errors";
@@ -81,6 +82,7 @@ export class Calls {
       speakers: this.media?.speakers ?? [],
       weak: this.phase === "active" && (this.media?.weak ?? false),
       encryption: this.media?.encryption ?? "off",
+      unseen: this.media?.unseen ?? ALL_SEEN,
       link: this.media?.phase ?? "idle",
       problem: this.problem,
       deviceProblem: deviceLine(this.local.cameraProblem, this.local.microphoneProblem),

@@ -1,11 +1,12 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { ChannelMessageSchema, VideoSource } from "../gen/parley/sfu/v1/channel_pb";
+import { ChannelMessageSchema, ScreenState, type UnseenVideo, VideoSource } from "../gen/parley/sfu/v1/channel_pb";
 import type { Reception } from "./core/reception";
-import type { Slot } from "./core/slots";
+import type { Slot, Unseen, UnseenPicture } from "./core/slots";
 
 /** What the SFU says beside the media. */
 export interface ChannelListener {
-  onSlots(slots: Slot[]): void;
+  /** Who is where, and what cannot be shown for its format. */
+  onSlots(slots: Slot[], unseen: Unseen): void;
   /** Who speaks now, the loudest first. */
   onSpeakers(userIds: string[]): void;
   /** Whether one of this participant's own legs is poor. */
@@ -25,6 +26,8 @@ export interface Wish {
 export interface MediaState {
   readonly audioMuted: boolean;
   readonly videoMuted: boolean;
+  /** Whether the screen is shared: its picture may stand still, and packets alone would not tell. */
+  readonly sharing?: boolean;
 }
 
 /** The data channel to the SFU. What is said before it opens is kept until then; the last of each kind counts. */
@@ -47,7 +50,9 @@ export class MediaChannel {
   /** Tells the others, through the SFU, what is muted. */
   tell(state: MediaState): void {
     this.state = state;
-    this.send({ message: { case: "mediaState", value: { ...state } } });
+    const { audioMuted, videoMuted, sharing } = state;
+    const screen = sharing === undefined ? ScreenState.UNSPECIFIED : sharing ? ScreenState.ON : ScreenState.OFF;
+    this.send({ message: { case: "mediaState", value: { audioMuted, videoMuted, screen } } });
   }
 
   /** Says whom to show, and how large. */
@@ -76,7 +81,10 @@ function read(data: ArrayBuffer, listener: ChannelListener): void {
   const message = parse(data);
   switch (message?.case) {
     case "slotMap":
-      return listener.onSlots(message.value.slots.map(({ mid, userId, muted, source }) => ({ mid, userId, muted, screen: source === VideoSource.SCREEN })));
+      return listener.onSlots(
+        message.value.slots.map(({ mid, userId, muted, source }) => ({ mid, userId, muted, screen: source === VideoSource.SCREEN })),
+        { of: message.value.unseen.map(readUnseen), by: message.value.unseenBy.map(readUnseen) },
+      );
     case "activeSpeakers":
       return listener.onSpeakers(message.value.speakers.map(({ userId }) => userId));
     case "connectionQuality":
@@ -84,6 +92,10 @@ function read(data: ArrayBuffer, listener: ChannelListener): void {
     default:
       return undefined;
   }
+}
+
+function readUnseen({ userId, source }: UnseenVideo): UnseenPicture {
+  return { userId, screen: source === VideoSource.SCREEN };
 }
 
 function parse(data: ArrayBuffer) {

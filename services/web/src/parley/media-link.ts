@@ -1,8 +1,8 @@
 import { backoffMs } from "./core/backoff";
 import type { LinkEffect, LinkInput, LinkPhase } from "./core/link-state";
 import { CONNECT_TIMEOUT_MS, GRACE_MS, stepLink } from "./core/link-state";
-import type { RemotePerson, Slot } from "./core/slots";
-import { readSlotMap } from "./core/slots";
+import type { RemotePerson, Slot, Unseen } from "./core/slots";
+import { ALL_SEEN, readSlotMap } from "./core/slots";
 import type { Failure } from "./errors";
 import type { FrameGuard } from "./encryption/call-encryption";
 import { readFailure } from "./errors";
@@ -50,6 +50,8 @@ export interface CallMedia {
   /** This participant's own network is poor. */
   readonly weak: boolean;
   readonly encryption: EncryptionState;
+  /** Pictures that one side sends and the other has no decoder for. */
+  readonly unseen: Unseen;
   start(grant: Grant): void;
   /** The device says that it has a new way to the network: try now rather than at the end of the back-off. */
   hurry(): void;
@@ -79,12 +81,14 @@ export class MediaLink implements CallMedia {
   speakers: readonly string[] = [];
   weak = false;
   encryption: EncryptionState = "off";
+  unseen = ALL_SEEN;
   private peer: Peer | undefined;
   /** The peer that is to replace `peer`, until the SFU has answered it. */
   private next: Peer | undefined;
   /** Connections to workers that the call has left. They carry it until the new one brings media, and the others' too. */
   private readonly formers = new Map<Peer, ReturnType<typeof setTimeout>>();
   private readonly maps = new Map<Peer, readonly Slot[]>();
+  private readonly unseenOn = new Map<Peer, Unseen>();
   /** Whether `next` leads to another worker. */
   private moving = false;
   private grant: Grant | undefined;
@@ -187,8 +191,9 @@ export class MediaLink implements CallMedia {
     const slots = { audio: grant.audioSlots, video: grant.videoSlots };
     const listener: PeerListener = {
       onConnection: (state) => this.observe(peer, state),
-      onSlots: (map) => {
+      onSlots: (map, unseen) => {
         this.maps.set(peer, map);
+        this.unseenOn.set(peer, unseen);
         this.showRemotes();
       },
       onMedia: () => this.showRemotes(),
@@ -228,6 +233,7 @@ export class MediaLink implements CallMedia {
     clearTimeout(this.formers.get(peer));
     this.formers.delete(peer);
     this.maps.delete(peer);
+    this.unseenOn.delete(peer);
     peer.close();
     this.showRemotes();
   }
@@ -268,13 +274,14 @@ export class MediaLink implements CallMedia {
       }
     }
     this.remotes = [...people.values()];
+    this.unseen = (this.peer && this.unseenOn.get(this.peer)) ?? ALL_SEEN;
     this.listener.onChange();
   }
 
   private feed(peer: Peer): void {
-    const { microphone, camera, muted } = this.sending;
+    const { microphone, camera, screen, muted } = this.sending;
     void peer.setTracks(this.sending).catch(() => undefined);
-    peer.channel.tell({ audioMuted: muted || !microphone, videoMuted: !camera });
+    peer.channel.tell({ audioMuted: muted || !microphone, videoMuted: !camera, sharing: screen !== undefined });
   }
 
   private peers(): Peer[] {

@@ -17,6 +17,13 @@ export function statusLine(call: CallView, name: string, nowMs: number): string 
   }
 }
 
+/** Which pictures cannot be shown because one side has no decoder for what the other sends, in words for either side. */
+export function unseenLines({ of, by }: CallView["unseen"], nameOf: (userId: string) => string): string[] {
+  const lines = of.map(({ userId, screen }) => `Your device cannot show the ${screen ? "screen" : "camera"} of ${nameOf(userId)}: it does not know the video format.`);
+  const told = by.map(({ userId, screen }) => `${nameOf(userId)} cannot see your ${screen ? "screen" : "camera"}: their device does not know its video format.`);
+  return [...new Set([...lines, ...told])];
+}
+
 /** The media stopped and is being brought back. */
 export function isLost(call: CallView): boolean {
   return call.phase === "active" && ["shaky", "rejoining", "waiting"].includes(call.link);

@@ -1,9 +1,16 @@
 import type { JSX } from "preact";
 import type { CallView, ParleyClient } from "../parley";
+import { unseenLines } from "./call-lines";
 import { Icon } from "./icons";
 
+interface CallNotesProps {
+  readonly client: ParleyClient;
+  readonly call: CallView;
+  readonly nameOf?: (userId: string) => string;
+}
+
 /** What the participant should know during the call, at its upper edge. */
-export function CallNotes({ client, call }: { client: ParleyClient; call: CallView }): JSX.Element | null {
+export function CallNotes({ client, call, nameOf = (userId) => userId }: CallNotesProps): JSX.Element | null {
   if (call.phase === "ended") return null;
   return (
     <div class="call-notes">
@@ -19,6 +26,12 @@ export function CallNotes({ client, call }: { client: ParleyClient; call: CallVi
           What comes cannot be decrypted. Everyone in the call needs the same passphrase.
         </p>
       )}
+      {unseenLines(call.unseen, nameOf).map((line) => (
+        <p class="note warning" role="alert" data-testid="unseen" key={line}>
+          <Icon name="alert" />
+          {line}
+        </p>
+      ))}
       {call.silenced && <Silenced client={client} />}
       <div role="status">
         {call.weak && (

@@ -48,7 +48,7 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
       )}
       {!call.group && <PeerState call={call} name={name} />}
       {!crowd && call.camera && !ended && <TrackVideo track={call.camera} class="local-video" label="Your camera" />}
-      <CallNotes client={client} call={call} />
+      <CallNotes client={client} call={call} nameOf={nameOf} />
       {!ended && <Controls client={client} call={call} small={small} />}
       {listed && conversation && <CallPeople {...{ client, nameOf, conversation }} view={call} call={listed} onClose={() => setPeople(false)} />}
     </div>

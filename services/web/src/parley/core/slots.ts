@@ -7,6 +7,20 @@ export interface Slot {
   readonly screen: boolean;
 }
 
+/** A picture that its receiver cannot decode: of whom, or for whom. */
+export interface UnseenPicture {
+  readonly userId: string;
+  readonly screen: boolean;
+}
+
+/** Others' pictures that this device cannot decode, and its own that others cannot. */
+export interface Unseen {
+  readonly of: readonly UnseenPicture[];
+  readonly by: readonly UnseenPicture[];
+}
+
+export const ALL_SEEN: Unseen = { of: [], by: [] };
+
 export interface RemotePerson {
   readonly userId: string;
   /** MIDs of the receive slots that carry this person now. */

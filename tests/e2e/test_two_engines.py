@@ -1,0 +1,43 @@
+"""Firefox and Chromium in one conversation and in calls of each other, through the whole stack."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from tests.e2e.conftest import Facts, Farm, run_script, whole
+
+# The first test may start the stack, and runs the whole scenario.
+pytestmark = pytest.mark.timeout(400)
+
+
+def find_firefox() -> str:
+    """The browser's path. Without one the tests fail: `.ci/test` leaves them out on purpose where there is none."""
+    firefox = os.environ.get("PARLEY_FIREFOX") or shutil.which("firefox-esr") or shutil.which("firefox")
+    assert firefox, "There is no Firefox here; `.ci/firefox` installs Debian's when it may."
+    return firefox
+
+
+@pytest.fixture(scope="module")
+def facts(farm: Farm) -> Facts:
+    """The facts of the scenario by name (two-engines.mjs)."""
+    return whole(run_script("two-engines.mjs", farm.web_url, find_firefox()))
+
+
+def test_they_write_to_each_other(facts: Facts) -> None:
+    assert facts["written"]
+
+
+@pytest.mark.parametrize("caller", ["chromium", "firefox"])
+def test_they_see_and_hear_each_other_whoever_calls(facts: Facts, caller: str) -> None:
+    seen = facts[f"{caller}_calls"]
+    assert seen["firefox"]["frames"] > 10
+    assert seen["firefox"]["energy"] > 0
+    assert seen["chromium"]["frames"]
+    assert seen["chromium"]["voices"]
+
+
+def test_the_pages_report_no_errors(facts: Facts) -> None:
+    assert facts["faults"] == []

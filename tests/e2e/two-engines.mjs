@@ -1,0 +1,71 @@
+// Firefox and Chromium write to each other and call each other, each once.
+// Usage: node two-engines.mjs <web address> <chromium> <folder for screenshots> <firefox>
+import { eventually } from "./browsers.mjs";
+import { accept, calling, gone, id, inCall, meet, play, press, seesAndHears, stage, videoCall, write } from "./calling.mjs";
+import { inboundIn, launchFirefox, openInFirefox, pressIn, showsIn, writeIn } from "./firefox.mjs";
+
+const [url, executablePath, folder, firefoxPath] = process.argv.slice(2);
+const WIDE = { viewport: { width: 900, height: 600 }, colorScheme: "light" };
+const [QUESTION, ANSWER] = ["Does it work from Firefox?", "It does, from Chromium too."];
+
+let firefox, cara, finn;
+const dialog = () => finn.evaluate(() => document.querySelector('[role=dialog][aria-label^="Call with"]') !== null);
+
+async function enter(browser, facts) {
+  cara = await stage(browser, url, facts.faults)("cara", WIDE);
+  firefox = await launchFirefox(firefoxPath);
+  finn = await openInFirefox(firefox, `${url}?user=${id("finn")}`, facts.faults);
+  return { firefox: await firefox.version() };
+}
+
+async function writeBothWays() {
+  await meet(cara, "finn");
+  await write(cara, QUESTION);
+  await pressIn(finn, id("cara"));
+  await showsIn(finn, QUESTION);
+  await writeIn(finn, "Message to", ANSWER);
+  await cara.getByText(ANSWER).first().waitFor();
+  return { written: true };
+}
+
+/** What Firefox decodes, once pictures have moved and sound is there. */
+async function finnSeesAndHears() {
+  const read = async () => {
+    const inbound = await inboundIn(finn);
+    return {
+      frames: Math.max(0, ...inbound.map((report) => report.framesDecoded ?? 0)),
+      energy: inbound.reduce((sum, report) => sum + (report.totalAudioEnergy ?? 0), 0),
+    };
+  };
+  return eventually("Firefox sees and hears", read, ({ frames, energy }) => frames > 10 && energy > 0);
+}
+
+async function chromiumCalls() {
+  await videoCall(cara);
+  await pressIn(finn, "Accept");
+  await inCall(cara);
+  const seen = { chromium: await seesAndHears(cara, 1), firefox: await finnSeesAndHears() };
+  await finn.screenshot({ path: `${folder}/call-firefox.png` });
+  await pressIn(finn, "Hang up");
+  await gone(calling(cara));
+  await eventually("it is over in Firefox", dialog, (open) => !open);
+  return { chromium_calls: seen };
+}
+
+async function firefoxCalls() {
+  await pressIn(finn, "Video call with");
+  await accept(cara);
+  await inCall(cara);
+  const seen = { chromium: await seesAndHears(cara, 1), firefox: await finnSeesAndHears() };
+  await press(cara, "Hang up");
+  await eventually("it is over in Firefox", dialog, (open) => !open);
+  return { firefox_calls: seen };
+}
+
+async function leave() {
+  await firefox.close();
+  return {};
+}
+
+process.on("exit", () => firefox?.process()?.kill());
+await play(executablePath, [], [enter, writeBothWays, chromiumCalls, firefoxCalls, leave]);

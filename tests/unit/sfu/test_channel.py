@@ -1,0 +1,34 @@
+"""What the data channel says of screens, and of pictures that cannot be decoded."""
+
+import pytest
+from parley.sfu.v1 import channel_pb2
+
+from services.sfu.channel import MuteState, decode_message, encode_slot_map
+from services.sfu.core.participants import UnseenVideo
+from tests.unit.sfu.builders import key
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        (channel_pb2.SCREEN_STATE_UNSPECIFIED, None),
+        (channel_pb2.SCREEN_STATE_ON, True),
+        (channel_pb2.SCREEN_STATE_OFF, False),
+        (77, None),
+    ],
+)
+def test_a_client_says_of_its_screen_that_it_is_on_or_off_or_nothing(said: int, heard: bool | None) -> None:
+    state = channel_pb2.MediaState(audio_muted=True)
+    state.MergeFromString(bytes((3 << 3, said)))
+    message = channel_pb2.ChannelMessage(media_state=state).SerializeToString()
+    assert decode_message(message) == MuteState(audio=True, video=False, screen=heard)
+
+
+def test_both_sides_of_a_picture_that_cannot_be_decoded_are_in_the_map() -> None:
+    unseen = UnseenVideo(key("ann", "phone"), "camera", "h264/high/1")
+    unseen_by = UnseenVideo(key("bob"), "screen", "av1")
+    told = channel_pb2.ChannelMessage.FromString(encode_slot_map([], [unseen], [unseen_by])).slot_map
+    ((first,), (second,)) = told.unseen, told.unseen_by
+    assert (first.user_id, first.device_id, first.format) == ("ann", "phone", "h264/high/1")
+    assert first.source == channel_pb2.VIDEO_SOURCE_CAMERA
+    assert (second.user_id, second.source) == ("bob", channel_pb2.VIDEO_SOURCE_SCREEN)
