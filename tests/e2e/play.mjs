@@ -10,10 +10,12 @@
 //   {"failure": text, "faults": []}         one was not: which, what it waited for and what it last saw
 import { createInterface } from "node:readline";
 import { writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import { launch, person } from "./browsers.mjs";
 import { say } from "./waiting.mjs";
 
 export const [url, executablePath, folder, ...more] = process.argv.slice(2);
+const SCENARIO = basename(process.argv[1], ".mjs");
 /** Errors of the pages, and requests to others than the page's own host. */
 export const faults = [];
 const screenshots = [];
@@ -67,7 +69,7 @@ export async function play(steps, options) {
 async function keepPages(browser, name) {
   const pages = browser?.contexts().flatMap((context) => context.pages()) ?? [];
   for (const [number, page] of pages.entries()) {
-    const path = `${folder}/failed-${name}-${number}`;
+    const path = `${folder}/failed-${SCENARIO}-${name}-${number}`;
     await page.screenshot({ path: `${path}.png` }).catch(() => undefined);
     const text = await page.locator("body").ariaSnapshot().catch((error) => error.message);
     writeFileSync(`${path}.txt`, `${page.url()}\n${text}\n`);

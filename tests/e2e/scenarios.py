@@ -51,7 +51,7 @@ def run_scenario(name: str, web_url: str, *arguments: str, cue: Callable[[str], 
     """
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     script = Path(__file__).with_name(name)
-    for former in SCREENSHOTS.glob("failed-*"):
+    for former in SCREENSHOTS.glob(f"failed-{script.stem}-*"):
         former.unlink()
     command = ["node", str(script), web_url, find_chromium(), str(SCREENSHOTS), *arguments]
     facts = Facts()
