@@ -31,7 +31,7 @@ from loadtests.headless.tracks import (
     ToneTrack,
     drain,
 )
-from loadtests.headless.waiting import Changes
+from loadtests.headless.waiting import Changes, Progress, no_progress
 
 # Brings an SDP offer to the SFU and returns its answer.
 Exchange = Callable[[str], Awaitable[str]]
@@ -176,9 +176,11 @@ class MediaEndpoint:
             raise ValueError(f"the answer sends nothing on the receive slots {refused}")
         self._drains = [self._start_drain(transceiver.receiver.track, sink) for transceiver, sink in slots]
 
-    async def until(self, condition: Callable[[], bool], deadline_s: float, what: str) -> None:
-        """Waits for a condition on this endpoint. Raises MediaLostError at once when the connection is lost."""
-        await self._changes.until(lambda: condition() or self.is_lost, deadline_s, what)
+    async def until(
+        self, condition: Callable[[], bool], deadline_s: float, what: str, progress: Progress = no_progress
+    ) -> None:
+        """Waits for a condition on this endpoint (`Changes.until`). Raises MediaLostError at once when it is lost."""
+        await self._changes.until(lambda: condition() or self.is_lost, deadline_s, what, progress)
         if not condition():
             raise MediaLostError(f"{what}: the connection is {self.state}")
 

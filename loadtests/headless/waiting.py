@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+# What moves while something is waited for.
+Progress = Callable[[], object]
+
 
 class DeadlineMissedError(Exception):
     """What was waited for did not come in time. The text says what, and what was seen last."""
@@ -24,7 +27,8 @@ class Stillness:
         return now_s - self._moved_at_s
 
 
-def _nothing() -> object:
+def no_progress() -> object:
+    """Nothing moves until the condition holds."""
     return None
 
 
@@ -44,7 +48,7 @@ class Changes:
                 waiter.set_result(None)
 
     async def until(
-        self, condition: Callable[[], bool], deadline_s: float, what: str, progress: Callable[[], object] = _nothing
+        self, condition: Callable[[], bool], deadline_s: float, what: str, progress: Progress = no_progress
     ) -> None:
         """Returns once the condition holds. Raises DeadlineMissedError naming `what` after `deadline_s` seconds.
 

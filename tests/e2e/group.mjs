@@ -1,5 +1,6 @@
 // Two people in a group: made, written in, reacted to, edited, answered and unsent by clicking.
 import { open, play, shoot, url } from "./play.mjs";
+import { eventually } from "./waiting.mjs";
 
 let alice, bob;
 const run = Date.now().toString(36);
@@ -85,8 +86,12 @@ async function reply() {
   await answer.waitFor();
   const quote = answer.getByRole("button", { name: /Answer to You/ });
   await quote.click();
+  // The message that it leads to has the focus then. What is typed before goes there too.
+  await eventually("the quoted message has the focus", () => bubble(alice, BETTER).first().evaluate(hasFocus), Boolean);
   return { reply_shown: await quote.textContent(), mention: await answer.locator(".mention.of-me").textContent() };
 }
+
+const hasFocus = (element) => element.closest("[id^=message-]").contains(document.activeElement);
 
 async function unsend() {
   await field(alice).fill(SLIP);

@@ -10,8 +10,7 @@ from deploy.embedded.settings import PARTS
 from tests.support.coturn import COTURN, Coturn, run_coturn
 from tests.support.stack import RunningStack, run_stack
 from tests.support.talk import talking
-
-DEADLINE_S = 90.0
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.skipif(COTURN is None, reason="no coturn here; .ci/coturn installs it")
 
@@ -37,6 +36,6 @@ async def test_two_people_talk_through_a_relay_and_by_no_other_way(
     monkeypatch.setenv("SSL_CERT_FILE", str(relay.certificate))
     allocated = relay.allocations
     record = stack_behind_relay.record
-    async with talking(record, pictures_per_s=5, deadline_s=DEADLINE_S, relay_only=True) as talk:
+    async with talking(record, pictures_per_s=5, deadline_s=PATIENCE_S, relay_only=True) as talk:
         assert relay.allocations >= allocated + 2
         await talk.sides[0].phone.hang_up()

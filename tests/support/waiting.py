@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from loadtests.headless.waiting import Stillness
+from loadtests.headless.waiting import Progress, Stillness, no_progress
 
 # How long nothing may move until a wait is given up. A wait that counts (`progress`) may last far longer, as long as
 # the count goes on; one without a count ends after this time. Raising it: what hangs is found later. Lowering it: a
@@ -15,7 +15,7 @@ PATIENCE_S = 90.0
 class _Wait:
     """One wait: when it is to be given up, and what is said then. `progress` as `until` has it."""
 
-    def __init__(self, what: str, progress: Callable[[], object], patience_s: float) -> None:
+    def __init__(self, what: str, progress: Progress, patience_s: float) -> None:
         self._what = what
         self._progress = progress
         self._patience_s = patience_s
@@ -29,16 +29,12 @@ class _Wait:
             raise AssertionError(f"{self._what}: nothing moved for {still_s:.0f} s; last seen: {seen!r}")
 
 
-def _nothing() -> object:
-    return None
-
-
 async def until(
     condition: Callable[[], object],
     *,
     within_s: float = PATIENCE_S,
     what: str = "the condition",
-    progress: Callable[[], object] = _nothing,
+    progress: Progress = no_progress,
 ) -> None:
     """Return as soon as the condition is true. Raises AssertionError once nothing has moved for `within_s` seconds.
 
@@ -56,7 +52,7 @@ async def eventually(
     deadline_s: float = PATIENCE_S,
     *,
     what: str = "the condition",
-    progress: Callable[[], object] = _nothing,
+    progress: Progress = no_progress,
 ) -> None:
     """`until` for a condition that has to be asked for. One that does not answer at all is given up likewise."""
     wait = _Wait(what, progress, deadline_s)
@@ -79,7 +75,7 @@ def poll(
     condition: Callable[[], object],
     within_s: float,
     failure: Callable[[], str],
-    progress: Callable[[], object] = _nothing,
+    progress: Progress = no_progress,
 ) -> None:
     """`until` for tests without an event loop, that wait for other processes. `failure` is asked only in the end."""
     wait = _Wait("waited", progress, within_s)

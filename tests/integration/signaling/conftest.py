@@ -36,7 +36,7 @@ from tests.unit.signaling.fake_store import FakeStore
 async def open_database(url: str) -> Database:
     database = Database(DatabaseConfig(url, pool_size=12), MIGRATIONS)
     await database.start()
-    await eventually(database.ready, 30)
+    await eventually(database.ready)
     return database
 
 
@@ -102,7 +102,7 @@ async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIter
         issuer = Issuer(folder)
         await publisher.start()
         stack.push_async_callback(publisher.stop)
-        await eventually(publisher.ready, 30)
+        await eventually(publisher.ready)
         for part in (messaging, issuer, sfu):
             await part.start()
             stack.push_async_callback(part.stop)
@@ -131,7 +131,7 @@ async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIter
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def town(neighbours: Town) -> AsyncIterator[Town]:
     async with neighbours.another() as replica:
-        await eventually(replica.is_ready, 30)
+        await eventually(replica.is_ready)
         yield replace(neighbours, replica=replica)
 
 

@@ -46,7 +46,7 @@ async def test_a_call_is_found_and_moved_to_a_named_worker(town: Town) -> None:
             return (status, output) == (0, f"call {call_id} is on {other.worker_id}; moves so far: 1")
 
         # Its first announcement may still be on its way.
-        await eventually(is_moved, 30)
+        await eventually(is_moved)
 
 
 async def test_a_drained_workers_calls_move_and_it_gets_none_until_that_is_undone(town: Town) -> None:
