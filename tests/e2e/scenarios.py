@@ -54,9 +54,7 @@ def run_scenario(name: str, web_url: str, *arguments: str, cue: Callable[[str], 
     for former in SCREENSHOTS.glob(f"failed-{script.stem}-*"):
         former.unlink()
     command = ["node", str(script), web_url, find_chromium(), str(SCREENSHOTS), *arguments]
-    facts = Facts()
-    with _running(command) as process:
-        _follow(process, facts, cue or (lambda text: None))
+    facts = follow(command, cue or (lambda text: None))
     kept = {"facts": facts, "steps_ms": facts.steps_ms, "failure": facts.failure}
     (SCREENSHOTS / f"{script.stem}-facts.json").write_text(json.dumps(kept, indent=2))
     return facts
@@ -77,16 +75,23 @@ def _running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
             process.wait()
 
 
-def _follow(process: subprocess.Popen[str], facts: Facts, cue: Callable[[str], None]) -> None:
-    """Takes what the script reports, to its end or until it says nothing any more."""
+def follow(command: list[str], cue: Callable[[str], None], silence_s: float = SILENCE_S) -> Facts:
+    """What a script reports, to its end or until it has said nothing for so long."""
+    facts = Facts()
+    with _running(command) as process:
+        _take(process, facts, cue, silence_s)
+    return facts
+
+
+def _take(process: subprocess.Popen[str], facts: Facts, cue: Callable[[str], None], silence_s: float) -> None:
     step, began = "start", time.monotonic()
     last: dict[str, Any] = {}
     lines = _lines_of(process)
     while True:
         try:
-            line = lines.get(timeout=SILENCE_S)
+            line = lines.get(timeout=silence_s)
         except queue.Empty:
-            facts.failure = f"step {step}: it said nothing for {SILENCE_S:g} s; the last was {last}"
+            facts.failure = f"step {step}: it said nothing for {silence_s:g} s; the last was {last}"
             return
         if line is None:
             after_s = time.monotonic() - began

@@ -26,7 +26,7 @@ class _Wait:
         still_s = self._stillness.still_s(self._progress(), time.monotonic())
         if still_s > self._patience_s:
             seen = value if self._stillness.seen is None else self._stillness.seen
-            raise AssertionError(f"{self._what}: nothing moved for {still_s:.0f} s; last seen: {seen!r}")
+            raise AssertionError(f"{self._what}: nothing moved for {still_s:.1f} s; last seen: {seen!r}")
 
 
 async def until(
