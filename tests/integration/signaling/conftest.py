@@ -116,9 +116,9 @@ async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIter
             "PARLEY_KAFKA_BOOTSTRAP": broker,
             "PARLEY_KAFKA_IDEMPOTENT": "false",
             "PARLEY_KAFKA_FETCH_WAIT_MS": "50",
-            "PARLEY_WORKER_LOST_S": "2",
+            "PARLEY_WORKER_LOST_S": "5",
             "PARLEY_MEDIA_SETTLE_S": "1",
-            "PARLEY_MEDIA_LOST_TIMEOUT_S": "6",
+            "PARLEY_MEDIA_LOST_TIMEOUT_S": "10",
             "PARLEY_CALLS_PER_MINUTE": "1000",
             "PARLEY_DATABASE_URL": town_database,
             "PARLEY_MESSAGING_ADDRESS": f"127.0.0.1:{messaging.port}",
@@ -129,8 +129,9 @@ async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIter
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(neighbours: Town) -> AsyncIterator[Town]:
-    async with neighbours.another() as replica:
+async def town(request: pytest.FixtureRequest, neighbours: Town) -> AsyncIterator[Town]:
+    """A town in which signaling runs, with what the file's SIGNALING_ENV says beside."""
+    async with neighbours.another(**getattr(request.module, "SIGNALING_ENV", {})) as replica:
         await eventually(replica.is_ready)
         yield replace(neighbours, replica=replica)
 
