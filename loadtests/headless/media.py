@@ -51,19 +51,25 @@ class MediaContinuity:
 
 @dataclass
 class IceOptions:
-    """The relays that the media grant names; `relay_only`: take no other way, as behind a strict firewall."""
+    """The relays that the media grant names.
+
+    `only`: "turn" or "turns", to take no other way than a relay under this scheme, as behind a strict firewall.
+    """
 
     servers: Sequence[calls.IceServer] = ()
-    relay_only: bool = False
+    only: str = ""
 
     def configuration(self) -> RTCConfiguration:
         """As aiortc takes it; of several addresses it uses the first that it can."""
         servers = [
-            RTCIceServer(urls=list(server.urls), username=server.username, credential=server.credential)
+            RTCIceServer(urls=self._usable(server.urls), username=server.username, credential=server.credential)
             for server in self.servers
         ]
-        policy = RTCIceTransportPolicy.RELAY if self.relay_only else RTCIceTransportPolicy.ALL
+        policy = RTCIceTransportPolicy.RELAY if self.only else RTCIceTransportPolicy.ALL
         return RTCConfiguration(iceServers=servers, iceTransportPolicy=policy, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+
+    def _usable(self, urls: Sequence[str]) -> list[str]:
+        return [url for url in urls if not self.only or url.startswith(f"{self.only}:")]
 
 
 class MediaEndpoint:

@@ -62,7 +62,7 @@ async def talking(
     *,
     pictures_per_s: int = 10,
     deadline_s: float = PATIENCE_S,
-    relay_only: bool = False,
+    relay: str = "",
     reroute: Reroute = lambda answer: answer,
 ) -> AsyncIterator[Talk]:
     """A call of two new users from when both have media. `reroute` changes the caller's way alone."""
@@ -72,7 +72,7 @@ async def talking(
 
         async def enter(name: str, reroute: Reroute) -> Person:
             user_id = f"{name}-{secrets.token_hex(4)}"
-            one = person(edge, user_id, source, source.tone_hz, deadline_s, relay_only=relay_only, reroute=reroute)
+            one = person(edge, user_id, source, source.tone_hz, deadline_s, relay=relay, reroute=reroute)
             return await cleanup.enter_async_context(one)
 
         caller, callee = await enter("caller", reroute), await enter("callee", lambda answer: answer)
