@@ -104,7 +104,6 @@ async def test_a_call_keeps_its_media_while_everything_but_the_sfu_stands_still(
     await hang_up_and_find_the_record(talk)
 
 
-@pytest.mark.timeout(300)
 async def test_a_call_keeps_its_media_and_ends_in_order_after_a_minute_without_postgresql_and_the_broker(
     faulty: RunningStack, talk: Talk
 ) -> None:

@@ -34,7 +34,6 @@ def draining() -> Iterator[RunningStack]:
         yield running
 
 
-@pytest.mark.timeout(400)
 async def test_a_gateway_that_is_told_to_stop_tells_each_device_its_own_delay_and_loses_nothing(
     draining: RunningStack,
 ) -> None:

@@ -71,8 +71,6 @@ async def group(replicated: RunningStack) -> AsyncIterator[Group]:
         yield Group(edge, made.conversation_id, devices, streams)
 
 
-# Four faults in a row, each with a start anew.
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("faults", [STOPS, KILLS], ids=["stopped", "killed"])
 async def test_what_was_acknowledged_stands_once_in_one_order_on_every_device_after_each_of_them_was(
     replicated: RunningStack, group: Group, faults: dict[str, signal.Signals]

@@ -140,7 +140,6 @@ async def pod(broker: str) -> AsyncIterator[RunningPod]:
             await process.wait()
 
 
-@pytest.mark.timeout(240)
 async def test_a_pod_replaces_a_worker_that_died_and_the_other_goes_on(pod: RunningPod) -> None:
     clients = [Client("ann", grey=60), Client("bob", grey=200), Client("cid", grey=60), Client("dan", grey=200)]
     ann, bob, cid, dan = clients
@@ -170,7 +169,6 @@ async def test_a_pod_replaces_a_worker_that_died_and_the_other_goes_on(pod: Runn
     await asyncio.gather(*(client.close() for client in clients))
 
 
-@pytest.mark.timeout(120)
 async def test_workers_end_when_their_pod_is_killed(pod: RunningPod) -> None:
     children = children_of(pod.process.pid)
     pod.process.kill()

@@ -220,7 +220,6 @@ async def scene_in(neighbours: Town) -> AsyncIterator[Scene]:
         await channel.close()
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.bring.__name__}-{case.then.__name__}")
 async def test_a_call_has_one_outcome_although_signaling_was_killed(
     neighbours: Town, broker: str, other_worker: FakeSfu, case: Case
