@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from services.runtime.config import KafkaConfig
 from services.runtime.producer import KafkaPublisher
+from tests.support.coturn import COTURN, Coturn, run_coturn
 from tests.support.figures import FIGURE
 from tests.support.leftovers import NOBODY, Ledger, own
 from tests.support.stack import RunningStack, run_stack
@@ -52,10 +53,37 @@ async def leaves_nothing_behind(ledger: Ledger, request: pytest.FixtureRequest) 
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[RunningStack]:
-    """The whole embedded stack, shared by all tests: use users and conversations of your own."""
-    # Whoever leaves is offline soon, so that tests need not wait for it.
-    with run_stack("stack", env={"PARLEY_OFFLINE_DELAY_S": "2", "PARLEY_ACCOUNT_CHECK_S": "1"}) as running:
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn | None]:
+    """The stack's TURN relay; None where coturn is not installed."""
+    if COTURN is None:
+        yield None
+        return
+    with run_coturn(tmp_path_factory.mktemp("coturn")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def turn(relay: Coturn | None) -> Coturn:
+    """The same for tests that need it, which are left out where there is none."""
+    assert relay is not None
+    return relay
+
+
+@pytest.fixture(scope="session")
+def stack(relay: Coturn | None) -> Iterator[RunningStack]:
+    """The whole embedded stack, shared by all tests: use users and conversations of your own.
+
+    It has two media workers, so that calls can move, and gives its clients a TURN relay where there is one.
+    """
+    env = {
+        # Whoever leaves is offline soon, so that tests need not wait for it.
+        "PARLEY_OFFLINE_DELAY_S": "2",
+        "PARLEY_ACCOUNT_CHECK_S": "1",
+        "PARLEY_SFU_DRAIN_S": "60",
+    }
+    if relay is not None:
+        env |= {"PARLEY_TURN_URLS": ",".join(relay.urls.values()), "PARLEY_TURN_SECRET": relay.secret}
+    with run_stack("stack", replicas={"sfu": 2}, env=env) as running:
         yield running
 
 

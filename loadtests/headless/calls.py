@@ -77,14 +77,14 @@ class Phone:
         expected_hz: float = 440.0,
         clock: Callable[[], float] = time.monotonic,
         *,
-        relay_only: bool = False,
+        relay: str = "",
         reroute: Reroute = lambda answer: answer,
         comes_back: bool = False,
     ) -> None:
         self._comes_back = comes_back
         # How often it has come back by itself in this call.
         self.returns = 0
-        self._relay_only = relay_only
+        self._relay = relay
         self._reroute = reroute
         self._device = device
         self._stream = stream
@@ -216,7 +216,7 @@ class Phone:
             expected_hz=self._expected_hz,
             clock=self._clock,
             continuity=self.continuity,
-            ice=IceOptions(grant.ice_servers, self._relay_only),
+            ice=IceOptions(grant.ice_servers, self._relay),
             on_state=self._stream.inbox.changes.notify,
         )
 

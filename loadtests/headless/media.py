@@ -32,7 +32,7 @@ from loadtests.headless.tracks import (
     ToneTrack,
     drain,
 )
-from loadtests.headless.waiting import Changes, DeadlineMissedError
+from loadtests.headless.waiting import Changes, DeadlineMissedError, Progress, no_progress
 
 # Brings an SDP offer to the SFU and returns its answer.
 Exchange = Callable[[str], Awaitable[str]]
@@ -55,19 +55,25 @@ class MediaContinuity:
 
 @dataclass
 class IceOptions:
-    """The relays that the media grant names; `relay_only`: take no other way, as behind a strict firewall."""
+    """The relays that the media grant names.
+
+    `only`: "turn" or "turns", to take no other way than a relay under this scheme, as behind a strict firewall.
+    """
 
     servers: Sequence[calls.IceServer] = ()
-    relay_only: bool = False
+    only: str = ""
 
     def configuration(self) -> RTCConfiguration:
         """As aiortc takes it; of several addresses it uses the first that it can."""
         servers = [
-            RTCIceServer(urls=list(server.urls), username=server.username, credential=server.credential)
+            RTCIceServer(urls=self._usable(server.urls), username=server.username, credential=server.credential)
             for server in self.servers
         ]
-        policy = RTCIceTransportPolicy.RELAY if self.relay_only else RTCIceTransportPolicy.ALL
+        policy = RTCIceTransportPolicy.RELAY if self.only else RTCIceTransportPolicy.ALL
         return RTCConfiguration(iceServers=servers, iceTransportPolicy=policy, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+
+    def _usable(self, urls: Sequence[str]) -> list[str]:
+        return [url for url in urls if not self.only or url.startswith(f"{self.only}:")]
 
 
 class MediaEndpoint:
@@ -180,9 +186,11 @@ class MediaEndpoint:
             raise ValueError(f"the answer sends nothing on the receive slots {refused}")
         self._drains = [self._start_drain(transceiver.receiver.track, sink) for transceiver, sink in slots]
 
-    async def until(self, condition: Callable[[], bool], deadline_s: float, what: str) -> None:
-        """Waits for a condition on this endpoint. Raises MediaLostError at once when the connection is lost."""
-        await self._changes.until(lambda: condition() or self.is_lost, deadline_s, what)
+    async def until(
+        self, condition: Callable[[], bool], deadline_s: float, what: str, progress: Progress = no_progress
+    ) -> None:
+        """Waits for a condition on this endpoint (`Changes.until`). Raises MediaLostError at once when it is lost."""
+        await self._changes.until(lambda: condition() or self.is_lost, deadline_s, what, progress)
         if not condition():
             raise MediaLostError(f"{what}: the connection is {self.state}")
 

@@ -45,14 +45,14 @@ async def person(
     deadline_s: float = 15.0,
     *,
     device_id: str = "",
-    relay_only: bool = False,
+    relay: str = "",
     reroute: Reroute = lambda answer: answer,
     comes_back: bool = False,
 ) -> AsyncIterator[Person]:
     """A user with one device whose stream is current within the deadline. Everything is closed in the end.
 
-    `relay_only`: the device's media goes through a TURN relay or not at all. `reroute` changes its way. `comes_back`:
-    it rejoins when its media is lost, as the web client does.
+    `relay`: the device's media goes through a TURN relay under this scheme, "turn" or "turns", or not at all.
+    `reroute` changes its way. `comes_back`: it rejoins when its media is lost, as the web client does.
     """
     device = Device(edge, user_id, device_id or f"{user_id}-device")
     try:
@@ -62,7 +62,7 @@ async def person(
                 stream,
                 source,
                 expected_hz,
-                relay_only=relay_only,
+                relay=relay,
                 reroute=reroute,
                 comes_back=comes_back,
             )

@@ -22,6 +22,7 @@ from parley.presence.v1 import service_pb2 as presence
 from loadtests.headless.client import Device, LoginError
 from loadtests.headless.inbox import Inbox
 from loadtests.headless.statuses import reason_of, retry_delay_s
+from loadtests.headless.waiting import Progress, no_progress
 
 log = structlog.get_logger()
 
@@ -106,9 +107,11 @@ class EventStream:
     def _told(self) -> tuple[int, int]:
         return self.inbox.readies, len(self.inbox.resyncs)
 
-    async def until(self, condition: Callable[[], bool], deadline_s: float, what: str) -> None:
-        """Waits for a condition on the inbox. Raises DeadlineMissedError; what broke the stream is raised as it is."""
-        await self.inbox.changes.until(lambda: condition() or self._is_broken(), deadline_s, what)
+    async def until(
+        self, condition: Callable[[], bool], deadline_s: float, what: str, progress: Progress = no_progress
+    ) -> None:
+        """Waits for a condition on the inbox (`Changes.until`). What broke the stream is raised as it is."""
+        await self.inbox.changes.until(lambda: condition() or self._is_broken(), deadline_s, what, progress)
         if not condition():
             self._raise_broken()
 

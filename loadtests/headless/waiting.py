@@ -1,13 +1,35 @@
-"""Waiting for a condition with a deadline: the only way in which this client waits for anything."""
+"""Waiting for a condition: the only way in which this client waits for anything."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
+# What moves while something is waited for.
+Progress = Callable[[], object]
+
 
 class DeadlineMissedError(Exception):
-    """What was waited for did not come in time. The text says what."""
+    """What was waited for did not come in time. The text says what, and what was seen last."""
+
+
+class Stillness:
+    """Since when nothing has moved. What is seen and the clock's value, in seconds, are arguments."""
+
+    def __init__(self, seen: object, now_s: float) -> None:
+        self.seen = seen
+        self._moved_at_s = now_s
+
+    def still_s(self, seen: object, now_s: float) -> float:
+        """For how long the same has been seen, in seconds; 0 when this is something else than the last time."""
+        if seen != self.seen:
+            self.seen, self._moved_at_s = seen, now_s
+        return now_s - self._moved_at_s
+
+
+def no_progress() -> object:
+    """Nothing moves until the condition holds."""
+    return None
 
 
 class Changes:
@@ -25,14 +47,26 @@ class Changes:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def until(self, condition: Callable[[], bool], deadline_s: float, what: str) -> None:
-        """Returns once the condition holds. Raises DeadlineMissedError naming `what` after `deadline_s` seconds."""
-        try:
-            async with asyncio.timeout(deadline_s):
-                while not condition():
+    async def until(
+        self, condition: Callable[[], bool], deadline_s: float, what: str, progress: Progress = no_progress
+    ) -> None:
+        """Returns once the condition holds. Raises DeadlineMissedError naming `what` after `deadline_s` seconds.
+
+        With `progress`, after as many seconds in which its value stayed the same, however long the whole takes. The
+        value is one that can change only so often: a count up to what is waited for.
+        """
+        now = asyncio.get_running_loop().time
+        stillness = Stillness(progress(), now())
+        while not condition():
+            left_s = deadline_s - stillness.still_s(progress(), now())
+            try:
+                async with asyncio.timeout(left_s):
                     await self._next_change()
-        except TimeoutError:
-            raise DeadlineMissedError(f"{what}: not within {deadline_s:g} s") from None
+            except TimeoutError:
+                if condition():
+                    return
+                if stillness.still_s(progress(), now()) >= deadline_s:
+                    raise DeadlineMissedError(_describe(what, deadline_s, stillness.seen)) from None
 
     async def until_ever(self, condition: Callable[[], bool]) -> None:
         """Returns once the condition holds, however late."""
@@ -46,3 +80,9 @@ class Changes:
             await waiter
         finally:
             self._waiters.discard(waiter)
+
+
+def _describe(what: str, deadline_s: float, seen: object) -> str:
+    if seen is None:
+        return f"{what}: not within {deadline_s:g} s"
+    return f"{what}: nothing moved for {deadline_s:g} s; last seen: {seen!r}"

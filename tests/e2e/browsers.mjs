@@ -1,16 +1,13 @@
 // Starts the one Chromium of the end-to-end test, and a person in a context of its own.
 import { createRequire } from "node:module";
+import { smallCamera } from "./camera.mjs";
+import { eventually, moved, PATIENCE_MS } from "./waiting.mjs";
 
 const require = createRequire(new URL("../../services/web/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
 
-/** How long any single expectation may take, in milliseconds. Far above what is usual: other work may share the machine. */
-export const PATIENCE_MS = 40_000;
-
 const FLAGS = [
   "--no-sandbox",
-  // Ten frames a second: six encoders share the machine with the whole stack.
-  "--use-fake-device-for-media-stream=fps=10",
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
@@ -22,16 +19,24 @@ const FLAGS = [
   "--disable-backgrounding-occluded-windows",
 ];
 
-export function launch(executablePath, args = []) {
-  return chromium.launch({ executablePath, args: [...FLAGS, ...args] });
+/** One browser for all people of a scenario. `camera` gives its flags (camera.mjs). */
+export async function launch(executablePath, { args = [], camera = smallCamera } = {}) {
+  const onClosed = [];
+  const flags = camera((clean) => onClosed.push(clean));
+  const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...flags, ...args], timeout: PATIENCE_MS });
+  browser.on("disconnected", () => onClosed.forEach((clean) => clean()));
+  return browser;
 }
 
 /** A person: a context with camera and microphone, whose page's errors end up in `faults`. `init` runs in it first. */
 export async function person(browser, url, { init, ...options }, faults) {
-  const context = await browser.newContext({ permissions: ["camera", "microphone"], ...options });
+  // What moves on the page only to be looked at is drawn by the processor here.
+  const context = await browser.newContext({ permissions: ["camera", "microphone"], reducedMotion: "reduce", ...options });
+  await context.addInitScript(keepLines);
   if (init) await context.addInitScript(...init);
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
+  page.on("requestfinished", () => moved("a page was answered"));
   page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));
   page.on("console", (message) => {
     if (message.type() === "error") faults.push(`console: ${message.text()}`);
@@ -49,21 +54,41 @@ export async function person(browser, url, { init, ...options }, faults) {
   return page;
 }
 
+/** Runs in the page, before everything else: keeps what its lines said, since they go away by themselves after a while. */
+function keepLines() {
+  const lines = (window.__lines = []);
+  const last = new WeakMap();
+  const look = () => {
+    for (const line of document.querySelectorAll("[role=status], [role=alert], [data-testid=call-status], [data-testid=typing]")) {
+      const text = line.textContent.trim();
+      if (text && last.get(line) !== text) lines.push(text);
+      last.set(line, text);
+    }
+  };
+  new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true });
+}
+
+/** What the page has said since it was loaded, also what it does not say any more. */
+const lines = (page) => page.evaluate(() => window.__lines);
+
+/** Waits until the page has said something like this, and returns the line. `from`: how many lines to leave out. */
+export async function said(page, pattern, from = 0) {
+  const read = async () => (await lines(page)).slice(from);
+  const like = (all) => all.find((line) => pattern.test(line));
+  return like(await eventually(`a line like ${pattern}`, read, (all) => Boolean(like(all))));
+}
+
+/** Waits until the page has said something like this since `act` began, and returns the line. */
+export async function says(page, pattern, act) {
+  const before = (await lines(page)).length;
+  await act();
+  return said(page, pattern, before);
+}
+
 /** Where the page may put and fetch files, by its own policy: the one other host that it has reason to ask. */
 function storeOf(response) {
   const policy = response?.headers()["content-security-policy"] ?? "";
   return /connect-src 'self'([^;]*)/.exec(policy)?.[1].trim().split(" ").filter(Boolean) ?? [];
-}
-
-/** Reads until `good` holds, and returns what was read; fails with `what` and the last reading. */
-export async function eventually(what, read, good) {
-  const deadline = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const value = await read();
-    if (good(value)) return value;
-    if (Date.now() > deadline) throw new Error(`${what}: still ${JSON.stringify(value)}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }
 
 /** What tells one connection of a page from another: the fragment that ICE gave it. */

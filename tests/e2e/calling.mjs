@@ -1,20 +1,18 @@
 // What the scenarios of calls share: people of one run, who talk to each other, and what their pages show of a call.
-import { createInterface } from "node:readline";
-import { eventually, launch, person, received } from "./browsers.mjs";
+import { connectionOf, received } from "./browsers.mjs";
+import { open, url } from "./play.mjs";
+import { eventually, upTo } from "./waiting.mjs";
 
 const run = Date.now().toString(36);
 
 /** A user id of this run's own. */
 export const id = (who) => `${who}-${run}`;
 
-/** Opens pages of people of this run, whose errors end up in `faults`. */
-export function stage(browser, url, faults, init) {
-  const enter = async (who, options = {}) => {
-    const page = await person(browser, `${url}?user=${id(who)}`, { ...options, init }, faults);
-    await page.getByRole("button", { name: "New conversation" }).waitFor();
-    return page;
-  };
-  return enter;
+/** Opens the page of somebody of this run. */
+export async function enter(browser, who, options = {}) {
+  const page = await open(browser, `${url}?user=${id(who)}`, options);
+  await page.getByRole("button", { name: "New conversation" }).waitFor();
+  return page;
 }
 
 /** Opens the conversation of two on the page of one of them. */
@@ -62,19 +60,25 @@ export async function streams(page, kind) {
   return reports.filter((r) => r.type === "inbound-rtp" && r.kind === kind);
 }
 
+/** Of a stream of pictures: enough to say that they move. */
+const MOVING = 10;
+
 /** Waits until the page decodes `people` moving pictures and hears as many voices; returns both by stream. */
 export async function seesAndHears(page, people) {
   const read = async () => ({
-    frames: (await streams(page, "video")).map((r) => r.framesDecoded ?? 0).filter((frames) => frames > 10),
-    voices: (await streams(page, "audio")).map((r) => r.totalAudioEnergy ?? 0).filter((energy) => energy > 0),
+    frames: (await streams(page, "video")).map((r) => r.framesDecoded ?? 0),
+    voices: (await streams(page, "audio")).map((r) => r.totalAudioEnergy ?? 0),
   });
-  return eventually(`${people} are seen and heard`, read, ({ frames, voices }) => frames.length >= people && voices.length >= people);
+  const good = ({ frames, voices }) => ({ frames: frames.filter((count) => count >= MOVING), voices: voices.filter((energy) => energy > 0) });
+  const enough = (seen) => good(seen).frames.length >= people && good(seen).voices.length >= people;
+  const progress = ({ frames, voices }) => [frames.map((count) => upTo(MOVING, count)), voices.map((energy) => energy > 0)];
+  return good(await eventually(`${people} are seen and heard`, read, enough, progress));
 }
 
 /** Waits until more pictures have come than now. */
-export async function goesOn(page, frames = 15) {
-  const before = (await received(page)).framesDecoded;
-  await eventually("pictures go on", async () => (await received(page)).framesDecoded, (now) => now > before + frames);
+export async function goesOn(page, frames = MOVING) {
+  const goal = (await received(page)).framesDecoded + frames;
+  await eventually(`${frames} more pictures`, async () => (await received(page)).framesDecoded, (now) => now >= goal, (now) => upTo(goal, now));
 }
 
 /** The candidates of the path that the call's packets take. */
@@ -86,38 +90,20 @@ export async function path(page) {
   return { type: local?.candidateType, protocol: local?.relayProtocol };
 }
 
-/** Waits for the test's next line. */
-export async function told() {
-  const lines = createInterface({ input: process.stdin });
-  for await (const line of lines) {
-    lines.close();
-    return line;
-  }
-  throw new Error("the test has gone");
-}
-
-/** Runs acts one after the other, and prints their facts by name as one JSON object; `failure` when one stopped them. */
-export async function play(executablePath, args, acts) {
-  const facts = { faults: [], steps_ms: {} };
-  const browser = await launch(executablePath, args);
-  const folder = process.argv[4];
-  try {
-    for (const act of acts) {
-      const started = Date.now();
-      try {
-        Object.assign(facts, await act(browser, facts));
-      } catch (error) {
-        let number = 0;
-        for (const page of browser.contexts().flatMap((context) => context.pages())) await page.screenshot({ path: `${folder}/failed-${act.name}-${number++}.png` }).catch(() => undefined);
-        throw new Error(`${act.name}: ${error.message}`, { cause: error });
-      }
-      facts.steps_ms[act.name] = Date.now() - started;
-    }
-  } catch (error) {
-    facts.failure = error.message;
-  } finally {
-    await browser.close();
-  }
-  console.log(JSON.stringify(facts));
-  process.exit(0);
+/**
+ * Waits until pictures and sound come by another connection than `before` (connectionOf), and returns what came by it.
+ * Another connection counts anew, so that none of what is counted came by the former one.
+ */
+export async function comesByAnother(page, before, frames = MOVING) {
+  const read = async () => {
+    const connection = await connectionOf(page);
+    return { ...(await received(page)), connection };
+  };
+  const isOther = (now) => Boolean(now.connection) && now.connection !== before;
+  return eventually(
+    `${frames} pictures, and sound, by another connection`,
+    read,
+    (now) => isOther(now) && now.framesDecoded >= frames && now.audioEnergy > 0,
+    (now) => [isOther(now), isOther(now) && upTo(frames, now.framesDecoded), isOther(now) && now.audioEnergy > 0],
+  );
 }

@@ -1,21 +1,28 @@
 // Two people call each other with end-to-end encryption: with one passphrase, with two different ones, and with one again.
-// Usage: node encryption.mjs <web address> <chromium> <folder for screenshots>
-// Prints one JSON object: the facts that were seen, by name; `failure` when a step stopped it.
+// The camera has its full size, so that all three simulcast layers are sent: the SFU must tell them apart without reading them.
 import { pbkdf2Sync } from "node:crypto";
-import { eventually, launch, person, received } from "./browsers.mjs";
+import { received } from "./browsers.mjs";
+import { fullCamera } from "./camera.mjs";
+import { enter, meet } from "./calling.mjs";
+import { faults, play, shoot } from "./play.mjs";
+import { eventually, upTo } from "./waiting.mjs";
 
-const [url, executablePath, folder] = process.argv.slice(2);
 const PASSPHRASE = `correct horse ${Date.now().toString(36)} battery`;
-const facts = { faults: [], passphrase: PASSPHRASE };
-const name = (who) => `${who}-${Date.now().toString(36)}`;
 /** Everything that the pages said to any server. */
 const said = [];
+let pages, callId;
 
-async function open(browser, who) {
-  const page = await person(browser, `${url}?user=${who}`, {}, facts.faults);
+async function enterBoth(browser) {
+  pages = [await listenedTo(browser, "gail"), await listenedTo(browser, "hugo")];
+  await meet(pages[0], "hugo");
+  for (const page of pages) await encryptWith(page, PASSPHRASE);
+  return { passphrase: PASSPHRASE };
+}
+
+async function listenedTo(browser, who) {
+  const page = await enter(browser, who);
   page.on("request", (request) => said.push(Buffer.from(request.url()), request.postDataBuffer() ?? Buffer.alloc(0)));
-  page.on("websocket", () => facts.faults.push("a websocket, whose words this test does not see"));
-  await page.getByRole("button", { name: "New conversation" }).waitFor();
+  page.on("websocket", () => faults.push("a websocket, whose words this test does not see"));
   return page;
 }
 
@@ -29,18 +36,19 @@ async function encryptWith(page, passphrase) {
   await field.fill(passphrase);
   await page.getByRole("button", { name: "Encrypt calls" }).click();
   await off.waitFor();
-  await page.screenshot({ path: `${folder}/call-passphrase-wide-light.png` });
+  await shoot(page, "call-passphrase-wide-light");
   await page.keyboard.press("Escape");
   await off.waitFor({ state: "detached" });
 }
 
-async function call(caller, callee) {
-  await caller.getByRole("button", { name: /^Video call with/ }).click();
-  await callee.getByRole("button", { name: "Accept", exact: true }).click();
-  return eventually("the call has an id", () => caller.evaluate(() => window.parley.client.calls.view().call?.id), Boolean);
+/** The first of the two calls the other. Returns the call's id. */
+async function call() {
+  await pages[0].getByRole("button", { name: /^Video call with/ }).click();
+  await pages[1].getByRole("button", { name: "Accept", exact: true }).click();
+  return eventually("the call has an id", () => pages[0].evaluate(() => window.parley.client.calls.view().call?.id), Boolean);
 }
 
-async function hangUp(pages) {
+async function hangUp() {
   await pages[0].getByRole("button", { name: "Hang up" }).click();
   for (const page of pages) await page.getByRole("dialog").waitFor({ state: "detached" });
 }
@@ -57,40 +65,57 @@ async function traffic(page) {
   };
 }
 
-const watch = (pages, what, good) => Promise.all(pages.map((page) => eventually(what, () => traffic(page), good)));
-const plays = (now) => now.framesDecoded > 30 && now.audioEnergy > 0;
+/** Enough to say that pictures move, and that packets come. */
+const MOVING = 10;
+const PACKETS = 50;
 
-const browser = await launch(executablePath);
-try {
-  const [gail, hugo] = [name("gail"), name("hugo")];
-  const pages = [await open(browser, gail), await open(browser, hugo)];
-  await pages[0].getByRole("button", { name: "New conversation" }).click();
-  await pages[0].getByLabel("Message someone").fill(hugo);
-  await pages[0].keyboard.press("Enter");
-  for (const page of pages) await encryptWith(page, PASSPHRASE);
-  const callId = await call(...pages);
+const watch = (what, good, progress) => Promise.all(pages.map((page) => eventually(what, () => traffic(page), good, progress)));
+const plays = (now) => now.framesDecoded >= MOVING && now.audioEnergy > 0;
+const playsMore = (now) => [upTo(MOVING, now.framesDecoded), now.audioEnergy > 0];
+
+async function samePassphrase() {
+  callId = await call();
   // The largest layer comes only after the SFU found key frames and sizes of all three, and switched between them.
-  facts.same = await watch(pages, "the top layer is decoded and heard", (now) => plays(now) && now.frameWidth >= 1280 && now.layers.length === 3);
-  facts.signs = await Promise.all(pages.map((page) => page.getByRole("img", { name: "Encrypted end to end" }).count()));
-  await hangUp(pages);
-  await encryptWith(pages[1], "something else altogether");
-  await call(...pages);
-  facts.different = await watch(pages, "packets come", (now) => now.audioPackets > 150 && now.videoPackets > 150);
-  facts.notes = await Promise.all(pages.map((page) => page.getByTestId("unreadable").textContent()));
-  await pages[1].screenshot({ path: `${folder}/call-unreadable-wide-light.png` });
-  await hangUp(pages);
-  await encryptWith(pages[1], PASSPHRASE);
-  await call(...pages);
-  facts.again = await watch(pages, "pictures and sound are back", plays);
-  await hangUp(pages);
-  const key = pbkdf2Sync(PASSPHRASE, `parley call ${callId}`, 600_000, 32, "sha256");
-  facts.call_key = key.toString("hex");
-  const secrets = [PASSPHRASE, encodeURIComponent(PASSPHRASE), key, key.toString("hex"), key.toString("base64")];
-  facts.requests = said.length / 2;
-  facts.requests_with_a_secret = said.filter((bytes) => secrets.some((secret) => bytes.includes(secret))).length;
-} catch (error) {
-  facts.failure = error.message;
-} finally {
-  await browser.close();
+  const same = await watch(
+    "the top layer is decoded and heard",
+    (now) => plays(now) && now.frameWidth >= 1280 && now.layers.length === 3,
+    (now) => [...playsMore(now), now.frameWidth, now.layers],
+  );
+  const signs = await Promise.all(pages.map((page) => page.getByRole("img", { name: "Encrypted end to end" }).count()));
+  await hangUp();
+  return { same, signs };
 }
-console.log(JSON.stringify(facts));
+
+async function differentPassphrases() {
+  await encryptWith(pages[1], "something else altogether");
+  await call();
+  const different = await watch(
+    "packets come",
+    (now) => now.audioPackets >= PACKETS && now.videoPackets >= PACKETS,
+    (now) => [upTo(PACKETS, now.audioPackets), upTo(PACKETS, now.videoPackets)],
+  );
+  const notes = await Promise.all(pages.map((page) => page.getByTestId("unreadable").textContent()));
+  await shoot(pages[1], "call-unreadable-wide-light");
+  await hangUp();
+  return { different, notes };
+}
+
+async function samePassphraseAgain() {
+  await encryptWith(pages[1], PASSPHRASE);
+  await call();
+  const again = await watch("pictures and sound are back", plays, playsMore);
+  await hangUp();
+  return { again };
+}
+
+async function searchWhatWasSaid() {
+  const key = pbkdf2Sync(PASSPHRASE, `parley call ${callId}`, 600_000, 32, "sha256");
+  const secrets = [PASSPHRASE, encodeURIComponent(PASSPHRASE), key, key.toString("hex"), key.toString("base64")];
+  return {
+    call_key: key.toString("hex"),
+    requests: said.length / 2,
+    requests_with_a_secret: said.filter((bytes) => secrets.some((secret) => bytes.includes(secret))).length,
+  };
+}
+
+await play([enterBoth, samePassphrase, differentPassphrases, samePassphraseAgain, searchWhatWasSaid], { camera: fullCamera });

@@ -1,24 +1,21 @@
 // Three people in a group's call: everything that its windows offer, done by clicking.
-// Usage: node group-call.mjs <web address> <chromium> <folder for screenshots>
-import { accept, calling, found, goesOn, gone, id, inCall, play, press, record, seesAndHears, stage, status, voiceCall } from "./calling.mjs";
-import { eventually } from "./browsers.mjs";
+import { says } from "./browsers.mjs";
+import { accept, calling, enter, found, goesOn, gone, id, inCall, press, record, seesAndHears, voiceCall } from "./calling.mjs";
+import { play, shoot } from "./play.mjs";
+import { eventually } from "./waiting.mjs";
 
-const [url, executablePath, folder] = process.argv.slice(2);
 const TITLE = `Choir ${Date.now().toString(36)}`;
 const WIDE = { viewport: { width: 1200, height: 780 }, colorScheme: "light" };
 const PHONE = { viewport: { width: 390, height: 800 }, colorScheme: "dark", hasTouch: true };
 
-let anna, ben, cleo, enter;
-const shoot = (page, name) => page.screenshot({ path: `${folder}/${name}.png` });
+let anna, ben, cleo;
 const tile = (page, who) => page.getByTestId("tile").and(page.locator(`[data-user="${id(who)}"]`));
 const people = (page) => press(page, /^People in the call/);
-const says = (page, line) => page.getByRole("status").getByText(line).waitFor();
 const banner = (page) => page.getByRole("region", { name: "Call in this conversation" });
 
 /** Anna starts, Ben answers its ring, Cleo declines and joins later by the conversation. */
-async function startAndJoin(browser, facts) {
-  enter = stage(browser, url, facts.faults);
-  [anna, ben, cleo] = [await enter("anna", WIDE), await enter("ben", PHONE), await enter("cleo", WIDE)];
+async function startAndJoin(browser) {
+  [anna, ben, cleo] = [await enter(browser, "anna", WIDE), await enter(browser, "ben", PHONE), await enter(browser, "cleo", WIDE)];
   await found(TITLE, anna, ["ben", "cleo"], [ben, cleo]);
   await voiceCall(anna);
   await cleo.getByRole("alertdialog", { name: `Incoming voice call from ${TITLE}` }).waitFor();
@@ -82,9 +79,7 @@ async function shareAScreen() {
 }
 
 async function leaveAndRejoin() {
-  await press(cleo, "Leave call");
-  // Before the others are waited for: it goes away by itself.
-  const line = await status(cleo);
+  const line = await says(cleo, /left/, () => press(cleo, "Leave call"));
   await gone(tile(anna, "cleo"));
   await press(cleo, "Join");
   await inCall(cleo);
@@ -95,16 +90,15 @@ async function leaveAndRejoin() {
 }
 
 /** Ben's tablet takes the call from his phone. */
-async function moveToAnotherDevice() {
-  const tablet = await enter("ben", WIDE);
+async function moveToAnotherDevice(browser) {
+  const tablet = await enter(browser, "ben", WIDE);
   await tablet.getByRole("button", { name: new RegExp(`^${TITLE}`) }).click();
-  await press(tablet, "Move here");
+  await says(ben, /^The call goes on on your other device/, () => press(tablet, "Move here"));
   await inCall(tablet);
   await gone(calling(ben));
-  await says(ben, "The call goes on on your other device");
   await seesAndHears(tablet, 2);
   await press(tablet, "Turn camera on");
-  await goesOn(anna, 30);
+  await goesOn(anna);
   const tiles = await anna.getByTestId("tile").count();
   await ben.context().close();
   ben = tablet;
@@ -121,8 +115,7 @@ async function lockAndRemove() {
   await inCall(cleo);
   await press(anna, `Actions for ${id("cleo")}`);
   await anna.getByRole("menuitem", { name: "Remove from call…" }).click();
-  await anna.getByRole("alertdialog").getByRole("button", { name: "Remove" }).click();
-  const line = await eventually("Cleo is told", () => status(cleo).catch(() => ""), (text) => text?.includes("removed") ?? false);
+  const line = await says(cleo, /removed from this call/, () => anna.getByRole("alertdialog").getByRole("button", { name: "Remove" }).click());
   await banner(cleo).getByText("You were removed").waitFor();
   return { locked_out: shut, removed_line: line };
 }
@@ -136,4 +129,4 @@ async function endForAll() {
 }
 
 const FLAGS = ["--auto-select-tab-capture-source-by-title=Parley", "--auto-accept-this-tab-capture"];
-await play(executablePath, FLAGS, [startAndJoin, seeAndHear, handAndMute, askForSilence, shareAScreen, leaveAndRejoin, moveToAnotherDevice, lockAndRemove, endForAll]);
+await play([startAndJoin, seeAndHear, handAndMute, askForSilence, shareAScreen, leaveAndRejoin, moveToAnotherDevice, lockAndRemove, endForAll], { args: FLAGS });

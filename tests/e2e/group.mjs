@@ -1,10 +1,8 @@
 // Two people in a group: made, written in, reacted to, edited, answered and unsent by clicking.
-// Usage: node group.mjs <web address> <chromium> <folder for screenshots>
-// Prints one JSON object: the facts that were seen, by name; `failure` when one step stopped it.
-import { launch, person } from "./browsers.mjs";
+import { open, play, shoot, url } from "./play.mjs";
+import { eventually } from "./waiting.mjs";
 
-const [url, executablePath, folder] = process.argv.slice(2);
-const facts = { faults: [], screenshots: [] };
+let alice, bob;
 const run = Date.now().toString(36);
 // The issuer knows these two by name; the group is this run's own.
 const TITLE = `Hike ${run}`;
@@ -15,12 +13,6 @@ const SLIP = "This went to the wrong group";
 
 const WIDE = { viewport: { width: 1200, height: 780 }, colorScheme: "light" };
 const PHONE = { viewport: { width: 390, height: 800 }, colorScheme: "dark", hasTouch: true };
-
-async function shoot(page, name) {
-  const path = `${folder}/${name}.png`;
-  await page.screenshot({ path });
-  facts.screenshots.push(path);
-}
 
 const log = (page) => page.getByRole("log");
 const bubble = (page, text) => log(page).locator(".bubble", { hasText: text });
@@ -35,7 +27,7 @@ const press = async (page, text) => {
   await page.getByRole("menu", { name: "Message actions" }).waitFor();
 };
 
-async function makeAGroup(alice, bob) {
+async function makeAGroup() {
   await alice.getByRole("button", { name: "New conversation" }).click();
   await alice.getByRole("button", { name: "New group" }).click();
   await alice.getByLabel("Group name").fill(TITLE);
@@ -48,7 +40,7 @@ async function makeAGroup(alice, bob) {
   return { group_seen: true, call_buttons: await alice.getByRole("button", { name: new RegExp(`call with ${TITLE}`) }).count() };
 }
 
-async function writeAndReact(alice, bob) {
+async function writeAndReact() {
   await field(alice).fill(PLAN);
   await alice.keyboard.press("Enter");
   await bubble(bob, PLAN).waitFor();
@@ -63,7 +55,7 @@ async function writeAndReact(alice, bob) {
 }
 
 /** By keyboard alone: Tab from the list to the newest message's actions, and through its menu. */
-async function edit(alice, bob) {
+async function edit() {
   await log(alice).focus();
   await alice.keyboard.press("Tab");
   while (!(await alice.evaluate(() => document.activeElement?.classList.contains("message-actions")))) await alice.keyboard.press("Tab");
@@ -80,7 +72,7 @@ async function edit(alice, bob) {
   return { edit_seen: (await bubble(bob, PLAN).count()) === 0 };
 }
 
-async function reply(alice, bob) {
+async function reply() {
   await press(bob, BETTER);
   await bob.getByRole("menuitem", { name: "Reply" }).click();
   await field(bob).pressSequentially("Ten is fine, @al");
@@ -94,10 +86,14 @@ async function reply(alice, bob) {
   await answer.waitFor();
   const quote = answer.getByRole("button", { name: /Answer to You/ });
   await quote.click();
+  // The message that it leads to has the focus then. What is typed before goes there too.
+  await eventually("the quoted message has the focus", () => bubble(alice, BETTER).first().evaluate(hasFocus), Boolean);
   return { reply_shown: await quote.textContent(), mention: await answer.locator(".mention.of-me").textContent() };
 }
 
-async function unsend(alice, bob) {
+const hasFocus = (element) => element.closest("[id^=message-]").contains(document.activeElement);
+
+async function unsend() {
   await field(alice).fill(SLIP);
   await alice.keyboard.press("Enter");
   await bubble(bob, SLIP).waitFor();
@@ -109,13 +105,13 @@ async function unsend(alice, bob) {
   return { unsend_seen: (await bubble(bob, SLIP).count()) === 0 };
 }
 
-async function invite(alice, bob) {
+async function invite(browser) {
   await alice.getByRole("button", { name: "Group details" }).click();
   await alice.getByRole("button", { name: "Create a link" }).click();
   const address = await alice.getByLabel("Invite link").inputValue();
   await shoot(alice, "group-panel-wide-light");
   await shoot(bob, "group-phone-dark");
-  const carol = await person(browser, `${address}&user=carol`, WIDE, facts.faults);
+  const carol = await open(browser, `${address}&user=carol`, WIDE);
   await carol.getByRole("alertdialog").getByRole("button", { name: "Join" }).click();
   await log(carol).getByText("You joined by an invite link").waitFor();
   await log(bob).getByText("Carol Castro joined by an invite link").waitFor();
@@ -129,7 +125,7 @@ async function invite(alice, bob) {
   return { joined_by_invite: true, history_before_joining: unseen, removed_is_told: true };
 }
 
-async function reload(alice, bob) {
+async function reload() {
   await bob.reload();
   await bubble(bob, BETTER).first().waitFor();
   await bob.getByRole("button", { name: "👍 by Alice Adler and you" }).waitFor();
@@ -143,21 +139,8 @@ async function reload(alice, bob) {
   return { reload_keeps_changes: true };
 }
 
-const browser = await launch(executablePath);
-const pages = [];
-try {
-  pages.push(await person(browser, `${url}?user=alice`, WIDE, facts.faults), await person(browser, `${url}?user=bob`, PHONE, facts.faults));
-  for (const act of [makeAGroup, writeAndReact, edit, reply, unsend, invite, reload]) {
-    try {
-      Object.assign(facts, await act(...pages));
-    } catch (error) {
-      for (const [i, page] of pages.entries()) await shoot(page, `failed-group-${i}`).catch(() => undefined);
-      throw new Error(`${act.name}: ${error.message}`, { cause: error });
-    }
-  }
-} catch (error) {
-  facts.failure = error.message;
-} finally {
-  await browser.close();
+async function enterBoth(browser) {
+  [alice, bob] = [await open(browser, `${url}?user=alice`, WIDE), await open(browser, `${url}?user=bob`, PHONE)];
 }
-console.log(JSON.stringify(facts));
+
+await play([enterBoth, makeAGroup, writeAndReact, edit, reply, unsend, invite, reload]);

@@ -1,24 +1,24 @@
 // Two people in a call that moves to another media worker, as often as there are names of moves.
 // Usage: node handoff.mjs <web address> <chromium> <folder for screenshots> <move>...
-// Prints "in call" before each move, once both see each other, and reads a line when the call was told to move.
-// Ends with one JSON object: by move, the longest time between two pictures on each screen, and as long before the move.
-import { connectionOf, eventually } from "./browsers.mjs";
-import { accept, calling, gone, meet, play, press, stage, told, videoCall } from "./calling.mjs";
+// Before each move, once both see each other, the test is told its name; it tells the call to move.
+// The facts of a move: by screen, how many pictures it showed from the move on, by how many connections, and the longest time
+// between two of them, with the longest of as many pictures before the move.
+import { connectionOf } from "./browsers.mjs";
+import { accept, calling, enter, gone, meet, press, videoCall } from "./calling.mjs";
+import { cue, more, play } from "./play.mjs";
+import { eventually, upTo } from "./waiting.mjs";
 
-const [url, executablePath, , ...moves] = process.argv.slice(2);
-/** Pictures before a move, and from it on: some seconds. */
+/** Pictures before a move, and after it: enough to say that they go on. */
 const SPAN = 25;
 let pages;
 
-async function startCall(browser, facts) {
-  const enter = stage(browser, url, facts.faults);
-  pages = [await enter("gina"), await enter("hugo")];
+async function startCall(browser) {
+  pages = [await enter(browser, "gina"), await enter(browser, "hugo")];
   await meet(pages[0], "hugo");
   await videoCall(pages[0]);
   await accept(pages[1]);
   await Promise.all(pages.map((page) => page.locator("video.remote-video").waitFor()));
   await Promise.all(pages.map(watch));
-  return {};
 }
 
 /** Notes each picture that the screen shows of the other one, whatever element and connection it comes by. */
@@ -44,10 +44,13 @@ function watch(page) {
 }
 
 const pictures = (page) => page.evaluate(() => window.__seen.pictures);
-const more = async (page, count) => {
+
+/** Waits until the screen has shown so many more pictures, and returns how many it has shown by then. */
+async function showsMore(page, count) {
   const before = await pictures(page);
-  await eventually("pictures go on", () => pictures(page), (now) => now > before + count);
-};
+  const goal = before + count;
+  return (await eventually(`${count} more pictures on the screen`, () => pictures(page), (now) => now >= goal, (now) => upTo(goal, now))) - before;
+}
 
 /** What was seen since the last time. */
 const forget = (page) =>
@@ -57,24 +60,30 @@ const forget = (page) =>
     return { gapMs: Math.round(longestMs), reconnecting };
   });
 
-const moved = (name) =>
-  async function move() {
+/** Waits until the page is on another connection, and has shown pictures after that. */
+async function goesOnElsewhere(page, before) {
+  await eventually("another connection", () => connectionOf(page), (now) => Boolean(now) && now !== before);
+  return showsMore(page, SPAN);
+}
+
+const moved = (name) => {
+  const step = async () => {
     await Promise.all(pages.map(forget));
-    await Promise.all(pages.map((page) => more(page, SPAN)));
+    await Promise.all(pages.map((page) => showsMore(page, SPAN)));
     const usual = await Promise.all(pages.map(forget));
     const before = await Promise.all(pages.map(connectionOf));
-    console.log("in call");
-    await told();
-    await Promise.all(pages.map((page, i) => eventually("it has another connection", () => connectionOf(page), (now) => now && now !== before[i])));
-    await Promise.all(pages.map((page) => more(page, SPAN)));
+    await cue(name);
+    const shown = await Promise.all(pages.map((page, i) => goesOnElsewhere(page, before[i])));
     const moving = await Promise.all(pages.map(forget));
-    return { [name]: moving.map((seen, i) => ({ ...seen, usualMs: usual[i].gapMs })) };
+    return { [name]: moving.map((seen, i) => ({ ...seen, shown: shown[i], usualMs: usual[i].gapMs })) };
   };
+  return Object.defineProperty(step, "name", { value: `move_by_${name}` });
+};
 
 async function hangUp() {
   await press(pages[0], "Hang up");
   await gone(calling(pages[1]));
-  return {};
+  return { hung_up: true };
 }
 
-await play(executablePath, [], [startCall, ...moves.map(moved), hangUp]);
+await play([startCall, ...more.map(moved), hangUp]);

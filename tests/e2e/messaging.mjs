@@ -1,22 +1,15 @@
 // What people expect of direct messages beside talking: requests and blocks, receipts, files, search, vanishing, and
 // keeping conversations; done by clicking, by people of this run's own.
-// Usage: node messaging.mjs <web address> <chromium> <folder for screenshots>
-// Prints one JSON object: the facts that were seen, by name, with how long each step took; `failure` when one stopped it.
-import { eventually, launch, person } from "./browsers.mjs";
-
-const [url, executablePath, folder] = process.argv.slice(2);
-const facts = { steps_ms: {}, faults: [], screenshots: [] };
-const run = Date.now().toString(36);
-const id = (name) => `${name}-${run}`;
+import { enter as enterPage, id } from "./calling.mjs";
+import { play, shoot } from "./play.mjs";
+import { eventually } from "./waiting.mjs";
 
 const WIDE = { viewport: { width: 1200, height: 780 }, colorScheme: "light" };
 const PHONE = { viewport: { width: 390, height: 800 }, colorScheme: "dark", hasTouch: true };
 
-const browser = await launch(executablePath);
 const pages = new Map();
-const enter = async (name, options = WIDE, as = name) => {
-  const page = await person(browser, `${url}?user=${id(name)}`, options, facts.faults);
-  await page.getByRole("button", { name: "New conversation" }).waitFor();
+const enter = async (browser, name, options = WIDE, as = name) => {
+  const page = await enterPage(browser, name, options);
   pages.set(as, page);
   return page;
 };
@@ -24,12 +17,6 @@ const leave = async (as) => {
   await pages.get(as).context().close();
   pages.delete(as);
 };
-
-async function shoot(page, name) {
-  const path = `${folder}/${name}.png`;
-  await page.screenshot({ path });
-  facts.screenshots.push(path);
-}
 
 const log = (page) => page.getByRole("log");
 const bubble = (page, text) => log(page).locator(".bubble", { hasText: text });
@@ -52,12 +39,12 @@ const choose = async (page, button, ...items) => {
 };
 
 /** Sent while nobody is there, delivered when Ben's phone is on, read when he looks. */
-async function receipts() {
-  const anna = await enter("anna");
+async function receipts(browser) {
+  const anna = await enter(browser, "anna");
   await startWith(anna, "ben");
   await write(anna, "Are you there?");
   const sent = await eventually("it is sent", () => receipt(anna, "Are you there?"), (label) => label === "Sent");
-  const ben = await enter("ben", PHONE);
+  const ben = await enter(browser, "ben", PHONE);
   const delivered = await eventually("it is delivered", () => receipt(anna, "Are you there?"), (label) => label === "Delivered");
   await row(ben, "anna").getByLabel("1 unread").waitFor();
   await row(ben, "anna").click();
@@ -99,6 +86,9 @@ async function files() {
   return { picture_width: width, refused_file: refused, downloaded: [download.suggestedFilename(), text] };
 }
 
+/** How many messages are still on their way. Of those only fewer are left, each time that one is. */
+const unsent = (page) => log(page).locator(".row.sending, .row.failed").count();
+
 /** The first message of a long conversation, from a page that holds only its end. */
 async function searchAndJump() {
   const [anna, ben] = [pages.get("anna"), pages.get("ben")];
@@ -109,7 +99,7 @@ async function searchAndJump() {
       for (let i = 0; i < n; i++) messaging.send(conversation, `Line ${i} of a long talk`);
     }, count);
   await Promise.all([talk(anna, 28), talk(ben, 28)]);
-  for (const page of [anna, ben]) await eventually("all is sent", () => log(page).locator(".row.sending, .row.failed").count(), (n) => n === 0);
+  for (const page of [anna, ben]) await eventually("all is sent", () => unsent(page), (left) => left === 0, (left) => left);
   await anna.reload();
   await row(anna, "ben").waitFor();
   await anna.getByLabel("Search messages").fill("ARE you the");
@@ -160,9 +150,9 @@ async function vanish() {
 }
 
 /** What Ben does on his phone is seen on his computer. */
-async function keep() {
+async function keep(browser) {
   const phone = pages.get("ben");
-  const desk = await enter("ben", { ...WIDE, colorScheme: "dark" }, "desk");
+  const desk = await enter(browser, "ben", { ...WIDE, colorScheme: "dark" }, "desk");
   const entry = (page) => row(page, "anna");
   await entry(desk).waitFor();
   await back(phone);
@@ -195,14 +185,14 @@ async function keep() {
 }
 
 /** Cleo lets only people in whom she follows; three strangers write. */
-async function requests() {
-  const cleo = await enter("cleo", PHONE);
+async function requests(browser) {
+  const cleo = await enter(browser, "cleo", PHONE);
   await cleo.getByRole("button", { name: "Settings" }).click();
   await cleo.getByLabel("Who may message me").selectOption("followed");
   await cleo.getByText("Messages of others wait in Message requests.").waitFor();
   await shoot(cleo, "settings-phone-dark");
   await cleo.getByRole("button", { name: "Close" }).click();
-  const dora = await enter("dora");
+  const dora = await enter(browser, "dora");
   await startWith(dora, "cleo");
   await write(dora, "May I write to you?");
   await cleo.getByRole("button", { name: /^Message requests ?1/ }).click();
@@ -220,10 +210,10 @@ async function requests() {
   return { while_waiting: { receipt: before, presence }, accepted: true };
 }
 
-async function declineAndBlock() {
+async function declineAndBlock(browser) {
   const [cleo, dora] = [pages.get("cleo"), pages.get("dora")];
   await cleo.getByRole("button", { name: "Back to all conversations" }).click();
-  const emil = await enter("emil");
+  const emil = await enter(browser, "emil");
   await startWith(emil, "cleo");
   await write(emil, "Hello, hello");
   await cleo.getByRole("button", { name: /^Message requests ?1/ }).click();
@@ -248,20 +238,4 @@ async function declineAndBlock() {
   return { declined: true, blocked_line: line, got_while_blocked: got };
 }
 
-try {
-  for (const act of [receipts, files, searchAndJump, vanish, keep, requests, declineAndBlock]) {
-    const started = Date.now();
-    try {
-      Object.assign(facts, await act());
-    } catch (error) {
-      for (const [name, page] of pages) await shoot(page, `failed-messaging-${name}`).catch(() => undefined);
-      throw new Error(`${act.name}: ${error.message}`, { cause: error });
-    }
-    facts.steps_ms[act.name] = Date.now() - started;
-  }
-} catch (error) {
-  facts.failure = error.message;
-} finally {
-  await browser.close();
-}
-console.log(JSON.stringify(facts));
+await play([receipts, files, searchAndJump, vanish, keep, requests, declineAndBlock]);

@@ -1,10 +1,12 @@
 // Two people in two browsers: what issue 2 says that a user gets, done by clicking.
-// Usage: node scenario.mjs <web address> <chromium> <folder for screenshots>
-// Prints one JSON object: the facts that were seen, by name, with how long each step took; `failure` when one stopped it.
-import { eventually, launch, person, received } from "./browsers.mjs";
+import { received, says } from "./browsers.mjs";
+import { goesOn } from "./calling.mjs";
+import { faults, open, play, shoot, url } from "./play.mjs";
+import { eventually, upTo } from "./waiting.mjs";
 
-const [url, executablePath, folder] = process.argv.slice(2);
-const facts = { steps_ms: {}, faults: [], screenshots: [] };
+let alice, bob;
+/** Of calls that the two had before. */
+let recordsBefore;
 // A row and a seat of this run's own, since the people may have talked before.
 const seat = Date.now() % 100_000;
 const HELLO = `Hi Bob! I have the tickets: row ${Math.floor(seat / 1000) + 1}, seat ${seat % 1000}.`;
@@ -14,22 +16,6 @@ const OFFLINE = `Train is in a tunnel. Seat ${seat % 1000}, right?`;
 
 const WIDE = { viewport: { width: 1200, height: 780 }, colorScheme: "light" };
 const PHONE = { viewport: { width: 390, height: 800 }, colorScheme: "dark" };
-
-async function step(name, act) {
-  const started = Date.now();
-  try {
-    Object.assign(facts, await act());
-  } catch (error) {
-    throw new Error(`${name}: ${error.message}`, { cause: error });
-  }
-  facts.steps_ms[name] = Date.now() - started;
-}
-
-async function shoot(page, name) {
-  const path = `${folder}/${name}.png`;
-  await page.screenshot({ path });
-  facts.screenshots.push(path);
-}
 
 const bubble = (page, text) => page.getByRole("log").getByText(text, { exact: true });
 const write = async (page, text) => {
@@ -41,7 +27,7 @@ const lastReceipt = (page) => page.getByRole("log").getByTestId("receipt").last(
 const records = (page) => page.getByTestId("call-record").count();
 const status = (page) => page.getByTestId("call-status").textContent();
 
-async function logIn(alice, bob) {
+async function logIn() {
   await shoot(alice, "login-wide-light");
   await alice.getByRole("button", { name: "Continue as Alice" }).click();
   await bob.getByRole("button", { name: "Continue as Bob" }).click();
@@ -49,7 +35,7 @@ async function logIn(alice, bob) {
   return { logged_in: true };
 }
 
-async function meet(alice, bob) {
+async function meet() {
   await alice.getByRole("button", { name: "New conversation" }).click();
   await alice.getByLabel("Message someone").fill("bob");
   await alice.keyboard.press("Enter");
@@ -59,12 +45,11 @@ async function meet(alice, bob) {
   return { see_each_other_online: true };
 }
 
-async function talk(alice, bob) {
+async function talk() {
   await write(alice, HELLO);
   await bubble(bob, HELLO).waitFor();
   await lastReceipt(alice).and(alice.getByLabel("Read")).waitFor();
-  await bob.getByRole("textbox", { name: /^Message to/ }).pressSequentially("I am writing", { delay: 30 });
-  await alice.getByTestId("typing").waitFor();
+  await says(alice, /is typing/, () => bob.getByRole("textbox", { name: /^Message to/ }).pressSequentially("I am writing"));
   await shoot(alice, "typing-wide-light");
   await write(bob, ANSWER);
   await bubble(alice, ANSWER).waitFor();
@@ -75,8 +60,8 @@ async function talk(alice, bob) {
   return { typing_seen: true, read_seen: true, copies_of_each_message: counts };
 }
 
-async function ring(alice, bob) {
-  const before = await records(alice);
+async function ring() {
+  recordsBefore = await records(alice);
   await alice.getByRole("button", { name: /^Video call with/ }).click();
   await bob.getByRole("alertdialog", { name: /^Incoming video call from Alice/ }).waitFor();
   await eventually("the caller hears that it rings", () => status(alice), (text) => text === "Ringing…");
@@ -84,26 +69,32 @@ async function ring(alice, bob) {
   await shoot(alice, "ringing-wide-light");
   await bob.getByRole("button", { name: "Accept", exact: true }).click();
   for (const page of [alice, bob]) await eventually("the clock runs", () => status(page), (text) => /^\d+:\d\d$/.test(text ?? ""));
-  return { rang: true, records_before: before };
+  return { rang: true };
 }
 
-async function seeAndHear(alice, bob) {
-  const facts = {};
+/** Pictures that say that they move, and sound of as long that it says that it goes on. */
+const MOVING = 10;
+const SOUND_S = 1;
+
+async function seeAndHear() {
+  const media = {};
   for (const [name, page] of [["alice", alice], ["bob", bob]]) {
     const first = await eventually(`${name} sees frames`, () => received(page), (r) => r.framesDecoded > 0);
+    const goal = first.framesDecoded + MOVING;
     const later = await eventually(
       `${name} goes on seeing and hearing`,
       () => received(page),
-      (r) => r.framesDecoded >= first.framesDecoded + 20 && r.audioEnergy > 0 && r.audioSeconds >= 1,
+      (r) => r.framesDecoded >= goal && r.audioEnergy > 0 && r.audioSeconds >= SOUND_S,
+      (r) => [upTo(goal, r.framesDecoded), r.audioEnergy > 0, upTo(SOUND_S, r.audioSeconds)],
     );
-    facts[name] = { first, later };
+    media[name] = { first, later };
   }
   await shoot(alice, "call-wide-light");
   await shoot(bob, "call-phone-dark");
-  return { media: facts };
+  return { media };
 }
 
-async function muteAndDarken(alice, bob) {
+async function muteAndDarken() {
   await alice.getByRole("button", { name: "Mute", exact: true }).click();
   await bob.getByTestId("peer-state").getByText("is muted").waitFor();
   await alice.getByRole("button", { name: "Turn camera off" }).click();
@@ -113,26 +104,28 @@ async function muteAndDarken(alice, bob) {
   await alice.getByRole("button", { name: "Unmute", exact: true }).click();
   await alice.getByRole("button", { name: "Turn camera on" }).click();
   await bob.getByTestId("peer-state").waitFor({ state: "detached" });
-  const before = await received(bob);
-  const after = await eventually("the picture is back", () => received(bob), (r) => r.framesDecoded > before.framesDecoded + 5);
-  return { mute_seen: true, camera_off_seen: true, energy_while_muted: quiet, frames_after_camera_on: after.framesDecoded - before.framesDecoded };
+  await goesOn(bob);
+  return { mute_seen: true, camera_off_seen: true, energy_while_muted: quiet, camera_seen_again: true };
 }
 
 /** The audio energy that one more second brings, once what was on its way has been played. */
 async function silence(page) {
-  const second = async (from) => eventually("a second passes", () => received(page), (r) => r.audioSeconds >= from.audioSeconds + 1);
+  const second = (from) => {
+    const end = from.audioSeconds + 1;
+    return eventually("one more second of sound", () => received(page), (r) => r.audioSeconds >= end, (r) => upTo(end, r.audioSeconds));
+  };
   const start = await second(await received(page));
   return (await second(start)).audioEnergy - start.audioEnergy;
 }
 
-async function hangUp(alice, bob) {
+async function hangUp() {
   await alice.getByRole("button", { name: "Make call smaller" }).click();
   await alice.getByRole("button", { name: "Enlarge call" }).waitFor();
   await shoot(alice, "small-call-wide-light");
   await bob.getByRole("button", { name: "Hang up" }).click();
   const texts = [];
   for (const page of [alice, bob]) {
-    await eventually("one more record", () => records(page), (count) => count === facts.records_before + 1);
+    await eventually("one more record", () => records(page), (count) => count === recordsBefore + 1);
     texts.push(await page.getByTestId("call-record").last().textContent());
     await page.getByRole("dialog").waitFor({ state: "detached" });
   }
@@ -140,7 +133,7 @@ async function hangUp(alice, bob) {
   return { call_records: texts, connections_after: open };
 }
 
-async function reload(alice, bob) {
+async function reload() {
   for (const page of [alice, bob]) {
     await page.reload();
     for (const text of [HELLO, ANSWER]) await bubble(page, text).waitFor();
@@ -158,9 +151,9 @@ async function reload(alice, bob) {
 }
 
 /** The fake network of the browser is cut for Bob; his page's failed requests are what is meant to happen. */
-async function loseTheNetwork(alice, bob) {
+async function loseTheNetwork() {
   await bob.getByRole("button", { name: /^Alice/ }).click();
-  const faultsBefore = facts.faults.length;
+  const faultsBefore = faults.length;
   await bob.context().setOffline(true);
   await write(bob, OFFLINE);
   const line = bob.getByRole("status").getByText("offline").and(bob.locator(":visible"));
@@ -170,13 +163,13 @@ async function loseTheNetwork(alice, bob) {
   await bob.context().setOffline(false);
   await bubble(alice, OFFLINE).waitFor();
   await line.waitFor({ state: "detached" });
-  facts.faults.splice(faultsBefore, Infinity, ...facts.faults.slice(faultsBefore).filter((f) => !f.includes("INTERNET_DISCONNECTED")));
+  faults.splice(faultsBefore, Infinity, ...faults.slice(faultsBefore).filter((f) => !f.includes("INTERNET_DISCONNECTED")));
   return { offline_line: text, offline_message_arrived: true };
 }
 
 /** Carol's browser gives her neither camera nor microphone. */
-async function callWithoutDevices(_alice, bob) {
-  const carol = await person(browser, url, { ...WIDE, permissions: [] }, facts.faults);
+async function callWithoutDevices(browser) {
+  const carol = await open(browser, url, { ...WIDE, permissions: [] });
   await carol.getByRole("button", { name: "Continue as Carol" }).click();
   await carol.getByRole("button", { name: "New conversation" }).click();
   await carol.getByLabel("Message someone").fill("bob");
@@ -192,7 +185,7 @@ async function callWithoutDevices(_alice, bob) {
   return { refused_line: text, refused_sees_frames: seen.framesDecoded };
 }
 
-async function closeInACall(alice, bob) {
+async function closeInACall() {
   await alice.getByRole("button", { name: /^Voice call with/ }).click();
   await bob.getByRole("button", { name: "Accept", exact: true }).click();
   await eventually("the clock runs", () => status(bob), (text) => /^\d+:\d\d$/.test(text ?? ""));
@@ -201,21 +194,8 @@ async function closeInACall(alice, bob) {
   return { closed_tab_hangs_up: true };
 }
 
-const browser = await launch(executablePath);
-try {
-  const alice = await person(browser, url, WIDE, facts.faults);
-  const bob = await person(browser, url, PHONE, facts.faults);
-  for (const act of [logIn, meet, talk, ring, seeAndHear, muteAndDarken, hangUp, reload, loseTheNetwork, callWithoutDevices, closeInACall]) {
-    try {
-      await step(act.name, () => act(alice, bob));
-    } catch (error) {
-      for (const [name, page] of [["alice", alice], ["bob", bob]]) await shoot(page, `failed-${name}`).catch(() => undefined);
-      throw error;
-    }
-  }
-} catch (error) {
-  facts.failure = error.message;
-} finally {
-  await browser.close();
+async function enterBoth(browser) {
+  [alice, bob] = [await open(browser, url, WIDE), await open(browser, url, PHONE)];
 }
-console.log(JSON.stringify(facts));
+
+await play([enterBoth, logIn, meet, talk, ring, seeAndHear, muteAndDarken, hangUp, reload, loseTheNetwork, callWithoutDevices, closeInACall]);

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.conftest import Facts, Farm, run_script, whole
-
-# The first test may start the stack, and runs the whole scenario.
-pytestmark = pytest.mark.timeout(400)
+from tests.e2e.scenarios import Facts, run_scenario
 
 
 @pytest.fixture(scope="module")
-def facts(farm: Farm) -> Facts:
+def facts(web_url: str) -> Facts:
     """The facts of the scenario by name (call-ways.mjs)."""
-    return whole(run_script("call-ways.mjs", farm.web_url))
+    return run_scenario("call-ways.mjs", web_url)
 
 
 def test_a_missed_call_leaves_a_record_in_both_conversations(facts: Facts) -> None:
@@ -41,17 +38,16 @@ def test_a_blocked_caller_learns_no_more_than_one_whom_nobody_may_call(facts: Fa
     blocked, nobody = facts["blocked_line"], facts["nobody_line"]
     assert blocked["line"] == nobody["line"] == "This call cannot be placed right now."
     assert blocked["records"] == nobody["records"] == 0
-    assert facts["rang_although_refused"] == [0, 0, 0]
+    assert facts["rang_although_refused"] == [0, 0]
 
 
 def test_two_who_call_each_other_at_once_are_in_one_call(facts: Facts) -> None:
     assert facts["glare_became_one_call"]
-    # With that of the missed call.
-    assert facts["glare_records"] == 2
+    assert all(record.startswith("Video call · ") for record in facts["glare_records"])
 
 
 def test_a_call_during_another_one_waits_for_who_wants_that_and_disturbs_nothing_when_declined(facts: Facts) -> None:
-    assert facts["waiting_line"] == "fay is calling"
+    assert facts["waiting_line"] == "hal is calling"
 
 
 def test_a_page_that_crashed_in_a_call_comes_back_to_it(facts: Facts) -> None:

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.e2e.conftest import run_script
+from tests.e2e.scenarios import Facts, run_scenario
 from tests.support.stack import LOGS
-
-# The first test starts the stack and runs the whole scenario.
-pytestmark = pytest.mark.timeout(400)
-
-Facts = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def facts(web_url: str) -> Facts:
     """The facts of the scenario by name (encryption.mjs)."""
-    seen = run_script("encryption.mjs", web_url)
-    assert "failure" not in seen, f"the scenario stopped: {seen['failure']} (screenshots in build/e2e/)"
-    return seen
+    return run_scenario("encryption.mjs", web_url)
 
 
 def test_with_the_same_passphrase_the_top_layer_is_decoded_and_heard(facts: Facts) -> None:
     for side in facts["same"]:
         assert side["layers"] == ["f", "h", "q"]
         assert side["frameWidth"] >= 1280
-        assert side["framesDecoded"] > 30
+        assert side["framesDecoded"] >= 10
         assert side["audioEnergy"] > 0
 
 
@@ -38,14 +29,14 @@ def test_each_page_shows_that_the_call_is_encrypted_and_says_when_it_cannot_decr
 
 def test_with_another_passphrase_packets_come_and_nothing_is_decoded(facts: Facts) -> None:
     for side in facts["different"]:
-        assert side["audioPackets"] > 150
-        assert side["videoPackets"] > 150
+        assert side["audioPackets"] >= 50
+        assert side["videoPackets"] >= 50
         assert side["framesDecoded"] == 0
         assert side["audioEnergy"] == 0
 
 
 def test_with_the_same_passphrase_once_more_it_is_seen_and_heard_again(facts: Facts) -> None:
-    assert all(side["framesDecoded"] > 30 and side["audioEnergy"] > 0 for side in facts["again"])
+    assert all(side["framesDecoded"] >= 10 and side["audioEnergy"] > 0 for side in facts["again"])
 
 
 def test_no_request_of_the_pages_holds_the_passphrase_or_the_key(facts: Facts) -> None:

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.conftest import Facts, Farm, run_script, whole
-from tests.support.coturn import COTURN
+from tests.e2e.scenarios import Facts, run_scenario
+from tests.support.coturn import COTURN, Coturn
+from tests.support.stack import RunningStack
 
-pytestmark = [
-    # The first test may start the stack, and runs the whole scenario.
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(COTURN is None, reason="no coturn here; .ci/coturn installs it"),
-]
+pytestmark = pytest.mark.skipif(COTURN is None, reason="no coturn here; .ci/coturn installs it")
 
 
 @pytest.fixture(scope="module")
-def facts(farm: Farm) -> Facts:
+def facts(stack: RunningStack, turn: Coturn) -> Facts:
     """The facts of the scenario by name (relay.mjs)."""
-    relay = farm.relay
-    assert relay is not None
 
-    def restart() -> None:
-        relay.stop()
-        relay.start()
+    def restart(_: str) -> None:
+        turn.stop()
+        turn.start()
 
-    return whole(run_script("relay.mjs", farm.web_url, cue=restart))
+    return run_scenario("relay.mjs", stack.record.web_url, cue=restart)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])

@@ -6,16 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Facts, run_script, whole
-
-# The first test starts the stack and runs the whole scenario.
-pytestmark = pytest.mark.timeout(400)
+from tests.e2e.scenarios import Facts, run_scenario
 
 
 @pytest.fixture(scope="module")
 def facts(web_url: str) -> Facts:
     """The facts of the scenario by name (group.mjs)."""
-    return whole(run_script("group.mjs", web_url))
+    return run_scenario("group.mjs", web_url)
 
 
 def test_a_group_appears_on_the_other_side_and_can_be_called(facts: Facts) -> None:

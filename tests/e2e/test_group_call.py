@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import SCREENSHOTS, Facts, Farm, run_script, whole
-
-# The first test may start the stack, and runs the whole scenario.
-pytestmark = pytest.mark.timeout(400)
+from tests.e2e.scenarios import Facts, run_scenario
 
 
 @pytest.fixture(scope="module")
-def facts(farm: Farm) -> Facts:
+def facts(web_url: str) -> Facts:
     """The facts of the scenario by name (group-call.mjs)."""
-    return whole(run_script("group-call.mjs", farm.web_url))
+    return run_scenario("group-call.mjs", web_url)
 
 
 def test_a_running_call_is_joined_from_its_conversation_which_says_who_is_in_it(facts: Facts) -> None:
@@ -68,8 +65,7 @@ def test_the_pages_report_no_errors_and_ask_no_other_host(facts: Facts) -> None:
 
 
 def test_screenshots_are_kept(facts: Facts) -> None:
-    assert facts["seen"]
-    names = {path.stem for path in Path(SCREENSHOTS).glob("*.png")}
+    names = {Path(path).stem for path in facts["screenshots"]}
     assert {
         "group-call-wide-light",
         "group-call-phone-dark",

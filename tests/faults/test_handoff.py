@@ -25,7 +25,8 @@ from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
 from tests.support.stack import RunningStack, run_stack
-from tests.support.talk import DEADLINE_S, Talk, talking
+from tests.support.talk import Talk, talking
+from tests.support.waiting import PATIENCE_S
 
 AFTER_MS = 2000
 GAPS = ROOT / "build" / "reports" / "handoff_gaps.json"
@@ -60,7 +61,7 @@ class MovingTalk:
         tokens = ServiceTokens(base64.b64decode(record.service_key), "ops", SystemClock())
         async with connect(record.grpc_addresses["signaling"], tokens) as channel:
             stub: Any = operations_pb2_grpc.CallOperationsServiceStub(channel)
-            return await getattr(stub, name)(request, timeout=10)
+            return await getattr(stub, name)(request, timeout=PATIENCE_S)
 
     async def worker(self) -> str:
         """Which worker carries the call."""
@@ -72,7 +73,7 @@ class MovingTalk:
         for side in self.sides:
             await side.stream.until(
                 lambda side=side: side.phone.media_epoch > 0,  # type: ignore[misc]
-                DEADLINE_S,
+                PATIENCE_S,
                 f"the move of {side.user_id}",
             )
         assert await self.worker() != from_worker
@@ -83,7 +84,7 @@ class MovingTalk:
         for side in self.sides:
             await side.stream.until(
                 lambda side=side: bool(side.phone.overlaps),  # type: ignore[misc]
-                DEADLINE_S,
+                PATIENCE_S,
                 f"the end of the former connection of {side.user_id}",
             )
         assert [side.phone.overlaps for side in self.sides] == [[True], [True]]
@@ -138,7 +139,7 @@ async def test_a_worker_that_stops_hands_its_calls_over_and_then_goes(farm: Runn
     pid = farm.kill(former, signal.SIGTERM)
     await talk.until_moved(former)
     # It waited for its calls alone, not for its deadline.
-    await asyncio.to_thread(farm.wait_for_restart, former, pid, DEADLINE_S)
+    await asyncio.to_thread(farm.wait_for_restart, former, pid, PATIENCE_S)
     await talk.until_let_go()
     report("drain", talk.gaps())
 
@@ -148,7 +149,7 @@ async def test_a_worker_that_is_killed_loses_its_calls_for_a_moment_only(farm: R
     pid = farm.kill(former)
     await talk.until_moved(former)
     report("crash", talk.gaps())
-    await asyncio.to_thread(farm.wait_for_restart, former, pid, DEADLINE_S)
+    await asyncio.to_thread(farm.wait_for_restart, former, pid, PATIENCE_S)
 
 
 async def test_a_worker_that_hangs_loses_its_calls_for_some_seconds_only(farm: RunningStack, talk: MovingTalk) -> None:

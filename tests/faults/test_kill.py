@@ -16,11 +16,11 @@ from loadtests.headless.conversations import delivery_faults, order_differences
 from loadtests.headless.stream import EventStream
 from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack, run_stack
+from tests.support.waiting import PATIENCE_S
 
 SERVICES = ["messaging", "presence", "gateway", "signaling", "sfu", "web"]
 # What the services stand on. The broker comes back with nothing of what it held.
 FOUNDATIONS = ["postgres", "broker", "edge", "issuer"]
-DEADLINE_S = 60.0
 SENT_BEFORE = 10
 SENT_AFTER = 20
 
@@ -51,7 +51,7 @@ async def pair(faulty: RunningStack) -> AsyncIterator[Pair]:
             device = Device(edge, f"{name}-{secrets.token_hex(4)}", f"{name}-phone")
             cleanup.push_async_callback(device.close)
             stream = await cleanup.enter_async_context(EventStream(device))
-            await stream.until_current(DEADLINE_S)
+            await stream.until_current(PATIENCE_S)
             devices.append(device)
             streams.append(stream)
         request = messaging.CreateDirectConversationRequest(peer_user_id=devices[1].user_id)
@@ -64,10 +64,10 @@ async def test_killed_process_comes_back_and_no_acknowledged_message_is_missing(
     faulty: RunningStack, pair: Pair, name: str
 ) -> None:
     async with SteadySender(pair.devices[0], pair.conversation_id) as sender:
-        await sender.until_acknowledged(SENT_BEFORE, DEADLINE_S)
+        await sender.until_acknowledged(SENT_BEFORE, PATIENCE_S)
         old_pid = faulty.kill(name)
-        await asyncio.to_thread(faulty.wait_for_restart, name, old_pid, DEADLINE_S)
-        await sender.until_acknowledged(SENT_AFTER, DEADLINE_S)
+        await asyncio.to_thread(faulty.wait_for_restart, name, old_pid, PATIENCE_S)
+        await sender.until_acknowledged(SENT_AFTER, PATIENCE_S)
         await sender.stop()
     await _until_all_have(pair, len(sender.acknowledged))
     histories = [stream.inbox.conversations.history(pair.conversation_id) for stream in pair.streams]
@@ -80,10 +80,10 @@ async def test_killed_process_comes_back_and_no_acknowledged_message_is_missing(
 @pytest.mark.parametrize("name", [*SERVICES, *FOUNDATIONS])
 async def test_messages_come_live_again_after_a_kill(faulty: RunningStack, pair: Pair, name: str) -> None:
     old_pid = faulty.kill(name)
-    await asyncio.to_thread(faulty.wait_for_restart, name, old_pid, DEADLINE_S)
+    await asyncio.to_thread(faulty.wait_for_restart, name, old_pid, PATIENCE_S)
     arrived = pair.streams[1].inbox.message_arrived_s
     async with SteadySender(pair.devices[0], pair.conversation_id):
-        await pair.streams[1].until(lambda: bool(arrived), DEADLINE_S, "a message by the event stream")
+        await pair.streams[1].until(lambda: bool(arrived), PATIENCE_S, "a message by the event stream")
 
 
 async def _until_all_have(pair: Pair, seq: int) -> None:
@@ -91,6 +91,6 @@ async def _until_all_have(pair: Pair, seq: int) -> None:
         known = stream.inbox.conversations
         await stream.until(
             lambda known=known: known.history(pair.conversation_id).cursor >= seq,  # type: ignore[misc]
-            DEADLINE_S,
+            PATIENCE_S,
             f"seq {seq}",
         )

@@ -31,7 +31,6 @@ def pid_of(worker_id: str, pod: int) -> int:
     return next(int(pid) for pid in children if mark in Path(f"/proc/{pid}/environ").read_bytes())
 
 
-@pytest.mark.timeout(300)
 async def test_a_call_goes_over_to_the_other_worker_when_its_own_is_killed(talk: MovingTalk) -> None:
     pod = talk.farm.record.pids["sfu"]
     worker = await talk.worker()

@@ -19,6 +19,7 @@ from loadtests.headless.conversations import delivery_faults, order_differences
 from loadtests.headless.stream import EventStream
 from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack, run_stack
+from tests.support.waiting import PATIENCE_S
 
 # Two of those whose consumers share the partitions: each end of one gives its part to the other.
 REPLICAS = {"messaging": 2, "presence": 2}
@@ -33,7 +34,6 @@ STOPS = {
 KILLS = dict.fromkeys(["postgres", "broker", "messaging-2", "presence-2"], signal.SIGKILL)
 PEOPLE = 3
 SENT_BETWEEN = 5
-DEADLINE_S = 60.0
 
 
 @dataclass
@@ -61,7 +61,7 @@ async def group(replicated: RunningStack) -> AsyncIterator[Group]:
             device = Device(edge, f"person-{number}-{secrets.token_hex(4)}", "the-phone")
             cleanup.push_async_callback(device.close)
             stream = await cleanup.enter_async_context(EventStream(device))
-            await stream.until_current(DEADLINE_S)
+            await stream.until_current(PATIENCE_S)
             devices.append(device)
             streams.append(stream)
         request = messaging.CreateGroupRequest(
@@ -71,8 +71,6 @@ async def group(replicated: RunningStack) -> AsyncIterator[Group]:
         yield Group(edge, made.conversation_id, devices, streams)
 
 
-# Four faults in a row, each with a start anew.
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("faults", [STOPS, KILLS], ids=["stopped", "killed"])
 async def test_what_was_acknowledged_stands_once_in_one_order_on_every_device_after_each_of_them_was(
     replicated: RunningStack, group: Group, faults: dict[str, signal.Signals]
@@ -84,7 +82,7 @@ async def test_what_was_acknowledged_stands_once_in_one_order_on_every_device_af
         await _until_each_sent(senders)
         for name, how in faults.items():
             old_pid = replicated.kill(name, how)
-            await asyncio.to_thread(replicated.wait_for_restart, name, old_pid, DEADLINE_S)
+            await asyncio.to_thread(replicated.wait_for_restart, name, old_pid, PATIENCE_S)
             await _until_each_sent(senders)
         for sender in senders:
             await sender.stop()
@@ -96,7 +94,7 @@ async def test_what_was_acknowledged_stands_once_in_one_order_on_every_device_af
 
 
 async def _until_each_sent(senders: Sequence[SteadySender]) -> None:
-    await asyncio.gather(*(sender.until_acknowledged(SENT_BETWEEN, DEADLINE_S) for sender in senders))
+    await asyncio.gather(*(sender.until_acknowledged(SENT_BETWEEN, PATIENCE_S) for sender in senders))
 
 
 async def _assert_every_device_has(group: Group, acknowledged: Sequence[tuple[str, int]]) -> None:
@@ -111,7 +109,7 @@ async def _assert_every_device_has(group: Group, acknowledged: Sequence[tuple[st
             known = stream.inbox.conversations
             await stream.until(
                 lambda known=known: known.history(group.conversation_id).cursor >= last,  # type: ignore[misc]
-                DEADLINE_S,
+                PATIENCE_S,
                 f"seq {last}",
             )
             histories.append(known.history(group.conversation_id))

@@ -16,8 +16,8 @@ from loadtests.headless.client import Edge
 from loadtests.headless.person import Person, person
 from loadtests.headless.tracks import SourceOptions
 from tests.support.stack import RunningStack
+from tests.support.waiting import PATIENCE_S
 
-DEADLINE_S = 90.0
 SOURCE = SourceOptions(width=160, height=90, pictures_per_s=5)
 
 
@@ -35,10 +35,10 @@ class Household:
         call = await self.ann.phone.start(self.conversation_id)
         await self.ann.phone.join_media()
         for device in (self.phone, self.laptop):
-            await device.phone.until_ring(DEADLINE_S, self.conversation_id)
+            await device.phone.until_ring(PATIENCE_S, self.conversation_id)
         await self.phone.phone.accept(call.call_id)
         await self.phone.phone.join_media()
-        await asyncio.gather(*(side.phone.media.until_media(DEADLINE_S) for side in (self.ann, self.phone)))
+        await asyncio.gather(*(side.phone.media.until_media(PATIENCE_S) for side in (self.ann, self.phone)))
         return call.call_id
 
 
@@ -49,7 +49,7 @@ async def household(stack: RunningStack) -> AsyncIterator[Household]:
     async with AsyncExitStack() as cleanup:
         people = [
             await cleanup.enter_async_context(
-                person(edge, user_id, SOURCE, SOURCE.tone_hz, DEADLINE_S, device_id=f"{user_id}-{device}")
+                person(edge, user_id, SOURCE, SOURCE.tone_hz, PATIENCE_S, device_id=f"{user_id}-{device}")
             )
             for user_id, device in ((ann_id, "phone"), (bob_id, "phone"), (bob_id, "laptop"))
         ]
@@ -62,7 +62,7 @@ async def test_the_devices_that_did_not_answer_are_told_where_it_was(household: 
     call_id = await household.talk()
     told = household.laptop.stream.inbox.calls
     await household.laptop.stream.until(
-        lambda: told[call_id].state == ACTIVE, DEADLINE_S, "the answer at the other device"
+        lambda: told[call_id].state == ACTIVE, PATIENCE_S, "the answer at the other device"
     )
     assert told[call_id].participants[1].device_id == household.phone.device.device_id
     await household.ann.phone.hang_up()
@@ -73,11 +73,11 @@ async def test_a_call_goes_over_to_the_laptop_and_the_phone_is_let_go(household:
     before = household.phone.phone.media
     await household.laptop.phone.take_over(call_id)
     await household.laptop.phone.join_media()
-    await household.laptop.phone.media.until_media(DEADLINE_S)
-    await before.until_lost(DEADLINE_S)
+    await household.laptop.phone.media.until_media(PATIENCE_S)
+    await before.until_lost(PATIENCE_S)
     heard = household.ann.phone.media.tone_ms_decoded
     await household.ann.phone.media.until(
-        lambda: household.ann.phone.media.tone_ms_decoded > heard + 1000, DEADLINE_S, "Ann hears the laptop"
+        lambda: household.ann.phone.media.tone_ms_decoded > heard + 1000, PATIENCE_S, "Ann hears the laptop"
     )
     await household.ann.phone.hang_up()
 
@@ -90,9 +90,9 @@ async def test_an_app_that_crashed_finds_its_call_and_comes_back(household: Hous
     try:
         again.call_id = call_id
         media = await again.rejoin()
-        await media.until_media(DEADLINE_S)
+        await media.until_media(PATIENCE_S)
         assert household.ann.phone.state == ACTIVE
         await household.ann.phone.hang_up()
-        await again.until_state(ENDED, DEADLINE_S)
+        await again.until_state(ENDED, PATIENCE_S)
     finally:
         await again.close()

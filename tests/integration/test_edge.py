@@ -15,7 +15,7 @@ import pytest
 from deploy.embedded.record import StackRecord
 from deploy.observability.queries import EDGE_METRICS
 from tests.support.stack import run_stack
-from tests.support.waiting import eventually, until
+from tests.support.waiting import PATIENCE_S, eventually, until
 
 # What a client may call, and what only the services may call among themselves.
 PUBLIC = [
@@ -64,7 +64,7 @@ async def test_a_scrape_finds_every_metric_that_rules_and_dashboards_ask_of_the_
         return status == 200 and all(labels <= found.get(name, {""}) for name, labels in EDGE_METRICS.items())
 
     # Envoy adds up its histograms every 5 s.
-    await eventually(has_all, 20)
+    await eventually(has_all)
 
 
 @pytest.mark.parametrize("path", ["/config_dump", "/stats", "/clusters", "/certs", "/metrics/", "/"])
@@ -87,7 +87,7 @@ async def test_neither_tokens_nor_users_stand_in_the_edges_metrics_and_log(edge:
             await answer.read()
     log = Path(edge.log_folder) / "edge.log"
     # Envoy writes its log out every 10 s.
-    await until(lambda: trace_id in log.read_text(), within_s=40, what="the request in the log")
+    await until(lambda: trace_id in log.read_text(), what="the request in the log")
     told = (await get(edge, "/metrics"))[1] + log.read_text()
     for secret in (jwt, jwt.split(".")[1], user):
         assert secret not in told
@@ -105,7 +105,7 @@ async def call(edge: StackRecord, method: str, bearer: str | None) -> grpc.aio.A
     metadata = [("authorization", f"Bearer {bearer}")] if bearer is not None else []
     async with grpc.aio.insecure_channel(edge.edge_address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await channel.unary_unary(method)(b"", metadata=metadata, timeout=10)
+            await channel.unary_unary(method)(b"", metadata=metadata, timeout=PATIENCE_S)
     return caught.value
 
 

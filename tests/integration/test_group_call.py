@@ -13,14 +13,13 @@ from loadtests.headless.client import Edge
 from loadtests.headless.person import Person, person
 from loadtests.headless.tracks import SourceOptions
 from tests.support.stack import RunningStack
-
-DEADLINE_S = 90.0
+from tests.support.waiting import PATIENCE_S
 
 
 async def until_hears(side: Person, others: int) -> None:
     """Waits until the tones of so many others have come."""
     media = side.phone.media
-    await media.until(lambda: media.heard_slots >= others, DEADLINE_S, f"{others} tones at {side.user_id}")
+    await media.until(lambda: media.heard_slots >= others, PATIENCE_S, f"{others} tones at {side.user_id}")
 
 
 async def test_three_people_talk_one_joins_late_and_one_leaves(stack: RunningStack) -> None:
@@ -29,7 +28,7 @@ async def test_three_people_talk_one_joins_late_and_one_leaves(stack: RunningSta
     async with AsyncExitStack() as cleanup:
         ann, bob, cid = [
             await cleanup.enter_async_context(
-                person(edge, f"{name}-{secrets.token_hex(4)}", source, source.tone_hz, DEADLINE_S)
+                person(edge, f"{name}-{secrets.token_hex(4)}", source, source.tone_hz, PATIENCE_S)
             )
             for name in ("ann", "bob", "cid")
         ]
@@ -40,7 +39,7 @@ async def test_three_people_talk_one_joins_late_and_one_leaves(stack: RunningSta
         call = await ann.phone.start(conversation.conversation_id)
         assert call.group
         await ann.phone.join_media()
-        await bob.phone.until_ring(DEADLINE_S)
+        await bob.phone.until_ring(PATIENCE_S)
         await bob.phone.accept(call.call_id)
         await bob.phone.join_media()
         await asyncio.gather(until_hears(ann, 1), until_hears(bob, 1))
@@ -50,10 +49,10 @@ async def test_three_people_talk_one_joins_late_and_one_leaves(stack: RunningSta
         await ann.phone.hang_up()
         heard = bob.phone.media.tone_ms_decoded
         await bob.phone.media.until(
-            lambda: bob.phone.media.tone_ms_decoded > heard + 1000, DEADLINE_S, "bob still hears cid"
+            lambda: bob.phone.media.tone_ms_decoded > heard + 1000, PATIENCE_S, "bob still hears cid"
         )
         assert bob.phone.state != ENDED
         await bob.phone.hang_up()
         await cid.phone.hang_up()
         for side in (ann, bob, cid):
-            await side.phone.until_state(ENDED, DEADLINE_S)
+            await side.phone.until_state(ENDED, PATIENCE_S)

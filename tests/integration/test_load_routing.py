@@ -6,15 +6,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from loadtests.event_routing.scenario import Plan, run_with
 from loadtests.routing import write_report
 
 TINY = replace(Plan(), users=64, events_per_s=500, seconds=1.0, rounds=2, idle_s=0.5)
 
 
-@pytest.mark.timeout(240)
 async def test_two_replicas_share_the_events_and_no_event_is_handled_twice(tmp_path: Path) -> None:
     run = await run_with(2, TINY)
     assert (run.events, run.lost, run.duplicated) == (500, 0, 0)

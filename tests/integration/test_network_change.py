@@ -9,26 +9,30 @@ import pytest
 
 from loadtests.headless.calls import ACTIVE, ENDED
 from loadtests.headless.person import Person
-from tests.integration.sfu.relay import Address, Relay, through
+from tests.integration.sfu.relay import Address, Relay, through, worker_of
 from tests.support.stack import RunningStack
-from tests.support.talk import DEADLINE_S, Talk, talking
+from tests.support.talk import Talk, talking
+from tests.support.waiting import PATIENCE_S
+
+# Until the first answer names a worker.
+NOWHERE: Address = ("127.0.0.1", 9)
 
 
 class Network:
     """The way that a phone's packets take. On another way it has another address, and the former one leads nowhere."""
 
-    def __init__(self, worker: Address) -> None:
-        self._worker = worker
-        self._front: Address = worker
-        self.way = Relay(worker)
+    def __init__(self) -> None:
+        self._front: Address = NOWHERE
+        self.way = Relay(NOWHERE)
 
     async def enter(self) -> None:
         """Connections that are made from now on take a new way."""
-        self.way = Relay(self._worker)
+        self.way = Relay(NOWHERE)
         self._front = await self.way.start()
 
     def lead(self, answer: str) -> str:
-        """The SFU's answer as the phone is to read it."""
+        """The SFU's answer as the phone is to read it. The way leads to the worker that it names."""
+        self.way.worker = worker_of(answer)
         return through(answer, self._front)
 
 
@@ -50,10 +54,10 @@ class Trip:
     async def hang_up_and_find_one_record(self) -> None:
         await self.ann.phone.hang_up()
         for side in (self.ann, self.bob):
-            await side.phone.until_state(ENDED, DEADLINE_S)
+            await side.phone.until_state(ENDED, PATIENCE_S)
             await side.stream.until(
                 lambda side=side: side.call_record(self.talk.conversation_id, side.phone.call_id) is not None,  # type: ignore[misc]
-                DEADLINE_S,
+                PATIENCE_S,
                 "the record of the call",
             )
             records = [entry.call for entry in side.history(self.talk.conversation_id).shown if entry.call]
@@ -62,9 +66,7 @@ class Trip:
 
 @pytest.fixture
 async def trip(stack: RunningStack) -> AsyncIterator[Trip]:
-    (worker,) = stack.record.media_addresses.values()
-    host, _, port = worker.rpartition(":")
-    network = Network((host, int(port)))
+    network = Network()
     await network.enter()
     try:
         async with talking(stack.record, pictures_per_s=5, reroute=network.lead) as talk:
@@ -89,7 +91,7 @@ async def test_a_phone_whose_way_is_gone_offers_anew_and_is_in_the_same_call(tri
     trip.network.way.close()
     await trip.network.enter()
     await trip.ann.phone.rejoin()
-    await trip.ann.phone.media.until_media(DEADLINE_S)
+    await trip.ann.phone.media.until_media(PATIENCE_S)
     await trip.talk.until_more_media(1000)
     assert (trip.ann.phone.call_id, trip.ann.phone.state, trip.bob.phone.state) == (call_id, ACTIVE, ACTIVE)
     await trip.hang_up_and_find_one_record()

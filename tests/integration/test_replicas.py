@@ -31,9 +31,8 @@ from loadtests.headless.conversations import delivery_faults
 from loadtests.headless.stream import EventStream
 from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack, run_stack
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
-DEADLINE_S = 60.0
 PRESENCE = ("presence-1", "presence-2", "presence-3")
 
 
@@ -53,7 +52,7 @@ async def record(replicated: RunningStack) -> StackRecord:
     """The stack, once all replicas have their share."""
     record = replicated.record
     async with replicas_of(record) as replicas:
-        await replicas.until_settled(DEADLINE_S)
+        await replicas.until_settled(PATIENCE_S)
     return record
 
 
@@ -114,14 +113,14 @@ async def watch(watcher: EventStream, user_id: str) -> None:
             return False
         return True
 
-    await eventually(is_taken, DEADLINE_S)
+    await eventually(is_taken)
 
 
 async def sees(watcher: EventStream, user_id: str, state: int) -> None:
     """Waits until the watcher is told of a state."""
     known = watcher.inbox.presence
     await watcher.until(
-        lambda: user_id in known and known[user_id].state == state, DEADLINE_S, f"state {state} of {user_id}"
+        lambda: user_id in known and known[user_id].state == state, PATIENCE_S, f"state {state} of {user_id}"
     )
 
 
@@ -142,7 +141,7 @@ async def test_a_message_reaches_a_users_devices_on_both_gateways_and_is_handled
     for name in ("gateway-1", "gateway-2"):
         stub = people.device(alice.user_id, name)
         call = stub.gateway.Subscribe(gateway_api.SubscribeRequest(device_id=stub.device_id))
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             assert (await call.read()).event.HasField("ready")
         streams.append(call)
     # The conversation and each message are one event for each of two members, at the owner of each, whatever the number
@@ -150,7 +149,7 @@ async def test_a_message_reaches_a_users_devices_on_both_gateways_and_is_handled
     for number in (1, 2, 3):
         await send(alice, conversation_id)
         for call in streams:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while (await call.read()).event.message.seq != number:
                     pass
         due = before + 2 + 2 * number
@@ -158,7 +157,7 @@ async def test_a_message_reaches_a_users_devices_on_both_gateways_and_is_handled
         async def all_handled(due: int = due) -> bool:
             return await handled_events(record) == due
 
-        await eventually(all_handled, DEADLINE_S)
+        await eventually(all_handled)
     for call in streams:
         call.cancel()
 
@@ -166,8 +165,8 @@ async def test_a_message_reaches_a_users_devices_on_both_gateways_and_is_handled
 async def test_away_and_back_are_seen_by_who_watches_on_another_replica(people: People) -> None:
     alice, (bob,), _ = await people.pair()
     watching = await people.follow(alice)
-    await watching.until_current(DEADLINE_S)
-    await (await people.follow(bob)).until_current(DEADLINE_S)
+    await watching.until_current(PATIENCE_S)
+    await (await people.follow(bob)).until_current(PATIENCE_S)
     await watch(watching, bob.user_id)
     await sees(watching, bob.user_id, gateway.PRESENCE_STATE_ONLINE)
     for away, state in ((True, gateway.PRESENCE_STATE_AWAY), (False, gateway.PRESENCE_STATE_ONLINE)):
@@ -181,8 +180,8 @@ async def test_who_may_not_see_somebody_any_more_is_told_offline_at_once_and_the
 ) -> None:
     alice, (bob,), _ = await people.pair()
     watching = await people.follow(alice)
-    await watching.until_current(DEADLINE_S)
-    await (await people.follow(bob)).until_current(DEADLINE_S)
+    await watching.until_current(PATIENCE_S)
+    await (await people.follow(bob)).until_current(PATIENCE_S)
     await watch(watching, bob.user_id)
     await sees(watching, bob.user_id, gateway.PRESENCE_STATE_ONLINE)
     async with grpc.aio.insecure_channel(bob.edge.address) as channel:
@@ -205,7 +204,7 @@ async def test_who_may_not_see_somebody_any_more_is_told_offline_at_once_and_the
     fence = (await alice.messaging.CreateDirectConversation(request)).conversation.conversation_id
     await send(alice, fence)
     history = watching.inbox.conversations
-    await watching.until(lambda: history.history(fence).cursor == 1, DEADLINE_S, "the message behind it")
+    await watching.until(lambda: history.history(fence).cursor == 1, PATIENCE_S, "the message behind it")
     assert bob.user_id not in known or known[bob.user_id].state == gateway.PRESENCE_STATE_OFFLINE
 
 
@@ -223,25 +222,25 @@ async def test_last_seen_outlives_all_presence_replicas_and_a_stale_green_dot_do
 ) -> None:
     alice, (bob,), _ = await people.pair()
     async with EventStream(bob) as stream:
-        await stream.until_current(DEADLINE_S)
+        await stream.until_current(PATIENCE_S)
     watching = await people.follow(alice)
-    await watching.until_current(DEADLINE_S)
+    await watching.until_current(PATIENCE_S)
     await watch(watching, bob.user_id)
     known = watching.inbox.presence
     await watching.until(
-        lambda: bob.user_id in known and known[bob.user_id].HasField("last_seen_time"), DEADLINE_S, "last seen"
+        lambda: bob.user_id in known and known[bob.user_id].HasField("last_seen_time"), PATIENCE_S, "last seen"
     )
     seen = known[bob.user_id].last_seen_time
     # It is written a moment after it was told.
-    await eventually(lambda: is_kept(replicated.record, bob.user_id), DEADLINE_S)
+    await eventually(lambda: is_kept(replicated.record, bob.user_id))
     await asyncio.to_thread(_kill_all, replicated)
     async with replicas_of(replicated.record) as replicas:
-        await replicas.until_settled(DEADLINE_S)
+        await replicas.until_settled(PATIENCE_S)
     known.clear()
     await watch(watching, bob.user_id)
     await watching.until(
         lambda: bob.user_id in known and known[bob.user_id].HasField("last_seen_time"),
-        DEADLINE_S,
+        PATIENCE_S,
         "last seen, by the new owner",
     )
     assert abs(known[bob.user_id].last_seen_time.ToSeconds() - seen.ToSeconds()) <= 1
@@ -251,7 +250,7 @@ async def test_the_feed_has_the_states_of_a_user_by_their_key(record: StackRecor
     bob = people.device()
     async with feed_of(record) as consumer:
         async with EventStream(bob) as stream:
-            await stream.until_current(DEADLINE_S)
+            await stream.until_current(PATIENCE_S)
             assert (await next_event(consumer, bob.user_id)).state == gateway.PRESENCE_STATE_ONLINE
         gone = await next_event(consumer, bob.user_id)
     assert gone.state == gateway.PRESENCE_STATE_OFFLINE
@@ -264,19 +263,19 @@ async def test_nothing_durable_is_missing_after_a_presence_replica_was_killed_un
     alice, bobs, conversation_id = await people.pair(count=3)
     streams = [await people.follow(device) for device in bobs]
     for stream in streams:
-        await stream.until_current(DEADLINE_S)
+        await stream.until_current(PATIENCE_S)
     async with SteadySender(alice, conversation_id) as sender:
-        await sender.until_acknowledged(10, DEADLINE_S)
+        await sender.until_acknowledged(10, PATIENCE_S)
         for name in PRESENCE:
             old_pid = replicated.kill(name)
-            await asyncio.to_thread(replicated.wait_for_restart, name, old_pid, DEADLINE_S)
-        await sender.until_acknowledged(40, DEADLINE_S)
+            await asyncio.to_thread(replicated.wait_for_restart, name, old_pid, PATIENCE_S)
+        await sender.until_acknowledged(40, PATIENCE_S)
         await sender.stop()
     for stream in streams:
         history = stream.inbox.conversations.history(conversation_id)
         await stream.until(
             lambda history=history: history.cursor >= len(sender.acknowledged),  # type: ignore[misc]
-            DEADLINE_S,
+            PATIENCE_S,
             "the last message",
         )
         assert delivery_faults(history, sender.acknowledged) == []
@@ -292,7 +291,7 @@ async def test_people_who_run_it_can_look(record: StackRecord, what: str) -> Non
     }
     command = [sys.executable, "-m", "services.ops", what]
     done = await asyncio.to_thread(
-        subprocess.run, command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S
+        subprocess.run, command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -306,7 +305,7 @@ def _kill_all(stack: RunningStack) -> None:
     for pid in pids.values():
         os.kill(pid, signal.SIGKILL)
     for name, pid in pids.items():
-        stack.wait_for_restart(name, pid, DEADLINE_S)
+        stack.wait_for_restart(name, pid, PATIENCE_S)
 
 
 @asynccontextmanager
@@ -325,7 +324,7 @@ async def feed_of(record: StackRecord) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def next_event(consumer: AIOKafkaConsumer, user_id: str) -> events_pb2.PresenceEvent:
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(PATIENCE_S):
         async for entry in consumer:
             if entry.key == user_id.encode():
                 return events_pb2.PresenceEvent.FromString(entry.value)

@@ -16,9 +16,7 @@ from loadtests.headless.client import Edge
 from loadtests.observing.drill import Pair, pair
 from tests.support.otlp import Collector, Received, running_collector
 from tests.support.stack import RunningStack, run_stack
-from tests.support.waiting import eventually, until
-
-DEADLINE_S = 30.0
+from tests.support.waiting import PATIENCE_S, eventually, until
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +54,7 @@ def ancestors(spans: list[Received], span: Received) -> list[str]:
 async def spans_of(collector: Collector, trace_id: str, wanted: set[tuple[str, str]]) -> list[Received]:
     """The trace, once all of the wanted spans have come."""
     try:
-        await until(lambda: wanted <= names(collector.trace(trace_id)), within_s=DEADLINE_S)
+        await until(lambda: wanted <= names(collector.trace(trace_id)))
     except AssertionError:
         assert not wanted - names(collector.trace(trace_id)), f"came: {names(collector.trace(trace_id))}"
     return collector.trace(trace_id)
@@ -88,7 +86,7 @@ async def test_one_trace_goes_from_the_send_over_the_outbox_and_kafka_to_the_del
             return [span for span in collector.trace(trace_id) if span.name == "deliver"]
 
         # The sender's device gets it too.
-        await until(lambda: len(delivered()) == 2, within_s=DEADLINE_S, what="a span for each device")
+        await until(lambda: len(delivered()) == 2, what="a span for each device")
     spans = collector.trace(trace_id)
     for span in delivered():
         assert ancestors(spans, span) == [
@@ -115,12 +113,12 @@ async def test_one_trace_goes_from_start_call_to_the_first_media_of_both_sides(
         await people.caller.device.calls.StartCall(request, metadata=(header,))
         # The same call again, for the phone to have its grant: StartCall is idempotent.
         await phone.start(people.conversation_id, client_call_id=client_call_id)
-        ring = await other.until_ring(DEADLINE_S, people.conversation_id)
+        ring = await other.until_ring(PATIENCE_S, people.conversation_id)
         await phone.join_media()
         await other.accept(ring.call_id)
         await other.join_media()
         for one in (phone, other):
-            await one.media.until_media(DEADLINE_S)
+            await one.media.until_media(PATIENCE_S)
         wanted = {
             ("signaling", "parley.calls.v1.CallsService/StartCall"),
             ("signaling", "join media"),
@@ -166,4 +164,4 @@ async def test_the_metrics_samples_name_a_trace_that_was_kept(stack: RunningStac
                     async with session.get(url, headers=accept) as response:
                         return f'# {{trace_id="{trace_id}"}}' in await response.text()
 
-                await eventually(names_it, DEADLINE_S)
+                await eventually(names_it)

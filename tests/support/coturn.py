@@ -18,12 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from deploy.embedded.ports import Ports
-from tests.support.waiting import poll
+from tests.support.waiting import PATIENCE_S, poll
 
 COTURN = os.environ.get("PARLEY_COTURN") or shutil.which("turnserver")
 HOST = "127.0.0.1"
 REALM = "parley.test"
-START_TIMEOUT_S = 30.0
 
 
 class Coturn:
@@ -83,7 +82,7 @@ class Coturn:
         )
         poll(
             lambda: self.log.count("UDP listener opened") == len(self._logs),
-            START_TIMEOUT_S,
+            PATIENCE_S,
             lambda: f"coturn did not start:\n{self.log[-2000:]}",
         )
 
@@ -91,7 +90,7 @@ class Coturn:
         """End it, and with it all that it relays."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
 

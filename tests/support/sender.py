@@ -45,7 +45,10 @@ class SteadySender:
         """Waits for so many more acknowledgements. Raises what ended the sender."""
         wanted = len(self.acknowledged) + count
         await self._changes.until(
-            lambda: len(self.acknowledged) >= wanted or self._is_over, deadline_s, f"{count} more acknowledgements"
+            lambda: len(self.acknowledged) >= wanted or self._is_over,
+            deadline_s,
+            f"{count} more acknowledgements",
+            lambda: len(self.acknowledged),
         )
         if self._is_over and self._task is not None:
             self._task.result()

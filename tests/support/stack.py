@@ -13,10 +13,12 @@ from pathlib import Path
 
 from deploy.embedded import leash
 from deploy.embedded.record import ROOT, StackRecord, read_record
-from tests.support.waiting import poll
+from tests.support.waiting import PATIENCE_S, poll
 
-START_TIMEOUT_S = 120.0
-STOP_TIMEOUT_S = 60.0
+# It lets each service drain. Raising it: one that hangs is found later. Lowering it: a busy machine looks like that.
+STOP_TIMEOUT_S = 180.0
+# More than a stack says until it runs: what is logged beyond is no progress.
+START_LOG_BYTES = 2**20
 LOGS = ROOT / "build" / "test-logs"
 
 
@@ -42,7 +44,7 @@ class RunningStack:
         os.kill(pid, how)
         return pid
 
-    def wait_for_restart(self, name: str, old_pid: int, timeout_s: float = 60.0) -> None:
+    def wait_for_restart(self, name: str, old_pid: int, timeout_s: float = PATIENCE_S) -> None:
         """Waits until the named process runs again, and is ready, under another pid."""
         poll(
             lambda: self.record.pids.get(name, old_pid) != old_pid,
@@ -53,8 +55,9 @@ class RunningStack:
     def _await_start(self) -> None:
         poll(
             lambda: read_record(self._record_path) is not None or self._process.poll() is not None,
-            START_TIMEOUT_S,
-            lambda: f"the stack did not start in time:\n{self._output()}",
+            PATIENCE_S,
+            lambda: f"the stack did not start:\n{self._output()}",
+            self._logged_bytes,
         )
         if self._process.poll() is not None:
             raise AssertionError(f"the stack did not start:\n{self._output()}")
@@ -67,6 +70,10 @@ class RunningStack:
             self._process.kill()
             self._process.wait()
             raise AssertionError(f"the stack did not stop in time:\n{self._output()}") from None
+
+    def _logged_bytes(self) -> int:
+        """How much its processes have said while it starts."""
+        return min(START_LOG_BYTES, sum(log.stat().st_size for log in self._log.parent.rglob("*.log")))
 
     def _output(self) -> str:
         return self._log.read_text(errors="replace")[-4000:]

@@ -1,30 +1,88 @@
-"""Waiting for a condition, with a deadline, instead of sleeping for a guess."""
+"""Waiting for a condition instead of sleeping for a guess. The one notion of patience of all tests in Python."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from loadtests.headless.waiting import Progress, Stillness, no_progress
 
-async def until(condition: Callable[[], object], *, within_s: float = 20.0, what: str = "the condition") -> None:
-    """Return as soon as the condition is true. Raises AssertionError after the deadline."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come true within {within_s} s"
+# How long nothing may move until a wait is given up. A wait that counts (`progress`) may last far longer, as long as
+# the count goes on; one without a count ends after this time. Raising it: what hangs is found later. Lowering it: a
+# machine that others use too looks like one that hangs. tests/e2e/waiting.mjs has the same for scenarios in browsers.
+PATIENCE_S = 90.0
+
+
+class _Wait:
+    """One wait: when it is to be given up, and what is said then. `progress` as `until` has it."""
+
+    def __init__(self, what: str, progress: Progress, patience_s: float) -> None:
+        self._what = what
+        self._progress = progress
+        self._patience_s = patience_s
+        self._stillness = Stillness(progress(), time.monotonic())
+
+    def look(self, value: object) -> None:
+        """Raises AssertionError once nothing has moved for too long. `value` is what the condition has just given."""
+        still_s = self._stillness.still_s(self._progress(), time.monotonic())
+        if still_s > self._patience_s:
+            seen = value if self._stillness.seen is None else self._stillness.seen
+            raise AssertionError(f"{self._what}: nothing moved for {still_s:.1f} s; last seen: {seen!r}")
+
+
+async def until(
+    condition: Callable[[], object],
+    *,
+    within_s: float = PATIENCE_S,
+    what: str = "the condition",
+    progress: Progress = no_progress,
+) -> None:
+    """Return as soon as the condition is true. Raises AssertionError once nothing has moved for `within_s` seconds.
+
+    `progress` gives what moves on the way: a value that can change only so often, such as a count up to what is waited
+    for. Without it nothing moves until the condition is true.
+    """
+    wait = _Wait(what, progress, within_s)
+    while not (value := condition()):
+        wait.look(value)
         await asyncio.sleep(0.01)
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], deadline_s: float = 10) -> None:
-    """Return as soon as the condition holds. Raises TimeoutError after the deadline."""
-    async with asyncio.timeout(deadline_s):
-        while not await holds():  # noqa: ASYNC110 - what is waited for sets no event
-            await asyncio.sleep(0.005)
+async def eventually(
+    holds: Callable[[], Awaitable[object]],
+    deadline_s: float = PATIENCE_S,
+    *,
+    what: str = "the condition",
+    progress: Progress = no_progress,
+) -> None:
+    """`until` for a condition that has to be asked for. One that does not answer at all is given up likewise."""
+    wait = _Wait(what, progress, deadline_s)
+    while not (value := await _answer(holds, what, deadline_s)):
+        wait.look(value)
+        await asyncio.sleep(0.01)
 
 
-def poll(condition: Callable[[], object], within_s: float, failure: Callable[[], str]) -> None:
+async def _answer(holds: Callable[[], Awaitable[object]], what: str, patience_s: float) -> object:
+    try:
+        async with asyncio.timeout(patience_s) as limit:
+            return await holds()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise AssertionError(f"{what}: no answer for {patience_s:g} s to whether it holds") from None
+
+
+def poll(
+    condition: Callable[[], object],
+    within_s: float,
+    failure: Callable[[], str],
+    progress: Progress = no_progress,
+) -> None:
     """`until` for tests without an event loop, that wait for other processes. `failure` is asked only in the end."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(failure())
+    wait = _Wait("waited", progress, within_s)
+    while not (value := condition()):
+        try:
+            wait.look(value)
+        except AssertionError as given_up:
+            raise AssertionError(f"{failure()}\n{given_up}") from None
         # Another process's doing sets no event here.
         time.sleep(0.02)

@@ -26,7 +26,7 @@ ENTRIES = {
     "loadtests/idle_devices/holder.py": 1,
     "loadtests/message_path/generator.py": 1,
     # Tests of browsers have no loop of their own meanwhile; all that is in these two is closed inside them.
-    "tests/e2e/test_handoff.py": 2,
+    "tests/e2e/operations.py": 2,
 }
 MAKERS = {
     "asyncio.run",

@@ -20,8 +20,9 @@ from loadtests.headless.statuses import fields_of, reason_of
 from loadtests.headless.stream import EventStream
 from loadtests.headless.tracks import SourceOptions
 from tests.support.stack import RunningStack
+from tests.support.waiting import PATIENCE_S
 
-DEADLINE_S = 20.0
+DEADLINE_S = PATIENCE_S
 TINY = SourceOptions(width=160, height=90, pictures_per_s=10)
 
 

@@ -67,7 +67,7 @@ async def running(kafka: KafkaConfig, world: World, count: int) -> AsyncIterator
             consumer = KafkaConsumer(kafka, subscription, fan_out.handle, replica.publisher, replica)
             await consumer.start()
             stack.push_async_callback(consumer.stop)
-        await until(lambda: all(len(replica.partitions) == PARTITIONS // count for replica in replicas), within_s=60)
+        await until(lambda: all(len(replica.partitions) == PARTITIONS // count for replica in replicas))
         yield replicas
 
 

@@ -28,10 +28,9 @@ from services.runtime.rpc import RpcServer, connect
 from tests.support.bus import MemoryPublisher
 from tests.support.presence_group import MemoryGroup
 from tests.support.presence_store import MemoryStates
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 ATTACH = f"/{rpc.ROUTER_SERVICE}/Attach"
-DEADLINE_S = 10.0
 SESSIONS = 100
 TOKENS = ServiceTokens(b"k" * 32, "gateway", SystemClock())
 HELLO = api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-1", reads_delivers=True))
@@ -95,7 +94,7 @@ class Gateway:
             yield frame
 
     async def hear(self) -> api.AttachResponse:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             response: api.AttachResponse = await self.call.read()
         return response
 
@@ -108,7 +107,7 @@ class Gateway:
         return raised.value.code(), reason_of(raised.value)
 
     async def _read_to_the_end(self) -> None:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             while await self.call.read() is not grpc.aio.EOF:
                 pass
 

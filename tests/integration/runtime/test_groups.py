@@ -85,11 +85,11 @@ async def test_the_partitions_of_a_dead_member_move_when_somebody_takes_leave_fo
 ) -> None:
     living, dead = Member(), Member(hangs=True)
     async with joined(config, name, living):
-        await until(lambda: living.owns_all, within_s=60)
+        await until(lambda: living.owns_all)
         async with joined(config, name, dead):
-            await until(lambda: living.owned and dead.owned and not living.owns_all, within_s=60)
+            await until(lambda: living.owned and dead.owned and not living.owns_all)
             await KafkaGroup(config, name).expel(dead.member_ids[-1])
-            await until(lambda: living.owns_all, within_s=60)
+            await until(lambda: living.owns_all)
 
 
 async def test_a_member_that_lives_joins_anew_under_another_id_when_it_was_given_up(
@@ -97,16 +97,16 @@ async def test_a_member_that_lives_joins_anew_under_another_id_when_it_was_given
 ) -> None:
     member = Member()
     async with joined(config, name, member):
-        await until(lambda: member.owns_all, within_s=60)
+        await until(lambda: member.owns_all)
         await KafkaGroup(config, name).expel(member.member_ids[0])
-        await until(lambda: len(member.member_ids) > 1 and member.owns_all, within_s=60)
+        await until(lambda: len(member.member_ids) > 1 and member.owns_all)
     assert member.member_ids[0] != member.member_ids[-1]
 
 
 async def test_who_is_not_in_the_group_or_has_left_it_is_passed_over(config: KafkaConfig, name: str) -> None:
     member = Member()
     async with joined(config, name, member):
-        await until(lambda: member.owns_all, within_s=60)
+        await until(lambda: member.owns_all)
         await KafkaGroup(config, name).expel("nobody")
     await KafkaGroup(config, name).expel(member.member_ids[0])
 

@@ -20,7 +20,7 @@ class Relay:
     """Loss is the share of packets dropped each way; `sent` and `answered` keep what came last from either side."""
 
     def __init__(self, worker: Address, loss: float = 0.0, seed: int = 1) -> None:
-        self._worker = worker
+        self.worker = worker
         self.loss = loss
         self._random = random.Random(seed)
         self._client: Address | None = None
@@ -45,7 +45,7 @@ class Relay:
 
     def inject(self, datagram: bytes) -> None:
         """Send something to the worker from the client's address."""
-        self._outer.sendto(datagram, self._worker)
+        self._outer.sendto(datagram, self.worker)
 
     def close(self) -> None:
         self._inner.close()
@@ -55,12 +55,19 @@ class Relay:
         self._client = addr
         self.sent = [*self.sent[-200:], data]
         if self._random.random() >= self.loss:
-            self._outer.sendto(data, self._worker)
+            self._outer.sendto(data, self.worker)
 
     def _from_worker(self, data: bytes, addr: Address) -> None:
         self.answered = [*self.answered[-200:], data]
         if self._client is not None and self._random.random() >= self.loss:
             self._inner.sendto(data, self._client)
+
+
+def worker_of(answer: str) -> Address:
+    """Where the SFU that gave this answer takes UDP."""
+    found = re.search(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+)", answer)
+    assert found, "the answer names no address for UDP"
+    return found[1], int(found[2])
 
 
 def through(answer: str, relay: Address) -> str:

@@ -43,7 +43,6 @@ class Neighbours:
         await until(
             lambda: min(self.ann.frames_of("bob") - before[0], self.bob.frames_of("ann") - before[1]) >= FRAMES,
             what=f"{FRAMES} pictures each",
-            within_s=60,
         )
         return min(FRAMES / (time.monotonic() - began), CAMERA_FPS)
 

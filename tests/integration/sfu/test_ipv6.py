@@ -10,8 +10,6 @@ from tests.integration.sfu.conftest import Client, RunningWorker, run_worker
 from tests.integration.sfu.framed import FramedPath
 from tests.support.waiting import until
 
-PATIENCE_S = 40.0
-
 
 def loopback_has_ipv6() -> bool:
     try:
@@ -45,8 +43,8 @@ async def test_a_call_over_ipv6_and_ipv4_runs_by_one_socket(
     answer = await ann.join(worker)
     live_on(monkeypatch, "127.0.0.1")
     await bob.join(worker)
-    await until(lambda: ann.sees(200) and bob.sees(60), within_s=PATIENCE_S, what="both see each other")
-    await until(lambda: ann.hears() and bob.hears(), within_s=PATIENCE_S, what="both hear each other")
+    await until(lambda: ann.sees(200) and bob.sees(60), what="both see each other")
+    await until(lambda: ann.hears() and bob.hears(), what="both hear each other")
     hosts = [line.split()[4] for line in answer.splitlines() if line.startswith("a=candidate:")]
     assert set(hosts) == {"127.0.0.1", "::1"}
     for client in (ann, bob):
@@ -59,7 +57,7 @@ async def test_tcp_serves_both_families_too(worker: RunningWorker, monkeypatch: 
     for client, host in ((ann, "::1"), (bob, "127.0.0.1")):
         paths.append(FramedPath((host, worker.services.tcp.port)))
         await client.join(worker, relay=paths[-1])
-    await until(lambda: ann.sees(200) and bob.sees(60), within_s=PATIENCE_S, what="both see each other")
+    await until(lambda: ann.sees(200) and bob.sees(60), what="both see each other")
     for client in (ann, bob):
         await client.close()
     for path in paths:

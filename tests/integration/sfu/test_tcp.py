@@ -14,8 +14,6 @@ from tests.integration.sfu.conftest import Client, RunningWorker, dropped
 from tests.integration.sfu.framed import FramedPath
 from tests.support.waiting import until
 
-PATIENCE_S = 40.0
-
 
 async def join_by_tcp(worker: RunningWorker, client: Client) -> FramedPath:
     path = FramedPath(("127.0.0.1", worker.services.tcp.port))
@@ -26,9 +24,9 @@ async def join_by_tcp(worker: RunningWorker, client: Client) -> FramedPath:
 async def test_a_call_runs_over_tcp_alone(worker: RunningWorker) -> None:
     ann, bob = Client("ann", grey=60), Client("bob", grey=200)
     paths = [await join_by_tcp(worker, client) for client in (ann, bob)]
-    await until(lambda: ann.sees(200) and bob.sees(60), within_s=PATIENCE_S, what="both see each other")
-    await until(lambda: ann.hears() and bob.hears(), within_s=PATIENCE_S, what="both hear each other")
-    await until(lambda: ann.maps and bob.maps, within_s=PATIENCE_S, what="the data channel is open")
+    await until(lambda: ann.sees(200) and bob.sees(60), what="both see each other")
+    await until(lambda: ann.hears() and bob.hears(), what="both hear each other")
+    await until(lambda: ann.maps and bob.maps, what="the data channel is open")
     for client, path in zip((ann, bob), paths, strict=True):
         await until(lambda path=path: path.received > 100, what="much has come by TCP")  # type: ignore[misc]
         await client.close()
@@ -40,7 +38,7 @@ async def test_one_by_tcp_and_one_by_udp_are_in_one_call(worker: RunningWorker) 
     ann, bob = Client("ann", grey=60), Client("bob", grey=200)
     path = await join_by_tcp(worker, ann)
     await bob.join(worker)
-    await until(lambda: ann.sees(200) and bob.sees(60), within_s=PATIENCE_S, what="both see each other")
+    await until(lambda: ann.sees(200) and bob.sees(60), what="both see each other")
     for client in (ann, bob):
         await client.close()
     path.close()
@@ -140,7 +138,7 @@ async def test_who_does_not_read_is_dropped_and_holds_no_more_than_the_limit(por
                 break
         return dropped("tcp_slow") > before[1]
 
-    await until(flooded, within_s=PATIENCE_S, what="the slow reader is closed")
+    await until(flooded, what="the slow reader is closed")
     assert dropped("tcp_backlog") > before[0]
     await port.prove(good, good_reader)
     await until(lambda: port.tcp.connection_count == 1, what="only the other is left")

@@ -22,7 +22,7 @@ async def test_a_watched_worker_holds_something_while_somebody_is_there_and_noth
         async def is_empty() -> bool:
             return not (await worker.vitals())["open_resources"]
 
-        await eventually(is_empty, deadline_s=20)
+        await eventually(is_empty)
         await bench.stop()
 
 

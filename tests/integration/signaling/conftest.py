@@ -35,7 +35,7 @@ from tests.unit.signaling.fake_store import FakeStore
 async def open_database(url: str) -> Database:
     database = Database(DatabaseConfig(url, pool_size=12), MIGRATIONS)
     await database.start()
-    await eventually(database.ready, 30)
+    await eventually(database.ready)
     return database
 
 
@@ -101,7 +101,7 @@ async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIter
         issuer = Issuer(folder)
         await publisher.start()
         stack.push_async_callback(publisher.stop)
-        await eventually(publisher.ready, 30)
+        await eventually(publisher.ready)
         for part in (messaging, issuer, sfu):
             await part.start()
             stack.push_async_callback(part.stop)
@@ -115,9 +115,9 @@ async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIter
             "PARLEY_KAFKA_BOOTSTRAP": broker,
             "PARLEY_KAFKA_IDEMPOTENT": "false",
             "PARLEY_KAFKA_FETCH_WAIT_MS": "50",
-            "PARLEY_WORKER_LOST_S": "2",
+            "PARLEY_WORKER_LOST_S": "5",
             "PARLEY_MEDIA_SETTLE_S": "1",
-            "PARLEY_MEDIA_LOST_TIMEOUT_S": "6",
+            "PARLEY_MEDIA_LOST_TIMEOUT_S": "10",
             "PARLEY_CALLS_PER_MINUTE": "1000",
             "PARLEY_DATABASE_URL": town_database,
             "PARLEY_MESSAGING_ADDRESS": f"127.0.0.1:{messaging.port}",
@@ -128,9 +128,10 @@ async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIter
 
 
 @pytest.fixture(scope="module")
-async def town(neighbours: Town) -> AsyncIterator[Town]:
-    async with neighbours.another() as replica:
-        await eventually(replica.is_ready, 30)
+async def town(request: pytest.FixtureRequest, neighbours: Town) -> AsyncIterator[Town]:
+    """A town in which signaling runs, with what the file's SIGNALING_ENV says beside."""
+    async with neighbours.another(**getattr(request.module, "SIGNALING_ENV", {})) as replica:
+        await eventually(replica.is_ready)
         yield replace(neighbours, replica=replica)
 
 

@@ -15,7 +15,7 @@ from services.runtime.bus import Outgoing
 from services.runtime.rpc import connect
 from tests.integration.signaling.neighbours import tokens_of
 from tests.integration.signaling.town import FAILED, PHONE, TABLET, Town, User, attempt, find_detail, refused
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 JOINED = messages_pb2.PARTICIPANT_STATE_JOINED
 
@@ -111,7 +111,7 @@ async def test_who_leaves_the_conversation_leaves_its_call(town: Town) -> None:
         call = (await admin.call("GetCall", api.GetCallRequest(call_id=call_id))).call
         return joined(call) == group.names[:1]
 
-    await eventually(is_out, 20)
+    await eventually(is_out)
     async with refused(grpc.StatusCode.NOT_FOUND, "CALL_NOT_FOUND"):
         await second.call("GetCall", api.GetCallRequest(call_id=call_id))
 
@@ -193,7 +193,7 @@ async def test_ended_calls_are_listed_in_pages_with_their_quality(town: Town) ->
     async def quality_has_come() -> bool:
         return len((await page()).calls[0].quality) == 1
 
-    await eventually(quality_has_come, 20)
+    await eventually(quality_has_come)
     first = await page()
     assert [record.call.call_id for record in first.calls] == ids[:0:-1]
     (quality,) = first.calls[0].quality
@@ -223,12 +223,12 @@ async def test_an_operator_moves_a_call_and_users_cannot(town: Town) -> None:
     address = f"127.0.0.1:{town.replica.app.server.port}"
     async with town.worker() as other, connect(address, tokens_of("ops")) as channel:
         stub = operations_pb2_grpc.CallOperationsServiceStub(channel)
-        before = await stub.LocateCall(operations_pb2.LocateCallRequest(call_id=call_id), timeout=10)
+        before = await stub.LocateCall(operations_pb2.LocateCallRequest(call_id=call_id), timeout=PATIENCE_S)
 
         move = operations_pb2.MoveCallRequest(call_id=call_id, worker_id=other.worker_id)
         answers: list[operations_pb2.MoveCallResponse] = []
-        await eventually(lambda: attempt(stub.MoveCall(move, timeout=10), answers, "NO_MEDIA_WORKER"))
-        after = await stub.LocateCall(operations_pb2.LocateCallRequest(call_id=call_id), timeout=10)
+        await eventually(lambda: attempt(stub.MoveCall(move, timeout=PATIENCE_S), answers, "NO_MEDIA_WORKER"))
+        after = await stub.LocateCall(operations_pb2.LocateCallRequest(call_id=call_id), timeout=PATIENCE_S)
         assert (before.media_epoch, after.media_epoch, after.worker_id) == (0, 1, other.worker_id)
         alice = town.user(pair.alice)
         call = (await alice.call("GetCall", api.GetCallRequest(call_id=call_id))).call
@@ -239,7 +239,7 @@ async def test_an_operator_moves_a_call_and_users_cannot(town: Town) -> None:
         users = operations_pb2_grpc.CallOperationsServiceStub(alice.channel)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await users.LocateCall(
-                operations_pb2.LocateCallRequest(call_id=call_id), metadata=alice.metadata, timeout=10
+                operations_pb2.LocateCallRequest(call_id=call_id), metadata=alice.metadata, timeout=PATIENCE_S
             )
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
@@ -255,7 +255,7 @@ async def test_a_draining_workers_calls_are_moved(town: Town) -> None:
             call = (await alice.call("GetCall", api.GetCallRequest(call_id=start.call.call_id))).call
             return bool(call.media_move.reason == messages_pb2.MEDIA_MOVE_REASON_DRAIN)
 
-        await eventually(has_moved, 20)
+        await eventually(has_moved)
 
 
 async def test_a_worker_that_is_back_at_once_under_its_name_is_noticed(town: Town) -> None:
@@ -269,4 +269,4 @@ async def test_a_worker_that_is_back_at_once_under_its_name_is_noticed(town: Tow
             call = (await alice.call("GetCall", api.GetCallRequest(call_id=start.call.call_id))).call
             return bool(call.media_move.reason == messages_pb2.MEDIA_MOVE_REASON_WORKER_LOST)
 
-        await eventually(has_moved, 20)
+        await eventually(has_moved)

@@ -21,9 +21,8 @@ from services.runtime.rpc import connect
 from services.signaling.core.model import CallState, EndReason
 from tests.integration.signaling.neighbours import FakeSfu, Reader, tokens_of
 from tests.integration.signaling.town import NOT_LISTENING, PHONE, TABLET, Pair, Replica, Town, User, attempt, free_port
-from tests.support.waiting import eventually, until
+from tests.support.waiting import PATIENCE_S, eventually, until
 
-DEADLINE_S = 60.0
 # What passes while a process starts.
 PASSING = (NOT_LISTENING, "STORE_UNAVAILABLE", "NO_MEDIA_WORKER", "MEDIA_UNAVAILABLE")
 
@@ -79,7 +78,7 @@ class Scene:
     async def ask(self, user: User, name: str, request: Any) -> Any:
         """The answer, as soon as there is a process that gives it."""
         answers: list[Any] = []
-        await eventually(lambda: attempt(user.call(name, request), answers, *PASSING), DEADLINE_S)
+        await eventually(lambda: attempt(user.call(name, request), answers, *PASSING))
         return answers[0]
 
     async def ring(self) -> messages_pb2.MediaGrant:
@@ -119,7 +118,7 @@ async def moving(scene: Scene) -> None:
     async with connect(scene.process.address, tokens_of("ops")) as channel:
         stub = operations_pb2_grpc.CallOperationsServiceStub(channel)
         request = operations_pb2.MoveCallRequest(call_id=scene.call_id)
-        await eventually(lambda: attempt(stub.MoveCall(request, timeout=10), [], *PASSING), DEADLINE_S)
+        await eventually(lambda: attempt(stub.MoveCall(request, timeout=PATIENCE_S), [], *PASSING))
 
 
 async def ending(scene: Scene) -> None:
@@ -170,7 +169,7 @@ async def follow_and_hang_up(scene: Scene) -> None:
         grant = (await scene.ask(user, "RenewMediaGrant", renew)).grant
         assert grant.media_epoch == 1
         await user.join(grant)
-    await until(lambda: scene.call_id in scene.town.sfu.ended, within_s=DEADLINE_S, what="the end on the old worker")
+    await until(lambda: scene.call_id in scene.town.sfu.ended, what="the end on the old worker")
     await scene.leave()
 
 
@@ -219,7 +218,6 @@ async def scene_in(neighbours: Town) -> AsyncIterator[Scene]:
         await channel.close()
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.bring.__name__}-{case.then.__name__}")
 async def test_a_call_has_one_outcome_although_signaling_was_killed(
     neighbours: Town, broker: str, other_worker: FakeSfu, case: Case
@@ -245,7 +243,7 @@ async def assert_ended(scene: Scene, broker: str, reason: EndReason) -> None:
         return bool(found)
 
     for user in (scene.alice, scene.bob):
-        await eventually(lambda user=user: is_recorded(user), DEADLINE_S)  # type: ignore[misc]
+        await eventually(lambda user=user: is_recorded(user))  # type: ignore[misc]
     reader = Reader(broker, "calls.events.v1", scene.town.publisher)
     await reader.start()
     try:
@@ -258,7 +256,6 @@ async def assert_ended(scene: Scene, broker: str, reason: EndReason) -> None:
 
         await until(
             lambda: any(call.state == messages_pb2.CALL_STATE_ENDED for call in told().values()),
-            within_s=DEADLINE_S,
             what="the news of the end",
         )
     finally:

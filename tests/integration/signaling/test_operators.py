@@ -10,6 +10,14 @@ from parley.calls.v1 import service_pb2 as api
 from tests.integration.signaling.town import Town
 from tests.support.waiting import eventually
 
+# Each command is a process that has to start. Meanwhile no call ends by itself, although nobody brings it media, and no
+# worker is taken for lost.
+SIGNALING_ENV = {
+    "PARLEY_RING_TIMEOUT_S": "600",
+    "PARLEY_MEDIA_LOST_TIMEOUT_S": "600",
+    "PARLEY_WORKER_LOST_S": "600",
+}
+
 
 async def operate(town: Town, *arguments: str) -> tuple[int, str, str]:
     """Exit status, output and complaints of a command, as an operator's shell has them."""
@@ -37,13 +45,14 @@ async def test_a_call_is_found_and_moved_to_a_named_worker(town: Town) -> None:
         "",
     )
     async with town.worker() as other:
+        answers: list[tuple[int, str, str]] = []
 
         async def is_moved() -> bool:
-            status, output, _ = await operate(town, "move-call", call_id, "--to", other.worker_id)
-            return (status, output) == (0, f"call {call_id} is on {other.worker_id}; moves so far: 1")
+            answers.append(await operate(town, "move-call", call_id, "--to", other.worker_id))
+            return answers[-1][:2] == (0, f"call {call_id} is on {other.worker_id}; moves so far: 1")
 
         # Its first announcement may still be on its way.
-        await eventually(is_moved, 30)
+        await eventually(is_moved, what="the move", progress=lambda: answers[-1:])
 
 
 async def test_a_drained_workers_calls_move_and_it_gets_none_until_that_is_undone(town: Town) -> None:

@@ -57,7 +57,7 @@ async def ends(user: User, call_id: str, reason: int) -> None:
     async def has_ended() -> bool:
         return (await user.state(call_id))[0] == messages_pb2.CALL_STATE_ENDED
 
-    await eventually(has_ended, 20)
+    await eventually(has_ended)
     assert await user.state(call_id) == (messages_pb2.CALL_STATE_ENDED, reason)
 
 
@@ -90,7 +90,7 @@ async def test_a_call_from_ring_to_hang_up(town: Town, broker: str) -> None:
                 histories.append([call.state for to, call in shown if to == user_id])
             return histories == [RINGING_ACTIVE_ENDED] * 3
 
-        await eventually(everyone_knows, 20)
+        await eventually(everyone_knows)
 
 
 async def test_other_devices_are_told_answered_elsewhere(town: Town) -> None:
@@ -214,7 +214,7 @@ async def test_a_killed_process_comes_back_to_its_calls_and_ends_in_order_on_sig
             async def is_answered() -> bool:
                 return await attempt(bob.call("AcceptCall", accept), answers, NOT_LISTENING, "STORE_UNAVAILABLE")
 
-            await eventually(is_answered, 30)
+            await eventually(is_answered)
             assert answers[0].call.state == messages_pb2.CALL_STATE_ACTIVE
         finally:
             second.send_signal(signal.SIGTERM)

@@ -25,7 +25,7 @@ from tests.integration.signaling.neighbours import (
     FakeSfu,
     Issuer,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 PHONE, TABLET, LAPTOP = "phone-01", "tablet-1", "laptop-1"
 RINGING_ACTIVE_ENDED = [
@@ -120,7 +120,7 @@ class Pair:
             passing = ("NO_MEDIA_WORKER", "STORE_UNAVAILABLE", NOT_LISTENING)
             return await attempt(alice.call("StartCall", request), answers, *passing)
 
-        await eventually(is_placed, 30)
+        await eventually(is_placed)
         return answers[0]
 
     async def ring_on(self, worker: FakeSfu) -> api.StartCallResponse:
@@ -170,7 +170,7 @@ class User:
 
     async def call(self, name: str, request: Any) -> Any:
         stub = service_pb2_grpc.CallsServiceStub(self.channel)
-        return await getattr(stub, name)(request, metadata=self.metadata, timeout=10)
+        return await getattr(stub, name)(request, metadata=self.metadata, timeout=PATIENCE_S)
 
     async def join(self, grant: messages_pb2.MediaGrant, offer: str = "offer") -> str:
         request = api.JoinMediaRequest(join_token=grant.join_token, sdp_offer=offer)

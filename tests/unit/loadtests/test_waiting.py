@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from loadtests.headless.waiting import Changes, DeadlineMissedError
+from loadtests.headless.waiting import Changes, DeadlineMissedError, Stillness
 
 
 async def test_a_waiter_goes_on_when_the_condition_comes_true() -> None:
@@ -38,3 +38,35 @@ async def test_a_waiter_that_gave_up_does_not_hinder_the_others() -> None:
     changes.notify()
     await second
     assert first.cancelled() or first.cancelling()
+
+
+async def test_a_wait_that_counts_goes_on_as_long_as_its_count_does() -> None:
+    changes, count = Changes(), [0]
+    waiter = asyncio.create_task(changes.until(lambda: count[0] == 40, 2, "forty", lambda: count[0]))
+    while count[0] < 40:
+        # Together this takes longer than nothing may move.
+        await asyncio.sleep(0.1)
+        count[0] += 1
+        changes.notify()
+    await waiter
+
+
+async def test_a_wait_whose_count_stands_still_ends_and_says_what_it_saw_last() -> None:
+    changes, count = Changes(), [0]
+    waiter = asyncio.create_task(changes.until(lambda: count[0] == 3, 0.2, "three", lambda: count[0]))
+    await asyncio.sleep(0)
+    count[0] = 2
+    while not waiter.done():
+        # That others move is no progress of this wait.
+        changes.notify()
+        await asyncio.sleep(0.01)
+    with pytest.raises(DeadlineMissedError, match=r"three: nothing moved for 0\.2 s; last seen: 2"):
+        await waiter
+
+
+def test_what_is_still_is_timed_from_its_last_change() -> None:
+    stillness = Stillness("a", now_s=10.0)
+    assert stillness.still_s("a", now_s=13.0) == 3.0
+    assert stillness.still_s("b", now_s=14.0) == 0.0
+    assert stillness.still_s("b", now_s=15.0) == 1.0
+    assert stillness.seen == "b"

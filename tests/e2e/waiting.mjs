@@ -1,0 +1,48 @@
+// The one way in which the scenarios wait, and what they report meanwhile. tests/support/waiting.py is the same in Python.
+
+/**
+ * How long nothing may move until a wait is given up, in milliseconds. A wait that counts (`progress`) may last far longer, as
+ * long as the count goes on. Raising it: what hangs is found later. Lowering it: a machine that others use too looks like one
+ * that hangs.
+ */
+export const PATIENCE_MS = 90_000;
+/** Raising it: looks cost less. Lowering it: a step goes on sooner. */
+const LOOK_MS = 50;
+/** The test is told of what moves this often at most. */
+const REPORT_MS = 1000;
+
+/** One line for the test that runs this scenario (tests/e2e/scenarios.py). */
+export const say = (line) => void process.stdout.write(`${JSON.stringify(line)}\n`);
+
+let told = 0;
+
+/** Says that the scenario goes on: a count has grown, a page has asked for something. */
+export function moved(what) {
+  if (Date.now() - told < REPORT_MS) return;
+  told = Date.now();
+  say({ moved: what });
+}
+
+/**
+ * Reads until `good` holds, and returns what was read. Fails with `what`, the last reading and how long nothing moved.
+ * `progress` makes of a reading what moves on the way: something that can change only so often, such as a count up to what is
+ * waited for (`upTo`). Without it nothing moves until `good` holds.
+ */
+export async function eventually(what, read, good, progress = () => null) {
+  let seen, since = Date.now();
+  for (;;) {
+    const value = await read();
+    if (good(value)) return value;
+    const now = JSON.stringify(progress(value));
+    if (now !== seen) {
+      if (seen !== undefined) moved(what);
+      [seen, since] = [now, Date.now()];
+    }
+    const still = Date.now() - since;
+    if (still > PATIENCE_MS) throw new Error(`${what}: nothing moved for ${Math.round(still / 1000)} s; last seen: ${JSON.stringify(value)}`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+/** A count as far as it matters: what comes after the goal is no progress. */
+export const upTo = (goal, count) => Math.min(goal, count);
