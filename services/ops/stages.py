@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from services.ops.core import DEAD_LETTER_SUFFIX, STAGES, Letter, Stage
 from services.runtime import kafka
@@ -107,7 +108,11 @@ async def _partitions(reader: AIOKafkaConsumer, topic: str) -> Sequence[int]:
 async def _committed(
     admin: AIOKafkaAdminClient, group: str, partitions: Sequence[TopicPartition]
 ) -> Mapping[TopicPartition, int]:
-    offsets = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
+    try:
+        offsets = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
+    except GroupCoordinatorNotAvailableError:
+        # A broker that has never seen a group makes the place for their offsets when it is asked: nothing is committed.
+        return {}
     return {partition: at.offset for partition, at in offsets.items() if at.offset >= 0}
 
 
