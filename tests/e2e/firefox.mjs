@@ -1,6 +1,6 @@
 // A person in headless Firefox, driven by WebDriver BiDi: what the scenarios need of a page, by the names that it shows.
 import { createRequire } from "node:module";
-import { PATIENCE_MS } from "./browsers.mjs";
+import { PATIENCE_MS } from "./waiting.mjs";
 
 const require = createRequire(new URL("../../services/web/package.json", import.meta.url));
 const puppeteer = require("puppeteer-core");

@@ -7,10 +7,7 @@ import shutil
 
 import pytest
 
-from tests.e2e.conftest import Facts, Farm, run_script, whole
-
-# The first test may start the stack, and runs the whole scenario.
-pytestmark = pytest.mark.timeout(400)
+from tests.e2e.scenarios import Facts, run_scenario
 
 
 def find_firefox() -> str:
@@ -21,9 +18,9 @@ def find_firefox() -> str:
 
 
 @pytest.fixture(scope="module")
-def facts(farm: Farm) -> Facts:
+def facts(web_url: str) -> Facts:
     """The facts of the scenario by name (two-engines.mjs)."""
-    return whole(run_script("two-engines.mjs", farm.web_url, find_firefox()))
+    return run_scenario("two-engines.mjs", web_url, find_firefox())
 
 
 def test_they_write_to_each_other(facts: Facts) -> None:

@@ -1,20 +1,21 @@
 // Firefox and Chromium write to each other and call each other, each once.
-// Usage: node two-engines.mjs <web address> <chromium> <folder for screenshots> <firefox>
-import { eventually } from "./browsers.mjs";
-import { accept, calling, gone, id, inCall, meet, play, press, seesAndHears, stage, videoCall, write } from "./calling.mjs";
+// After the arguments that all scenarios have comes Firefox's path.
+import { accept, calling, enter as enterChromium, gone, id, inCall, meet, press, seesAndHears, videoCall, write } from "./calling.mjs";
 import { inboundIn, launchFirefox, openInFirefox, pressIn, showsIn, writeIn } from "./firefox.mjs";
+import { faults, folder, more, play, url } from "./play.mjs";
+import { eventually, upTo } from "./waiting.mjs";
 
-const [url, executablePath, folder, firefoxPath] = process.argv.slice(2);
+const [firefoxPath] = more;
 const WIDE = { viewport: { width: 900, height: 600 }, colorScheme: "light" };
 const [QUESTION, ANSWER] = ["Does it work from Firefox?", "It does, from Chromium too."];
 
 let firefox, cara, finn;
 const dialog = () => finn.evaluate(() => document.querySelector('[role=dialog][aria-label^="Call with"]') !== null);
 
-async function enter(browser, facts) {
-  cara = await stage(browser, url, facts.faults)("cara", WIDE);
+async function enter(browser) {
+  cara = await enterChromium(browser, "cara", WIDE);
   firefox = await launchFirefox(firefoxPath);
-  finn = await openInFirefox(firefox, `${url}?user=${id("finn")}`, facts.faults);
+  finn = await openInFirefox(firefox, `${url}?user=${id("finn")}`, faults);
   return { firefox: await firefox.version() };
 }
 
@@ -37,7 +38,7 @@ async function finnSeesAndHears() {
       energy: inbound.reduce((sum, report) => sum + (report.totalAudioEnergy ?? 0), 0),
     };
   };
-  return eventually("Firefox sees and hears", read, ({ frames, energy }) => frames > 10 && energy > 0);
+  return eventually("Firefox sees and hears", read, ({ frames, energy }) => frames > 10 && energy > 0, ({ frames }) => upTo(11, frames));
 }
 
 async function chromiumCalls() {
@@ -68,4 +69,4 @@ async function leave() {
 }
 
 process.on("exit", () => firefox?.process()?.kill());
-await play(executablePath, [], [enter, writeBothWays, chromiumCalls, firefoxCalls, leave]);
+await play([enter, writeBothWays, chromiumCalls, firefoxCalls, leave]);
