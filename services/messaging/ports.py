@@ -160,6 +160,9 @@ class Store(Protocol):
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
         """Make the texts at these places findable as they stand now. Idempotent, in any order."""
 
+    async def index_old(self, limit: int) -> int:
+        """Index anew some of what an older release indexed; how many there were, at most `limit`."""
+
     async def search(
         self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
     ) -> Sequence[Message]:

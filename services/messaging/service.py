@@ -187,13 +187,17 @@ class Messaging:
     ) -> Message:
         """Put a reaction on or take it away. Idempotent. Errors: InvalidField, ConversationNotFound,
         MessageNotFound, NotAllowed, NotEditable, TooManyReactions, SendRate."""
-        checked, policy = checks.check_emoji(emoji), self._limits.changes
+        if present:
+            checks.check_emoji(emoji)
+        policy = self._limits.changes
         self._rates.take(user_id, self._clock.monotonic())
         return await self._change_message(
             user_id,
             conversation_id,
             seq,
-            lambda message: changes.react(message, user_id, checked, policy, present=present),
+            lambda message: changes.react(
+                message, user_id, changes.check_reaction(message, emoji, present=present), policy, present=present
+            ),
             is_said=True,
         )
 

@@ -337,6 +337,10 @@ class PostgresStore:
         async with self._database.transaction() as connection:
             await rows.index_words(connection, keys)
 
+    async def index_old(self, limit: int) -> int:
+        async with self._database.transaction() as connection:
+            return await rows.index_old(connection, limit)
+
     async def search(
         self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
     ) -> Sequence[Message]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.messaging.core import checks
@@ -87,10 +87,10 @@ class Groups:
 
     async def update_group(self, user_id: UserId, conversation_id: str, settings: Settings) -> Conversation:
         """Change what is set."""
-        if settings.title is not None:
-            checks.check_title(settings.title)
+        title = settings.title if settings.title is None else checks.check_title(settings.title)
         checks.check_avatar_ref(settings.avatar_ref or "")
-        return await self._change(user_id, conversation_id, lambda group: core.update(group, user_id, settings))
+        wanted = replace(settings, title=title)
+        return await self._change(user_id, conversation_id, lambda group: core.update(group, user_id, wanted))
 
     async def add_members(self, user_id: UserId, conversation_id: str, user_ids: Sequence[str]) -> Conversation:
         """Add those who can be brought in. Idempotent. Errors: TooManyMembers."""
@@ -163,4 +163,4 @@ class Groups:
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

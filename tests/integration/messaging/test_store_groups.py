@@ -28,8 +28,10 @@ from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
 from services.messaging.groups.ports import Invite, InviteStore
 from services.messaging.ports import Store
+from services.runtime.db import Database
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_store import (
     ALICE,
     BOB,
@@ -126,11 +128,39 @@ async def test_an_edit_keeps_what_was_and_an_unsending_keeps_nothing(store: Stor
 async def test_reactions_come_with_their_message(store: Store, clock: ManualClock) -> None:
     room = await founded(store, clock, "k", BOB, CAROL)
     await fill(store, clock, room, 1)
-    for user, emoji in ((BOB, "👍"), (CAROL, "👍"), (ALICE, "❤"), (BOB, "👍")):
+    for user, emoji in ((BOB, "👍"), (CAROL, "👍"), (ALICE, "❤️"), (BOB, "👍")):
         after = await reacted(store, clock, room, 2, user, emoji)
-    assert {r.emoji: r.user_ids for r in after.reactions} == {"👍": (BOB, CAROL), "❤": (ALICE,)}
+    assert {r.emoji: r.user_ids for r in after.reactions} == {"👍": (BOB, CAROL), "❤️": (ALICE,)}
     assert after.revision == 3
     assert await store.find_message(room.id, 2) == after
+
+
+async def test_spellings_of_before_are_one_reaction_which_can_be_taken_away(
+    truth: MemoryStore | Database, store: Store, clock: ManualClock
+) -> None:
+    if isinstance(truth, MemoryStore):
+        # It never held others.
+        return
+    room = await founded(store, clock, "k", BOB, CAROL)
+    await fill(store, clock, room, 1)
+    await reacted(store, clock, room, 2, CAROL, "👍")
+    async with truth.connection() as connection:
+        # As the release before wrote them.
+        for user, emoji in ((BOB, "❤"), (ALICE, "❤️"), (BOB, "❤️"), (BOB, "!!"), (CAROL, "❤︎")):
+            await connection.execute(
+                "INSERT INTO reactions (conversation_id, seq, emoji, user_id) VALUES ($1, 2, $2, $3)",
+                *(room.id, emoji, user),
+            )
+    told = await store.find_message(room.id, 2)
+    assert told and {r.emoji: r.user_ids for r in told.reactions} == {
+        "❤️": (BOB, ALICE, CAROL),
+        "!!": (BOB,),
+        "👍": (CAROL,),
+    }
+    for user, emoji in ((BOB, "❤️"), (CAROL, "❤️"), (BOB, "!!")):
+        await reacted(store, clock, room, 2, user, emoji, present=False)
+    told = await store.find_message(room.id, 2)
+    assert told and {r.emoji: r.user_ids for r in told.reactions} == {"❤️": (ALICE,), "👍": (CAROL,)}
 
 
 async def test_sync_tells_what_changed_in_messages_that_the_device_has(store: Store, clock: ManualClock) -> None:
