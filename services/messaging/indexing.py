@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 # Texts a transaction. Higher: edits of these wait longer. Lower: more commits.
 BATCH = 200
-# Between looks that found little. Higher: what a replica of the release before wrote is found later. Lower: idle queries.
+# Between looks that found little. Higher: what a replica of the release before wrote is found later. Lower: idle work.
 INTERVAL_S = 60.0
 
 

@@ -1,4 +1,4 @@
-"""Texts of many scripts, with queries that must find them and queries that must not; the web client's tests read it too."""
+"""Texts of many scripts, with queries that must find them and queries that must not; the web client reads it too."""
 
 import json
 from dataclasses import dataclass

@@ -19,9 +19,7 @@ MAX_URL_CHARS = 2_048
 
 _SURROGATE = regex.compile(r"\p{Cs}")
 # The blank of Braille is a symbol to Unicode.
-_SEEN = regex.compile(
-    r"[^\s\p{C}\p{Default_Ignorable_Code_Point}\u2800]|\p{Co}|\p{Cn}(?<!\p{Default_Ignorable_Code_Point})"
-)
+_SEEN = regex.compile(r"[^\s\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]")
 _UNFIT_FOR_TITLES = regex.compile(r"[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]|\p{Noncharacter_Code_Point}")
 # More than 30 in a row are no text of any language (UAX #15, stream-safe format).
 _TOWER = regex.compile(r"\p{M}{31}")

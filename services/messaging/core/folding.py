@@ -25,19 +25,8 @@ _HEBREW_QUOTE = regex.compile(r'(?<=\p{Hebrew}\p{M}*)"(?=\p{Hebrew})')
 _UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{Cf}]")
 # Scripts that write no spaces between words, and Hangul, where particles and compounds are written to the word.
 UNSPACED_SCRIPTS = (
-    "Han",
-    "Hira",
-    "Kana",
-    "Bopo",
-    "Hang",
-    "Thai",
-    "Lao",
-    "Khmr",
-    "Mymr",
-    "Tale",
-    "Talu",
-    "Lana",
-    "Java",
+    *("Han", "Hira", "Kana", "Bopo", "Hang"),
+    *("Thai", "Lao", "Khmr", "Mymr", "Tale", "Talu", "Lana", "Java"),
 )
 UNSPACED = "".join(rf"\p{{scx={script}}}" for script in UNSPACED_SCRIPTS)
 # There a zero-width space says where a line may break; elsewhere it parts words.

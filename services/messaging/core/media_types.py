@@ -1,10 +1,10 @@
-"""Media types as browsers and phones write them, and the one name by which Parley knows each (RFC 9110, section 8.3.1)."""
+"""Media types as browsers and phones write them, and the one name of each (RFC 9110, section 8.3.1)."""
 
 import re
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# A type, and parameters, which make no other type of a file: they say how a sound was coded, or which letters a text has.
-_MEDIA_TYPE = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN})[ \t]*(?:;.*)?", re.DOTALL)
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# A type, and parameters, which make no other type of a file: they say how a sound is coded, or the letters of a text.
+_MEDIA_TYPE = re.compile(rf"[ \t]*({_NAME}/{_NAME})[ \t]*(?:;.*)?", re.DOTALL)
 
 # What else the types that can be sent are called: older names, names before a registration, and those of systems.
 ALIASES = {

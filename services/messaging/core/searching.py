@@ -3,6 +3,7 @@
 No language is assumed. Words are letters and digits of any script with the marks that follow them.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -142,7 +143,7 @@ def _clusters(run: str) -> list[str]:
 
 
 def _pairs(clusters: list[str]) -> list[str]:
-    return [one + other for one, other in zip(clusters, clusters[1:], strict=False)]
+    return [one + other for one, other in itertools.pairwise(clusters)]
 
 
 def _is_unspaced(run: str) -> bool:

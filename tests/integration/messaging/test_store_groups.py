@@ -152,7 +152,8 @@ async def test_spellings_of_before_are_one_reaction_which_can_be_taken_away(
                 *(room.id, emoji, user),
             )
     told = await store.find_message(room.id, 2)
-    assert told and {r.emoji: r.user_ids for r in told.reactions} == {
+    assert told
+    assert {r.emoji: r.user_ids for r in told.reactions} == {
         "❤️": (BOB, ALICE, CAROL),
         "!!": (BOB,),
         "👍": (CAROL,),
@@ -160,7 +161,8 @@ async def test_spellings_of_before_are_one_reaction_which_can_be_taken_away(
     for user, emoji in ((BOB, "❤️"), (CAROL, "❤️"), (BOB, "!!")):
         await reacted(store, clock, room, 2, user, emoji, present=False)
     told = await store.find_message(room.id, 2)
-    assert told and {r.emoji: r.user_ids for r in told.reactions} == {"❤️": (ALICE,), "👍": (CAROL,)}
+    assert told
+    assert {r.emoji: r.user_ids for r in told.reactions} == {"❤️": (ALICE,), "👍": (CAROL,)}
 
 
 async def test_sync_tells_what_changed_in_messages_that_the_device_has(store: Store, clock: ManualClock) -> None:

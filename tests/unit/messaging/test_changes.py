@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -230,3 +231,8 @@ def test_reactions_of_before_are_gathered_by_emoji_in_the_order_of_the_people() 
     for emoji, present in (("!!", True), ("??", False)):
         with pytest.raises(InvalidField):
             changes.check_reaction(old, emoji, present=present)
+
+
+def test_the_web_clients_list_of_emojis_is_that_of_the_library() -> None:
+    listed = (Path(__file__).parents[2] / "support" / "emoji_spellings.txt").read_text().split()
+    assert listed == [each for each, facts in EMOJI_DATA.items() if facts["status"] <= STATUS["fully_qualified"]]
