@@ -92,7 +92,7 @@ def unsend(message: Message, user: UserId) -> MessageChange | None:
 
 def react(message: Message, user: UserId, emoji: str, policy: ChangePolicy, *, present: bool) -> MessageChange | None:
     """Put a reaction on or take it away. None when it stands so already. `emoji` is checked."""
-    if isinstance(message.content, Unsent | Expired | Line):
+    if not can_be_reacted_to(message):
         raise NotEditable("there is nothing to react to")
     standing = _find_reaction(message, emoji)
     spelling = standing.emoji if standing else emoji
@@ -103,6 +103,17 @@ def react(message: Message, user: UserId, emoji: str, policy: ChangePolicy, *, p
         raise TooManyReactions(f"a message has at most {policy.max_emojis} different reactions")
     change = ReactionChange(user, spelling, present)
     return MessageChange(replace(message, reactions=apply_reaction(message.reactions, change)), reaction=change)
+
+
+def can_be_reacted_to(message: Message) -> bool:
+    """Whether it says something, and a person said it."""
+    return not isinstance(message.content, Unsent | Expired | Line)
+
+
+def has_reacted(message: Message, user: UserId, emoji: str) -> bool:
+    """Whether the user's emoji, in whatever spelling, is on the message."""
+    standing = _find_reaction(message, emoji)
+    return standing is not None and user in standing.user_ids
 
 
 def check_reaction(message: Message, emoji: str, *, present: bool) -> str:
