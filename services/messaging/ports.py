@@ -119,6 +119,12 @@ class Store(Protocol):
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Message | MessagingError]:
         """Append the drafts in one transaction; an outcome for each, in order. Idempotent by Draft.key."""
 
+    async def find_sent(self, key: DraftKey) -> Message | None:
+        """What was stored under this key, as its sender may know it (placing.first_result)."""
+
+    async def find_group(self, creation_key: str) -> Conversation | None:
+        """The group that was made under this key."""
+
     async def list_messages(
         self, conversation_id: ConversationId, after_seq: int, before_seq: int | None, limit: int
     ) -> Sequence[Message]:
@@ -155,10 +161,13 @@ class Store(Protocol):
         """The members of each conversation that has some."""
 
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
-        """The candidates who share a conversation with the user that both let in."""
+        """The candidates who share a conversation with the user that both let in and that is not closed."""
 
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
         """Make the texts at these places findable as they stand now. Idempotent, in any order."""
+
+    async def index_old(self, limit: int) -> int:
+        """Index anew some of what an older release indexed; how many there were, at most `limit`."""
 
     async def search(
         self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int

@@ -1,6 +1,6 @@
 """What messaging does for its callers."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -11,6 +11,9 @@ from services.messaging.core.errors import (
     AttachmentNotFound,
     ConversationNotFound,
     InvalidField,
+    MessageNotFound,
+    MessagingError,
+    SendRate,
 )
 from services.messaging.core.model import (
     Attachment,
@@ -146,14 +149,20 @@ class Messaging:
 
     async def send_text(self, user_id: UserId, conversation_id: str, request: TextRequest) -> Message:
         """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAMember,
-        Overloaded, SendRate (a retry counts as a send, for to know it would be the very work that is limited), and with
-        attachments AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable."""
+        Overloaded, SendRate, and with attachments AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable.
+
+        The key comes before every check: the retry of what was stored gets the first result, whatever changed since.
+        """
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         client_id = checks.check_client_id("client_message_id", request.client_message_id)
-        text = await self._checked_text(target, request.text, may_be_empty=bool(request.attachment_ids))
-        reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
-        self._rates.take(user_id, self._clock.monotonic())
-        attachments = await self._take(DraftKey(target, user_id, client_id), request.attachment_ids)
+        key = DraftKey(target, user_id, client_id)
+        try:
+            reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
+            text = await self._checked_text(user_id, target, request.text, may_be_empty=bool(request.attachment_ids))
+            self._rates.take(user_id, self._clock.monotonic())
+            attachments = await self._take(key, request.attachment_ids)
+        except MessagingError as refusal:
+            return await self._done_before(user_id, refusal, self._store.find_sent(key))
         return await self._send(target, user_id, client_id, text, reply_to, attachments)
 
     async def record_call(self, conversation_id: ConversationId, caller: UserId, record: CallRecord) -> Message:
@@ -164,8 +173,11 @@ class Messaging:
         """Replace one's own text. Errors: InvalidField, ConversationNotFound, MessageNotFound, NotTheSender,
         NotAllowed, NotEditable, EditTooLate, TooManyEdits, SendRate."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        checked = await self._checked_text(target, text)
-        self._rates.take(user_id, self._clock.monotonic())
+        try:
+            checked = await self._checked_text(user_id, target, text)
+            self._rates.take(user_id, self._clock.monotonic())
+        except MessagingError as refusal:
+            return await self._done_before(user_id, refusal, self._standing_text(user_id, target, seq, text))
         now, policy = self._clock.now(), self._limits.changes
         return await self._change_message(
             user_id,
@@ -187,13 +199,21 @@ class Messaging:
     ) -> Message:
         """Put a reaction on or take it away. Idempotent. Errors: InvalidField, ConversationNotFound,
         MessageNotFound, NotAllowed, NotEditable, TooManyReactions, SendRate."""
-        checked, policy = checks.check_emoji(emoji), self._limits.changes
-        self._rates.take(user_id, self._clock.monotonic())
+        if present:
+            checks.check_emoji(emoji)
+        policy = self._limits.changes
+        try:
+            self._rates.take(user_id, self._clock.monotonic())
+        except SendRate as refusal:
+            standing = self._standing_reaction(user_id, conversation_id, seq, emoji, present=present)
+            return await self._done_before(user_id, refusal, standing)
         return await self._change_message(
             user_id,
             conversation_id,
             seq,
-            lambda message: changes.react(message, user_id, checked, policy, present=present),
+            lambda message: changes.react(
+                message, user_id, changes.check_reaction(message, emoji, present=present), policy, present=present
+            ),
             is_said=True,
         )
 
@@ -284,13 +304,17 @@ class Messaging:
             raise AttachmentNotFound
         return await self._uploads.take(key, attachment_ids)
 
-    async def _checked_text(self, conversation_id: ConversationId, text: Text, *, may_be_empty: bool = False) -> Text:
+    async def _checked_text(
+        self, user_id: UserId, conversation_id: ConversationId, text: Text, *, may_be_empty: bool = False
+    ) -> Text:
         checks.check_text(text.text, self._limits.text_chars, may_be_empty=may_be_empty)
         checked = checks.check_entities(text.text, text.entities)
         mentioned = {entity.user_id for entity in checked.entities if isinstance(entity, Mention)}
         if mentioned:
             recipients = (await self._store.recipients_of([conversation_id])).get(conversation_id, ())
-            if not mentioned <= {recipient.user_id for recipient in recipients}:
+            members = {recipient.user_id for recipient in recipients}
+            # To a stranger it is refused below, for one and the same reason whoever is in the conversation.
+            if user_id in members and not mentioned <= members:
                 raise InvalidField("text.entities.mention_user_id", "is not a member of the conversation")
         return checked
 
@@ -324,11 +348,60 @@ class Messaging:
         def decide_for_caller(conversation: Conversation, message: Message | None) -> MessageChange | None:
             require_member(conversation, user_id)
             visible = changes.find_visible(conversation, user_id, message)
-            if is_said:
+            try:
+                change = decide(as_of(visible, now))
+            except MessagingError:
+                if is_said:
+                    changes.require_open(conversation, user_id)
+                raise
+            # What stands so already is answered under a block, too: it may be a retry.
+            if change is not None and is_said:
                 changes.require_open(conversation, user_id)
-            return decide(as_of(visible, now))
+            return change
 
         return as_of(await self._store.change_message(target, seq, decide_for_caller, now), now)
+
+    async def _done_before(
+        self, user_id: UserId, refusal: MessagingError, look: Coroutine[object, object, Message | None]
+    ) -> Message:
+        """What a request that is refused did before, if it is the retry of one that was taken. Raises the refusal."""
+        try:
+            self._rates.look(user_id, self._clock.monotonic())
+        except SendRate:
+            look.close()
+            raise refusal from None
+        done = await look
+        if done is None:
+            raise refusal
+        return as_of(done, self._clock.now())
+
+    async def _standing_text(
+        self, user_id: UserId, conversation_id: ConversationId, seq: int, text: Text
+    ) -> Message | None:
+        """The user's own message, if it says this already."""
+        message = await self._visible(user_id, conversation_id, seq)
+        return message if message and message.sender_id == user_id and message.content == text else None
+
+    async def _standing_reaction(
+        self, user_id: UserId, conversation_id: str, seq: int, emoji: str, *, present: bool
+    ) -> Message | None:
+        """The message, if the user's reaction is on it, or not on it, already."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        message = await self._visible(user_id, target, seq)
+        if message is None or not changes.can_be_reacted_to(message):
+            return None
+        kept = changes.check_reaction(message, emoji, present=present)
+        return message if changes.has_reacted(message, user_id, kept) is present else None
+
+    async def _visible(self, user_id: UserId, conversation_id: ConversationId, seq: int) -> Message | None:
+        conversation = await self._store.find_conversation(conversation_id)
+        if conversation is None or conversation.member(user_id) is None:
+            return None
+        message = await self._store.find_message(conversation_id, checks.check_seq("seq", seq))
+        try:
+            return as_of(changes.find_visible(conversation, user_id, message), self._clock.now())
+        except MessageNotFound:
+            return None
 
     def _shown(self, messages: Sequence[Message]) -> list[Message]:
         now = self._clock.now()

@@ -16,6 +16,7 @@ from services.messaging.core.model import (
     Cursor,
     Delta,
     Draft,
+    DraftKey,
     Edit,
     Member,
     Message,
@@ -27,7 +28,7 @@ from services.messaging.core.model import (
     told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
-from services.messaging.core.placing import hearers, place_drafts
+from services.messaging.core.placing import first_result, hearers, place_drafts
 from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
 from services.messaging.groups.core import GroupChange
@@ -221,6 +222,22 @@ class PostgresStore:
         self._wake(woken)
         return {draft.message_id: outcome for draft, outcome in zip(drafts, placement.outcomes, strict=True)}
 
+    async def find_sent(self, key: DraftKey) -> Message | None:
+        async with self._database.connection() as connection:
+            stored = await rows.load_stored(connection, [key])
+            if key not in stored:
+                return None
+            is_member = await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM members WHERE conversation_id = $1 AND user_id = $2)",
+                key.conversation_id,
+                key.sender_id,
+            )
+        return first_result(stored[key], is_member=is_member)
+
+    async def find_group(self, creation_key: str) -> Conversation | None:
+        async with self._database.connection() as connection:
+            return await _load_by(connection, "creation_key", creation_key)
+
     def _wake(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._relay.wake(key)
@@ -326,6 +343,7 @@ class PostgresStore:
             found = await connection.fetch(
                 "SELECT DISTINCT other.user_id FROM members mine"
                 " JOIN members other ON other.conversation_id = mine.conversation_id"
+                " JOIN conversations c ON c.id = mine.conversation_id AND NOT c.blocked"
                 " WHERE mine.user_id = $1 AND other.user_id = ANY($2) AND other.user_id <> $1"
                 " AND mine.request = '' AND other.request = ''",
                 user_id,
@@ -336,6 +354,10 @@ class PostgresStore:
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
         async with self._database.transaction() as connection:
             await rows.index_words(connection, keys)
+
+    async def index_old(self, limit: int) -> int:
+        async with self._database.transaction() as connection:
+            return await rows.index_old(connection, limit)
 
     async def search(
         self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int

@@ -23,6 +23,7 @@ from services.messaging.deliveries import direct_deliveries
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.store import PostgresInvites
+from services.messaging.indexing import Reindexer
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations import rpc as relations_rpc
@@ -154,6 +155,7 @@ def build(config: Config) -> App:
             *(
                 Worker("group-commit", sends.run),
                 Worker("sweeper", sweeper.run),
+                Worker("search-reindexer", Reindexer(store).run),
                 Worker("objects-collector", collector.run),
                 Worker("account-jobs", runner.run),
             ),

@@ -77,6 +77,10 @@ class FakeAttachments:
             self._store.unused_uploads[upload.attachment.id] = upload
         return upload
 
+    async def find_announced(self, owner_id: UserId, client_upload_id: str) -> Upload | None:
+        every = {**self._store.unused_uploads, **self._store.attached_uploads}.values()
+        return next((u for u in every if _key(u) == (owner_id, client_upload_id)), None)
+
     async def find_uploads(self, owner_id: UserId, ids: Sequence[AttachmentId]) -> Sequence[Upload]:
         uploads = self._store.unused_uploads
         return [uploads[id_] for id_ in ids if id_ in uploads and uploads[id_].owner_id == owner_id]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from services.messaging import encoding
 from services.messaging.attachments.core import Doomed, Upload, object_key
@@ -29,9 +29,9 @@ from services.messaging.core.model import (
     pair_key,
 )
 from services.messaging.core.own_state import MAX_UNREAD, OwnChange, OwnState, apply_own_change
-from services.messaging.core.placing import Places, place_drafts
+from services.messaging.core.placing import Places, first_result, place_drafts
 from services.messaging.core.request import Request
-from services.messaging.core.searching import words_of
+from services.messaging.core.searching import answers, words_of
 from services.messaging.core.syncing import build_delta
 from services.messaging.groups.core import GroupChange
 from services.messaging.groups.ports import Invite
@@ -40,6 +40,9 @@ from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
 from services.messaging.vanishing.core import as_of
 from tests.support.relations import FakeRelations
+
+# Of an invite that lets nobody in any more.
+NEVER = datetime.fromtimestamp(0, UTC)
 
 
 class FakeStore:
@@ -179,6 +182,17 @@ class FakeStore:
             self.set_request(id_, user_id, Request.NONE, max(message.sent_at for message in placement.inserted))
         return placement.outcomes
 
+    async def find_sent(self, key: DraftKey) -> Message | None:
+        messages = self._messages.get(key.conversation_id, ())
+        found = next(
+            (m for m in messages if (m.sender_id, m.client_message_id) == (key.sender_id, key.client_message_id)), None
+        )
+        return found and first_result(found, is_member=self._is_member(key.conversation_id, key.sender_id))
+
+    async def find_group(self, creation_key: str) -> Conversation | None:
+        found = self._keys.get(f"group {creation_key}")
+        return self._conversations[found] if found else None
+
     async def list_messages(
         self, conversation_id: ConversationId, after_seq: int, before_seq: int | None, limit: int
     ) -> Sequence[Message]:
@@ -238,7 +252,8 @@ class FakeStore:
         }
 
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
-        mine = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is Request.NONE]
+        let_in = [id_ for id_ in self._of(user_id) if self._request(id_, user_id) is Request.NONE]
+        mine = [id_ for id_ in let_in if not self._conversations[id_].blocked]
         members = [member for id_ in mine for member in self._conversations[id_].members]
         known = {member.user_id for member in members if member.request is Request.NONE} - {user_id}
         return [candidate for candidate in candidates if candidate in known]
@@ -246,10 +261,13 @@ class FakeStore:
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
         self._indexed |= set(keys)
 
+    async def index_old(self, limit: int) -> int:
+        # The words are made when they are asked for.
+        return 0
+
     async def search(
         self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
     ) -> Sequence[Message]:
-        wanted = query.replace("'", "").split(" & ")
         found = [
             message
             for id_ in self._of(user_id)
@@ -259,7 +277,7 @@ class FakeStore:
             and message.seq > self._visible_after(id_, user_id)
             and (below is None or message.id < below)
             and isinstance(message.content, Text)
-            and _answers(words_of(message.content.text), wanted)
+            and answers(words_of(message.content.text), query)
         ]
         return sorted(found, key=lambda message: message.id, reverse=True)[:limit]
 
@@ -268,7 +286,13 @@ class FakeStore:
         self._invites[invite.token_sha256] = invite
 
     async def revoke_invites(self, conversation_id: ConversationId) -> None:
-        self._invites = {key: kept for key, kept in self._invites.items() if kept.conversation_id != conversation_id}
+        self._invites = {
+            key: replace(kept, expires_at=NEVER) if kept.conversation_id == conversation_id else kept
+            for key, kept in self._invites.items()
+        }
+
+    async def find_used_invite(self, token_sha256: bytes) -> Invite | None:
+        return self._invites.get(token_sha256)
 
     async def find_invite(self, token_sha256: bytes, now: datetime) -> Invite | None:
         invite = self._invites.get(token_sha256)
@@ -379,10 +403,3 @@ class FakeStore:
     def _replace(self, after: Message) -> None:
         messages = self._messages[after.conversation_id]
         messages[after.seq - messages[0].seq] = after
-
-
-def _answers(words: list[str], wanted: list[str]) -> bool:
-    return all(
-        any(word.startswith(beginning[:-2]) if beginning.endswith(":*") else word == beginning for word in words)
-        for beginning in wanted
-    )

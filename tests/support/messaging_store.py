@@ -66,12 +66,14 @@ async def own(store: Store, clock: ManualClock, user: UserId, room: Conversation
     return next(row.own for row in listed if row.conversation.id == room.id)
 
 
-async def reacted(store: Store, clock: ManualClock, room: Conversation, seq: int, user: UserId, emoji: str) -> Message:
+async def reacted(
+    store: Store, clock: ManualClock, room: Conversation, seq: int, user: UserId, emoji: str, *, present: bool = True
+) -> Message:
     return await store.change_message(
         room.id,
         seq,
         lambda conversation, message: changes.react(
-            changes.find_visible(conversation, user, message), user, emoji, ChangePolicy(), present=True
+            changes.find_visible(conversation, user, message), user, emoji, ChangePolicy(), present=present
         ),
         clock.now(),
     )

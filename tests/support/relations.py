@@ -142,6 +142,10 @@ class FakeReports:
         self._reports[report.id] = report
         return report
 
+    async def find_filed(self, reporter_id: UserId, client_report_id: str) -> Report | None:
+        kept = self._reports.values()
+        return next((r for r in kept if (r.reporter_id, r.client_report_id) == (reporter_id, client_report_id)), None)
+
     async def find(self, report_id: UUID) -> Report | None:
         return self._reports.get(report_id)
 

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 IMPURE = {"asyncio", "time", "random", "logging", "secrets"}
 MEDIA_LIBRARIES = {"aiortc", "aioice", "pylibsrtp", "cffi"}
 OUTER_LIBRARIES = MEDIA_LIBRARIES | {"grpc", "asyncpg", "aiokafka", "aiohttp", "parley"}
+# Tables of Unicode as functions: no IO, no state, nothing that a clock or a system changes.
+PURE_LIBRARIES = {"emoji", "regex"}
 OUTER_RUNTIME = {"bus", "db", "outbox", "rpc"}
 # Parts of a large service that have the files of a service themselves; among each other they are one service.
 FEATURES = {"groups", "relations", "receipts", "vanishing", "attachments", "accounts", "pod"}
@@ -48,7 +50,7 @@ def _breach(service: str, layer: str, imported: list[str]) -> str | None:
         if other == service:
             return _own_breach(service, layer, _layer(inside))
         return _foreign_breach(service, layer, other, inside)
-    if layer in ("core", "ports") and top not in sys.stdlib_module_names:
+    if layer in ("core", "ports") and top not in sys.stdlib_module_names | PURE_LIBRARIES:
         return "the standard library only"
     if layer == "core" and top in IMPURE:
         return "time, randomness and loops are not for a core"

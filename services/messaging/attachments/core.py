@@ -1,11 +1,13 @@
 """What may be uploaded, under which name it is kept, and how it is handed out."""
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
+from services.messaging.core.checks import check_storable, is_blank
 from services.messaging.core.errors import InvalidField
+from services.messaging.core.media_types import media_type
 from services.messaging.core.model import Attachment, AttachmentId, UserId
 
 UPLOADS_PREFIX = "uploads/"
@@ -16,10 +18,10 @@ MAX_LENGTH = timedelta(hours=24)
 # Pictures, sounds and videos that browsers show without running anything; SVG is none of them: it may hold scripts.
 INLINE_TYPES = ("image/", "audio/", "video/")
 DEFAULT_TYPES = (
-    *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heic"),
-    *("audio/mpeg", "audio/mp4", "audio/aac", "audio/ogg", "audio/wav", "audio/webm"),
-    *("video/mp4", "video/webm", "video/quicktime"),
-    *("application/pdf", "text/plain", "application/zip"),
+    *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heic", "image/heif"),
+    *("audio/mpeg", "audio/mp4", "audio/aac", "audio/ogg", "audio/wav", "audio/webm", "audio/flac", "audio/amr"),
+    *("audio/3gpp", "video/mp4", "video/webm", "video/quicktime", "video/3gpp", "video/matroska"),
+    *("application/pdf", "text/plain", "text/csv", "application/zip"),
 )
 
 
@@ -69,10 +71,9 @@ def object_key(attachment_id: AttachmentId) -> str:
 
 
 def check_attachment(attachment: Attachment, policy: UploadPolicy) -> Attachment:
-    """The attachment, if it may be uploaded. Raises InvalidField."""
-    check_file_name(attachment.file_name)
-    if attachment.content_type not in policy.types:
-        raise InvalidField("content_type", "is not one of the types that can be sent")
+    """The attachment as it is kept, if it may be uploaded. Raises InvalidField."""
+    file_name = check_file_name(attachment.file_name)
+    content_type = check_content_type(attachment.content_type, file_name, policy)
     if not 0 < attachment.size_bytes <= policy.max_bytes:
         raise InvalidField("size_bytes", f"must be 1 to {policy.max_bytes}")
     for field, value in (("width", attachment.width), ("height", attachment.height)):
@@ -80,13 +81,24 @@ def check_attachment(attachment: Attachment, policy: UploadPolicy) -> Attachment
             raise InvalidField(field, f"must be 0 to {MAX_PIXELS_A_SIDE}")
     if not timedelta(0) <= attachment.length <= MAX_LENGTH:
         raise InvalidField("length", f"must be 0 to {int(MAX_LENGTH.total_seconds())} s")
-    return attachment
+    return replace(attachment, file_name=file_name, content_type=content_type)
+
+
+def check_content_type(value: str, file_name: str, policy: UploadPolicy) -> str:
+    """The one name of a file's type, if it can be sent. Raises InvalidField, saying what is wrong with it."""
+    name = media_type(value, file_name)
+    if name is None:
+        raise InvalidField("content_type", "must be a media type, such as image/jpeg")
+    if name not in {media_type(allowed, "") for allowed in policy.types}:
+        raise InvalidField("content_type", f"{name[:100]} is not one of the types that can be sent")
+    return name
 
 
 def check_file_name(value: str) -> str:
-    """A name without folders and control characters."""
-    is_clean = not any(char in "/\\" or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value)
-    if not 0 < len(value) <= MAX_FILE_NAME_CHARS or not is_clean:
+    """A name as the sender's device wrote it, without folders and control characters. Raises InvalidField."""
+    check_storable("file_name", value)
+    is_clean = not any(char in "/\\" or unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in value)
+    if not 0 < len(value) <= MAX_FILE_NAME_CHARS or not is_clean or is_blank(value):
         raise InvalidField("file_name", f"must have 1 to {MAX_FILE_NAME_CHARS} characters, no slash, no controls")
     return value
 

@@ -47,6 +47,9 @@ class AttachmentStore(Protocol):
         """Store an upload; of one that its owner has under this client id, the times alone are moved on and what was
         announced stays. Idempotent. Errors: TooManyUploads."""
 
+    async def find_announced(self, owner_id: UserId, client_upload_id: str) -> Upload | None:
+        """What was announced under this key, in a message or not."""
+
     async def find_uploads(self, owner_id: UserId, ids: Sequence[AttachmentId]) -> Sequence[Upload]:
         """Those of the ids that the person announced and that are in no message, in any order."""
 

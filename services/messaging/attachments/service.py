@@ -91,7 +91,14 @@ class Attachments:
             request.height,
             request.length,
         )
-        attachment = check_attachment(wanted, policy)
+        try:
+            attachment = check_attachment(wanted, policy)
+        except InvalidField:
+            # The limits may have changed since: what was announced then stays so.
+            known = await self._store.find_announced(user_id, client_id)
+            if known is None:
+                raise
+            attachment = known.attachment
         fresh = Upload(attachment, user_id, client_id, now, now + policy.put_ttl, now + policy.unused_ttl)
         upload = await self._store.put_upload(fresh, policy.waiting)
         stored = upload.attachment

@@ -75,6 +75,13 @@ class PostgresAttachments:
             raise TooManyUploads(f"{most_waiting} files wait to be sent already")
         return _upload(row)
 
+    async def find_announced(self, owner_id: UserId, client_upload_id: str) -> Upload | None:
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                "SELECT * FROM attachments WHERE owner_id = $1 AND client_upload_id = $2", owner_id, client_upload_id
+            )
+        return _upload(row) if row else None
+
     async def find_uploads(self, owner_id: UserId, ids: Sequence[AttachmentId]) -> Sequence[Upload]:
         async with self._database.connection() as connection:
             found = await connection.fetch(

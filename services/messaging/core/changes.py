@@ -1,8 +1,11 @@
 """What may happen to a message after it was sent: edits, reactions, and taking it back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from services.messaging.core import checks
+from services.messaging.core.emojis import bare, qualified
 from services.messaging.core.errors import (
     EditTooLate,
     MessageNotFound,
@@ -88,16 +91,38 @@ def unsend(message: Message, user: UserId) -> MessageChange | None:
 
 
 def react(message: Message, user: UserId, emoji: str, policy: ChangePolicy, *, present: bool) -> MessageChange | None:
-    """Put a reaction on or take it away. None when it stands so already."""
-    if isinstance(message.content, Unsent | Expired | Line):
+    """Put a reaction on or take it away. None when it stands so already. `emoji` is checked."""
+    if not can_be_reacted_to(message):
         raise NotEditable("there is nothing to react to")
-    users = next((reaction.user_ids for reaction in message.reactions if reaction.emoji == emoji), ())
+    standing = _find_reaction(message, emoji)
+    spelling = standing.emoji if standing else emoji
+    users = standing.user_ids if standing else ()
     if (user in users) is present:
         return None
     if present and not users and len(message.reactions) >= policy.max_emojis:
         raise TooManyReactions(f"a message has at most {policy.max_emojis} different reactions")
-    change = ReactionChange(user, emoji, present)
+    change = ReactionChange(user, spelling, present)
     return MessageChange(replace(message, reactions=apply_reaction(message.reactions, change)), reaction=change)
+
+
+def can_be_reacted_to(message: Message) -> bool:
+    """Whether it says something, and a person said it."""
+    return not isinstance(message.content, Unsent | Expired | Line)
+
+
+def has_reacted(message: Message, user: UserId, emoji: str) -> bool:
+    """Whether the user's emoji, in whatever spelling, is on the message."""
+    standing = _find_reaction(message, emoji)
+    return standing is not None and user in standing.user_ids
+
+
+def check_reaction(message: Message, emoji: str, *, present: bool) -> str:
+    """The emoji as it is kept. Raises InvalidField for what is no emoji.
+
+    What was taken as one before, and stands on the message, can still be taken away.
+    """
+    standing = None if present else _find_reaction(message, emoji)
+    return standing.emoji if standing else checks.check_emoji(emoji)
 
 
 def apply_reaction(reactions: tuple[Reaction, ...], change: ReactionChange) -> tuple[Reaction, ...]:
@@ -106,6 +131,22 @@ def apply_reaction(reactions: tuple[Reaction, ...], change: ReactionChange) -> t
     others = tuple(user for user in grouped.get(change.emoji, ()) if user != change.user_id)
     grouped[change.emoji] = (*others, change.user_id) if change.present else others
     return tuple(Reaction(emoji, users) for emoji, users in sorted(grouped.items()) if users)
+
+
+def gather_reactions(put: Iterable[tuple[str, UserId]]) -> tuple[Reaction, ...]:
+    """The reactions of a message from (emoji, user) in the order in which they were put: spellings of one are one."""
+    grouped: dict[str, dict[UserId, None]] = {}
+    spellings: dict[str, str] = {}
+    for emoji, user in put:
+        spellings.setdefault(bare(emoji), qualified(emoji) or emoji)
+        grouped.setdefault(bare(emoji), {})[user] = None
+    return tuple(
+        Reaction(spelling, tuple(grouped[key])) for key, spelling in sorted(spellings.items(), key=lambda kept: kept[1])
+    )
+
+
+def _find_reaction(message: Message, emoji: str) -> Reaction | None:
+    return next((reaction for reaction in message.reactions if bare(reaction.emoji) == bare(emoji)), None)
 
 
 def _require_sender(message: Message, user: UserId) -> None:

@@ -1,8 +1,12 @@
 """Bounds of what requests may hold. Each check gives the value back, or raises InvalidField naming the field."""
 
 from collections.abc import Sequence
+from unicodedata import normalize
 from uuid import UUID
 
+import regex
+
+from services.messaging.core.emojis import qualified
 from services.messaging.core.errors import InvalidField
 from services.messaging.core.model import Entity, Link, Text, UserId
 
@@ -10,20 +14,39 @@ MAX_CLIENT_ID_CHARS = 64
 MAX_USER_ID_CHARS = 64
 MAX_TITLE_CHARS = 100
 MAX_AVATAR_REF_CHARS = 512
-MAX_EMOJI_BYTES = 32
 MAX_ENTITIES = 50
 MAX_URL_CHARS = 2_048
 
+_SURROGATE = regex.compile(r"\p{Cs}")
+# The blank of Braille is a symbol to Unicode.
+_SEEN = regex.compile(r"[^\s\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]")
+_UNFIT_FOR_TITLES = regex.compile(r"[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]|\p{Noncharacter_Code_Point}")
+# More than 30 in a row are no text of any language (UAX #15, stream-safe format).
+_TOWER = regex.compile(r"\p{M}{31}")
+
 
 def check_text(text: str, limit: int, *, may_be_empty: bool = False) -> str:
-    """The text unchanged. Raises InvalidField when it is empty, only white space, too long, or holds a NUL."""
-    if not text.strip() and not may_be_empty:
+    """The text unchanged; `limit` in code points. Raises InvalidField when nothing of it can be seen, when it is too
+    long, and as check_storable does."""
+    if not may_be_empty and is_blank(text):
         raise InvalidField("text.text", "is empty")
     if len(text) > limit:
         raise InvalidField("text.text", f"has {len(text)} characters; at most {limit} are allowed")
-    if "\x00" in text:
-        raise InvalidField("text.text", "holds the character NUL, which is not text")
-    return text
+    return check_storable("text.text", text)
+
+
+def check_storable(field_name: str, value: str) -> str:
+    """A text that UTF-8 and PostgreSQL can hold. Raises InvalidField for NUL and for halves of characters."""
+    if "\x00" in value:
+        raise InvalidField(field_name, "holds the character NUL, which is not text")
+    if _SURROGATE.search(value):
+        raise InvalidField(field_name, "holds half of a character (a lone surrogate)")
+    return value
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text can be seen: spaces, controls, joiners, fillers, marks of direction."""
+    return not _SEEN.search(text)
 
 
 def check_client_id(field_name: str, value: str) -> str:
@@ -94,10 +117,16 @@ def check_url(url: str) -> str:
 
 
 def check_title(value: str) -> str:
-    """A group's title."""
-    if not value.strip() or len(value) > MAX_TITLE_CHARS or "\x00" in value:
-        raise InvalidField("title", f"must have 1 to {MAX_TITLE_CHARS} characters")
-    return value
+    """A group's title, in NFC. Raises InvalidField where nothing can be seen, and for controls, breaks of lines, what
+    turns the direction of reading for what follows, and towers of marks that reach into other lines."""
+    title = normalize("NFC", check_storable("title", value))
+    if is_blank(title) or len(title) > MAX_TITLE_CHARS:
+        raise InvalidField("title", f"must have 1 to {MAX_TITLE_CHARS} characters, some of which can be seen")
+    if _UNFIT_FOR_TITLES.search(title):
+        raise InvalidField("title", "must hold no controls, line breaks, or marks that turn the direction of reading")
+    if _TOWER.search(title):
+        raise InvalidField("title", "has too many marks on one character")
+    return title
 
 
 def check_avatar_ref(value: str) -> str:
@@ -108,11 +137,11 @@ def check_avatar_ref(value: str) -> str:
 
 
 def check_emoji(value: str) -> str:
-    """One emoji. What counts as one is for the clients to say; here it is short, visible, and no letters."""
-    is_short = 0 < len(value.encode()) <= MAX_EMOJI_BYTES
-    if not is_short or any(char.isspace() or char.isalpha() or ord(char) < 0x20 for char in value):
-        raise InvalidField("emoji", f"must be one emoji of at most {MAX_EMOJI_BYTES} bytes")
-    return value
+    """One emoji in its fully-qualified spelling. Raises InvalidField for what is not one RGI emoji of Unicode."""
+    known = qualified(value)
+    if known is None:
+        raise InvalidField("emoji", "must be one emoji (of Unicode's RGI set)")
+    return known
 
 
 def check_users(field_name: str, values: Sequence[str], limit: int) -> tuple[UserId, ...]:

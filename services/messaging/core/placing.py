@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from services.messaging.core.errors import (
@@ -58,7 +58,8 @@ def place_drafts(drafts: Sequence[Draft], places: Places, stored: Mapping[DraftK
     """Give each draft the next seq of its conversation, so that sequences have no gaps.
 
     `stored` holds the earlier results of the same keys. A repeated key, earlier or within the batch, gets the first
-    result and takes no seq. The record of a call that took place is written whoever blocked whom meanwhile.
+    result and takes no seq, whatever else holds by now: who was removed, a block, files that went. The record of a call
+    that took place is written whoever left or blocked whom meanwhile.
     """
     placement = Placement(last_seqs=dict(places.last_seqs))
     known = dict(stored)
@@ -68,10 +69,10 @@ def place_drafts(drafts: Sequence[Draft], places: Places, stored: Mapping[DraftK
         is_record = isinstance(draft.content, CallRecord)
         if draft.conversation_id not in placement.last_seqs:
             placement.outcomes.append(ConversationNotFound())
-        elif sender not in places.senders:
-            placement.outcomes.append(NotAMember())
         elif draft.key in known:
-            placement.outcomes.append(known[draft.key])
+            placement.outcomes.append(first_result(known[draft.key], is_member=sender in places.senders))
+        elif sender not in places.senders and not is_record:
+            placement.outcomes.append(NotAMember())
         elif draft.conversation_id in places.blocked and not is_record:
             placement.outcomes.append(NotAllowed())
         elif draft.reply_to_seq > placement.last_seqs[draft.conversation_id]:
@@ -85,10 +86,15 @@ def place_drafts(drafts: Sequence[Draft], places: Places, stored: Mapping[DraftK
             known[draft.key] = message
             unused.difference_update(attachment.id for attachment in draft.attachments)
             placement.inserted.append(message)
-            if places.senders[sender] is not Request.NONE and not is_record:
+            if not is_record and places.senders[sender] is not Request.NONE:
                 placement.accepted[sender] = None
             placement.outcomes.append(message)
     return placement
+
+
+def first_result(message: Message, *, is_member: bool) -> Message:
+    """What the retry of a send gets. To who is out it is what they wrote, without what others did with it since."""
+    return message if is_member else replace(message, reactions=())
 
 
 def hearers(places: Places, placement: Placement) -> Mapping[ConversationId, Sequence[UserId]]:

@@ -12,6 +12,8 @@ class SendRates:
     Times are monotonic seconds.
     Of at most `people` people: of more, those who wrote least recently begin with a full bucket again, which a person
     has after burst / per_s seconds of silence anyway.
+    A person has a second bucket of the same size for looks: a request that is refused is looked for, since it may be
+    the retry of one that was taken, and whoever is refused all the time is not to make work without end.
     """
 
     def __init__(self, per_s: float = 200, burst: int = 400, people: int = 100_000) -> None:
@@ -20,13 +22,21 @@ class SendRates:
         self._people = people
         # When the next send of each would be due if they came at an even pace (GCRA, ITU-T I.371).
         self._due_s: OrderedDict[UserId, float] = OrderedDict()
+        self._look_due_s: OrderedDict[UserId, float] = OrderedDict()
 
     def take(self, user_id: UserId, now_s: float) -> None:
         """Count one send. Raises SendRate, with the time after which it would be taken, and counts nothing then."""
-        due_s = max(self._due_s.get(user_id, now_s), now_s)
+        self._take(self._due_s, user_id, now_s)
+
+    def look(self, user_id: UserId, now_s: float) -> None:
+        """Count one look for the result of an earlier request. Raises SendRate as `take` does."""
+        self._take(self._look_due_s, user_id, now_s)
+
+    def _take(self, bucket: OrderedDict[UserId, float], user_id: UserId, now_s: float) -> None:
+        due_s = max(bucket.get(user_id, now_s), now_s)
         if due_s - now_s > self._slack_s:
             raise SendRate(due_s - now_s - self._slack_s)
-        self._due_s[user_id] = due_s + self._gap_s
-        self._due_s.move_to_end(user_id)
-        if len(self._due_s) > self._people:
-            self._due_s.popitem(last=False)
+        bucket[user_id] = due_s + self._gap_s
+        bucket.move_to_end(user_id)
+        if len(bucket) > self._people:
+            bucket.popitem(last=False)

@@ -3,7 +3,7 @@ to do; `who may do what` is one table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from services.messaging.core.errors import (
@@ -123,12 +123,13 @@ def join(group: Conversation, user: UserId, now: datetime, limit: int) -> GroupC
 def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChange | None:
     """Take a person out. Raises RoleTooLow and what `require` raises; oneself is left by `leave`."""
     target = group.member(user)
-    act = Act.REMOVE_ADMIN if target and target.role is not Role.MEMBER else Act.REMOVE_MEMBER
-    require(group, actor, act)
+    if target is None:
+        # Done already, perhaps by an actor who had the role then.
+        _require_in(group, actor)
+        return None
+    require(group, actor, Act.REMOVE_MEMBER if target.role is Role.MEMBER else Act.REMOVE_ADMIN)
     if user == actor:
         raise InvalidField("user_id", "leave the group instead of removing yourself")
-    if target is None:
-        return None
     return _without(group, user, Line(LineKind.REMOVED, (user,)))
 
 
@@ -154,12 +155,14 @@ def leave(group: Conversation, user: UserId) -> GroupChange:
 
 def set_role(group: Conversation, actor: UserId, user: UserId, role: Role) -> GroupChange | None:
     """Give a role; OWNER hands the group over. Raises MemberNotFound and what `require` raises."""
-    require(group, actor, Act.SET_ROLE)
+    _require_in(group, actor)
     target = group.member(user)
+    if target and target.role is role:
+        # Done already: who handed the group over is its owner no longer, and may ask again.
+        return None
+    require(group, actor, Act.SET_ROLE)
     if target is None:
         raise MemberNotFound("not a member of this group")
-    if target.role is role:
-        return None
     if user == actor:
         raise InvalidField("role", "hand the group over to another member instead")
     after = _with_role(group, user, role)
@@ -170,7 +173,7 @@ def set_role(group: Conversation, actor: UserId, user: UserId, role: Role) -> Gr
 
 def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChange | None:
     """Change what is set. Raises what `require` raises."""
-    require(group, actor, Act.UPDATE)
+    _require_in(group, actor)
     after = replace(
         group,
         title=group.title if settings.title is None else settings.title,
@@ -179,18 +182,30 @@ def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChang
     )
     if after == group:
         return None
+    require(group, actor, Act.UPDATE)
     renamed = Line(LineKind.RENAMED, title=after.title) if after.title != group.title else None
     return GroupChange(_next(after), renamed)
 
 
 def require(group: Conversation, actor: UserId, act: Act) -> None:
     """Raises ConversationNotFound, NotAGroup, RoleTooLow unless the actor may do this."""
+    member = _require_in(group, actor)
+    if RANK[member.role] < RANK[LEAST_ROLE[act]]:
+        raise RoleTooLow(f"only {LEAST_ROLE[act].value}s may {act.value}")
+
+
+def as_founded(group: Conversation) -> Conversation:
+    """What the retry of a founder gets who is out by now: which group it is, and nothing of what became of it."""
+    bare = replace(group, members=(), title="", avatar_ref="", history_open=False, vanish_after=timedelta(0))
+    return replace(bare, last_seq=0, revision=0, history_start_seq=0)
+
+
+def _require_in(group: Conversation, actor: UserId) -> Member:
     member = group.member(actor)
     if member is None:
         raise ConversationNotFound
     _require_group(group)
-    if RANK[member.role] < RANK[LEAST_ROLE[act]]:
-        raise RoleTooLow(f"only {LEAST_ROLE[act].value}s may {act.value}")
+    return member
 
 
 def _require_group(group: Conversation) -> None:

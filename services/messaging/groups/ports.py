@@ -18,13 +18,16 @@ class Invite:
 
 
 class InviteStore(Protocol):
-    """Invites, one a group. Errors of every method: runtime's StoreUnavailable."""
+    """Invites, one a group that can be used. Errors of every method: runtime's StoreUnavailable."""
 
     async def put_invite(self, invite: Invite) -> None:
         """Store it in place of the group's older ones."""
 
     async def revoke_invites(self, conversation_id: ConversationId) -> None:
-        """Forget the group's invites. Idempotent."""
+        """Let nobody in by the group's invites any more. Idempotent."""
 
     async def find_invite(self, token_sha256: bytes, now: datetime) -> Invite | None:
         """An invite that has not expired."""
+
+    async def find_used_invite(self, token_sha256: bytes) -> Invite | None:
+        """An invite, also one that expired or was revoked within about a month: who came in by it may ask again."""

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.messaging.core import checks
-from services.messaging.core.errors import InvalidField, InviteNotFound
+from services.messaging.core.errors import InvalidField, InviteNotFound, MessagingError, SendRate
 from services.messaging.core.model import Conversation, ConversationId, MessageId, Role, UserId, require_member
 from services.messaging.core.rates import SendRates
+from services.messaging.core.request import Request
 from services.messaging.groups import core
 from services.messaging.groups.core import Act, Settings
 from services.messaging.groups.ports import Invite, InviteStore
@@ -73,24 +74,31 @@ class Groups:
         Errors: InvalidField, ConversationQuota, SendRate.
         """
         client_id = checks.check_client_id("client_conversation_id", request.client_conversation_id)
-        others = checks.check_users("user_ids", request.user_ids, self._limits.members - 1)
-        settings = Settings(
-            checks.check_title(request.title), checks.check_avatar_ref(request.avatar_ref), request.history_open
-        )
-        self._rates.take(user_id, self._clock.monotonic())
+        key = f"{user_id} {client_id}"
+        try:
+            others = checks.check_users("user_ids", request.user_ids, self._limits.members - 1)
+            settings = Settings(
+                checks.check_title(request.title), checks.check_avatar_ref(request.avatar_ref), request.history_open
+            )
+            self._rates.take(user_id, self._clock.monotonic())
+        except MessagingError as refusal:
+            founded = await self._founded_before(user_id, key)
+            if founded is None:
+                raise refusal
+            return _as_known_to(user_id, founded)
         stamp = self._stamp(user_id)
         conversation_id = ConversationId(self._new_id(stamp.now))
         admitted = await admissions(self._relations, user_id, others)
         change = core.create_group(conversation_id, user_id, list(admitted), settings, stamp.now, admitted)
         quota = day_quota(user_id, self._limits.new_conversations_per_day, stamp.now)
-        return await self._store.create_group(change, f"{user_id} {client_id}", stamp, quota)
+        return _as_known_to(user_id, await self._store.create_group(change, key, stamp, quota))
 
     async def update_group(self, user_id: UserId, conversation_id: str, settings: Settings) -> Conversation:
         """Change what is set."""
-        if settings.title is not None:
-            checks.check_title(settings.title)
+        title = settings.title if settings.title is None else checks.check_title(settings.title)
         checks.check_avatar_ref(settings.avatar_ref or "")
-        return await self._change(user_id, conversation_id, lambda group: core.update(group, user_id, settings))
+        wanted = replace(settings, title=title)
+        return await self._change(user_id, conversation_id, lambda group: core.update(group, user_id, wanted))
 
     async def add_members(self, user_id: UserId, conversation_id: str, user_ids: Sequence[str]) -> Conversation:
         """Add those who can be brought in. Idempotent. Errors: TooManyMembers."""
@@ -138,6 +146,9 @@ class Groups:
     async def join_by_invite(self, user_id: UserId, token: str) -> Conversation:
         """Come in; what waited in Requests is let in. Idempotent. Errors: InviteNotFound, TooManyMembers."""
         now = self._clock.now()
+        joined = await self._joined_before(user_id, token)
+        if joined is not None:
+            return joined
         invite = await self._invites.find_invite(_digest(token), now)
         # Blocked by who invites, or having blocked that person: to this user there is no such invite.
         if invite is None or await self._relations.blocked_among(user_id, [invite.created_by]):
@@ -148,6 +159,21 @@ class Groups:
         )
         await self._relations.accept(invite.conversation_id, user_id, now)
         return group
+
+    async def _founded_before(self, user_id: UserId, key: str) -> Conversation | None:
+        """The group of a request that is refused, if it is the retry of one that was taken."""
+        try:
+            self._rates.look(user_id, self._clock.monotonic())
+        except SendRate:
+            return None
+        return await self._store.find_group(key)
+
+    async def _joined_before(self, user_id: UserId, token: str) -> Conversation | None:
+        """The group of an invite that the user is in, whatever became of the invite."""
+        invite = await self._invites.find_used_invite(_digest(token))
+        group = await self._store.find_conversation(invite.conversation_id) if invite else None
+        member = group.member(user_id) if group else None
+        return group if member and member.request is Request.NONE else None
 
     async def _readable(self, user_id: UserId, conversation_id: str) -> Conversation:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
@@ -162,5 +188,9 @@ class Groups:
         return LineStamp(MessageId(self._new_id(now)), user_id, now)
 
 
+def _as_known_to(user_id: UserId, group: Conversation) -> Conversation:
+    return group if group.member(user_id) else core.as_founded(group)
+
+
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

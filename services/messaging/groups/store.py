@@ -1,12 +1,19 @@
 """PostgreSQL: invites."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.messaging import rows
 from services.messaging.core.errors import ConversationNotFound
 from services.messaging.core.model import ConversationId
 from services.messaging.groups.ports import Invite
 from services.runtime.db import Database
+
+# How long who came in by an invite may ask again after it ended. Higher: more rows. Lower: late retries are refused.
+KEPT = timedelta(days=37)
+_REVOKE = (
+    "UPDATE invites SET ended_before = expires_at, expires_at = 'epoch'"
+    " WHERE conversation_id = $1 AND ended_before IS NULL"
+)
 
 
 class PostgresInvites:
@@ -19,7 +26,12 @@ class PostgresInvites:
         async with self._database.transaction() as connection:
             if not await rows.lock_counters(connection, [invite.conversation_id]):
                 raise ConversationNotFound
-            await connection.execute("DELETE FROM invites WHERE conversation_id = $1", invite.conversation_id)
+            await connection.execute(
+                "DELETE FROM invites WHERE conversation_id = $1 AND coalesce(ended_before, expires_at) < $2",
+                invite.conversation_id,
+                invite.expires_at - KEPT,
+            )
+            await connection.execute(_REVOKE, invite.conversation_id)
             await connection.execute(
                 "INSERT INTO invites (token_sha256, conversation_id, created_by, expires_at) VALUES ($1, $2, $3, $4)",
                 invite.token_sha256,
@@ -30,7 +42,7 @@ class PostgresInvites:
 
     async def revoke_invites(self, conversation_id: ConversationId) -> None:
         async with self._database.connection() as connection:
-            await connection.execute("DELETE FROM invites WHERE conversation_id = $1", conversation_id)
+            await connection.execute(_REVOKE, conversation_id)
 
     async def find_invite(self, token_sha256: bytes, now: datetime) -> Invite | None:
         async with self._database.connection() as connection:
@@ -39,5 +51,13 @@ class PostgresInvites:
                 " WHERE token_sha256 = $1 AND expires_at > $2",
                 token_sha256,
                 now,
+            )
+        return Invite(*found) if found else None
+
+    async def find_used_invite(self, token_sha256: bytes) -> Invite | None:
+        async with self._database.connection() as connection:
+            found = await connection.fetchrow(
+                "SELECT token_sha256, conversation_id, created_by, expires_at FROM invites WHERE token_sha256 = $1",
+                token_sha256,
             )
         return Invite(*found) if found else None

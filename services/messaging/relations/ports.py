@@ -63,6 +63,9 @@ class ReportStore(Protocol):
     async def file(self, report: Report, quota: DayQuota) -> Report:
         """Store it unless its key has one; the one that stands. Idempotent. Errors: ReportQuota."""
 
+    async def find_filed(self, reporter_id: UserId, client_report_id: str) -> Report | None:
+        """What was filed under this key; its copies may be left out."""
+
     async def find(self, report_id: UUID) -> Report | None:
         """With its copies."""
 

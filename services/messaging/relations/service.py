@@ -164,6 +164,10 @@ class Reports:
 
         Errors: InvalidField, ConversationNotFound, MessageNotFound, ReportQuota.
         """
+        client_id = checks.check_client_id("client_report_id", request.client_report_id)
+        if filed := await self._reports.find_filed(user_id, client_id):
+            # The reporter may be out by now, or what was reported gone.
+            return filed
         reason, seqs = reports.check_request(request)
         target = ConversationId(checks.check_uuid("conversation_id", request.conversation_id))
         conversation = require_member(await self._store.find_conversation(target), user_id)
@@ -222,7 +226,10 @@ async def admissions(relations: RelationStore, actor: UserId, people: Sequence[U
 
 
 def _let_in(conversation: Conversation, user_id: UserId) -> list[UserId]:
-    """The other members, when the user and they let the conversation in."""
+    """The other members, when the user and they let the conversation in, and it is not closed."""
+    if conversation.blocked:
+        # Also where an account is deleted, without a block between the two.
+        return []
     inside = [member.user_id for member in conversation.members if member.request is Request.NONE]
     return [member for member in inside if member != user_id] if user_id in inside else []
 

@@ -155,6 +155,10 @@ class PostgresReports:
             await reports.insert_report(connection, report)
         return report
 
+    async def find_filed(self, reporter_id: UserId, client_report_id: str) -> Report | None:
+        async with self._database.connection() as connection:
+            return await reports.load_filed(connection, reporter_id, client_report_id)
+
     async def find(self, report_id: UUID) -> Report | None:
         async with self._database.connection() as connection:
             return await reports.load_report(connection, report_id)

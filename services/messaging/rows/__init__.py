@@ -23,7 +23,7 @@ from services.messaging.rows.messages import (
     write_change,
 )
 from services.messaging.rows.own_states import load_own_states, write_own_state
-from services.messaging.rows.search import index_words, search_words
+from services.messaging.rows.search import index_old, index_words, search_words
 
 __all__ = [
     "DIRECT_PEOPLE",
@@ -32,6 +32,7 @@ __all__ = [
     "delete_messages",
     "erase_content",
     "erase_hanging",
+    "index_old",
     "index_words",
     "insert_conversation",
     "insert_members",

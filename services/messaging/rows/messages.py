@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from services.messaging import encoding
-from services.messaging.core.changes import MessageChange
+from services.messaging.core.changes import MessageChange, gather_reactions
 from services.messaging.core.model import (
     CallRecord,
     Content,
@@ -162,6 +162,13 @@ async def insert_messages(
     return {row["id"] for row in rows}
 
 
+# All spellings of the emoji: rows from before hold them as devices sent them.
+_TAKE_AWAY = (
+    "DELETE FROM reactions WHERE conversation_id = $1 AND seq = $2 AND user_id = $4"
+    " AND translate(emoji, U&'\\FE0E\\FE0F', '') = translate($3, U&'\\FE0E\\FE0F', '')"
+)
+
+
 async def write_change(connection: Connection, change: MessageChange) -> None:
     """Make the rows of a message what it is after a change."""
     after = change.after
@@ -175,7 +182,7 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
         statement = (
             "INSERT INTO reactions (conversation_id, seq, emoji, user_id) VALUES ($1, $2, $3, $4)"
             if change.reaction.present
-            else "DELETE FROM reactions WHERE conversation_id = $1 AND seq = $2 AND emoji = $3 AND user_id = $4"
+            else _TAKE_AWAY
         )
         await connection.execute(statement, *key, change.reaction.emoji, change.reaction.user_id)
         return
@@ -229,17 +236,16 @@ async def _load_reactions(
     connection: Connection, rows: Sequence[asyncpg.Record]
 ) -> dict[tuple[UUID, int], tuple[Reaction, ...]]:
     found = await connection.fetch(
-        "SELECT r.conversation_id, r.seq, r.emoji, array_agg(r.user_id ORDER BY r.position) AS users"
+        "SELECT r.conversation_id, r.seq, r.emoji, r.user_id"
         " FROM unnest($1::uuid[], $2::bigint[]) AS k (conversation_id, seq)"
-        ' JOIN reactions r USING (conversation_id, seq) GROUP BY 1, 2, 3 ORDER BY 1, 2, r.emoji COLLATE "C"',
+        " JOIN reactions r USING (conversation_id, seq) ORDER BY r.position",
         [row["conversation_id"] for row in rows],
         [row["seq"] for row in rows],
     )
-    grouped: dict[tuple[UUID, int], tuple[Reaction, ...]] = {}
+    put: dict[tuple[UUID, int], list[tuple[str, UserId]]] = {}
     for row in found:
-        key = (row["conversation_id"], row["seq"])
-        grouped[key] = (*grouped.get(key, ()), Reaction(row["emoji"], tuple(row["users"])))
-    return grouped
+        put.setdefault((row["conversation_id"], row["seq"]), []).append((row["emoji"], UserId(row["user_id"])))
+    return {key: gather_reactions(pairs) for key, pairs in put.items()}
 
 
 def _columns(content: Content) -> tuple[str, str, bytes | None, bytes | None, bytes | None]:

@@ -8,7 +8,7 @@ from services.messaging.core.model import (
     Message,
     UserId,
 )
-from services.messaging.core.searching import words_of
+from services.messaging.core.searching import FORM, words_of
 from services.messaging.rows.messages import to_messages
 from services.runtime.db import Connection
 
@@ -24,11 +24,32 @@ async def index_words(connection: Connection, keys: Sequence[tuple[ConversationI
         [seq for _, seq in keys],
     )
     await connection.executemany(
-        "INSERT INTO message_words (conversation_id, seq, message_id, revision, words)"
-        " VALUES ($1, $2, $3, $4, array_to_tsvector($5::text[]))"
-        " ON CONFLICT (conversation_id, seq) DO UPDATE SET revision = excluded.revision, words = excluded.words",
-        [(row["conversation_id"], row["seq"], row["id"], row["revision"], words_of(row["body"])) for row in found],
+        "INSERT INTO message_words (conversation_id, seq, message_id, revision, words, form)"
+        " VALUES ($1, $2, $3, $4, array_to_tsvector($5::text[]), $6)"
+        " ON CONFLICT (conversation_id, seq) DO UPDATE"
+        " SET revision = excluded.revision, words = excluded.words, form = excluded.form",
+        [
+            (row["conversation_id"], row["seq"], row["id"], row["revision"], words_of(row["body"]), FORM)
+            for row in found
+        ],
     )
+
+
+async def index_old(connection: Connection, limit: int) -> int:
+    """Index anew what was indexed in an older form; how many were found. Two at once do the same work, for nothing."""
+    found = await connection.fetch(
+        # The literal is that of the partial index.
+        "SELECT conversation_id, seq FROM message_words WHERE form < 2 ORDER BY conversation_id, seq LIMIT $1",
+        limit,
+    )
+    keys = [(ConversationId(row["conversation_id"]), row["seq"]) for row in found]
+    if keys:
+        await index_words(connection, keys)
+        # Words without a text, should there be any, would be looked at for ever.
+        await connection.executemany(
+            "DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2 AND form < 2", keys
+        )
+    return len(keys)
 
 
 async def search_words(

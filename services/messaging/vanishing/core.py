@@ -40,11 +40,11 @@ def set_vanishing(conversation: Conversation, actor: UserId, vanish_after: timed
     """
     if conversation.member(actor) is None:
         raise ConversationNotFound
+    if conversation.vanish_after == vanish_after:
+        return None
     require_open(conversation, actor)
     if conversation.kind is ConversationKind.GROUP:
         groups.require(conversation, actor, Act.SET_VANISHING)
-    if conversation.vanish_after == vanish_after:
-        return None
     after = replace(conversation, vanish_after=vanish_after, revision=conversation.revision + 1)
     return GroupChange(after, Line(LineKind.VANISHING_CHANGED, vanish_after=vanish_after))
 

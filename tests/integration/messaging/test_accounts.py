@@ -76,7 +76,7 @@ class Town:
         waiting = await self.uploads.put_upload(announced(clock.now(), ALICE, "waiting"), 10)
         self.objects.receive(waiting)
         await reacted(store, clock, self.group, 3, ALICE, "👍")
-        await reacted(store, clock, self.pair, 1, BOB, "❤")
+        await reacted(store, clock, self.pair, 1, BOB, "❤️")
         await store.change_message(
             self.pair.id,
             2,
@@ -186,7 +186,7 @@ async def test_an_export_holds_what_one_wrote_received_set_and_announced(town: T
     assert edited["message"]["text"]["text"] == "edited"
     assert [edit["text"]["text"] for edit in edited["edits"]] == ["text a1"]
     reacted_on = [line["message"] for line in lines if line.get("message", {}).get("reactions")]
-    assert {reaction["emoji"] for message in reacted_on for reaction in message["reactions"]} == {"👍", "❤"}
+    assert {reaction["emoji"] for message in reacted_on for reaction in message["reactions"]} == {"👍", "❤️"}
 
 
 async def test_who_came_later_exports_nothing_from_before(town: Town) -> None:

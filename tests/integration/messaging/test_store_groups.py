@@ -1,6 +1,7 @@
 """The contract of messaging's store, held by the fake and PostgreSQL: groups, changes of messages, and their sync."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,8 +9,10 @@ import pytest
 
 from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.errors import ConversationNotFound, RoleTooLow
+from services.messaging.core.errors import ConversationNotFound, NotAMember, RoleTooLow
 from services.messaging.core.model import (
+    CallOutcome,
+    CallRecord,
     ConversationId,
     Cursor,
     Draft,
@@ -28,8 +31,11 @@ from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
 from services.messaging.groups.ports import Invite, InviteStore
 from services.messaging.ports import Store
+from services.messaging.relations.ports import RelationStore
+from services.runtime.db import Database
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_store import (
     ALICE,
     BOB,
@@ -38,8 +44,10 @@ from tests.support.messaging_store import (
     fill,
     founded,
     left,
+    opened,
     reacted,
     stamp,
+    text,
 )
 
 
@@ -126,11 +134,41 @@ async def test_an_edit_keeps_what_was_and_an_unsending_keeps_nothing(store: Stor
 async def test_reactions_come_with_their_message(store: Store, clock: ManualClock) -> None:
     room = await founded(store, clock, "k", BOB, CAROL)
     await fill(store, clock, room, 1)
-    for user, emoji in ((BOB, "👍"), (CAROL, "👍"), (ALICE, "❤"), (BOB, "👍")):
+    for user, emoji in ((BOB, "👍"), (CAROL, "👍"), (ALICE, "❤️"), (BOB, "👍")):
         after = await reacted(store, clock, room, 2, user, emoji)
-    assert {r.emoji: r.user_ids for r in after.reactions} == {"👍": (BOB, CAROL), "❤": (ALICE,)}
+    assert {r.emoji: r.user_ids for r in after.reactions} == {"👍": (BOB, CAROL), "❤️": (ALICE,)}
     assert after.revision == 3
     assert await store.find_message(room.id, 2) == after
+
+
+async def test_spellings_of_before_are_one_reaction_which_can_be_taken_away(
+    truth: MemoryStore | Database, store: Store, clock: ManualClock
+) -> None:
+    if isinstance(truth, MemoryStore):
+        # It never held others.
+        return
+    room = await founded(store, clock, "k", BOB, CAROL)
+    await fill(store, clock, room, 1)
+    await reacted(store, clock, room, 2, CAROL, "👍")
+    async with truth.connection() as connection:
+        # As the release before wrote them.
+        for user, emoji in ((BOB, "❤"), (ALICE, "❤️"), (BOB, "❤️"), (BOB, "!!"), (CAROL, "❤︎")):
+            await connection.execute(
+                "INSERT INTO reactions (conversation_id, seq, emoji, user_id) VALUES ($1, 2, $2, $3)",
+                *(room.id, emoji, user),
+            )
+    told = await store.find_message(room.id, 2)
+    assert told
+    assert {r.emoji: r.user_ids for r in told.reactions} == {
+        "❤️": (BOB, ALICE, CAROL),
+        "!!": (BOB,),
+        "👍": (CAROL,),
+    }
+    for user, emoji in ((BOB, "❤️"), (CAROL, "❤️"), (BOB, "!!")):
+        await reacted(store, clock, room, 2, user, emoji, present=False)
+    told = await store.find_message(room.id, 2)
+    assert told
+    assert {r.emoji: r.user_ids for r in told.reactions} == {"❤️": (ALICE,), "👍": (CAROL,)}
 
 
 async def test_sync_tells_what_changed_in_messages_that_the_device_has(store: Store, clock: ManualClock) -> None:
@@ -185,3 +223,50 @@ async def test_a_newer_invite_replaces_the_older_and_each_expires(
     assert await invites.find_invite(b"two", end) is None
     await invites.revoke_invites(room.id)
     assert await invites.find_invite(b"two", clock.now()) is None
+    # Who came in by one may ask again, for a while.
+    await invites.revoke_invites(room.id)
+    for token in (b"one", b"two"):
+        used = await invites.find_used_invite(token)
+        assert used is not None
+        assert (used.conversation_id, used.created_by) == (room.id, ALICE)
+    await invites.put_invite(Invite(b"three", room.id, ALICE, end + timedelta(days=30)))
+    assert await invites.find_used_invite(b"one") is not None
+
+
+async def test_the_key_comes_before_every_check(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock, "k", BOB, CAROL)
+    draft = text(clock, room, "b", BOB)
+    (first,) = await store.append([draft])
+    assert isinstance(first, Message)
+    await reacted(store, clock, room, first.seq, CAROL, "👍")
+    (again,) = await store.append([replace(draft, message_id=MessageId(new_id(clock.now())))])
+    assert again == await store.find_sent(draft.key) == await store.find_message(room.id, first.seq)
+    await left(store, clock, room, BOB)
+    # Who is out learns what became of the own message, and nothing that others did with it.
+    (out,) = await store.append([replace(draft, message_id=MessageId(new_id(clock.now())))])
+    assert isinstance(out, Message)
+    assert out == await store.find_sent(draft.key)
+    assert (out.id, out.seq, out.reactions) == (first.id, first.seq, ())
+    (refused,) = await store.append([text(clock, room, "c", BOB)])
+    assert isinstance(refused, NotAMember)
+    assert await store.find_sent(text(clock, room, "c", BOB).key) is None
+    assert [found and found.id for found in (await store.find_group("k"), await store.find_group("l"))] == [
+        room.id,
+        None,
+    ]
+
+
+async def test_the_record_of_a_call_is_written_whoever_left(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await left(store, clock, room, BOB)
+    call = CallRecord(UUID(int=5), False, CallOutcome.COMPLETED, timedelta(seconds=9), (BOB, ALICE))
+    (told,) = await store.append([replace(text(clock, room, "\x1fcall/5", BOB), content=call)])
+    assert isinstance(told, Message)
+    assert told.content == call
+
+
+async def test_nobody_shares_a_closed_conversation(store: Store, relations: RelationStore, clock: ManualClock) -> None:
+    await opened(store, clock, ALICE, BOB)
+    assert list(await store.contacts_among(ALICE, [BOB])) == [BOB]
+    await relations.block(BOB, ALICE, 10, clock.now())
+    assert list(await store.contacts_among(ALICE, [BOB])) == []

@@ -15,12 +15,19 @@ from services.messaging.core.model import (
     UserId,
 )
 from services.messaging.core.own_state import OwnChange, OwnState
-from services.messaging.core.searching import query_of
+from services.messaging.core.searching import FORM, query_of
+from services.messaging.indexing import Reindexer
 from services.messaging.ports import Store
 from services.messaging.receipts.ports import ReceiptStore
+from services.messaging.store import PostgresStore
+from services.runtime.db import Database
 from services.runtime.ids import new_id
+from services.runtime.outbox import OutboxRelay
+from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
+from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, left, own, text
+from tests.support.search_table import SEARCH_TABLE
 
 
 async def test_what_one_sets_stays_and_is_ones_own(store: Store, clock: ManualClock) -> None:
@@ -129,3 +136,44 @@ async def test_an_edited_text_is_found_by_its_new_words_and_an_unsent_one_not_at
     # A late event of the sending indexes nothing.
     await store.index_words([(room.id, 2)])
     assert await found(store, BOB, "six") == []
+
+
+async def test_words_of_every_script_are_found_and_others_are_not(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await said(store, clock, room, *(case.text for case in SEARCH_TABLE))
+    wrong = []
+    for seq, case in enumerate(SEARCH_TABLE, 2):
+        for query in (*case.found, *case.missed):
+            answers = await store.search(BOB, query_of(query), room.id, None, 100)
+            if (seq in {message.seq for message in answers}) is not (query in case.found):
+                wrong.append((case.script, query))
+    assert wrong == []
+
+
+async def test_a_text_of_towers_of_marks_is_indexed(store: Store, clock: ManualClock) -> None:
+    room = await founded(store, clock)
+    await said(store, clock, room, "ก" + "\u0e48" * 5_000 + " e" + "\u0301" * 4_000, "-".join("x" * 3_000))
+    assert await found(store, BOB, "e") == [2]
+    assert await found(store, BOB, "ก") == [2]
+    assert await found(store, BOB, "x") == [3]
+
+
+async def test_what_an_older_release_indexed_is_indexed_anew(truth: MemoryStore | Database, clock: ManualClock) -> None:
+    if isinstance(truth, MemoryStore):
+        # It makes the words when it is asked.
+        assert await truth.index_old(10) == 0
+        return
+    store = PostgresStore(truth, OutboxRelay(truth, MemoryPublisher()), new_id)
+    room = await founded(store, clock)
+    await said(store, clock, room, "हिन्दी में", "gone", "한국어")
+    async with truth.connection() as connection:
+        # As the release before wrote them, and words whose text is no more.
+        await connection.execute("UPDATE message_words SET form = 1, words = array_to_tsvector('{old}'::text[])")
+        await connection.execute("UPDATE messages SET kind = 'unsent', body = '' WHERE seq = 3")
+    assert await found(store, BOB, "हिन्दी") == []
+    assert await Reindexer(store).index() == 3
+    assert (await found(store, BOB, "हिन्दी"), await found(store, BOB, "한국어")) == ([2], [4])
+    assert await found(store, BOB, "old") == []
+    assert await Reindexer(store).index() == 0
+    async with truth.connection() as connection:
+        assert await connection.fetchval("SELECT array_agg(form ORDER BY seq) FROM message_words") == [FORM, FORM]

@@ -34,6 +34,10 @@ async def test_a_report_is_kept_once_for_a_key_with_its_copies(reports: ReportSt
     assert await filed(reports, clock) == first
     assert await reports.find(first.id) == first
     assert await reports.find(uuid4()) is None
+    known = await reports.find_filed(ALICE, "k")
+    assert known is not None
+    assert known.id == first.id
+    assert await reports.find_filed(BOB, "k") is None
     theirs = await reports.file(report(clock, "k", BOB), day_quota(BOB, 9, clock.now()))
     assert theirs.id != first.id
 

@@ -1,11 +1,19 @@
 """Attachments: what may be announced, sent and fetched, by whom, and what is collected."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from services.messaging.attachments.core import Upload, content_disposition, object_key
+from services.messaging.attachments.core import (
+    DEFAULT_TYPES,
+    Upload,
+    UploadPolicy,
+    check_content_type,
+    content_disposition,
+    object_key,
+)
 from services.messaging.attachments.service import UploadRequest
 from services.messaging.core.errors import (
     AttachmentNotFound,
@@ -15,6 +23,7 @@ from services.messaging.core.errors import (
     ObjectsUnavailable,
     TooManyUploads,
 )
+from services.messaging.core.media_types import ALIASES, media_type
 from services.messaging.core.model import Attachment, AttachmentId, Message, Text, Unsent, UserId
 from services.messaging.groups.service import GroupRequest
 from services.messaging.service import TextRequest
@@ -45,6 +54,8 @@ async def send_with(world: World, room: str, *uploads: Upload, key: str = "k", t
         ("file_name", "../a.png"),
         ("file_name", "a\x00.png"),
         ("file_name", "a\nb.png"),
+        ("file_name", "a\ud83d.png"),
+        ("file_name", "\u200b\u3164"),
         ("content_type", "image/svg+xml"),
         ("content_type", "text/html"),
         ("size_bytes", 0),
@@ -240,3 +251,79 @@ async def test_what_could_not_be_deleted_is_tried_again(world: World) -> None:
     world.clock.advance(31)
     await world.collector.collect()
     assert world.objects.held == {}
+
+
+@pytest.mark.parametrize(
+    ("sent", "file_name", "kept"),
+    [
+        ("image/JPEG", "a", "image/jpeg"),
+        ("image/jpg", "a", "image/jpeg"),
+        (" image/png ", "a", "image/png"),
+        ("image/heif", "IMG_1.HEIF", "image/heif"),
+        ("image/heic-sequence", "a", "image/heic"),
+        ("audio/x-m4a", "a.m4a", "audio/mp4"),
+        ("audio/mp4", "a.m4a", "audio/mp4"),
+        ("audio/aac", "a", "audio/aac"),
+        ("audio/x-wav", "a", "audio/wav"),
+        ("audio/vnd.wave", "a", "audio/wav"),
+        ("audio/mp3", "a", "audio/mpeg"),
+        ("audio/webm;codecs=opus", "a", "audio/webm"),
+        ("audio/ogg; codecs=opus", "a", "audio/ogg"),
+        ("audio/3gpp", "a", "audio/3gpp"),
+        ("audio/AMR", "a", "audio/amr"),
+        ('video/mp4;codecs="avc1.42E01E, mp4a.40.2"', "a", "video/mp4"),
+        ('VIDEO/WebM; Codecs="vp8;opus"', "a", "video/webm"),
+        ("video/quicktime", "a.MOV", "video/quicktime"),
+        ("video/x-m4v", "a", "video/mp4"),
+        ("video/3gpp", "a", "video/3gpp"),
+        ("video/x-matroska;codecs=avc1", "a", "video/matroska"),
+        ("application/x-zip-compressed", "a", "application/zip"),
+        ("text/plain;charset=UTF-8", "a", "text/plain"),
+        ("application/vnd.ms-excel", "table.CSV", "text/csv"),
+        ("text/csv", "a", "text/csv"),
+        ("", "IMG_1.HEIC", "image/heic"),
+        ("application/octet-stream", "voice.m4a", "audio/mp4"),
+        ("application/octet-stream;x=y", "a.b.pdf", "application/pdf"),
+    ],
+)
+async def test_types_are_taken_as_browsers_and_phones_write_them(
+    world: World, sent: str, file_name: str, kept: str
+) -> None:
+    upload, put = await world.attachments.create_upload(ALICE, replace(PNG, content_type=sent, file_name=file_name))
+    assert upload.attachment.content_type == kept
+    assert put.headers["content-type"] == kept
+
+
+@pytest.mark.parametrize(
+    ("sent", "file_name", "word"),
+    [
+        ("image", "a.png", "media type"),
+        ("image/", "a.png", "media type"),
+        ("image/png/x", "a.png", "media type"),
+        ("ima ge/png", "a.png", "media type"),
+        ("image/png, text/html", "a.png", "media type"),
+        ("image/png\r\nx-evil: 1", "a.png", "media type"),
+        ("imägé/png", "a.png", "media type"),
+        (";charset=utf-8", "a.png", "media type"),
+        ("image/svg+xml", "a.png", "image/svg+xml is not one"),
+        ("IMAGE/SVG+XML;a=image/png", "a.png", "image/svg+xml is not one"),
+        ("text/html", "a.txt", "text/html is not one"),
+        ("application/vnd.ms-excel", "a.xls", "vnd.ms-excel is not one"),
+        ("", "noname", "application/octet-stream is not one"),
+        ("application/octet-stream", "a.exe", "application/octet-stream is not one"),
+    ],
+)
+async def test_other_types_are_refused_in_words(world: World, sent: str, file_name: str, word: str) -> None:
+    with pytest.raises(InvalidField, match=re.escape(word)) as refused:
+        await world.attachments.create_upload(ALICE, replace(PNG, content_type=sent, file_name=file_name))
+    assert refused.value.field == "content_type"
+
+
+def test_every_alias_leads_to_a_type_that_can_be_sent_and_every_such_type_is_its_own_name() -> None:
+    assert set(ALIASES.values()) <= set(DEFAULT_TYPES)
+    assert [media_type(allowed, "") for allowed in DEFAULT_TYPES] == list(DEFAULT_TYPES)
+
+
+def test_configured_types_are_compared_alike() -> None:
+    policy = UploadPolicy(types=frozenset({"Audio/X-M4A"}))
+    assert check_content_type("audio/mp4", "a", policy) == "audio/mp4"

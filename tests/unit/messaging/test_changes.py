@@ -1,12 +1,16 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
+from emoji import EMOJI_DATA, STATUS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.messaging.core import changes, checks
 from services.messaging.core.changes import ChangePolicy, MessageChange, ReactionChange
+from services.messaging.core.emojis import bare
 from services.messaging.core.errors import (
     EditTooLate,
     InvalidField,
@@ -154,12 +158,81 @@ def test_entities_within_the_text_are_kept() -> None:
     assert checks.check_entities("hello", entities) == Text("hello", entities)
 
 
-@pytest.mark.parametrize("emoji", ["", "a", "👍 👍", "x" * 33, "\x00", "ß", "\n"])
+@pytest.mark.parametrize(
+    "emoji",
+    [
+        *("", "a", "👍 👍", "x" * 33, "\x00", "ß", "\n", "!", "1", "#", "+", "…", "€", "a\ufe0f", "\ud83d"),
+        # Two, none, halves, and what Unicode recommends to nobody.
+        *(
+            "👍👍",
+            "👍a",
+            "\ufe0f",
+            "\u200d",
+            "👍\u200d",
+            "\u200d👍",
+            "🇩",
+            "🇽🇽",
+            "🇩🇪🇫🇷",
+            "👩\u200d👩",
+            "\u20e3",
+            "9\ufe0f",
+        ),
+        *(
+            "🏴\U000e0067\U000e007f",
+            "🏴\U000e0067\U000e0062",
+            "👍\u0301",
+            "👍🏽🏽",
+            "👍\ufe0f\ufe0f",
+            "\ufe0f👍",
+            "👩\u200d\ufe0f🚀",
+        ),
+    ],
+)
 def test_what_is_no_emoji_is_refused(emoji: str) -> None:
     with pytest.raises(InvalidField):
         checks.check_emoji(emoji)
 
 
-@pytest.mark.parametrize("emoji", ["👍", "❤️", "👩‍👩‍👧‍👦", "🏳️‍🌈", "1️⃣", "🇧🇭"])
+@pytest.mark.parametrize("emoji", ["👍", "❤️", "👩‍👩‍👧‍👦", "🏳️‍🌈", "1️⃣", "🇧🇭", "🏴󠁧󠁢󠁷󠁬󠁳󠁿", "👩🏻‍❤️‍💋‍👨🏿", "🧑🏽‍🚀", "🏽"])
 def test_emojis_are_taken_whole(emoji: str) -> None:
     assert checks.check_emoji(emoji) == emoji
+
+
+def test_every_emoji_of_unicode_is_taken_and_its_other_spellings_are_the_same() -> None:
+    kept: dict[str, str] = {}
+    for spelling, facts in EMOJI_DATA.items():
+        known = checks.check_emoji(spelling)
+        assert known == spelling or facts["status"] > STATUS["fully_qualified"]
+        assert kept.setdefault(bare(spelling), known) == known
+        # With every character's picture asked for in black and white, or in colour where it may be.
+        assert checks.check_emoji(known.replace("\ufe0f", "\ufe0e")) == known
+        assert checks.check_emoji(known.replace("\ufe0f", "")) == known
+    whole = {spelling for spelling, facts in EMOJI_DATA.items() if facts["status"] <= STATUS["fully_qualified"]}
+    assert set(kept.values()) == whole
+    assert len(kept) == len(whole)
+
+
+@pytest.mark.parametrize("spelling", ["❤", "❤\ufe0e", "❤\ufe0f"])
+def test_spellings_of_an_emoji_are_one_reaction(spelling: str) -> None:
+    emoji = checks.check_emoji(spelling)
+    once = made(changes.react(message(), BOB, emoji, POLICY, present=True)).after
+    assert once.reactions == (Reaction("❤️", (BOB,)),)
+    assert changes.react(once, BOB, checks.check_emoji("❤"), POLICY, present=True) is None
+    assert made(changes.react(once, BOB, checks.check_emoji("❤"), POLICY, present=False)).after.reactions == ()
+
+
+def test_reactions_of_before_are_gathered_by_emoji_in_the_order_of_the_people() -> None:
+    put = [("❤", ALICE), ("!!", BOB), ("❤️", BOB), ("👍", BOB), ("❤️", ALICE), ("❤︎", MALLORY)]
+    gathered = changes.gather_reactions(put)
+    assert gathered == (Reaction("!!", (BOB,)), Reaction("❤️", (ALICE, BOB, MALLORY)), Reaction("👍", (BOB,)))
+    old = replace(message(), reactions=gathered)
+    # What is none can be taken away where it stands, and put nowhere.
+    assert changes.check_reaction(old, "!!", present=False) == "!!"
+    for emoji, present in (("!!", True), ("??", False)):
+        with pytest.raises(InvalidField):
+            changes.check_reaction(old, emoji, present=present)
+
+
+def test_the_web_clients_list_of_emojis_is_that_of_the_library() -> None:
+    listed = (Path(__file__).parents[2] / "support" / "emoji_spellings.txt").read_text().split()
+    assert listed == [each for each, facts in EMOJI_DATA.items() if facts["status"] <= STATUS["fully_qualified"]]

@@ -116,7 +116,9 @@ def test_nobody_talks_to_oneself() -> None:
         model.open_direct(ROOM, ALICE, ALICE, NOW)
 
 
-@pytest.mark.parametrize("text", ["", "   \n", "a\x00b", "x" * 11])
+@pytest.mark.parametrize(
+    "text", ["", "   \n", "a\x00b", "x" * 11, "a\ud83d", "\u200b\u2060", "\u3164", "\u2800 \ufe0f"]
+)
 def test_a_faulty_text_names_its_field(text: str) -> None:
     with pytest.raises(InvalidField) as caught:
         checks.check_text(text, limit=10)

@@ -1,6 +1,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unicodedata import normalize
 from uuid import UUID
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from services.messaging.core import checks
 from services.messaging.core.errors import (
     ConversationNotFound,
     InvalidField,
@@ -128,6 +130,27 @@ def test_a_group_is_handed_over() -> None:
     with pytest.raises(InvalidField):
         groups.set_role(group(), OLGA, OLGA, Role.MEMBER)
     assert groups.set_role(group(), OLGA, ADAM, Role.ADMIN) is None
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *("", " ", "\u200b", "\u3164\u200d", "a\x00b", "a\nb", "a\u2028b", "a\ud83d", "x" * 101, "e" + "\u0323" * 32),
+        *("Trip \u202egpj", "\u2067x", "x\ufffe"),
+    ],
+)
+def test_what_is_no_title_is_refused(title: str) -> None:
+    with pytest.raises(InvalidField) as refused:
+        checks.check_title(title)
+    assert refused.value.field == "title"
+
+
+@pytest.mark.parametrize(
+    "title", ["می\u200cخواهم", "👩\u200d🚀 crew", "क्षमा", "שלום\u200f!", "Cafe\u0301", "ก" + "\u0e48" * 30]
+)
+def test_titles_of_all_scripts_are_kept_in_nfc(title: str) -> None:
+    assert checks.check_title(title) == normalize("NFC", title)
+    assert checks.check_title("e\u0301" * 100) == "é" * 100
 
 
 def test_only_a_new_title_makes_a_line() -> None:

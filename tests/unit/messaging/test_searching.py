@@ -3,7 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.messaging.core.errors import InvalidField
-from services.messaging.core.searching import MAX_WORD_CHARS, MAX_WORDS, query_of, words_of
+from services.messaging.core.searching import (
+    MAX_QUERY_CHARS,
+    MAX_WORD_CHARS,
+    MAX_WORDS,
+    answers,
+    query_of,
+    words_of,
+)
+from tests.support.search_table import SEARCH_TABLE, SearchCase
 
 
 def test_words_come_once_and_in_order() -> None:
@@ -21,7 +29,7 @@ def test_a_query_is_all_words_and_the_last_is_a_beginning() -> None:
     assert query_of("Hello wor") == "'hello' & 'wor':*"
 
 
-@pytest.mark.parametrize("query", ["", "  ", "!?&|:*()", "x" * 201, "👍"])
+@pytest.mark.parametrize("query", ["", "  ", "!?&|:*()", "x" * 201, "\u0301", "\u200d\ufe0f", "🇽🇽"])
 def test_a_query_without_words_is_refused(query: str) -> None:
     with pytest.raises(InvalidField):
         query_of(query)
@@ -36,4 +44,39 @@ def test_scripts_without_spaces_are_found_by_any_part() -> None:
 
 
 def test_a_word_of_two_scripts_is_parted_where_they_meet() -> None:
-    assert words_of("Android版です") == ["android", "版て", "てす", "す"]
+    assert words_of("Android版です") == ["android", "版で", "です", "す"]
+
+
+@pytest.mark.parametrize("case", SEARCH_TABLE, ids=lambda case: case.script)
+def test_words_of_every_script_are_found_and_others_are_not(case: SearchCase) -> None:
+    words = words_of(case.text)
+    assert [query for query in case.found if not answers(words, query_of(query))] == []
+    assert [query for query in case.missed if answers(words, query_of(query))] == []
+
+
+@given(st.text(max_size=60))
+def test_a_text_answers_itself_as_a_query(text: str) -> None:
+    try:
+        query = query_of(text)
+    except InvalidField:
+        assert words_of(text) == []
+    else:
+        assert answers(words_of(text), query)
+
+
+def test_compounds_are_found_by_their_parts_and_as_one() -> None:
+    assert words_of("don’t e‑mail") == ["don", "t", "dont", "e", "mail", "email"]
+    assert query_of("don't") == "('don' & 't':* | 'dont':*)"
+
+
+def test_no_word_outgrows_what_postgresql_takes() -> None:
+    towers = "ก" + "\u0e48" * 5_000 + " a" + "\u093f" * 5_000 + " " + "-".join("b" * 5_000)
+    assert all(len(word.encode()) < 2_046 for word in words_of(towers))
+    assert len(query_of("ก" + "\u0e48" * (MAX_QUERY_CHARS - 1))) < 100
+
+
+def test_an_emoji_is_a_word_without_and_with_its_tone() -> None:
+    assert words_of("ok 👍🏽👍🏽❤") == ["ok", "👍", "👍🏽", "❤"]
+    assert query_of("❤️ o") == "'o':* & '❤'"
+    # Not (yet) one of Unicode's: its parts are.
+    assert words_of("👩\u200d👩") == ["👩"]

@@ -77,7 +77,11 @@ async def tell_changes(
 async def forget_member(connection: Connection, conversation_id: ConversationId, user_id: UserId) -> None:
     """The last of a person in a locked conversation: invites, whom they brought in; nobody writes to them any more."""
     await connection.execute(
-        "DELETE FROM invites WHERE conversation_id = $1 AND created_by = $2", conversation_id, user_id
+        # They let nobody in any more; who came in by one may still ask again.
+        "UPDATE invites SET created_by = '', ended_before = coalesce(ended_before, expires_at), expires_at = 'epoch'"
+        " WHERE conversation_id = $1 AND created_by = $2",
+        conversation_id,
+        user_id,
     )
     await connection.execute(
         "UPDATE members SET added_by = '' WHERE conversation_id = $1 AND added_by = $2", conversation_id, user_id

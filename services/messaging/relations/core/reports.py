@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-from services.messaging.core.checks import check_client_id, check_seq
+from services.messaging.core.checks import check_client_id, check_seq, check_storable
 from services.messaging.core.errors import InvalidField
 from services.messaging.core.model import ConversationId, Message, Text, UserId
 from services.messaging.relations.core.errors import ReportClosed
@@ -74,8 +74,8 @@ def check_request(request: ReportRequest) -> tuple[Reason, tuple[int, ...]]:
     check_client_id("client_report_id", request.client_report_id)
     if request.reason is None:
         raise InvalidField("reason", "is not set, or not known")
-    if len(request.comment) > MAX_COMMENT_CHARS or "\x00" in request.comment:
-        raise InvalidField("comment", f"must have at most {MAX_COMMENT_CHARS} characters, none of them NUL")
+    if len(check_storable("comment", request.comment)) > MAX_COMMENT_CHARS:
+        raise InvalidField("comment", f"must have at most {MAX_COMMENT_CHARS} characters")
     if len(request.seqs) > MAX_MESSAGES:
         raise InvalidField("seqs", f"has {len(request.seqs)} entries; at most {MAX_MESSAGES} are allowed")
     return request.reason, tuple(sorted({check_seq("seqs", seq) for seq in request.seqs}))

@@ -44,6 +44,14 @@ async def load_report(connection: Connection, report_id: UUID, *, for_update: bo
     return replace(_report(row), messages=tuple(_copy(copy) for copy in copies))
 
 
+async def load_filed(connection: Connection, reporter_id: UserId, client_report_id: str) -> Report | None:
+    """A report by its maker's key, without copies."""
+    row = await connection.fetchrow(
+        "SELECT * FROM reports WHERE reporter_id = $1 AND client_report_id = $2", reporter_id, client_report_id
+    )
+    return _report(row) if row else None
+
+
 async def load_reports(connection: Connection, state: State, after: UUID | None, limit: int) -> Sequence[Report]:
     """Reports without copies, the oldest first: ids ascend with time."""
     found = await connection.fetch(

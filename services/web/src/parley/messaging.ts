@@ -2,6 +2,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message as WireMessage } from "../gen/parley/messaging/v1/messages_pb";
 import type { Api } from "./api";
 import type { Arrival, ConversationStore } from "./core/conversation-store";
+import { qualified } from "./core/emoji";
 import type { CursorMove } from "./core/entry";
 import type { Conversation, Edit, Entity, Message, OwnState, RequestState } from "./core/model";
 import { answered, readFailure } from "./errors";
@@ -258,7 +259,7 @@ export class Messaging {
 
   /** Puts one's reaction on a message, or takes it away. Rejects with a Failure. */
   react(conversationId: string, seq: number, emoji: string, present: boolean): Promise<void> {
-    return this.changedMessage(this.api.messaging.setReaction({ conversationId, seq: BigInt(seq), emoji, present }));
+    return this.changedMessage(this.api.messaging.setReaction({ conversationId, seq: BigInt(seq), emoji: qualified(emoji), present }));
   }
 
   private async changedMessage(request: Promise<{ message?: WireMessage | undefined }>): Promise<void> {

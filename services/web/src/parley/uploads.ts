@@ -120,7 +120,7 @@ export class Uploads {
 }
 
 function newJob(conversationId: string, { name, contentType, body, width = 0, height = 0 }: PickedFile): Job {
-  const type = contentTypeOf(contentType);
+  const type = contentTypeOf(contentType, name);
   const problem = fileProblem(type, body.size);
   const facts = { id: crypto.randomUUID(), fileName: safeName(name), contentType: type, sizeBytes: body.size, width, height };
   const upload: Upload = { ...facts, state: problem ? "refused" : "announcing", sentBytes: 0, problem, attachment: undefined };

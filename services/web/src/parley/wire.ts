@@ -5,6 +5,8 @@ import type { Participant, Call as WireCall } from "../gen/parley/calls/v1/messa
 import { CallState, EndReason, ParticipantState } from "../gen/parley/calls/v1/messages_pb";
 import type { PresenceChanged } from "../gen/parley/gateway/v1/messages_pb";
 import { PresenceState } from "../gen/parley/gateway/v1/messages_pb";
+import { gatherReactions } from "./core/emoji";
+import { shownName } from "./core/files";
 import type {
   Attachment as WireAttachment,
   CallContent,
@@ -123,7 +125,7 @@ export function readMessage(wire: WireMessage): model.Message {
     sendTimeMs: millis(wire.sendTime) ?? 0,
     content: readContent(wire.content),
     replyToSeq: Number(wire.replyToSeq),
-    reactions: wire.reactions.map(({ emoji, userIds }) => ({ emoji, userIds })),
+    reactions: gatherReactions(wire.reactions),
     attachments: wire.attachments.map(readAttachment),
     edited: wire.editCount > 0,
     expireTimeMs: millis(wire.expireTime),
@@ -133,7 +135,7 @@ export function readMessage(wire: WireMessage): model.Message {
 
 export function readAttachment(wire: WireAttachment): model.Attachment {
   const { attachmentId: id, fileName, contentType, width, height } = wire;
-  return { id, fileName, contentType, sizeBytes: Number(wire.sizeBytes), width, height };
+  return { id, fileName: shownName(fileName), contentType, sizeBytes: Number(wire.sizeBytes), width, height };
 }
 
 function readContent(content: WireMessage["content"]): model.Content {

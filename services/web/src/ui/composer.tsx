@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Conversation, Failure, Message, ParleyClient, Person } from "../parley";
-import { allDone, findEntities } from "../parley";
+import { allDone, findEntities, isBlank } from "../parley";
 import { Icon } from "./icons";
 import { MentionList, useMentions } from "./mentions";
 import { messageLine, type Reader } from "./people";
@@ -38,7 +38,7 @@ export function Composer(props: ComposerProps): JSX.Element {
   const excess = text.length > MAX_CHARACTERS ? [...text].length - MAX_CHARACTERS : 0;
   const editing = task?.kind === "edit";
   const uploads = editing ? [] : client.uploads.of(conversation.id);
-  const sendable = (text.trim() !== "" || uploads.length > 0) && excess <= 0 && allDone(uploads);
+  const sendable = (!isBlank(text) || uploads.length > 0) && excess <= 0 && allDone(uploads);
   useLayoutEffect(() => fit(field.current), [text]);
   useEffect(() => {
     // On a touch screen this would push the keyboard over the conversation, unless it was asked for.

@@ -1,4 +1,5 @@
 import type { Message, Presence } from "../parley";
+import { graphemes } from "../parley";
 
 const DAY_MS = 86_400_000;
 
@@ -97,7 +98,7 @@ export function callLine(call: CallContent, own: boolean): string {
 export function initials(name: string): string {
   const words = name.trim().split(/[\s._-]+/).filter(Boolean);
   const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
-  return letters.map((word) => [...(word ?? "?")][0]?.toUpperCase() ?? "").join("");
+  return letters.map((word) => graphemes(word ?? "?")[0]?.toUpperCase() ?? "").join("");
 }
 
 /** Which of the avatar tints a user gets: the same one on every device. */

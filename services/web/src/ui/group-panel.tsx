@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Conversation, Failure, ParleyClient } from "../parley";
-import { rightsOf } from "../parley";
+import { isBlank, rightsOf } from "../parley";
 import { Question } from "./dialog";
 import { lengthLine } from "./format";
 import { Members } from "./group-members";
@@ -113,7 +113,7 @@ function Title({ client, conversation, may, run }: TitleProps): JSX.Element {
   const [title, setTitle] = useState<string | undefined>(undefined);
   const save = (event: Event): void => {
     event.preventDefault();
-    if (title?.trim() && title.trim() !== conversation.title) void run(client.groups.rename(conversation.id, title.trim()));
+    if (title && !isBlank(title) && title.trim() !== conversation.title) void run(client.groups.rename(conversation.id, title.trim()));
     setTitle(undefined);
   };
   return (
@@ -131,7 +131,7 @@ function Title({ client, conversation, may, run }: TitleProps): JSX.Element {
       ) : (
         <form class="field-row" onSubmit={save}>
           <input aria-label="Group name" value={title} maxLength={100} autocomplete="off" ref={focus} onInput={(event) => setTitle(event.currentTarget.value)} />
-          <button type="submit" class="primary" disabled={!title.trim()}>
+          <button type="submit" class="primary" disabled={isBlank(title)}>
             Save
           </button>
         </form>

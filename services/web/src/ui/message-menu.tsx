@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import type { Message, ParleyClient } from "../parley";
+import { isSameEmoji } from "../parley";
 import { copyText } from "./clipboard";
 import type { IconName } from "./icons";
 import { Icon } from "./icons";
@@ -85,7 +86,7 @@ function Reactions({ message, selfId, choose }: ReactionsProps): JSX.Element {
   return (
     <div class="menu-emojis" role="group" aria-label="React">
       {EMOJIS.map(({ emoji, name }) => (
-        <button key={emoji} type="button" role="menuitemcheckbox" tabIndex={-1} aria-checked={mine.includes(emoji)} aria-label={name} title={name} onClick={() => choose(emoji)}>
+        <button key={emoji} type="button" role="menuitemcheckbox" tabIndex={-1} aria-checked={mine.some((put) => isSameEmoji(put, emoji))} aria-label={name} title={name} onClick={() => choose(emoji)}>
           {emoji}
         </button>
       ))}

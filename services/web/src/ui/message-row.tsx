@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import type { Outgoing, ParleyClient } from "../parley";
+import { beginning } from "../parley";
 import { Attachments } from "./attachments";
 import { Avatar } from "./avatar";
 import { callLine, dateTime, timeOfDay } from "./format";
@@ -142,7 +143,7 @@ function Tools({ row, tabStop, actions }: { row: BubbleRow; tabStop: boolean; ac
         type="button"
         class="tool message-actions"
         tabIndex={tabStop ? 0 : -1}
-        aria-label={`Actions for the message “${row.text.slice(0, 60) || attachmentsLine(row.attachments)}”`}
+        aria-label={`Actions for the message “${beginning(row.text, 60) || attachmentsLine(row.attachments)}”`}
         title="More"
         aria-haspopup="menu"
         onClick={openMenu(false)}

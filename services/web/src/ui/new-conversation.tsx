@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Failure, ParleyClient } from "../parley";
+import { isBlank } from "../parley";
 import { readIds } from "./user-ids";
 
 interface NewConversationProps {
@@ -71,7 +72,7 @@ function NewGroup({ client, onOpen }: NewConversationProps): JSX.Element {
   const people = readIds(ids).filter((id) => id !== client.userId);
   const submit = (event: Event): void => {
     event.preventDefault();
-    if (title.trim()) void run(() => client.groups.create(title.trim(), people));
+    if (!isBlank(title)) void run(() => client.groups.create(title.trim(), people));
   };
   return (
     <form onSubmit={submit}>
@@ -82,7 +83,7 @@ function NewGroup({ client, onOpen }: NewConversationProps): JSX.Element {
       <label for="group-people">People</label>
       <div class="field-row">
         <Field id="group-people" value={ids} placeholder="User ids" onChange={setIds} />
-        <button type="submit" class="primary" disabled={busy || !title.trim()}>
+        <button type="submit" class="primary" disabled={busy || isBlank(title)}>
           Create
         </button>
       </div>

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import type { ParleyClient, PickedFile } from "../parley";
+import { contentTypeOf } from "../parley";
 import { previews } from "./previews";
 
 /** Files for the next message of a conversation. */
@@ -32,17 +33,11 @@ export function isPicture(contentType: string): boolean {
 }
 
 async function read(file: File): Promise<PickedFile> {
-  const common = { name: file.name, contentType: file.type || guess(file.name), body: file };
-  if (!isPicture(file.type)) return common;
+  const common = { name: file.name, contentType: contentTypeOf(file.type, file.name), body: file };
+  if (!isPicture(common.contentType)) return common;
   const picture = await createImageBitmap(file).catch(() => undefined);
   if (!picture) return common;
   const { width, height } = picture;
   picture.close();
   return { ...common, width, height };
-}
-
-/** Some systems tell browsers no type. */
-function guess(name: string): string {
-  const suffix = name.split(".").at(-1)?.toLowerCase() ?? "";
-  return { txt: "text/plain", zip: "application/zip", pdf: "application/pdf" }[suffix] ?? "";
 }

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ConversationView, Failure, Message, ParleyClient } from "../parley";
+import { isSameEmoji } from "../parley";
 import { CallBanner } from "./call-banner";
 import { Composer, type Task } from "./composer";
 import { DropArea } from "./drop-area";
@@ -78,7 +79,7 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
 
 /** Puts one's reaction on, or takes it away when it is there. */
 function react(client: ParleyClient, message: Message, emoji: string): void {
-  const mine = message.reactions.some((r) => r.emoji === emoji && r.userIds.includes(client.userId));
+  const mine = message.reactions.some((r) => isSameEmoji(r.emoji, emoji) && r.userIds.includes(client.userId));
   void client.messaging.react(message.conversationId, message.seq, emoji, !mine).catch((failure: Failure) => client.tell(failure.line));
 }
 

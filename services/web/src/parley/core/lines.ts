@@ -72,6 +72,8 @@ const BY_FIELD: Record<string, string> = {
   size_bytes: "This file is too large.",
   content_type: "Files of this type cannot be sent.",
   file_name: "This file's name cannot be used.",
+  emoji: "This cannot be a reaction.",
+  title: "This name cannot be used.",
   query: "Enter a word to search for.",
   peer_user_id: "There is no such person.",
   avatar_ref: "This picture cannot be used.",
