@@ -284,6 +284,10 @@ class Conversations:
         """Drops a conversation that one is not in (any more)."""
         self._histories.pop(conversation_id, None)
 
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._histories.clear()
+
     def add_delta(self, delta: Delta) -> bool:
         """Takes what Sync says of one conversation. False when the answer itself has a gap."""
         early = self._take_unknown(delta.card.conversation_id)
@@ -300,13 +304,36 @@ class Conversations:
         history.missed = False
         return not delta.entries or history.cursor >= max(before, delta.entries[-1].seq)
 
-    def cursors(self) -> dict[str, tuple[int, int]]:
-        """What the device says in Sync: (seq, revision) of each conversation that it knows.
+    def add_card(self, card: Card) -> bool:
+        """Takes what the list says of a conversation that is new to the device. False when it was known already."""
+        known = self._histories.get(card.conversation_id)
+        if known is not None and known.card is not None:
+            return False
+        history = self.begin(card.conversation_id)
+        history.take_card(card)
+        history.revision = max(card.revision, history.revision)
+        return True
 
-        One of which only messages were heard is not known: without a cursor, Sync tells all of it.
-        """
-        known = (history for history in self._histories.values() if history.card is not None)
-        return {history.conversation_id: (history.cursor, history.revision) for history in known}
+    def cursor(self, conversation_id: str) -> tuple[int, int]:
+        """What the device says in Sync of a conversation: (seq, revision); seq 0 where it has no messages of it, so that
+        Sync answers with the newest page."""
+        history = self.history(conversation_id)
+        return (history.cursor if history.shown else 0, history.revision)
+
+    def is_continued_by(self, delta: Delta) -> bool:
+        """Whether a delta that is made without a cursor leaves no gap behind what the device has."""
+        history = self.history(delta.card.conversation_id)
+        if history.card is None or not history.shown:
+            return True
+        if delta.entries:
+            is_next = delta.entries[0].seq <= history.cursor + 1
+        else:
+            is_next = delta.last_seq <= history.cursor
+        return is_next and delta.card.revision <= history.revision and not history.missed
+
+    def gaps(self) -> list[str]:
+        """The known conversations in which something is missing."""
+        return [history.conversation_id for history in self if history.card is not None and history.has_gap]
 
     def unknown(self) -> list[str]:
         """The conversations of which only messages were heard."""

@@ -217,6 +217,20 @@ async def load_message(connection: Connection, conversation_id: ConversationId, 
     return messages[0] if messages else None
 
 
+async def load_last(
+    connection: Connection, user_id: UserId, ids: Sequence[ConversationId]
+) -> dict[ConversationId, Message]:
+    """The newest message of each of the conversations where the user may see it."""
+    found = await connection.fetch(
+        "SELECT m.* FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.last_seq"
+        " JOIN members me ON me.conversation_id = c.id AND me.user_id = $2 AND m.seq > me.visible_after_seq"
+        " WHERE c.id = ANY($1)",
+        ids,
+        user_id,
+    )
+    return {message.conversation_id: message for message in await to_messages(connection, found)}
+
+
 async def load_edits(connection: Connection, conversation_id: ConversationId, seq: int) -> list[Edit]:
     """The former texts of a message, the oldest first."""
     rows = await connection.fetch(
