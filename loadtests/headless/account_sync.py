@@ -1,7 +1,7 @@
 """How a device stays in sync with an account of any size: one token, and cursors only where something is missing.
 
-Pure: `stream.py` carries the requests. First `take_list` with the newest pages of the list, then `request` and `take` until
-there is no more; the rest of the list may follow at any time.
+Pure: `stream.py` carries the requests. First `take_list` with the newest pages of the list, then `request` and `take`
+until there is no more; the rest of the list may follow at any time.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class AccountSync:
         # Named the next time: listed but without messages yet, or told of with a gap.
         self._wanted: dict[str, None] = {}
         self._named: list[str] = []
+        # Until the first Sync is through: what came live meanwhile may be gone again, and no token says so.
+        self._is_new = True
 
     def take_list(
         self,
@@ -45,10 +47,13 @@ class AccountSync:
         *,
         wants_messages: bool = True,
     ) -> None:
-        """Takes a page of the list; the first one's token begins everything."""
+        """Takes a page of the list; the first one's token begins everything.
+
+        `wants_messages`: the next Sync brings the newest messages of each.
+        """
         self.token = self.token or answer.sync_token
         for summary in answer.conversations:
-            self._inbox.take_summary(summary)
+            self._inbox.take_summary(summary, is_first=wants_messages)
             if wants_messages:
                 self._wanted[summary.conversation.conversation_id] = None
         self.list_tokens.pop(folder, None)
@@ -59,7 +64,11 @@ class AccountSync:
         """The next request."""
         conversations = self._inbox.conversations
         wanted: Iterable[str] = [*conversations.gaps(), *self._wanted, *sorted(self.open)]
-        self._named = [key for key in dict.fromkeys(wanted) if key in conversations][:_MOST_CURSORS]
+        if self._is_new:
+            wanted = [*wanted, *(history.conversation_id for history in conversations)]
+        # One of which only messages were heard is not named, so that all of it comes.
+        known = [key for key in dict.fromkeys(wanted) if conversations.history(key).card is not None]
+        self._named = known[:_MOST_CURSORS]
         places = [(key, *conversations.cursor(key)) for key in self._named]
         return service.SyncRequest(
             sync_token=self.token,
@@ -89,11 +98,13 @@ class AccountSync:
                 self._wanted.pop(key, None)
         self._wanted |= unfinished
         self.token = answer.sync_token
+        self._is_new = self._is_new and answer.has_more
         return answer.has_more or bool(self._wanted)
 
     def begin_anew(self) -> None:
         """The service does not know the token: what the device has may not be what is there."""
         self._inbox.conversations.clear()
         self.token = ""
+        self._is_new = True
         self.list_tokens.clear()
         self._wanted.clear()

@@ -118,6 +118,8 @@ class History:
     # The device has all changes up to this one; `missed` is set once a later one was heard of.
     revision: int = 0
     missed: bool = False
+    # Known from the list alone: Sync has brought none of its messages yet.
+    is_listed: bool = False
     duplicates: int = 0
     conflicts: list[str] = field(default_factory=list)
     _seq_by_message_id: dict[str, int] = field(default_factory=dict)
@@ -301,7 +303,7 @@ class Conversations:
         for entry in (*delta.entries, *delta.changed, *(entry for entry in early if entry.seq > delta.last_seq)):
             history.add(entry)
         history.revision = max(delta.revision, history.revision)
-        history.missed = False
+        history.missed = history.is_listed = False
         return not delta.entries or history.cursor >= max(before, delta.entries[-1].seq)
 
     def add_card(self, card: Card) -> bool:
@@ -312,24 +314,24 @@ class Conversations:
         history = self.begin(card.conversation_id)
         history.take_card(card)
         history.revision = max(card.revision, history.revision)
+        history.is_listed = True
         return True
 
     def cursor(self, conversation_id: str) -> tuple[int, int]:
-        """What the device says in Sync of a conversation: (seq, revision); seq 0 where it has no messages of it, so that
-        Sync answers with the newest page."""
+        """What the device says in Sync of a conversation: (seq, revision).
+
+        Seq 0 of one that was only listed, so that Sync answers with the newest page.
+        """
         history = self.history(conversation_id)
-        return (history.cursor if history.shown else 0, history.revision)
+        return (0 if history.is_listed and not history.shown else history.cursor, history.revision)
 
     def is_continued_by(self, delta: Delta) -> bool:
         """Whether a delta that is made without a cursor leaves no gap behind what the device has."""
         history = self.history(delta.card.conversation_id)
         if history.card is None or not history.shown:
             return True
-        if delta.entries:
-            is_next = delta.entries[0].seq <= history.cursor + 1
-        else:
-            is_next = delta.last_seq <= history.cursor
-        return is_next and delta.card.revision <= history.revision and not history.missed
+        first_seq = delta.entries[0].seq if delta.entries else delta.last_seq + 1
+        return first_seq <= history.cursor + 1 and delta.card.revision <= history.revision and not history.missed
 
     def gaps(self) -> list[str]:
         """The known conversations in which something is missing."""

@@ -112,8 +112,8 @@ class Inbox:
     def apply_delta(self, delta: messaging.ConversationDelta, *, is_named: bool) -> bool | None:
         """Takes what Sync says of one conversation. False when the answer was not gapless.
 
-        `is_named`: it was made for a cursor of this device. Of one that was not, and leaves a gap behind what the device
-        has, only the heads are taken: None.
+        `is_named`: it was made for a cursor of this device. Of one that was not, and leaves a gap behind what the
+        device has, only own state and cursors are taken: None.
         """
         told = Delta(
             card=to_card(delta.conversation, self.me),
@@ -129,9 +129,10 @@ class Inbox:
         self.changes.notify()
         return gapless
 
-    def take_summary(self, summary: service.ConversationSummary) -> None:
-        """Takes a line of the list; of a conversation that is known already, the stream and Sync tell."""
-        if self.conversations.add_card(to_card(summary.conversation, self.me)):
+    def take_summary(self, summary: service.ConversationSummary, *, is_first: bool) -> None:
+        """Takes a line of the list. `is_first`: Sync comes after it; else of what is known it would be old news."""
+        is_new = self.conversations.add_card(to_card(summary.conversation, self.me))
+        if is_new or is_first:
             self._take_own_state(summary.conversation.conversation_id, summary.own_state)
             self._take_cursors(summary.conversation)
             self.changes.notify()

@@ -14,6 +14,7 @@ from parley.gateway.v1 import messages_pb2 as gateway_messages
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import messages_pb2, service_pb2
 
+from loadtests.headless.account_sync import AccountSync
 from loadtests.headless.client import Edge, http_login
 from loadtests.headless.inbox import Inbox, to_entry
 from loadtests.headless.waiting import Changes

@@ -268,7 +268,7 @@ class PostgresStore:
             told = {row["id"] for row in behind}
             ids = [row["id"] for row in found[: max(room, 0)]]
             heads = {row["id"]: row for row in await rows.load_heads(connection, user_id, ids, cursors)}
-            lacking = [heads[row["id"]] for row in found[: max(room, 0)] if _is_lacking(row, heads, told)]
+            lacking = [heads[row["id"]] for row in found[: max(room, 0)] if _is_lacking(row, heads, told, walking)]
             named = behind[:max_conversations]
             deltas = await _deltas(connection, user_id, [*named, *lacking], cursors, limit, now)
         by_id = {delta.conversation.id: delta for delta in deltas[len(named) :]}
@@ -373,13 +373,19 @@ async def _deltas(
 
 
 def _is_lacking(
-    found: asyncpg.Record, heads: Mapping[ConversationId, asyncpg.Record], told: Collection[ConversationId]
+    found: asyncpg.Record,
+    heads: Mapping[ConversationId, asyncpg.Record],
+    told: Collection[ConversationId],
+    walking: SyncToken,
 ) -> bool:
-    """Whether a conversation of a walk is to be told: not where the device named it and has all of it."""
+    """Whether a conversation of a walk is to be told: not where the device named it and has all of it.
+
+    What moved before the first walk nobody told it.
+    """
     head = heads.get(found["id"])
     if head is None or found["id"] in told:
         return False
-    return head["seq"] is None or bool(found["has_moved"])
+    return head["seq"] is None or bool(found["has_moved"]) or walking.is_first
 
 
 async def _lock_conversation(connection: Connection, conversation_id: ConversationId) -> Conversation:

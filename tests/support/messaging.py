@@ -234,7 +234,14 @@ class FakeStore:
         room = max_conversations - len(behind)
         found = self._walked(user_id, walking, cursors) if room > 0 else []
         steps = [
-            self._step(user_id, mark, cursors, limit, now, is_told=mark.conversation_id in behind or not has_moved)
+            self._step(
+                user_id,
+                mark,
+                cursors,
+                limit,
+                now,
+                is_told=mark.conversation_id in behind or not (has_moved or walking.is_first),
+            )
             for mark, has_moved in found[: max(room, 0)]
         ]
         return AccountPage(
