@@ -177,7 +177,7 @@ async def load_joined(
 async def count_conversations(connection: Connection, user_id: UserId, most: int) -> int:
     """In how many conversations the user is that were not declined, counted up to `most`."""
     count: int = await connection.fetchval(
-        "SELECT count(*) FROM (SELECT FROM members WHERE user_id = $1 AND request <> 'declined' LIMIT $2) AS some",
+        "SELECT count(*) FROM (SELECT FROM members WHERE user_id = $1 AND request <> 'declined' LIMIT $2) AS few",
         user_id,
         most,
     )
