@@ -17,7 +17,7 @@ from services.runtime.db import Connection
 
 _LAST_ID = UUID(int=2**128 - 1)
 # Row comparisons with a bound that is always there: an index finds a page's first row, however far down it begins.
-_LIST = """
+LIST = """
 SELECT id, active_at FROM (
     (
         SELECT conversation_id AS id, active_at FROM inboxes
@@ -36,7 +36,7 @@ SELECT id, active_at FROM (
 ORDER BY active_at DESC, id DESC LIMIT $5
 """
 # `has_moved`: more than messages and changes, which cursors tell of.
-_WALK = """
+WALK = """
 SELECT id, position, bool_or(has_moved) AS has_moved FROM (
     (
         SELECT conversation_id AS id, position, false AS has_moved FROM inboxes
@@ -71,6 +71,13 @@ SELECT id, position, bool_or(has_moved) AS has_moved FROM (
 ) AS all_kinds
 GROUP BY position, id ORDER BY position, id LIMIT $5
 """
+# OFFSET 0 keeps the planner from beginning with all that the person is in: it does not know whose rows are many.
+_PLACE = """
+CROSS JOIN LATERAL (
+    SELECT visible_after_seq, request FROM members WHERE conversation_id = wanted.id AND user_id = $1 OFFSET 0
+) AS m
+CROSS JOIN LATERAL (SELECT * FROM conversations WHERE id = wanted.id OFFSET 0) AS c
+"""
 _HEAD = """
 SELECT c.id, c.last_seq, cursor.seq, coalesce(cursor.revision, c.revision) AS revision,
     greatest(m.visible_after_seq, c.history_start_seq) AS visible_after_seq
@@ -78,18 +85,15 @@ SELECT c.id, c.last_seq, cursor.seq, coalesce(cursor.revision, c.revision) AS re
 _CURSORS = "unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS cursor (id, seq, revision)"
 _NAMED_BEHIND = f"""
 {_HEAD}
-FROM {_CURSORS}
-JOIN members m ON m.conversation_id = cursor.id AND m.user_id = $1 AND m.request <> 'declined'
-JOIN conversations c ON c.id = cursor.id
-WHERE c.last_seq > cursor.seq OR c.revision > cursor.revision
+FROM {_CURSORS} CROSS JOIN LATERAL (SELECT cursor.id) AS wanted {_PLACE}
+WHERE m.request <> 'declined' AND (c.last_seq > cursor.seq OR c.revision > cursor.revision)
 ORDER BY c.active_at, c.id LIMIT $5
 """
 _HEADS = f"""
 {_HEAD}
-FROM unnest($5::uuid[]) AS wanted (id)
-JOIN members m ON m.conversation_id = wanted.id AND m.user_id = $1 AND m.request <> 'declined'
-JOIN conversations c ON c.id = wanted.id
-LEFT JOIN {_CURSORS} ON cursor.id = c.id
+FROM unnest($5::uuid[]) AS wanted (id) {_PLACE}
+LEFT JOIN {_CURSORS} ON cursor.id = wanted.id
+WHERE m.request <> 'declined'
 """
 
 
@@ -110,7 +114,7 @@ async def list_inbox(
 ) -> Sequence[asyncpg.Record]:
     """(id, active_at) of a page of the user's conversations that stand so, newest activity first."""
     found: list[asyncpg.Record] = await connection.fetch(
-        _LIST,
+        LIST,
         user_id,
         request.value,
         below.active_at if below else None,
@@ -128,7 +132,7 @@ async def walk_inbox(
     Where only cursors of others moved in a large conversation, it comes if it is `named`.
     """
     found: list[asyncpg.Record] = await connection.fetch(
-        _WALK,
+        WALK,
         user_id,
         token.mark.position,
         token.mark.conversation_id,

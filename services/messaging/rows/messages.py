@@ -222,9 +222,12 @@ async def load_last(
 ) -> dict[ConversationId, Message]:
     """The newest message of each of the conversations where the user may see it."""
     found = await connection.fetch(
-        "SELECT m.* FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.last_seq"
-        " JOIN members me ON me.conversation_id = c.id AND me.user_id = $2 AND m.seq > me.visible_after_seq"
-        " WHERE c.id = ANY($1)",
+        "SELECT m.* FROM unnest($1::uuid[]) AS wanted (id)"
+        " CROSS JOIN LATERAL (SELECT visible_after_seq FROM members"
+        " WHERE conversation_id = wanted.id AND user_id = $2 OFFSET 0) AS me"
+        " CROSS JOIN LATERAL (SELECT last_seq FROM conversations WHERE id = wanted.id OFFSET 0) AS c"
+        " CROSS JOIN LATERAL (SELECT * FROM messages WHERE conversation_id = wanted.id AND seq = c.last_seq"
+        " OFFSET 0) AS m WHERE m.seq > me.visible_after_seq",
         ids,
         user_id,
     )
