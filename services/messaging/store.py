@@ -26,6 +26,7 @@ from services.messaging.core.model import (
     Recipient,
     Summary,
     UserId,
+    pair_key,
     told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
@@ -331,14 +332,10 @@ class PostgresStore:
         }
 
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
+        others = [candidate for candidate in candidates if candidate != user_id]
         async with self._database.connection() as connection:
             found = await connection.fetch(
-                "SELECT DISTINCT other.user_id FROM members mine"
-                " JOIN members other ON other.conversation_id = mine.conversation_id"
-                " WHERE mine.user_id = $1 AND other.user_id = ANY($2) AND other.user_id <> $1"
-                " AND mine.request = '' AND other.request = ''",
-                user_id,
-                list(candidates),
+                rows.CONTACTS, user_id, others, [pair_key(user_id, candidate) for candidate in others]
             )
         return [row["user_id"] for row in found]
 

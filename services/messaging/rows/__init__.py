@@ -3,6 +3,7 @@
 from services.messaging.rows.attachments import attach, lock_unused, release_attachments
 from services.messaging.rows.catching_up import load_behind, load_changed, load_new
 from services.messaging.rows.conversations import (
+    CONTACTS,
     DIRECT_PEOPLE,
     insert_conversation,
     insert_members,
@@ -36,6 +37,7 @@ from services.messaging.rows.own_states import load_own_states, write_own_state
 from services.messaging.rows.search import index_words, search_words
 
 __all__ = [
+    "CONTACTS",
     "DIRECT_PEOPLE",
     "attach",
     "bury",

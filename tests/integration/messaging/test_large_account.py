@@ -2,18 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import pytest
 
-from services.messaging.core.account_sync import Mark, SyncToken, Walk
+from services.messaging.core.account_sync import Mark, SyncToken, Walk, token_at
 from services.messaging.core.errors import SyncTokenUnknown, TooManyConversations
-from services.messaging.core.model import ConversationId, PageMark, UserId
+from services.messaging.core.model import ConversationId, Cursor, PageMark, UserId
+from services.messaging.core.own_state import OwnChange
 from services.messaging.core.rates import SendRates
 from services.messaging.core.request import Request
 from services.messaging.group_commit import GroupCommit
+from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.rows import inboxes
 from services.messaging.service import Limits, Messaging
 from services.messaging.store import PostgresStore
@@ -252,3 +254,53 @@ async def test_after_a_restore_the_renewed_epoch_refuses_old_tokens_and_everythi
     device.account.begin_anew()
     await device.log_in()
     assert device.inbox.conversations.history(str(room.id)).cursor == 1
+
+
+async def work(database: Database) -> int:
+    """Rows of tables that statements have fetched so far; the database has one connection, which tells its own."""
+    async with database.connection() as connection:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        return int(
+            await connection.fetchval(
+                "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables"
+            )
+        )
+
+
+async def test_no_use_case_reads_all_that_a_person_is_in(database_url: str) -> None:
+    async with connected(Database(DatabaseConfig(database_url, pool_size=1), MIGRATIONS)) as database:
+        async with database.connection() as connection:
+            await connection.execute(FILL, timeout=300)
+            await connection.execute("ANALYZE", timeout=300)
+        store, clock = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id), ManualClock()
+        receipts = PostgresReceipts(database, OutboxRelay(database, MemoryPublisher()), new_id)
+        listed = await store.list_conversations(ALICE, None, 100, clock.now())
+        ids = [row.conversation.id for row in listed]
+        token = token_at(await store.snapshot())
+        named = dict.fromkeys(ids, Cursor(0))
+        everywhere = dict.fromkeys(ids, 1)
+        peers = [UserId(f"peer{number}") for number in range(1, 101)]
+        room = listed[0].conversation
+        uses: list[tuple[str, int, Callable[[], Awaitable[object]]]] = [
+            ("list", 2_000, lambda: store.list_conversations(ALICE, None, 100, clock.now())),
+            ("sync, nothing new", 50, lambda: store.sync_account(ALICE, token, {}, 20, 100, clock.now())),
+            ("sync, a page", 5_000, lambda: store.sync_account(ALICE, None, {}, 20, 100, clock.now())),
+            ("sync, named", 5_000, lambda: store.sync_account(ALICE, token, named, 20, 100, clock.now())),
+            ("cursors", 1_100, lambda: store.has_more_conversations_than(ALICE, 1_000)),
+            ("joined", 200, lambda: store.joined_of(ALICE, ids)),
+            (
+                "delivered",
+                2_000,
+                lambda: receipts.move_delivered_cursors(ALICE, dict.fromkeys(ids, 1), clock.now(), 32),
+            ),
+            ("read", 50, lambda: receipts.move_read_cursor(ids[0], ALICE, 1, clock.now())),
+            ("own state", 50, lambda: store.change_own_state(ids[1], ALICE, OwnChange(pinned=True), clock.now())),
+            ("contacts", 1_000, lambda: store.contacts_among(ALICE, peers)),
+            ("contacts of a stranger", 1_000, lambda: store.contacts_among(UserId("nobody"), peers)),
+            ("send", 100, lambda: store.append([text(clock, room, "k1", ALICE)])),
+        ]
+        for name, most, use in uses:
+            before = await work(database)
+            await use()
+            read = await work(database) - before
+            assert read <= most, f"{name}: {read} rows"
