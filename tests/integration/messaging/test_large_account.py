@@ -291,7 +291,7 @@ async def test_no_use_case_reads_all_that_a_person_is_in(database_url: str) -> N
             (
                 "delivered",
                 2_000,
-                lambda: receipts.move_delivered_cursors(ALICE, dict.fromkeys(ids, 1), clock.now(), 32),
+                lambda: receipts.move_delivered_cursors(ALICE, everywhere, clock.now(), 32),
             ),
             ("read", 50, lambda: receipts.move_read_cursor(ids[0], ALICE, 1, clock.now())),
             ("own state", 50, lambda: store.change_own_state(ids[1], ALICE, OwnChange(pinned=True), clock.now())),

@@ -23,7 +23,7 @@ from services.messaging import encoding
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.consumer import FanOut
-from services.messaging.core.errors import MessagingError
+from services.messaging.core.errors import InvalidField, MessagingError, SyncTokenUnknown, TooManyConversations
 from services.messaging.core.model import Role, Text, UserId
 from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
@@ -36,11 +36,15 @@ from services.messaging.service import AccountSyncRequest, Limits, Messaging, Te
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.runtime.bus import Incoming
 from services.runtime.ids import new_id, new_secret
+from tests.support.account_device import AccountDevice
 from tests.support.attachments import FakeAttachments, MemoryObjects
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.messaging_memory import MemoryStore
+from tests.support.messaging_world import World as Small
+from tests.support.messaging_world import send
 
+ALICE = UserId("alice")
 PEOPLE = [UserId(name) for name in ("alice", "bob", "carol", "dave")]
 
 
@@ -216,6 +220,15 @@ class World:
         return service_pb2.SyncResponse.FromString(answer.SerializeToString())
 
 
+@pytest.fixture
+async def small() -> AsyncIterator[Small]:
+    world = Small()
+    world.messaging._limits = Limits(new_conversations_per_day=1_000_000)
+    committer = asyncio.create_task(world.sends.run())
+    yield world
+    committer.cancel()
+
+
 def incoming(value: bytes) -> Incoming:
     return Incoming("messaging.events.v1", 0, 0, b"", value, datetime(2026, 1, 1, tzinfo=UTC), None)
 
@@ -317,3 +330,84 @@ async def test_a_device_that_missed_nothing_needs_no_sync(seed: int) -> None:
             await world.sync(fresh, 200)
             assert_same(device, fresh, world.now_s)
             await assert_unread_is_right(world, device)
+
+
+async def acquainted(world: Small, count: int) -> list[str]:
+    """Alice and so many people who each wrote to her once."""
+    rooms = []
+    for number in range(count):
+        world.clock.advance(1)
+        peer = UserId(f"peer{number:05}")
+        rooms.append(str((await world.messaging.open_direct(peer, ALICE)).id))
+        await send(world, peer, rooms[-1], "k", "hello")
+    return rooms
+
+
+@pytest.mark.parametrize("count", [1_000, 1_001, 1_250])
+async def test_an_account_of_any_size_hears_its_news_by_token_and_one_too_large_for_cursors_is_told_so(
+    small: Small, count: int
+) -> None:
+    rooms = await acquainted(small, count)
+    device = AccountDevice(ALICE, small.messaging)
+    await device.log_in()
+    await send(small, UserId(f"peer{count - 1:05}"), rooms[-1], "k2", "NEWS")
+    await send(small, UserId("peer00003"), rooms[3], "k2", "NEWS")
+    answers = await device.sync()
+    assert [[each.conversation.conversation_id for each in answer.deltas] for answer in answers] == [
+        sorted((rooms[3], rooms[-1]))
+    ]
+    await device.load_all()
+    assert len(list(device.inbox.conversations)) == count
+    # All of them at once, more than any page and any list of cursors.
+    for number, room in enumerate(rooms):
+        await send(small, UserId(f"peer{number:05}"), room, "k3", "all")
+    answers = await device.sync()
+    assert {room: device.inbox.conversations.history(room).shown[-1].text for room in rooms} == dict.fromkeys(
+        rooms, "all"
+    )
+    assert max(len(answer.deltas) for answer in answers) <= 100
+
+    cursors = [(room, 1, 0) for room in rooms[-1_000:]]
+    if count > 1_000:
+        with pytest.raises(TooManyConversations):
+            await small.messaging.sync(ALICE, cursors, 200, None)
+    else:
+        assert (await small.messaging.sync(ALICE, cursors, 200, None)).has_more
+    with pytest.raises(InvalidField):
+        await small.messaging.sync(ALICE, [(room, 1, 0) for room in [*rooms, *rooms][:1_001]], 200, None)
+
+
+async def test_a_token_of_somebody_else_or_of_nobody_is_refused_and_a_forged_one_shows_nothing_of_others(
+    small: Small,
+) -> None:
+    await acquainted(small, 3)
+    (token, rest) = (await small.messaging.list_conversations(ALICE, 0, "")).sync_token, "A" * 88
+    for foreign in (token, rest, token[:-4], token + "AAAA", "no token", "\u2603", "A", token.replace("A", "*", 1)):
+        with pytest.raises(SyncTokenUnknown):
+            await small.messaging.sync_account(UserId("mallory"), AccountSyncRequest(foreign))
+
+
+async def test_long_answers_end_before_they_are_too_large_for_a_client(small: Small) -> None:
+    small.messaging._limits = Limits(text_chars=10_000)
+    small.rates = SendRates(per_s=1e6, burst=10**6)
+    small.messaging._rates = small.rates
+    rooms = await acquainted(small, 8)
+    for room in rooms:
+        for number in range(60):
+            await send(small, ALICE, room, f"long {number}", "\U0001f600" * 10_000)
+    # The device's own check is that of a client of gRPC: see AccountDevice.
+    device = AccountDevice(ALICE, small.messaging, limit=200)
+    await device.log_in()
+    for room in rooms:
+        assert device.inbox.conversations.history(room).cursor == 61
+        messages, has_more = await small.messaging.list_messages(ALICE, room, 0, 200)
+        assert (len(messages) <= 30, has_more) == (True, True)
+    named = AccountDevice(ALICE, small.messaging, limit=200)
+    named.account.token = device.account.token
+    for room in rooms:
+        named.inbox.conversations.begin(room).take_card(Card(room, roles=(("alice", 1),)))
+        named.inbox.conversations.history(room).held_back[99] = Entry(room, 99, "x", "x", "x")
+        named.inbox.conversations.history(room).base = 1
+    await named.sync()
+    for room in rooms:
+        assert named.inbox.conversations.history(room).cursor == 61

@@ -66,7 +66,7 @@ export class Messaging {
 
   /** Brings the next page of the older conversations, and of the older requests. Rejects with a Failure. */
   async loadMore(): Promise<void> {
-    for (const [folder, pageToken] of [...this.nextPages]) await answered(this.list(folder, pageToken));
+    for (const [folder, pageToken] of Array.from(this.nextPages)) await answered(this.list(folder, pageToken));
   }
 
   /** Brings all of the account's conversations and requests, each with its newest message. Rejects with a Failure. */
