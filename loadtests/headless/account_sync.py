@@ -37,7 +37,7 @@ class AccountSync:
         # Named the next time: listed but without messages yet, or told of with a gap.
         self._wanted: dict[str, None] = {}
         self._named: list[str] = []
-        # Until the first Sync is through: what came live meanwhile may be gone again, and no token says so.
+        # Until the first Sync, which names all that came live before it: that may be gone again, and no token says so.
         self._is_new = True
 
     def take_list(
@@ -63,9 +63,10 @@ class AccountSync:
     def request(self) -> service.SyncRequest:
         """The next request."""
         conversations = self._inbox.conversations
-        wanted: Iterable[str] = [*conversations.gaps(), *self._wanted, *sorted(self.open)]
         if self._is_new:
-            wanted = [*wanted, *(history.conversation_id for history in conversations)]
+            self._wanted |= dict.fromkeys(history.conversation_id for history in conversations)
+            self._is_new = False
+        wanted: Iterable[str] = [*conversations.gaps(), *self._wanted, *sorted(self.open)]
         # One of which only messages were heard is not named, so that all of it comes.
         known = [key for key in dict.fromkeys(wanted) if conversations.history(key).card is not None]
         self._named = known[:_MOST_CURSORS]
@@ -98,7 +99,6 @@ class AccountSync:
                 self._wanted.pop(key, None)
         self._wanted |= unfinished
         self.token = answer.sync_token
-        self._is_new = self._is_new and answer.has_more
         return answer.has_more or bool(self._wanted)
 
     def begin_anew(self) -> None:
