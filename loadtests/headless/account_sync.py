@@ -6,8 +6,6 @@ until there is no more; the rest of the list may follow at any time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from parley.messaging.v1 import messages_pb2 as messaging
 from parley.messaging.v1 import service_pb2 as service
 
@@ -66,9 +64,10 @@ class AccountSync:
         if self._is_new:
             self._wanted |= dict.fromkeys(history.conversation_id for history in conversations)
             self._is_new = False
-        wanted: Iterable[str] = [*conversations.gaps(), *self._wanted, *sorted(self.open)]
         # One of which only messages were heard is not named, so that all of it comes.
-        known = [key for key in dict.fromkeys(wanted) if conversations.history(key).card is not None]
+        self._wanted = {key: None for key in self._wanted if conversations.history(key).card is not None}
+        wanted = dict.fromkeys([*conversations.gaps(), *self._wanted, *sorted(self.open)])
+        known = [key for key in wanted if conversations.history(key).card is not None]
         self._named = known[:_MOST_CURSORS]
         places = [(key, *conversations.cursor(key)) for key in self._named]
         return service.SyncRequest(
