@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ConversationKind, MessageSchema, RequestState } from "../src/gen/parley/messaging/v1/messages_pb";
@@ -88,7 +89,8 @@ class Account {
 }
 
 function message(conversationId: string, seq: number) {
-  return create(MessageSchema, { messageId: `${conversationId}/${seq}`, conversationId, seq: BigInt(seq), senderId: "peer", content: { case: "text", value: { text: "hello" } } });
+  const sendTime = timestampFromMs(seq * 1000);
+  return create(MessageSchema, { messageId: `${conversationId}/${seq}`, conversationId, seq: BigInt(seq), sendTime, senderId: "peer", content: { case: "text", value: { text: "hello" } } });
 }
 
 function unknownToken(): ConnectError {
@@ -108,6 +110,17 @@ describe("an account of 50,000 conversations", () => {
     expect(account.lists).toHaveLength(2);
     expect(account.syncs).toHaveLength(1);
     expect(account.syncs[0]?.cursors.length).toBeLessThanOrEqual(200);
+  });
+
+  it("watches the people of the most recent activity where it cannot watch all", async () => {
+    const account = new Account();
+    const { messaging, store } = account.messaging();
+    await messaging.sync();
+    account.change(17, { says: 1 });
+    await messaging.sync();
+    // What waits in Requests is not watched.
+    expect(store.peers()).toHaveLength(101);
+    expect(store.peers()[0]).toBe("peer of c17");
   });
 
   it("is told of what happens in an old conversation that it does not hold", async () => {

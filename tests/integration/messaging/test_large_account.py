@@ -209,7 +209,17 @@ async def test_many_sends_at_once_and_syncs_among_them_lose_nothing(
             room = rooms[(turn * 7 + number * 3) % len(rooms)]
             await store.append([text(clock, room, f"{turn}/{number}", UserId("bob"))])
 
+    async def reading(user: UserId, turn: int) -> None:
+        """Receipts of both people, of many conversations at once and in every order."""
+        receipts = PostgresReceipts(database, OutboxRelay(database, MemoryPublisher()), new_id)
+        order = rooms[turn:] + rooms[:turn]
+        for seq in range(1, 8):
+            await receipts.move_delivered_cursors(user, {room.id: seq for room in order}, clock.now(), 32)
+            await asyncio.gather(*(receipts.move_read_cursor(room.id, user, seq, clock.now()) for room in order[:3]))
+
     speaking = [asyncio.create_task(chatter(turn)) for turn in range(6)]
+    people = (ALICE, UserId("bob"))
+    speaking += [asyncio.create_task(reading(user, turn)) for user in people for turn in (0, 7)]
     while not all(task.done() for task in speaking):
         await device.sync()
     await asyncio.gather(*speaking)
@@ -217,7 +227,10 @@ async def test_many_sends_at_once_and_syncs_among_them_lose_nothing(
     for room in rooms:
         stored = await store.find_conversation(room.id)
         assert stored is not None
-        assert device.inbox.conversations.history(str(room.id)).cursor == stored.last_seq
+        history = device.inbox.conversations.history(str(room.id))
+        assert history.cursor == stored.last_seq
+        assert history.read_seq == {member.user_id: member.read_seq for member in stored.members}
+        assert history.delivered_seq == {member.user_id: member.delivered_seq for member in stored.members}
 
 
 async def test_a_message_to_a_large_group_writes_to_no_members_inbox(
