@@ -21,12 +21,12 @@ from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import service_pb2 as presence
 
 from deploy.embedded.errors import StackError
+from loadtests.headless.account_sync import SyncGapError
 from loadtests.headless.calls import ACTIVE, ENDED
 from loadtests.headless.client import Edge, LoginError
 from loadtests.headless.conversations import delivery_faults, order_differences
 from loadtests.headless.media import MediaLostError
 from loadtests.headless.person import Person, person
-from loadtests.headless.stream import SyncGapError
 from loadtests.headless.tracks import SourceOptions
 from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.scenario import run as run_scenario

@@ -118,6 +118,8 @@ class History:
     # The device has all changes up to this one; `missed` is set once a later one was heard of.
     revision: int = 0
     missed: bool = False
+    # Known from the list alone: Sync has brought none of its messages yet.
+    is_listed: bool = False
     duplicates: int = 0
     conflicts: list[str] = field(default_factory=list)
     _seq_by_message_id: dict[str, int] = field(default_factory=dict)
@@ -284,6 +286,10 @@ class Conversations:
         """Drops a conversation that one is not in (any more)."""
         self._histories.pop(conversation_id, None)
 
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._histories.clear()
+
     def add_delta(self, delta: Delta) -> bool:
         """Takes what Sync says of one conversation. False when the answer itself has a gap."""
         early = self._take_unknown(delta.card.conversation_id)
@@ -297,16 +303,39 @@ class Conversations:
         for entry in (*delta.entries, *delta.changed, *(entry for entry in early if entry.seq > delta.last_seq)):
             history.add(entry)
         history.revision = max(delta.revision, history.revision)
-        history.missed = False
+        history.missed = history.is_listed = False
         return not delta.entries or history.cursor >= max(before, delta.entries[-1].seq)
 
-    def cursors(self) -> dict[str, tuple[int, int]]:
-        """What the device says in Sync: (seq, revision) of each conversation that it knows.
+    def add_card(self, card: Card) -> bool:
+        """Takes what the list says of a conversation that is new to the device. False when it was known already."""
+        known = self._histories.get(card.conversation_id)
+        if known is not None and known.card is not None:
+            return False
+        history = self.begin(card.conversation_id)
+        history.take_card(card)
+        history.revision = max(card.revision, history.revision)
+        history.is_listed = True
+        return True
 
-        One of which only messages were heard is not known: without a cursor, Sync tells all of it.
+    def cursor(self, conversation_id: str) -> tuple[int, int]:
+        """What the device says in Sync of a conversation: (seq, revision).
+
+        Seq 0 of one that was only listed, so that Sync answers with the newest page.
         """
-        known = (history for history in self._histories.values() if history.card is not None)
-        return {history.conversation_id: (history.cursor, history.revision) for history in known}
+        history = self.history(conversation_id)
+        return (0 if history.is_listed and not history.shown else history.cursor, history.revision)
+
+    def is_continued_by(self, delta: Delta) -> bool:
+        """Whether a delta that is made without a cursor leaves no gap behind what the device has."""
+        history = self.history(delta.card.conversation_id)
+        if history.card is None or not history.shown:
+            return True
+        first_seq = delta.entries[0].seq if delta.entries else delta.last_seq + 1
+        return first_seq <= history.cursor + 1 and delta.card.revision <= history.revision and not history.missed
+
+    def gaps(self) -> list[str]:
+        """The known conversations in which something is missing."""
+        return [history.conversation_id for history in self if history.card is not None and history.has_gap]
 
     def unknown(self) -> list[str]:
         """The conversations of which only messages were heard."""

@@ -6,6 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from parley.calls.v1 import messages_pb2 as calls
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.messaging.v1 import messages_pb2 as messaging
+from parley.messaging.v1 import service_pb2 as service
 
 from loadtests.headless.conversations import Arrival, CallRecord, Card, Conversations, Delta, Entry
 from loadtests.headless.waiting import Changes
@@ -108,8 +109,12 @@ class Inbox:
         self.changes.notify()
         return must_sync
 
-    def apply_delta(self, delta: messaging.ConversationDelta) -> bool:
-        """Takes what Sync says of one conversation. False when the answer was not gapless."""
+    def apply_delta(self, delta: messaging.ConversationDelta, *, is_named: bool) -> bool | None:
+        """Takes what Sync says of one conversation. False when the answer was not gapless.
+
+        `is_named`: it was made for a cursor of this device. Of one that was not, and leaves a gap behind what the
+        device has, only own state and cursors are taken: None.
+        """
         told = Delta(
             card=to_card(delta.conversation, self.me),
             entries=tuple(to_entry(message) for message in delta.messages),
@@ -117,11 +122,20 @@ class Inbox:
             revision=delta.cursor.revision,
             last_seq=delta.conversation.last_seq,
         )
-        gapless = self.conversations.add_delta(told)
+        is_taken = is_named or self.conversations.is_continued_by(told)
+        gapless = self.conversations.add_delta(told) if is_taken else None
         self._take_own_state(delta.conversation.conversation_id, delta.own_state)
         self._take_cursors(delta.conversation)
         self.changes.notify()
         return gapless
+
+    def take_summary(self, summary: service.ConversationSummary, *, is_first: bool) -> None:
+        """Takes a line of the list. `is_first`: Sync comes after it; else of what is known it would be old news."""
+        is_new = self.conversations.add_card(to_card(summary.conversation, self.me))
+        if is_new or is_first:
+            self._take_own_state(summary.conversation.conversation_id, summary.own_state)
+            self._take_cursors(summary.conversation)
+            self.changes.notify()
 
     def take_call(self, call: calls.Call, now_s: float) -> None:
         """Takes a copy of a call; of two, the higher version is newer."""

@@ -11,14 +11,13 @@ from typing import Self
 
 import grpc
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 from parley.calls.v1 import service_pb2 as calls
 from parley.gateway.v1 import messages_pb2 as events
 from parley.gateway.v1 import service_pb2 as gateway
-from parley.messaging.v1 import messages_pb2 as messaging
 from parley.messaging.v1 import service_pb2 as messaging_service
 from parley.presence.v1 import service_pb2 as presence
 
+from loadtests.headless.account_sync import FOLDERS, AccountSync
 from loadtests.headless.client import Device, LoginError
 from loadtests.headless.inbox import Inbox
 from loadtests.headless.statuses import reason_of, retry_delay_s
@@ -29,10 +28,8 @@ log = structlog.get_logger()
 # How long to wait for Ready, and how many heartbeats may be missing after it.
 _READY_WITHIN_S = 10.0
 _MISSED_HEARTBEATS = 3
-
-
-class SyncGapError(Exception):
-    """Sync, the one source of truth, left out a message: a fault of the service."""
+# Conversations that a device begins with, of each folder. Higher: more to fetch before the first screen.
+_LIST_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,7 @@ class EventStream:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.inbox = Inbox(device.user_id)
+        self.account = AccountSync(self.inbox)
         # The newer stream of the same device goes on; two that fight for the place would never end.
         self._is_replaced = False
         self._device = device
@@ -74,7 +72,6 @@ class EventStream:
         self._attempt = 0
         self._watched: list[str] = []
         self._must_sync = asyncio.Event()
-        self._sync_time: Timestamp | None = None
         # Readies and resyncs that the last Sync came after.
         self._synced = (0, 0)
         # To go on where the stream broke: of the last Ready, and of the last durable event.
@@ -204,29 +201,34 @@ class EventStream:
             self.inbox.changes.notify()
 
     async def _sync(self) -> None:
-        """Calls Sync until nothing is missing. At most 1,000 conversations, which one request can carry."""
-        sync_time: Timestamp | None = None
+        """Calls Sync until nothing is missing; begins with the newest page of the list."""
         unknown = self.inbox.conversations.unknown()
-        while True:
-            known = self.inbox.conversations.cursors()
-            cursors = [
-                messaging.Cursor(conversation_id=key, seq=seq, revision=revision)
-                for key, (seq, revision) in known.items()
-            ]
-            request = messaging_service.SyncRequest(cursors=cursors, since_time=self._sync_time)
-            answer = await self._device.messaging.Sync(request)
-            # The first page's: what changes between the pages must be told again the next time.
-            sync_time = sync_time or answer.sync_time
-            for conversation_id in answer.gone_conversation_ids:
-                self.inbox.conversations.forget(conversation_id)
-            gapless = [self.inbox.apply_delta(delta) for delta in answer.deltas]
-            if not all(gapless):
-                raise SyncGapError("a Sync answer has a gap")
-            has_more = answer.has_more or any(delta.has_more for delta in answer.deltas)
-            if not has_more or self.inbox.conversations.cursors() == known:
-                self._sync_time = sync_time
-                self.inbox.conversations.forget_unknown(unknown)
-                return
+        try:
+            if not self.account.token:
+                for folder in FOLDERS:
+                    await self._list(folder, "", wants_messages=True)
+            has_more = True
+            while has_more:
+                answer = await self._device.messaging.Sync(self.account.request())
+                has_more = self.account.take(answer)
+        except grpc.aio.AioRpcError as error:
+            if reason_of(error) == "SYNC_TOKEN_UNKNOWN":
+                self.account.begin_anew()
+            raise
+        self.inbox.conversations.forget_unknown(unknown)
+
+    async def load_all(self) -> None:
+        """Brings the rest of the list: afterwards the inbox knows every conversation and request of the account."""
+        while self.account.list_tokens:
+            folder, page_token = next(iter(self.account.list_tokens.items()))
+            await self._list(folder, page_token, wants_messages=False)
+
+    async def _list(
+        self, folder: messaging_service.ConversationFolder.ValueType, page_token: str, *, wants_messages: bool
+    ) -> None:
+        request = messaging_service.ListConversationsRequest(page_size=_LIST_PAGE, folder=folder, page_token=page_token)
+        answer = await self._device.messaging.ListConversations(request)
+        self.account.take_list(folder, answer, wants_messages=wants_messages)
 
     async def _ask_for_calls_and_presence(self) -> None:
         answer = await self._device.calls.ListActiveCalls(calls.ListActiveCallsRequest())

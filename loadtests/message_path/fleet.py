@@ -14,6 +14,7 @@ from parley.gateway.v1 import messages_pb2 as gateway_messages
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import messages_pb2, service_pb2
 
+from loadtests.headless.account_sync import AccountSync
 from loadtests.headless.client import Edge, http_login
 from loadtests.headless.inbox import Inbox, to_entry
 from loadtests.headless.waiting import Changes
@@ -38,6 +39,7 @@ class Member:
 
     def __init__(self, user_id: str, token: str, streams: grpc.aio.Channel, unary: grpc.aio.Channel) -> None:
         self._inbox = Inbox(user_id)
+        self._account = AccountSync(self._inbox, limit=200)
         self.witness = Witness(user_id, self._inbox.conversations)
         self.user_id = user_id
         self.metadata = (("authorization", f"Bearer {token}"),)
@@ -64,18 +66,9 @@ class Member:
 
     async def sync(self) -> None:
         """Calls Sync until nothing is missing."""
-        while True:
-            known = self.witness.conversations.cursors()
-            cursors = [
-                messages_pb2.Cursor(conversation_id=key, seq=seq, revision=revision)
-                for key, (seq, revision) in known.items()
-            ]
-            request = service_pb2.SyncRequest(cursors=cursors, limit=200)
-            answer = await self.call("Sync", request, service_pb2.SyncResponse)
-            for delta in answer.deltas:
-                self._inbox.apply_delta(delta)
-            if not answer.has_more and not any(delta.has_more for delta in answer.deltas):
-                return
+        has_more = True
+        while has_more:
+            has_more = self._account.take(await self.call("Sync", self._account.request(), service_pb2.SyncResponse))
 
 
 class Fleet:

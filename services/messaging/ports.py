@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from services.messaging.core.account_sync import AccountPage, Snapshot, SyncToken
 from services.messaging.core.changes import MessageChange
 from services.messaging.core.errors import MessagingError
 from services.messaging.core.model import (
@@ -144,6 +145,27 @@ class Store(Protocol):
         First at most `max_deltas` conversations in which messages or changes are missing, the oldest activity first;
         when these are fewer, then also all in which only cursors moved.
         """
+
+    async def snapshot(self) -> Snapshot:
+        """What reads from now on show at least."""
+
+    async def sync_account(
+        self,
+        user_id: UserId,
+        token: SyncToken | None,
+        cursors: Mapping[ConversationId, Cursor],
+        limit: int,
+        max_conversations: int,
+        now: datetime,
+    ) -> AccountPage:
+        """What the user's device lacks: see `sync_token` in service.proto. None for a device that has nothing.
+
+        At most `max_conversations`: those of the cursors first, the walk in what room they leave.
+        Errors: SyncTokenUnknown.
+        """
+
+    async def has_more_conversations_than(self, user_id: UserId, most: int) -> bool:
+        """Whether Sync by cursors alone would have more to tell than so many conversations."""
 
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]

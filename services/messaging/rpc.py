@@ -17,7 +17,7 @@ from services.messaging.encoding import conversation_message, delta_message, mes
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest, Groups
 from services.messaging.receipts.service import Receipts
-from services.messaging.service import Messaging, TextRequest
+from services.messaging.service import AccountSyncRequest, Messaging, TextRequest
 from services.messaging.vanishing.service import Vanishing
 from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
@@ -45,6 +45,8 @@ ERRORS: ErrorTable = {
     errors.AttachmentNotFound: Refusal(_CODE.NOT_FOUND, "ATTACHMENT_NOT_FOUND"),
     errors.AttachmentNotUploaded: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_NOT_UPLOADED"),
     errors.AccountDeleted: Refusal(_CODE.FAILED_PRECONDITION, "ACCOUNT_DELETED"),
+    errors.SyncTokenUnknown: Refusal(_CODE.FAILED_PRECONDITION, "SYNC_TOKEN_UNKNOWN"),
+    errors.TooManyConversations: Refusal(_CODE.FAILED_PRECONDITION, "TOO_MANY_CONVERSATIONS"),
     errors.JobNotFound: Refusal(_CODE.NOT_FOUND, "JOB_NOT_FOUND"),
     errors.TooManyUploads: Refusal(_CODE.RESOURCE_EXHAUSTED, "TOO_MANY_UPLOADS", retry_delay_s=60.0),
     errors.ObjectsUnavailable: Refusal(_CODE.UNAVAILABLE, "OBJECTS_UNAVAILABLE", retry_delay_s=1.0),
@@ -124,7 +126,9 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
             )
             for summary in page.items
         ]
-        return api.ListConversationsResponse(conversations=summaries, next_page_token=page.next_token)
+        return api.ListConversationsResponse(
+            conversations=summaries, next_page_token=page.next_token, sync_token=page.sync_token
+        )
 
     async def SendMessage(self, request: api.SendMessageRequest, context: Context) -> api.SendMessageResponse:
         if request.WhichOneof("content") is None:
@@ -150,6 +154,8 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         )
 
     async def Sync(self, request: api.SyncRequest, context: Context) -> api.SyncResponse:
+        if request.HasField("sync_token"):
+            return await self._sync_account(request)
         since = _instant("since_time", request.since_time) if request.HasField("since_time") else None
         cursors = [(cursor.conversation_id, cursor.seq, cursor.revision) for cursor in request.cursors]
         catchup = await self._messaging.sync(_me(), cursors, request.limit, since)
@@ -158,6 +164,17 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
             has_more=catchup.has_more,
             sync_time=to_timestamp(catchup.sync_time),
             gone_conversation_ids=[str(conversation_id) for conversation_id in catchup.gone],
+        )
+
+    async def _sync_account(self, request: api.SyncRequest) -> api.SyncResponse:
+        cursors = [(cursor.conversation_id, cursor.seq, cursor.revision) for cursor in request.cursors]
+        wanted = AccountSyncRequest(request.sync_token, cursors, request.limit, request.page_size)
+        catchup, token = await self._messaging.sync_account(_me(), wanted)
+        return api.SyncResponse(
+            deltas=[delta_message(delta) for delta in catchup.deltas],
+            has_more=catchup.has_more,
+            gone_conversation_ids=[str(conversation_id) for conversation_id in catchup.gone],
+            sync_token=token,
         )
 
     async def MarkRead(self, request: api.MarkReadRequest, context: Context) -> api.MarkReadResponse:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from services.messaging import metrics
 from services.messaging.core import changes, checks, model, paging, searching
+from services.messaging.core.account_sync import AccountCatchup, cut_page, token_at
 from services.messaging.core.changes import ChangePolicy, MessageChange
 from services.messaging.core.errors import (
     AttachmentNotFound,
@@ -14,6 +15,7 @@ from services.messaging.core.errors import (
     MessageNotFound,
     MessagingError,
     SendRate,
+    TooManyConversations,
 )
 from services.messaging.core.model import (
     Attachment,
@@ -39,6 +41,14 @@ from services.messaging.core.model import (
 from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.core.rates import SendRates
 from services.messaging.core.request import Request
+from services.messaging.core.sync_tokens import decode_sync_token, encode_sync_token
+from services.messaging.core.weighing import (
+    MAX_ANSWER_BYTES,
+    fitting,
+    weigh_conversation,
+    weigh_delta,
+    weigh_message,
+)
 from services.messaging.group_commit import GroupCommit
 from services.messaging.ports import Store, Uploads
 from services.messaging.relations.core.quotas import day_quota
@@ -52,6 +62,8 @@ DecideVisible = Callable[[Message], MessageChange | None]
 
 MAX_CURSORS = 1_000
 MAX_SYNC_DELTAS = 200
+# Most messages that one answer is made from. Higher: fewer pages. Lower: less memory for each request.
+MAX_SYNC_MESSAGES = 4_000
 # Read cursors that moved this long before the last sync are told again: commits become visible late. Higher: more
 # is repeated. Lower: a move that committed slowly can be missed.
 READ_OVERLAP = timedelta(seconds=60)
@@ -63,6 +75,8 @@ class Page:
 
     items: Sequence[Summary]
     next_token: str
+    # Of the first page: what changes from then on, Sync with this token tells.
+    sync_token: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,16 @@ class Catchup:
     has_more: bool
     gone: Sequence[ConversationId]
     sync_time: datetime
+
+
+@dataclass(frozen=True)
+class AccountSyncRequest:
+    """A device's token (empty: it has nothing), and each (conversation, seq, revision) that it names."""
+
+    sync_token: str
+    cursors: Sequence[tuple[str, int, int]] = ()
+    limit: int = 0
+    page_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -138,12 +162,15 @@ class Messaging:
         limit = checks.check_range("page_size", page_size, 50, 100)
         below = paging.decode_page_mark(page_token)
         now = self._clock.now()
+        # Before the page: what changes while it is read is told by Sync.
+        sync_token = "" if below else encode_sync_token(token_at(await self._store.snapshot()), user_id)
         rows = await self._store.list_conversations(user_id, below, limit + 1, now, request)
         page = [replace(row, last_message=row.last_message and as_of(row.last_message, now)) for row in rows[:limit]]
+        page = page[: _fitting_summaries(page)]
         token = ""
-        if len(rows) > limit:
+        if len(rows) > len(page):
             token = paging.encode_page_mark(PageMark(page[-1].active_at, page[-1].conversation.id))
-        return Page(page, token)
+        return Page(page, token, sync_token)
 
     # Messages.
 
@@ -234,7 +261,8 @@ class Messaging:
         member = conversation.member(user_id)
         visible_after = member.visible_after_seq if member else 0
         messages = await self._store.list_messages(conversation.id, visible_after, before, limit + 1)
-        return self._shown(messages[:limit]), len(messages) > limit
+        fits = fitting([weigh_message(message) for message in messages[:limit]], MAX_ANSWER_BYTES)
+        return self._shown(messages[:fits]), len(messages) > fits
 
     async def search(
         self, user_id: UserId, query: str, conversation_id: str, page_size: int, page_token: str
@@ -245,9 +273,9 @@ class Messaging:
         below = MessageId(checks.check_uuid("page_token", page_token)) if page_token else None
         within = (await self._readable(user_id, conversation_id)).id if conversation_id else None
         found = await self._store.search(user_id, words, within, below, limit + 1)
-        page = found[:limit]
+        page = found[: fitting([weigh_message(message) for message in found[:limit]], MAX_ANSWER_BYTES)]
         still_said = [message for message in self._shown(page) if isinstance(message.content, Text)]
-        return still_said, str(page[-1].id) if len(found) > limit else ""
+        return still_said, str(page[-1].id) if len(found) > len(page) else ""
 
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
         """Make the texts at these places findable. Idempotent."""
@@ -256,28 +284,35 @@ class Messaging:
     async def sync(
         self, user_id: UserId, cursors: Sequence[tuple[str, int, int]], limit: int, since: datetime | None
     ) -> Catchup:
-        """What the device lacks; each cursor is (conversation, seq, revision). Errors: InvalidField."""
-        if len(cursors) > MAX_CURSORS:
-            raise InvalidField("cursors", f"has {len(cursors)} entries; at most {MAX_CURSORS} are allowed")
-        positions = {
-            ConversationId(checks.check_uuid("cursors.conversation_id", id_)): Cursor(
-                checks.check_seq("cursors.seq", seq), checks.check_seq("cursors.revision", revision)
-            )
-            for id_, seq, revision in cursors
-        }
+        """What the device lacks; each cursor is (conversation, seq, revision). For accounts that cursors can name.
+
+        Errors: InvalidField, TooManyConversations.
+        """
+        positions = _positions(cursors)
         count = checks.check_range("limit", limit, 100, 200)
+        if await self._store.has_more_conversations_than(user_id, MAX_CURSORS):
+            raise TooManyConversations(MAX_CURSORS)
         sync_time = self._clock.now()
         read_since = since - READ_OVERLAP if since else None
         deltas = await self._store.sync(user_id, positions, read_since, count, MAX_SYNC_DELTAS + 1, sync_time)
         news = sum(delta.cursor != positions.get(delta.conversation.id) for delta in deltas)
-        has_more = news > MAX_SYNC_DELTAS
-        shown = [
-            replace(delta, messages=tuple(self._shown(delta.messages)), changed=tuple(self._shown(delta.changed)))
-            for delta in (deltas[:MAX_SYNC_DELTAS] if has_more else deltas)
-        ]
+        fits = min(_fitting_deltas(deltas[:news]), MAX_SYNC_DELTAS)
+        has_more = news > fits
+        shown = [self._delta_shown(delta) for delta in (deltas[:fits] if has_more else deltas)]
         joined = await self._store.joined_of(user_id, positions)
         gone = [conversation_id for conversation_id in positions if conversation_id not in joined]
         return Catchup(shown, has_more, gone, sync_time)
+
+    async def sync_account(self, user_id: UserId, request: AccountSyncRequest) -> tuple[AccountCatchup, str]:
+        """What the device lacks of its account, and its next token. Errors: InvalidField, SyncTokenUnknown."""
+        positions = _positions(request.cursors)
+        token = decode_sync_token(request.sync_token, user_id)
+        limit = checks.check_range("limit", request.limit, 20, 200)
+        size = min(checks.check_range("page_size", request.page_size, 100, 200), max(1, MAX_SYNC_MESSAGES // limit))
+        page = await self._store.sync_account(user_id, token, positions, limit, size, self._clock.now())
+        catchup = cut_page(page, MAX_ANSWER_BYTES)
+        shown = [self._delta_shown(delta) for delta in catchup.deltas]
+        return replace(catchup, deltas=shown), encode_sync_token(catchup.token, user_id)
 
     async def update_own_state(self, user_id: UserId, conversation_id: str, change: OwnChange) -> OwnState:
         """Pin, archive, mute or mark for the caller alone. Idempotent. Errors: InvalidField, ConversationNotFound."""
@@ -403,6 +438,32 @@ class Messaging:
         except MessageNotFound:
             return None
 
+    def _delta_shown(self, delta: Delta) -> Delta:
+        return replace(delta, messages=tuple(self._shown(delta.messages)), changed=tuple(self._shown(delta.changed)))
+
     def _shown(self, messages: Sequence[Message]) -> list[Message]:
         now = self._clock.now()
         return [as_of(message, now) for message in messages]
+
+
+def _positions(cursors: Sequence[tuple[str, int, int]]) -> dict[ConversationId, Cursor]:
+    if len(cursors) > MAX_CURSORS:
+        raise InvalidField("cursors", f"has {len(cursors)} entries; at most {MAX_CURSORS} are allowed (see sync_token)")
+    return {
+        ConversationId(checks.check_uuid("cursors.conversation_id", id_)): Cursor(
+            checks.check_seq("cursors.seq", seq), checks.check_seq("cursors.revision", revision)
+        )
+        for id_, seq, revision in cursors
+    }
+
+
+def _fitting_deltas(deltas: Sequence[Delta]) -> int:
+    return fitting([weigh_delta(delta) for delta in deltas], MAX_ANSWER_BYTES)
+
+
+def _fitting_summaries(rows: Sequence[Summary]) -> int:
+    weights = [
+        weigh_conversation(row.conversation) + (weigh_message(row.last_message) if row.last_message else 0)
+        for row in rows
+    ]
+    return fitting(weights, MAX_ANSWER_BYTES)

@@ -1,6 +1,7 @@
 """PostgreSQL: the truth of conversations and messages. The statements stand in rows/."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,6 +9,7 @@ import asyncpg
 import structlog
 
 from services.messaging import encoding, rows, topics
+from services.messaging.core.account_sync import AccountPage, Mark, Snapshot, Step, SyncToken, begin_walk
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
 from services.messaging.core.known_places import KnownPlaces
 from services.messaging.core.model import (
@@ -25,6 +27,7 @@ from services.messaging.core.model import (
     Recipient,
     Summary,
     UserId,
+    pair_key,
     told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
@@ -141,28 +144,11 @@ class PostgresStore:
         now: datetime,
         request: Request = Request.NONE,
     ) -> Sequence[Summary]:
-        async with self._database.connection() as connection:
-            found = await connection.fetch(
-                "SELECT c.id, c.active_at FROM conversations c JOIN members m ON m.conversation_id = c.id"
-                " WHERE m.user_id = $1 AND m.request = $5"
-                " AND ($2::timestamptz IS NULL OR (c.active_at, c.id) < ($2, $3::uuid))"
-                " ORDER BY c.active_at DESC, c.id DESC LIMIT $4",
-                user_id,
-                below.active_at if below else None,
-                below.conversation_id if below else None,
-                limit,
-                request.value,
-            )
+        async with self._snapshot() as connection:
+            found = await rows.list_inbox(connection, user_id, below, limit, request)
             ids = [row["id"] for row in found]
             conversations = await rows.load_conversations(connection, ids)
-            last = await connection.fetch(
-                "SELECT m.* FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.last_seq"
-                " JOIN members me ON me.conversation_id = c.id AND me.user_id = $2 AND m.seq > me.visible_after_seq"
-                " WHERE c.id = ANY($1)",
-                ids,
-                user_id,
-            )
-            last_of = {message.conversation_id: message for message in await rows.to_messages(connection, last)}
+            last_of = await rows.load_last(connection, user_id, ids)
             own = await rows.load_own_states(connection, user_id, ids, now)
         return [
             Summary(conversations[row["id"]], last_of.get(row["id"]), row["active_at"], own.get(row["id"], OwnState()))
@@ -238,6 +224,15 @@ class PostgresStore:
         async with self._database.connection() as connection:
             return await _load_by(connection, "creation_key", creation_key)
 
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[Connection]:
+        """One snapshot for several statements: a revision, the messages and a token must be of the same moment."""
+        async with (
+            self._database.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
     def _wake(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._relay.wake(key)
@@ -265,39 +260,54 @@ class PostgresStore:
         max_deltas: int,
         now: datetime,
     ) -> Sequence[Delta]:
-        # One snapshot: a revision and the messages must be of the same moment.
-        async with (
-            self._database.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
+        async with self._snapshot() as connection:
             behind = await rows.load_behind(connection, user_id, cursors, read_since, max_deltas)
-            conversations = await rows.load_conversations(connection, [row["id"] for row in behind])
-            new = await rows.load_new(connection, behind, limit)
-            changed = await rows.load_changed(connection, behind, limit)
-            own = await rows.load_own_states(connection, user_id, [row["id"] for row in behind], now)
-        return [
-            build_delta(
-                conversations[row["id"]],
-                cursors.get(row["id"]),
-                new.get(row["id"], ()),
-                changed.get(row["id"], ()),
-                own[row["id"]],
-                limit,
-            )
-            for row in behind
+            return await _deltas(connection, user_id, behind, cursors, limit, now)
+
+    async def snapshot(self) -> Snapshot:
+        async with self._database.connection() as connection:
+            return await rows.load_snapshot(connection)
+
+    async def sync_account(
+        self,
+        user_id: UserId,
+        token: SyncToken | None,
+        cursors: Mapping[ConversationId, Cursor],
+        limit: int,
+        max_conversations: int,
+        now: datetime,
+    ) -> AccountPage:
+        async with self._snapshot() as connection:
+            walking = begin_walk(token, await rows.load_snapshot(connection))
+            behind = await rows.load_named_behind(connection, user_id, cursors, max_conversations + 1)
+            joined = await rows.load_joined(connection, user_id, cursors)
+            room = max_conversations - len(behind)
+            found = await rows.walk_inbox(connection, user_id, walking, room + 1, cursors) if room > 0 else []
+            told = {row["id"] for row in behind}
+            ids = [row["id"] for row in found[: max(room, 0)]]
+            heads = {row["id"]: row for row in await rows.load_heads(connection, user_id, ids, cursors)}
+            lacking = [heads[row["id"]] for row in found[: max(room, 0)] if _is_lacking(row, heads, told, walking)]
+            named = behind[:max_conversations]
+            deltas = await _deltas(connection, user_id, [*named, *lacking], cursors, limit, now)
+        by_id = {delta.conversation.id: delta for delta in deltas[len(named) :]}
+        steps = [
+            Step(Mark(row["position"], row["id"]), by_id.get(row["id"]), gone=row["id"] not in heads)
+            for row in found[: max(room, 0)]
         ]
+        gone = [conversation_id for conversation_id in cursors if conversation_id not in joined]
+        return AccountPage(
+            walking, deltas[: len(named)], gone, len(behind) > max_conversations, steps, room <= 0 or len(found) > room
+        )
+
+    async def has_more_conversations_than(self, user_id: UserId, most: int) -> bool:
+        async with self._database.connection() as connection:
+            return await rows.count_conversations(connection, user_id, most + 1) > most
 
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]
     ) -> Collection[ConversationId]:
         async with self._database.connection() as connection:
-            found = await connection.fetch(
-                "SELECT conversation_id FROM members WHERE user_id = $1 AND conversation_id = ANY($2)"
-                " AND request <> 'declined'",
-                user_id,
-                list(conversation_ids),
-            )
-        return {row["conversation_id"] for row in found}
+            return await rows.load_joined(connection, user_id, conversation_ids)
 
     async def change_own_state(
         self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime
@@ -339,15 +349,10 @@ class PostgresStore:
         }
 
     async def contacts_among(self, user_id: UserId, candidates: Collection[UserId]) -> Collection[UserId]:
+        others = [candidate for candidate in candidates if candidate != user_id]
         async with self._database.connection() as connection:
             found = await connection.fetch(
-                "SELECT DISTINCT other.user_id FROM members mine"
-                " JOIN members other ON other.conversation_id = mine.conversation_id"
-                " JOIN conversations c ON c.id = mine.conversation_id AND NOT c.blocked"
-                " WHERE mine.user_id = $1 AND other.user_id = ANY($2) AND other.user_id <> $1"
-                " AND mine.request = '' AND other.request = ''",
-                user_id,
-                list(candidates),
+                rows.CONTACTS, user_id, others, [pair_key(user_id, candidate) for candidate in others]
             )
         return [row["user_id"] for row in found]
 
@@ -364,6 +369,41 @@ class PostgresStore:
     ) -> Sequence[Message]:
         async with self._database.connection() as connection:
             return await rows.search_words(connection, user_id, query, within, below, limit)
+
+
+async def _deltas(
+    connection: Connection,
+    user_id: UserId,
+    behind: Sequence[asyncpg.Record],
+    cursors: Mapping[ConversationId, Cursor],
+    limit: int,
+    now: datetime,
+) -> list[Delta]:
+    ids = [row["id"] for row in behind]
+    conversations = await rows.load_conversations(connection, ids)
+    new = await rows.load_new(connection, behind, limit)
+    changed = await rows.load_changed(connection, behind, limit)
+    own = await rows.load_own_states(connection, user_id, ids, now)
+    return [
+        build_delta(conversations[id_], cursors.get(id_), new.get(id_, ()), changed.get(id_, ()), own[id_], limit)
+        for id_ in ids
+    ]
+
+
+def _is_lacking(
+    found: asyncpg.Record,
+    heads: Mapping[ConversationId, asyncpg.Record],
+    told: Collection[ConversationId],
+    walking: SyncToken,
+) -> bool:
+    """Whether a conversation of a walk is to be told: not where the device named it and has all of it.
+
+    What moved before the first walk nobody told it.
+    """
+    head = heads.get(found["id"])
+    if head is None or found["id"] in told:
+        return False
+    return head["seq"] is None or bool(found["has_moved"]) or walking.is_first
 
 
 async def _lock_conversation(connection: Connection, conversation_id: ConversationId) -> Conversation:

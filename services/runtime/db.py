@@ -17,6 +17,7 @@ log = structlog.get_logger()
 Connection = asyncpg.pool.PoolConnectionProxy
 # Any fixed number serves; it only has to be the same in all replicas.
 _MIGRATION_LOCK = 0x7061726C6579
+_MIGRATION_WITHIN_S = 3600.0
 _OUTAGE = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -189,7 +190,8 @@ async def migrate(pool: asyncpg.Pool, folder: Path) -> list[str]:
                     raise RuntimeError(f"migration {path.name} was applied and has changed since")
                 if path.name not in known:
                     async with connection.transaction():
-                        await connection.execute(sql)
+                        # Longer than a statement of the service may take: it may fill a new table from a large one.
+                        await connection.execute(sql, timeout=_MIGRATION_WITHIN_S)
                         await connection.execute(
                             "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", path.name, digest
                         )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from services.messaging import encoding
 from services.messaging.attachments.core import Doomed, Upload, object_key
+from services.messaging.core.account_sync import AccountPage, Mark, Snapshot, Step, SyncToken, begin_walk
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
 from services.messaging.core.model import (
     AttachmentId,
@@ -39,6 +40,7 @@ from services.messaging.ports import DecideGroup, DecideMessage, LineStamp, line
 from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
 from services.messaging.vanishing.core import as_of
+from tests.support.messaging_positions import Positions
 from tests.support.relations import FakeRelations
 
 # Of an invite that lets nobody in any more.
@@ -48,7 +50,8 @@ NEVER = datetime.fromtimestamp(0, UTC)
 class FakeStore:
     """See services.messaging.ports.Store."""
 
-    def __init__(self) -> None:
+    def __init__(self, large_above: int = 16) -> None:
+        self.positions = Positions(large_above)
         self.relations = FakeRelations(self)
         self.batches: list[int] = []
         self.commits_begun = 0
@@ -220,6 +223,99 @@ class FakeStore:
             elif read_since is not None and any(moved is not None and moved >= read_since for moved in moves):
                 moved_only.append(delta)
         return [*news, *moved_only] if len(news) < max_deltas else news[:max_deltas]
+
+    async def snapshot(self) -> Snapshot:
+        self._look()
+        return self.positions.snapshot()
+
+    async def sync_account(
+        self,
+        user_id: UserId,
+        token: SyncToken | None,
+        cursors: Mapping[ConversationId, Cursor],
+        limit: int,
+        max_conversations: int,
+        now: datetime,
+    ) -> AccountPage:
+        self._look()
+        walking = begin_walk(token, self.positions.snapshot())
+        gone = [id_ for id_ in cursors if self.positions.is_gone((user_id, id_))]
+        behind = sorted(
+            (id_ for id_ in cursors if id_ not in gone and _is_behind(self._conversations[id_], cursors[id_])),
+            key=lambda id_: (self._active[id_], id_),
+        )
+        named = [self._delta(self._conversations[id_], user_id, cursors[id_], limit, now) for id_ in behind]
+        room = max_conversations - len(behind)
+        found = self._walked(user_id, walking, cursors) if room > 0 else []
+        steps = [
+            self._step(
+                user_id,
+                mark,
+                cursors,
+                limit,
+                now,
+                is_told=mark.conversation_id in behind or not (has_moved or walking.is_first),
+            )
+            for mark, has_moved in found[: max(room, 0)]
+        ]
+        return AccountPage(
+            walking,
+            named[:max_conversations],
+            gone,
+            len(behind) > max_conversations,
+            steps,
+            room <= 0 or len(found) > room,
+        )
+
+    def _walked(
+        self, user_id: UserId, walking: SyncToken, cursors: Mapping[ConversationId, Cursor]
+    ) -> list[tuple[Mark, bool]]:
+        """Marks in their order, and whether more than messages and changes moved there."""
+        positions, until = self.positions, walking.walk.until if walking.walk else 0
+        found: dict[Mark, bool] = {}
+        for (user, id_), position in positions.changed.items():
+            if user == user_id and not (walking.is_first and positions.is_gone((user, id_))):
+                found.setdefault(Mark(position, id_), False)
+        moves = [(id_, position) for (user, id_), position in positions.moved.items() if user == user_id]
+        moves += [(id_, position) for id_, position in positions.moved_large.items() if id_ in cursors]
+        for id_, position in [] if walking.is_first else moves:
+            found[Mark(position, id_)] = True
+        return sorted(item for item in found.items() if walking.mark < item[0] and item[0].position < until)
+
+    def _step(
+        self,
+        user_id: UserId,
+        mark: Mark,
+        cursors: Mapping[ConversationId, Cursor],
+        limit: int,
+        now: datetime,
+        *,
+        is_told: bool,
+    ) -> Step:
+        id_ = mark.conversation_id
+        if self.positions.is_gone((user_id, id_)):
+            return Step(mark, gone=True)
+        cursor = cursors.get(id_)
+        if cursor is not None and is_told:
+            return Step(mark)
+        return Step(mark, self._delta(self._conversations[id_], user_id, cursor, limit, now))
+
+    async def has_more_conversations_than(self, user_id: UserId, most: int) -> bool:
+        return sum(self._request(id_, user_id) is not Request.DECLINED for id_ in self._of(user_id)) > most
+
+    def _look(self) -> None:
+        rooms = self._conversations.values()
+        own = {
+            (member.user_id, room.id): (
+                self._own.get((member.user_id, room.id)),
+                self._own_read.get((member.user_id, room.id)),
+                member.read_seq,
+                member.request,
+            )
+            for room in rooms
+            for member in room.members
+        }
+        self.positions.look(rooms, own)
 
     async def joined_of(
         self, user_id: UserId, conversation_ids: Collection[ConversationId]
@@ -403,3 +499,7 @@ class FakeStore:
     def _replace(self, after: Message) -> None:
         messages = self._messages[after.conversation_id]
         messages[after.seq - messages[0].seq] = after
+
+
+def _is_behind(conversation: Conversation, cursor: Cursor) -> bool:
+    return conversation.last_seq > cursor.seq or conversation.revision > cursor.revision

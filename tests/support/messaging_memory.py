@@ -15,8 +15,8 @@ from tests.support.messaging import FakeStore
 class MemoryStore(FakeStore):
     """See receipts.ports.ReceiptStore and vanishing.ports.SweepStore."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, large_above: int = 16) -> None:
+        super().__init__(large_above)
         # Who sends no receipts.
         self.silent: set[UserId] = set()
         # What the users' own devices are told: (user, conversation, state), in order.

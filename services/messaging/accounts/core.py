@@ -188,6 +188,9 @@ BELONGINGS = (
     Belonging("reports", "resolved_by", Fate.KEPT, "a moderator"),
     Belonging("report_messages", "sender_id", Fate.KEPT, "evidence for the moderators"),
     Belonging("account_jobs", "user_id", Fate.KEPT, "exports go; the deletion itself is what refuses the account"),
+    # New ones that are deleted stand last: a running deletion has counted those before.
+    Belonging("inboxes", "user_id", Fate.DELETED, "made from members, for Sync"),
+    Belonging("inbox_moves", "user_id", Fate.DELETED, "made from cursors and own states, for Sync"),
 )
 EXPORTED = tuple(each for each in BELONGINGS if each.exported)
 DELETED = tuple(each for each in BELONGINGS if each.fate is Fate.DELETED)

@@ -127,3 +127,17 @@ class SendRate(MessagingError):
     def __init__(self, retry_delay_s: float) -> None:
         super().__init__("too many messages in a short time")
         self.retry_delay_s = retry_delay_s
+
+
+class SyncTokenUnknown(MessagingError):
+    """A sync token that does not lead anywhere here: another person's, another version's, or of before a restore."""
+
+    def __init__(self) -> None:
+        super().__init__("this sync token is not known; begin anew with ListConversations, or with an empty token")
+
+
+class TooManyConversations(MessagingError):
+    """The account has more conversations than cursors can name."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"this account has more than {most} conversations; call Sync with a sync_token")

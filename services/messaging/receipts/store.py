@@ -41,7 +41,8 @@ WITH place AS (
     JOIN members m ON m.conversation_id = k.id AND m.user_id = $1
     JOIN conversations c ON c.id = k.id
     LEFT JOIN user_settings s ON s.user_id = $1
-    WHERE greatest(m.delivered_seq, m.read_seq) < least(k.seq, c.last_seq)
+    -- Named twice, so that the planner does not begin with all that the person is in.
+    WHERE m.conversation_id = ANY($2) AND greatest(m.delivered_seq, m.read_seq) < least(k.seq, c.last_seq)
         AND m.request = '' AND NOT c.blocked AND coalesce(s.send_receipts, true)
     -- In one order: two devices of one person say it at the same time.
     ORDER BY m.conversation_id FOR UPDATE OF m

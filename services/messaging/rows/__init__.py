@@ -3,6 +3,7 @@
 from services.messaging.rows.attachments import attach, lock_unused, release_attachments
 from services.messaging.rows.catching_up import load_behind, load_changed, load_new
 from services.messaging.rows.conversations import (
+    CONTACTS,
     DIRECT_PEOPLE,
     insert_conversation,
     insert_members,
@@ -12,9 +13,19 @@ from services.messaging.rows.conversations import (
     write_history_start,
 )
 from services.messaging.rows.erasing import bury, delete_messages, erase_content, erase_hanging
+from services.messaging.rows.inboxes import (
+    count_conversations,
+    list_inbox,
+    load_heads,
+    load_joined,
+    load_named_behind,
+    load_snapshot,
+    walk_inbox,
+)
 from services.messaging.rows.messages import (
     insert_messages,
     load_edits,
+    load_last,
     load_message,
     load_places,
     load_stored,
@@ -26,9 +37,11 @@ from services.messaging.rows.own_states import load_own_states, write_own_state
 from services.messaging.rows.search import index_old, index_words, search_words
 
 __all__ = [
+    "CONTACTS",
     "DIRECT_PEOPLE",
     "attach",
     "bury",
+    "count_conversations",
     "delete_messages",
     "erase_content",
     "erase_hanging",
@@ -37,14 +50,20 @@ __all__ = [
     "insert_conversation",
     "insert_members",
     "insert_messages",
+    "list_inbox",
     "load_behind",
     "load_changed",
     "load_conversations",
     "load_edits",
+    "load_heads",
+    "load_joined",
+    "load_last",
     "load_message",
+    "load_named_behind",
     "load_new",
     "load_own_states",
     "load_places",
+    "load_snapshot",
     "load_stored",
     "lock_counters",
     "lock_statement",
@@ -52,6 +71,7 @@ __all__ = [
     "release_attachments",
     "search_words",
     "to_messages",
+    "walk_inbox",
     "write_change",
     "write_group",
     "write_history_start",

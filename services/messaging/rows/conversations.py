@@ -24,6 +24,22 @@ DIRECT_PEOPLE = (
     " WHERE told.conversation_id = c.id AND told.request <> 'declined') END"
 )
 
+# Of the candidates $2, with the keys $3 of their pairs with $1, those who share a conversation with $1 that both let
+# in: by the pair's own, or else by what the candidate is in. Never by all that $1 is in, which may be very much.
+CONTACTS = """
+SELECT DISTINCT k.user_id FROM unnest($2::text[], $3::text[]) AS k (user_id, pair_key)
+WHERE EXISTS (
+    SELECT FROM conversations c WHERE c.pair_key = k.pair_key AND NOT c.blocked
+        AND NOT EXISTS (SELECT FROM members m WHERE m.conversation_id = c.id AND m.request <> '')
+) OR EXISTS (
+    SELECT FROM (SELECT conversation_id FROM members WHERE user_id = k.user_id AND request = '' OFFSET 0) AS other
+    CROSS JOIN LATERAL (
+        SELECT FROM members WHERE conversation_id = other.conversation_id AND user_id = $1 AND request = '' OFFSET 0
+    ) AS mine
+    JOIN conversations c ON c.id = other.conversation_id AND NOT c.blocked
+)
+"""
+
 
 async def load_conversations(
     connection: Connection, ids: Collection[ConversationId]

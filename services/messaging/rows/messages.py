@@ -224,6 +224,23 @@ async def load_message(connection: Connection, conversation_id: ConversationId, 
     return messages[0] if messages else None
 
 
+async def load_last(
+    connection: Connection, user_id: UserId, ids: Sequence[ConversationId]
+) -> dict[ConversationId, Message]:
+    """The newest message of each of the conversations where the user may see it."""
+    found = await connection.fetch(
+        "SELECT m.* FROM unnest($1::uuid[]) AS wanted (id)"
+        " CROSS JOIN LATERAL (SELECT visible_after_seq FROM members"
+        " WHERE conversation_id = wanted.id AND user_id = $2 OFFSET 0) AS me"
+        " CROSS JOIN LATERAL (SELECT last_seq FROM conversations WHERE id = wanted.id OFFSET 0) AS c"
+        " CROSS JOIN LATERAL (SELECT * FROM messages WHERE conversation_id = wanted.id AND seq = c.last_seq"
+        " OFFSET 0) AS m WHERE m.seq > me.visible_after_seq",
+        ids,
+        user_id,
+    )
+    return {message.conversation_id: message for message in await to_messages(connection, found)}
+
+
 async def load_edits(connection: Connection, conversation_id: ConversationId, seq: int) -> list[Edit]:
     """The former texts of a message, the oldest first."""
     rows = await connection.fetch(

@@ -23,9 +23,10 @@ SELECT m.conversation_id, m.request, o.pinned, o.archived, o.marked_unread, o.mu
         LIMIT $3
     ) AS unread
 ) AS unread
-FROM members m
-LEFT JOIN own_states o ON o.user_id = m.user_id AND o.conversation_id = m.conversation_id
-WHERE m.user_id = $1 AND m.conversation_id = ANY($2)
+-- OFFSET 0: by the whole key, however many conversations the person has.
+FROM unnest($2::uuid[]) AS wanted (id)
+CROSS JOIN LATERAL (SELECT * FROM members WHERE conversation_id = wanted.id AND user_id = $1 OFFSET 0) AS m
+LEFT JOIN LATERAL (SELECT * FROM own_states WHERE user_id = $1 AND conversation_id = wanted.id OFFSET 0) AS o ON true
 """
 
 

@@ -1,17 +1,24 @@
 """The code of the release before must run on the schema of this one: replicas of both serve during an update."""
 
+import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.core.account_sync import token_at
+from services.messaging.core.model import ConversationId, Cursor, UserId
 from services.messaging.rows import load_own_states
+from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database, migrate
+from services.runtime.ids import new_id
+from services.runtime.outbox import OutboxRelay
+from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -111,3 +118,51 @@ async def test_migrations_are_applied_once_in_order_and_refuse_a_changed_file(da
         await pool.execute("UPDATE schema_migrations SET sha256 = 'other' WHERE name LIKE '0001%'")
         with pytest.raises(RuntimeError, match="has changed since"):
             await migrate(pool, folder)
+
+
+async def test_what_was_there_before_the_inboxes_is_in_them(database_url: str, tmp_path: Path) -> None:
+    before = tmp_path / "before"
+    before.mkdir()
+    for path in sorted(MIGRATIONS.glob("*.sql")):
+        if path.name < "0013":
+            shutil.copy(path, before)
+    pair, group, left = uuid4(), uuid4(), uuid4()
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=1) as pool:
+        await migrate(pool, before)
+        for room, kind, people in ((pair, "direct", 2), (group, "group", 20), (left, "group", 3)):
+            await pool.execute(OLD_INSERT_CONVERSATION, room, kind, str(room), NOW)
+            for number in range(people):
+                await pool.execute(OLD_INSERT_MEMBER, room, f"person{number:02}", NOW)
+        await pool.execute("UPDATE members SET request = 'pending' WHERE conversation_id = $1", pair)
+        await pool.execute("DELETE FROM members WHERE conversation_id = $1 AND user_id = 'person00'", left)
+        await migrate(pool, MIGRATIONS)
+        rows = await pool.fetch("SELECT * FROM inboxes WHERE user_id = 'person00'")
+        assert {row["conversation_id"]: (row["request"], row["gone"], row["large"]) for row in rows} == {
+            pair: ("pending", False, False),
+            group: ("", False, True),
+            left: ("", True, False),
+        }
+
+
+async def test_what_the_release_before_writes_is_told_by_a_token(database: Database) -> None:
+    store = PostgresStore(database, OutboxRelay(database, MemoryPublisher()), new_id)
+    room, alice = uuid4(), UserId("alice")
+    token = token_at(await store.snapshot())
+    async with database.connection() as connection:
+        await connection.execute(OLD_INSERT_CONVERSATION, room, "direct", "alice bob", NOW)
+        for user in ("alice", "bob"):
+            await connection.execute(OLD_INSERT_MEMBER, room, user, NOW)
+    page = await store.sync_account(alice, token, {}, 10, 10, NOW)
+    assert [step.mark.conversation_id for step in page.steps] == [room]
+    token = token_at(await store.snapshot())
+    message = ([room], [1], [uuid4()], ["bob"], ["k"], [NOW], ["text"], ["hello"], [None])
+    async with database.connection() as connection:
+        await connection.execute(OLD_INSERT_MESSAGE, *message)
+    page = await store.sync_account(alice, token, {}, 10, 10, NOW)
+    assert [message.seq for step in page.steps if step.delta for message in step.delta.messages] == [1]
+    token = token_at(await store.snapshot())
+    async with database.connection() as connection:
+        await connection.execute(READ_BEFORE_0006, room, "bob", 1, NOW)
+    page = await store.sync_account(alice, token, {ConversationId(room): Cursor(1)}, 10, 10, NOW)
+    (delta,) = [step.delta for step in page.steps if step.delta]
+    assert [member.read_seq for member in delta.conversation.members] == [0, 1]

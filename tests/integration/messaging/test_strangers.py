@@ -151,6 +151,8 @@ async def test_what_a_stranger_tried_has_changed_nothing(town: Town) -> None:
             await town.ask("MessagingService", "ListMessages", "bob", kind(conversation_id=room)) for room in rooms
         ]
         listed = await town.ask("MessagingService", "ListConversations", "bob", service_pb2.ListConversationsRequest())
+        # Of the whole database's moment: it goes on with whatever anybody does.
+        listed.ClearField("sync_token")
         return [str(answer) for answer in (*pages, listed)]
 
     rooms = town.known["conversation_id"]

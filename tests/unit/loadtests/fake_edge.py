@@ -97,7 +97,12 @@ class FakeEdge(
         missing = [each for each in self.stored if each.seq > cursor]
         delta = messaging_messages.ConversationDelta(messages=missing[:2], has_more=len(missing) > 2)
         delta.conversation.conversation_id = CONVERSATION
-        return messaging.SyncResponse(deltas=[delta] if missing else [])
+        return messaging.SyncResponse(deltas=[delta] if missing else [], sync_token="later")
+
+    async def ListConversations(
+        self, request: messaging.ListConversationsRequest, context: Any
+    ) -> messaging.ListConversationsResponse:
+        return messaging.ListConversationsResponse(sync_token="first")
 
     async def WatchPresence(self, request: presence.WatchPresenceRequest, context: Any) -> Any:
         self.watched.append(list(request.user_ids))

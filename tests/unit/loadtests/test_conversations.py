@@ -76,7 +76,7 @@ def test_a_device_that_begins_with_the_newest_page_counts_from_there() -> None:
             ),
         )
     )
-    assert conversations.cursors() == {"c1": (52, 0)}
+    assert conversations.cursor("c1") == (52, 0)
     assert not conversations.has_gap
 
 

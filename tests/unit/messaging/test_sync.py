@@ -13,16 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from parley.gateway.v1 import messages_pb2 as device_events
 from parley.gateway.v1 import service_pb2 as gateway
-from parley.messaging.v1 import messages_pb2
+from parley.messaging.v1 import service_pb2
 from parley.presence.v1 import events_pb2 as presence
 
+from loadtests.headless.account_sync import AccountSync
 from loadtests.headless.conversations import Card, Entry
 from loadtests.headless.inbox import Inbox
 from services.messaging import encoding
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.consumer import FanOut
-from services.messaging.core.errors import MessagingError
+from services.messaging.core.errors import InvalidField, MessagingError, SyncTokenUnknown, TooManyConversations
 from services.messaging.core.model import Role, Text, UserId
 from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
@@ -31,15 +32,19 @@ from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations
-from services.messaging.service import Limits, Messaging, TextRequest
+from services.messaging.service import AccountSyncRequest, Limits, Messaging, TextRequest
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.runtime.bus import Incoming
 from services.runtime.ids import new_id, new_secret
+from tests.support.account_device import AccountDevice
 from tests.support.attachments import FakeAttachments, MemoryObjects
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.messaging_memory import MemoryStore
+from tests.support.messaging_world import World as Small
+from tests.support.messaging_world import send
 
+ALICE = UserId("alice")
 PEOPLE = [UserId(name) for name in ("alice", "bob", "carol", "dave")]
 
 
@@ -56,14 +61,14 @@ POLICY = SweepPolicy(retention=timedelta(seconds=900), batch=3, walk=2)
 class World:
     """Messaging, its fan-out, and one device for each person that misses and doubles events."""
 
-    def __init__(self, seed: int, open_share: float, *, relates: bool) -> None:
+    def __init__(self, seed: int, open_share: float, *, relates: bool, is_naming: bool = False) -> None:
         self.random = Random(seed)
         # Of the groups, those that show newcomers what was said before.
         self.open_share = open_share
         # Whether people also decline, accept and block: devices hear of that by deliveries that are not carried here.
         self._relates = relates
         self.clock = ManualClock()
-        self.store = MemoryStore()
+        self.store = MemoryStore(large_above=2 if is_naming else 16)
         self.sends = GroupCommit(self.store, 100)
         self.objects = MemoryObjects()
         self.attachments = Attachments(
@@ -81,8 +86,10 @@ class World:
         self.store.silent.add(PEOPLE[0])
         self.relations = Relations(self.store, self.store.relations, self.clock, RelationLimits())
         self.devices = {user: Inbox(user) for user in PEOPLE}
-        # A device's life begins with a Sync, of nothing here.
-        self.synced = {id(device): self.clock.now() for device in self.devices.values()}
+        self.accounts: dict[int, AccountSync] = {}
+        # Whether devices name the conversations that they have: in large ones Sync tells cursors of others only then.
+        self.is_naming = is_naming
+        self.page_size = 1 + seed % 5
         self.rooms: list[str] = []
         self.count = 0
         self._told = 0
@@ -189,19 +196,37 @@ class World:
 
     async def sync(self, device: Inbox, limit: int) -> None:
         """What a device does: ask until there is no more."""
-        unknown, since = device.conversations.unknown(), self.synced.get(id(device))
-        self.synced[id(device)] = self.clock.now()
-        for _ in range(200):
-            cursors = [(key, seq, revision) for key, (seq, revision) in device.conversations.cursors().items()]
-            catchup = await self.messaging.sync(UserId(device.me), cursors, limit, since)
-            for conversation_id in catchup.gone:
-                device.conversations.forget(str(conversation_id))
-            for delta in catchup.deltas:
-                encoded = messages_pb2.ConversationDelta.FromString(encoding.delta_message(delta).SerializeToString())
-                assert device.apply_delta(encoded)
-            if not catchup.has_more and not any(delta.has_more for delta in catchup.deltas):
+        unknown = device.conversations.unknown()
+        account = self.accounts.setdefault(id(device), AccountSync(device, limit, self.page_size))
+        if self.is_naming:
+            account.open = {history.conversation_id for history in device.conversations}
+        for _ in range(400):
+            if not account.take(await self.answer(UserId(device.me), account.request())):
                 return device.conversations.forget_unknown(unknown)
         raise AssertionError("Sync never ends")
+
+    async def answer(self, user_id: UserId, request: service_pb2.SyncRequest) -> service_pb2.SyncResponse:
+        """Sync as the wire carries it."""
+        cursors = [(cursor.conversation_id, cursor.seq, cursor.revision) for cursor in request.cursors]
+        wanted = AccountSyncRequest(request.sync_token, cursors, request.limit, request.page_size)
+        catchup, token = await self.messaging.sync_account(user_id, wanted)
+        assert len(catchup.deltas) <= request.page_size
+        answer = service_pb2.SyncResponse(
+            deltas=[encoding.delta_message(delta) for delta in catchup.deltas],
+            has_more=catchup.has_more,
+            gone_conversation_ids=[str(id_) for id_ in catchup.gone],
+            sync_token=token,
+        )
+        return service_pb2.SyncResponse.FromString(answer.SerializeToString())
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[Small]:
+    world = Small()
+    world.messaging._limits = Limits(new_conversations_per_day=1_000_000)
+    committer = asyncio.create_task(world.sends.run())
+    yield world
+    committer.cancel()
 
 
 def incoming(value: bytes) -> Incoming:
@@ -237,8 +262,8 @@ def sights(device: Inbox, now_s: float) -> dict[str, Sight]:
 
 
 @asynccontextmanager
-async def living(seed: int, open_share: float = 0.3, *, relates: bool) -> AsyncIterator[World]:
-    world = World(seed, open_share, relates=relates)
+async def living(seed: int, open_share: float = 0.3, *, relates: bool, is_naming: bool = False) -> AsyncIterator[World]:
+    world = World(seed, open_share, relates=relates, is_naming=is_naming)
     committer = asyncio.create_task(world.sends.run())
     try:
         yield world
@@ -269,10 +294,12 @@ async def assert_unread_is_right(world: World, device: Inbox) -> None:
             assert history.unread(device.me, world.now_s) == listed.own.unread
 
 
-@given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([0.0, 0.2, 0.8]))
+@given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([0.0, 0.2, 0.8]), st.booleans())
 @settings(max_examples=400, deadline=None)
-async def test_a_stale_device_stands_after_sync_where_a_new_one_stands(seed: int, limit: int, loss: float) -> None:
-    async with living(seed, relates=True) as world:
+async def test_a_stale_device_stands_after_sync_where_a_new_one_stands(
+    seed: int, limit: int, loss: float, is_naming: bool
+) -> None:
+    async with living(seed, relates=True, is_naming=is_naming) as world:
         for _ in range(6):
             for _ in range(15):
                 await world.do_something()
@@ -300,3 +327,84 @@ async def test_a_device_that_missed_nothing_needs_no_sync(seed: int) -> None:
             await world.sync(fresh, 200)
             assert_same(device, fresh, world.now_s)
             await assert_unread_is_right(world, device)
+
+
+async def acquainted(world: Small, count: int) -> list[str]:
+    """Alice and so many people who each wrote to her once."""
+    rooms = []
+    for number in range(count):
+        world.clock.advance(1)
+        peer = UserId(f"peer{number:05}")
+        rooms.append(str((await world.messaging.open_direct(peer, ALICE)).id))
+        await send(world, peer, rooms[-1], "k", "hello")
+    return rooms
+
+
+@pytest.mark.parametrize("count", [1_000, 1_001, 1_250])
+async def test_an_account_of_any_size_hears_its_news_by_token_and_one_too_large_for_cursors_is_told_so(
+    small: Small, count: int
+) -> None:
+    rooms = await acquainted(small, count)
+    device = AccountDevice(ALICE, small.messaging)
+    await device.log_in()
+    await send(small, UserId(f"peer{count - 1:05}"), rooms[-1], "k2", "NEWS")
+    await send(small, UserId("peer00003"), rooms[3], "k2", "NEWS")
+    answers = await device.sync()
+    assert [[each.conversation.conversation_id for each in answer.deltas] for answer in answers] == [
+        sorted((rooms[3], rooms[-1]))
+    ]
+    await device.load_all()
+    assert len(list(device.inbox.conversations)) == count
+    # All of them at once, more than any page and any list of cursors.
+    for number, room in enumerate(rooms):
+        await send(small, UserId(f"peer{number:05}"), room, "k3", "all")
+    answers = await device.sync()
+    assert {room: device.inbox.conversations.history(room).shown[-1].text for room in rooms} == dict.fromkeys(
+        rooms, "all"
+    )
+    assert max(len(answer.deltas) for answer in answers) <= 100
+
+    cursors = [(room, 1, 0) for room in rooms[-1_000:]]
+    if count > 1_000:
+        with pytest.raises(TooManyConversations):
+            await small.messaging.sync(ALICE, cursors, 200, None)
+    else:
+        assert (await small.messaging.sync(ALICE, cursors, 200, None)).has_more
+    with pytest.raises(InvalidField):
+        await small.messaging.sync(ALICE, [(room, 1, 0) for room in [*rooms, *rooms][:1_001]], 200, None)
+
+
+async def test_a_token_of_somebody_else_or_of_nobody_is_refused_and_a_forged_one_shows_nothing_of_others(
+    small: Small,
+) -> None:
+    await acquainted(small, 3)
+    (token, rest) = (await small.messaging.list_conversations(ALICE, 0, "")).sync_token, "A" * 88
+    for foreign in (token, rest, token[:-4], token + "AAAA", "no token", "\u2603", "A", token.replace("A", "*", 1)):
+        with pytest.raises(SyncTokenUnknown):
+            await small.messaging.sync_account(UserId("mallory"), AccountSyncRequest(foreign))
+
+
+async def test_long_answers_end_before_they_are_too_large_for_a_client(small: Small) -> None:
+    small.messaging._limits = Limits(text_chars=10_000)
+    small.rates = SendRates(per_s=1e6, burst=10**6)
+    small.messaging._rates = small.rates
+    rooms = await acquainted(small, 8)
+    for room in rooms:
+        for number in range(60):
+            await send(small, ALICE, room, f"long {number}", "\U0001f600" * 10_000)
+    # The device's own check is that of a client of gRPC: see AccountDevice.
+    device = AccountDevice(ALICE, small.messaging, limit=200)
+    await device.log_in()
+    for room in rooms:
+        assert device.inbox.conversations.history(room).cursor == 61
+        messages, has_more = await small.messaging.list_messages(ALICE, room, 0, 200)
+        assert (len(messages) <= 30, has_more) == (True, True)
+    named = AccountDevice(ALICE, small.messaging, limit=200)
+    named.account.token = device.account.token
+    for room in rooms:
+        named.inbox.conversations.begin(room).take_card(Card(room, roles=(("alice", 1),)))
+        named.inbox.conversations.history(room).held_back[99] = Entry(room, 99, "x", "x", "x")
+        named.inbox.conversations.history(room).base = 1
+    await named.sync()
+    for room in rooms:
+        assert named.inbox.conversations.history(room).cursor == 61

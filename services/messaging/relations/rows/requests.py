@@ -27,7 +27,8 @@ async def accept_requests(
         [user_id for _, user_id in places],
     )
     woken: list[str] = []
-    for conversation_id, user_id in changed:
+    # In one order, as receipts write them: both note moves in inboxes.
+    for conversation_id, user_id in sorted((row["conversation_id"], row["user_id"]) for row in changed):
         woken.append(await tell_request(connection, user_id, conversation_id, now))
         # Each of them may be seen by, and may see, one more person now.
         others = await connection.fetch(

@@ -1,7 +1,6 @@
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message as WireMessage } from "../gen/parley/messaging/v1/messages_pb";
 import type { Api } from "./api";
-import type { Arrival, ConversationStore } from "./core/conversation-store";
+import type { Arrival, ConversationStore, Delta } from "./core/conversation-store";
 import { qualified } from "./core/emoji";
 import type { CursorMove } from "./core/entry";
 import type { Conversation, Edit, Entity, Message, OwnState, RequestState } from "./core/model";
@@ -15,7 +14,11 @@ import { millis, readConversation, readDelta, readMessage, readOwnState, writeTe
 const HISTORY_PAGE = 50;
 /** The most that one request brings: used on the way to a message far back. */
 const LONG_HISTORY_PAGE = 200;
-const SYNC_LIMIT = 200;
+/** Messages of a conversation that one answer of Sync brings. */
+const SYNC_LIMIT = 50;
+/** Conversations that Sync is told the place of; of the others it brings the newest messages. */
+const NAMED = 200;
+const LIST_PAGE = 100;
 const FOLDERS = [ConversationFolder.UNSPECIFIED, ConversationFolder.REQUESTS];
 
 /** Fills the conversation store from the messaging service, and sends. */
@@ -23,8 +26,10 @@ export class Messaging {
   private syncing: Promise<void> | undefined;
   private syncAgain = false;
   private listed = false;
-  /** When the service last told everything, in its own words. */
-  private syncTime: Timestamp | undefined;
+  /** Up to where the service has told everything, in its own words. */
+  private syncToken = "";
+  /** Where the list goes on, by folder; a folder that is through is not in it. */
+  private readonly nextPages = new Map<ConversationFolder, string>();
   private readonly loading = new Map<string, Promise<void>>();
   private readonly departures = new Set<string>();
   private readonly unsentReads = new Set<string>();
@@ -50,9 +55,24 @@ export class Messaging {
     });
   }
 
-  /** True once the list of conversations has been brought. */
+  /** True once the newest conversations have been brought. */
   get ready(): boolean {
     return this.listed;
+  }
+
+  /** Whether the service has older conversations or requests than are held: see `loadMore`. */
+  get hasMore(): boolean {
+    return this.nextPages.size > 0;
+  }
+
+  /** Brings the next page of the older conversations, and of the older requests. Rejects with a Failure. */
+  async loadMore(): Promise<void> {
+    for (const [folder, pageToken] of Array.from(this.nextPages)) await answered(this.list(folder, pageToken));
+  }
+
+  /** Brings all of the account's conversations and requests, each with its newest message. Rejects with a Failure. */
+  async loadAll(): Promise<void> {
+    while (this.hasMore) await this.loadMore();
   }
 
   /**
@@ -73,44 +93,61 @@ export class Messaging {
   private async syncUntilQuiet(): Promise<void> {
     do {
       this.syncAgain = false;
-      if (!this.listed) {
-        for (const folder of FOLDERS) await this.list(folder);
-        this.listed = true;
+      try {
+        if (!this.listed) {
+          for (const folder of FOLDERS) await this.list(folder, "");
+          this.listed = true;
+        }
+        await this.syncDeltas();
+      } catch (error) {
+        if (readFailure(error).reason === "SYNC_TOKEN_UNKNOWN") this.beginAnew();
+        throw error;
       }
-      await this.syncDeltas();
     } while (this.syncAgain);
   }
 
-  private async list(folder: ConversationFolder): Promise<void> {
-    let pageToken = "";
-    do {
-      const page = await this.api.messaging.listConversations({ pageSize: 100, pageToken, folder });
-      for (const { conversation, lastMessage, ownState } of page.conversations) {
-        if (!conversation) continue;
-        const known = readConversation(conversation);
-        const messages = lastMessage ? [readMessage(lastMessage)] : [];
-        this.store.applyDelta({ conversation: known, messages, changed: [], revision: known.revision, own: ownState && readOwnState(ownState) });
-      }
-      pageToken = page.nextPageToken;
-      this.changed();
-    } while (pageToken);
+  private beginAnew(): void {
+    this.syncToken = "";
+    this.listed = false;
+    this.nextPages.clear();
+    this.store.forgetAll();
+  }
+
+  /** Takes one page of the list. Of later pages only what is new here: the stream and Sync keep the rest current. */
+  private async list(folder: ConversationFolder, pageToken: string): Promise<void> {
+    const page = await this.api.messaging.listConversations({ pageSize: LIST_PAGE, pageToken, folder });
+    // What changes from the first page on, Sync tells.
+    this.syncToken ||= page.syncToken;
+    for (const { conversation, lastMessage, ownState } of page.conversations) {
+      if (!conversation || (pageToken && this.store.get(conversation.conversationId))) continue;
+      const known = readConversation(conversation);
+      const messages = lastMessage ? [readMessage(lastMessage)] : [];
+      this.store.applyDelta({ conversation: known, messages, changed: [], revision: known.revision, own: ownState && readOwnState(ownState) });
+    }
+    if (page.nextPageToken) this.nextPages.set(folder, page.nextPageToken);
+    else this.nextPages.delete(folder);
+    this.changed();
   }
 
   private async syncDeltas(): Promise<void> {
-    const since = this.syncTime;
-    let first: Timestamp | undefined;
     let more = true;
     while (more) {
-      const cursors = this.store.cursors().map(({ conversationId, seq, revision }) => ({ conversationId, seq: BigInt(seq), revision: BigInt(revision) }));
-      const page = await this.api.messaging.sync({ cursors, limit: SYNC_LIMIT, ...(since ? { sinceTime: since } : {}) });
-      first ??= page.syncTime;
+      const named = this.store.cursors(NAMED);
+      const cursors = named.map(({ conversationId, seq, revision }) => ({ conversationId, seq: BigInt(seq), revision: BigInt(revision) }));
+      const page = await this.api.messaging.sync({ cursors, limit: SYNC_LIMIT, syncToken: this.syncToken });
       for (const id of page.goneConversationIds) this.drop(id);
-      const moved = page.deltas.map(readDelta).map((delta) => delta !== undefined && this.store.applyDelta(delta));
+      const ids = new Set(named.map(({ conversationId }) => conversationId));
+      const moved = page.deltas.map(readDelta).map((delta) => delta !== undefined && this.apply(delta, ids.has(delta.conversation.id)));
       // A page that brings nothing new would come again and again.
-      more = moved.includes(true) && (page.hasMore || page.deltas.some((delta) => delta.hasMore));
+      const walked = page.syncToken !== this.syncToken;
+      more = (page.hasMore && (walked || moved.includes(true))) || (moved.includes(true) && page.deltas.some((delta) => delta.hasMore));
+      this.syncToken = page.syncToken;
       this.changed();
     }
-    this.syncTime = first;
+  }
+
+  private apply(delta: Delta, named: boolean): boolean {
+    return named ? this.store.applyDelta(delta) : this.store.applyNewest(delta);
   }
 
   /** A message from the event stream, new or changed. What does not fit starts a sync. */
@@ -126,7 +163,7 @@ export class Messaging {
     if (arrival === "left" && before && !this.departures.has(conversation.id)) this.onRemoved(before.conversation);
     this.syncIfMissing(arrival);
     // A new one may wait in Requests, which only its own state tells.
-    if (arrival === "added") void this.list(ConversationFolder.REQUESTS).catch(() => undefined);
+    if (arrival === "added") void this.sync().catch(() => undefined);
     this.changed();
   }
 

@@ -29,9 +29,9 @@ export class PresenceBoard {
     return this.board.who(conversationId, Date.now());
   }
 
-  /** Watches these people. Asks only when the list changed; it belongs to the stream, so `unwatch` with a new one. */
+  /** Watches these people, the first ones where they are too many. Asks only when the list changed; it belongs to the stream, so `unwatch` with a new one. */
   async watch(userIds: readonly string[]): Promise<void> {
-    const list = [...userIds].sort().slice(0, MAX_WATCHED);
+    const list = userIds.slice(0, MAX_WATCHED).sort();
     const key = list.join("\n");
     if (key === this.watched) return;
     this.watched = key;

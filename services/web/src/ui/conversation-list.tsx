@@ -48,6 +48,11 @@ export function ConversationList({ views, folder, setFolder, ...rest }: Conversa
           <ConversationItem key={view.conversation.id} view={view} {...rest} />
         ))}
       </ul>
+      {rest.client.messaging.hasMore && (
+        <button type="button" class="more-button" onClick={() => void rest.client.messaging.loadMore().catch(() => undefined)}>
+          Show older conversations
+        </button>
+      )}
       {folder === "inbox" && archived > 0 && <FolderRow icon="archive" label="Archived" count={archived} quiet onClick={() => setFolder("archived")} />}
     </nav>
   );

@@ -104,6 +104,16 @@ export class ConversationStore {
     return before[0] !== this.highSeq(entry) || before[1] !== entry.revision;
   }
 
+  /**
+   * Takes what Sync returned of a conversation whose cursor it was not told: its newest messages. Where changes of older
+   * ones may be missing, these go, and come back with history.
+   */
+  applyNewest(delta: Delta): boolean {
+    const entry = this.entries.get(delta.conversation.id);
+    if (entry && delta.conversation.revision > entry.revision) entry.messages = [];
+    return this.applyDelta(delta);
+  }
+
   /** Takes a page of history: older messages, in any order. Those that do not touch the held range are ignored. */
   applyHistory(conversationId: string, page: readonly Message[]): void {
     const entry = this.entries.get(conversationId);
@@ -170,6 +180,15 @@ export class ConversationStore {
     return this.entries.delete(conversationId);
   }
 
+  /** Drops everything that the service told; what waits to be sent stays. */
+  forgetAll(): void {
+    for (const [id, entry] of this.entries) {
+      if (entry.outgoing.length === 0) this.entries.delete(id);
+      else Object.assign(entry, { messages: [], revision: 0 });
+    }
+    this.left.clear();
+  }
+
   addOutgoing(outgoing: Outgoing): void {
     this.entries.get(outgoing.conversationId)?.outgoing.push(outgoing);
   }
@@ -192,7 +211,7 @@ export class ConversationStore {
 
   /**
    * For Sync: up to where this device has everything, most recently active first. Conversations of which nothing is
-   * held are left out, so that Sync answers with their newest page rather than their first.
+   * held, and those beyond the limit, are left out: Sync answers with their newest page rather than their first.
    */
   cursors(limit = 1000): Cursor[] {
     return this.sorted()
@@ -201,9 +220,9 @@ export class ConversationStore {
       .map((entry) => ({ conversationId: entry.conversation.id, seq: this.highSeq(entry), revision: entry.revision }));
   }
 
-  /** All other people in any conversation that the user let in. */
+  /** All other people in any held conversation that the user let in, those of the most recent activity first. */
   peers(): string[] {
-    const known = [...this.entries.values()].filter((entry) => entry.own.request === "none");
+    const known = this.sorted().filter((entry) => entry.own.request === "none");
     const ids = known.flatMap((entry) => entry.conversation.members.map((m) => m.userId));
     return [...new Set(ids)].filter((id) => id !== this.selfId);
   }
