@@ -45,7 +45,8 @@ def test_who_is_refused_is_taken_after_the_time_that_was_named_and_not_long_befo
         now_s += pause
         if delay_s := wait_s(rates, ALICE, now_s):
             assert delay_s <= 1 / per_s + 1e-6
-            assert not takes(rates, ALICE, now_s + delay_s * 0.5)
+            # Half of less than that is lost in the rounding of the moment itself.
+            assert delay_s < 1e-6 or not takes(rates, ALICE, now_s + delay_s * 0.5)
             now_s += delay_s + 1e-6
             assert takes(rates, ALICE, now_s)
         assert count <= burst + now_s * per_s + 1e-3
