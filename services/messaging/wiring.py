@@ -152,7 +152,7 @@ def build(config: Config) -> App:
         [
             *(database, publisher, relay, objects),
             *(
-                Worker("group-commit", sends.run),
+                Worker("group-commit", sends.run, needed=True),
                 Worker("sweeper", sweeper.run),
                 Worker("objects-collector", collector.run),
                 Worker("account-jobs", runner.run),

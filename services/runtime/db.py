@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import structlog
+from asyncpg.connect_utils import SessionAttribute
 
 from services.runtime import tasks
 from services.runtime.config import DatabaseConfig
@@ -155,7 +156,7 @@ class Database:
                 return
 
     async def _open(self) -> asyncpg.Pool:
-        pool = await asyncpg.create_pool(
+        pool: asyncpg.Pool = await asyncpg.create_pool(
             self._config.url,
             connection_class=_PooledConnection,
             server_settings=self._settings,
@@ -164,7 +165,7 @@ class Database:
             command_timeout=10,
             timeout=5,
             # Of several hosts the primary, and never a server that only reads.
-            target_session_attrs="read-write",
+            target_session_attrs=SessionAttribute.read_write,
         )
         try:
             await migrate(pool, self._migrations)

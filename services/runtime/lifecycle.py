@@ -157,7 +157,10 @@ class App:
             states = {part.name: answer for part, answer in zip(self._dependencies, answers, strict=True)}
             for name, state in states.items():
                 metrics.READY.labels(name).set(state)
-            missing = [*self._readiness.update(states, monotonic()), *(f"task {name}" for name in self._tasks.failing())]
+            missing = [
+                *self._readiness.update(states, monotonic()),
+                *(f"task {name}" for name in self._tasks.failing()),
+            ]
             if (not missing) != was_ready:
                 was_ready = not missing
                 log.info("readiness_changed", ready=was_ready, missing=missing)

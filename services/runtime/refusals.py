@@ -48,5 +48,5 @@ def passes(error: BaseException) -> bool:
         return False
     if isinstance(error, _PASSING_CLASSES):
         return True
-    code = getattr(error, "sqlstate", None) if isinstance(error, asyncpg.PostgresError) else None
-    return bool(code) and (code in PASSING or code[:2] in PASSING)
+    code = str(getattr(error, "sqlstate", None) or "") if isinstance(error, asyncpg.PostgresError) else ""
+    return code in PASSING or code[:2] in PASSING

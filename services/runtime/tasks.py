@@ -107,9 +107,7 @@ def awaited(work: Coroutine[Any, Any, ResultT], *, why: str, name: str | None = 
     return asyncio.create_task(work, name=name)
 
 
-def detached(
-    work: Coroutine[Any, Any, ResultT], *, why: str, name: str, label: str = ""
-) -> asyncio.Task[ResultT]:
+def detached(work: Coroutine[Any, Any, ResultT], *, why: str, name: str, label: str = "") -> asyncio.Task[ResultT]:
     """A task that ends by itself and that nobody need await: its failure is logged and counted. Keep a reference.
 
     `why` says how it ends; `label` is the metric's, where the name holds an id or an address.
