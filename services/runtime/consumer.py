@@ -65,8 +65,8 @@ class KafkaConsumer:
     """Reads a topic and hands batches to a handler, at least once, each partition's records in order.
 
     Success is committed. TransientFailure, StoreUnavailable and BusUnavailable are retried with back-off without end;
-    PoisonRecord, and any other exception after POISON_ATTEMPTS, park the record in `<topic>.dlq`, and so does what cannot
-    be read at all (records.py).
+    PoisonRecord, and any other exception after POISON_ATTEMPTS, park the record in `<topic>.dlq`, and so does what
+    cannot be read at all (records.py).
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class KafkaConsumer:
     async def _poll(self) -> None:
         consumer = self._consumer
         if consumer is None:
-            return None
+            return
         if consumer._fetcher.error_future.done():
             # Else it would give nothing for ever, and say nothing.
             raise KafkaError("the client fetches no more")
@@ -179,25 +179,29 @@ class KafkaConsumer:
         except RecordTooLargeError as error:
             # A broker that does not give a record that is larger than a fetch. The client goes on behind it.
             _, partition, offset, *_ = error.args
-            return await self._park_unread(partition, offset, offset, "larger than a fetch", b"")
+            await self._park_unread(partition, offset, offset, "larger than a fetch", b"")
+            return
         self._resting = not fetched and self._config.idle_pause_ms > 0
         if self._resting:
             await self._rest(consumer)
         if not fetched:
-            return None
-        came = [record for records in fetched.values() for record in records]
-        if readable := [incoming(record) for record in came if not isinstance(record.value, Unreadable)]:
-            await self._deliver(readable)
-        for record in came:
-            if isinstance(one := record.value, Unreadable):
-                partition = TopicPartition(record.topic, record.partition)
-                await self._park_unread(partition, record.offset, one.last_offset, one.reason, one.raw)
+            return
+        await self._take([record for records in fetched.values() for record in records])
         if self._subscription.group is not None:
             self._handled |= {partition: _last_offset(records[-1]) + 1 for partition, records in fetched.items()}
             if self._committing is None or self._committing.done():
                 self._committing = tasks.detached(
                     self._commit_soon(consumer), name="kafka-commit", why="ends when all is committed"
                 )
+
+    async def _take(self, came: Sequence[ConsumerRecord]) -> None:
+        """Hand over what can be read, and park the rest."""
+        if readable := [incoming(record) for record in came if not isinstance(record.value, Unreadable)]:
+            await self._deliver(readable)
+        for record in came:
+            if isinstance(one := record.value, Unreadable):
+                partition = TopicPartition(record.topic, record.partition)
+                await self._park_unread(partition, record.offset, one.last_offset, one.reason, one.raw)
 
     def _poll_timeout_ms(self) -> int:
         if self._config.idle_pause_ms == 0:

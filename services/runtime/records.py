@@ -77,6 +77,8 @@ class _Answer(_MemoryRecordsPy):  # type: ignore[misc]
 class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]
     """Reads the records of one batch each for itself, by the length in front of it."""
 
+    _pos: int
+
     def each(self) -> Iterator[tuple[int, _DefaultRecordPy | Unreadable]]:
         """(offset, record), all that can be found. Raises what decompression raises."""
         self._maybe_uncompress()
@@ -121,6 +123,8 @@ def _take(buffer: bytearray, pos: int, end: int) -> tuple[bytes | None, int]:
 
 class _Reader(fetcher.PartitionRecords):  # type: ignore[misc]
     """aiokafka's reader of one partition's answer, that never stops at what it cannot read."""
+
+    next_fetch_offset: int
 
     def _unpack_records(self) -> Iterator[ConsumerRecord]:
         while self._records.has_next():

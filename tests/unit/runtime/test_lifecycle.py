@@ -1,6 +1,7 @@
 import pytest
 
 from services.runtime.lifecycle import WARM_UP_S, App, Readiness, Worker
+from services.runtime.tasks import Fatal
 
 
 def test_an_essential_dependency_makes_and_unmakes_readiness() -> None:
@@ -56,11 +57,11 @@ async def test_a_part_that_cannot_start_leaves_nothing_running() -> None:
     assert story == ["a started", "a stopped"]
 
 
-async def test_a_worker_that_fails_is_the_end_of_the_service() -> None:
+async def test_a_worker_that_cannot_go_on_is_the_end_of_the_service() -> None:
     async def fail() -> None:
-        raise ValueError("a bug")
+        raise Fatal("the parent is gone")
 
     app = App([Worker("work", fail)])
     await app.start()
-    assert isinstance(await app.failed(), ValueError)
+    assert isinstance(await app.failed(), Fatal)
     await app.stop()
