@@ -14,8 +14,8 @@ from services.runtime.db import Database, FaultyMigration
 from services.runtime.errors import StoreUnavailable
 from services.runtime.lifecycle import App
 from services.runtime.refusals import PASSING
+from tests.support.db import error_of
 from tests.support.waiting import until
-from tests.unit.runtime.test_refusals import error_of
 
 CONFIG = DatabaseConfig("postgresql://nowhere/x", 2)
 

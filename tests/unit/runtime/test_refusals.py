@@ -4,6 +4,7 @@ from google.rpc import error_details_pb2
 
 from services.runtime.errors import BASE_TABLE, StoreUnavailable, find_refusal, status_details
 from services.runtime.refusals import PASSING, passes
+from tests.support.db import error_of
 
 # Codes of the classes that pass as a whole: each that PostgreSQL has.
 OF_CLASSES = (
