@@ -20,6 +20,7 @@ PASSING: dict[str, str] = {
     "40P01": "the transaction was the victim of a deadlock",
     "42501": "a right is missing: it is being granted",
     "53": "the server lacks something: disk space, memory, connections",
+    "55000": "the database takes no connections: it is being restored or copied",
     "55006": "the object is in use",
     "55P03": "a lock was not to be had in time",
     "57": "an operator or a time limit stepped in: cancelled, shut down, starting up, database dropped",
