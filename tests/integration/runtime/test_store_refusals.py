@@ -97,9 +97,6 @@ async def test_a_start_waits_until_the_refusal_passes(server: Server, migrations
 async def test_a_running_service_says_so_and_comes_back(server: Server, migrations: Path, outage: str) -> None:
     breaks, mends = OUTAGES[outage]
     async with connected(Database(DatabaseConfig(server.url, pool_size=2), migrations)) as database:
-        await server.cut()
-        if outage == "renamed":
-            await server.cut()
 
         async def is_broken() -> bool:
             await server.cut()
@@ -179,24 +176,32 @@ async def _answers(database: Database) -> bool:
 )
 async def test_a_limit_of_the_server_passes(server: Server, migrations: Path, setting: str, statement: str) -> None:
     async with connected(Database(DatabaseConfig(server.url, pool_size=2), migrations)) as database:
+
+        async def exceed() -> None:
+            async with database.transaction() as connection:
+                await connection.execute(f"SET LOCAL {setting} = 50")
+                await connection.execute(statement)
+
         async with database.transaction() as other:
             await other.execute("LOCK TABLE things")
             with pytest.raises(StoreUnavailable):
-                async with database.transaction() as connection:
-                    await connection.execute(f"SET LOCAL {setting} = 50")
-                    await connection.execute(statement)
+                await exceed()
 
 
 async def test_a_serialization_failure_passes(server: Server, migrations: Path) -> None:
     async with connected(Database(DatabaseConfig(server.url, pool_size=2), migrations)) as database:
         async with database.connection() as connection:
             await connection.execute("INSERT INTO things VALUES (1)")
-        with pytest.raises(StoreUnavailable):
+
+        async def collide() -> None:
             async with database.connection() as first, first.transaction(isolation="repeatable_read"):
                 await first.fetch("SELECT * FROM things")
                 async with database.connection() as second:
                     await second.execute("UPDATE things SET id = 2")
                 await first.execute("UPDATE things SET id = 3")
+
+        with pytest.raises(StoreUnavailable):
+            await collide()
 
 
 async def test_a_migration_that_changed_ends_the_process(server: Server, migrations: Path) -> None:
