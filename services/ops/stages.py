@@ -40,8 +40,9 @@ class Broker:
             return [_letter(record) async for record in _records(reader, partition, max(begin, end - limit), end)]
 
     async def replay(self, topic: str, offset: int) -> Letter | None:
-        """Publish a dead letter to its topic again, with its key. It stays where it is. None when there is none, or when
-        only a part of it is kept.
+        """Publish a dead letter to its topic again, with its key. It stays where it is.
+
+        None when there is none, or when only a part of it is kept.
 
         All groups of the topic get it, as they get any repetition.
         """

@@ -1,5 +1,6 @@
 """One of each oddity that Kafka can carry, through a real broker: it is handled or parked, and the next one comes."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -283,6 +284,24 @@ async def test_a_record_larger_than_a_fetch_is_handled_and_parked_by_its_head(
         await reader.until_last()
     letters = await place.dead_letters()
     assert [one[PART_HEADER] for one in letters] == [f"cut of {3 << 20}".encode()]
+
+
+async def test_a_handler_whose_own_wait_was_cancelled_parks_like_others(
+    place: Place, publisher: KafkaPublisher
+) -> None:
+    await place.make()
+    await place.send(batch(PLAIN))
+    await place.send(LAST)
+
+    class Cancelling(Reader):
+        async def _handle(self, records: Sequence[Incoming]) -> None:
+            if any(record.value == b"plain" for record in records):
+                raise asyncio.CancelledError
+            await super()._handle(records)
+
+    async with Cancelling(place, publisher) as reader:
+        await reader.until_last()
+    assert [b"cancelled" in one[REASON_HEADER] for one in await place.dead_letters()] == [True]
 
 
 async def test_a_topic_made_anew_is_read_from_its_start(place: Place, publisher: KafkaPublisher) -> None:
