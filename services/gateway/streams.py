@@ -23,6 +23,7 @@ from services.gateway.core.registry import Registry
 from services.gateway.core.resume import NotResumable, Outcome, ResumeTokens
 from services.gateway.ports import Uplinks
 from services.gateway.stream import DeviceStream, Writer
+from services.runtime import tasks
 from services.runtime.clock import Clock
 from services.runtime.errors import Unauthenticated
 
@@ -224,7 +225,7 @@ class Streams:
     def drain(self) -> None:
         """End all streams, spread over the configured time, so that the devices go elsewhere one after the other."""
         if self._drain is None:
-            self._drain = asyncio.create_task(self._run_drain(), name="drain")
+            self._drain = tasks.detached(self._run_drain(), name="drain", why="ends when all devices have left")
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
         """What the registry decided."""

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -27,6 +28,7 @@ from services.gateway.core.frames import (
 )
 from services.gateway.core.registry import REGISTER_BATCH
 from services.gateway.service import Gateway
+from services.runtime import tasks
 
 log = structlog.get_logger()
 
@@ -89,14 +91,17 @@ class PresenceUplinks:
     async def run(self, gateway: Gateway) -> None:
         """Follow the names for ever, with a stream to each replica that is behind them."""
         links: dict[str, asyncio.Task[None]] = {}
-        async with asyncio.TaskGroup() as group:
+        try:
             while True:
                 for address in self._addresses:
                     await self._find(address)
                 links = {address: task for address, task in links.items() if not task.done()}
                 for address in self._replicas() - links.keys():
-                    links[address] = group.create_task(self._run(address, gateway), name=f"presence-{address}")
+                    run = partial(self._run, address, gateway)
+                    links[address] = tasks.retry(f"presence-{address}", run, label="presence-uplink")
                 await asyncio.sleep(LOOK_UP_S)
+        finally:
+            await tasks.stop(*links.values())
 
     async def _find(self, address: str) -> None:
         try:

@@ -54,8 +54,8 @@ def build(config: Config) -> App:
     )
     return App(
         [
-            Worker("presence-uplinks", partial(uplinks.run, gateway)),
-            Worker("streams", streams.run_ticks),
+            Worker("presence-uplinks", partial(uplinks.run, gateway), needed=True),
+            Worker("streams", streams.run_ticks, needed=True),
             Worker("watch-lists", gateway.watching.run),
             Probe("presence-route", gateway.ready),
         ],

@@ -56,6 +56,12 @@ class GroupCommit:
                     await self._commit([one])
                 return
             outcomes = [error] * len(batch)
+        except BaseException:
+            # Nobody else would ever answer them.
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(StoreUnavailable("the commit was broken off"))
+            raise
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             if future.done():
                 continue

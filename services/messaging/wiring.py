@@ -153,7 +153,7 @@ def build(config: Config) -> App:
         [
             *(database, publisher, relay, objects),
             *(
-                Worker("group-commit", sends.run),
+                Worker("group-commit", sends.run, needed=True),
                 Worker("sweeper", sweeper.run),
                 Worker("search-reindexer", Reindexer(store).run),
                 Worker("objects-collector", collector.run),

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -13,7 +13,9 @@ from services.ops.core import DEAD_LETTER_SUFFIX, STAGES, Letter, Stage
 from services.runtime import kafka
 from services.runtime.bus import REASON_HEADER, Outgoing
 from services.runtime.config import KafkaConfig
+from services.runtime.dead_letters import HEADER_PREFIX, PART_HEADER
 from services.runtime.producer import KafkaPublisher
+from services.runtime.records import Unreadable, time_of
 
 # For one record that the broker has; it answers at once unless it is about to be deleted.
 READ_WITHIN_S = 5.0
@@ -39,7 +41,9 @@ class Broker:
             return [_letter(record) async for record in _records(reader, partition, max(begin, end - limit), end)]
 
     async def replay(self, topic: str, offset: int) -> Letter | None:
-        """Publish a dead letter to its topic again, with its key; None when there is none. It stays where it is.
+        """Publish a dead letter to its topic again, with its key. It stays where it is.
+
+        None when there is none, or when only a part of it is kept.
 
         All groups of the topic get it, as they get any repetition.
         """
@@ -50,7 +54,12 @@ class Broker:
         if not records or records[0].offset != offset:
             return None
         record = records[0]
-        headers = tuple((name, value) for name, value in record.headers or () if name != REASON_HEADER)
+        if isinstance(record.value, Unreadable) or any(name == PART_HEADER for name, _ in record.headers or ()):
+            # Its value is not what the record was.
+            return None
+        headers = tuple(
+            (name, value or b"") for name, value in record.headers or () if not name.startswith(HEADER_PREFIX)
+        )
         publisher = KafkaPublisher(self._config)
         await publisher.start()
         try:
@@ -118,7 +127,7 @@ async def _committed(
 
 async def _time(reader: AIOKafkaConsumer, partition: TopicPartition, offset: int, end: int) -> datetime | None:
     async for record in _records(reader, partition, offset, end):
-        return datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        return time_of(record.timestamp)
     return None
 
 
@@ -131,7 +140,13 @@ async def _records(
     reader.assign([partition])
     reader.seek(partition, begin)
     while True:
-        record = await asyncio.wait_for(reader.getone(partition), READ_WITHIN_S)
+        try:
+            record = await asyncio.wait_for(reader.getone(partition), READ_WITHIN_S)
+        except TimeoutError:
+            if await reader.position(partition) >= end:
+                # The rest were no records: what ends a transaction has an offset too.
+                return
+            raise
         if record.offset >= end:
             return
         yield record
@@ -140,11 +155,12 @@ async def _records(
 
 
 def _letter(record: ConsumerRecord) -> Letter:
-    reasons = [value for name, value in record.headers or () if name == REASON_HEADER]
+    value = record.value.raw if isinstance(record.value, Unreadable) else record.value
+    reasons = [said for name, said in record.headers or () if name == REASON_HEADER]
     return Letter(
         offset=record.offset,
-        time=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        time=time_of(record.timestamp),
         key=(record.key or b"").decode("utf-8", "backslashreplace"),
-        size=len(record.value or b""),
-        reason=reasons[0].decode("utf-8", "backslashreplace") if reasons else "",
+        size=len(value or b""),
+        reason=(reasons[0] or b"").decode("utf-8", "backslashreplace") if reasons else "",
     )

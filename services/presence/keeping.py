@@ -6,6 +6,7 @@ None of it is on an event's way: while PostgreSQL or Kafka is away it waits here
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 
 import structlog
@@ -13,6 +14,7 @@ import structlog
 from services.presence import metrics
 from services.presence.core.frames import UserId
 from services.presence.ports import StateFeed, StateRow, StateStore
+from services.runtime import tasks
 from services.runtime.errors import BusUnavailable, StoreUnavailable
 
 log = structlog.get_logger()
@@ -74,14 +76,12 @@ class Keeper:
 
     async def start(self) -> None:
         self._tasks = [
-            asyncio.create_task(self._run(self.save), name="states-save"),
-            asyncio.create_task(self._run(self.publish), name="states-publish"),
+            tasks.keep("states-save", partial(self._run, self.save)),
+            tasks.keep("states-publish", partial(self._run, self.publish)),
         ]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.stop(*self._tasks)
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self.save()

@@ -27,6 +27,7 @@ from services.presence.core.frames import (
 from services.presence.encoding import encode_change, encode_time
 from services.presence.link import GatewayTooSlow, QueueLink
 from services.presence.service import GatewayReplaced, GatewayView, Presence, TooManySessions
+from services.runtime import tasks
 from services.runtime.clock import Clock
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.rpc import Access, Api, Context
@@ -88,7 +89,7 @@ class RouterServicer:
         log.info("gateway_attached", gateway_id=gateway_id)
         link = QueueLink(self._queue_size, gateway_id, self._clock.now().timestamp())
         link_id = self._presence.attach(link)
-        reader = asyncio.create_task(self._read(link_id, link, frames))
+        reader = tasks.awaited(self._read(link_id, link, frames), why="ends with the RPC")
         try:
             async for batch in link.batches():
                 for response in _encode_batch(batch) if hello.reads_delivers else map(_encode, batch):

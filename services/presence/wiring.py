@@ -58,7 +58,7 @@ def build(config: Config) -> App:
     tokens = ServiceTokens(config.server.service_key, "presence", clock)
     server = RpcServer(config.server, rpc.apis(presence, clock, config.gateway_queue), rpc.ERRORS, tokens)
     workers = [
-        Worker("presence-timers", presence.run_timers),
+        Worker("presence-timers", presence.run_timers, needed=True),
         Worker("presence-recalls", presence.run_recalls),
         Worker("presence-restores", presence.run_restores),
         Worker("presence-expulsions", expulsions.run),

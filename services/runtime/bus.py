@@ -40,7 +40,8 @@ class Publisher(Protocol):
     """Publishes records; returns when all are acknowledged by all in-sync replicas, in order per key."""
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
-        """Errors: BusUnavailable; some of the records may have been published then."""
+        """Errors: BusUnavailable; some of the records may have been published then. RecordRefused (errors.py): all the
+        others have been."""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, RecordTooLargeError
 
-from services.runtime import kafka, metrics, tracing
+from services.runtime import dead_letters, kafka, metrics, tasks, tracing
 from services.runtime.bus import (
-    REASON_HEADER,
     HandleBatch,
     Incoming,
     Outgoing,
@@ -24,6 +23,7 @@ from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, StoreUnavailable
 from services.runtime.rebalancing import Listener, Rebalanced
+from services.runtime.records import Unreadable, incoming
 
 log = structlog.get_logger()
 
@@ -43,6 +43,8 @@ POLL_TIMEOUT_MS = 5_000
 # looks for records between two pauses.
 QUIET_MS = 1_000
 LOOK_MS = 30
+# Older than Kafka: such a time of a record was not a clock's.
+_FIRST_TIME = datetime(2011, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class KafkaConsumer:
     """Reads a topic and hands batches to a handler, at least once, each partition's records in order.
 
     Success is committed. TransientFailure, StoreUnavailable and BusUnavailable are retried with back-off without end;
-    PoisonRecord, and any other exception after POISON_ATTEMPTS, park the record in `<topic>.dlq`.
+    PoisonRecord, and any other exception after POISON_ATTEMPTS, park the record in `<topic>.dlq`, and so does what
+    cannot be read at all (records.py).
     """
 
     def __init__(
@@ -95,7 +98,7 @@ class KafkaConsumer:
         self._resting = False
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=self.name)
+        self._task = tasks.keep(self.name, self._run, label="kafka-consumer")
 
     async def stop(self) -> None:
         await kafka.cancel(self._task)
@@ -117,9 +120,11 @@ class KafkaConsumer:
                 log.warning(
                     "kafka_unavailable", topic=self._subscription.topic, error=type(error).__name__, retry_s=delay_s
                 )
+            finally:
+                # Also before what is no outage: whoever begins again opens another one.
                 await self._close()
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, kafka.MAX_BACKOFF_S)
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, kafka.MAX_BACKOFF_S)
 
     async def _open(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -157,24 +162,48 @@ class KafkaConsumer:
             with suppress(TimeoutError, KafkaError, OSError):
                 # What was handled shall be committed also when the consumer is stopped.
                 await asyncio.wait_for(self._commit(consumer), timeout=2)
-            with suppress(TimeoutError, KafkaError, OSError):
+            try:
                 await asyncio.wait_for(consumer.stop(), timeout=5)
+            except (TimeoutError, KafkaError, OSError):
+                await _abandon(consumer)
 
     async def _poll(self) -> None:
         consumer = self._consumer
         if consumer is None:
             return
-        fetched = await consumer.getmany(timeout_ms=self._poll_timeout_ms(), max_records=self._subscription.max_batch)
+        if consumer._fetcher.error_future.done():
+            # Else it would give nothing for ever, and say nothing.
+            raise KafkaError("the client fetches no more")
+        try:
+            fetched = await consumer.getmany(
+                timeout_ms=self._poll_timeout_ms(), max_records=self._subscription.max_batch
+            )
+        except RecordTooLargeError as error:
+            # A broker that does not give a record that is larger than a fetch. The client goes on behind it.
+            _, partition, offset, *_ = error.args
+            await self._park_unread(partition, offset, offset, "larger than a fetch", b"")
+            return
         self._resting = not fetched and self._config.idle_pause_ms > 0
         if self._resting:
             await self._rest(consumer)
         if not fetched:
             return
-        await self._deliver([_incoming(record) for records in fetched.values() for record in records])
+        await self._take([record for records in fetched.values() for record in records])
         if self._subscription.group is not None:
-            self._handled |= {partition: records[-1].offset + 1 for partition, records in fetched.items()}
+            self._handled |= {partition: _last_offset(records[-1]) + 1 for partition, records in fetched.items()}
             if self._committing is None or self._committing.done():
-                self._committing = asyncio.create_task(self._commit_soon(consumer), name=f"{self.name}-commit")
+                self._committing = tasks.detached(
+                    self._commit_soon(consumer), name="kafka-commit", why="ends when all is committed"
+                )
+
+    async def _take(self, came: Sequence[ConsumerRecord]) -> None:
+        """Hand over what can be read, and park the rest."""
+        if readable := [incoming(record) for record in came if not isinstance(record.value, Unreadable)]:
+            await self._deliver(readable)
+        for record in came:
+            if isinstance(one := record.value, Unreadable):
+                partition = TopicPartition(record.topic, record.partition)
+                await self._park_unread(partition, record.offset, one.last_offset, one.reason, one.raw)
 
     def _poll_timeout_ms(self) -> int:
         if self._config.idle_pause_ms == 0:
@@ -246,6 +275,12 @@ class KafkaConsumer:
         traced = [_within(record, span) for record, span in zip(records, spans, strict=True)]
         try:
             await self._handle(traced)
+        except asyncio.CancelledError as error:
+            if tasks.is_cancelled():
+                raise
+            # It came out of what the handler waited for: a failure like others.
+            _end(spans, "Cancelled")
+            raise RuntimeError("what the handler waited for was cancelled") from error
         except Exception as error:
             _end(spans, type(error).__name__)
             raise
@@ -254,19 +289,39 @@ class KafkaConsumer:
         age = metrics.RECORD_AGE.labels(records[0].topic, self._group)
         for record, span in zip(records, spans, strict=True):
             exemplar = {"trace_id": span.context.trace_id} if span else None
-            age.observe(max(0.0, (now - record.time).total_seconds()), exemplar)
+            # Who writes no time, or a senseless one, says nothing of our lag.
+            if record.time > _FIRST_TIME:
+                age.observe(max(0.0, (now - record.time).total_seconds()), exemplar)
         metrics.RECORDS.labels(records[0].topic, self._group, "ok").inc(len(records))
 
     async def _park(self, record: Incoming, reason: str) -> None:
         log.error("record_parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
-        metrics.RECORDS.labels(record.topic, self._group, "dead").inc()
-        headers = ((REASON_HEADER, reason[:500].encode()),)
-        dead = Outgoing(f"{record.topic}.dlq", record.key, record.value, headers)
-        while True:
-            try:
-                return await self._publisher.publish([dead])
-            except BusUnavailable:
-                await asyncio.sleep(1)
+        where = dead_letters.place(record.partition, record.offset)
+        await self._post(dead_letters.dead_letter(record.topic, record.key, record.value, reason, where))
+
+    async def _park_unread(self, partition: TopicPartition, first: int, last: int, reason: str, raw: bytes) -> None:
+        """Park offsets of which nothing is known but the bytes of their batch."""
+        log.error(
+            "record_unreadable", topic=partition.topic, partition=partition.partition, offset=first, reason=reason
+        )
+        where = dead_letters.place(partition.partition, first, last)
+        what = (*where, (dead_letters.PART_HEADER, b"batch"))
+        await self._post(dead_letters.dead_letter(partition.topic, b"", raw, reason, what))
+
+    async def _post(self, letter: Outgoing) -> None:
+        metrics.RECORDS.labels(self._subscription.topic, self._group, "dead").inc()
+        await dead_letters.post_patiently(self._publisher, letter)
+
+
+def _last_offset(record: ConsumerRecord) -> int:
+    return record.value.last_offset if isinstance(record.value, Unreadable) else int(record.offset)
+
+
+async def _abandon(consumer: AIOKafkaConsumer) -> None:
+    """End what is left of a client that could not take leave of its group in time. It has no public way to do so."""
+    for close in (consumer._fetcher.close, consumer._client.close):
+        with suppress(TimeoutError, KafkaError, OSError):
+            await asyncio.wait_for(close(), timeout=1)
 
 
 def _within(record: Incoming, span: tracing.Span | None) -> Incoming:
@@ -276,17 +331,3 @@ def _within(record: Incoming, span: tracing.Span | None) -> Incoming:
 def _end(spans: Sequence[tracing.Span | None], failure: str = "") -> None:
     for span in spans:
         tracing.end(span, failure)
-
-
-def _incoming(record: ConsumerRecord) -> Incoming:
-    headers = dict(record.headers or ())
-    trace = headers.get(tracing.HEADER)
-    return Incoming(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key or b"",
-        value=record.value,
-        time=datetime.fromtimestamp(record.timestamp / 1000, UTC),
-        trace=trace.decode("ascii", "replace") if trace else None,
-    )

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import asyncpg
 import structlog
+from asyncpg.connect_utils import SessionAttribute
 
+from services.runtime import tasks
 from services.runtime.config import DatabaseConfig
 from services.runtime.errors import StoreUnavailable
+from services.runtime.refusals import READ_ONLY, passes
 
 log = structlog.get_logger()
 
@@ -18,19 +21,6 @@ Connection = asyncpg.pool.PoolConnectionProxy
 # Any fixed number serves; it only has to be the same in all replicas.
 _MIGRATION_LOCK = 0x7061726C6579
 _MIGRATION_WITHIN_S = 3600.0
-_OUTAGE = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    # What asyncpg says when the connection breaks between two of its own steps ("cannot switch to state").
-    asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
-
 # After so long in the middle of a transaction without a statement, the server ends it: a replica whose host or network
 # is gone, or that is stopped, would hold its locks (the outbox's shards, rows) until TCP gives up, which by default is
 # after two hours. Higher: the others wait longer for them. Lower than what the broker may take to acknowledge (10 s):
@@ -46,6 +36,13 @@ _SERVER_SETTINGS = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
 }
+
+
+# Where nothing can be written, it fails as a write would: a demoted primary answers every other question.
+_REFUSE_READ_ONLY = (
+    "DO $$ BEGIN IF current_setting('transaction_read_only')::bool"
+    " THEN RAISE read_only_sql_transaction USING MESSAGE = 'the server is read-only'; END IF; END $$"
+)
 
 
 class _PooledConnection(asyncpg.Connection):
@@ -80,18 +77,15 @@ class Database:
         self._connecting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._connecting = asyncio.create_task(self._connect(), name="database-connect")
+        self._connecting = tasks.retry("database-connect", self._connect)
 
     async def wait_connected(self) -> None:
-        """Return when the database has been reached and migrated; raise what ended the attempts, if anything did."""
+        """Return when the database has been reached and migrated. Raises FaultyMigration."""
         if self._connecting:
             await asyncio.shield(self._connecting)
 
     async def stop(self) -> None:
-        if self._connecting:
-            self._connecting.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await self._connecting
+        await tasks.stop(self._connecting)
         if self._pool:
             try:
                 await asyncio.wait_for(self._pool.close(), timeout=3)
@@ -99,10 +93,10 @@ class Database:
                 self._pool.terminate()
 
     async def ready(self) -> bool:
-        """Whether PostgreSQL answers."""
+        """Whether PostgreSQL answers, and takes what is written."""
         try:
             async with self.connection() as connection:
-                await connection.execute("SELECT 1")
+                await connection.execute(_REFUSE_READ_ONLY)
         except StoreUnavailable:
             return False
         return True
@@ -112,13 +106,17 @@ class Database:
         """A connection of the pool. Errors: StoreUnavailable when PostgreSQL is away or goes away."""
         if self._pool is None:
             raise StoreUnavailable("the database is not connected yet")
+        pool = self._pool
         try:
-            async with self._pool.acquire(timeout=5) as connection:
+            async with pool.acquire(timeout=5) as connection:
                 yield connection
-        except TimeoutError as error:
-            raise StoreUnavailable("no connection became free, or no answer came, in time") from error
-        except _OUTAGE as error:
-            raise StoreUnavailable("the database cannot be reached") from error
+        except Exception as error:
+            if not passes(error):
+                raise
+            if getattr(error, "sqlstate", None) == READ_ONLY:
+                # It was demoted under us: each connection is made anew before its next use, to whoever is primary then.
+                await pool.expire_connections()
+            raise StoreUnavailable(_why(error)) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -138,7 +136,7 @@ class Database:
                 yield connection
             except BaseException:
                 # When this fails too, the connection is broken or the pool's release rolls back.
-                with suppress(*_OUTAGE, asyncpg.PostgresError):
+                with suppress(Exception):
                     await connection.execute("ROLLBACK")
                 raise
             await connection.execute("COMMIT")
@@ -147,31 +145,53 @@ class Database:
         delay_s = 0.1
         while True:
             try:
-                pool = await asyncpg.create_pool(
-                    self._config.url,
-                    connection_class=_PooledConnection,
-                    server_settings=self._settings,
-                    min_size=1,
-                    max_size=self._config.pool_size,
-                    command_timeout=10,
-                    timeout=5,
-                )
-                await migrate(pool, self._migrations)
-            except (*_OUTAGE, TimeoutError) as error:
-                log.warning("database_unavailable", error=type(error).__name__, retry_s=delay_s)
+                self._pool = await self._open()
+            except Exception as error:
+                if not passes(error):
+                    raise
+                log.warning("database_unavailable", error=type(error).__name__, reason=_why(error), retry_s=delay_s)
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, 2.0)
             else:
-                self._pool = pool
                 log.info("database_connected")
                 return
+
+    async def _open(self) -> asyncpg.Pool:
+        pool: asyncpg.Pool = await asyncpg.create_pool(
+            self._config.url,
+            connection_class=_PooledConnection,
+            server_settings=self._settings,
+            min_size=1,
+            max_size=self._config.pool_size,
+            command_timeout=10,
+            timeout=5,
+            # Of several hosts the primary, and never a server that only reads.
+            target_session_attrs=SessionAttribute.read_write,
+        )
+        try:
+            await migrate(pool, self._migrations)
+        except BaseException:
+            # Else each attempt would leave a connection behind.
+            pool.terminate()
+            raise
+        return pool
+
+
+def _why(error: BaseException) -> str:
+    code = getattr(error, "sqlstate", None) or ""
+    return f"the database does not serve this now: {type(error).__name__} {code}".rstrip()
+
+
+class FaultyMigration(tasks.Fatal):
+    """A migration that can never be applied as it stands. The process ends: it must not serve on another schema."""
 
 
 async def migrate(pool: asyncpg.Pool, folder: Path) -> list[str]:
     """Apply the numbered files (`0001_name.sql`) that are not applied yet, in order, each in a transaction.
 
-    Safe to run from many replicas at once (advisory lock) and again (idempotent). Raises RuntimeError when a file
-    that was applied has changed since. Returns the names of what it applied.
+    Safe to run from many replicas at once (advisory lock) and again (idempotent). Returns the names of what it applied.
+    Raises FaultyMigration when a file that was applied has changed since, or is refused for what stands in it; what
+    passes (refusals.py) is raised as it is.
     """
     applied: list[str] = []
     files = await asyncio.to_thread(lambda: sorted(folder.glob("[0-9]*.sql")))
@@ -187,16 +207,25 @@ async def migrate(pool: asyncpg.Pool, folder: Path) -> list[str]:
                 sql = path.read_text()
                 digest = hashlib.sha256(sql.encode()).hexdigest()
                 if known.get(path.name, digest) != digest:
-                    raise RuntimeError(f"migration {path.name} was applied and has changed since")
+                    raise FaultyMigration(f"migration {path.name} was applied and has changed since")
                 if path.name not in known:
-                    async with connection.transaction():
-                        # Longer than a statement of the service may take: it may fill a new table from a large one.
-                        await connection.execute(sql, timeout=_MIGRATION_WITHIN_S)
-                        await connection.execute(
-                            "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", path.name, digest
-                        )
+                    await _apply(connection, path.name, sql, digest)
                     applied.append(path.name)
                     log.info("migration_applied", migration=path.name)
         finally:
-            await connection.execute("SELECT pg_advisory_unlock($1)", _MIGRATION_LOCK)
+            # A connection that broke has let go of it already, and must not hide why.
+            with suppress(Exception):
+                await connection.execute("SELECT pg_advisory_unlock($1)", _MIGRATION_LOCK)
     return applied
+
+
+async def _apply(connection: Connection, name: str, sql: str, digest: str) -> None:
+    try:
+        async with connection.transaction():
+            # Longer than a statement of the service may take: it may fill a new table from a large one.
+            await connection.execute(sql, timeout=_MIGRATION_WITHIN_S)
+            await connection.execute("INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", name, digest)
+    except asyncpg.PostgresError as error:
+        if passes(error):
+            raise
+        raise FaultyMigration(f"migration {name} is refused: {type(error).__name__}: {error}") from error

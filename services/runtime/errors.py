@@ -1,6 +1,6 @@
 """How a service's own exceptions become gRPC statuses with google.rpc details."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -50,6 +50,14 @@ class StoreUnavailable(Exception):
 
 class BusUnavailable(Exception):
     """The broker cannot be reached now; the same request may succeed later."""
+
+
+class RecordRefused(Exception):
+    """The broker never takes these `records`, whenever they come: they are too large, or wrong. It has all others."""
+
+    def __init__(self, records: Sequence[object], message: str) -> None:
+        super().__init__(message)
+        self.records = records
 
 
 BASE_TABLE: ErrorTable = {

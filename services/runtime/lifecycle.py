@@ -13,7 +13,7 @@ import structlog
 import uvloop
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from services.runtime import logs, metrics, tracing
+from services.runtime import logs, metrics, tasks, tracing
 from services.runtime.config import ConfigError, ProcessConfig, TelemetryConfig
 from services.runtime.rpc import RpcServer
 
@@ -23,6 +23,8 @@ CONFIG_EXIT = 2
 # Raising it tells of an outage later; lowering it costs each dependency more questions while nothing happens.
 READY_INTERVAL_S = 2.0
 UNREADY_INTERVAL_S = 0.2
+# For one dependency's answer. Higher: one that hangs is told of later. Lower: one that is slow for a moment is away.
+READY_TIMEOUT_S = 8.0
 # Higher: a service that starts while Kafka is away takes calls later. Lower: it takes them before its consumers joined.
 WARM_UP_S = 15.0
 
@@ -52,21 +54,22 @@ class Dependency(Protocol):
 
 
 class Worker:
-    """A part that is one coroutine for the life of the service. If it fails, the service ends loudly."""
+    """A part that is one coroutine for the life of the service, begun again when it ends: see tasks.py.
 
-    def __init__(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    `needed`: the service is not ready while it fails, and ends when it fails again and again.
+    """
+
+    def __init__(self, name: str, run: Callable[[], Coroutine[Any, Any, None]], *, needed: bool = False) -> None:
         self.name = name
         self._run = run
+        self._needed = needed
         self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self.task = asyncio.create_task(self._run(), name=self.name)
+        self.task = tasks.keep(self.name, self._run, needed=self._needed)
 
     async def stop(self) -> None:
-        if self.task:
-            self.task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await self.task
+        await tasks.stop(self.task)
 
 
 class Probe:
@@ -113,43 +116,51 @@ class App:
         self._parts: list[Part] = [*parts, *([server] if server else [])]
         self._dependencies = [part for part in parts if isinstance(part, Dependency)]
         self.server = server
+        self._tasks = tasks.Board()
+        self._readiness = Readiness({part.name: part.essential for part in self._dependencies}, monotonic())
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start all parts. If one fails, those before it are stopped again and the error is raised."""
+        tasks.use(self._tasks)
         for index, part in enumerate(self._parts):
             try:
                 await part.start()
             except BaseException:
                 await self._stop_parts(self._parts[:index])
                 raise
-        self._watch = asyncio.create_task(self._watch_readiness(), name="readiness")
+        self._watch = tasks.keep("readiness", self._keep_readiness, needed=True)
 
     async def stop(self) -> None:
         """Stop all parts, the last started first, whatever became of the watch."""
-        if self._watch:
-            self._watch.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await self._watch
+        await tasks.stop(self._watch)
         await self._stop_parts(self._parts)
 
     async def failed(self) -> BaseException:
-        """Wait until a worker ends by itself; give the reason."""
-        workers = [part.task for part in self._parts if isinstance(part, Worker) and part.task]
-        if not workers:
-            await asyncio.Event().wait()
-        done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
-        task = done.pop()
-        return task.exception() or RuntimeError(f"{task.get_name()} ended")
+        """Wait until a task says that the process must end; give the reason."""
+        return await self._tasks.fatal()
+
+    async def _keep_readiness(self) -> None:
+        try:
+            await self._watch_readiness()
+        except BaseException:
+            # What was said last may not be true any more.
+            if self.server:
+                with suppress(Exception):
+                    await self.server.set_ready(False)
+            raise
 
     async def _watch_readiness(self) -> None:
-        readiness = Readiness({part.name: part.essential for part in self._dependencies}, monotonic())
         was_ready: bool | None = None
         while True:
-            states = {part.name: await _is_ready(part) for part in self._dependencies}
+            answers = await asyncio.gather(*(_is_ready(part) for part in self._dependencies))
+            states = {part.name: answer for part, answer in zip(self._dependencies, answers, strict=True)}
             for name, state in states.items():
                 metrics.READY.labels(name).set(state)
-            missing = readiness.update(states, monotonic())
+            missing = [
+                *self._readiness.update(states, monotonic()),
+                *(f"task {name}" for name in self._tasks.failing()),
+            ]
             if (not missing) != was_ready:
                 was_ready = not missing
                 log.info("readiness_changed", ready=was_ready, missing=missing)
@@ -166,11 +177,16 @@ class App:
 
 
 async def _is_ready(part: Dependency) -> bool:
-    # An error that nobody foresaw is no answer. If it ended the watch, the service would keep the last one for ever.
+    """What the part says; no while it cannot even say, or takes too long for it."""
     try:
-        return await part.ready()
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            return await part.ready()
+    except TimeoutError:
+        log.warning("readiness_unknown", dependency=part.name, error="TimeoutError")
+        return False
     except Exception:
-        log.exception("readiness_check_failed", part=part.name)
+        metrics.TASK_FAILURES.labels("readiness").inc()
+        log.exception("readiness_unknown", dependency=part.name)
         return False
 
 
@@ -235,12 +251,12 @@ async def _serve(config: ConfigT, build: Callable[[ConfigT], App]) -> int:
     app = build(config)
     await app.start()
     log.info("service_started", pid=os.getpid())
-    asked = asyncio.create_task(stop.wait())
-    broken = asyncio.create_task(app.failed())
+    asked = tasks.awaited(stop.wait(), why="ends with the process")
+    broken = tasks.awaited(app.failed(), why="ends with the process")
     await asyncio.wait((asked, broken), return_when=asyncio.FIRST_COMPLETED)
     status = 0
     if broken.done():
-        log.error("worker_failed", exc_info=broken.result())
+        log.error("service_failed", error=str(broken.result()), exc_info=broken.result())
         status = 1
     log.info("service_draining")
     for task in (asked, broken):

@@ -25,6 +25,8 @@ RECORD_AGE = Histogram(
 )
 OUTBOX_PUBLISHED = Counter("outbox_published", "Outbox rows acknowledged by the broker.", ["topic"])
 OUTBOX_BACKLOG = Gauge("outbox_backlog_rows", "Outbox rows not published at the last sweep.")
+OUTBOX_REFUSED = Counter("outbox_refused", "Outbox rows that the broker never takes, parked instead.", ["topic"])
+TASK_FAILURES = Counter("background_task_failures", "How often a background task ended by a failure.", ["task"])
 READY = Gauge("service_ready", "1 when the service can do its work, by dependency.", ["dependency"])
 
 

@@ -17,15 +17,17 @@ import asyncio
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from functools import partial
+from typing import cast
 
 import asyncpg
 import structlog
 
-from services.runtime import metrics, tracing
+from services.runtime import metrics, tasks, tracing
 from services.runtime.bus import Outgoing, Publisher, trace_headers
 from services.runtime.db import Connection, Database
-from services.runtime.errors import BusUnavailable, StoreUnavailable
+from services.runtime.dead_letters import dead_letter, post
+from services.runtime.errors import BusUnavailable, RecordRefused, StoreUnavailable
 
 log = structlog.get_logger()
 
@@ -130,17 +132,13 @@ class OutboxRelay:
 
     async def start(self) -> None:
         self._tasks = [
-            asyncio.create_task(self._run_lane(lane), name=f"outbox-{number}")
+            tasks.keep(f"outbox-{number}", partial(self._run_lane, lane), label="outbox-lane")
             for number, lane in enumerate(self._lanes)
         ]
-        self._tasks.append(asyncio.create_task(self._sweep(), name="outbox-sweep"))
+        self._tasks.append(tasks.keep("outbox-sweep", self._sweep))
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await tasks.stop(*self._tasks)
 
     def wake(self, order_key: str) -> None:
         """Say that rows of this key were committed just now."""
@@ -160,11 +158,22 @@ class OutboxRelay:
             if not rows:
                 return 0
             records = [_outgoing(row) for row in rows]
-            await self._publisher.publish([each for record in records for each in (record, *self._expand(record))])
+            await self._publish([each for record in records for each in (record, *self._expand(record))])
             await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row in rows])
         for topic, count in Counter(row["topic"] for row in rows).items():
             metrics.OUTBOX_PUBLISHED.labels(topic).inc(count)
         return len(rows)
+
+    async def _publish(self, records: Sequence[Outgoing]) -> None:
+        """Have the broker take the records. One that it never takes must not stop its shard: it is parked instead."""
+        try:
+            await self._publisher.publish(records)
+        except RecordRefused as error:
+            for record in cast(Sequence[Outgoing], error.records):
+                log.error("outbox_row_parked", topic=record.topic, size=len(record.value or b""))
+                metrics.OUTBOX_REFUSED.labels(record.topic).inc()
+                letter = dead_letter(record.topic, record.key, record.value, "the broker never takes it, as from us")
+                await post(self._publisher, letter)
 
     async def _run_lane(self, lane: "_Lane") -> None:
         while True:

@@ -13,6 +13,7 @@ from aiortc.rtcdatachannel import RTCDataChannel, RTCDataChannelParameters
 from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
 from OpenSSL import SSL
 
+from services.runtime import tasks
 from services.sfu.core.answer import MAX_CHANNEL_MESSAGE_SIZE, SCTP_PORT
 from services.sfu.core.errors import PacketError
 from services.sfu.core.sdp import Fingerprint
@@ -166,7 +167,7 @@ class DtlsConnection:
         self._dtls._set_role(role)
         self._dtls._srtp_profiles = SRTP_PROFILES
         self._dtls.on("statechange", self._handle_state)
-        self._task = asyncio.create_task(self._run(), name="dtls")
+        self._task = tasks.detached(self._run(), name="dtls", why="ends with the handshake")
 
     def receive(self, datagram: bytes) -> None:
         """Take in a datagram whose first byte is 20 to 63. Raises PacketError("dtls_flood") when too many wait."""

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from parley.calls.v1 import events_pb2 as calls_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
+from services.runtime import tasks
 from services.runtime.bus import Outgoing, Publisher
 from services.runtime.clock import Clock
 from services.runtime.errors import BusUnavailable
@@ -60,15 +61,13 @@ class KafkaEvents:
 
     async def start(self) -> None:
         """Begin to publish."""
-        self._task = asyncio.create_task(self._run(), name="media-events")
+        self._task = tasks.keep("media-events", self._run)
 
     async def stop(self) -> None:
         """Publish what waits, for a short while, then end."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._queue.join(), FLUSH_TIMEOUT_S)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await tasks.stop(self._task)
 
     def media_connected(self, key: ParticipantKey) -> None:
         """See ports.Events."""
@@ -120,9 +119,11 @@ class KafkaEvents:
             batch = [await self._queue.get()]
             while len(batch) < MAX_BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            await self._publish(batch)
-            for _ in batch:
-                self._queue.task_done()
+            try:
+                await self._publish(batch)
+            finally:
+                for _ in batch:
+                    self._queue.task_done()
 
     async def _publish(self, batch: list[Outgoing]) -> None:
         while True:
@@ -162,13 +163,11 @@ class Announcer:
 
     async def start(self) -> None:
         """Begin to announce."""
-        self._task = asyncio.create_task(self._run(), name="announcer")
+        self._task = tasks.keep("announcer", self._run)
 
     async def stop(self) -> None:
         """Say that the worker is gone in order."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await tasks.stop(self._task)
         with suppress(TimeoutError, BusUnavailable):
             record = Outgoing(NODES_TOPIC, self._node.worker_id.encode(), None)
             await asyncio.wait_for(self._publisher.publish([record]), FLUSH_TIMEOUT_S)

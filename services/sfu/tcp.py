@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
+from services.runtime import tasks
 from services.sfu.core.errors import PacketError
 from services.sfu.core.framing import Deframer, frame
 from services.sfu.core.ids import Address
@@ -73,13 +74,11 @@ class TcpPort:
         """Begin to accept."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connect, sock=self._socket)
-        self._checks = asyncio.create_task(self._check(), name="ice-tcp")
+        self._checks = tasks.keep("ice-tcp", self._check)
 
     async def stop(self) -> None:
         """Close the port and all connections."""
-        if self._checks is not None:
-            self._checks.cancel()
-            await asyncio.gather(self._checks, return_exceptions=True)
+        await tasks.stop(self._checks)
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):

@@ -82,7 +82,7 @@ def build(config: Config) -> App:
     services = build_services(config, kafka, clock)
     tokens = ServiceTokens(config.server.service_key, "sfu", clock)
     server = DrainingServer(config, services, tokens, clock)
-    ticks = Worker("media-ticks", services.media.run)
+    ticks = Worker("media-ticks", services.media.run, needed=True)
     services.media.collector.begin()
     log.info("media_path", compiled=not worker.__file__.endswith(".py"))
     parts: list[Part] = [kafka, services.announcer, services.events, services.media, services.tcp, ticks]

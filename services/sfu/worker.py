@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from services.runtime import tasks
 from services.runtime.clock import Clock
 from services.sfu import ice
 from services.sfu.batch import open_batch
@@ -273,7 +274,11 @@ class MediaWorker:
                 on_open=lambda: self._maps_due.add(number),
                 on_message=lambda message: self._handle_message(number, message),
             )
-            connection.starting = asyncio.create_task(connection.channel.start(connection.sctp_port))
+            connection.starting = tasks.detached(
+                connection.channel.start(connection.sctp_port),
+                name="start-channel",
+                why="ends when the association is up, or with the connection",
+            )
         self._log(connection.participant, "transport_up")
         self._carry_out(self._router.handle_transport_up(connection.participant, self._clock.monotonic()))
 
@@ -344,7 +349,7 @@ class MediaWorker:
         self._log(connection.participant, "participant_left", reason=effect.reason.name)
         self._note_occupancy()
         self.collector.note_left()
-        task = asyncio.create_task(connection.close(), name="close-connection")
+        task = tasks.detached(connection.close(), name="close-connection", why="ends when the peer has been told")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +16,7 @@ from parley.messaging.v1 import service_pb2_grpc as messaging_grpc
 from parley.sfu.v1 import service_pb2 as sfu
 from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 
+from services.runtime import tasks
 from services.runtime.auth import ServiceTokens
 from services.runtime.errors import reason_of
 from services.runtime.rpc import LIVENESS, connect
@@ -165,7 +166,9 @@ class SfuClient:
         self._channels.move_to_end(worker)
         if len(self._channels) > MAX_CHANNELS:
             _, oldest = self._channels.popitem(last=False)
-            task = asyncio.create_task(oldest.close(grace=JOIN_TIMEOUT_S), name="close-sfu-channel")
+            task = tasks.detached(
+                oldest.close(grace=JOIN_TIMEOUT_S), name="close-sfu-channel", why="ends with the grace"
+            )
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         return channel
@@ -182,14 +185,12 @@ class BackgroundCloser:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._run(), name=f"media-closer-{n}") for n in range(CLOSE_TASKS)]
+        self._tasks = [
+            tasks.keep(f"media-closer-{number}", self._run, label="media-closer") for number in range(CLOSE_TASKS)
+        ]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await tasks.stop(*self._tasks)
 
     def close(self, worker: Worker, call_id: CallId) -> None:
         """See ports.MediaCloser."""

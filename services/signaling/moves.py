@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from services.runtime.errors import StoreUnavailable
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker, WorkerNotFound
 from services.signaling.core.inputs import Move, WorkerLost
@@ -109,7 +110,14 @@ class CallMoves:
 
         async def move(call_id: CallId) -> bool:
             async with room:
-                return await self._move_away(call_id, worker, why)
+                try:
+                    return await self._move_away(call_id, worker, why)
+                except StoreUnavailable:
+                    raise
+                except Exception:
+                    # The others must not stay behind for one that cannot be moved.
+                    log.exception("move_failed", call_id=call_id)
+                    return False
 
         while True:
             call_ids = await self.store.list_on(worker, MOVE_LIMIT)

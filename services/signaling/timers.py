@@ -62,6 +62,9 @@ async def run_alarms(alarms: Alarms, upkeep: Upkeep, clock: WallClock) -> None:
             except StoreUnavailable:
                 # The sweep finds the call when the store is back.
                 log.warning("alarm_missed", call_id=call_id)
+            except Exception:
+                # One call that cannot be looked at must not keep the others from it.
+                log.exception("alarm_failed", call_id=call_id)
 
 
 @dataclass(frozen=True)

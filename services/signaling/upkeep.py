@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
+
+from services.runtime.errors import StoreUnavailable
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallNotFound, Contended
 from services.signaling.core.inputs import Tick, WorkerFound
@@ -11,6 +14,8 @@ from services.signaling.core.placement import NodeTable
 from services.signaling.core.table import Trigger
 from services.signaling.core.triggers import classify
 from services.signaling.ports import MediaWorkers, Store
+
+log = structlog.get_logger()
 
 # How long a replica that claimed a due call keeps it from others. Higher: a crash at that moment delays the call's
 # end. Lower: a slow replica's calls are looked at twice, which is harmless.
@@ -48,7 +53,13 @@ class Upkeep:
     async def sweep(self) -> None:
         """Look at all calls that are due, whoever was to do it. Raises StoreUnavailable."""
         for call_id in await self.store.claim_due(self.changes.clock.now(), CLAIM_LEASE, SWEEP_LIMIT):
-            await self.tick(call_id)
+            try:
+                await self.tick(call_id)
+            except StoreUnavailable:
+                raise
+            except Exception:
+                # One call that cannot be looked at must not keep the others from it.
+                log.exception("upkeep_failed", call_id=call_id)
 
     async def prune(self) -> None:
         """Forget calls that ended too long ago. Raises StoreUnavailable."""

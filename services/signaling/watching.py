@@ -7,12 +7,14 @@ nothing off, but does not answer: so each worker is also asked again and again.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services.runtime import tasks
 from services.runtime.auth import ServiceTokens
 from services.runtime.errors import StoreUnavailable
 from services.runtime.rpc import LIVENESS, connect
@@ -58,30 +60,33 @@ class WorkerWatch:
                 await self._compare()
                 await asyncio.sleep(INTERVAL_S)
         finally:
-            for task in (*(task for _, task in self._watches.values()), *self._looks):
-                await _cancel(task)
+            await tasks.stop(*(task for _, task in self._watches.values()), *self._looks)
 
     async def _compare(self) -> None:
         live = {node.worker.worker_id: node.worker for node in self._nodes.live(self._clock.now())}
         for worker_id, (worker, task) in list(self._watches.items()):
             if live.get(worker_id) != worker or task.done():
                 del self._watches[worker_id]
-                await _cancel(task)
+                await tasks.stop(task)
         for worker_id, worker in live.items():
             if worker_id not in self._watches:
-                task = asyncio.create_task(self._watch(worker), name=f"watch-{worker_id}")
+                task = tasks.retry(f"watch-{worker_id}", partial(self._watch, worker), label="watch-worker")
                 self._watches[worker_id] = (worker, task)
 
     async def _watch(self, worker: Worker) -> None:
         async with connect(worker.address, self._tokens, fresh=True) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
-            signs = [asyncio.create_task(_until_closed(stub)), asyncio.create_task(_until_silent(stub))]
+            signs = [
+                tasks.awaited(sign(stub), why="ends with the watch of its worker")
+                for sign in (_until_closed, _until_silent)
+            ]
             try:
                 await asyncio.wait(signs, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for sign in signs:
-                    await _cancel(sign)
-        look = asyncio.create_task(self._look(worker), name=f"look-{worker.worker_id}")
+                await tasks.stop(*signs)
+        look = tasks.detached(
+            self._look(worker), name=f"look-{worker.worker_id}", label="look-at-worker", why="ends with one look"
+        )
         self._looks.add(look)
         look.add_done_callback(self._looks.discard)
 
@@ -102,9 +107,3 @@ async def _until_silent(stub: Any) -> None:
         while True:
             await stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS), timeout=BEAT_TIMEOUT_S)
             await asyncio.sleep(BEAT_S)
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
+
 from services.runtime.db import Database
 
 
@@ -15,3 +17,10 @@ async def connected(database: Database) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.stop()
+
+
+def error_of(code: str) -> asyncpg.PostgresError:
+    """What asyncpg raises when the server says that SQLSTATE."""
+    made: asyncpg.PostgresError = asyncpg.PostgresError.new({"C": code, "M": "said by the server", "S": "ERROR"})
+    assert made.sqlstate == code
+    return made

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 import structlog
 
+from services.runtime import tasks
 from services.runtime.clock import Clock
 from services.runtime.restarts import next_pause_s
 from services.sfu.core.ids import WorkerId
@@ -70,21 +72,18 @@ class Pod:
 
     async def start(self) -> None:
         """Begin to start the workers; `ready` tells of the first that serves."""
-        self._keepers = [asyncio.create_task(self._keep(spec), name=spec.worker_id) for spec in self._specs]
+        self._keepers = [
+            tasks.keep(f"keeper-{spec.worker_id}", partial(self._keep, spec), label="worker-keeper")
+            for spec in self._specs
+        ]
 
     async def stop(self) -> None:
         """Let all workers drain at once, and wait for them; who takes too long is killed."""
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await tasks.stop(*self._keepers)
         for process in self._running.values():
             with suppress(ProcessLookupError):
                 process.terminate()
         await asyncio.gather(*(self._end(worker_id, process) for worker_id, process in self._running.items()))
-
-    async def run(self) -> None:
-        """Return only by an error: when a worker's keeper fails, which is a bug."""
-        await asyncio.gather(*self._keepers)
 
     async def ready(self) -> bool:
         """Whether any worker takes calls: the others' are announced as gone."""
@@ -97,8 +96,16 @@ class Pod:
             process = await self._launch(spec)
             self._running[spec.worker_id] = process
             log.info("sfu_worker_started", worker_id=spec.worker_id, pid=process.pid)
-            status = await self._watch(spec, process, began)
-            del self._running[spec.worker_id]
+            try:
+                status = await self._watch(spec, process, began)
+            except Exception:
+                # Who begins again starts another one, and two must not run under one id.
+                _kill(process)
+                await process.wait()
+                raise
+            finally:
+                if not tasks.is_cancelled():
+                    del self._running[spec.worker_id]
             WORKER_RESTARTS.inc()
             log.error("sfu_worker_died", worker_id=spec.worker_id, status=status)
             await self._announce_gone(spec.worker_id)
@@ -107,7 +114,7 @@ class Pod:
 
     async def _watch(self, spec: WorkerSpec, process: WorkerProcess, began: float) -> int:
         """The status with which it ended; one that does not answer any more is ended."""
-        ending = asyncio.ensure_future(process.wait())
+        ending = tasks.awaited(process.wait(), why="ends with the process")
         has_answered, silences = False, 0
         try:
             while not (await asyncio.wait({ending}, timeout=self._check_interval_s))[0]:

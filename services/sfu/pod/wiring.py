@@ -12,7 +12,7 @@ from services.runtime.auth import ServiceTokens
 from services.runtime.bus import Outgoing, Publisher
 from services.runtime.clock import SystemClock
 from services.runtime.errors import BusUnavailable
-from services.runtime.lifecycle import App, Worker
+from services.runtime.lifecycle import App
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer, connect
 from services.sfu.core.ids import WorkerId
@@ -38,7 +38,7 @@ def build_pod(config: PodConfig) -> App:
         clock,
         config.stop_timeout_s,
     )
-    return App([kafka, pod, Worker("worker-keepers", pod.run)], RpcServer(config.server, [], {}, tokens))
+    return App([kafka, pod], RpcServer(config.server, [], {}, tokens))
 
 
 def build_registry(config: PodConfig) -> CollectorRegistry:

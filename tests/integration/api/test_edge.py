@@ -179,7 +179,7 @@ async def _check_health(channel: grpc.aio.Channel, metadata: Any) -> None:
     await stub.Check(health_pb2.HealthCheckRequest(), metadata=metadata, timeout=10)
 
 
-INTERNAL = [("messaging", _get_members), ("presence", _attach), ("sfu", _join)]
+INTERNAL = [("messaging", _get_members), ("presence", _attach), ("sfu-1", _join)]
 
 
 @pytest.mark.parametrize("call", [*(call for _, call in INTERNAL), _check_health], ids=lambda call: call.__name__)

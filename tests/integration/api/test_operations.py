@@ -31,7 +31,7 @@ SERVES = {
         "parley.presence.v1.PresenceService",
     },
     "signaling": {"parley.calls.v1.CallsService"},
-    "sfu": {"parley.sfu.v1.SfuService"},
+    "sfu-1": {"parley.sfu.v1.SfuService"},
 }
 SERVING = health_pb2.HealthCheckResponse.SERVING
 

@@ -1,15 +1,19 @@
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.messaging.wiring import MIGRATIONS
 from services.runtime import outbox
 from services.runtime.bus import Outgoing
-from services.runtime.config import DatabaseConfig
+from services.runtime.config import DatabaseConfig, KafkaConfig
 from services.runtime.db import Database
+from services.runtime.dead_letters import KEPT_VALUE_BYTES
 from services.runtime.errors import BusUnavailable, StoreUnavailable
 from services.runtime.outbox import OutboxRelay
+from services.runtime.producer import KafkaPublisher
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
 from tests.support.waiting import until
@@ -96,6 +100,41 @@ async def test_a_shard_is_published_again_after_a_fault_that_nobody_expected(dat
     await relay.start()
     await until(lambda: len(publisher.records) == 1)
     await relay.stop()
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+async def test_a_row_that_the_broker_never_takes_is_parked_and_its_shard_goes_on(
+    database: Database, broker: str, *, idempotent: bool
+) -> None:
+    """By the client's limit; the broker's own is in test_odd_records.py."""
+    topic, key = "graph.events.v1", secrets.token_hex(8)
+    publisher = KafkaPublisher(KafkaConfig(broker, idempotent, session_timeout_ms=3000, fetch_wait_ms=10))
+    await publisher.start()
+    await publisher.wait_connected()
+    relay = OutboxRelay(database, publisher)
+    rows = [(topic, key, b"1"), (topic, key, b"x" * (2 << 20)), (topic, key, b"3")]
+    try:
+        async with database.transaction() as connection:
+            await outbox.append(connection, key, rows)
+        assert await relay.publish_shards([outbox.shard_of(key)]) == 3
+        assert await relay.publish_shards([outbox.shard_of(key)]) == 0
+    finally:
+        await publisher.stop()
+    assert await _values(broker, topic, key) == [b"1", b"3"]
+    assert [len(value) for value in await _values(broker, f"{topic}.dlq", key)] == [KEPT_VALUE_BYTES]
+
+
+async def _values(broker: str, topic: str, key: str) -> list[bytes]:
+    reader = AIOKafkaConsumer(topic, bootstrap_servers=broker, auto_offset_reset="earliest", fetch_max_wait_ms=10)
+    await reader.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in reader.partitions_for_topic(topic)]
+        left = sum((await reader.end_offsets(partitions)).values())
+        left -= sum((await reader.beginning_offsets(partitions)).values())
+        records = [await reader.getone() for _ in range(left)]
+    finally:
+        await reader.stop()
+    return [record.value for record in records if record.key == key.encode()]
 
 
 async def test_a_replica_that_vanished_while_it_published_holds_its_shard_for_a_bounded_time(

@@ -17,7 +17,7 @@ class FramedPath(Relay):
 
     async def move(self) -> None:
         """Connect."""
-        reader, self._writer = await asyncio.open_connection(*self._worker)
+        reader, self._writer = await asyncio.open_connection(*self.worker)
         self._reading = asyncio.create_task(self._read(reader))
 
     def inject(self, datagram: bytes) -> None:
@@ -38,4 +38,4 @@ class FramedPath(Relay):
         while data := await reader.read(65536):
             for datagram in deframer.feed(data):
                 self.received += 1
-                self._from_worker(datagram, self._worker)
+                self._from_worker(datagram, self.worker)

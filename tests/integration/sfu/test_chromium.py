@@ -48,8 +48,8 @@ def pictures(report: Report, width: int = 0, codec: str | None = None) -> int:
     `width`: the least that counts; `codec`: the only one.
     """
     lines = report["inbound"].values()
-    fit = [line for line in lines if (line.get("width") or 0) >= width and codec in (None, line["codec"])]
-    return min(MOVING, max((line["framesDecoded"] or 0 for line in fit), default=0))
+    fit = [line for line in lines if (line.get("width") or 0) >= width and codec in (None, line.get("codec"))]
+    return min(MOVING, max((line.get("framesDecoded") or 0 for line in fit), default=0))
 
 
 def hears(report: Report) -> bool:

@@ -4,6 +4,7 @@ import pytest
 
 from services.runtime.lifecycle import WARM_UP_S, App, Readiness, Worker
 from services.runtime.rpc import RpcServer
+from services.runtime.tasks import Fatal
 from tests.support.waiting import until
 
 
@@ -60,13 +61,13 @@ async def test_a_part_that_cannot_start_leaves_nothing_running() -> None:
     assert story == ["a started", "a stopped"]
 
 
-async def test_a_worker_that_fails_is_the_end_of_the_service() -> None:
+async def test_a_worker_that_cannot_go_on_is_the_end_of_the_service() -> None:
     async def fail() -> None:
-        raise ValueError("a bug")
+        raise Fatal("the parent is gone")
 
     app = App([Worker("work", fail)])
     await app.start()
-    assert isinstance(await app.failed(), ValueError)
+    assert isinstance(await app.failed(), Fatal)
     await app.stop()
 
 
