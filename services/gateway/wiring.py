@@ -15,8 +15,9 @@ from services.gateway.membership import GrpcMembership
 from services.gateway.service import Gateway
 from services.gateway.streams import Settings, Streams
 from services.gateway.uplink import PresenceUplinks
-from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
+from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import SystemClock
+from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.rpc import RpcServer, connect
 

@@ -25,6 +25,7 @@ RECORD_AGE = Histogram(
 )
 OUTBOX_PUBLISHED = Counter("outbox_published", "Outbox rows acknowledged by the broker.", ["topic"])
 OUTBOX_BACKLOG = Gauge("outbox_backlog_rows", "Outbox rows not published at the last sweep.")
+JWKS_FETCHES = Counter("jwks_fetches", "Fetches of the network's keys, by result: ok or failed.", ["result"])
 READY = Gauge("service_ready", "1 when the service can do its work, by dependency.", ["dependency"])
 
 

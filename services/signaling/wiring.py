@@ -6,12 +6,13 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
+from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.bus import Incoming
 from services.runtime.clock import SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.ids import new_id
+from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
