@@ -209,6 +209,8 @@ def _mark(report: Report) -> str:
 
 @asynccontextmanager
 async def _stack(folder: Path) -> AsyncIterator[Stack]:
-    settings = StackSettings(folder=folder, log_folder=folder / "logs", parts=frozenset(PARTS) - {"web"}, broker="tansu")
+    settings = StackSettings(
+        folder=folder, log_folder=folder / "logs", parts=frozenset(PARTS) - {"web"}, broker="tansu"
+    )
     async with running_stack(settings, ports=Ports({**os.environ, **_ANY_PORT})) as stack:
         yield stack

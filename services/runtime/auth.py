@@ -4,7 +4,7 @@ from collections import OrderedDict
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, NewType
+from typing import NewType
 
 import jwt
 

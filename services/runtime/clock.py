@@ -8,6 +8,7 @@ from typing import Protocol
 # at the edge. Raising it lets an expired token serve longer; lowering it refuses people whose issuer is a bit ahead.
 CLOCK_SKEW_S = 10
 
+
 class Clock(Protocol):
     """A source of time, so that tests can turn it by hand."""
 

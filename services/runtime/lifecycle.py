@@ -23,6 +23,9 @@ CONFIG_EXIT = 2
 # Raising it tells of an outage later; lowering it costs each dependency more questions while nothing happens.
 READY_INTERVAL_S = 2.0
 UNREADY_INTERVAL_S = 0.2
+# Who does not answer in time is away; all are asked at once, so that one which hangs hides nothing of the others.
+# Raising it tells of one that hangs later; lowering it takes a busy database for a dead one.
+READY_TIMEOUT_S = 5.0
 # Higher: a service that starts while Kafka is away takes calls later. Lower: it takes them before its consumers joined.
 WARM_UP_S = 15.0
 
@@ -146,7 +149,7 @@ class App:
         readiness = Readiness({part.name: part.essential for part in self._dependencies}, monotonic())
         was_ready: bool | None = None
         while True:
-            states = {part.name: await part.ready() for part in self._dependencies}
+            states = dict(await asyncio.gather(*(_ask(part) for part in self._dependencies)))
             for name, state in states.items():
                 metrics.READY.labels(name).set(state)
             missing = readiness.update(states, monotonic())
@@ -163,6 +166,13 @@ class App:
                 await part.stop()
             except Exception:
                 log.exception("stop_failed", part=part.name)
+
+
+async def _ask(part: Dependency) -> tuple[str, bool]:
+    try:
+        return part.name, await asyncio.wait_for(part.ready(), READY_TIMEOUT_S)
+    except TimeoutError:
+        return part.name, False
 
 
 ConfigT = TypeVar("ConfigT", bound="ServiceConfig")

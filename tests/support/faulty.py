@@ -1,4 +1,4 @@
-"""A TCP server that is reached and yet no help: it hangs, resets, trickles, answers with an error, garbage or no end."""
+"""A TCP server that is reached and is no help: it hangs, resets, trickles, answers wrongly or without an end."""
 
 from __future__ import annotations
 
@@ -119,7 +119,8 @@ class FaultyServer:
                 if self.fault is Fault.HANG:
                     continue
                 if self.fault is Fault.RESET:
-                    return _reset(sink)
+                    _reset(sink)
+                    return
                 sink.write(chunk)
                 await sink.drain()
 

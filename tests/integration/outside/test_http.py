@@ -75,9 +75,7 @@ async def test_an_object_store_that_is_no_help_is_unavailable(server: FaultyServ
 
 
 async def test_a_push_provider_that_is_no_help_is_given_up(server: FaultyServer) -> None:
-    pusher = WebhookPusher(
-        f"http://{server.address}/ring", b"k" * 32, SystemClock(), backoff_s=0, timeout_s=TIMEOUT_S
-    )
+    pusher = WebhookPusher(f"http://{server.address}/ring", b"k" * 32, SystemClock(), backoff_s=0, timeout_s=TIMEOUT_S)
     await pusher.start()
     try:
         ring = PushRequest("event", b"{}", (datetime.now(UTC) + timedelta(hours=1)).replace(tzinfo=None))
