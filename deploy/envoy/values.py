@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from services.runtime.clock import CLOCK_SKEW_S
+
 _ENDPOINT = re.compile(r"[A-Za-z0-9.-]+:[0-9]{1,5}")
 # Nothing that could leave the place in the YAML where it is put.
 _UNSAFE = re.compile(r"[\"'\n\r]")
@@ -86,6 +88,8 @@ def template_values(values: EdgeValues) -> dict[str, str]:
         texts[f"{service.upper()}_ENDPOINTS"] = _endpoints(getattr(values, service))
     return {
         **texts,
+        # One value for the edge and the services.
+        "CLOCK_SKEW_S": str(CLOCK_SKEW_S),
         "GATEWAY_BALANCING": "RING_HASH",
         "MESSAGING_BALANCING": "LEAST_REQUEST",
         "SIGNALING_BALANCING": "LEAST_REQUEST",

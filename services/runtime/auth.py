@@ -11,7 +11,7 @@ import jwt
 from services.runtime.clock import CLOCK_SKEW_S, Clock
 from services.runtime.errors import Unauthenticated
 from services.runtime.jwks import JwksKeys
-from services.runtime.times import TIMES_CHECKED_HERE, check_times, is_expired
+from services.runtime.times import check_times, is_expired, options
 
 UserId = NewType("UserId", str)
 
@@ -109,7 +109,7 @@ class UserTokens:
                 algorithms=USER_ALGORITHMS,
                 audience=self._audience,
                 issuer=self._issuer,
-                options={"require": ["exp", "iss", "aud", "sub"], **TIMES_CHECKED_HERE},
+                options=options("exp", "iss", "aud", "sub"),
             )
             expires_at = check_times(claims, self._clock)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
@@ -156,7 +156,7 @@ class ServiceTokens:
                 self._key,
                 algorithms=["HS256"],
                 audience=SERVICE_AUDIENCE,
-                options={"require": ["exp", "aud", "sub"], **TIMES_CHECKED_HERE},
+                options=options("exp", "aud", "sub"),
             )
             expires_at = check_times(claims, self._clock)
         except (jwt.PyJWTError, ValueError, TypeError) as error:

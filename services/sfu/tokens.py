@@ -2,7 +2,7 @@
 
 import jwt
 
-from services.runtime.clock import Clock
+from services.runtime.clock import CLOCK_SKEW_S, Clock
 from services.sfu.core.errors import JoinTokenExpired, JoinTokenInvalid
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId, WorkerId
 
@@ -46,6 +46,6 @@ class JwtJoinTokens:
         if claims["worker"] != self._worker_id:
             raise JoinTokenInvalid("the join token is for another worker")
         # `not <`: a NaN counts as expired.
-        if not self._clock.now().timestamp() < expires_at:
+        if not self._clock.now().timestamp() < expires_at + CLOCK_SKEW_S:
             raise JoinTokenExpired("the join token has expired")
         return ParticipantKey(CallId(claims["call"]), UserId(claims["sub"]), DeviceId(claims["device"]))

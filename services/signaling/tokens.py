@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import jwt
 
+from services.runtime.times import options
 from services.signaling.core.errors import JoinTokenInvalid
 from services.signaling.core.grants import Claims
 from services.signaling.core.model import CallId, DeviceId, UserId, WorkerId
@@ -44,7 +45,7 @@ class JwtJoinTokens:
                 audience=AUDIENCE,
                 issuer=ISSUER,
                 # The core judges the age, by its own clock.
-                options={"require": ["iss", "aud", "exp", *_CLAIMS], "verify_exp": False},
+                options=options("iss", "aud", "exp", *_CLAIMS),
             )
             expire_time = datetime.fromtimestamp(int(payload["exp"]), UTC)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError) as error:
