@@ -1,6 +1,7 @@
 """Who is calling: users by the network's JWTs (EdDSA or RS256, keys from its JWKS), services by our own (HS256)."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,6 +12,7 @@ import jwt
 from services.runtime.clock import CLOCK_SKEW_S, Clock
 from services.runtime.errors import Unauthenticated
 from services.runtime.jwks import JwksKeys
+from services.runtime.shared_keys import ALGORITHM, as_keys, decode
 from services.runtime.times import check_times, is_expired, options
 
 UserId = NewType("UserId", str)
@@ -126,10 +128,10 @@ def is_user_id(value: str) -> bool:
 
 
 class ServiceTokens:
-    """Makes and checks the tokens by which Parley's services know each other. All hold one key."""
+    """Makes and checks the tokens by which Parley's services know each other. All hold one key; two during a change."""
 
-    def __init__(self, key: bytes, service: str, clock: Clock) -> None:
-        self._key = key
+    def __init__(self, key: bytes | Sequence[bytes], service: str, clock: Clock) -> None:
+        self._keys = as_keys(key)
         self._service = service
         self._clock = clock
         self._token = ""
@@ -144,20 +146,14 @@ class ServiceTokens:
         was_set = abs(now - self._made_unix - elapsed_s) > CLOCK_SKEW_S
         if not self._token or was_set or elapsed_s >= SERVICE_TOKEN_TTL_S / 2:
             claims = {"sub": f"service:{self._service}", "aud": SERVICE_AUDIENCE, "exp": int(now + SERVICE_TOKEN_TTL_S)}
-            self._token = jwt.encode(claims, self._key, algorithm="HS256")
+            self._token = jwt.encode(claims, self._keys[0], algorithm=ALGORITHM)
             self._made_at, self._made_unix = self._clock.monotonic(), now
         return self._token
 
     def verify(self, token: str) -> str:
         """The calling service's name. Raises Unauthenticated."""
         try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                algorithms=["HS256"],
-                audience=SERVICE_AUDIENCE,
-                options=options("exp", "aud", "sub"),
-            )
+            claims = decode(token, self._keys, audience=SERVICE_AUDIENCE, required=("exp", "aud", "sub"))
             expires_at = check_times(claims, self._clock)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", "this call takes a service token") from error

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls_events
 
 from services.runtime.bus import Incoming, PoisonRecord
+from services.runtime.shared_keys import as_keys
 from services.signaling.metrics import PUSHES
 from services.signaling.ports import WallClock
 
@@ -84,13 +85,13 @@ class WebhookPusher:
     def __init__(
         self,
         url: str,
-        secret: bytes,
+        secret: bytes | Sequence[bytes],
         clock: WallClock,
         backoff_s: float = BACKOFF_S,
         timeout_s: float = POST_TIMEOUT_S,
     ) -> None:
         self._url = url
-        self._secret = secret
+        self._secrets = as_keys(secret)
         self._clock = clock
         self._backoff_s = backoff_s
         self._timeout_s = timeout_s
@@ -132,7 +133,8 @@ class WebhookPusher:
         headers = {
             "Content-Type": "application/json",
             "Parley-Timestamp": str(timestamp_s),
-            "Parley-Signature": f"v1={sign(self._secret, timestamp_s, request.body)}",
+            # One for each secret: while it is changed, the receiver takes the one that it knows.
+            "Parley-Signature": ",".join(f"v1={sign(secret, timestamp_s, request.body)}" for secret in self._secrets),
         }
         with suppress(aiohttp.ClientError, TimeoutError):
             async with self._session.post(
