@@ -9,9 +9,15 @@ from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from services.runtime.clock import CLOCK_SKEW_S
+
 _ENDPOINT = re.compile(r"[A-Za-z0-9.-]+:[0-9]{1,5}")
 # Nothing that could leave the place in the YAML where it is put.
 _UNSAFE = re.compile(r"[\"'\n\r]")
+
+# The promise: a key that the issuer publishes so long before it signs with it is known everywhere by then. It takes
+# the time of the edge's cache, a fetch of 2 s, and once more after a failed one.
+NEW_KEY_NOTICE_S = 20
 
 
 class ValuesError(Exception):
@@ -30,8 +36,9 @@ class EdgeValues:
     jwks_url: str
     jwt_issuer: str
     jwt_audience: str = "parley"
-    # Longer spares the issuer; shorter learns a new key sooner (an unknown key id is refused until then).
-    jwks_cache_s: int = 300
+    # Envoy fetches the keys again after this time and at no other: a token of an unknown key is refused until then.
+    # Longer spares the issuer; shorter learns a new key sooner. See NEW_KEY_NOTICE_S.
+    jwks_cache_s: int = 10
     listen_host: str = "0.0.0.0"  # noqa: S104 - in a container this is the pod's own address
     listen_port: int = 8080
     admin_port: int = 9901
@@ -86,6 +93,8 @@ def template_values(values: EdgeValues) -> dict[str, str]:
         texts[f"{service.upper()}_ENDPOINTS"] = _endpoints(getattr(values, service))
     return {
         **texts,
+        # One value for the edge and the services.
+        "CLOCK_SKEW_S": str(CLOCK_SKEW_S),
         "GATEWAY_BALANCING": "RING_HASH",
         "MESSAGING_BALANCING": "LEAST_REQUEST",
         "SIGNALING_BALANCING": "LEAST_REQUEST",

@@ -13,7 +13,7 @@ from services.gateway.ports import Membership
 from services.gateway.stream import Write
 from services.gateway.streams import Streams
 from services.gateway.watching import Watching
-from services.runtime.clock import Clock
+from services.runtime.clock import CLOCK_SKEW_S, Clock
 
 
 class Gateway:
@@ -40,7 +40,9 @@ class Gateway:
         device, user = checks.check_device_id(device_id), UserId(user_id)
         self._streams.admit()
         stream = self._streams.resume(user, device, resume_token, position) or self._streams.open(user, device)
-        stream.expires_at = expires_at
+        # From here on by the monotonic clock: a wall clock that is set ends nobody's stream.
+        left_s = expires_at + CLOCK_SKEW_S - self._clock.now().timestamp()
+        stream.expires_at = self._clock.monotonic() + left_s
         writer = asyncio.current_task()
         self._streams.take_over(stream, writer)
         reason: BaseException = asyncio.CancelledError()

@@ -36,7 +36,7 @@ class DeviceStream:
     def __init__(self, session: Session, limits: QueueLimits, expires_at: float, now: Now) -> None:
         self.session = session
         self.queue = DeviceQueue(limits)
-        # Of the token, in Unix seconds.
+        # Of the token, in monotonic seconds.
         self.expires_at = expires_at
         # Whom the device asked to watch, before anybody was left out.
         self.asked: tuple[UserId, ...] = ()

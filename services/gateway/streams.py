@@ -212,12 +212,12 @@ class Streams:
 
     def tick(self, number: int) -> None:
         """What is due in this second. The heartbeats of the devices are spread over the seconds between them."""
-        now, unix = self._clock.monotonic(), self._clock.now().timestamp()
+        now = self._clock.monotonic()
         for session_id in [id_ for id_, until in self._detached.items() if until <= now]:
             self._give_up(session_id)
         for session_id, stream in self.by_session.items():
             if stream.writer is not None:
-                self._check(session_id, stream, now, unix, beat=(session_id + number) % self._settings.heartbeat_s == 0)
+                self._check(session_id, stream, now, beat=(session_id + number) % self._settings.heartbeat_s == 0)
         for task in [task for task, until in self._closing.items() if until <= now or task.done()]:
             del self._closing[task]
             task.cancel()
@@ -249,8 +249,8 @@ class Streams:
         else:
             stream.end(error)
 
-    def _check(self, session_id: int, stream: DeviceStream, now: float, unix: float, *, beat: bool) -> None:
-        if stream.expires_at <= unix:
+    def _check(self, session_id: int, stream: DeviceStream, now: float, *, beat: bool) -> None:
+        if stream.expires_at <= now:
             stream.end(Unauthenticated("TOKEN_EXPIRED", "the token has expired"))
         is_ready = self._registry.is_ready(session_id)
         stream.waited_ticks += 1

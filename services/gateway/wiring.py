@@ -15,8 +15,9 @@ from services.gateway.membership import GrpcMembership
 from services.gateway.service import Gateway
 from services.gateway.streams import Settings, Streams
 from services.gateway.uplink import PresenceUplinks
-from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
+from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import SystemClock
+from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.rpc import RpcServer, connect
 
@@ -36,7 +37,7 @@ def build(config: Config) -> App:
         registry,
         uplinks,
         clock,
-        ResumeTokens(config.server.service_key, instance),
+        ResumeTokens(config.server.service_key[0], instance),
         StreamAdmission(config.streams_per_s, config.streams_burst),
         random.random,
         settings(config),

@@ -35,15 +35,17 @@ from services.messaging.store import PostgresStore
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.messaging.vanishing.store import PostgresSweepStore
 from services.runtime import auth
-from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
+from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.ids import new_id, new_secret
+from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import Admit, RpcServer
+from services.runtime.store_clock import StoreClock
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -100,8 +102,9 @@ def gate_keeper(gate: Gate) -> Admit:
 
 def build(config: Config) -> App:
     """The service, not started."""
-    clock = SystemClock()
+    own_clock = SystemClock()
     database = Database(config.database, MIGRATIONS)
+    clock = StoreClock(database, own_clock)
     publisher = KafkaPublisher(config.kafka)
     relay = OutboxRelay(database, publisher, direct_deliveries)
     store = PostgresStore(database, relay, new_id)
@@ -135,7 +138,7 @@ def build(config: Config) -> App:
     call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messaging).handle, publisher)
     facts = Subscription(topics.GRAPH, "messaging-graph", background=True)
     graph_copy = KafkaConsumer(config.kafka, facts, GraphCopy(relations).handle, publisher)
-    keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
+    keys = JwksKeys(http_jwks(config.server.jwks_url), own_clock)
     server = RpcServer(
         config.server,
         [
@@ -145,14 +148,15 @@ def build(config: Config) -> App:
             *accounts_rpc.apis(accounts),
         ],
         {**rpc.ERRORS, **relations_rpc.ERRORS},
-        ServiceTokens(config.server.service_key, "messaging", clock),
-        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
+        ServiceTokens(config.server.service_key, "messaging", own_clock),
+        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, own_clock),
         admit=gate_keeper(gate),
     )
     return App(
         [
             *(database, publisher, relay, objects),
             *(
+                Worker("store-clock", clock.run),
                 Worker("group-commit", sends.run, needed=True),
                 Worker("sweeper", sweeper.run),
                 Worker("search-reindexer", Reindexer(store).run),

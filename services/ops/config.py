@@ -19,7 +19,7 @@ class Config:
     gateways: Mapping[str, str]
     # Any replica of signaling will do.
     signaling: Mapping[str, str]
-    service_key: bytes
+    service_key: tuple[bytes, ...]
     # Only for what asks the broker.
     kafka: KafkaConfig | None = None
 
@@ -35,7 +35,7 @@ class Config:
             presence=addresses("presence", "PARLEY_PRESENCE_ADDRESSES"),
             gateways=addresses("gateway", "PARLEY_GATEWAY_ADDRESSES"),
             signaling=addresses("signaling", "PARLEY_SIGNALING_ADDRESSES"),
-            service_key=reader.key("PARLEY_SERVICE_KEY"),
+            service_key=reader.keys("PARLEY_SERVICE_KEY"),
             kafka=KafkaConfig.read(reader) if "kafka" in needed else None,
         )
         reader.finish()
@@ -59,7 +59,7 @@ class Config:
             presence={name: address for name, address in addresses.items() if name.startswith("presence")},
             gateways={name: address for name, address in addresses.items() if name.startswith("gateway")},
             signaling={name: address for name, address in addresses.items() if name.startswith("signaling")},
-            service_key=reader.key("PARLEY_SERVICE_KEY"),
+            service_key=reader.keys("PARLEY_SERVICE_KEY"),
             kafka=KafkaConfig.read(reader),
         )
         reader.finish()

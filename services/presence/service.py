@@ -187,7 +187,7 @@ class Presence:
         """Tell of those who went offline, for ever."""
         while True:
             await asyncio.sleep(TICK_S)
-            self._carry_out(self._router.tick(self._now()))
+            self._carry_out(self._router.tick(self._now(), self._unix()))
 
     async def run_recalls(self) -> None:
         """Look up when people were last seen, all that are asked for at a time, for ever."""
@@ -244,6 +244,9 @@ class Presence:
         self._carry_out(self._router.recalled(user_ids, last_seen))
 
     def _now(self) -> float:
+        return self._clock.monotonic()
+
+    def _unix(self) -> float:
         return self._clock.now().timestamp()
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
@@ -253,12 +256,12 @@ class Presence:
                     self._send(effect)
                 case Changed(user_id, partition, state, call):
                     metrics.CHANGES.labels(state.standing.name.lower()).inc()
-                    self._keeper.note(StateRow(user_id, self._now(), partition, state, call))
+                    self._keeper.note(StateRow(user_id, self._unix(), partition, state, call))
                 case Recall(user_ids):
                     self._wanted.update(dict.fromkeys(user_ids))
                     self._recall_asked.set()
                 case Forgotten(user_id):
-                    self._keeper.note(StateRow(user_id, self._now()))
+                    self._keeper.note(StateRow(user_id, self._unix()))
                 case Refused(link, reason, refused):
                     metrics.REFUSED.labels(reason.value).inc(refused)
                     log.warning("entries_refused", link=link, reason=reason.value, count=refused)

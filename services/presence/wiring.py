@@ -22,6 +22,7 @@ from services.runtime.groups import KafkaGroup
 from services.runtime.lifecycle import App, Worker
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
+from services.runtime.store_clock import StoreClock
 
 GROUP = "presence"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -37,9 +38,10 @@ def partition_of(user_id: UserId, partition_count: int) -> int:
 
 def build(config: Config) -> App:
     """The service, not started."""
-    clock = SystemClock()
+    own_clock = SystemClock()
     # Events are routed without it, so it may be away.
     database = Database(config.database, MIGRATIONS, essential=False)
+    clock = StoreClock(database, own_clock)
     store = PostgresStates(database)
     publisher = KafkaPublisher(config.kafka)
     router = Router(config.offline_delay_s, config.gateway_sessions, partition_of)
@@ -55,9 +57,10 @@ def build(config: Config) -> App:
         listener=presence,
         essential=True,
     )
-    tokens = ServiceTokens(config.server.service_key, "presence", clock)
+    tokens = ServiceTokens(config.server.service_key, "presence", own_clock)
     server = RpcServer(config.server, rpc.apis(presence, clock, config.gateway_queue), rpc.ERRORS, tokens)
     workers = [
+        Worker("store-clock", clock.run),
         Worker("presence-timers", presence.run_timers, needed=True),
         Worker("presence-recalls", presence.run_recalls),
         Worker("presence-restores", presence.run_restores),

@@ -1,21 +1,19 @@
 """Who is calling: users by the network's JWTs (EdDSA or RS256, keys from its JWKS), services by our own (HS256)."""
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, NewType
+from typing import NewType
 
-import aiohttp
 import jwt
-import structlog
 
-from services.runtime.clock import Clock
+from services.runtime.clock import CLOCK_SKEW_S, Clock
 from services.runtime.errors import Unauthenticated
-
-log = structlog.get_logger()
+from services.runtime.jwks import JwksKeys
+from services.runtime.shared_keys import ALGORITHM, as_keys, decode
+from services.runtime.times import check_times, is_expired, options
 
 UserId = NewType("UserId", str)
 
@@ -24,14 +22,8 @@ SERVICE_AUDIENCE = "parley-internal"
 SERVICE_TOKEN_TTL_S = 300
 MAX_USER_ID_CHARS = 64
 
-# Keys are fetched again after this. Higher: a withdrawn key stays valid longer. Lower: more requests to the network.
-JWKS_TTL_S = 300.0
-# An unknown key id causes a fetch at most this often. Higher: rotation is seen later. Lower: forged ids cause load.
-JWKS_MIN_INTERVAL_S = 2.0
 # Verified tokens that are remembered, so that a busy device does not pay a signature check a call.
 TOKEN_CACHE_SIZE = 20_000
-
-FetchJwks = Callable[[], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,54 +63,17 @@ def bearer_token(metadata: dict[str, str]) -> str:
     return token.strip()
 
 
-class JwksKeys:
-    """The network's public keys by key id, cached: an unknown id or age causes a fetch; a failed one keeps the old."""
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token that was found good, and the key by which it was."""
 
-    def __init__(self, fetch: FetchJwks, clock: Clock) -> None:
-        self._fetch = fetch
-        self._clock = clock
-        self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at: float | None = None
-        self._tried_at: float | None = None
-        self._lock = asyncio.Lock()
-
-    async def find(self, key_id: str) -> jwt.PyJWK | None:
-        """The key, or None when the network does not have it."""
-        if key_id not in self._keys or self._is_older(self._fetched_at, JWKS_TTL_S):
-            async with self._lock:
-                if self._is_older(self._tried_at, JWKS_MIN_INTERVAL_S):
-                    await self._refresh()
-        return self._keys.get(key_id)
-
-    def _is_older(self, instant: float | None, age_s: float) -> bool:
-        return instant is None or self._clock.monotonic() - instant >= age_s
-
-    async def _refresh(self) -> None:
-        self._tried_at = self._clock.monotonic()
-        try:
-            keys = jwt.PyJWKSet.from_dict(await self._fetch()).keys
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, jwt.PyJWTError) as error:
-            log.warning("jwks_fetch_failed", error=type(error).__name__)
-            return
-        self._keys = {key.key_id: key for key in keys if key.key_id}
-        self._fetched_at = self._clock.monotonic()
-
-
-def http_jwks(url: str) -> FetchJwks:
-    """A fetch of the JWKS address."""
-
-    async def fetch() -> dict[str, Any]:
-        timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
-            response.raise_for_status()
-            document: dict[str, Any] = await response.json(content_type=None)
-            return document
-
-    return fetch
+    token: UserToken
+    key_id: str
+    key: jwt.PyJWK
 
 
 class UserTokens:
-    """Checks users' tokens: signature, issuer, audience, expiry, subject."""
+    """Checks users' tokens: signature, issuer, audience, times, subject."""
 
     def __init__(self, keys: JwksKeys, issuer: str, audience: str, clock: Clock) -> None:
         self._keys = keys
@@ -126,26 +81,28 @@ class UserTokens:
         self._audience = audience
         self._clock = clock
         # By digest: a token is ten times as long, and a secret.
-        self._verified: OrderedDict[bytes, UserToken] = OrderedDict()
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     async def verify(self, token: str) -> UserToken:
-        """The token's user. Raises Unauthenticated (TOKEN_INVALID, TOKEN_EXPIRED)."""
+        """The token's user. Raises Unauthenticated (TOKEN_INVALID, TOKEN_EXPIRED), KeysUnavailable."""
         digest = sha256(token.encode()).digest()
         known = self._verified.get(digest)
-        if known is None:
+        # A remembered token is no better than its key, which may have been withdrawn or replaced since.
+        if known is None or await self._keys.find(known.key_id) is not known.key:
+            self._verified.pop(digest, None)
             known = await self._check(token)
             self._verified[digest] = known
             if len(self._verified) > TOKEN_CACHE_SIZE:
                 self._verified.popitem(last=False)
-        if known.expires_at <= self._clock.now().timestamp():
+        if is_expired(known.token.expires_at, self._clock):
             self._verified.pop(digest, None)
             raise Unauthenticated("TOKEN_EXPIRED", "the token has expired")
-        return known
+        return known.token
 
-    async def _check(self, token: str) -> UserToken:
+    async def _check(self, token: str) -> _Verified:
         try:
-            header = jwt.get_unverified_header(token)
-            key = await self._keys.find(str(header.get("kid", "")))
+            key_id = str(jwt.get_unverified_header(token).get("kid", ""))
+            key = await self._keys.find(key_id)
             if key is None:
                 raise Unauthenticated("TOKEN_INVALID", "the token is signed with a key that the network does not have")
             claims = jwt.decode(
@@ -154,14 +111,15 @@ class UserTokens:
                 algorithms=USER_ALGORITHMS,
                 audience=self._audience,
                 issuer=self._issuer,
-                options={"require": ["exp", "iss", "aud", "sub"], "verify_exp": False},
+                options=options("exp", "iss", "aud", "sub"),
             )
+            expires_at = check_times(claims, self._clock)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", f"the token is not valid: {error}") from error
         user_id = claims["sub"]
-        if not (isinstance(user_id, str) and is_user_id(user_id)) or not isinstance(claims["exp"], int | float):
+        if not (isinstance(user_id, str) and is_user_id(user_id)):
             raise Unauthenticated("TOKEN_INVALID", "the token's subject is not a user id")
-        return UserToken(UserId(user_id), float(claims["exp"]))
+        return _Verified(UserToken(UserId(user_id), expires_at), key_id, key)
 
 
 def is_user_id(value: str) -> bool:
@@ -170,36 +128,35 @@ def is_user_id(value: str) -> bool:
 
 
 class ServiceTokens:
-    """Makes and checks the tokens by which Parley's services know each other. All hold one key."""
+    """Makes and checks the tokens by which Parley's services know each other. All hold one key; two during a change."""
 
-    def __init__(self, key: bytes, service: str, clock: Clock) -> None:
-        self._key = key
+    def __init__(self, key: bytes | Sequence[bytes], service: str, clock: Clock) -> None:
+        self._keys = as_keys(key)
         self._service = service
         self._clock = clock
         self._token = ""
-        self._renew_at = 0.0
+        # By both clocks, when the token was made.
+        self._made_at = 0.0
+        self._made_unix = 0.0
 
     def token(self) -> str:
-        """A token of this service, renewed when half of its life is over."""
+        """A token of this service, renewed when half of its life is over or this host's clock was set."""
+        elapsed_s = self._clock.monotonic() - self._made_at
         now = self._clock.now().timestamp()
-        if now >= self._renew_at:
+        was_set = abs(now - self._made_unix - elapsed_s) > CLOCK_SKEW_S
+        if not self._token or was_set or elapsed_s >= SERVICE_TOKEN_TTL_S / 2:
             claims = {"sub": f"service:{self._service}", "aud": SERVICE_AUDIENCE, "exp": int(now + SERVICE_TOKEN_TTL_S)}
-            self._token = jwt.encode(claims, self._key, algorithm="HS256")
-            self._renew_at = now + SERVICE_TOKEN_TTL_S / 2
+            self._token = jwt.encode(claims, self._keys[0], algorithm=ALGORITHM)
+            self._made_at, self._made_unix = self._clock.monotonic(), now
         return self._token
 
     def verify(self, token: str) -> str:
         """The calling service's name. Raises Unauthenticated."""
         try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                algorithms=["HS256"],
-                audience=SERVICE_AUDIENCE,
-                options={"require": ["exp", "aud", "sub"], "verify_exp": False},
-            )
+            claims = decode(token, self._keys, audience=SERVICE_AUDIENCE, required=("exp", "aud", "sub"))
+            expires_at = check_times(claims, self._clock)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", "this call takes a service token") from error
-        if not isinstance(claims["exp"], int | float) or claims["exp"] <= self._clock.now().timestamp():
+        if is_expired(expires_at, self._clock):
             raise Unauthenticated("TOKEN_EXPIRED", "the service token has expired")
         return str(claims["sub"]).removeprefix("service:")

@@ -20,9 +20,9 @@ class EnvReader:
     Each method returns a stand-in of the right type for a faulty value; `finish` then raises.
     """
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], problems: list[str] | None = None) -> None:
         self._env = env
-        self._problems: list[str] = []
+        self._problems = [] if problems is None else problems
 
     def problem(self, line: str) -> None:
         """Record a fault found by the caller, such as two values that exclude each other."""
@@ -94,6 +94,12 @@ class EnvReader:
         if value and len(secret) < 32:
             self.problem(f"{name} is shorter than 32 bytes")
         return secret
+
+    def keys(self, name: str) -> tuple[bytes, ...]:
+        """One secret as `key` has it, or several, separated by commas: the first signs, all are believed."""
+        value = self.text(name)
+        parts = [part.strip() for part in value.split(",")] if value else []
+        return tuple(EnvReader({name: part}, self._problems).key(name) for part in parts)
 
     def finish(self) -> None:
         """Raise ConfigError when anything was wrong."""
@@ -183,7 +189,8 @@ class ServerConfig:
     """Where a service listens, whom it trusts, and how it stops."""
 
     grpc_address: str
-    service_key: bytes
+    # The first signs, all are believed.
+    service_key: tuple[bytes, ...]
     # Empty in services that no user calls.
     jwks_url: str
     jwt_issuer: str
@@ -200,7 +207,7 @@ class ServerConfig:
         """Read what every gRPC service needs; `public` services also need to know the network's tokens."""
         return cls(
             grpc_address=env.address("PARLEY_GRPC_ADDRESS", "0.0.0.0:7000"),
-            service_key=env.key("PARLEY_SERVICE_KEY"),
+            service_key=env.keys("PARLEY_SERVICE_KEY"),
             jwks_url=env.text("PARLEY_JWKS_URL") if public else "",
             jwt_issuer=env.text("PARLEY_JWT_ISSUER") if public else "",
             jwt_audience=env.text("PARLEY_JWT_AUDIENCE", "parley"),

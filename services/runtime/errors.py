@@ -60,11 +60,16 @@ class RecordRefused(Exception):
         self.records = records
 
 
+class KeysUnavailable(Exception):
+    """The network's keys cannot be fetched now, and the token's is not among those known; it may be good later."""
+
+
 BASE_TABLE: ErrorTable = {
     Unauthenticated: Refusal(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"),
     InvalidRequest: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
     StoreUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_delay_s=1.0),
     BusUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "BUS_UNAVAILABLE", retry_delay_s=1.0),
+    KeysUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "KEYS_UNAVAILABLE", retry_delay_s=2.0),
     TimeoutError: Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
 }
 

@@ -23,7 +23,8 @@ CONFIG_EXIT = 2
 # Raising it tells of an outage later; lowering it costs each dependency more questions while nothing happens.
 READY_INTERVAL_S = 2.0
 UNREADY_INTERVAL_S = 0.2
-# For one dependency's answer. Higher: one that hangs is told of later. Lower: one that is slow for a moment is away.
+# Who does not answer in time is away; all are asked at once, so that one which hangs hides nothing of the others.
+# Raising it tells of one that hangs later; lowering it takes a busy database for a dead one.
 READY_TIMEOUT_S = 8.0
 # Higher: a service that starts while Kafka is away takes calls later. Lower: it takes them before its consumers joined.
 WARM_UP_S = 15.0

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -157,6 +157,7 @@ class Announcer:
         self._drain_deadline = drain_deadline
         # Tells this process from the one before under the same id.
         self._start_time = clock.now()
+        self._started_at = clock.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._busy_s, self._measured_at = time.process_time(), clock.monotonic()
         self._cpu_ratio = 0.0
@@ -179,7 +180,7 @@ class Announcer:
             worker_id=self._node.worker_id,
             grpc_address=self._node.grpc_address,
             region=self._node.region,
-            announce_time=_timestamp(self._clock),
+            announce_time=_to_timestamp(self._time()),
             participants=self._participant_count(),
             max_participants=self._node.max_participants,
             cpu_ratio=self._cpu_ratio,
@@ -204,6 +205,10 @@ class Announcer:
             await asyncio.sleep(ANNOUNCE_INTERVAL_S)
             # Only over a whole interval: over the first instants of a process, its start looks like full load.
             self._measure_cpu()
+
+    def _time(self) -> datetime:
+        """Orders the announcements: never goes back, even where the wall clock is set back."""
+        return self._start_time + timedelta(seconds=self._clock.monotonic() - self._started_at)
 
     def _measure_cpu(self) -> None:
         busy_s, now = time.process_time(), self._clock.monotonic()

@@ -1,14 +1,16 @@
 """Join tokens: HS256 JWTs (RFC 7519) that signaling makes and one worker takes."""
 
+from collections.abc import Sequence
+
 import jwt
 
-from services.runtime.clock import Clock
+from services.runtime.clock import CLOCK_SKEW_S, Clock
+from services.runtime.shared_keys import as_keys, decode
 from services.sfu.core.errors import JoinTokenExpired, JoinTokenInvalid
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId, WorkerId
 
 ISSUER = "parley-signaling"
 AUDIENCE = "parley-sfu"
-ALGORITHM = "HS256"
 _STRINGS = ("sub", "call", "device", "worker", "jti")
 # A token is a few hundred bytes, an id far less; what is longer is not one of ours.
 _MAX_TOKEN_SIZE = 4096
@@ -18,8 +20,8 @@ _MAX_ID_SIZE = 256
 class JwtJoinTokens:
     """See ports.JoinTokens. Claims: iss, aud, sub (user), call, device, worker, exp, jti."""
 
-    def __init__(self, key: bytes, worker_id: WorkerId, clock: Clock) -> None:
-        self._key = key
+    def __init__(self, key: bytes | Sequence[bytes], worker_id: WorkerId, clock: Clock) -> None:
+        self._keys = as_keys(key)
         self._worker_id = worker_id
         self._clock = clock
 
@@ -28,14 +30,8 @@ class JwtJoinTokens:
         if len(token) > _MAX_TOKEN_SIZE:
             raise JoinTokenInvalid("the join token is not valid")
         try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                # Judged below, by the injected clock.
-                options={"require": ["iss", "aud", "exp", *_STRINGS], "verify_exp": False, "verify_iat": False},
+            claims = decode(
+                token, self._keys, audience=AUDIENCE, issuer=ISSUER, required=("iss", "aud", "exp", *_STRINGS)
             )
             expires_at = float(claims["exp"])
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
@@ -46,6 +42,6 @@ class JwtJoinTokens:
         if claims["worker"] != self._worker_id:
             raise JoinTokenInvalid("the join token is for another worker")
         # `not <`: a NaN counts as expired.
-        if not self._clock.now().timestamp() < expires_at:
+        if not self._clock.now().timestamp() < expires_at + CLOCK_SKEW_S:
             raise JoinTokenExpired("the join token has expired")
         return ParticipantKey(CallId(claims["call"]), UserId(claims["sub"]), DeviceId(claims["device"]))

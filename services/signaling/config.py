@@ -35,14 +35,15 @@ class PushConfig:
     """Where ring notifications are posted; no address means nowhere."""
 
     url: str
-    secret: bytes
+    # Each signs: the receiver takes the one that it knows.
+    secret: tuple[bytes, ...]
 
     @classmethod
     def read(cls, env: EnvReader) -> "PushConfig":
         url = env.text("PARLEY_PUSH_WEBHOOK_URL", "")
         if url and not url.startswith(("http://", "https://")):
             env.problem("PARLEY_PUSH_WEBHOOK_URL is not http:// or https://")
-        return cls(url, env.key("PARLEY_PUSH_WEBHOOK_SECRET") if url else b"")
+        return cls(url, env.keys("PARLEY_PUSH_WEBHOOK_SECRET") if url else ())
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Config:
     database: DatabaseConfig
     messaging_address: str
     # Shared with the SFU workers.
-    join_token_key: bytes
+    join_token_key: tuple[bytes, ...]
     timeouts: Timeouts
     grants: GrantPolicy
     placement: PlacementPolicy
@@ -75,7 +76,7 @@ class Config:
             kafka=KafkaConfig.read(reader),
             database=DatabaseConfig.read(reader),
             messaging_address=",".join(reader.addresses("PARLEY_MESSAGING_ADDRESS")),
-            join_token_key=reader.key("PARLEY_JOIN_TOKEN_KEY"),
+            join_token_key=reader.keys("PARLEY_JOIN_TOKEN_KEY"),
             timeouts=Timeouts(
                 ring_s=reader.number("PARLEY_RING_TIMEOUT_S", 45, low=0.1, high=600),
                 media_lost_s=reader.number("PARLEY_MEDIA_LOST_TIMEOUT_S", 60, low=0.1, high=3600),

@@ -17,7 +17,7 @@ from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker, WorkerId
 from services.signaling.core.placement import Node, NodeTable
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
-from services.signaling.ports import Store
+from services.signaling.ports import Store, WallClock
 from services.signaling.service import CallsService
 
 log = structlog.get_logger()
@@ -33,9 +33,10 @@ MEMBERS_GROUP = "signaling-members"
 class NodeConsumer:
     """Keeps the table of workers; every replica reads all of it, from the start."""
 
-    def __init__(self, nodes: NodeTable, nudge: Callable[[], None]) -> None:
+    def __init__(self, nodes: NodeTable, nudge: Callable[[], None], clock: WallClock) -> None:
         """`nudge` is called when some worker's calls must be looked at."""
         self._nodes = nodes
+        self._clock = clock
         self._nudge = nudge
 
     async def handle(self, records: Sequence[Incoming]) -> None:
@@ -49,7 +50,7 @@ class NodeConsumer:
             if node is None:
                 # Not parked: each replica reads it at each start, and the worker says it anew in 2 s.
                 log.warning("announcement_unreadable", offset=record.offset)
-            elif self._nodes.announce(node):
+            elif self._nodes.announce(node, self._clock.now()):
                 self._nudge()
 
 

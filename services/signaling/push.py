@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls_events
 
 from services.runtime.bus import Incoming, PoisonRecord
+from services.runtime.shared_keys import as_keys
 from services.signaling.metrics import PUSHES
 from services.signaling.ports import WallClock
 
@@ -81,16 +82,24 @@ class WebhookPusher:
 
     name = "push-webhook"
 
-    def __init__(self, url: str, secret: bytes, clock: WallClock, backoff_s: float = BACKOFF_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        secret: bytes | Sequence[bytes],
+        clock: WallClock,
+        backoff_s: float = BACKOFF_S,
+        timeout_s: float = POST_TIMEOUT_S,
+    ) -> None:
         self._url = url
-        self._secret = secret
+        self._secrets = as_keys(secret)
         self._clock = clock
         self._backoff_s = backoff_s
+        self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(PARALLEL)
 
     async def start(self) -> None:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=POST_TIMEOUT_S))
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s))
 
     async def stop(self) -> None:
         if self._session:
@@ -99,9 +108,10 @@ class WebhookPusher:
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Post what a batch asks for. Raises PoisonRecord; a provider that refuses or is away is counted."""
         requests = [read_request(record.value or b"") for record in records]
-        await asyncio.gather(*(self._deliver(request) for request in requests if request))
+        await asyncio.gather(*(self.deliver(request) for request in requests if request))
 
-    async def _deliver(self, request: PushRequest) -> None:
+    async def deliver(self, request: PushRequest) -> None:
+        """Post one request, as often as it takes; a provider that does not take it is counted."""
         async with self._slots:
             for attempt in range(ATTEMPTS):
                 if attempt:
@@ -123,7 +133,8 @@ class WebhookPusher:
         headers = {
             "Content-Type": "application/json",
             "Parley-Timestamp": str(timestamp_s),
-            "Parley-Signature": f"v1={sign(self._secret, timestamp_s, request.body)}",
+            # One for each secret: while it is changed, the receiver takes the one that it knows.
+            "Parley-Signature": ",".join(f"v1={sign(secret, timestamp_s, request.body)}" for secret in self._secrets),
         }
         with suppress(aiohttp.ClientError, TimeoutError):
             async with self._session.post(

@@ -1,24 +1,25 @@
 """Join tokens as JWTs (HS256; RFC 7519) with a key that signaling and the SFU share."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import jwt
 
+from services.runtime.shared_keys import ALGORITHM, as_keys, decode
 from services.signaling.core.errors import JoinTokenInvalid
 from services.signaling.core.grants import Claims
 from services.signaling.core.model import CallId, DeviceId, UserId, WorkerId
 
 ISSUER = "parley-signaling"
 AUDIENCE = "parley-sfu"
-ALGORITHM = "HS256"
 _CLAIMS = ("sub", "call", "device", "worker", "jti")
 
 
 class JwtJoinTokens:
     """See ports.JoinTokens. Claims: iss, aud, sub (user), call, device, worker, exp, jti."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, key: bytes | Sequence[bytes]) -> None:
+        self._keys = as_keys(key)
 
     def sign(self, claims: Claims) -> str:
         """See ports.JoinTokens."""
@@ -32,19 +33,14 @@ class JwtJoinTokens:
             "exp": int(claims.expire_time.timestamp()),
             "jti": claims.token_id,
         }
-        return jwt.encode(payload, self._key, algorithm=ALGORITHM)
+        return jwt.encode(payload, self._keys[0], algorithm=ALGORITHM)
 
     def read(self, token: str) -> Claims:
         """See ports.JoinTokens."""
         try:
-            payload = jwt.decode(
-                token,
-                self._key,
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                # The core judges the age, by its own clock.
-                options={"require": ["iss", "aud", "exp", *_CLAIMS], "verify_exp": False},
+            # The core judges the age, by its own clock.
+            payload = decode(
+                token, self._keys, audience=AUDIENCE, issuer=ISSUER, required=("iss", "aud", "exp", *_CLAIMS)
             )
             expire_time = datetime.fromtimestamp(int(payload["exp"]), UTC)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError) as error:

@@ -6,16 +6,18 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from services.runtime.auth import JwksKeys, ServiceTokens, UserTokens, http_jwks
+from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.bus import Incoming
 from services.runtime.clock import SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.ids import new_id
+from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
+from services.runtime.store_clock import StoreClock
 from services.signaling import rpc
 from services.signaling.changes import CallChanges
 from services.signaling.clients import BackgroundCloser, GrpcMembers, SfuClient
@@ -52,9 +54,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def build(config: Config) -> App:
     """The service, not started."""
-    clock = SystemClock()
-    service_tokens = ServiceTokens(config.server.service_key, "signaling", clock)
+    own_clock = SystemClock()
+    service_tokens = ServiceTokens(config.server.service_key, "signaling", own_clock)
     database = Database(config.database, MIGRATIONS)
+    clock = StoreClock(database, own_clock)
     publisher = KafkaPublisher(config.kafka)
     relay = OutboxRelay(database, publisher)
     store = PostgresStore(database, relay.wake)
@@ -80,16 +83,17 @@ def build(config: Config) -> App:
     upkeep = Upkeep(store, changes, media, nodes, config.retention)
     look_now = asyncio.Event()
     pusher = WebhookPusher(config.push.url, config.push.secret, clock) if config.push.url else None
-    consumers = _consumers(config, service, NodeConsumer(nodes, look_now.set), pusher, publisher)
-    keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
+    consumers = _consumers(config, service, NodeConsumer(nodes, look_now.set, clock), pusher, publisher)
+    keys = JwksKeys(http_jwks(config.server.jwks_url), own_clock)
     server = RpcServer(
         config.server,
         rpc.apis(service),
         rpc.ERRORS,
         service_tokens,
-        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
+        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, own_clock),
     )
     workers = [
+        Worker("store-clock", clock.run),
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
         *(Worker(routine.name, routine.run) for routine in routines(upkeep, moves, look_now)),
         Worker(WorkerWatch.name, WorkerWatch(nodes, clock, service_tokens, moves.check_worker).run),

@@ -139,6 +139,10 @@ async def test_call_with_an_expired_token_is_unauthenticated_and_says_why(edge: 
     assert await call_from_a_page(edge, PUBLIC[0], expired) == "16"
 
 
+async def test_call_with_a_token_that_has_just_expired_is_routed_since_clocks_differ(edge: StackRecord) -> None:
+    assert (await call(edge, PUBLIC[0], await token(edge, ttl_s=-1))).code() == grpc.StatusCode.UNAVAILABLE
+
+
 async def test_call_with_a_changed_token_is_unauthenticated(edge: StackRecord) -> None:
     head, _, _ = (await token(edge)).rpartition(".")
     _, _, signature = (await token(edge, user_id="mallory")).rpartition(".")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class ManualClock:
-    """See services.runtime.clock.Clock. Both clocks move only by `advance`."""
+    """See services.runtime.clock.Clock. Time passes only by `advance`."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = start
@@ -20,3 +20,7 @@ class ManualClock:
         """Let time pass."""
         self._now += timedelta(seconds=seconds)
         self._elapsed_s += seconds
+
+    def step(self, seconds: float) -> None:
+        """Set the wall clock, forward or back: no time passes."""
+        self._now += timedelta(seconds=seconds)

@@ -30,8 +30,9 @@ class S3Objects:
     # Texts are sent without it.
     essential = False
 
-    def __init__(self, config: ObjectsConfig) -> None:
+    def __init__(self, config: ObjectsConfig, timeout_s: float = TIMEOUT_S) -> None:
         self._config = config
+        self._timeout_s = timeout_s
         self._credentials = Credentials(config.key_id, config.secret)
         self._session: aiohttp.ClientSession | None = None
 
@@ -94,7 +95,7 @@ class S3Objects:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s))
         return self._session
 
     def _sign(

@@ -32,7 +32,7 @@ class _Person:
 
 
 class People:
-    """`now` is Unix seconds. Each method that may change a user's state returns whether it did."""
+    """`now` is monotonic seconds. Each method that may change a user's state returns whether it did."""
 
     def __init__(self, offline_delay_s: float) -> None:
         self._offline_delay_s = offline_delay_s
@@ -94,11 +94,14 @@ class People:
             return False
         return self._settle(user_id, person, now)
 
-    def expire(self, now: float) -> list[UserId]:
-        """Those whose state changed because a time is over: the delay of who left, the longest time of a call."""
+    def expire(self, now: float, unix: float) -> list[UserId]:
+        """Those whose state changed because a time is over: the delay of who left, the longest time of a call.
+
+        `unix` is the same instant in Unix seconds: when they left is told by it.
+        """
         changed = []
         for user_id in _due(self._leaving.items(), now):
-            left = self._leaving.pop(user_id) - self._offline_delay_s
+            left = unix - (now - (self._leaving.pop(user_id) - self._offline_delay_s))
             person = self._people[user_id]
             if not person.deleted:
                 self._last_seen[user_id] = left

@@ -1,4 +1,4 @@
-"""Routes events to the gateways that hold the recipient's devices. No IO; `now` is Unix seconds."""
+"""Routes events to the gateways that hold the recipient's devices. No IO; `now` is monotonic seconds."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -256,9 +256,10 @@ class Router:
         self._people.delete(user_id)
         return [*effects, Forgotten(user_id)]
 
-    def tick(self, now: float) -> list[Effect]:
-        """Those whose delay is over are offline."""
-        return [effect for user_id in self._people.expire(now) for effect in self._changed(user_id)]
+    def tick(self, now: float, unix: float | None = None) -> list[Effect]:
+        """Those whose delay is over are offline. `unix`: now in Unix seconds, to tell when they left; else as `now`."""
+        expired = self._people.expire(now, now if unix is None else unix)
+        return [effect for user_id in expired for effect in self._changed(user_id)]
 
     def _owns(self, user_id: UserId) -> bool:
         count = self._assignment.partition_count

@@ -5,6 +5,10 @@ from datetime import datetime, timedelta
 
 from services.signaling.core.model import Worker, WorkerId
 
+# What is read so soon after the first announcement of a worker may have been said long ago. Raising it makes a new
+# replica slower to believe a worker whose clock is behind; at the interval of announcements it would take two of them.
+REPLAY_S = 1.0
+
 
 @dataclass(frozen=True)
 class PlacementPolicy:
@@ -44,43 +48,77 @@ class Node:
 
 @dataclass
 class NodeTable:
-    """The workers known now. The caller gives the time; the hosts' clocks must agree within a second or two."""
+    """The workers known now. The caller gives the time, always by one clock; the workers' own clocks may be wrong.
+
+    A worker lives as long as it is heard of here. What it says of the time only orders its own announcements.
+    """
 
     policy: PlacementPolicy = field(default_factory=PlacementPolicy)
     # When we began to listen to the workers' other events; None: long ago.
     began: datetime | None = None
     _nodes: dict[WorkerId, Node] = field(default_factory=dict)
+    # When each was first and last heard of, by the caller's clock.
+    _first_heard: dict[WorkerId, datetime] = field(default_factory=dict)
+    _heard: dict[WorkerId, datetime] = field(default_factory=dict)
+    # Heard of only by what may have been said long ago.
+    _doubted: set[WorkerId] = field(default_factory=set)
     _steady_since: dict[WorkerId, datetime] = field(default_factory=dict)
     _recent: dict[WorkerId, list[tuple[datetime, int]]] = field(default_factory=dict)
 
-    def announce(self, node: Node) -> bool:
-        """Take in an announcement. One that is older than what is known changes nothing.
+    def announce(self, node: Node, now: datetime | None = None) -> bool:
+        """Take in an announcement that is read now. One that is older than what is known changes nothing.
+
+        Announcements are read again from the start of the topic. The first one of a worker, and what is read right
+        after it, may be of long ago: when it looks so, it counts only once the worker is heard of again, later.
 
         True when its calls must be looked at: the worker began to drain, or is another process than before.
         """
         worker_id = node.worker.worker_id
         known = self._nodes.get(worker_id)
-        if known and node.announce_time < known.announce_time:
+        now = now or node.announce_time
+        is_older = known is not None and node.announce_time < known.announce_time
+        # One that was silent may have come back on a host whose clock was set back.
+        if is_older and now - self._heard[worker_id] <= timedelta(seconds=self.policy.lost_after_s):
             return False
-        gap = timedelta(seconds=self.policy.lost_after_s)
         is_other = known is None or not known.worker.is_same_process(node.worker)
-        if known is None or is_other or node.announce_time - known.announce_time > gap:
-            self._steady_since[worker_id] = node.announce_time
         self._nodes[worker_id] = node
+        if is_other or not known or known.announce_time != node.announce_time:
+            self._note_heard(worker_id, node.announce_time, now, is_other)
         return is_other or (node.draining and not (known and known.draining))
+
+    def _note_heard(self, worker_id: WorkerId, announce_time: datetime, now: datetime, is_other: bool) -> None:
+        gap = timedelta(seconds=self.policy.lost_after_s)
+        last = self._heard.get(worker_id)
+        if last is None or is_other or now - last > gap:
+            self._steady_since[worker_id] = now
+        if last is not None and now - last > gap:
+            self._first_heard[worker_id] = now
+        first = self._first_heard.setdefault(worker_id, now)
+        if now - announce_time > gap and now - first < timedelta(seconds=REPLAY_S):
+            self._doubted.add(worker_id)
+        else:
+            self._doubted.discard(worker_id)
+        self._heard[worker_id] = now
 
     def remove(self, worker_id: WorkerId) -> None:
         """Forget a worker that went in order."""
         self._nodes.pop(worker_id, None)
         self._recent.pop(worker_id, None)
         self._steady_since.pop(worker_id, None)
+        self._heard.pop(worker_id, None)
+        self._doubted.discard(worker_id)
+        self._first_heard.pop(worker_id, None)
 
     def live(self, now: datetime) -> list[Node]:
         """The workers heard of lately, draining ones too, by id. Forgets those long gone."""
         lost_after = timedelta(seconds=self.policy.lost_after_s)
-        for worker_id in [key for key, node in self._nodes.items() if now - node.announce_time > 20 * lost_after]:
+        for worker_id in [key for key, heard in self._heard.items() if now - heard > 20 * lost_after]:
             self.remove(worker_id)
-        alive = (node for node in self._nodes.values() if now - node.announce_time <= lost_after)
+        alive = (
+            node
+            for worker_id, node in self._nodes.items()
+            if now - self._heard[worker_id] <= lost_after and worker_id not in self._doubted
+        )
         return sorted(alive, key=lambda node: node.worker.worker_id)
 
     def is_live(self, worker_id: WorkerId, now: datetime) -> bool:

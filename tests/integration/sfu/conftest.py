@@ -79,7 +79,7 @@ def join_token(user: str, device: str = "d1", call: str = "call-1", **changes: o
         "exp": int(time.time()) + 3600,
         "jti": "t",
     }
-    key = Config.from_env(environment()).join_token_key
+    key = Config.from_env(environment()).join_token_key[0]
     return jwt.encode(claims | changes, key, algorithm="HS256")
 
 

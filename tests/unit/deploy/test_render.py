@@ -11,7 +11,8 @@ import yaml
 
 from deploy.envoy.render import render
 from deploy.envoy.validate import variants
-from deploy.envoy.values import EdgeValues, ValuesError, from_env
+from deploy.envoy.values import NEW_KEY_NOTICE_S, EdgeValues, ValuesError, from_env
+from services.runtime.clock import CLOCK_SKEW_S
 
 VARIANTS = variants(Path("tls.crt"), Path("tls.key"))
 EMBEDDED = VARIANTS["embedded"]
@@ -38,6 +39,32 @@ def routes(values: EdgeValues) -> list[dict[str, Any]]:
 
 def cluster(values: EdgeValues, name: str) -> dict[str, Any]:
     return next(cluster for cluster in parse(values)["clusters"] if cluster["name"] == name)
+
+
+def jwt_provider(values: EdgeValues) -> dict[str, Any]:
+    manager = parse(values)["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    found = next(entry for entry in manager["http_filters"] if entry["name"].endswith("jwt_authn"))
+    return found["typed_config"]["providers"]["network"]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_edge_has_the_leeway_of_the_services(name: str) -> None:
+    assert jwt_provider(VARIANTS[name])["clock_skew_seconds"] == CLOCK_SKEW_S
+
+
+def test_the_edge_knows_a_new_key_within_the_promised_time() -> None:
+    provider = jwt_provider(from_env(NEEDED))["remote_jwks"]
+    assert "async_fetch" in provider
+    seconds = [
+        float(text.removesuffix("s"))
+        for text in (
+            provider["cache_duration"],
+            provider["http_uri"]["timeout"],
+            provider["async_fetch"]["failed_refetch_duration"],
+            provider["http_uri"]["timeout"],
+        )
+    ]
+    assert sum(seconds) < NEW_KEY_NOTICE_S
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -19,6 +19,7 @@ from services.gateway.core.errors import (
     TooManyStreams,
 )
 from services.gateway.core.frames import Detached, Unregister, Watch
+from services.runtime.clock import CLOCK_SKEW_S
 from services.runtime.errors import Unauthenticated
 from tests.support.spans import kept_spans
 from tests.support.waiting import until
@@ -224,9 +225,20 @@ async def test_heartbeats_come_once_in_their_interval(world: GatewayWorld) -> No
 async def test_a_stream_ends_with_its_token_and_the_next_goes_on(world: GatewayWorld) -> None:
     device = world.begin("alice", "phone-01", ttl_s=5)
     await until(lambda: device.of("ready"), what="Ready")
-    await world.tick(5)
+    await world.tick(5 + CLOCK_SKEW_S)
     assert isinstance(await device.ended(), Unauthenticated)
     assert (await world.connect(after=device)).ready.resumed
+
+
+@pytest.mark.parametrize("by_s", [-3600, 3600])
+async def test_a_wall_clock_that_is_set_ends_no_stream_and_keeps_none(world: GatewayWorld, by_s: int) -> None:
+    device = world.begin("alice", "phone-01", ttl_s=60)
+    await until(lambda: device.of("ready"), what="Ready")
+    world.clock.step(by_s)
+    await world.tick(10)
+    assert len(world.session_ids("alice")) == 1
+    await world.tick(50 + CLOCK_SKEW_S)
+    assert isinstance(await device.ended(), Unauthenticated)
 
 
 async def test_a_device_that_is_not_routed_in_time_is_told_to_come_again(world: GatewayWorld) -> None:

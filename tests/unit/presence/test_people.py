@@ -108,6 +108,16 @@ def test_a_user_is_offline_only_after_the_delay_and_was_last_seen_when_the_devic
     assert router.tick(now=121) == []
 
 
+@pytest.mark.parametrize("unix", [1_000_000.0, 1_003_600.0, 996_400.0])
+def test_the_delay_is_by_the_monotonic_clock_and_the_time_by_the_wall(unix: float) -> None:
+    router = router_with(G1)
+    router.register(G1, 1, [session(1, BOB)], now=0)
+    router.watch(G1, 1, 7, [BOB])
+    router.unregister(G1, [1], now=100)
+    assert router.tick(now=119, unix=unix) == []
+    assert router.tick(now=125, unix=unix)[-1] == Changed(BOB, 0, gone_at(unix - 25), None)
+
+
 def test_a_user_who_returns_within_the_delay_was_never_away() -> None:
     router = router_with(G1)
     router.register(G1, 1, [session(1, BOB)], now=0)

@@ -1,8 +1,10 @@
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
-from services.runtime.lifecycle import WARM_UP_S, App, Readiness, Worker
+from services.runtime import lifecycle
+from services.runtime.lifecycle import WARM_UP_S, App, Probe, Readiness, Worker
 from services.runtime.rpc import RpcServer
 from services.runtime.tasks import Fatal
 from tests.support.waiting import until
@@ -59,6 +61,31 @@ async def test_a_part_that_cannot_start_leaves_nothing_running() -> None:
     with pytest.raises(RuntimeError, match="b cannot start"):
         await app.start()
     assert story == ["a started", "a stopped"]
+
+
+async def test_a_dependency_that_hangs_hides_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "READY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(lifecycle, "READY_INTERVAL_S", 0.01)
+    is_up = True
+
+    async def hang() -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    async def answer() -> bool:
+        return is_up
+
+    def told(name: str) -> float | None:
+        return REGISTRY.get_sample_value("service_ready", {"dependency": name})
+
+    app = App([Probe("hanging", hang, essential=False), Probe("well", answer)])
+    await app.start()
+    try:
+        await until(lambda: (told("hanging"), told("well")) == (0, 1), what="both states")
+        is_up = False
+        await until(lambda: told("well") == 0, what="the outage of the other")
+    finally:
+        await app.stop()
 
 
 async def test_a_worker_that_cannot_go_on_is_the_end_of_the_service() -> None:

@@ -74,6 +74,28 @@ def test_a_server_that_does_not_answer_is_an_error() -> None:
         ask("127.0.0.1", port, deadline_s=0.1)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\x01",
+        b"\xff" * 2048,
+        b"HTTP/1.1 500 Internal Server Error\r\n\r\n",
+        bytes.fromhex("0101ffff2112a442") + bytes(12),
+        # An attribute that says that it is longer than the datagram, and a mapped address that is cut off.
+        bytes.fromhex("010100082112a442") + bytes(12) + bytes.fromhex("0020ffff00010000"),
+        bytes.fromhex("010100082112a442") + bytes(12) + bytes.fromhex("0020000400010000"),
+        bytes.fromhex("010100082112a442") + bytes(12) + bytes.fromhex("0020000400ff0000"),
+    ],
+)
+def test_garbage_of_every_kind_is_passed_over(answer: bytes) -> None:
+    def garbage(request: stun.Message) -> bytes:
+        return answer[:8] + request.transaction_id + answer[20:] if len(answer) > 20 else answer
+
+    with server(garbage, seen_as("203.0.113.7")) as port:
+        assert ask("127.0.0.1", port) == "203.0.113.7"
+
+
 def test_the_address_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with server(seen_as("203.0.113.7")) as port:
         assert main([f"127.0.0.1:{port}"]) == 0

@@ -11,6 +11,7 @@ from services.signaling.consumer import MediaConsumer, NodeConsumer
 from services.signaling.core.errors import Contended
 from services.signaling.core.model import Call
 from services.signaling.core.placement import NodeTable
+from tests.support.clock import ManualClock
 from tests.unit.signaling.fakes import ALICE, PHONE, START, WORKER, World
 
 
@@ -33,7 +34,7 @@ def connected(call: Call) -> calls_events.CallEvent:
 
 async def test_an_announced_worker_is_placed_on_until_its_tombstone() -> None:
     nodes = NodeTable()
-    consumer = NodeConsumer(nodes, lambda: None)
+    consumer = NodeConsumer(nodes, lambda: None, ManualClock(START))
     await consumer.handle([record(announcement())])
     assert nodes.choose(2, START) == WORKER
     await consumer.handle([record(None)])
@@ -42,7 +43,7 @@ async def test_an_announced_worker_is_placed_on_until_its_tombstone() -> None:
 
 async def test_the_calls_of_a_worker_that_left_a_tombstone_are_looked_at_at_once() -> None:
     nodes, nudges = NodeTable(), []
-    consumer = NodeConsumer(nodes, lambda: nudges.append("look"))
+    consumer = NodeConsumer(nodes, lambda: nudges.append("look"), ManualClock(START))
     await consumer.handle([record(announcement())])
     nudges.clear()
     await consumer.handle([record(None)])
@@ -57,13 +58,13 @@ async def test_announcements_without_a_meaning_are_passed_over() -> None:
         announcement(max_participants=0),
         b"\xff\xff",
     ]
-    await NodeConsumer(nodes, lambda: None).handle([record(value) for value in faulty])
+    await NodeConsumer(nodes, lambda: None, ManualClock(START)).handle([record(value) for value in faulty])
     assert nodes.live(START) == []
 
 
 @given(st.binary(max_size=200))
 async def test_random_bytes_never_crash_the_table_of_workers(value: bytes) -> None:
-    await NodeConsumer(NodeTable(), lambda: None).handle([record(value, value)])
+    await NodeConsumer(NodeTable(), lambda: None, ManualClock(START)).handle([record(value, value)])
 
 
 async def test_media_reports_reach_their_call() -> None:

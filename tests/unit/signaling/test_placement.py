@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from services.signaling.core.placement import NodeTable, PlacementPolicy
 from tests.unit.signaling.fakes import OTHER_WORKER, START, WORKER, node
 
@@ -120,3 +122,46 @@ def test_a_drain_and_another_process_are_news_and_the_rest_is_not() -> None:
     assert not known.announce(node(WORKER))
     assert known.announce(node(WORKER, draining=True))
     assert not known.announce(node(WORKER, draining=True))
+
+
+MINUTES_OFF = pytest.mark.parametrize("off", [-3600 * ONE, -300 * ONE, 300 * ONE, 3600 * ONE])
+
+
+@MINUTES_OFF
+def test_a_worker_whose_clock_is_off_is_live_as_long_as_it_is_heard(off: timedelta) -> None:
+    known = NodeTable()
+    for second in range(0, 31, 2):
+        now = START + second * ONE
+        known.announce(node(WORKER, now + off), now)
+        if second >= 2:
+            assert known.choose(1, now) == WORKER
+    assert known.is_steady(WORKER.worker_id, START + 30 * ONE)
+    assert known.is_live(WORKER.worker_id, START + 35 * ONE)
+    assert not known.is_live(WORKER.worker_id, START + 36 * ONE)
+
+
+@MINUTES_OFF
+def test_a_worker_whose_clock_is_set_while_it_runs_is_live_again_within_seconds(off: timedelta) -> None:
+    known = NodeTable()
+    known.announce(node(WORKER, START), START)
+    for second in range(2, 61, 2):
+        now = START + second * ONE
+        known.announce(node(WORKER, now + off), now)
+        if second >= 8 or off > 0 * ONE:
+            assert known.is_live(WORKER.worker_id, now), f"{second} s after"
+
+
+def test_what_a_dead_worker_said_long_ago_does_not_make_it_live_when_it_is_read_again() -> None:
+    known = NodeTable()
+    for second in range(0, 61, 2):
+        known.announce(node(WORKER, START - 3600 * ONE + second * ONE), START)
+        assert known.live(START) == []
+    assert known.live(START + ONE) == []
+
+
+def test_an_operators_draining_is_no_sign_of_life() -> None:
+    known = NodeTable()
+    known.announce(node(WORKER, START + 300 * ONE), START)
+    known.announce(replace(node(WORKER, START + 300 * ONE), draining=True))
+    assert known.is_live(WORKER.worker_id, START + 5 * ONE)
+    assert not known.is_live(WORKER.worker_id, START + 6 * ONE)

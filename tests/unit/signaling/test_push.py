@@ -13,7 +13,7 @@ from parley.calls.v1 import events_pb2 as calls_events
 
 from services.runtime.bus import Incoming, PoisonRecord
 from services.signaling.publisher import CALLS_TOPIC, CallAnnouncer
-from services.signaling.push import ATTEMPTS, WebhookPusher, read_request
+from services.signaling.push import ATTEMPTS, WebhookPusher, read_request, sign
 from tests.support.clock import ManualClock
 from tests.unit.signaling.fakes import ALICE, BOB, CAROL, DAVE, GROUP_TALK, START, TABLET, TIMEOUTS, World
 
@@ -78,6 +78,24 @@ async def test_a_ring_is_posted_once_signed_over_its_time_and_body(pusher: Webho
     assert int(timestamp) == int(START.timestamp())
     expected = hmac.new(SECRET, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     assert headers["Parley-Signature"] == f"v1={expected}"
+
+
+async def test_while_the_secret_is_changed_each_signs(provider: Provider, clock: ManualClock) -> None:
+    app = web.Application()
+    app.router.add_post("/ring", provider.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    both = WebhookPusher(f"http://{host}:{port}/ring", (b"n" * 32, SECRET), clock, backoff_s=0)
+    await both.start()
+    await both.handle(await ring_events())
+    await both.stop()
+    await runner.cleanup()
+    ((headers, body),) = provider.seen
+    at = int(headers["Parley-Timestamp"])
+    signatures = headers["Parley-Signature"].split(",")
+    assert signatures == [f"v1={sign(secret, at, body)}" for secret in (b"n" * 32, SECRET)]
 
 
 async def test_what_the_provider_cannot_take_now_is_tried_again(pusher: WebhookPusher, provider: Provider) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.runtime.clock import CLOCK_SKEW_S
 from services.runtime.errors import StoreUnavailable
 from services.signaling.changes import MAX_ATTEMPTS
 from services.signaling.core.errors import (
@@ -235,7 +236,7 @@ async def test_a_join_token_serves_only_its_bearer_its_time_and_its_call(world: 
         await world.service.join_media(BOB, grant.join_token, "offer")
     with pytest.raises(JoinTokenInvalid):
         await world.service.join_media(ALICE, grant.join_token[:-2], "offer")
-    world.clock.advance(GRANTS.token_ttl_s)
+    world.clock.advance(GRANTS.token_ttl_s + CLOCK_SKEW_S)
     with pytest.raises(JoinTokenExpired):
         await world.service.join_media(ALICE, grant.join_token, "offer")
     world.hear(WORKER)

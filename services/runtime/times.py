@@ -1,0 +1,38 @@
+"""The times in a token (RFC 7519, section 4.1), by our own clock and with leeway for the clock of who made it."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from jwt.types import Options
+
+from services.runtime.clock import CLOCK_SKEW_S, Clock
+
+
+def options(*required: str) -> Options:
+    """PyJWT's, with the claims that must be there; it would judge times by the machine's clock, with no leeway."""
+    return {"require": list(required), "verify_exp": False, "verify_iat": False, "verify_nbf": False}
+
+
+def check_times(claims: Mapping[str, Any], clock: Clock) -> float:
+    """When the token expires, in Unix seconds. Raises ValueError for what is no time, or is not valid yet.
+
+    `iat` is judged as `nbf` is: what was issued in our future was issued by somebody whose clock is too far ahead.
+    """
+    latest = clock.now().timestamp() + CLOCK_SKEW_S
+    for name in ("nbf", "iat"):
+        if name in claims and not _seconds(claims, name) <= latest:
+            raise ValueError(f"{name} is in the future")
+    return _seconds(claims, "exp")
+
+
+def is_expired(expires_at: float, clock: Clock) -> bool:
+    """Whether a token that expires then (Unix seconds) has done so for every clock that may be right."""
+    return not clock.now().timestamp() < expires_at + CLOCK_SKEW_S
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} is not a time")
+    return float(value)

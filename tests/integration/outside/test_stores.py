@@ -1,0 +1,191 @@
+"""PostgreSQL, the broker and messaging are reached and are no help: at the start, and in the middle of the work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from deploy.embedded import broker as tansu
+from deploy.embedded.logs import LogSink
+from deploy.embedded.ports import Ports
+from deploy.embedded.probes import tcp
+from deploy.embedded.process import ManagedProcess, ProcessSpec
+from services.messaging.wiring import MIGRATIONS
+from services.runtime.auth import ServiceTokens
+from services.runtime.bus import Incoming, Outgoing
+from services.runtime.clock import SystemClock
+from services.runtime.config import DatabaseConfig, KafkaConfig
+from services.runtime.consumer import KafkaConsumer, Subscription
+from services.runtime.db import Database
+from services.runtime.errors import BusUnavailable, StoreUnavailable
+from services.runtime.producer import KafkaPublisher
+from services.signaling.clients import GrpcMembers
+from services.signaling.core.errors import MembersUnavailable
+from services.signaling.core.model import ConversationId
+from tests.support.faulty import HOST, Fault, FaultyServer, faulty_server
+from tests.support.waiting import eventually, until
+
+TOPIC = "graph.events.v1"
+PATIENCE_S = 120
+FAULTS = pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.value)
+
+
+@pytest.fixture
+async def unix_front(database_url: str) -> AsyncIterator[tuple[str, int]]:
+    """PostgreSQL's socket, as an address."""
+    folder = parse_qs(urlsplit(database_url).query)["host"][0]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_unix_connection(Path(folder) / ".s.PGSQL.5432")
+        ways = [asyncio.create_task(_carry(*way)) for way in ((reader, up_writer), (up_reader, writer))]
+        await asyncio.wait(ways)
+
+    listener = await asyncio.start_server(serve, HOST, 0)
+    yield listener.sockets[0].getsockname()
+    listener.close()
+
+
+async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    try:
+        while chunk := await source.read(65_536):
+            sink.write(chunk)
+    except OSError:
+        pass
+    finally:
+        sink.close()
+
+
+@pytest.fixture
+async def database(database_url: str, unix_front: tuple[str, int]) -> AsyncIterator[tuple[Database, FaultyServer]]:
+    url = urlsplit(database_url)
+    async with faulty_server(None, unix_front) as server:
+        config = DatabaseConfig(f"postgresql://{url.username}@{server.address}{url.path}?sslmode=disable", pool_size=2)
+        made = Database(config, MIGRATIONS)
+        yield made, server
+        await made.stop()
+
+
+# Not garbage and no endless answer: on a length below zero asyncpg's parser never returns to the event loop.
+@pytest.mark.parametrize("fault", [Fault.HANG, Fault.RESET, Fault.TRICKLE, Fault.ERROR], ids=lambda fault: fault.value)
+async def test_a_database_that_is_no_help_is_waited_for(database: tuple[Database, FaultyServer], fault: Fault) -> None:
+    made, server = database
+    server.fault = fault
+    await made.start()
+    await until(lambda: server.connections >= 2, within_s=PATIENCE_S, what="a second try")
+    assert not await made.ready()
+    server.fault = None
+    async with asyncio.timeout(PATIENCE_S):
+        await made.wait_connected()
+    assert await made.ready()
+
+
+@pytest.mark.parametrize("fault", [Fault.HANG, Fault.RESET])
+async def test_a_database_that_fails_in_the_middle_is_an_outage_and_comes_back(
+    database: tuple[Database, FaultyServer], fault: Fault
+) -> None:
+    made, server = database
+    await made.start()
+    await made.wait_connected()
+    server.fault = fault
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(StoreUnavailable):
+            async with made.transaction() as connection:
+                await connection.execute("SELECT 1")
+    server.fault = None
+    await eventually(made.ready, deadline_s=PATIENCE_S)
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[tuple[KafkaConfig, FaultyServer]]:
+    """A broker that is reached through the server alone."""
+    ports = Ports({})
+    clear, front = ports.tcp("clear"), ports.tcp("front")
+    command = (
+        *(str(tansu.binary()), "broker", "--listener-url", f"tcp://{HOST}:{clear}"),
+        *("--advertised-listener-url", f"tcp://{HOST}:{front}", "--storage-engine", "memory://tansu/"),
+    )
+    sink = LogSink(tmp_path / "logs", None)
+    process = ManagedProcess(ProcessSpec(name="broker", command=command, ready=tcp(HOST, clear)), sink)
+    await process.start()
+    try:
+        async with faulty_server(None, (HOST, clear), front) as server:
+            yield KafkaConfig(server.address, idempotent=False, session_timeout_ms=3000, fetch_wait_ms=10), server
+    finally:
+        await process.stop()
+        sink.close()
+
+
+@FAULTS
+async def test_a_broker_that_is_no_help_is_waited_for(broker: tuple[KafkaConfig, FaultyServer], fault: Fault) -> None:
+    config, server = broker
+    handled: list[bytes] = []
+
+    async def handle(records: Sequence[Incoming]) -> None:
+        handled.extend(record.value or b"" for record in records)
+
+    server.fault = fault
+    publisher = KafkaPublisher(config)
+    consumer = KafkaConsumer(config, Subscription(TOPIC, "faults"), handle, publisher)
+    await publisher.start()
+    await consumer.start()
+    try:
+        await until(lambda: server.connections >= 4, within_s=PATIENCE_S, what="a second try of both")
+        assert not await publisher.ready()
+        assert not await consumer.ready()
+        server.fault = None
+        server.break_all()
+        async with asyncio.timeout(PATIENCE_S):
+            await publisher.wait_connected()
+        await publisher.publish([Outgoing(TOPIC, b"k", b"late")])
+        await until(lambda: handled == [b"late"], within_s=PATIENCE_S, what="the record")
+    finally:
+        await consumer.stop()
+        await publisher.stop()
+
+
+@pytest.mark.parametrize("fault", [Fault.HANG, Fault.RESET])
+async def test_a_broker_that_fails_in_the_middle_is_an_outage_and_comes_back(
+    broker: tuple[KafkaConfig, FaultyServer], fault: Fault
+) -> None:
+    config, server = broker
+    publisher = KafkaPublisher(config)
+    await publisher.start()
+    try:
+        await publisher.wait_connected()
+        await publisher.publish([Outgoing(TOPIC, b"k", b"before")])
+        server.fault = fault
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(BusUnavailable):
+                await publisher.publish([Outgoing(TOPIC, b"k", b"during")])
+        server.fault = None
+        server.break_all()
+
+        async def is_published() -> bool:
+            try:
+                await publisher.publish([Outgoing(TOPIC, b"k", b"after")])
+            except BusUnavailable:
+                return False
+            return True
+
+        await eventually(is_published, deadline_s=PATIENCE_S)
+    finally:
+        await publisher.stop()
+
+
+async def test_messaging_that_is_no_help_is_unavailable_to_who_calls_it() -> None:
+    async def ask(fault: Fault) -> None:
+        async with faulty_server(fault) as server:
+            members = GrpcMembers(server.address, ServiceTokens(b"k" * 32, "signaling", SystemClock()))
+            await members.start()
+            try:
+                with pytest.raises(MembersUnavailable):
+                    await members.members_of(ConversationId("c"))
+            finally:
+                await members.stop()
+
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.gather(*(ask(fault) for fault in Fault))
