@@ -91,7 +91,7 @@ class Broker:
 
 
 async def _stage(reader: AIOKafkaConsumer, admin: AIOKafkaAdminClient, topic: str, group: str, now: datetime) -> Stage:
-    partitions = [TopicPartition(topic, number) for number in await _partitions(reader, topic)]
+    partitions = [TopicPartition(topic, number) for number in await _partitions(admin, topic)]
     ends, begins = await reader.end_offsets(partitions), await reader.beginning_offsets(partitions)
     committed = await _committed(admin, group, partitions)
     # A group that has never committed begins at the start; one from before a broker that lost everything, too.
@@ -106,12 +106,10 @@ async def _stage(reader: AIOKafkaConsumer, admin: AIOKafkaAdminClient, topic: st
     return Stage(topic, group, records, max([0.0, *waited]), bool(committed))
 
 
-async def _partitions(reader: AIOKafkaConsumer, topic: str) -> Sequence[int]:
-    found = reader.partitions_for_topic(topic)
-    if found is None:
-        await reader.topics()
-        found = reader.partitions_for_topic(topic)
-    return sorted(found or ())
+async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> Sequence[int]:
+    # Not from the reader, which knows only topics that it reads.
+    (described,) = await admin.describe_topics([topic])
+    return sorted(partition["partition"] for partition in described["partitions"])
 
 
 async def _committed(
