@@ -294,9 +294,10 @@ class Conversations:
         """Takes what Sync says of one conversation. False when the answer itself has a gap."""
         early = self._take_unknown(delta.card.conversation_id)
         history = self.begin(delta.card.conversation_id)
-        history.take_card(delta.card)
         # Copies that came live and wait behind a gap may have changed meanwhile; later pages bring them as they are.
+        # First of all: the card may move the beginning up to one of them, which would then stand before the page.
         history.drop_held_back(delta.last_seq)
+        history.take_card(delta.card)
         if delta.entries:
             history.begin_at(delta.entries[0].seq)
         before = history.cursor

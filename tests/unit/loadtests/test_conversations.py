@@ -80,6 +80,16 @@ def test_a_device_that_begins_with_the_newest_page_counts_from_there() -> None:
     assert not conversations.has_gap
 
 
+def test_a_copy_that_waited_where_the_device_is_to_begin_does_not_stand_before_the_newest_page() -> None:
+    conversations = Conversations()
+    conversations.add_card(Card("c1"))
+    assert conversations.add(entry(2)) is Arrival.GAP
+    assert conversations.cursor("c1") == (0, 0)
+    assert conversations.add_delta(Delta(Card("c1", visible_after_seq=1), (entry(13),), last_seq=13))
+    assert conversations.cursor("c1") == (13, 0)
+    assert not conversations.has_gap
+
+
 def test_a_sync_answer_with_a_hole_is_reported() -> None:
     conversations = Conversations()
     conversations.add_delta(Delta(Card("c1"), (entry(1),)))
