@@ -197,13 +197,13 @@ class KafkaConsumer:
                 )
 
     async def _take(self, came: Sequence[ConsumerRecord]) -> None:
-        """Hand over what can be read, and park the rest."""
-        if readable := [incoming(record) for record in came if not isinstance(record.value, Unreadable)]:
-            await self._deliver(readable)
+        """Park what cannot be read, and hand over the rest: whoever has handled the last knows that nothing waits."""
         for record in came:
             if isinstance(one := record.value, Unreadable):
                 partition = TopicPartition(record.topic, record.partition)
                 await self._park_unread(partition, record.offset, one.last_offset, one.reason, one.raw)
+        if readable := [incoming(record) for record in came if not isinstance(record.value, Unreadable)]:
+            await self._deliver(readable)
 
     def _poll_timeout_ms(self) -> int:
         if self._config.idle_pause_ms == 0:
@@ -319,6 +319,8 @@ def _last_offset(record: ConsumerRecord) -> int:
 
 async def _abandon(consumer: AIOKafkaConsumer) -> None:
     """End what is left of a client that could not take leave of its group in time. It has no public way to do so."""
+    for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task"):
+        await kafka.cancel(getattr(consumer._coordinator, name, None))
     for close in (consumer._fetcher.close, consumer._client.close):
         with suppress(TimeoutError, KafkaError, OSError):
             await asyncio.wait_for(close(), timeout=1)

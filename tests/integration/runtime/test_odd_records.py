@@ -46,15 +46,22 @@ class Place:
     async def send(self, raw: bytes) -> None:
         await send_raw(self.kafka.bootstrap, self.partition, raw)
 
-    async def dead_letters(self) -> list[dict[str, bytes]]:
-        """The headers of all dead letters."""
+    async def dead_letters(self, count: int = 1) -> list[dict[str, bytes]]:
+        """The headers of all dead letters, once there are so many: what can be handled is handled first."""
         reader = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap, fetch_max_wait_ms=10)
         await reader.start()
         try:
             partition = TopicPartition(f"{self.topic}.dlq", 0)
             reader.assign([partition])
             await reader.seek_to_beginning(partition)
-            end = (await reader.end_offsets([partition]))[partition]
+            end = 0
+
+            async def has_enough() -> bool:
+                nonlocal end
+                end = (await reader.end_offsets([partition]))[partition]
+                return end >= count
+
+            await eventually(has_enough, what=f"{count} dead letters", progress=lambda: end)
             return [dict((await reader.getone()).headers) for _ in range(end)]
         finally:
             await reader.stop()
