@@ -72,6 +72,10 @@ async def test_announcing_again_moves_the_times_alone(
     )
     with pytest.raises(TooManyUploads):
         await uploads.put_upload(announced(clock.now(), ALICE, "other"), 1)
+    known = await uploads.find_announced(ALICE, "u")
+    assert known is not None
+    assert known.attachment == first.attachment
+    assert await uploads.find_announced(UserId("bob"), "u") is None
 
 
 async def test_of_two_messages_at_once_one_gets_the_file(
