@@ -1,7 +1,8 @@
 """How a device stays in sync with an account of any size: one token, and cursors only where something is missing.
 
-Pure: `stream.py` carries the requests. First `take_list` with the newest pages of the list, then `request` and `take`
-until there is no more; the rest of the list may follow at any time.
+Pure: `stream.py` carries the requests. First `take_list` with the newest pages of the `unlisted` folders, then `request`
+and `take` until there is no more; the rest of the list may follow at any time. It may break off anywhere, and go on
+from there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class AccountSync:
         self.token = ""
         # Conversations that somebody looks at: their cursors are always named.
         self.open: set[str] = set()
+        # Folders of which the newest page was not brought yet.
+        self.unlisted = list(FOLDERS)
         # Where each folder's list goes on; a folder that is through is not in it.
         self.list_tokens: dict[service.ConversationFolder.ValueType, str] = {}
         # Named the next time: listed but without messages yet, or told of with a gap.
@@ -54,6 +57,8 @@ class AccountSync:
             self._inbox.take_summary(summary, is_first=wants_messages)
             if wants_messages:
                 self._wanted[summary.conversation.conversation_id] = None
+        if folder in self.unlisted:
+            self.unlisted.remove(folder)
         self.list_tokens.pop(folder, None)
         if answer.next_page_token:
             self.list_tokens[folder] = answer.next_page_token
@@ -63,7 +68,6 @@ class AccountSync:
         conversations = self._inbox.conversations
         if self._is_new:
             self._wanted |= dict.fromkeys(history.conversation_id for history in conversations)
-            self._is_new = False
         # One of which only messages were heard is not named, so that all of it comes.
         self._wanted = {key: None for key in self._wanted if conversations.history(key).card is not None}
         wanted = dict.fromkeys([*conversations.gaps(), *self._wanted, *sorted(self.open)])
@@ -79,6 +83,7 @@ class AccountSync:
 
     def take(self, answer: service.SyncResponse) -> bool:
         """Takes the answer to the last request; whether another is to follow. Raises SyncGapError."""
+        self._is_new = False
         for conversation_id in answer.gone_conversation_ids:
             self._inbox.conversations.forget(conversation_id)
         named = set(self._named)
@@ -105,5 +110,6 @@ class AccountSync:
         self._inbox.conversations.clear()
         self.token = ""
         self._is_new = True
+        self.unlisted = list(FOLDERS)
         self.list_tokens.clear()
         self._wanted.clear()

@@ -17,7 +17,7 @@ from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import service_pb2 as messaging_service
 from parley.presence.v1 import service_pb2 as presence
 
-from loadtests.headless.account_sync import FOLDERS, AccountSync
+from loadtests.headless.account_sync import AccountSync
 from loadtests.headless.client import Device, LoginError
 from loadtests.headless.inbox import Inbox
 from loadtests.headless.statuses import reason_of, retry_delay_s
@@ -204,9 +204,8 @@ class EventStream:
         """Calls Sync until nothing is missing; begins with the newest page of the list."""
         unknown = self.inbox.conversations.unknown()
         try:
-            if not self.account.token:
-                for folder in FOLDERS:
-                    await self._list(folder, "", wants_messages=True)
+            for folder in list(self.account.unlisted):
+                await self._list(folder, "", wants_messages=True)
             has_more = True
             while has_more:
                 answer = await self._device.messaging.Sync(self.account.request())

@@ -278,15 +278,16 @@ class PostgresStore:
         now: datetime,
     ) -> AccountPage:
         async with self._snapshot() as connection:
-            walking = begin_walk(token, await rows.load_snapshot(connection))
+            snapshot = await rows.load_snapshot(connection)
+            walking = begin_walk(token, snapshot)
             behind = await rows.load_named_behind(connection, user_id, cursors, max_conversations + 1)
             joined = await rows.load_joined(connection, user_id, cursors)
             room = max_conversations - len(behind)
             found = await rows.walk_inbox(connection, user_id, walking, room + 1, cursors) if room > 0 else []
             told = {row["id"] for row in behind}
-            ids = [row["id"] for row in found[: max(room, 0)]]
+            ids = list({row["id"]: None for row in found[: max(room, 0)]})
             heads = {row["id"]: row for row in await rows.load_heads(connection, user_id, ids, cursors)}
-            lacking = [heads[row["id"]] for row in found[: max(room, 0)] if _is_lacking(row, heads, told, walking)]
+            lacking = [heads[id_] for id_ in ids if id_ in heads and id_ not in told]
             named = behind[:max_conversations]
             deltas = await _deltas(connection, user_id, [*named, *lacking], cursors, limit, now)
         by_id = {delta.conversation.id: delta for delta in deltas[len(named) :]}
@@ -296,7 +297,8 @@ class PostgresStore:
         ]
         gone = [conversation_id for conversation_id in cursors if conversation_id not in joined]
         return AccountPage(
-            walking, deltas[: len(named)], gone, len(behind) > max_conversations, steps, room <= 0 or len(found) > room
+            *(walking, snapshot.oldest_running, deltas[: len(named)], gone, len(behind) > max_conversations),
+            *(steps, room <= 0 or len(found) > room),
         )
 
     async def has_more_conversations_than(self, user_id: UserId, most: int) -> bool:
@@ -389,21 +391,6 @@ async def _deltas(
         for id_ in ids
     ]
 
-
-def _is_lacking(
-    found: asyncpg.Record,
-    heads: Mapping[ConversationId, asyncpg.Record],
-    told: Collection[ConversationId],
-    walking: SyncToken,
-) -> bool:
-    """Whether a conversation of a walk is to be told: not where the device named it and has all of it.
-
-    What moved before the first walk nobody told it.
-    """
-    head = heads.get(found["id"])
-    if head is None or found["id"] in told:
-        return False
-    return head["seq"] is None or bool(found["has_moved"]) or walking.is_first
 
 
 async def _lock_conversation(connection: Connection, conversation_id: ConversationId) -> Conversation:

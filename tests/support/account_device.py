@@ -6,7 +6,7 @@ from typing import Any
 
 from parley.messaging.v1 import service_pb2 as api
 
-from loadtests.headless.account_sync import FOLDERS, AccountSync
+from loadtests.headless.account_sync import AccountSync
 from loadtests.headless.inbox import Inbox
 from services.messaging.core.model import UserId
 from services.messaging.rpc import MessagingServicer
@@ -38,7 +38,7 @@ class AccountDevice:
 
     async def log_in(self) -> None:
         """The newest page of each folder, and what is missing of them."""
-        for folder in FOLDERS:
+        for folder in list(self.account.unlisted):
             await self._list(folder, "", wants_messages=True)
         await self.sync()
 

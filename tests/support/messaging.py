@@ -238,7 +238,8 @@ class FakeStore:
         now: datetime,
     ) -> AccountPage:
         self._look()
-        walking = begin_walk(token, self.positions.snapshot())
+        snapshot = self.positions.snapshot()
+        walking = begin_walk(token, snapshot)
         gone = [id_ for id_ in cursors if self.positions.is_gone((user_id, id_))]
         behind = sorted(
             (id_ for id_ in cursors if id_ not in gone and _is_behind(self._conversations[id_], cursors[id_])),
@@ -248,18 +249,14 @@ class FakeStore:
         room = max_conversations - len(behind)
         found = self._walked(user_id, walking, cursors) if room > 0 else []
         steps = [
-            self._step(
-                user_id,
-                mark,
-                cursors,
-                limit,
-                now,
-                is_told=mark.conversation_id in behind or not (has_moved or walking.is_first),
-            )
-            for mark, has_moved in found[: max(room, 0)]
+            Step(mark)
+            if mark.conversation_id in behind
+            else self._step(user_id, mark, cursors.get(mark.conversation_id), limit, now)
+            for mark in found[: max(room, 0)]
         ]
         return AccountPage(
             walking,
+            snapshot.oldest_running,
             named[:max_conversations],
             gone,
             len(behind) > max_conversations,
@@ -269,35 +266,22 @@ class FakeStore:
 
     def _walked(
         self, user_id: UserId, walking: SyncToken, cursors: Mapping[ConversationId, Cursor]
-    ) -> list[tuple[Mark, bool]]:
-        """Marks in their order, and whether more than messages and changes moved there."""
-        positions, until = self.positions, walking.walk.until if walking.walk else 0
-        found: dict[Mark, bool] = {}
-        for (user, id_), position in positions.changed.items():
-            if user == user_id and not (walking.is_first and positions.is_gone((user, id_))):
-                found.setdefault(Mark(position, id_), False)
+    ) -> list[Mark]:
+        positions, begun_at = self.positions, walking.begun_at
+        found = {
+            Mark(position, id_)
+            for (user, id_), position in positions.changed.items()
+            if user == user_id and not (position < begun_at and positions.is_gone((user, id_)))
+        }
         moves = [(id_, position) for (user, id_), position in positions.moved.items() if user == user_id]
         moves += [(id_, position) for id_, position in positions.moved_large.items() if id_ in cursors]
-        for id_, position in [] if walking.is_first else moves:
-            found[Mark(position, id_)] = True
-        return sorted(item for item in found.items() if walking.mark < item[0] and item[0].position < until)
+        found |= {Mark(position, id_) for id_, position in moves if position >= begun_at}
+        return sorted(mark for mark in found if walking.mark < mark)
 
-    def _step(
-        self,
-        user_id: UserId,
-        mark: Mark,
-        cursors: Mapping[ConversationId, Cursor],
-        limit: int,
-        now: datetime,
-        *,
-        is_told: bool,
-    ) -> Step:
+    def _step(self, user_id: UserId, mark: Mark, cursor: Cursor | None, limit: int, now: datetime) -> Step:
         id_ = mark.conversation_id
         if self.positions.is_gone((user_id, id_)):
             return Step(mark, gone=True)
-        cursor = cursors.get(id_)
-        if cursor is not None and is_told:
-            return Step(mark)
         return Step(mark, self._delta(self._conversations[id_], user_id, cursor, limit, now))
 
     async def has_more_conversations_than(self, user_id: UserId, most: int) -> bool:

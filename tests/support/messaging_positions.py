@@ -33,6 +33,7 @@ class Positions:
     def look(self, rooms: Iterable[Conversation], own: Mapping[Place, object]) -> None:
         """Note what changed since the last look."""
         self._look += 1
+        members: set[Place] = set()
         here: set[Place] = set()
         for room in rooms:
             if len(room.members) > self.large_above:
@@ -42,6 +43,7 @@ class Positions:
                 self.moved_large[room.id] = self._look
             for member in room.members:
                 place = (member.user_id, room.id)
+                members.add(place)
                 if member.request is not Request.DECLINED:
                     here.add(place)
                 state = (room.last_seq, room.revision, room.history_start_seq, member.request, member.joined_at)
@@ -50,7 +52,7 @@ class Positions:
                 told = () if room.id in self.large else cursors
                 if self._is_new(("moved", place), (told, own[place])):
                     self.moved[place] = self._look
-        for place in self.changed.keys() - here:
+        for place in self.changed.keys() - members:
             if self._is_new(("changed", place), None):
                 self.changed[place] = self._look
         self._here = here

@@ -2,8 +2,9 @@
 
 Every change has a position: the id of its transaction. A token at rest says "all below this position was told"; it is
 the oldest id that was still running when the token was made, so that what commits late is found above it. A walk goes
-from there up to what was the next id when it began, ordered by (position, conversation): it ends however much happens
-meanwhile, and what happens meanwhile is for the next walk.
+from there upwards, ordered by (position, conversation), and its last page reaches up to the present: also what changed
+since its first page is told, so that a device may stop between two pages and go on another day with the same token.
+It ends as soon as less has changed than a page holds.
 """
 
 from collections.abc import Sequence
@@ -35,26 +36,24 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Walk:
-    """A walk goes up to `until`, without it; a device that took it in was told all below `horizon`."""
-
-    until: int
-    horizon: int
-
-
-@dataclass(frozen=True)
 class SyncToken:
-    """Where a device stands, at rest or in a walk. `is_first`: it never stood at rest; there is nothing to forget."""
+    """Where a device stands: it was told of all up to `mark`, except for what was still running below it.
+
+    `begun_at`: of a device that began with nothing and was never at rest: the oldest id that was running then. What it
+    does not have needs no forgetting, and how its conversations stand it hears with each of them; so departures, read
+    cursors and own states count from there on. 0 for every other device.
+    `horizon`: of a walk that went above an id that was still running: the oldest such. The next walk begins there.
+    """
 
     epoch: UUID
     mark: Mark
-    is_first: bool = False
-    walk: Walk | None = None
+    begun_at: int = 0
+    horizon: int | None = None
 
 
 @dataclass(frozen=True)
 class Step:
-    """One conversation of a walk. With neither a delta nor `gone`, the device has all of it already."""
+    """One conversation of a walk. With neither a delta nor `gone`, this page tells it among the named ones."""
 
     mark: Mark
     delta: Delta | None = None
@@ -63,9 +62,13 @@ class Step:
 
 @dataclass(frozen=True)
 class AccountPage:
-    """What a store found: of the conversations that the device named, then of the walk. The token is in a walk."""
+    """What a store found: of the conversations that the device named, then of the walk that goes on from the token.
+
+    `oldest_running`: of the snapshot that the page was read from.
+    """
 
     token: SyncToken
+    oldest_running: int
     named: Sequence[Delta]
     named_gone: Sequence[ConversationId]
     named_has_more: bool
@@ -89,18 +92,16 @@ def token_at(snapshot: Snapshot) -> SyncToken:
 
 
 def begin_walk(token: SyncToken | None, snapshot: Snapshot) -> SyncToken:
-    """The token in its walk, begun now or before; None walks over everything.
+    """The token to walk on from; None walks over everything.
 
     Raises SyncTokenUnknown for a token of another epoch, or of a time that has not come here.
     """
     if token is None:
-        token = SyncToken(snapshot.epoch, Mark(-1, _LAST_ID), is_first=True)
-    heard_of = max(token.mark.position, token.walk.until - 1 if token.walk else 0)
+        return SyncToken(snapshot.epoch, Mark(-1, _LAST_ID), begun_at=snapshot.oldest_running)
+    heard_of = max(token.mark.position, token.begun_at - 1, (token.horizon or 0) - 1)
     if token.epoch != snapshot.epoch or heard_of >= snapshot.next_id:
         raise SyncTokenUnknown
-    if token.walk is not None:
-        return token
-    return replace(token, walk=Walk(snapshot.next_id, snapshot.oldest_running))
+    return token
 
 
 def cut_page(page: AccountPage, max_bytes: int) -> AccountCatchup:
@@ -108,27 +109,36 @@ def cut_page(page: AccountPage, max_bytes: int) -> AccountCatchup:
     deltas: list[Delta] = []
     gone = list(page.named_gone)
     weight = 0
-    for delta in page.named:
-        weight += weigh_delta(delta)
+    for named in page.named:
+        weight += weigh_delta(named)
         if deltas and weight > max_bytes:
             return AccountCatchup(deltas, gone, page.token, True)
-        deltas.append(delta)
+        deltas.append(named)
     if page.named_has_more:
         return AccountCatchup(deltas, gone, page.token, True)
     token = page.token
+    # One that changed and moved stands at two marks; once is enough.
+    last = {step.mark.conversation_id: step for step in page.steps}
     for step in page.steps:
-        weight += weigh_delta(step.delta) if step.delta else 0
-        if step.delta and deltas and weight > max_bytes:
+        delta = step.delta if last[step.mark.conversation_id] is step else None
+        weight += weigh_delta(delta) if delta else 0
+        if delta and deltas and weight > max_bytes:
             return AccountCatchup(deltas, gone, token, True)
-        if step.delta:
-            deltas.append(step.delta)
+        if delta:
+            deltas.append(delta)
         if step.gone:
             gone.append(step.mark.conversation_id)
-        token = replace(token, mark=step.mark)
-    return AccountCatchup(deltas, gone, token if page.has_more else _at_rest(token), page.has_more)
+        token = _walked(token, step.mark, page.oldest_running)
+    return AccountCatchup(deltas, gone, token if page.has_more else _at_rest(token, page), page.has_more)
 
 
-def _at_rest(token: SyncToken) -> SyncToken:
-    if token.walk is None:
-        return token
-    return SyncToken(token.epoch, Mark(token.walk.horizon - 1, _LAST_ID))
+def _walked(token: SyncToken, mark: Mark, oldest_running: int) -> SyncToken:
+    """The token a step on. What runs below the mark may still commit there: the first such id is kept."""
+    if mark.position >= oldest_running and token.horizon is None:
+        return replace(token, mark=mark, horizon=oldest_running)
+    return replace(token, mark=mark)
+
+
+def _at_rest(token: SyncToken, page: AccountPage) -> SyncToken:
+    decided = page.oldest_running if token.horizon is None else token.horizon
+    return SyncToken(token.epoch, Mark(decided - 1, _LAST_ID))

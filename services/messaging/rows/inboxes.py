@@ -35,41 +35,40 @@ SELECT id, active_at FROM (
 ) AS both_kinds
 ORDER BY active_at DESC, id DESC LIMIT $5
 """
-# `has_moved`: more than messages and changes, which cursors tell of.
+# Up to the present: what this snapshot shows has ids below the next.
 WALK = """
-SELECT id, position, bool_or(has_moved) AS has_moved FROM (
+SELECT DISTINCT position, id FROM (
     (
-        SELECT conversation_id AS id, position, false AS has_moved FROM inboxes
-        WHERE user_id = $1 AND NOT large AND (position, conversation_id) > ($2, $3) AND position < $4
-            AND NOT (gone AND $6)
+        SELECT conversation_id AS id, position FROM inboxes
+        WHERE user_id = $1 AND NOT large AND (position, conversation_id) > ($2, $3)
+            AND NOT (gone AND position < $4)
         ORDER BY position, conversation_id LIMIT $5
     )
     UNION ALL
     (
-        SELECT c.id, greatest(i.position, c.position) AS position, false
+        SELECT c.id, greatest(i.position, c.position) AS position
         FROM inboxes i JOIN conversations c ON c.id = i.conversation_id
         WHERE i.user_id = $1 AND i.large AND (greatest(i.position, c.position), c.id) > ($2, $3)
-            AND greatest(i.position, c.position) < $4
         ORDER BY position, id LIMIT $5
     )
     UNION ALL
     (
-        SELECT conversation_id, position, true FROM inbox_moves
-        WHERE user_id = $1 AND NOT $6 AND (position, conversation_id) > ($2, $3) AND position < $4
+        SELECT conversation_id, position FROM inbox_moves
+        WHERE user_id = $1 AND (position, conversation_id) > ($2, $3) AND position >= $4
         ORDER BY position, conversation_id LIMIT $5
     )
     UNION ALL
     (
-        SELECT i.conversation_id AS id, moved.position, true
+        SELECT i.conversation_id AS id, moved.position
         FROM inboxes i CROSS JOIN LATERAL (
             SELECT max(r.moved_position) AS position FROM members r WHERE r.conversation_id = i.conversation_id
         ) AS moved
-        WHERE i.user_id = $1 AND i.large AND i.conversation_id = ANY($7) AND NOT $6
-            AND (moved.position, i.conversation_id) > ($2, $3) AND moved.position < $4
+        WHERE i.user_id = $1 AND i.large AND i.conversation_id = ANY($6)
+            AND (moved.position, i.conversation_id) > ($2, $3) AND moved.position >= $4
         ORDER BY position, id LIMIT $5
     )
 ) AS all_kinds
-GROUP BY position, id ORDER BY position, id LIMIT $5
+ORDER BY position, id LIMIT $5
 """
 # OFFSET 0 keeps the planner from beginning with all that the person is in: it does not know whose rows are many.
 _PLACE = """
@@ -127,7 +126,7 @@ async def list_inbox(
 async def walk_inbox(
     connection: Connection, user_id: UserId, token: SyncToken, limit: int, named: Collection[ConversationId]
 ) -> Sequence[asyncpg.Record]:
-    """(id, position, has_moved) of what changed above the token's mark and below the end of its walk, in that order.
+    """(position, id) of what changed above the token's mark, in that order.
 
     Where only cursors of others moved in a large conversation, it comes if it is `named`.
     """
@@ -136,9 +135,8 @@ async def walk_inbox(
         user_id,
         token.mark.position,
         token.mark.conversation_id,
-        token.walk.until if token.walk else 0,
+        token.begun_at,
         limit,
-        token.is_first,
         list(named),
     )
     return found

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from parley.gateway.v1 import messages_pb2 as device_events
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import service_pb2
+from parley.messaging.v1.messages_pb2 import OwnState
 from parley.presence.v1 import events_pb2 as presence
 
 from loadtests.headless.account_sync import AccountSync
@@ -25,6 +27,7 @@ from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.consumer import FanOut
 from services.messaging.core.errors import InvalidField, MessagingError, SyncTokenUnknown, TooManyConversations
 from services.messaging.core.model import Role, Text, UserId
+from services.messaging.core.own_state import OwnChange
 from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.core import Settings
@@ -35,7 +38,7 @@ from services.messaging.relations.service import RelationLimits, Relations
 from services.messaging.service import AccountSyncRequest, Limits, Messaging, TextRequest
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.runtime.bus import Incoming
-from services.runtime.ids import new_id, new_secret
+from services.runtime.ids import uuid7
 from tests.support.account_device import AccountDevice
 from tests.support.attachments import FakeAttachments, MemoryObjects
 from tests.support.bus import MemoryPublisher
@@ -51,7 +54,7 @@ PEOPLE = [UserId(name) for name in ("alice", "bob", "carol", "dave")]
 DOINGS = (
     *("send", "send", "send", "send", "picture", "edit", "unsend", "react", "unreact"),
     *("add", "remove", "leave", "role", "rename", "open"),
-    *("vanish", "wait", "sweep", "read", "read", "deliver", "deliver"),
+    *("vanish", "wait", "sweep", "read", "read", "deliver", "deliver", "keep"),
 )
 # Longer than the shortest time after which messages vanish, and than the policy below keeps them.
 LONG_S = 301
@@ -67,21 +70,25 @@ class World:
         self.open_share = open_share
         # Whether people also decline, accept and block: devices hear of that by deliveries that are not carried here.
         self._relates = relates
+        # Apart from the other, so that ids too are those of the seed: pages are cut by them.
+        self._ids = Random(seed)
         self.clock = ManualClock()
         self.store = MemoryStore(large_above=2 if is_naming else 16)
         self.sends = GroupCommit(self.store, 100)
         self.objects = MemoryObjects()
         self.attachments = Attachments(
-            FakeAttachments(self.store), self.store, self.objects, self.clock, new_id, UploadPolicy()
+            FakeAttachments(self.store), self.store, self.objects, self.clock, self._new_id, UploadPolicy()
         )
         rates = SendRates()
-        self.messaging = Messaging(*(self.store, self.sends, rates, self.clock, new_id), Limits(), self.attachments)
+        self.messaging = Messaging(
+            *(self.store, self.sends, rates, self.clock, self._new_id), Limits(), self.attachments
+        )
         self.groups = Groups(
-            *(self.store, self.store, self.store.relations, rates, self.clock, new_id, new_secret),
+            *(self.store, self.store, self.store.relations, rates, self.clock, self._new_id, self._new_secret),
             GroupLimits(members=4),
         )
         self.receipts = Receipts(self.store, self.clock)
-        self.vanishing = Vanishing(self.store, self.clock, new_id)
+        self.vanishing = Vanishing(self.store, self.clock, self._new_id)
         self.sweeper = Sweeper(self.store, self.clock, POLICY)
         self.store.silent.add(PEOPLE[0])
         self.relations = Relations(self.store, self.store.relations, self.clock, RelationLimits())
@@ -99,6 +106,12 @@ class World:
     def now_s(self) -> float:
         return self.clock.now().timestamp()
 
+    def _new_id(self, now: datetime) -> UUID:
+        return uuid7(int(now.timestamp() * 1000), self._ids.randbytes(10))
+
+    def _new_secret(self) -> str:
+        return self._ids.randbytes(16).hex()
+
     async def do_something(self) -> None:
         """Anybody tries anything; refusals are part of life."""
         self.clock.advance(1)
@@ -106,6 +119,8 @@ class World:
         actor, other = self.random.choice(PEOPLE), self.random.choice(PEOPLE)
         with suppress(MessagingError):
             await self._act(actor, other)
+        # The store in memory finds out what changed by looking: who came and went between two looks was never there.
+        await self.store.snapshot()
 
     async def _act(self, actor: UserId, other: UserId) -> None:  # noqa: C901 - one case a doing
         messaging, random = self.messaging, self.random
@@ -153,6 +168,9 @@ class World:
                 self.clock.advance(random.choice([30, LONG_S]))
             case "sweep":
                 await self.sweeper.sweep()
+            case "keep":
+                change = OwnChange(pinned=random.random() < 0.5, archived=random.random() < 0.5)
+                await messaging.update_own_state(actor, room, change)
             case "read":
                 await self.receipts.mark_read(actor, room, seq)
             case "deliver":
@@ -197,13 +215,32 @@ class World:
     async def sync(self, device: Inbox, limit: int) -> None:
         """What a device does: ask until there is no more."""
         unknown = device.conversations.unknown()
-        account = self.accounts.setdefault(id(device), AccountSync(device, limit, self.page_size))
-        if self.is_naming:
-            account.open = {history.conversation_id for history in device.conversations}
+        account = self._account_of(device, limit)
         for _ in range(400):
             if not account.take(await self.answer(UserId(device.me), account.request())):
                 return device.conversations.forget_unknown(unknown)
         raise AssertionError("Sync never ends")
+
+    async def sync_for_a_while(self, device: Inbox, limit: int, loss: float) -> None:
+        """The same while life goes on, and breaking off anywhere: also when the answer is made, and does not come."""
+        unknown = device.conversations.unknown()
+        account = self._account_of(device, limit)
+        while self.random.random() < 0.8:
+            answer = await self.answer(UserId(device.me), account.request())
+            if self.random.random() < 0.1:
+                return
+            if not account.take(answer):
+                device.conversations.forget_unknown(unknown)
+                return
+            for _ in range(self.random.randrange(3)):
+                await self.do_something()
+            await self.fan_out(loss)
+
+    def _account_of(self, device: Inbox, limit: int) -> AccountSync:
+        account = self.accounts.setdefault(id(device), AccountSync(device, limit, self.page_size))
+        if self.is_naming:
+            account.open = {history.conversation_id for history in device.conversations}
+        return account
 
     async def answer(self, user_id: UserId, request: service_pb2.SyncRequest) -> service_pb2.SyncResponse:
         """Sync as the wire carries it."""
@@ -240,6 +277,8 @@ class Sight:
     card: Card | None
     # What the others read and got, and what one read oneself.
     cursors: tuple[dict[str, int], dict[str, int], int]
+    # How the person keeps it, without what was read: pinned, archived, waiting in Requests.
+    kept: OwnState
     messages: tuple[Entry, ...]
 
 
@@ -255,10 +294,20 @@ def sights(device: Inbox, now_s: float) -> dict[str, Sight]:
                 # What one may not see needs no reading.
                 max(history.own_read_seq, history.card.visible_after_seq if history.card else 0),
             ),
+            _kept(device, history.conversation_id),
             tuple(entry.as_of(now_s) for entry in history.shown),
         )
         for history in device.conversations
     }
+
+
+def _kept(device: Inbox, conversation_id: str) -> OwnState:
+    kept = OwnState()
+    kept.CopyFrom(device.own_states.get(conversation_id, kept))
+    # A device counts these by itself.
+    for field in ("read_seq", "unread_count"):
+        kept.ClearField(field)
+    return kept
 
 
 @asynccontextmanager
@@ -276,7 +325,7 @@ def assert_same(stale: Inbox, fresh: Inbox, now_s: float) -> None:
     old, new = sights(stale, now_s), sights(fresh, now_s)
     assert old.keys() == new.keys()
     for key, sight in new.items():
-        assert (old[key].card, old[key].cursors) == (sight.card, sight.cursors)
+        assert (old[key].card, old[key].cursors, old[key].kept) == (sight.card, sight.cursors, sight.kept)
         count = min(len(sight.messages), len(old[key].messages))
         assert count > 0 or not sight.messages
         assert old[key].messages[len(old[key].messages) - count :] == sight.messages[len(sight.messages) - count :]
@@ -294,10 +343,10 @@ async def assert_unread_is_right(world: World, device: Inbox) -> None:
             assert history.unread(device.me, world.now_s) == listed.own.unread
 
 
-@given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([0.0, 0.2, 0.8]), st.booleans())
+@given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from([0.0, 0.2, 0.8]), st.booleans(), st.booleans())
 @settings(max_examples=400, deadline=None)
 async def test_a_stale_device_stands_after_sync_where_a_new_one_stands(
-    seed: int, limit: int, loss: float, is_naming: bool
+    seed: int, limit: int, loss: float, is_naming: bool, breaks_off: bool
 ) -> None:
     async with living(seed, relates=True, is_naming=is_naming) as world:
         for _ in range(6):
@@ -305,7 +354,10 @@ async def test_a_stale_device_stands_after_sync_where_a_new_one_stands(
                 await world.do_something()
             await world.fan_out(loss)
             wanderer = world.devices[world.random.choice(PEOPLE)]
-            await world.sync(wanderer, limit)
+            if breaks_off:
+                await world.sync_for_a_while(wanderer, limit, loss)
+            else:
+                await world.sync(wanderer, limit)
         for user, device in world.devices.items():
             await world.sync(device, limit)
             fresh = Inbox(user)
