@@ -150,7 +150,8 @@ class OutboxRelay:
     async def publish_shards(self, shards: Sequence[int]) -> int:
         """Publish what stands in some shards, in order; rows go only after the broker's ack. Returns how many.
 
-        Rows may be published twice (a crash between ack and commit). Errors: StoreUnavailable, BusUnavailable.
+        Rows may be published twice (a crash or a stop between ack and commit).
+        Errors: StoreUnavailable, BusUnavailable.
         """
         async with self._database.transaction_from(_lock_statement(shards)) as connection:
             # A statement of its own: its snapshot must be newer than the locks.

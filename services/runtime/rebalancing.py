@@ -5,6 +5,7 @@ from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.client import ConnectionGroup
 
 log = structlog.get_logger()
 
@@ -41,9 +42,22 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         log.info("partitions_assigned", partitions=len(assigned))
+        _end_held_fetches(self._consumer)
         if self._listener and assigned:
             topic = next(iter(assigned)).topic
             count = len(self._consumer.partitions_for_topic(topic) or ())
             # The client has no public way to ask for it. No log or metric depends on it.
             member_id = str(self._consumer._coordinator.member_id)
             await self._listener.on_assigned({partition.partition for partition in assigned}, count, member_id)
+
+
+def _end_held_fetches(consumer: AIOKafkaConsumer) -> None:
+    """Close the connections by which the client fetches; it opens them anew with its next request.
+
+    A broker holds a fetch that finds nothing, and answers what comes on the same connection only after it. The client
+    forgets the fetch of the partitions that it had, but would ask for its new ones behind it. It has no public way to
+    end one.
+    """
+    for (_, group), connection in list(consumer._client._conns.items()):
+        if group == ConnectionGroup.DEFAULT:
+            connection.close()

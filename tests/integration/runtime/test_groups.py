@@ -123,14 +123,19 @@ async def test_who_is_given_partitions_reads_them_although_a_fetch_of_those_befo
     # Far beyond the wait below: a fetch that the broker holds is not what the test waits for.
     patient = replace(config, fetch_wait_ms=600_000)
     staying, leaving = Member(), Member()
+    some = [b"%s-%d" % (name.encode(), number) for number in range(50)]
     async with joined(patient, name, staying):
         await until(lambda: staying.owns_all, within_s=60)
         async with joined(patient, name, leaving):
             await until(lambda: leaving.owned and not staying.owns_all, within_s=60)
             given = set(leaving.owned)
+            kept = next(key for key in some if partition_of(key) not in given)
+            await publisher.publish([Outgoing(TOPIC, kept, b"")])
+            # The fetch after this one waits, on the one connection that the client fetches by.
+            await until(lambda: kept in staying.keys, within_s=60)
         await until(lambda: staying.owns_all, within_s=60)
         # Only there: a record in a partition that it had before would end the fetch that waits.
-        keys = {key for key in (b"%s-%d" % (name.encode(), n) for n in range(50)) if partition_of(key) in given}
+        keys = {key for key in some if partition_of(key) in given}
         await publisher.publish([Outgoing(TOPIC, key, b"") for key in keys])
         await until(lambda: keys <= staying.keys, within_s=30, what=f"all of {len(keys)} keys in {sorted(given)}")
 
