@@ -31,6 +31,8 @@ SHARED = (
     "tests/integration/api",
     *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "tests/integration").glob("test_*.py"))),
 )
+# Of tests/faults about half of its time; what else there is, is the other half.
+FAULTS_OF_CALLS = ("call", "pod", "drain")
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,12 @@ def stages(media_path: str, *, browsers: Sequence[str]) -> list[list[list[Part]]
     return [
         [[pytest_part("units", "-n", "2", "--dist", "loadfile", "tests/unit"), web]],
         [[shared], [services, media]],
-        # When the browsers are done: what kills services all the time leaves them no room.
-        [[pytest_part("faults", "tests/faults")]],
+        # When the browsers are done: what kills services all the time leaves them no room. Most of it waits, for leases
+        # and for rings that end.
+        [
+            [pytest_part("faults-calls", *(f"tests/faults/test_{name}.py" for name in FAULTS_OF_CALLS))],
+            [pytest_part("faults", "tests/faults", *(f"--ignore-glob=*/test_{name}.py" for name in FAULTS_OF_CALLS))],
+        ],
     ]
 
 

@@ -1,8 +1,8 @@
 """How a device stays in sync with an account of any size: one token, and cursors only where something is missing.
 
-Pure: `stream.py` carries the requests. First `take_list` with the newest pages of the `unlisted` folders, then `request`
-and `take` until there is no more; the rest of the list may follow at any time. It may break off anywhere, and go on
-from there.
+Pure: `stream.py` carries the requests. First `take_list` with the newest pages of the `unlisted` folders, then
+`request` and `take` until there is no more; the rest of the list may follow at any time. It may break off anywhere,
+and go on from there.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from services.messaging import encoding
 from services.messaging.core.model import ConversationId, Expired, Message, Text, UserId
-from services.messaging.core.own_state import OwnState
+from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.core.request import Request
 from services.messaging.vanishing.core import bury, end_of_old, is_due
 from tests.support.messaging import FakeStore
@@ -40,6 +40,17 @@ class MemoryStore(FakeStore):
         if moved > before.read_seq:
             self._tell(conversation_id, user_id, now, read_seq=moved, is_live=True)
         return moved
+
+    async def change_own_state(
+        self, conversation_id: ConversationId, user_id: UserId, change: OwnChange, now: datetime
+    ) -> OwnState | None:
+        if not self._is_member(conversation_id, user_id):
+            return None
+        before = self._own_state(conversation_id, user_id, now)
+        after = await super().change_own_state(conversation_id, user_id, change, now)
+        if after is not None and after != before:
+            self.own_told.append((user_id, conversation_id, after))
+        return after
 
     async def move_delivered_cursors(
         self, user_id: UserId, places: Mapping[ConversationId, int], now: datetime, told_members: int

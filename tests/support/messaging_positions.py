@@ -49,7 +49,7 @@ class Positions:
                 state = (room.last_seq, room.revision, room.history_start_seq, member.request, member.joined_at)
                 if self._is_new(("changed", place), state):
                     self.changed[place] = self._look
-                told = () if room.id in self.large else cursors
+                told = () if room.id in self.large else _told_to(member.user_id, cursors)
                 if self._is_new(("moved", place), (told, own[place])):
                     self.moved[place] = self._look
         for place in self.changed.keys() - members:
@@ -65,3 +65,8 @@ class Positions:
         is_new = key not in self._seen or self._seen[key] != value
         self._seen[key] = value
         return is_new
+
+
+def _told_to(user_id: UserId, cursors: Iterable[tuple[UserId, int, int]]) -> tuple[tuple[UserId, int, int], ...]:
+    """Without how far one's own devices have got: nobody shows it to oneself, and it moves with every message."""
+    return tuple((user, read, 0 if user == user_id else delivered) for user, read, delivered in cursors)

@@ -275,7 +275,7 @@ class Sight:
     """What a person sees of a conversation."""
 
     card: Card | None
-    # What the others read and got, and what one read oneself.
+    # What the members read, what the others got, and what one read oneself.
     cursors: tuple[dict[str, int], dict[str, int], int]
     # How the person keeps it, without what was read: pinned, archived, waiting in Requests.
     kept: OwnState
@@ -290,7 +290,7 @@ def sights(device: Inbox, now_s: float) -> dict[str, Sight]:
             history.card and replace(history.card, revision=0),
             (
                 {user: history.read_seq.get(user, 0) for user in history.members},
-                {user: history.delivered_seq.get(user, 0) for user in history.members},
+                {user: history.delivered_seq.get(user, 0) for user in history.members if user != device.me},
                 # What one may not see needs no reading.
                 max(history.own_read_seq, history.card.visible_after_seq if history.card else 0),
             ),
