@@ -392,7 +392,6 @@ async def _deltas(
     ]
 
 
-
 async def _lock_conversation(connection: Connection, conversation_id: ConversationId) -> Conversation:
     if not await rows.lock_counters(connection, [conversation_id]):
         raise ConversationNotFound

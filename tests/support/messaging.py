@@ -264,9 +264,7 @@ class FakeStore:
             room <= 0 or len(found) > room,
         )
 
-    def _walked(
-        self, user_id: UserId, walking: SyncToken, cursors: Mapping[ConversationId, Cursor]
-    ) -> list[Mark]:
+    def _walked(self, user_id: UserId, walking: SyncToken, cursors: Mapping[ConversationId, Cursor]) -> list[Mark]:
         positions, begun_at = self.positions, walking.begun_at
         found = {
             Mark(position, id_)
