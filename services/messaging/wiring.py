@@ -36,12 +36,12 @@ from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.messaging.vanishing.store import PostgresSweepStore
 from services.runtime import auth
 from services.runtime.auth import ServiceTokens, UserTokens
-from services.runtime.clock import SystemClock
+from services.runtime.clock import Clock, SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.ids import new_id, new_secret
 from services.runtime.jwks import JwksKeys, http_jwks
-from services.runtime.lifecycle import App, Worker
+from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import Admit, RpcServer
@@ -100,11 +100,10 @@ def gate_keeper(gate: Gate) -> Admit:
     return admit
 
 
-def build(config: Config) -> App:
-    """The service, not started."""
-    own_clock = SystemClock()
+def build(config: Config, own_clock: Clock | None = None) -> App:
+    """The service, not started. `own_clock` is the host's; nothing but a guess until the database's time is known."""
     database = Database(config.database, MIGRATIONS)
-    clock = StoreClock(database, own_clock)
+    clock = StoreClock(database, own_clock or SystemClock())
     publisher = KafkaPublisher(config.kafka)
     relay = OutboxRelay(database, publisher, direct_deliveries)
     store = PostgresStore(database, relay, new_id)
@@ -116,7 +115,7 @@ def build(config: Config) -> App:
     relation_limits = RelationLimits(blocks=config.max_blocks, reports_per_day=config.reports_per_day)
     relations = Relations(store, relation_store, clock, relation_limits)
     reports = Reports(store, PostgresReports(database), clock, new_id, relation_limits)
-    objects = S3Objects(config.objects)
+    objects = S3Objects(config.objects, clock)
     uploads = PostgresAttachments(database)
     attachments = Attachments(uploads, store, objects, clock, new_id, upload_policy(config))
     collector = Collector(uploads, objects, clock)
@@ -138,7 +137,7 @@ def build(config: Config) -> App:
     call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messaging).handle, publisher)
     facts = Subscription(topics.GRAPH, "messaging-graph", background=True)
     graph_copy = KafkaConsumer(config.kafka, facts, GraphCopy(relations).handle, publisher)
-    keys = JwksKeys(http_jwks(config.server.jwks_url), own_clock)
+    keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
         [
@@ -148,14 +147,15 @@ def build(config: Config) -> App:
             *accounts_rpc.apis(accounts),
         ],
         {**rpc.ERRORS, **relations_rpc.ERRORS},
-        ServiceTokens(config.server.service_key, "messaging", own_clock),
-        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, own_clock),
+        ServiceTokens(config.server.service_key, "messaging", clock),
+        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
         admit=gate_keeper(gate),
     )
     return App(
         [
             *(database, publisher, relay, objects),
             *(
+                Probe("time", clock.is_told, essential=False),
                 Worker("store-clock", clock.run),
                 Worker("group-commit", sends.run, needed=True),
                 Worker("sweeper", sweeper.run),

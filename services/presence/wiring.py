@@ -15,11 +15,11 @@ from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
 from services.presence.store import PostgresStates
 from services.runtime.auth import ServiceTokens
-from services.runtime.clock import SystemClock
+from services.runtime.clock import Clock, SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.groups import KafkaGroup
-from services.runtime.lifecycle import App, Worker
+from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
 from services.runtime.store_clock import StoreClock
@@ -36,12 +36,11 @@ def partition_of(user_id: UserId, partition_count: int) -> int:
     return int((murmur2(user_id.encode()) & 0x7FFFFFFF) % partition_count)
 
 
-def build(config: Config) -> App:
-    """The service, not started."""
-    own_clock = SystemClock()
+def build(config: Config, own_clock: Clock | None = None) -> App:
+    """The service, not started. `own_clock` is the host's; nothing but a guess until the database's time is known."""
     # Events are routed without it, so it may be away.
     database = Database(config.database, MIGRATIONS, essential=False)
-    clock = StoreClock(database, own_clock)
+    clock = StoreClock(database, own_clock or SystemClock())
     store = PostgresStates(database)
     publisher = KafkaPublisher(config.kafka)
     router = Router(config.offline_delay_s, config.gateway_sessions, partition_of)
@@ -57,9 +56,10 @@ def build(config: Config) -> App:
         listener=presence,
         essential=True,
     )
-    tokens = ServiceTokens(config.server.service_key, "presence", own_clock)
+    tokens = ServiceTokens(config.server.service_key, "presence", clock)
     server = RpcServer(config.server, rpc.apis(presence, clock, config.gateway_queue), rpc.ERRORS, tokens)
-    workers = [
+    workers: list[Part] = [
+        Probe("time", clock.is_told, essential=False),
         Worker("store-clock", clock.run),
         Worker("presence-timers", presence.run_timers, needed=True),
         Worker("presence-recalls", presence.run_recalls),

@@ -14,7 +14,7 @@ log = structlog.get_logger()
 # Between two questions for the time. Raising it lets a slow quartz drift further, by some ms a minute; lowering it
 # costs an idle service more queries.
 ASK_INTERVAL_S = 30.0
-RETRY_S = 1.0
+RETRY_S = 0.2
 
 
 class StoreClock:
@@ -29,6 +29,11 @@ class StoreClock:
         self._own = own
         self._known = own.now()
         self._known_at = own.monotonic()
+        self._is_told = False
+
+    async def is_told(self) -> bool:
+        """Whether the database has told the time. Before that tokens are judged by this host's clock alone."""
+        return self._is_told
 
     def now(self) -> datetime:
         """See Clock."""
@@ -43,7 +48,7 @@ class StoreClock:
         offset_s = (told - self._own.now()).total_seconds()
         if abs(offset_s) > 1:
             log.warning("host_clock_differs", offset_s=round(offset_s, 1))
-        self._known, self._known_at = told, (asked_at + answered_at) / 2
+        self._known, self._known_at, self._is_told = told, (asked_at + answered_at) / 2, True
 
     async def run(self) -> None:
         """Ask for the time, for ever."""

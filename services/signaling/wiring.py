@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.bus import Incoming
-from services.runtime.clock import SystemClock
+from services.runtime.clock import Clock, SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.ids import new_id
@@ -52,12 +52,11 @@ from services.signaling.watching import WorkerWatch
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def build(config: Config) -> App:
-    """The service, not started."""
-    own_clock = SystemClock()
-    service_tokens = ServiceTokens(config.server.service_key, "signaling", own_clock)
+def build(config: Config, own_clock: Clock | None = None) -> App:
+    """The service, not started. `own_clock` is the host's; nothing but a guess until the database's time is known."""
     database = Database(config.database, MIGRATIONS)
-    clock = StoreClock(database, own_clock)
+    clock = StoreClock(database, own_clock or SystemClock())
+    service_tokens = ServiceTokens(config.server.service_key, "signaling", clock)
     publisher = KafkaPublisher(config.kafka)
     relay = OutboxRelay(database, publisher)
     store = PostgresStore(database, relay.wake)
@@ -84,15 +83,16 @@ def build(config: Config) -> App:
     look_now = asyncio.Event()
     pusher = WebhookPusher(config.push.url, config.push.secret, clock) if config.push.url else None
     consumers = _consumers(config, service, NodeConsumer(nodes, look_now.set, clock), pusher, publisher)
-    keys = JwksKeys(http_jwks(config.server.jwks_url), own_clock)
+    keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
         rpc.apis(service),
         rpc.ERRORS,
         service_tokens,
-        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, own_clock),
+        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
     )
-    workers = [
+    workers: list[Part] = [
+        Probe("time", clock.is_told, essential=False),
         Worker("store-clock", clock.run),
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
         *(Worker(routine.name, routine.run) for routine in routines(upkeep, moves, look_now)),

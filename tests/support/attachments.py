@@ -16,7 +16,7 @@ from services.messaging.attachments.ports import SignedPut
 from services.messaging.config import ObjectsConfig
 from services.messaging.core.errors import ObjectsUnavailable, TooManyUploads
 from services.messaging.core.model import Attachment, AttachmentId, DraftKey, UserId
-from services.runtime.clock import SystemClock
+from services.runtime.clock import Clock, SystemClock
 from services.runtime.ids import new_id
 from tests.support.messaging import FakeStore
 
@@ -123,8 +123,13 @@ OBJECTS_KEY = Key("test", "a secret of tests")
 
 
 @asynccontextmanager
-async def object_server(folder: Path, now: Callable[[], datetime] | None = None) -> AsyncIterator[S3Objects]:
-    """The embedded object store on a free port, and the production adapter to it. `now` turns the server's clock."""
+async def object_server(
+    folder: Path, now: Callable[[], datetime] | None = None, clock: Clock | None = None
+) -> AsyncIterator[S3Objects]:
+    """The embedded object store on a free port, and the production adapter to it.
+
+    `now` turns the server's clock, `clock` is the adapter's.
+    """
     server = ObjectServer(Bucket(folder), "bucket", OBJECTS_KEY, now or SystemClock().now)
     runner = web.AppRunner(server.app())
     await runner.setup()
@@ -133,7 +138,7 @@ async def object_server(folder: Path, now: Callable[[], datetime] | None = None)
     port = runner.addresses[0][1]
     endpoint = f"http://127.0.0.1:{port}"
     config = ObjectsConfig(endpoint, endpoint, "bucket", "local", OBJECTS_KEY.key_id, OBJECTS_KEY.secret)
-    objects = S3Objects(config)
+    objects = S3Objects(config, clock or SystemClock())
     await objects.start()
     try:
         yield objects

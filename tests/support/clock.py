@@ -1,5 +1,6 @@
 """A clock that tests turn by hand."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 
@@ -24,3 +25,16 @@ class ManualClock:
     def step(self, seconds: float) -> None:
         """Set the wall clock, forward or back: no time passes."""
         self._now += timedelta(seconds=seconds)
+
+
+class HostClock:
+    """A host's running clock whose wall time is wrong by `off_s`, which a test may change: the wall clock is set."""
+
+    def __init__(self, off_s: float = 0.0) -> None:
+        self.off_s = off_s
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.off_s)
+
+    def monotonic(self) -> float:
+        return time.monotonic()

@@ -3,7 +3,8 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html; buckets are addressed by path.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -15,6 +16,7 @@ from yarl import URL
 from services.messaging.attachments.ports import SignedPut
 from services.messaging.config import ObjectsConfig
 from services.messaging.core.errors import ObjectsUnavailable
+from services.runtime.clock import Clock
 
 # Of one of our own requests. Higher: a stuck store holds sends for longer. Lower: a slow one is taken for dead.
 TIMEOUT_S = 5.0
@@ -24,14 +26,15 @@ OK, NO_CONTENT, NOT_FOUND = 200, 204, 404
 
 
 class S3Objects:
-    """See ports.ObjectStore. One connection pool; `stop` closes it."""
+    """See ports.ObjectStore. One connection pool; `stop` closes it. What is signed is signed at the clock's time."""
 
     name = "objects"
     # Texts are sent without it.
     essential = False
 
-    def __init__(self, config: ObjectsConfig, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, config: ObjectsConfig, clock: Clock, timeout_s: float = TIMEOUT_S) -> None:
         self._config = config
+        self._clock = clock
         self._timeout_s = timeout_s
         self._credentials = Credentials(config.key_id, config.secret)
         self._session: aiohttp.ClientSession | None = None
@@ -112,5 +115,15 @@ class S3Objects:
             url += f"?{urlencode(query, quote_via=quote)}"
         request = AWSRequest(method, url, headers=headers)
         expires_s = int(ttl.total_seconds())
-        S3SigV4QueryAuth(self._credentials, "s3", self._config.region, expires_s).add_auth(request)
+        _Signature(self._credentials, "s3", self._config.region, expires_s).sign(request, self._clock.now())
         return str(request.url)
+
+
+class _Signature(S3SigV4QueryAuth):  # type: ignore[misc]
+    """The library's signature, at a time that is given: it takes the host's by itself."""
+
+    def sign(self, request: Any, now: datetime) -> None:
+        request.context["timestamp"] = now.strftime("%Y%m%dT%H%M%SZ")
+        self._modify_request_before_signing(request)
+        to_sign = self.string_to_sign(request, self.canonical_request(request))
+        self._inject_signature_to_request(request, self.signature(to_sign, request))

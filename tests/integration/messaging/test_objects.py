@@ -15,6 +15,7 @@ from services.messaging.config import ObjectsConfig
 from services.messaging.core.errors import ObjectsUnavailable
 from services.runtime.clock import SystemClock
 from tests.support.attachments import MemoryObjects, object_server
+from tests.support.clock import ManualClock
 
 TTL = timedelta(minutes=5)
 
@@ -133,6 +134,17 @@ async def test_an_address_is_good_for_its_method_its_object_and_its_time_only(
     assert await ask(http, "GET", url) == 403
 
 
+async def test_what_is_signed_is_of_the_time_that_is_given_not_of_the_hosts(
+    tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    long_ago = ManualClock()
+    async with object_server(tmp_path, long_ago.now, long_ago) as objects:
+        await objects.put("x", b"hello", "text/plain")
+        url = objects.sign_get("x", TTL, content_type="text/plain", disposition="inline")
+        assert await ask(http, "GET", url) == 200
+        assert await objects.ready()
+
+
 async def test_another_key_and_another_bucket_are_refused(served: S3Objects, http: aiohttp.ClientSession) -> None:
     endpoint = served.sign_get("x", TTL, content_type="a", disposition="b").partition("/bucket")[0]
     for bucket, key_id, secret, status in (
@@ -140,7 +152,7 @@ async def test_another_key_and_another_bucket_are_refused(served: S3Objects, htt
         ("bucket", "nobody", "a secret of tests", 403),
         ("other", "test", "a secret of tests", 404),
     ):
-        other = S3Objects(ObjectsConfig(endpoint, endpoint, bucket, "local", key_id, secret))
+        other = S3Objects(ObjectsConfig(endpoint, endpoint, bucket, "local", key_id, secret), SystemClock())
         assert await ask(http, "GET", other.sign_get("x", TTL, content_type="a", disposition="b")) == status
 
 
@@ -161,7 +173,7 @@ async def test_pages_of_this_machine_may_ask_and_others_may_not(served: S3Object
 
 
 async def test_a_store_that_cannot_be_reached_is_said_to_be_unavailable() -> None:
-    objects = S3Objects(ObjectsConfig("http://127.0.0.1:9", "http://127.0.0.1:9", "b", "r", "k", "s"))
+    objects = S3Objects(ObjectsConfig("http://127.0.0.1:9", "http://127.0.0.1:9", "b", "r", "k", "s"), SystemClock())
     with pytest.raises(ObjectsUnavailable):
         await objects.size_of("uploads/a")
     assert not await objects.ready()

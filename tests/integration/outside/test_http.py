@@ -56,7 +56,9 @@ async def test_known_keys_serve_on_whatever_the_address_does(server: FaultyServe
 
 async def test_an_object_store_that_is_no_help_is_unavailable(server: FaultyServer) -> None:
     objects = S3Objects(
-        ObjectsConfig(f"http://{server.address}", f"http://{server.address}", "b", "r", "id", "secret"), TIMEOUT_S
+        ObjectsConfig(f"http://{server.address}", f"http://{server.address}", "b", "r", "id", "secret"),
+        SystemClock(),
+        TIMEOUT_S,
     )
     await objects.start()
     try:

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.calls.v1 import messages_pb2, service_pb2_grpc
 from parley.calls.v1 import service_pb2 as api
 
+from services.runtime.clock import Clock
 from services.runtime.errors import DETAILS_KEY, reason_of
 from services.runtime.lifecycle import App
 from services.runtime.producer import KafkaPublisher
@@ -90,9 +91,9 @@ class Town:
             await worker.stop()
 
     @asynccontextmanager
-    async def another(self, **env: str) -> AsyncIterator[Replica]:
-        """One more replica, with settings of its own."""
-        replica = await start_replica(self.env | env)
+    async def another(self, own_clock: Clock | None = None, **env: str) -> AsyncIterator[Replica]:
+        """One more replica, with settings of its own, on a host with such a clock."""
+        replica = await start_replica(self.env | env, own_clock)
         try:
             yield replica
         finally:
@@ -154,8 +155,8 @@ def free_port() -> int:
         return port
 
 
-async def start_replica(env: dict[str, str]) -> Replica:
-    app = build(Config.from_env(env))
+async def start_replica(env: dict[str, str], own_clock: Clock | None = None) -> Replica:
+    app = build(Config.from_env(env), own_clock)
     await app.start()
     assert app.server is not None
     return Replica(app, grpc.aio.insecure_channel(f"127.0.0.1:{app.server.port}"))
