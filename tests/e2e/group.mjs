@@ -86,7 +86,7 @@ async function reply() {
   await answer.waitFor();
   const quote = answer.getByRole("button", { name: /Answer to You/ });
   await quote.click();
-  // The message that it leads to has the focus then. What is typed before goes there too.
+  // The message that it leads to has the focus then.
   await eventually("the quoted message has the focus", () => bubble(alice, BETTER).first().evaluate(hasFocus), Boolean);
   return { reply_shown: await quote.textContent(), mention: await answer.locator(".mention.of-me").textContent() };
 }

@@ -87,11 +87,12 @@ function useJump(client: ParleyClient, view: ConversationView, seq: number | und
   useEffect(() => {
     if (seq === undefined) return;
     letGo();
+    const before = document.activeElement;
     client.messaging.loadUntil(id, seq).then(
       // What was brought is drawn in the next frame.
       (there) =>
         requestAnimationFrame(() => {
-          if (!there || !show(seq)) client.tell("This message is not there any more.");
+          if (!there || !show(seq, before)) client.tell("This message is not there any more.");
           onShown();
         }),
       (failure: Failure) => {
@@ -102,15 +103,16 @@ function useJump(client: ParleyClient, view: ConversationView, seq: number | und
   }, [seq]);
 }
 
-/** Returns whether it is there. */
-function show(seq: number): boolean {
+/** Returns whether it is there. The focus goes to it, unless the reader has taken it elsewhere than `before` meanwhile. */
+function show(seq: number, before: Element | null): boolean {
   const row = document.getElementById(`message-${seq}`);
   const list = row?.closest(".messages");
   // Not scrollIntoView, which moves the whole page too when the message is near an end.
   if (row && list) list.scrollTop += row.getBoundingClientRect().top - list.getBoundingClientRect().top - (list.clientHeight - row.clientHeight) / 2;
   const bubble = row?.querySelector(".bubble");
   bubble?.animate([{ outline: "3px solid var(--accent-text)", outlineOffset: "2px" }, { outline: "3px solid transparent", outlineOffset: "6px" }], { duration: 1600 });
-  row?.querySelector<HTMLElement>(".message-actions")?.focus({ preventScroll: true });
+  const isElsewhere = document.activeElement !== before && document.activeElement !== document.body;
+  if (!isElsewhere) row?.querySelector<HTMLElement>(".message-actions")?.focus({ preventScroll: true });
   return row !== null;
 }
 
