@@ -15,7 +15,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchPy, _DefaultRecor
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from aiokafka.record.util import decode_varint
 
-from services.runtime import tracing
+from services.runtime import codecs, tracing
 from services.runtime.bus import Incoming
 
 # "No timestamp" in Kafka.
@@ -208,6 +208,10 @@ def _say(error: BaseException) -> str:
     return f"unreadable: {type(error).__name__}: {error}"
 
 
+# Each module of the client looks its decoders up by these names.
+for module in codecs.MODULES:
+    for decode in codecs.DECODERS:
+        setattr(module, decode.__name__, decode)
 # The fetcher looks both up in its module.
 fetcher.MemoryRecords = _Answer
 fetcher.PartitionRecords = _Reader

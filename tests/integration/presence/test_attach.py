@@ -58,7 +58,8 @@ class Replica:
         await self.presence.on_assigned(range(8), 16, "member-1")
         self._expelling = asyncio.create_task(self.expulsions.run())
         await self.server.start()
-        self.channel = connect(f"127.0.0.1:{self.server.port}", TOKENS)
+        # Fresh: a test before may have left gRPC waiting to try this very port again, after its server had gone.
+        self.channel = connect(f"127.0.0.1:{self.server.port}", TOKENS, fresh=True)
 
     async def stop(self) -> None:
         await self.channel.close()

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
 from services.runtime.bus import REASON_HEADER, Incoming, Outgoing
+from services.runtime.codecs import MOST_BYTES
 from services.runtime.config import KafkaConfig
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.dead_letters import OFFSET_HEADER, PART_HEADER
@@ -117,6 +118,24 @@ async def test_a_compressed_record_is_handled(place: Place, publisher: KafkaPubl
     async with Reader(place, publisher) as reader:
         await reader.until_last()
     assert reader.values == [b"packed" * 100, b"last"]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
+async def test_a_record_that_unfolds_without_end_is_parked(place: Place, publisher: KafkaPublisher, codec: str) -> None:
+    await place.make()
+    size = MOST_BYTES + 1
+    producer = AIOKafkaProducer(
+        bootstrap_servers=place.kafka.bootstrap, compression_type=codec, max_request_size=2 * size
+    )
+    await producer.start()
+    await producer.send_and_wait(place.topic, bytes(size), key=b"k")
+    await producer.stop()
+    await place.send(LAST)
+    async with Reader(place, publisher) as reader:
+        await reader.until_last()
+    assert reader.values == [b"last"]
+    (letter,) = await place.dead_letters()
+    assert letter[REASON_HEADER].startswith(b"unreadable: UnfoldsTooLarge")
 
 
 ODD: dict[str, Odd] = {
