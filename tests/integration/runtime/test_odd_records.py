@@ -348,7 +348,15 @@ async def test_a_topic_made_anew_is_read_from_its_start(place: Place, publisher:
         await again.until_last()
 
 
-async def test_partitions_that_are_added_are_read(place: Place, publisher: KafkaPublisher) -> None:
+async def test_what_is_done_to_a_topic_while_it_is_read_is_noticed(place: Place, publisher: KafkaPublisher) -> None:
+    # At once, since the client looks for news of topics each half minute.
+    await asyncio.gather(
+        _partitions_that_are_added_are_read(place, publisher),
+        _a_topic_that_is_made_anew_is_read_from_its_beginning(Place(place.admin, place.kafka), publisher),
+    )
+
+
+async def _partitions_that_are_added_are_read(place: Place, publisher: KafkaPublisher) -> None:
     await place.make()
     await place.send(batch(PLAIN))
     async with Reader(place, publisher) as reader:
@@ -363,6 +371,26 @@ async def test_partitions_that_are_added_are_read(place: Place, publisher: Kafka
             return True
 
         await eventually(is_sent, 20)
+        await reader.until_last()
+
+
+async def _a_topic_that_is_made_anew_is_read_from_its_beginning(place: Place, publisher: KafkaPublisher) -> None:
+    await place.make()
+    for _ in range(3):
+        await place.send(batch(PLAIN, PLAIN))
+    async with Reader(place, publisher) as reader:
+        await until(lambda: len(reader.came) == 6, what="the records of the first topic")
+        await place.admin.delete_topics([place.topic])
+
+        async def is_made() -> bool:
+            try:
+                await place.make()
+            except Exception:
+                return False
+            return True
+
+        await eventually(is_made, what="the topic of the same name")
+        await place.send(LAST)
         await reader.until_last()
 
 
