@@ -1,7 +1,7 @@
 """What relations do for their callers: users, Parley's other services, and moderators."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from services.messaging.core import checks, paging
@@ -102,8 +102,12 @@ class Relations:
     # For the network's consumer and the other services.
 
     async def learn(self, facts: Sequence[Fact]) -> None:
-        """Take facts of the network in. Idempotent, in any order."""
-        await self._relations.learn(facts)
+        """Take facts of the network in. Idempotent, in any order.
+
+        One from a host whose clock is ahead is of now: else it would outweigh all that is said before that time comes.
+        """
+        now = self._clock.now()
+        await self._relations.learn([replace(fact, time=min(fact.time, now)) for fact in facts])
 
     async def members_of(self, conversation_id: str, of_user_id: str) -> tuple[Conversation, Sequence[UserId]]:
         """The conversation, and all members; or, of one of them, those who may learn what that one does, and that one.

@@ -1,5 +1,7 @@
 """What the contract says of who may reach whom, sentence by sentence, through the use-cases."""
 
+from datetime import timedelta
+
 import pytest
 
 from services.messaging.core.errors import (
@@ -107,6 +109,16 @@ async def test_a_block_of_the_network_acts_like_one_of_parley_and_ends_there(wor
     with pytest.raises(NotAllowed):
         await send(world, ALICE, room, "k", "hello")
     assert [block.user_id for block in (await world.relations.list_blocks(BOB, 0, ""))[0]] == [ALICE]
+
+
+async def test_a_fact_of_a_host_whose_clock_is_ahead_is_outweighed_by_the_next(world: World) -> None:
+    room = await said(world, ALICE, BOB)
+    for ahead in (timedelta(hours=1), timedelta(days=365 * 7_000)):
+        await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, False, world.clock.now() + ahead)])
+        world.clock.advance(1)
+        await world.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, world.clock.now())])
+        with pytest.raises(NotAllowed):
+            await send(world, ALICE, room, "k", "hello")
 
 
 async def test_nobody_blocks_oneself_or_a_name_that_is_none(world: World) -> None:
