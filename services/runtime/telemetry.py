@@ -1,5 +1,7 @@
 """Finished spans to an OpenTelemetry collector, over OTLP/gRPC. Off unless PARLEY_OTLP_ENDPOINT is set."""
 
+import threading
+
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
@@ -24,14 +26,15 @@ EXPORT_TIMEOUT_S = 5
 class OtlpRecorder:
     """See tracing.Recorder. A thread of its own sends what waits; a collector that is away costs spans only."""
 
-    def __init__(self, config: TelemetryConfig, service: str) -> None:
-        exporter = OTLPSpanExporter(
+    def __init__(self, config: TelemetryConfig, service: str, timeout_s: float = EXPORT_TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._exporter = OTLPSpanExporter(
             endpoint=f"{'https' if config.tls else 'http'}://{config.endpoint}",
             insecure=not config.tls,
-            timeout=EXPORT_TIMEOUT_S,
+            timeout=timeout_s,
         )
         self._processor = BatchSpanProcessor(
-            exporter, max_queue_size=QUEUE, schedule_delay_millis=config.interval_ms, max_export_batch_size=512
+            self._exporter, max_queue_size=QUEUE, schedule_delay_millis=config.interval_ms, max_export_batch_size=512
         )
         self._resource = Resource({"service.name": f"parley-{service}"})
         self._bound = TraceIdRatioBased(config.ratio).bound
@@ -57,8 +60,13 @@ class OtlpRecorder:
         )
 
     def close(self) -> None:
-        """Send what waits, and stop. Blocks for EXPORT_TIMEOUT_S at most when the collector is away."""
-        self._processor.force_flush(EXPORT_TIMEOUT_S * 1000)
+        """Send what waits, and stop. Blocks for the timeout at most when the collector is away."""
+        # The library's own flush ends when all is sent or given up, each batch for itself, whatever time it is given.
+        flush = threading.Thread(target=self._processor.force_flush, name="otlp-flush", daemon=True)
+        flush.start()
+        flush.join(self._timeout_s)
+        # First the exporter: what is under way ends with it, and what still waits is refused at once.
+        self._exporter.shutdown()
         self._processor.shutdown()  # type: ignore[no-untyped-call]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -12,8 +13,11 @@ from services.messaging.attachments.clients import S3Objects
 from services.messaging.config import ObjectsConfig
 from services.messaging.core.errors import ObjectsUnavailable
 from services.runtime.clock import SystemClock
+from services.runtime.config import TelemetryConfig
 from services.runtime.errors import KeysUnavailable
 from services.runtime.jwks import JWKS_MAX_BYTES, JwksKeys, http_jwks
+from services.runtime.telemetry import QUEUE, OtlpRecorder
+from services.runtime.tracing import Kind, Span, TraceContext
 from services.signaling.push import ATTEMPTS, PushRequest, WebhookPusher
 from tests.support.clock import ManualClock
 from tests.support.faulty import Fault, FaultyServer, faulty_server
@@ -88,3 +92,17 @@ async def test_a_push_provider_that_is_no_help_is_given_up(server: FaultyServer)
     took = server.fault in (Fault.WRONG, Fault.HUGE)
     assert server.connections == (1 if took else ATTEMPTS)
     assert server.most_taken < BUFFERS
+
+
+async def test_a_collector_of_traces_that_is_no_help_costs_spans_and_no_time(server: FaultyServer) -> None:
+    config = TelemetryConfig(server.address, tls=False, ratio=1.0, interval_ms=100)
+    recorder = OtlpRecorder(config, "messaging", TIMEOUT_S)
+    context = TraceContext("1" * 32, "2" * 16)
+    before = threading.active_count()
+    for _ in range(2 * QUEUE):
+        recorder.record(Span("a span", Kind.SERVER, context, "", 1, 2))
+    # A process that ends waits for no more than this.
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.to_thread(recorder.close)
+    # The thread that sends has ended with it; one more is that of the line above.
+    assert threading.active_count() <= before + 1
