@@ -137,6 +137,8 @@ class KafkaConsumer:
             fetch_max_wait_ms=self._config.fetch_wait_ms,
             retry_backoff_ms=100,
             metadata_max_age_ms=30_000,
+            # It looks around so often though nothing has happened; whatever happens wakes it.
+            consumer_timeout_ms=POLL_TIMEOUT_MS,
         )
         self._consumer = consumer
         # Without a group the client assigns itself every partition.
