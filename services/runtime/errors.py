@@ -52,6 +52,10 @@ class BusUnavailable(Exception):
     """The broker cannot be reached now; the same request may succeed later."""
 
 
+class ShuttingDown(Exception):
+    """The process ends before the request was done; another replica takes the same request."""
+
+
 class RecordRefused(Exception):
     """The broker never takes these `records`, whenever they come: they are too large, or wrong. It has all others."""
 
@@ -70,6 +74,7 @@ BASE_TABLE: ErrorTable = {
     StoreUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_delay_s=1.0),
     BusUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "BUS_UNAVAILABLE", retry_delay_s=1.0),
     KeysUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "KEYS_UNAVAILABLE", retry_delay_s=2.0),
+    ShuttingDown: Refusal(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN", retry_delay_s=0.1),
     TimeoutError: Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
 }
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from enum import Enum
 from inspect import iscoroutinefunction
@@ -25,6 +25,7 @@ from services.runtime.errors import (
     ErrorTable,
     InvalidRequest,
     Refusal,
+    ShuttingDown,
     find_refusal,
     status_details,
 )
@@ -38,6 +39,9 @@ READINESS = "readiness"
 MAX_REQUEST_BYTES = 1 << 20
 # Keep-alive finds dead peers within about 30 s. Lower: found sooner, more pings from idle connections.
 KEEPALIVE_MS = 20_000
+# Before the end of a drain's grace: what still runs is refused then. Higher: less time to finish. Lower: refusals may not
+# get out, and clients see CANCELLED.
+LAST_WORDS_S = 1.0
 
 Handler = Callable[[Any, Any], Any]
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -92,7 +96,7 @@ class RpcServer:
         self._config = config
         self._on_drain = on_drain
         self._health = health.aio.HealthServicer()
-        guard = _Guard(
+        self._guard = _Guard(
             access={api.name: api.access for api in apis},
             errors={**BASE_TABLE, **errors},
             user_tokens=user_tokens,
@@ -100,7 +104,7 @@ class RpcServer:
             default_deadline_s=config.default_deadline_s,
             admit=admit,
         )
-        self._server = grpc.aio.server(interceptors=[guard], options=_SERVER_OPTIONS)
+        self._server = grpc.aio.server(interceptors=[self._guard], options=_SERVER_OPTIONS)
         self._names = [api.name for api in apis]
         for api in apis:
             api.register(self._server)
@@ -125,15 +129,22 @@ class RpcServer:
             await self._health.set(name, status)
 
     async def stop(self) -> None:
-        """Drain: NOT_SERVING first, then no new calls, then wait for the running ones up to the grace."""
+        """Drain: NOT_SERVING first, then no new calls, then wait for the running ones up to the grace.
+
+        Unary calls that still run shortly before its end are refused (SHUTTING_DOWN): the same request may come again.
+        """
         try:
             await self._health.enter_graceful_shutdown()
             await asyncio.sleep(self._config.drain_delay_s)
             if self._on_drain:
                 self._on_drain()
         finally:
+            grace_s = self._config.drain_grace_s
+            loop = asyncio.get_running_loop()
+            ending = loop.call_later(max(grace_s / 2, grace_s - LAST_WORDS_S), self._guard.end_running)
             # A server that still runs when the loop ends spoils the process's memory.
-            await self._server.stop(self._config.drain_grace_s)
+            await self._server.stop(grace_s)
+            ending.cancel()
 
 
 # grpc measures the bandwidth with a PING for what comes, to open its windows: inside a cluster 64 KiB are many times
@@ -170,6 +181,9 @@ class _Guard(grpc.aio.ServerInterceptor):
         self._user_tokens = user_tokens
         self._service_tokens = service_tokens
         self._default_deadline_s = default_deadline_s
+        # Of the handlers that are at work.
+        self._running: set[asyncio.Timeout] = set()
+        self._is_ending = False
 
     async def intercept_service(
         self,
@@ -204,8 +218,7 @@ class _Guard(grpc.aio.ServerInterceptor):
         try:
             await self._admit(context, service, method)
             _refuse_undecodable(request)
-            async with asyncio.timeout(_deadline_s(context, self._default_deadline_s)):
-                return await inner(request, context)
+            return await self._within(_deadline_s(context, self._default_deadline_s), inner(request, context))
         except Exception as error:
             code, status = self._refusal(error, method)
             await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
@@ -217,6 +230,29 @@ class _Guard(grpc.aio.ServerInterceptor):
             span.failure = "" if code is grpc.StatusCode.OK else code.name
             metrics.RPC_SECONDS.labels(service, method).observe(perf_counter() - began, tracing.exemplar())
             metrics.RPC_HANDLED.labels(service, method, code.name).inc()
+
+    async def _within(self, deadline_s: float, answer: Awaitable[Any]) -> Any:
+        """The answer of a handler. Raises TimeoutError, or ShuttingDown when it has to end before."""
+        deadline = asyncio.timeout(deadline_s)
+        try:
+            async with deadline:
+                self._running.add(deadline)
+                return await answer
+        except TimeoutError as error:
+            if deadline.expired() and self._is_ending:
+                raise ShuttingDown("this replica ends") from error
+            raise
+        finally:
+            self._running.discard(deadline)
+
+    def end_running(self) -> None:
+        """End what runs with ShuttingDown, now: else grpc would end it as CANCELLED, which tells a client nothing."""
+        self._is_ending = True
+        now = asyncio.get_running_loop().time()
+        for deadline in self._running:
+            # One whose own time is up at this moment cannot be moved, and needs not.
+            with suppress(RuntimeError):
+                deadline.reschedule(now)
 
     def _wrap_stream(self, handler: Any, service: str, method: str) -> MethodHandler:
         inner: Handler = handler.stream_stream if handler.request_streaming else handler.unary_stream

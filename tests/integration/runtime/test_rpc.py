@@ -40,11 +40,14 @@ class Servicer(service_pb2_grpc.MembershipServiceServicer):
 class Running:
     """A server, its servicer and a channel with a service token."""
 
-    def __init__(self, default_deadline_s: str = "5", on_drain: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, default_deadline_s: str = "5", on_drain: Callable[[], None] | None = None, grace_s: str = "5"
+    ) -> None:
         env = {
             "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
             "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
             "PARLEY_DEFAULT_DEADLINE_S": default_deadline_s,
+            "PARLEY_DRAIN_GRACE_S": grace_s,
         }
         self.servicer = Servicer()
         config = ServerConfig.read(EnvReader(env), public=False)
@@ -147,6 +150,19 @@ async def test_a_drain_lets_a_running_call_end() -> None:
     await asyncio.sleep(0)
     running.servicer.release.set()
     assert (await answer).user_ids == ["alice"]
+    await stopping
+    await running.channel.close()
+
+
+async def test_a_call_that_outlasts_the_drain_is_told_to_come_again() -> None:
+    running = Running(default_deadline_s="60", grace_s="1")
+    await running.start()
+    call = running.stub.GetMembers(api.GetMembersRequest(conversation_id="slow"), timeout=60)
+    await running.servicer.entered.wait()
+    stopping = asyncio.create_task(running.server.stop())
+    error = await failure(call)
+    # What grpc itself would say is CANCELLED, as if the caller had given it up.
+    assert (error.code(), reason_of(error)) == (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
     await stopping
     await running.channel.close()
 

@@ -33,6 +33,7 @@ const BY_REASON: Record<string, string> = {
   ACCOUNT_DELETED: "This account has been deleted.",
   OVERLOADED: "Parley is very busy. Please try again in a moment.",
   STORE_UNAVAILABLE: "Parley cannot be reached right now.",
+  SHUTTING_DOWN: "Parley cannot be reached right now.",
   KEYS_UNAVAILABLE: "Your sign-in cannot be checked right now.",
   ROUTER_UNAVAILABLE: "Live updates cannot be reached right now.",
   DRAINING: "The server is restarting.",
