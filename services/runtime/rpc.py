@@ -39,8 +39,8 @@ READINESS = "readiness"
 MAX_REQUEST_BYTES = 1 << 20
 # Keep-alive finds dead peers within about 30 s. Lower: found sooner, more pings from idle connections.
 KEEPALIVE_MS = 20_000
-# Before the end of a drain's grace: what still runs is refused then. Higher: less time to finish. Lower: refusals may not
-# get out, and clients see CANCELLED.
+# Before the end of a drain's grace: what still runs is refused then. Higher: less time to finish. Lower: some refusals
+# do not get out, and clients see CANCELLED.
 LAST_WORDS_S = 1.0
 
 Handler = Callable[[Any, Any], Any]
