@@ -18,7 +18,7 @@ from services.messaging.accounts.core import (
 )
 from services.messaging.accounts.ports import ExportBatch
 from services.messaging.accounts.rows import deleting, exporting, jobs
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.core.model import ConversationId, ConversationKind, UserId
 from services.runtime import outbox
 from services.runtime.db import Database
 from services.runtime.ids import NewId
@@ -153,8 +153,9 @@ class PostgresAccounts:
                 await deleting.tell_changes(connection, conversation, changed, self._new_id, now)
             else:
                 await deleting.forget_member(connection, conversation_id, user_id)
-        if changed:
-            self._relay.wake(str(conversation_id))
+                if conversation.kind is ConversationKind.DIRECT:
+                    await rows.tell_closed(connection, conversation_id, self._new_id(now), now)
+        self._relay.wake(str(conversation_id))
         return bool(changed)
 
     async def delete_rows(self, claim: Claim, table: int, limit: int) -> bool:

@@ -264,6 +264,8 @@ async def test_a_deletion_whose_runners_are_killed_does_everything_once(town: To
                 assert (message.attachments, message.reactions) == ((), ())
     lines = [message.content for message in await town.history(town.group) if message.sender_id == ALICE]
     assert lines.count(Line(LineKind.LEFT)) == 1
+    # Other services hear that nobody may write or call there any more; a step whose runner died may say it again.
+    assert {event.conversation_id for event in events if event.HasField("pair_closed")} == {pair}
 
 
 async def test_a_deletion_leaves_nothing_of_the_person_but_what_is_named(town: Town) -> None:
