@@ -122,10 +122,11 @@ class PostgresAccounts:
         self._relay = relay
         self._new_id = new_id
 
-    async def read_export(self, user_id: UserId, cursor: ExportCursor, limit: int) -> ExportBatch:
-        read = exporting.read_rows if cursor.section is Section.ROWS else exporting.read_conversations
+    async def read_export(self, user_id: UserId, cursor: ExportCursor, limit: int, now: datetime) -> ExportBatch:
         async with self._database.connection() as connection:
-            return await read(connection, user_id, cursor, limit)
+            if cursor.section is Section.ROWS:
+                return await exporting.read_rows(connection, user_id, cursor, limit)
+            return await exporting.read_conversations(connection, user_id, cursor, limit, now)
 
     async def next_group(self, user_id: UserId) -> ConversationId | None:
         async with self._database.connection() as connection:
