@@ -1,4 +1,4 @@
-"""What depends on somebody who has left, over the store in memory: the table of tests/support/messaging_departures.py."""
+"""What depends on somebody who has left, over the store in memory: tests/support/messaging_departures.py."""
 
 import asyncio
 from collections.abc import AsyncIterator
