@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, Collector
 from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.core.errors import AccountDeleted
-from services.messaging.core.model import ConversationId, Text, UserId
+from services.messaging.core.model import ConversationId, Expired, Text, UserId
 from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.service import GroupLimits, Groups
@@ -33,7 +34,8 @@ from services.messaging.relations.service import RelationLimits, Relations, Repo
 from services.messaging.relations.store import PostgresRelations, PostgresReports
 from services.messaging.service import Limits, Messaging, TextRequest
 from services.messaging.store import PostgresStore
-from services.messaging.vanishing.service import Vanishing
+from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
+from services.messaging.vanishing.store import PostgresSweepStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
@@ -44,7 +46,7 @@ from tests.support.attachments import MemoryObjects
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
-from tests.support.messaging_departures import ACTIONS, CAROL, CELLS, EVENTS, MINE, RULES, Town, outcome, settle
+from tests.support.messaging_departures import ACTIONS, CAROL, CELLS, EVENTS, HOUR, MINE, RULES, Town, outcome, settle
 from tests.support.messaging_world import ALICE, BOB
 from tests.support.one_transaction import OneTransaction
 
@@ -71,6 +73,8 @@ class Replica:
         )
         self.receipts = Receipts(PostgresReceipts(database, relay, new_id), clock)
         self.vanishing = Vanishing(self.store, clock, new_id)
+        self.sweeps = PostgresSweepStore(database, relay, new_id)
+        self.sweeper = Sweeper(self.sweeps, clock, SweepPolicy())
         self.relations = Relations(self.store, relations, clock, RelationLimits())
         self.reports = Reports(self.store, PostgresReports(database), clock, new_id, RelationLimits())
         self.jobs = PostgresJobs(database)
@@ -228,6 +232,30 @@ async def test_two_deletions_that_take_turns_leave_nobody_behind(database: OneTr
         await replica.work()
         for job in jobs:
             await assert_deleted(replica, town, job)
+
+
+async def test_what_vanishes_goes_whoever_has_left_meanwhile(database: OneTransaction) -> None:
+    clock = ManualClock()
+    async with replica_on(database, clock) as first:
+        town = await settle(first)
+        secret = TextRequest("secret", Text("secret"))
+        places = [
+            (room, (await first.messaging.send_text(author, room, secret)).seq)
+            for room, author in product((town.own, town.pair), (BOB, CAROL))
+        ]
+    for event in EVENTS:
+        async with database.taken_back(), replica_on(database, clock) as replica:
+            await EVENTS[event](replace(town, world=replica))
+            clock.advance(2 * HOUR.total_seconds())
+            await replica.sweeper.sweep()
+            for room, seq in places:
+                message = await replica.store.find_message(ConversationId(UUID(room)), seq)
+                assert message is not None
+                assert isinstance(message.content, Expired), (event, room, seq)
+            assert await replica.sweeps.expire_due(clock.now(), 99) == 0, event
+            # A retry still gets its first result: the place, without what was said.
+            again = await replica.messaging.send_text(BOB, town.pair, secret)
+            assert (again.seq, again.content) == (dict(places[2:3])[town.pair], Expired()), event
 
 
 async def exported(replica: Replica, job: Job) -> list[dict[str, Any]]:

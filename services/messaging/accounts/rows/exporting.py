@@ -30,7 +30,8 @@ ORDER BY conversation_id LIMIT 1
 
 # Who is out sees what they wrote themselves; who is in, what the conversation shows them.
 _MESSAGES = """
-SELECT m.*, me.user_id IS NOT NULL AS is_member FROM messages m LEFT JOIN members me ON me.conversation_id = m.conversation_id AND me.user_id = $2
+SELECT m.*, me.user_id IS NOT NULL AS is_member FROM messages m
+LEFT JOIN members me ON me.conversation_id = m.conversation_id AND me.user_id = $2
 WHERE m.conversation_id = $1 AND m.seq > $3
     AND (m.sender_id = $2 OR (me.user_id IS NOT NULL AND m.seq > me.visible_after_seq))
 ORDER BY m.seq LIMIT $4
