@@ -150,21 +150,21 @@ class Phone:
         """Answers on this device."""
         request = api.AcceptCallRequest(call_id=call_id, device_id=self._device.device_id)
         answer = await patiently(lambda: self._device.calls.AcceptCall(request))
-        self._take(answer.call, answer.grant)
+        self._take(answer.call, answer.grant if answer.HasField("grant") else None)
         return answer.call
 
     async def join(self, call_id: str) -> calls.Call:
         """Comes into a group's call that runs, or back into it."""
         request = api.JoinCallRequest(call_id=call_id, device_id=self._device.device_id)
         answer = await patiently(lambda: self._device.calls.JoinCall(request))
-        self._take(answer.call, answer.grant)
+        self._take(answer.call, answer.grant if answer.HasField("grant") else None)
         return answer.call
 
     async def take_over(self, call_id: str) -> calls.Call:
         """Goes on with a call that another device of this user is in."""
         request = api.TakeOverCallRequest(call_id=call_id, device_id=self._device.device_id)
         answer = await patiently(lambda: self._device.calls.TakeOverCall(request))
-        self._take(answer.call, answer.grant)
+        self._take(answer.call, answer.grant if answer.HasField("grant") else None)
         return answer.call
 
     async def decline(self, call_id: str) -> None:

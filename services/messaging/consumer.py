@@ -69,6 +69,9 @@ def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]
         case "conversation_changed":
             still_in = [member.user_id for member in members]
             return [*still_in, *(user for user in event.conversation_changed.removed_user_ids if user not in still_in)]
+        case "pair_closed":
+            # For other services.
+            return []
         case _:
             return [member.user_id for member in members]
 

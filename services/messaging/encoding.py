@@ -366,6 +366,13 @@ def conversation_changed(event_id: UUID, after: Conversation, removed: tuple[Use
     return event.SerializeToString()
 
 
+def pair_closed(event_id: UUID, conversation_id: UUID, time: datetime) -> bytes:
+    """The event of a direct conversation in which nobody may write or call any more."""
+    event = _event(event_id, conversation_id, time)
+    event.pair_closed.SetInParent()
+    return event.SerializeToString()
+
+
 def message_sent(message: Message) -> bytes:
     """The event of a new message. Its id is the message's."""
     event = _event(message.id, message.conversation_id, message.sent_at)

@@ -49,6 +49,8 @@ class CallChanges:
                     await self.store.save(decision.call, self.records(before, decision), key, same_holds=same_holds)
                 except VersionConflict:
                     continue
+            elif key:
+                await self.store.keep_key(key, call_id)
             self.carry_out(before, decision)
             return decision.call
         raise Contended

@@ -12,7 +12,7 @@ from parley.sfu.v1 import events_pb2 as sfu_events
 
 from services.runtime.bus import Incoming, PoisonRecord, TransientFailure
 from services.runtime.config import is_address
-from services.signaling.core.errors import CallNotFound, Contended, ConversationNotFound, MembersUnavailable
+from services.signaling.core.errors import CallNotFound, Contended, MembersUnavailable
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker, WorkerId
 from services.signaling.core.placement import Node, NodeTable
@@ -85,28 +85,32 @@ class QualityConsumer:
 
 
 class MembersConsumer:
-    """Takes people who left a group's conversation out of its call, and lets in who came."""
+    """Takes people who left a group's conversation out of its call, lets in who came, and ends the call of two who may
+    not talk any more."""
 
     def __init__(self, service: CallsService) -> None:
         self._service = service
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Idempotent: asks who is in it now. Raises PoisonRecord, TransientFailure, StoreUnavailable."""
-        for conversation_id in dict.fromkeys(filter(None, (_changed_group(record.value or b"") for record in records))):
+        for kind, conversation_id in dict.fromkeys(_conversation_event(record.value or b"") for record in records):
             try:
-                await self._service.note_members(conversation_id)
-            except (ConversationNotFound, CallNotFound):
+                if kind == "conversation_changed":
+                    await self._service.note_members(conversation_id)
+                elif kind == "pair_closed":
+                    await self._service.note_closed(conversation_id)
+            except CallNotFound:
                 continue
             except (Contended, MembersUnavailable) as error:
                 raise TransientFailure(str(error) or "the call changes too often") from error
 
 
-def _changed_group(value: bytes) -> ConversationId | None:
+def _conversation_event(value: bytes) -> tuple[str | None, ConversationId]:
     try:
         event = messaging_events.ConversationEvent.FromString(value)
     except DecodeError as error:
         raise PoisonRecord("not a conversation event") from error
-    return ConversationId(event.conversation_id) if event.HasField("conversation_changed") else None
+    return event.WhichOneof("event"), ConversationId(event.conversation_id)
 
 
 def _decode_quality(value: bytes) -> QualityReport:

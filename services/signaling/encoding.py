@@ -69,7 +69,7 @@ def _encode_leg(leg: Leg, call: Call) -> messages_pb2.Participant:
         join_time=encode_time(leg.join_time),
         leave_time=encode_time(leg.leave_time),
         hand_raise_time=encode_time(leg.hand_raise_time),
-        mute_request_time=encode_time(leg.mute_request_time),
+        mute_request_time=encode_time(leg.mute_request_time if leg.state is LegState.JOINED else None),
     )
 
 

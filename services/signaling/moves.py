@@ -39,10 +39,11 @@ class CallMoves:
         call = await self.store.find(call_id)
         if call is None:
             raise CallNotFound
+        if call.worker and worker_id == call.worker.worker_id:
+            # Also when the call has ended since: it is where it was to go.
+            return call
         if call.state is CallState.ENDED or call.worker is None:
             raise CallEnded
-        if worker_id == call.worker.worker_id:
-            return call
         target = self._named(worker_id) if worker_id else self._choose(call)
         if target is None:
             raise NoMediaWorker("no worker of that name has room" if worker_id else "no other worker has room")

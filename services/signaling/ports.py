@@ -110,6 +110,9 @@ class Store(Protocol):
         that this one would. `same_holds`: the version before held the same people.
         """
 
+    async def keep_key(self, key: ClientKey, call_id: CallId) -> None:
+        """Let the client's id stand for a call that it did not change; one that is known stays as it is."""
+
     async def find(self, call_id: CallId) -> Call | None:
         """The call as it stands."""
 

@@ -1,7 +1,7 @@
 """What users do with calls, and what the SFU reports of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.runtime import tracing
@@ -12,6 +12,7 @@ from services.signaling.core.errors import (
     Contended,
     JoinTokenInvalid,
     MediaUnavailable,
+    NotAdmin,
     NotInCall,
     SdpInvalid,
     UserTaken,
@@ -26,18 +27,19 @@ from services.signaling.core.inputs import (
     Leave,
     MediaConnected,
     MediaDisconnected,
+    Moderation,
     Remove,
     RequestMute,
     SetHand,
     SetLock,
-    SetMembers,
     TakeOver,
 )
 from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, UserId
 from services.signaling.core.quality import UserQuality
 from services.signaling.core.settings import CallSettings
 from services.signaling.moves import CallMoves
-from services.signaling.ports import JoinTokens, MediaWorkers, Members, Membership, Store, TurnServers
+from services.signaling.ports import JoinTokens, MediaWorkers, Store, TurnServers
+from services.signaling.roster import Roster
 from services.signaling.starting import CallStarter, StartRequest
 
 # Each further attempt means that the call in the way changed meanwhile.
@@ -61,7 +63,7 @@ class CallsService:
     changes: CallChanges
     starter: CallStarter
     moves: CallMoves
-    members: Members
+    roster: Roster
     media: MediaWorkers
     tokens: JoinTokens
     turn: TurnServers
@@ -78,19 +80,20 @@ class CallsService:
         group whose call runs what join_call raises.
         """
         call = await self.store.find_by_key(request.key) or await self.starter.start(request)
-        return call, self._grant_if_seated(call, request.caller_id, request.device_id)
+        grant = self._grant_if_seated(call, request.caller_id, request.device_id)
+        return call.seen_by(request.caller_id), grant
 
-    async def accept_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant]:
-        """Answer, and leave another call. Idempotent for the device that won.
+    async def accept_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant | None]:
+        """Answer, and leave another call. Idempotent for the device that won: no grant once the call has ended.
 
         Raises CallNotFound, AnsweredElsewhere, CallEnded, NotCallee, and for a group what join_call raises.
         """
         call = await self._seat(call_id, Accept(user_id, device_id))
-        return call, self._grant(call, user_id, device_id)
+        return call, self._grant_if_seated(call, user_id, device_id)
 
     async def decline_call(self, call_id: CallId, user_id: UserId) -> Call:
         """Refuse on all devices. Idempotent. Raises CallNotFound, AlreadyAnswered, NotCallee."""
-        return await self.changes.apply(call_id, Decline(user_id))
+        return (await self.changes.apply(call_id, Decline(user_id))).seen_by(user_id)
 
     async def cancel_call(self, call_id: CallId, user_id: UserId) -> Call:
         """Give up while it rings. Idempotent. Raises CallNotFound, AlreadyAnswered, NotCaller."""
@@ -98,12 +101,13 @@ class CallsService:
 
     async def leave_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> Call:
         """Hang up, cancel or decline, as the call stands. Idempotent. Raises CallNotFound."""
-        return await self.changes.apply(call_id, Leave(user_id, device_id))
+        return (await self.changes.apply(call_id, Leave(user_id, device_id))).seen_by(user_id)
 
     # Groups.
 
-    async def join_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant]:
-        """Come into a group's call, and leave another one. Idempotent for the device that is in it.
+    async def join_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant | None]:
+        """Come into a group's call, and leave another one. Idempotent for the device that is in it, or was at its end:
+        then without a grant.
 
         Raises CallNotFound, NotGroupCall, CallEnded, CallLocked, CallFull, RemovedFromCall, AnsweredElsewhere.
         """
@@ -112,10 +116,9 @@ class CallsService:
             raise CallNotFound
         if known.leg_of(user_id) is None:
             # Perhaps the user has come into the conversation since.
-            membership = await self._membership(known, user_id)
-            await self.changes.apply(call_id, SetMembers(frozenset(membership.user_ids)))
+            await self._let_in(known, user_id)
         call = await self._seat(call_id, Join(user_id, device_id))
-        return call, self._grant(call, user_id, device_id)
+        return call, self._grant_if_seated(call, user_id, device_id)
 
     async def set_hand(self, call_id: CallId, user_id: UserId, raised: bool) -> Call:
         """Raise or lower one's hand. Idempotent. Raises CallNotFound, CallEnded, NotInCall."""
@@ -123,29 +126,28 @@ class CallsService:
 
     async def request_mute(self, call_id: CallId, user_id: UserId, target_id: UserId) -> Call:
         """Ask somebody for silence. This and the next three raise CallNotFound, NotGroupCall, NotAdmin, CallEnded,
-        MembersUnavailable; this one ParticipantNotFound."""
-        return await self.changes.apply(
-            call_id, RequestMute(user_id, target_id, await self._is_admin(call_id, user_id))
-        )
+        MembersUnavailable; this one ParticipantNotFound. None of them for what stands already."""
+        return await self._moderate(call_id, RequestMute(user_id, target_id, by_admin=False))
 
     async def remove_participant(self, call_id: CallId, user_id: UserId, target_id: UserId) -> Call:
         """Put somebody out of a group's call for good. Idempotent. Raises ParticipantNotFound."""
-        return await self.changes.apply(call_id, Remove(user_id, target_id, await self._is_admin(call_id, user_id)))
+        return await self._moderate(call_id, Remove(user_id, target_id, by_admin=False))
 
     async def set_lock(self, call_id: CallId, user_id: UserId, locked: bool) -> Call:
         """Close a group's call to others, or open it. Idempotent."""
-        return await self.changes.apply(call_id, SetLock(user_id, locked, await self._is_admin(call_id, user_id)))
+        return await self._moderate(call_id, SetLock(user_id, locked, by_admin=False))
 
     async def end_for_all(self, call_id: CallId, user_id: UserId) -> Call:
         """End a group's call. Idempotent."""
-        return await self.changes.apply(call_id, EndForAll(user_id, await self._is_admin(call_id, user_id)))
+        return await self._moderate(call_id, EndForAll(user_id, by_admin=False))
 
     async def note_members(self, conversation_id: ConversationId) -> None:
         """The members of a conversation have changed: those who went are out of its call. Raises MembersUnavailable."""
-        call = await self.store.find_of_group(conversation_id)
-        if call:
-            membership = await self.members.members_of(conversation_id)
-            await self.changes.apply(call.call_id, SetMembers(frozenset(membership.user_ids)))
+        await self.roster.sync_group(conversation_id)
+
+    async def note_closed(self, conversation_id: ConversationId) -> None:
+        """A direct conversation is closed: the call of the two ends, if it is so still. Raises MembersUnavailable."""
+        await self.roster.sever(conversation_id)
 
     # Looking.
 
@@ -178,10 +180,13 @@ class CallsService:
 
     # Media.
 
-    async def take_over(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant]:
-        """Go on with this device in place of another one. Idempotent. Raises CallNotFound, CallEnded, NotInCall."""
+    async def take_over(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant | None]:
+        """Go on with this device in place of another one. Idempotent: no grant once the call has ended.
+
+        Raises CallNotFound, CallEnded, NotInCall.
+        """
         call = await self.changes.apply(call_id, TakeOver(user_id, device_id))
-        return call, self._grant(call, user_id, device_id)
+        return call, self._grant_if_seated(call, user_id, device_id)
 
     async def renew_grant(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> Grant:
         """A new join token; a call whose worker is dead goes to another one first.
@@ -233,15 +238,21 @@ class CallsService:
             # Whichever device it is on; one that only rings has none.
             await self.changes.apply(other.call_id, Leave(leg.user_id, leg.device_id or DeviceId("")))
 
-    async def _membership(self, call: Call, user_id: UserId) -> Membership:
-        membership = await self.members.members_of(call.conversation_id)
-        if call.state is CallState.ENDED or user_id not in membership.user_ids:
+    async def _let_in(self, call: Call, user_id: UserId) -> None:
+        if call.state is CallState.ENDED or not call.group:
             raise CallNotFound
-        return membership
+        if user_id not in await self.roster.sync(call):
+            raise CallNotFound
 
-    async def _is_admin(self, call_id: CallId, user_id: UserId) -> bool:
-        call = await self.get_call(call_id, user_id)
-        return call.group and user_id in (await self.members.members_of(call.conversation_id)).admin_ids
+    async def _moderate(self, call_id: CallId, given: Moderation) -> Call:
+        """What is done already is answered before anybody asks whether the user may do it."""
+        try:
+            return await self.changes.apply(call_id, given)
+        except NotAdmin:
+            call = await self.get_call(call_id, given.user_id)
+            if given.user_id not in await self.roster.admins_of(call):
+                raise
+        return await self.changes.apply(call_id, replace(given, by_admin=True))
 
     def _grant(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant:
         now = self.changes.clock.now()
@@ -259,5 +270,5 @@ class CallsService:
     def _grant_if_seated(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant | None:
         try:
             return self._grant(call, user_id, device_id)
-        except (CallEnded, NotInCall):
+        except (CallEnded, CallNotFound, NotInCall):
             return None

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from services.signaling.changes import CallChanges
 from services.signaling.core.calls import (
     DIRECT_CAPACITY,
@@ -26,7 +28,7 @@ from services.signaling.core.errors import (
     NoMediaWorker,
     UserTaken,
 )
-from services.signaling.core.inputs import Accept, Join, SetMembers
+from services.signaling.core.inputs import Accept, Join
 from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, LegState, UserId, Worker
 from services.signaling.core.placement import NodeTable
 from services.signaling.core.rate import StartPolicy, check_rate
@@ -42,6 +44,9 @@ from services.signaling.ports import (
     Members,
     Store,
 )
+from services.signaling.roster import Roster
+
+log = structlog.get_logger()
 
 # Each further attempt means that the call in the way changed meanwhile.
 START_ATTEMPTS = 6
@@ -70,6 +75,7 @@ class CallStarter:
     store: Store
     changes: CallChanges
     members: Members
+    roster: Roster
     nodes: NodeTable
     policy: StartPolicy
     new_id: Callable[[datetime], str]
@@ -86,8 +92,20 @@ class CallStarter:
             placed = await self._plan(request, callees)
             call = await self._place(placed, request.key)
             if call:
-                return call
+                return await self._settle(call)
         raise Contended
+
+    async def _settle(self, call: Call) -> Call:
+        """The group's call without those who left the group while it began: their event found no call yet."""
+        if not call.group or call.state is CallState.ENDED:
+            return call
+        try:
+            await self.roster.sync(call)
+        except MembersUnavailable:
+            # The call stands, and messaging was there a moment ago: the next change of the group mends it.
+            log.warning("call_members_unsettled", call_id=call.call_id)
+            return call
+        return await self.store.find(call.call_id) or call
 
     async def _check_rate(self, caller_id: UserId) -> None:
         now, policy = self.changes.clock.now(), self.policy.rate
@@ -191,6 +209,9 @@ class CallStarter:
             return await self._answer(existing, placed, key)
         if existing.group and existing.conversation_id == placed.conversation_id:
             return await self._join(existing, placed, key)
+        # The same request may have answered that very call a moment ago.
+        if known := await self.store.find_by_key(key):
+            return known
         raise AlreadyInCall
 
     async def _answer(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
@@ -202,7 +223,7 @@ class CallStarter:
     async def _come_in(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:
         """The group's call runs: join it."""
         if existing.leg_of(placed.caller_id) is None:
-            await self.changes.apply(existing.call_id, SetMembers(frozenset((placed.caller_id, *placed.others))))
+            await self.roster.sync(existing)
         return await self._join(existing, placed, key)
 
     async def _join(self, existing: Call, placed: Placed, key: ClientKey) -> Call | None:

@@ -73,6 +73,11 @@ class PostgresStore:
         self._wake(call.call_id)
         return None
 
+    async def keep_key(self, key: ClientKey, call_id: CallId) -> None:
+        """See ports.Store."""
+        async with self._database.connection() as connection:
+            await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call_id)
+
     async def find(self, call_id: CallId) -> Call | None:
         """See ports.Store."""
         return next(iter(await self._select(sql.BY_ID, call_id)), None)

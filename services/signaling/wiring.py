@@ -40,6 +40,7 @@ from services.signaling.moves import CallMoves
 from services.signaling.publisher import CALLS_TOPIC, CallAnnouncer
 from services.signaling.push import GROUP as PUSH_GROUP
 from services.signaling.push import WebhookPusher
+from services.signaling.roster import Roster
 from services.signaling.service import CallsService
 from services.signaling.starting import CallStarter
 from services.signaling.store import PostgresStore
@@ -67,12 +68,13 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     alarms = Alarms()
     changes = CallChanges(store, CallAnnouncer(new_id), closer, alarms, PrometheusMetrics(), clock, config.timeouts)
     moves = CallMoves(store, changes, media, nodes)
+    roster = Roster(store, changes, members)
     service = CallsService(
         store=store,
         changes=changes,
-        starter=CallStarter(store, changes, members, nodes, config.start, _new_id),
+        starter=CallStarter(store, changes, members, roster, nodes, config.start, _new_id),
         moves=moves,
-        members=members,
+        roster=roster,
         media=media,
         tokens=JwtJoinTokens(config.join_token_key),
         turn=HmacTurnServers(config.turn.urls, config.turn.secret, config.turn.ttl_s),

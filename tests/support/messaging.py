@@ -389,6 +389,10 @@ class FakeStore:
         """As set_request."""
         self._conversations[conversation_id] = replace(self._conversations[conversation_id], blocked=blocked)
 
+    def conversations_of(self, user_id: UserId) -> list[Conversation]:
+        """Those that the person is in."""
+        return [room for room in self._conversations.values() if room.member(user_id)]
+
     def direct_of(self, key: str) -> Conversation | None:
         """The direct conversation of a pair."""
         return self._conversations[self._keys[key]] if key in self._keys else None

@@ -1,12 +1,15 @@
 """Messaging's use-cases over a store in memory."""
 
+from typing import Protocol
+
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, Collector
-from services.messaging.core.model import Message, Text, UserId
+from services.messaging.core.model import ConversationKind, Message, Text, UserId
 from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.receipts.service import Receipts
+from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.service import Limits, Messaging, TextRequest
 from services.messaging.vanishing.service import Vanishing
@@ -17,6 +20,22 @@ from tests.support.messaging_memory import MemoryStore
 from tests.support.relations import FakeReports
 
 ALICE, BOB, MALLORY = UserId("alice"), UserId("bob"), UserId("mallory")
+
+
+class People(Protocol):
+    """Messaging's use-cases, over whatever stores."""
+
+    clock: ManualClock
+    messaging: Messaging
+    groups: Groups
+    receipts: Receipts
+    vanishing: Vanishing
+    relations: Relations
+    reports: Reports
+    attachments: Attachments
+
+    async def delete_account(self, user_id: UserId) -> None:
+        """As if the person's deletion had been asked for and carried out."""
 
 
 class World:
@@ -43,6 +62,18 @@ class World:
         self.vanishing = Vanishing(self.store, self.clock, new_id)
         self.relations = Relations(self.store, self.store.relations, self.clock, RelationLimits())
         self.reports = Reports(self.store, FakeReports(), self.clock, new_id, RelationLimits())
+
+    async def delete_account(self, user_id: UserId) -> None:
+        """As the runner of deletions leaves it (accounts/rows/deleting.py): nobody reaches them, groups are left, pairs
+        closed, and what they wrote is taken back."""
+        nobody = SettingsChange(Audience.NOBODY, Audience.NOBODY, Audience.NOBODY)
+        await self.store.relations.change_settings(user_id, nobody, self.clock.now())
+        for conversation in self.store.conversations_of(user_id):
+            if conversation.kind is ConversationKind.GROUP:
+                await self.groups.leave_group(user_id, str(conversation.id))
+            else:
+                self.store.set_blocked(conversation.id, True)
+            await self.store.take_back(conversation.id, user_id)
 
     async def room(self) -> str:
         return str((await self.messaging.open_direct(ALICE, BOB)).id)

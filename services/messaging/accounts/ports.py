@@ -59,8 +59,8 @@ class JobStore(Protocol):
 class AccountData(Protocol):
     """What stands about a person. Errors of every method: StoreUnavailable; with a claim also LeaseLost."""
 
-    async def read_export(self, user_id: UserId, cursor: ExportCursor, limit: int) -> ExportBatch:
-        """At most about `limit` lines. The cursor's section is DONE after the last ones."""
+    async def read_export(self, user_id: UserId, cursor: ExportCursor, limit: int, now: datetime) -> ExportBatch:
+        """At most about `limit` lines, as they stand now. The cursor's section is DONE after the last ones."""
 
     async def next_group(self, user_id: UserId) -> ConversationId | None:
         """A group that the person is in."""

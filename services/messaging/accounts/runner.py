@@ -133,7 +133,7 @@ class JobRunner:
         lines: list[str] = []
         size, after = 0, cursor
         while size < self._part_chars and after.section is not Section.DONE:
-            batch = await self._data.read_export(claim.user_id, after, READ_ROWS)
+            batch = await self._data.read_export(claim.user_id, after, READ_ROWS, self._clock.now())
             await self._jobs.extend(claim, self._clock.now() + LEASE)
             lines += batch.lines
             size += sum(map(len, batch.lines))

@@ -18,7 +18,7 @@ from services.messaging.accounts.core import (
 )
 from services.messaging.accounts.ports import ExportBatch
 from services.messaging.accounts.rows import deleting, exporting, jobs
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.core.model import ConversationId, ConversationKind, UserId
 from services.runtime import outbox
 from services.runtime.db import Database
 from services.runtime.ids import NewId
@@ -122,10 +122,11 @@ class PostgresAccounts:
         self._relay = relay
         self._new_id = new_id
 
-    async def read_export(self, user_id: UserId, cursor: ExportCursor, limit: int) -> ExportBatch:
-        read = exporting.read_rows if cursor.section is Section.ROWS else exporting.read_conversations
+    async def read_export(self, user_id: UserId, cursor: ExportCursor, limit: int, now: datetime) -> ExportBatch:
         async with self._database.connection() as connection:
-            return await read(connection, user_id, cursor, limit)
+            if cursor.section is Section.ROWS:
+                return await exporting.read_rows(connection, user_id, cursor, limit)
+            return await exporting.read_conversations(connection, user_id, cursor, limit, now)
 
     async def next_group(self, user_id: UserId) -> ConversationId | None:
         async with self._database.connection() as connection:
@@ -153,8 +154,9 @@ class PostgresAccounts:
                 await deleting.tell_changes(connection, conversation, changed, self._new_id, now)
             else:
                 await deleting.forget_member(connection, conversation_id, user_id)
-        if changed:
-            self._relay.wake(str(conversation_id))
+                if conversation.kind is ConversationKind.DIRECT:
+                    await rows.tell_closed(connection, conversation_id, self._new_id(now), now)
+        self._relay.wake(str(conversation_id))
         return bool(changed)
 
     async def delete_rows(self, claim: Claim, table: int, limit: int) -> bool:

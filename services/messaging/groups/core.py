@@ -195,7 +195,7 @@ def require(group: Conversation, actor: UserId, act: Act) -> None:
 
 
 def as_founded(group: Conversation) -> Conversation:
-    """What the retry of a founder gets who is out by now: which group it is, and nothing of what became of it."""
+    """What somebody who is out by now gets of a group: which one it is, and nothing of what became of it."""
     bare = replace(group, members=(), title="", avatar_ref="", history_open=False, vanish_after=timedelta(0))
     return replace(bare, last_seq=0, revision=0, history_start_seq=0)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from services.messaging import rows
 from services.messaging.core.model import ConversationId, UserId
 from services.messaging.relations.core.errors import ReportNotFound, ReportQuota, TooManyBlocks
 from services.messaging.relations.core.graph import Block, Fact, FactKind, Source, newest
@@ -14,6 +15,7 @@ from services.messaging.relations.ports import DecideReport, Pair
 from services.messaging.relations.rows import graph, people, reports, requests
 from services.messaging.rows import lock_counters
 from services.runtime.db import Connection, Database
+from services.runtime.ids import new_id
 
 # Wakes the relay for a key whose rows were committed.
 Wake = Callable[[str], None]
@@ -116,9 +118,11 @@ class PostgresRelations:
                 return
             if limit is not None and await _count_blocks(connection, fact.user_id) > limit:
                 raise TooManyBlocks(f"at most {limit} people can be blocked")
-            await people.refresh_blocked(connection, fact.user_id, fact.other_id)
+            closed = await people.refresh_blocked(connection, fact.user_id, fact.other_id)
             both = [fact.user_id, fact.other_id]
             woken = await requests.tell_relations(connection, both, now, actor=fact.user_id)
+            if closed:
+                woken.append(await rows.tell_closed(connection, closed, new_id(now), now))
         self._wake_all(woken)
 
     def _wake_all(self, keys: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from services.messaging.rows.conversations import (
     insert_members,
     load_conversations,
     lock_counters,
+    tell_closed,
     write_group,
     write_history_start,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "lock_unused",
     "release_attachments",
     "search_words",
+    "tell_closed",
     "to_messages",
     "walk_inbox",
     "write_change",

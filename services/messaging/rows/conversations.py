@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 
+from services.messaging import encoding, topics
 from services.messaging.core.model import (
     Conversation,
     ConversationId,
@@ -16,6 +17,7 @@ from services.messaging.core.model import (
     UserId,
 )
 from services.messaging.core.request import Request
+from services.runtime import outbox
 from services.runtime.db import Connection
 
 # Whom the news of a direct conversation `c` are for; nobody of a group's, which the fan-out looks up.
@@ -162,3 +164,11 @@ def _conversation(row: asyncpg.Record, members: tuple[Member, ...]) -> Conversat
         history_start_seq=row["history_start_seq"],
         blocked=row["blocked"],
     )
+
+
+async def tell_closed(connection: Connection, conversation_id: ConversationId, event_id: UUID, now: datetime) -> str:
+    """Have other services ask anew about a direct conversation that was closed. Gives the relay's key."""
+    key = str(conversation_id)
+    event = encoding.pair_closed(event_id, conversation_id, now)
+    await outbox.append(connection, key, [(topics.EVENTS, key, event)])
+    return key

@@ -102,6 +102,11 @@ class SetMembers:
 
 
 @dataclass(frozen=True)
+class Sever:
+    """Two who talk or ring one-to-one may not any more: a block came to stand, or an account is deleted."""
+
+
+@dataclass(frozen=True)
 class MediaConnected:
     """The worker says that a device's media flows."""
 
@@ -159,6 +164,7 @@ Input = (
     | SetHand
     | Moderation
     | SetMembers
+    | Sever
     | MediaConnected
     | MediaDisconnected
     | WorkerLost

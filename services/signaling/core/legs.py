@@ -85,6 +85,8 @@ def _seat_device(call: Call, step: Step) -> Call:
             media_deadline=None,
             join_time=leg.join_time or step.now,
             leave_time=None,
+            # What was asked of somebody who hung up and came back is asked no more.
+            mute_request_time=leg.mute_request_time if takes_over else None,
         ),
     )
     is_answer = call.answer_time is None and not takes_over
@@ -201,8 +203,14 @@ def _bar(call: Call, step: Step) -> Call:
 
 
 def _empty(leg: Leg, state: LegState, now: datetime) -> Leg:
-    """A leg whose user is not in the call any more, or never was."""
-    emptied = Leg(leg.user_id, state, join_time=leg.join_time, leave_time=leg.leave_time)
+    """A leg whose user is not in the call any more, or never was. What was asked of it stays for who asks again."""
+    emptied = Leg(
+        leg.user_id,
+        state,
+        join_time=leg.join_time,
+        leave_time=leg.leave_time,
+        mute_request_time=leg.mute_request_time,
+    )
     return replace(emptied, leave_time=now) if leg.state is LegState.JOINED else emptied
 
 

@@ -1,6 +1,6 @@
 """The types of a call. All values are immutable; a change makes a new one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import NewType
@@ -197,8 +197,20 @@ class Call:
 
     def leg_of(self, user_id: UserId) -> Leg | None:
         """The user's leg; None for somebody who is not part of the call, or not any more."""
-        leg = next((leg for leg in self.legs if leg.user_id == user_id), None)
+        leg = self.past_leg_of(user_id)
         return leg if leg and leg.state is not LegState.GONE else None
+
+    def past_leg_of(self, user_id: UserId) -> Leg | None:
+        """The user's leg, also of somebody who is not in the conversation any more."""
+        return next((leg for leg in self.legs if leg.user_id == user_id), None)
+
+    def seen_by(self, user_id: UserId) -> "Call":
+        """The call as this person is answered: who is out of the conversation learns nothing of the others."""
+        leg = self.past_leg_of(user_id)
+        if leg is None or leg.state is not LegState.GONE:
+            return self
+        # OUT, as one who hung up.
+        return replace(self, legs=(replace(leg, state=LegState.OUT),), locked=False, move_reason=None)
 
     def has_device(self, user_id: UserId, device_id: DeviceId) -> bool:
         """Whether the user is in the call with this very device."""

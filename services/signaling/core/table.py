@@ -39,11 +39,13 @@ class Trigger(Enum):
     CANCEL_BY_CALLEE = "callee cancels"
     LEAVE_BY_CALLER = "caller leaves"
     LEAVE_BY_CALLEE = "callee leaves"
+    LEAVE_WHEN_GONE = "group: somebody who went from the conversation declines or leaves"
     LEAVE_BY_OTHER_DEVICE = "a device that is not in the call leaves"
     TAKE_OVER = "another device of somebody in the call takes over"
     TAKE_OVER_AGAIN = "the device that is in the call takes over"
     TAKE_OVER_OUTSIDE = "a device of somebody not in the call takes over"
     SET_HAND = "hand raised or lowered"
+    SET_HAND_AGAIN = "hand raised or lowered that stands so already"
     SET_HAND_OUTSIDE = "hand raised or lowered by somebody not in the call"
     JOIN = "group: a member accepts or joins"
     JOIN_LOCKED = "group: a member who is not rung joins a locked call"
@@ -56,16 +58,20 @@ class Trigger(Enum):
     GROUP_LEAVE = "group: one leaves, others stay"
     GROUP_LEAVE_LAST = "group: the last one leaves"
     REQUEST_MUTE = "group: an admin asks for silence"
+    REQUEST_MUTE_AGAIN = "group: somebody who was asked for silence and is not talking any more is asked again"
     REQUEST_MUTE_OUTSIDE = "group: an admin asks somebody not in the call for silence"
     REMOVE = "group: an admin removes a member"
     REMOVE_LAST = "group: an admin removes the last one in the call"
+    REMOVE_AGAIN = "group: somebody who was removed, or went from the conversation, is removed again"
     REMOVE_STRANGER = "group: an admin removes somebody who is no member"
     SET_LOCK = "group: an admin locks or unlocks"
+    SET_LOCK_AGAIN = "group: locked or unlocked as it stands already"
     END_FOR_ALL = "group: an admin ends it for all"
     MODERATE = "group: somebody who is no admin does any of these"
     GROUP_ONLY = "one-to-one: join, or what only admins of groups do"
     SET_MEMBERS = "group: members of the conversation come or go"
     SET_MEMBERS_LAST = "group: the last one in the call goes from the conversation"
+    SEVER = "one-to-one: the two may not talk any more"
     RING_EXPIRED = "ring timeout"
     MEDIA_EXPIRED = "media missing for too long"
     MEDIA_EXPIRED_OF_SOME = "group: media of some missing for too long"
@@ -161,7 +167,7 @@ _MOVE = ((Change.SET_WORKER, Change.ALL_MEDIA_DOWN), (Effect.ANNOUNCE, Effect.CL
 # Columns: ringing, active, ended.
 _ROWS: dict[Trigger, Row] = {
     Trigger.ACCEPT: (_ANSWER, _STAY[_A], CallEnded),
-    Trigger.ACCEPT_AGAIN: (_STAY[_R], _STAY[_A], CallEnded),
+    Trigger.ACCEPT_AGAIN: _NOTHING,
     Trigger.ACCEPT_ELSEWHERE: _until_ended(AnsweredElsewhere),
     Trigger.ACCEPT_BY_CALLER: _never(NotCallee),
     Trigger.DECLINE: (_end(EndReason.DECLINED), AlreadyAnswered, _STAY[_E]),
@@ -170,14 +176,16 @@ _ROWS: dict[Trigger, Row] = {
     Trigger.CANCEL_BY_CALLEE: _never(NotCaller),
     Trigger.LEAVE_BY_CALLER: _end_all(),
     Trigger.LEAVE_BY_CALLEE: (_end(EndReason.DECLINED), _end(EndReason.HUNG_UP), _STAY[_E]),
+    Trigger.LEAVE_WHEN_GONE: _NOTHING,
     Trigger.LEAVE_BY_OTHER_DEVICE: _NOTHING,
     Trigger.TAKE_OVER: (
         Rule(_R, (Change.SEAT_DEVICE,), _TELL_AND_REMOVE),
         Rule(_A, (Change.SEAT_DEVICE, Change.AWAIT_MEDIA), _TELL_AND_REMOVE),
         CallEnded,
     ),
-    Trigger.TAKE_OVER_AGAIN: (_STAY[_R], _STAY[_A], CallEnded),
+    Trigger.TAKE_OVER_AGAIN: _NOTHING,
     Trigger.TAKE_OVER_OUTSIDE: _until_ended(NotInCall),
+    Trigger.SET_HAND_AGAIN: _NOTHING,
     Trigger.SET_HAND: _both((Change.NOTE_HAND,), _TELL, CallEnded),
     Trigger.SET_HAND_OUTSIDE: _until_ended(NotInCall),
     Trigger.JOIN: (_ANSWER, _ANSWER, CallEnded),
@@ -195,16 +203,21 @@ _ROWS: dict[Trigger, Row] = {
     Trigger.GROUP_LEAVE: _both((Change.UNSEAT,), _TELL_AND_REMOVE, _STAY[_E]),
     Trigger.GROUP_LEAVE_LAST: _end_all(),
     Trigger.REQUEST_MUTE: _both((Change.NOTE_MUTE_REQUEST,), _TELL, CallEnded),
+    Trigger.REQUEST_MUTE_AGAIN: _NOTHING,
     Trigger.REQUEST_MUTE_OUTSIDE: _until_ended(ParticipantNotFound),
     Trigger.REMOVE: _both((Change.BAR,), _TELL_AND_REMOVE, CallEnded),
     Trigger.REMOVE_LAST: _end_all(Change.BAR),
+    Trigger.REMOVE_AGAIN: _NOTHING,
     Trigger.REMOVE_STRANGER: _until_ended(ParticipantNotFound),
+    Trigger.SET_LOCK_AGAIN: _NOTHING,
     Trigger.SET_LOCK: _both((Change.NOTE_LOCK,), _TELL, CallEnded),
     Trigger.END_FOR_ALL: _end_all(),
     Trigger.MODERATE: _never(NotAdmin),
     Trigger.GROUP_ONLY: _never(NotGroupCall),
     Trigger.SET_MEMBERS: _both((Change.NOTE_MEMBERS,), _TELL_AND_REMOVE, _STAY[_E]),
     Trigger.SET_MEMBERS_LAST: _end_all(Change.NOTE_MEMBERS),
+    # As if nobody had answered: neither learns why.
+    Trigger.SEVER: (_end(EndReason.MISSED), _end(EndReason.HUNG_UP), _STAY[_E]),
     Trigger.RING_EXPIRED: (_end(EndReason.MISSED), Rule(_A, (Change.STOP_RINGS,), _TELL), _STAY[_E]),
     Trigger.MEDIA_EXPIRED: (_STAY[_R], _end(EndReason.MEDIA_LOST), _STAY[_E]),
     Trigger.MEDIA_EXPIRED_OF_SOME: (_STAY[_R], Rule(_A, (Change.UNSEAT_EXPIRED,), _TELL_AND_REMOVE), _STAY[_E]),

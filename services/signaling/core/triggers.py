@@ -21,6 +21,7 @@ from services.signaling.core.inputs import (
     SetHand,
     SetLock,
     SetMembers,
+    Sever,
     TakeOver,
     Tick,
     WorkerFound,
@@ -34,25 +35,29 @@ def classify(call: Call, given: Input, now: datetime) -> Trigger:
     """Which line of the table an input is. Raises CallNotFound for a user who is not part of the call."""
     match given:
         case Accept() | Decline() | Cancel() | Leave() | Join() | TakeOver() | SetHand():
-            leg = call.leg_of(given.user_id)
-            if leg is None:
-                raise CallNotFound
-            return _classify_request(call, leg, given)
+            return _classify_request_of(call, given)
         case RequestMute() | Remove() | SetLock() | EndForAll():
             return _classify_moderation(call, given)
         case SetMembers(user_ids):
             return _classify_members(call, user_ids)
+        case Sever():
+            return Trigger.NOTHING_DUE if call.group else Trigger.SEVER
         case MediaConnected() | MediaDisconnected():
             return _classify_media(call, given)
-        case WorkerLost(worker_id):
-            return Trigger.WORKER_LOST if _carries(call, worker_id) else Trigger.MEDIA_STALE
-        case WorkerFound(worker):
-            return Trigger.WORKER_FOUND if worker.is_same_process(call.worker) else Trigger.MEDIA_STALE
-        case Move(from_worker):
-            is_here = call.worker is None or call.worker.is_same_process(from_worker)
-            return Trigger.MOVE if is_here else Trigger.MEDIA_STALE
+        case WorkerLost() | WorkerFound() | Move():
+            return _classify_worker(call, given)
         case Tick():
             return _classify_tick(call, now)
+
+
+def _classify_request_of(call: Call, given: Accept | Decline | Cancel | Leave | Join | TakeOver | SetHand) -> Trigger:
+    leg = call.leg_of(given.user_id)
+    if leg:
+        return _classify_request(call, leg, given)
+    if isinstance(given, Decline | Leave) and call.past_leg_of(given.user_id):
+        # Who is out of the conversation is out of its call, as was wanted.
+        return Trigger.LEAVE_WHEN_GONE
+    raise CallNotFound
 
 
 def _classify_request(
@@ -72,8 +77,14 @@ def _classify_request(
             return _classify_leave(call, leg, device_id)
         case TakeOver(_, device_id):
             return _classify_take_over(leg, device_id)
-        case SetHand():
-            return Trigger.SET_HAND if leg.state is LegState.JOINED else Trigger.SET_HAND_OUTSIDE
+        case SetHand(_, raised):
+            return _classify_hand(leg, raised)
+
+
+def _classify_hand(leg: Leg, raised: bool) -> Trigger:
+    if leg.state is not LegState.JOINED:
+        return Trigger.SET_HAND_OUTSIDE
+    return Trigger.SET_HAND_AGAIN if (leg.hand_raise_time is not None) == raised else Trigger.SET_HAND
 
 
 def _classify_accept(call: Call, leg: Leg, device_id: DeviceId) -> Trigger:
@@ -133,6 +144,9 @@ def _classify_moderation(call: Call, given: Moderation) -> Trigger:
         raise CallNotFound
     if not call.group:
         return Trigger.GROUP_ONLY
+    # What stands already needs no role: whoever did it may have lost theirs since.
+    if again := _classify_done(call, given):
+        return again
     if not given.by_admin:
         return Trigger.MODERATE
     match given:
@@ -141,13 +155,33 @@ def _classify_moderation(call: Call, given: Moderation) -> Trigger:
         case EndForAll():
             return Trigger.END_FOR_ALL
         case RequestMute(_, target_id):
-            target = call.leg_of(target_id)
-            is_in = target is not None and target.state is LegState.JOINED
-            return Trigger.REQUEST_MUTE if is_in else Trigger.REQUEST_MUTE_OUTSIDE
+            return Trigger.REQUEST_MUTE if _is_in(call.leg_of(target_id)) else Trigger.REQUEST_MUTE_OUTSIDE
         case Remove(_, target_id):
             if call.leg_of(target_id) is None:
                 return Trigger.REMOVE_STRANGER
             return Trigger.REMOVE if _leaves_somebody(call, {target_id}) else Trigger.REMOVE_LAST
+
+
+def _classify_done(call: Call, given: Moderation) -> Trigger | None:
+    """What would be done stands already; None for what is to be done."""
+    is_over = call.state is CallState.ENDED
+    match given:
+        case SetLock(_, locked):
+            return Trigger.SET_LOCK_AGAIN if call.locked == locked else None
+        case EndForAll():
+            return Trigger.END_FOR_ALL if is_over else None
+        case RequestMute(_, target_id):
+            target = call.past_leg_of(target_id)
+            was_asked = target is not None and target.mute_request_time is not None
+            return Trigger.REQUEST_MUTE_AGAIN if was_asked and (is_over or not _is_in(target)) else None
+        case Remove(_, target_id):
+            target = call.past_leg_of(target_id)
+            is_out = target is not None and target.state in (LegState.REMOVED, LegState.GONE)
+            return Trigger.REMOVE_AGAIN if is_out else None
+
+
+def _is_in(leg: Leg | None) -> bool:
+    return leg is not None and leg.state is LegState.JOINED
 
 
 def _classify_members(call: Call, user_ids: Collection[UserId]) -> Trigger:
@@ -168,6 +202,17 @@ def _classify_media(call: Call, given: MediaConnected | MediaDisconnected) -> Tr
         return Trigger.MEDIA_CONNECTED
     # The newer offer of the device speaks for itself, and its "connected" may come before this.
     return Trigger.MEDIA_STALE if given.replaced else Trigger.MEDIA_DISCONNECTED
+
+
+def _classify_worker(call: Call, given: WorkerLost | WorkerFound | Move) -> Trigger:
+    match given:
+        case WorkerLost(worker_id):
+            return Trigger.WORKER_LOST if _carries(call, worker_id) else Trigger.MEDIA_STALE
+        case WorkerFound(worker):
+            return Trigger.WORKER_FOUND if worker.is_same_process(call.worker) else Trigger.MEDIA_STALE
+        case Move(from_worker):
+            is_here = call.worker is None or call.worker.is_same_process(from_worker)
+            return Trigger.MOVE if is_here else Trigger.MEDIA_STALE
 
 
 def _has_leg_with(call: Call, given: MediaConnected | MediaDisconnected) -> bool:

@@ -23,9 +23,11 @@ from services.messaging.core.errors import AccountDeleted
 from services.messaging.core.model import Conversation, Draft, Line, LineKind, Message, MessageId, Role, Text
 from services.messaging.core.own_state import OwnChange
 from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings
 from services.messaging.groups.ports import Invite
 from services.messaging.groups.store import PostgresInvites
 from services.messaging.store import PostgresStore
+from services.messaging.vanishing import core as vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
@@ -203,6 +205,35 @@ async def test_who_came_later_exports_nothing_from_before(town: Town) -> None:
     assert "text after" not in data
 
 
+async def test_who_is_out_exports_what_they_wrote_and_nothing_of_what_became_of_the_group(town: Town) -> None:
+    await reacted(town.store, town.clock, town.old, 2, BOB, "👍")
+    await town.store.change_group(
+        town.old.id, lambda group: groups.update(group, BOB, Settings(title="Without her")), stamp(town.clock, BOB)
+    )
+    job = await town.accounts.start_export(ALICE)
+    await town.run_killed(1_000_000)
+    of_old = [line for line in await exported(town, job) if str(town.old.id) in json.dumps(line)]
+    (conversation,) = [line["conversation"] for line in of_old if line["type"] == "conversation"]
+    assert set(conversation) <= {"conversation_id", "kind", "create_time"}
+    messages = [line["message"] for line in of_old if line["type"] == "message"]
+    assert "text before" in {message.get("text", {}).get("text") for message in messages}
+    assert not any("reactions" in message for message in messages)
+
+
+async def test_an_export_holds_nothing_of_what_has_vanished_before_the_sweeper_came(town: Town) -> None:
+    room = await founded(town.store, town.clock, "short", BOB)
+    await town.store.change_group(
+        room.id, lambda group: vanishing.set_vanishing(group, ALICE, timedelta(minutes=5)), stamp(town.clock, ALICE)
+    )
+    await town.store.append([text(town.clock, room, "secret")])
+    job = await town.accounts.start_export(ALICE)
+    town.clock.advance(301)
+    await town.run_killed(1_000_000)
+    data = json.dumps(await exported(town, job))
+    assert "text secret" not in data
+    assert str(room.id) in data
+
+
 @pytest.mark.parametrize("calls", [0, 11])
 async def test_an_export_whose_runners_are_killed_has_every_line_once_and_leaves_no_object_behind(
     town: Town, calls: int
@@ -264,6 +295,8 @@ async def test_a_deletion_whose_runners_are_killed_does_everything_once(town: To
                 assert (message.attachments, message.reactions) == ((), ())
     lines = [message.content for message in await town.history(town.group) if message.sender_id == ALICE]
     assert lines.count(Line(LineKind.LEFT)) == 1
+    # Other services hear that nobody may write or call there any more; a step whose runner died may say it again.
+    assert {event.conversation_id for event in events if event.HasField("pair_closed")} == {pair}
 
 
 async def test_a_deletion_leaves_nothing_of_the_person_but_what_is_named(town: Town) -> None:

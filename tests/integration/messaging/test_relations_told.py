@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.gateway.v1 import service_pb2 as gateway_service
-from parley.messaging.v1 import messages_pb2
+from parley.messaging.v1 import events_pb2, messages_pb2
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.core.model import Conversation, ConversationId, UserId
@@ -55,6 +55,14 @@ class Town:
         assert [record.key.decode() for record in records] == [delivery.user_id for delivery in deliveries]
         return deliveries
 
+    async def closed(self) -> list[str]:
+        """The conversations that other services heard of as closed since the last time."""
+        self.publisher.records.clear()
+        await self.relay.publish_shards(range(SHARDS))
+        values = [record.value or b"" for record in self.publisher.records if record.topic == "messaging.events.v1"]
+        events = [events_pb2.ConversationEvent.FromString(value) for value in values]
+        return [event.conversation_id for event in events if event.HasField("pair_closed")]
+
     async def waiting(self) -> Conversation:
         """Alice's conversation with Bob, in his Requests; all of it told."""
         await self.relations.change_settings(BOB, SettingsChange(messages=Audience.FOLLOWED), self.clock.now())
@@ -94,6 +102,28 @@ async def test_of_a_block_both_gateways_hear_and_only_the_blockers_devices_read(
     assert changes(await town.told()) == {(BOB, "relations"), (ALICE, "")}
     await town.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, town.clock.now())])
     assert changes(await town.told()) == {(BOB, "relations"), (ALICE, "")}
+
+
+async def test_other_services_hear_of_a_pair_that_a_block_closed_and_of_nothing_more(town: Town) -> None:
+    room = await opened(town.store, town.clock)
+    assert await town.closed() == []
+    await town.relations.block(BOB, ALICE, 9, town.clock.now())
+    assert await town.closed() == [str(room.id)]
+    # It is closed already; the other's block and the network's change nothing.
+    await town.relations.block(ALICE, BOB, 9, town.clock.now())
+    await town.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, True, town.clock.now())])
+    assert await town.closed() == []
+    await town.relations.unblock(ALICE, BOB, town.clock.now())
+    await town.relations.unblock(BOB, ALICE, town.clock.now())
+    town.clock.advance(1)
+    await town.relations.learn([Fact(FactKind.BLOCKS, BOB, ALICE, False, town.clock.now())])
+    assert await town.closed() == []
+    town.clock.advance(1)
+    await town.relations.learn([Fact(FactKind.BLOCKS, ALICE, BOB, True, town.clock.now())])
+    assert await town.closed() == [str(room.id)]
+    # They have no conversation.
+    await town.relations.block(CAROL, BOB, 9, town.clock.now())
+    assert await town.closed() == []
 
 
 async def test_who_changes_who_sees_presence_has_all_contacts_ask_anew(town: Town) -> None:

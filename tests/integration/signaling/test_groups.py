@@ -116,6 +116,27 @@ async def test_who_leaves_the_conversation_leaves_its_call(town: Town) -> None:
         await second.call("GetCall", api.GetCallRequest(call_id=call_id))
 
 
+async def test_a_pair_between_whom_a_block_comes_to_stand_is_in_no_call(town: Town) -> None:
+    pair = town.pair()
+    alice = town.user(pair.alice)
+    request = api.StartCallRequest(conversation_id=pair.conversation_id, device_id=PHONE, client_call_id="c")
+    call_id = (await alice.call("StartCall", request)).call.call_id
+    town.closed.add(pair.bob)
+    event = messaging_events.ConversationEvent(conversation_id=pair.conversation_id)
+    event.pair_closed.SetInParent()
+    record = Outgoing("messaging.events.v1", pair.conversation_id.encode(), event.SerializeToString())
+    await town.publisher.publish([record])
+
+    async def is_over() -> bool:
+        call = (await alice.call("GetCall", api.GetCallRequest(call_id=call_id))).call
+        return call.end_reason == messages_pb2.END_REASON_MISSED
+
+    await eventually(is_over)
+    # A retry learns that it is over, and rings nobody.
+    again = await alice.call("StartCall", request)
+    assert (again.call.call_id, again.HasField("grant")) == (call_id, False)
+
+
 async def test_who_may_not_be_rung_is_not(town: Town) -> None:
     pair = town.pair()
     town.closed.add(pair.bob)

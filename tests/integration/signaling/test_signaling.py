@@ -259,8 +259,12 @@ async def test_every_refusal_has_its_documented_reason(town: Town) -> None:
             await call
     await alice.call("LeaveCall", api.LeaveCallRequest(call_id=call_id, device_id=PHONE))
     renew = api.RenewMediaGrantRequest(call_id=call_id, device_id=PHONE)
+    # A retry of what he did before it ended; on his other device it would be the first try.
+    again = await bob.call("AcceptCall", accept)
+    assert (again.call.state, again.HasField("grant")) == (messages_pb2.CALL_STATE_ENDED, False)
+    elsewhere = api.AcceptCallRequest(call_id=call_id, device_id="another1")
     for call in (
-        bob.call("AcceptCall", accept),
+        bob.call("AcceptCall", elsewhere),
         alice.call("RenewMediaGrant", renew),
         alice.join(start.grant),
     ):

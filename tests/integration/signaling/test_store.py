@@ -131,6 +131,17 @@ async def test_a_change_can_bring_a_key_for_the_call(bench: Bench) -> None:
     assert await bench.store.create(new_call(BOB, CAROL), key(BOB, "his"), NEWS) == KeyKnown(met)
 
 
+async def test_a_key_can_come_to_stand_for_a_call_without_a_change(bench: Bench) -> None:
+    call, other = new_call(), new_call(CAROL, UserId("dave"))
+    await bench.store.create(call, key(), NEWS)
+    await bench.store.create(other, key(CAROL), NEWS)
+    await bench.store.keep_key(key(BOB, "his"), call.call_id)
+    # The first stays.
+    await bench.store.keep_key(key(BOB, "his"), other.call_id)
+    assert await bench.store.find_by_key(key(BOB, "his")) == call
+    assert await bench.store.create(new_call(BOB, CAROL), key(BOB, "his"), NEWS) == KeyKnown(call)
+
+
 async def test_due_calls_are_claimed_once_until_the_lease_is_over(bench: Bench) -> None:
     call = new_call()
     await bench.store.create(call, key(), NEWS)

@@ -108,6 +108,11 @@ async def test_an_event_that_nobody_can_read_is_poison(world: World, value: byte
         await FanOut(world.messaging, MemoryPublisher()).handle([incoming(value)])
 
 
+async def test_a_pair_that_was_closed_is_told_to_no_device(world: World) -> None:
+    await world.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
+    assert await told(world, encoding.pair_closed(UUID(int=9), ROOM, NOW)) == []
+
+
 def ended_call(reason: call_messages.EndReason.ValueType, conversation_id: str) -> calls.CallEvent:
     def stamp(instant: datetime) -> Timestamp:
         value = Timestamp()

@@ -70,6 +70,10 @@ class FakeStore:
             self._keys.setdefault(key, call.call_id)
         self._put(call, records)
 
+    async def keep_key(self, key: ClientKey, call_id: CallId) -> None:
+        self._check()
+        self._keys.setdefault(key, call_id)
+
     async def find(self, call_id: CallId) -> Call | None:
         self._check()
         return self._calls.get(call_id)

@@ -30,6 +30,7 @@ from services.signaling.ports import (
     Membership,
     Record,
 )
+from services.signaling.roster import Roster
 from services.signaling.service import CallsService
 from services.signaling.starting import CallStarter, StartRequest
 from services.signaling.tokens import JwtJoinTokens
@@ -59,6 +60,8 @@ class FakeMembers:
     admins: set[UserId] = field(default_factory=set)
     # Whom nobody may ring.
     closed: set[UserId] = field(default_factory=set)
+    # Pairs between whom a block stands, or one of whom is deleted.
+    severed: set[ConversationId] = field(default_factory=set)
     asked: int = 0
 
     async def members_of(self, conversation_id: ConversationId) -> Membership:
@@ -70,7 +73,10 @@ class FakeMembers:
 
     async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> Callees:
         members = await self.members_of(conversation_id)
-        return Callees(members.user_ids, frozenset(members.user_ids) - self.closed - {caller_id}, members.group)
+        if caller_id not in members.user_ids:
+            raise ConversationNotFound
+        allowed = frozenset(members.user_ids) - self.closed - {caller_id}
+        return Callees(members.user_ids, frozenset() if conversation_id in self.severed else allowed, members.group)
 
 
 @dataclass
@@ -176,11 +182,11 @@ def announce(before: Call | None, call: Call, now: datetime) -> Sequence[Record]
 class World:
     """A whole service over fakes, with one worker that announced itself just now."""
 
-    def __init__(self) -> None:
+    def __init__(self, members: FakeMembers | None = None) -> None:
         numbers = count(1)
         self.clock = ManualClock(START)
         self.store = FakeStore()
-        self.members = FakeMembers()
+        self.members = members or FakeMembers()
         self.media = FakeMedia()
         self.closer = RecordingCloser()
         self.timers = RecordingTimers()
@@ -234,12 +240,13 @@ def make_service(
     tokens: JwtJoinTokens | None = None,
 ) -> CallsService:
     """The use-cases over what is given."""
+    roster = Roster(changes.store, changes, members)
     return CallsService(
         store=changes.store,
         changes=changes,
-        starter=CallStarter(changes.store, changes, members, moves.nodes, POLICY, new_id),
+        starter=CallStarter(changes.store, changes, members, roster, moves.nodes, POLICY, new_id),
         moves=moves,
-        members=members,
+        roster=roster,
         media=moves.media,
         tokens=tokens or JwtJoinTokens(b"k" * 32),
         turn=HmacTurnServers((), b"", 60),

@@ -42,6 +42,7 @@ async def test_a_call_moves_to_another_device_which_has_media_before_the_first_l
     await world.service.note_media(call.call_id, MediaConnected(BOB, TABLET, WORKER.worker_id))
     taken, grant = await world.service.take_over(call.call_id, BOB, LAPTOP)
     assert taken.has_device(BOB, LAPTOP)
+    assert grant is not None
     assert world.read(grant.join_token).device_id == LAPTOP
     assert world.closer.removed == []
     await world.service.note_media(call.call_id, MediaConnected(BOB, LAPTOP, WORKER.worker_id))

@@ -77,6 +77,7 @@ async def test_all_members_who_may_be_rung_are_rung(world: World) -> None:
     assert await world.service.list_active_calls(CAROL) == [call]
     joined, grant = await world.service.join_call(call.call_id, CAROL, TABLET)
     assert joined.has_device(CAROL, TABLET)
+    assert grant is not None
     assert world.read(grant.join_token).device_id == TABLET
 
 

@@ -156,6 +156,7 @@ async def test_the_first_to_accept_wins_and_gets_a_grant(world: World) -> None:
     world.clock.advance(2.5)
     active, grant = await world.service.accept_call(call.call_id, BOB, TABLET)
     assert active.state is CallState.ACTIVE
+    assert grant is not None
     assert world.read(grant.join_token).device_id == TABLET
     assert world.metrics.rings_s == [2.5]
     with pytest.raises(AnsweredElsewhere):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -11,6 +12,9 @@ from services.messaging import encoding, rows
 from services.messaging.accounts.core import EXPORT_FORMAT, EXPORT_VERSION, EXPORTED, ExportCursor, Section
 from services.messaging.accounts.ports import ExportBatch
 from services.messaging.core.model import Conversation, ConversationId, Message, UserId
+from services.messaging.core.placing import first_result
+from services.messaging.groups.core import as_founded
+from services.messaging.vanishing.core import as_of
 from services.runtime.db import Connection
 
 _NEXT_CONVERSATION = """
@@ -26,7 +30,8 @@ ORDER BY conversation_id LIMIT 1
 
 # Who is out sees what they wrote themselves; who is in, what the conversation shows them.
 _MESSAGES = """
-SELECT m.* FROM messages m LEFT JOIN members me ON me.conversation_id = m.conversation_id AND me.user_id = $2
+SELECT m.*, me.user_id IS NOT NULL AS is_member FROM messages m
+LEFT JOIN members me ON me.conversation_id = m.conversation_id AND me.user_id = $2
 WHERE m.conversation_id = $1 AND m.seq > $3
     AND (m.sender_id = $2 OR (me.user_id IS NOT NULL AND m.seq > me.visible_after_seq))
 ORDER BY m.seq LIMIT $4
@@ -72,8 +77,14 @@ async def read_rows(connection: Connection, user_id: UserId, cursor: ExportCurso
     return ExportBatch(lines, replace(cursor, section=Section.CONVERSATIONS))
 
 
-async def read_conversations(connection: Connection, user_id: UserId, cursor: ExportCursor, limit: int) -> ExportBatch:
-    """The next messages of a conversation, before the first of them the conversation itself."""
+async def read_conversations(
+    connection: Connection, user_id: UserId, cursor: ExportCursor, limit: int, now: datetime
+) -> ExportBatch:
+    """The next messages of a conversation, before the first of them the conversation itself.
+
+    What has vanished is left out, whether or not the sweeper was there; of what became of a conversation after the
+    person left, nothing is told.
+    """
     conversation_id = cursor.conversation_id
     if conversation_id is None or cursor.seq < 0:
         conversation_id = await next_conversation(connection, user_id, cursor.conversation_id)
@@ -83,7 +94,11 @@ async def read_conversations(connection: Connection, user_id: UserId, cursor: Ex
         line = _conversation_line(conversation, user_id)
         return ExportBatch([line], replace(cursor, conversation_id=conversation_id, seq=0))
     found = await connection.fetch(_MESSAGES, conversation_id, user_id, cursor.seq, limit)
-    messages = await rows.to_messages(connection, found)
+    stored = await rows.to_messages(connection, found)
+    messages = [
+        first_result(as_of(message, now), is_member=row["is_member"])
+        for row, message in zip(found, stored, strict=True)
+    ]
     lines = [await _message_line(connection, message, user_id) for message in messages]
     if len(messages) == limit:
         return ExportBatch(lines, replace(cursor, seq=messages[-1].seq))
@@ -91,11 +106,8 @@ async def read_conversations(connection: Connection, user_id: UserId, cursor: Ex
 
 
 def _conversation_line(conversation: Conversation, user_id: UserId) -> str:
-    encoded = encoding.conversation_message(conversation)
     is_member = conversation.member(user_id) is not None
-    if not is_member:
-        # What became of it after they left is not theirs to know.
-        encoded.ClearField("members")
+    encoded = encoding.conversation_message(conversation if is_member else as_founded(conversation))
     return _line({"type": "conversation", "is_member": is_member, "conversation": _plain(encoded)})
 
 

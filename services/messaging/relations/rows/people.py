@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from services.messaging.core.model import UserId, pair_key
+from services.messaging.core.model import ConversationId, UserId, pair_key
 from services.messaging.relations.core.reach import Audience, Regard, Settings
 from services.runtime.db import Connection
 
@@ -88,13 +88,16 @@ async def load_contacts(connection: Connection, user_id: UserId) -> list[UserId]
     return [UserId(row["user_id"]) for row in found]
 
 
-async def refresh_blocked(connection: Connection, one: UserId, other: UserId) -> None:
+async def refresh_blocked(connection: Connection, one: UserId, other: UserId) -> ConversationId | None:
     """Have the direct conversation of a locked pair say whether a block stands: under its row's lock, which sends take
-    first, so that none passes once this is committed."""
+    first, so that none passes once this is committed. Gives the conversation if it was closed by this."""
     blocked = bool(await load_blocked(connection, one, [other]))
-    await connection.execute(
-        "UPDATE conversations SET blocked = $2 WHERE pair_key = $1 AND blocked <> $2", pair_key(one, other), blocked
+    changed: ConversationId | None = await connection.fetchval(
+        "UPDATE conversations SET blocked = $2 WHERE pair_key = $1 AND blocked <> $2 RETURNING id",
+        pair_key(one, other),
+        blocked,
     )
+    return changed if blocked else None
 
 
 def to_settings(row: asyncpg.Record) -> Settings:

@@ -1,0 +1,72 @@
+"""Who may be in a call: the members of its conversation, as messaging has them now."""
+
+from dataclasses import dataclass
+
+from services.signaling.changes import CallChanges
+from services.signaling.core.errors import Contended, ConversationNotFound
+from services.signaling.core.inputs import SetMembers, Sever
+from services.signaling.core.model import Call, ConversationId, LegState, UserId
+from services.signaling.ports import Members, Store
+
+# Each further attempt means that the members changed between two readings.
+SYNC_ATTEMPTS = 6
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Keeps calls in line with their conversations. Safe from all replicas at once."""
+
+    store: Store
+    changes: CallChanges
+    members: Members
+
+    async def sync(self, call: Call) -> frozenset[UserId]:
+        """Have a group's call hold who is in the conversation, and nobody else; who that is.
+
+        What was read is read again once it is written: whoever went in between, and whose event found the call as it
+        was before, would be in it for good. Raises MembersUnavailable, CallNotFound, Contended.
+        """
+        user_ids = await self._members_of(call.conversation_id)
+        if user_ids == {leg.user_id for leg in call.legs if leg.state is not LegState.GONE}:
+            return user_ids
+        for _ in range(SYNC_ATTEMPTS):
+            await self.changes.apply(call.call_id, SetMembers(user_ids))
+            read_again = await self._members_of(call.conversation_id)
+            if read_again == user_ids:
+                return user_ids
+            user_ids = read_again
+        raise Contended
+
+    async def sync_group(self, conversation_id: ConversationId) -> None:
+        """The same for the call that runs in a group, if there is one."""
+        call = await self.store.find_of_group(conversation_id)
+        if call:
+            await self.sync(call)
+
+    async def sever(self, conversation_id: ConversationId) -> None:
+        """End the call of two who may not talk any more. Raises MembersUnavailable, Contended."""
+        for user_id in await self._members_of(conversation_id):
+            call = await self.store.find_holding(user_id)
+            if call and call.conversation_id == conversation_id and not await self._may_talk(call):
+                await self.changes.apply(call.call_id, Sever())
+
+    async def admins_of(self, call: Call) -> frozenset[UserId]:
+        """Who may moderate the call; nobody, if it is none of a group. Raises MembersUnavailable."""
+        try:
+            return (await self.members.members_of(call.conversation_id)).admin_ids if call.group else frozenset()
+        except ConversationNotFound:
+            return frozenset()
+
+    async def _may_talk(self, call: Call) -> bool:
+        try:
+            callees = await self.members.callees_of(call.conversation_id, call.caller_id)
+        except ConversationNotFound:
+            return False
+        return callees.group or bool(callees.allowed)
+
+    async def _members_of(self, conversation_id: ConversationId) -> frozenset[UserId]:
+        try:
+            return frozenset((await self.members.members_of(conversation_id)).user_ids)
+        except ConversationNotFound:
+            # Of a conversation that everybody left, messaging says so.
+            return frozenset()

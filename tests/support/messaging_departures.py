@@ -1,0 +1,350 @@
+"""What depends on somebody who has left: every event meets every pending action, and each cell says what comes of it.
+
+Bob acts. Carol is the other one: she is in Bob's group, in Alice's group, which Bob joined by her invite, and has a
+direct conversation with him. What happens happens in all three. The cells hold for the store in memory and for
+PostgreSQL.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from services.messaging.attachments.service import UploadRequest
+from services.messaging.core.errors import MessagingError
+from services.messaging.core.model import (
+    CallOutcome,
+    CallRecord,
+    Conversation,
+    ConversationId,
+    Mention,
+    Message,
+    Role,
+    Text,
+    UserId,
+)
+from services.messaging.groups.core import Settings
+from services.messaging.groups.service import GroupRequest
+from services.messaging.relations.core.reports import Reason, Report, ReportRequest
+from services.messaging.service import TextRequest
+from tests.support.messaging_world import ALICE, BOB, People
+
+CAROL, DAN = UserId("carol"), UserId("dan")
+CALL = UUID(int=7)
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Town:
+    """Where Bob was before anything happened, and what he has done."""
+
+    world: People
+    # Alice's group, in which Bob is an admin; Bob's own; the direct conversation of Bob and Carol.
+    group: str
+    own: str
+    pair: str
+    invite: str
+    first: dict[str, object]
+
+
+# What can be done: each gives what it answers.
+def words(mention: bool = False) -> Text:
+    return Text("hi @carol", (Mention(3, 6, CAROL),)) if mention else Text("hi")
+
+
+def send(room: str, key: str, *, mention: bool = False, reply: int = 0) -> Callable[[Town], Awaitable[object]]:
+    def act(town: Town) -> Awaitable[object]:
+        request = TextRequest(key, words(mention), reply)
+        return town.world.messaging.send_text(BOB, getattr(town, room), request)
+
+    return act
+
+
+def edit(room: str, text: Text) -> Callable[[Town], Awaitable[object]]:
+    return lambda town: town.world.messaging.edit_message(BOB, getattr(town, room), MINE[room], text)
+
+
+def react(room: str, emoji: str) -> Callable[[Town], Awaitable[object]]:
+    return lambda town: town.world.messaging.set_reaction(BOB, getattr(town, room), HERS[room], emoji, present=True)
+
+
+def unsend(room: str, seq: int) -> Callable[[Town], Awaitable[object]]:
+    return lambda town: town.world.messaging.unsend_message(BOB, getattr(town, room), seq)
+
+
+def report(key: str) -> Callable[[Town], Awaitable[object]]:
+    def act(town: Town) -> Awaitable[object]:
+        return town.world.reports.report(BOB, ReportRequest(key, town.group, [HERS["group"]], Reason.SPAM, ""))
+
+    return act
+
+
+async def ring(town: Town, room: str) -> str:
+    callees = (await town.world.relations.callees_of(getattr(town, room), BOB)).user_ids
+    return "carol" if CAROL in callees else "not carol"
+
+
+async def type_in(town: Town, room: str) -> str:
+    _, told = await town.world.relations.members_of(getattr(town, room), BOB)
+    return "carol" if CAROL in told else "not carol"
+
+
+async def watch(town: Town) -> str:
+    return "carol" if await town.world.relations.filter_contacts(BOB, [CAROL]) else "not carol"
+
+
+def record(room: str) -> Callable[[Town], Awaitable[object]]:
+    def act(town: Town) -> Awaitable[object]:
+        call = CallRecord(CALL, True, CallOutcome.COMPLETED, timedelta(minutes=1), (BOB, CAROL))
+        return town.world.messaging.record_call(ConversationId(UUID(getattr(town, room))), BOB, call)
+
+    return act
+
+
+async def export_parts(town: Town) -> str:
+    """What an export of Bob holds of the group: what he may read there."""
+    await town.world.messaging.list_messages(BOB, town.group, 0, 0)
+    return "done"
+
+
+async def add_her(town: Town) -> str:
+    group = await town.world.groups.add_members(BOB, town.own, [CAROL])
+    return "carol" if group.member(CAROL) else "not carol"
+
+
+UPLOAD = UploadRequest("u", "a.png", "image/png", 5)
+# Where things stand that were said before: see `settle`.
+HERS = {"group": 5, "pair": 1}
+MINE = {"group": 10, "pair": 3}
+TAKEN_BACK = 9
+
+ACTIONS: dict[str, Callable[[Town], Awaitable[object]]] = {
+    "send again in the group": send("group", "k"),
+    "send again with a mention": send("group", "m", mention=True),
+    "send again what answers": send("group", "r", reply=5),
+    "send again in the pair": send("pair", "k"),
+    "edit again to the same": edit("group", words(mention=True)),
+    "edit again in the pair": edit("pair", Text("hi!")),
+    "react again": react("group", "👍"),
+    "react again in the pair": react("pair", "👍"),
+    "unsend again": unsend("group", TAKEN_BACK),
+    "found again": lambda town: town.world.groups.create_group(BOB, GroupRequest("own", "Own", [CAROL], "", False)),
+    "join again": lambda town: town.world.groups.join_by_invite(BOB, town.invite),
+    "add again": lambda town: town.world.groups.add_members(BOB, town.own, [ALICE]),
+    "remove again": lambda town: town.world.groups.remove_member(BOB, town.own, DAN),
+    "name again": lambda town: town.world.groups.update_group(BOB, town.group, Settings(title="Trip")),
+    "give the role again": lambda town: town.world.groups.set_role(BOB, town.own, ALICE, Role.ADMIN),
+    "set vanishing again": lambda town: town.world.vanishing.set_vanishing(BOB, town.own, HOUR),
+    "set vanishing again in the pair": lambda town: town.world.vanishing.set_vanishing(BOB, town.pair, HOUR),
+    "report again": report("k"),
+    "announce a file again": lambda town: town.world.attachments.create_upload(BOB, UPLOAD),
+    "open the pair again": lambda town: town.world.messaging.open_direct(BOB, CAROL),
+    "send": send("group", "new"),
+    "mention": send("group", "new", mention=True),
+    "answer": send("group", "new", reply=5),
+    "send in the pair": send("pair", "new"),
+    "edit": edit("group", Text("ho")),
+    "edit in the pair": edit("pair", Text("ho")),
+    "react": react("group", "🙏"),
+    "react in the pair": react("pair", "🙏"),
+    "unsend": unsend("group", 10),
+    "unsend in the pair": unsend("pair", 3),
+    "add her": add_her,
+    "remove her": lambda town: town.world.groups.remove_member(BOB, town.own, CAROL),
+    "hand over to her": lambda town: town.world.groups.set_role(BOB, town.own, CAROL, Role.OWNER),
+    "invite": lambda town: town.world.groups.create_invite(BOB, town.group),
+    "report": report("new"),
+    "read": lambda town: town.world.receipts.mark_read(BOB, town.group, 5),
+    "deliver": lambda town: town.world.receipts.mark_delivered(BOB, [(town.group, 5)]),
+    "set vanishing": lambda town: town.world.vanishing.set_vanishing(BOB, town.group, 2 * HOUR),
+    "set vanishing in the pair": lambda town: town.world.vanishing.set_vanishing(BOB, town.pair, 2 * HOUR),
+    "look at the history": export_parts,
+    "ring in the group": lambda town: ring(town, "group"),
+    "ring in the pair": lambda town: ring(town, "pair"),
+    "type in the group": lambda town: type_in(town, "group"),
+    "type in the pair": lambda town: type_in(town, "pair"),
+    "watch her presence": watch,
+    "a call of the group ends": record("group"),
+    "a call of the pair ends": record("pair"),
+}
+# Done before anything happens; the others are new.
+DONE_BEFORE = [name for name in ACTIONS if "again" in name]
+
+
+# What happens.
+async def she_leaves(town: Town) -> None:
+    for room in (town.group, town.own):
+        await town.world.groups.leave_group(CAROL, room)
+
+
+async def she_is_removed(town: Town) -> None:
+    await town.world.groups.remove_member(ALICE, town.group, CAROL)
+    await town.world.groups.remove_member(BOB, town.own, CAROL)
+
+
+async def she_blocks_him(town: Town) -> None:
+    await town.world.relations.block_user(CAROL, BOB)
+
+
+async def he_blocks_her(town: Town) -> None:
+    await town.world.relations.block_user(BOB, CAROL)
+
+
+async def her_account_goes(town: Town) -> None:
+    await town.world.delete_account(CAROL)
+
+
+async def he_leaves(town: Town) -> None:
+    for room in (town.group, town.own):
+        await town.world.groups.leave_group(BOB, room)
+
+
+async def he_is_removed(town: Town) -> None:
+    await town.world.groups.remove_member(ALICE, town.group, BOB)
+    await town.world.groups.set_role(BOB, town.own, ALICE, Role.OWNER)
+    await town.world.groups.remove_member(ALICE, town.own, BOB)
+
+
+async def he_loses_his_role(town: Town) -> None:
+    await town.world.groups.set_role(ALICE, town.group, BOB, Role.MEMBER)
+    await town.world.groups.set_role(BOB, town.own, ALICE, Role.OWNER)
+    await town.world.groups.set_role(ALICE, town.own, BOB, Role.MEMBER)
+
+
+EVENTS = {
+    "she leaves": she_leaves,
+    "she is removed": she_is_removed,
+    "she blocks him": she_blocks_him,
+    "he blocks her": he_blocks_her,
+    "her account goes": her_account_goes,
+    "he leaves": he_leaves,
+    "he is removed": he_is_removed,
+    "he loses his role": he_loses_his_role,
+}
+
+
+async def outcome(town: Town, action: str) -> str:
+    try:
+        answer = await ACTIONS[action](town)
+    except MessagingError as error:
+        return type(error).__name__
+    if isinstance(answer, str):
+        return answer
+    first = town.first.get(action)
+    if first is not None and identity(first) == identity(answer):
+        return "first"
+    return "done"
+
+
+def identity(answer: object) -> object:
+    match answer:
+        case Message() | Conversation() | Report():
+            return answer.id
+        case (upload, _):
+            return upload.attachment.id
+    return answer
+
+
+async def settle(world: People) -> Town:
+    """All of them together, and everything that Bob does again later done once."""
+    groups, messaging = world.groups, world.messaging
+    group = str((await groups.create_group(ALICE, GroupRequest("g", "Trip", [CAROL], "", False))).id)
+    await groups.set_role(ALICE, group, CAROL, Role.ADMIN)
+    invite, _ = await groups.create_invite(CAROL, group)
+    pair = str((await messaging.open_direct(BOB, CAROL)).id)
+    town = Town(world, group, "", pair, invite, {})
+    town.first["join again"] = await groups.join_by_invite(BOB, invite)
+    await groups.set_role(ALICE, group, BOB, Role.ADMIN)
+    for room in (group, pair):
+        await messaging.send_text(CAROL, room, TextRequest("hers", Text("hello")))
+    before = [
+        "send again in the group",
+        "send again with a mention",
+        "send again what answers",
+        "send again in the pair",
+    ]
+    for name in before:
+        town.first[name] = await ACTIONS[name](town)
+    await messaging.send_text(BOB, group, TextRequest("taken back", Text("oh")))
+    for room in (group, pair):
+        await messaging.send_text(BOB, room, TextRequest("mine", Text("ha")))
+    founded = await groups.create_group(BOB, GroupRequest("own", "Own", [CAROL], "", False))
+    town.own = str(founded.id)
+    await groups.add_members(BOB, town.own, [DAN])
+    for name in DONE_BEFORE:
+        if name not in town.first:
+            town.first[name] = await ACTIONS[name](town)
+    return town
+
+
+# What comes of a cell, and why: the reasons stand in the README (relations; what a retry gets) and beside the RPCs.
+RULES = {
+    "K": ("first", "the key comes before every check: a retry gets the first result"),
+    "O": ("first", "who is out still learns what became of the own request, and nothing that others did since"),
+    "S": ("first", "it stands so already, and nothing is to be done"),
+    "I": ("first", "an invite that is good lets in whoever is not in, again"),
+    "G": ("done", "that she is out, or blocked in a group, or he has another role, is no reason against it"),
+    "A": ("carol", "she is in, or is brought in again: adding knows no key"),
+    "L": ("done", "places of conversations that one is not in are left out without a word"),
+    "R": ("done", "the record of a call that ran is written, whoever left or blocked whom meanwhile"),
+    "X": ("ConversationNotFound", "who is out knows of no such conversation"),
+    "W": ("NotAMember", "sending and reading say that the conversation exists"),
+    "B": ("NotAllowed", "a block refuses what is new in the pair, either way"),
+    "C": ("NotAllowed", "nobody writes to a deleted account: the pair is closed"),
+    "M": ("InvalidField", "who is out cannot be mentioned"),
+    "E": ("NotEditable", "nothing of what a deleted account wrote is left to react to"),
+    "P": ("RoleTooLow", "his role allows it no more"),
+    "H": ("MemberNotFound", "who is out gets no role"),
+    "T": ("carol", "both let the conversation in, and nothing stands between them"),
+    "U": ("not carol", "who is out, blocked or deleted is not rung, told or shown anything; nobody adds the deleted"),
+}
+# In the order of EVENTS: she leaves, is removed, blocks, is blocked; her account goes; he leaves, is removed, demoted.
+CELLS = {
+    "send again in the group": "KKKKKOOK",
+    "send again with a mention": "KKKKKOOK",
+    "send again what answers": "KKKKKOOK",
+    "send again in the pair": "KKKKKKKK",
+    "edit again to the same": "SSSSSXXS",
+    "edit again in the pair": "SSSSSSSS",
+    "react again": "SSSSEXXS",
+    "react again in the pair": "SSSSCSSS",
+    "unsend again": "SSSSSXXS",
+    "found again": "KKKKKOOK",
+    "join again": "SSSSSIIS",
+    "add again": "SSSSSXXS",
+    "remove again": "SSSSSXXS",
+    "name again": "SSSSSXXS",
+    "give the role again": "SSSSSXXP",
+    "set vanishing again": "SSSSSXXS",
+    "set vanishing again in the pair": "SSSSSSSS",
+    "report again": "KKKKKKKK",
+    "announce a file again": "KKKKKKKK",
+    "open the pair again": "SSBBCSSS",
+    "send": "GGGGGWWG",
+    "mention": "MMGGMWWG",
+    "answer": "GGGGGWWG",
+    "send in the pair": "GGBBCGGG",
+    "edit": "GGGGGXXG",
+    "edit in the pair": "GGBBCGGG",
+    "react": "GGGGEXXG",
+    "react in the pair": "GGBBCGGG",
+    "unsend": "GGGGGXXG",
+    "unsend in the pair": "GGGGGGGG",
+    "add her": "AAAAUXXA",
+    "remove her": "GGGGGXXP",
+    "hand over to her": "HHGGHXXP",
+    "invite": "GGGGGXXP",
+    "report": "GGGGGXXG",
+    "read": "GGGGGWWG",
+    "deliver": "GGGGGLLG",
+    "set vanishing": "GGGGGXXP",
+    "set vanishing in the pair": "GGBBCGGG",
+    "look at the history": "GGGGGXXG",
+    "ring in the group": "UUUUUXXT",
+    "ring in the pair": "TTUUUTTT",
+    "type in the group": "UUUUUXXT",
+    "type in the pair": "TTUUUTTT",
+    "watch her presence": "TTUUUTTT",
+    "a call of the group ends": "RRRRRRRR",
+    "a call of the pair ends": "RRRRRRRR",
+}
