@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from services.messaging.attachments.core import Upload
 from services.messaging.attachments.service import UploadRequest
 from services.messaging.core.errors import MessagingError
 from services.messaging.core.model import (
@@ -240,7 +241,7 @@ def identity(answer: object) -> object:
     match answer:
         case Message() | Conversation() | Report():
             return answer.id
-        case (upload, _):
+        case (Upload() as upload, _):
             return upload.attachment.id
     return answer
 

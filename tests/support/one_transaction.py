@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import asyncpg
 
@@ -23,7 +24,7 @@ class OneTransaction(Database):
     async def connection(self) -> AsyncIterator[Connection]:
         # A savepoint, since a statement that fails would spoil the whole.
         async with self._turn, self._connection.transaction():
-            yield self._connection
+            yield cast(Connection, self._connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -37,12 +37,19 @@ def verified(hours: int, is_so: bool) -> events_pb2.GraphEvent:
     return event("alice", hours, verification_changed=events_pb2.VerificationChanged(verified=is_so))
 
 
+def later() -> World:
+    """When all of these facts are past."""
+    world = World()
+    world.clock.advance(86_400)
+    return world
+
+
 async def bobs_regard(world: World) -> Regard:
     return (await world.store.relations.regards([(BOB, ALICE)]))[BOB, ALICE]
 
 
 async def test_follows_blocks_and_verified_people_are_copied() -> None:
-    world = World()
+    world = later()
     copy = GraphCopy(world.relations)
     await copy.handle([incoming(fact) for fact in (follows(0, True), blocks(0, True), verified(0, True))])
     assert await bobs_regard(world) == Regard(Settings(), blocked=True, follows=True, verified=True)
@@ -52,7 +59,7 @@ async def test_follows_blocks_and_verified_people_are_copied() -> None:
 
 @given(st.permutations([follows(0, True), follows(1, False), follows(2, True), verified(0, True), verified(1, False)]))
 async def test_events_that_come_doubled_late_or_again_change_nothing(facts: list[events_pb2.GraphEvent]) -> None:
-    world = World()
+    world = later()
     for fact in (*facts, *facts):
         await GraphCopy(world.relations).handle([incoming(fact)])
     assert await bobs_regard(world) == Regard(follows=True)
