@@ -43,10 +43,10 @@ class NotResumable(GatewayError):
 
 
 class ResumeTokens:
-    """Makes and reads tokens: HMAC-SHA256 over gateway, session, user and device, with a key derived from each of `keys`.
+    """Makes and reads tokens: HMAC-SHA256 over gateway, session, user and device, with keys derived from `keys`.
 
-    The first key signs, all are believed. A token has no time of its own: it is good for as long as this gateway keeps
-    the session.
+    The first signs, all are believed. A token has no time of its own: it is good for as long as this gateway keeps the
+    session.
     """
 
     def __init__(self, keys: Sequence[bytes], gateway_id: bytes) -> None:
