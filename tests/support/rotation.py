@@ -61,7 +61,7 @@ class Load:
             what=f"requests after {step}",
             progress=lambda: sum(self._answered),
         )
-        assert not self.refused
+        assert not self.refused, self.refused[:5]
 
     async def work(self, worker: int) -> None:
         """One worker. Ends when it is cancelled."""
@@ -87,4 +87,4 @@ async def load(ask: Callable[[], Awaitable[object]]) -> AsyncIterator[Load]:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-    assert not made.refused
+    assert not made.refused, made.refused[:5]
