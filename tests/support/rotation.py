@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Generic, TypeVar
 
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 ReplicaT = TypeVar("ReplicaT")
 # Several, so that a replica needs more than one connection.
@@ -50,6 +50,7 @@ class Load:
         self._answered = [0] * WORKERS
         self.refused: list[str] = []
         self._step = "the start"
+        self._ends = False
 
     async def goes_on(self, step: str) -> None:
         """Return when each worker was answered several times after this step. Raises AssertionError for a refusal."""
@@ -63,9 +64,13 @@ class Load:
         )
         assert not self.refused, self.refused[:5]
 
+    def end(self) -> None:
+        """Each worker ends after the request that it makes now, however that ends."""
+        self._ends = True
+
     async def work(self, worker: int) -> None:
-        """One worker. Ends when it is cancelled."""
-        while True:
+        """One worker."""
+        while not self._ends:
             try:
                 await self._ask()
             except Exception as error:
@@ -84,7 +89,10 @@ async def load(ask: Callable[[], Awaitable[object]]) -> AsyncIterator[Load]:
         await made.goes_on("the start")
         yield made
     finally:
-        for worker in workers:
+        made.end()
+        _, hanging = await asyncio.wait(workers, timeout=PATIENCE_S)
+        for worker in hanging:
             worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        await asyncio.gather(*hanging, return_exceptions=True)
+    assert not hanging, "a request that was never answered"
     assert not made.refused, made.refused[:5]
