@@ -8,14 +8,13 @@ from pathlib import Path
 from deploy.embedded import probes
 from deploy.embedded.errors import StartError
 from deploy.embedded.process import ProcessSpec
-from deploy.envoy.render import render
+from deploy.envoy.render import write
 from deploy.envoy.values import EdgeValues
 
 
-def spec(values: EdgeValues, config: Path) -> ProcessSpec:
-    """Envoy with these values, whose rendered configuration is written to `config`."""
-    config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text(render(values))
+def spec(values: EdgeValues, folder: Path) -> ProcessSpec:
+    """Envoy with these values, whose rendered configuration is written into `folder`."""
+    config = write(values, folder)
     return ProcessSpec(
         name="edge",
         command=(

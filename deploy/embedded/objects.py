@@ -12,7 +12,7 @@ import asyncio
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -82,12 +82,12 @@ class Bucket:
 
 
 class ObjectServer:
-    """The bucket over HTTP."""
+    """The bucket over HTTP. Of `keys` those count that are in it when a request comes."""
 
-    def __init__(self, bucket: Bucket, name: str, key: Key, now: Now = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, bucket: Bucket, name: str, keys: Collection[Key], now: Now = lambda: datetime.now(UTC)) -> None:
         self._bucket = bucket
         self._name = name
-        self._key = key
+        self._keys = keys
         self._now = now
 
     def app(self) -> web.Application:
@@ -102,7 +102,7 @@ class ObjectServer:
         if request.method == hdrs.METH_OPTIONS:
             return web.Response(status=200)
         try:
-            check_signature(_asked(request), self._key, self._now())
+            check_signature(_asked(request), self._keys, self._now())
         except SignatureError as error:
             return _refusal(403, error.code, str(error))
         key = request.match_info["key"]
@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--bucket", required=True)
     arguments = parser.parse_args()
     key = Key(os.environ["PARLEY_OBJECTS_KEY_ID"], os.environ["PARLEY_OBJECTS_SECRET"])
-    server = ObjectServer(Bucket(arguments.folder), arguments.bucket, key)
+    server = ObjectServer(Bucket(arguments.folder), arguments.bucket, [key])
     web.run_app(server.app(), host=arguments.host, port=arguments.port, print=None)
 
 

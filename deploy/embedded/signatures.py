@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, quote
@@ -29,7 +29,7 @@ class SignatureError(Exception):
 
 @dataclass(frozen=True)
 class Key:
-    """The one key that the server knows."""
+    """A key that the server knows."""
 
     key_id: str
     secret: str
@@ -45,20 +45,21 @@ class Asked:
     headers: Mapping[str, str]
 
 
-def check_signature(asked: Asked, key: Key, now: datetime) -> None:
-    """Raises SignatureError unless the address was signed with the key for this request and is still good."""
+def check_signature(asked: Asked, keys: Collection[Key], now: datetime) -> None:
+    """Raises SignatureError unless the address was signed with one of the keys for this request and is still good."""
     query = dict(parse_qsl(asked.raw_query, keep_blank_values=True))
     signature = query.pop("X-Amz-Signature", "")
     if query.get("X-Amz-Algorithm") != ALGORITHM or not signature:
         raise SignatureError("AccessDenied", "the address is not signed")
     key_id, _, scope = query.get("X-Amz-Credential", "").partition("/")
-    if key_id != key.key_id:
+    secret = next((key.secret for key in keys if key.key_id == key_id), None)
+    if secret is None:
         raise SignatureError("InvalidAccessKeyId", "the key is not known")
     _check_time(query, now)
     names = query.get("X-Amz-SignedHeaders", "").split(";")
     if "host" not in names or any(name not in asked.headers for name in names):
         raise SignatureError("SignatureDoesNotMatch", "a signed header is missing")
-    expected = _signature(asked, query, names, scope, key.secret)
+    expected = _signature(asked, query, names, scope, secret)
     if not hmac.compare_digest(expected.encode(), signature.encode()):
         raise SignatureError("SignatureDoesNotMatch", "the address was signed for another request, or with another key")
 

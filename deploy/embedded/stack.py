@@ -109,7 +109,7 @@ class Stack:
             case "objects":
                 return [self._objects_spec()]
             case "edge":
-                return [envoy.spec(self._edge_values(), self._settings.folder / "edge" / "envoy.yaml")]
+                return [envoy.spec(self._edge_values(), self._settings.folder / "edge")]
             case _:
                 return [self._service_spec(part, name) for name in self._settings.names(part)]
 

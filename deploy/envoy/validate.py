@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from deploy.embedded.envoy import binary
-from deploy.envoy.render import render
+from deploy.envoy.render import write
 from deploy.envoy.values import EdgeValues
 
 FOLDER = Path("build") / "envoy"
@@ -58,8 +58,7 @@ def main() -> int:
 
 def accepts(name: str, values: EdgeValues) -> bool:
     """Whether Envoy takes the configuration with these values; says so."""
-    config = FOLDER / f"{name}.yaml"
-    config.write_text(render(values))
+    config = write(values, FOLDER / name)
     command = [str(binary()), "--mode", "validate", "-c", str(config), "--log-level", "warning"]
     result = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - our own Envoy
     if result.returncode != 0:

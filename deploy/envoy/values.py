@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import PurePosixPath
+from pathlib import PurePath
 from urllib.parse import urlsplit
 
 from services.runtime.clock import CLOCK_SKEW_S
@@ -46,7 +46,7 @@ class EdgeValues:
     metrics_port: int = 0
     # Serves /dev/ from the issuer's host: only with the development issuer.
     dev_login: bool = False
-    # Both or none.
+    # Both or none, in one folder, which Envoy watches: it follows files that are moved there, as in a mounted Secret.
     tls_certificate_file: str = ""
     tls_key_file: str = ""
     # The bundle that an https issuer is checked against.
@@ -103,7 +103,6 @@ def template_values(values: EdgeValues) -> dict[str, str]:
         "ISSUER_TLS": _text(issuer.scheme == "https"),
         "METRICS": _text(values.metrics_port > 0),
         "TLS": _text(bool(values.tls_certificate_file)),
-        "TLS_FOLDER": str(PurePosixPath(values.tls_certificate_file).parent),
     }
 
 
@@ -118,6 +117,8 @@ def _problems(values: EdgeValues) -> list[str]:
         problems.append(f"jwks_url must be an http or https address, not {values.jwks_url!r}")
     if bool(values.tls_certificate_file) != bool(values.tls_key_file):
         problems.append("tls_certificate_file and tls_key_file go together")
+    elif PurePath(values.tls_certificate_file).parent != PurePath(values.tls_key_file).parent:
+        problems.append("tls_certificate_file and tls_key_file must be in one folder")
     for field in fields(values):
         if _UNSAFE.search(str(getattr(values, field.name))):
             problems.append(f"{field.name} holds a quote or a line end")

@@ -37,7 +37,7 @@ def build(config: Config) -> App:
         registry,
         uplinks,
         clock,
-        ResumeTokens(config.server.service_key[0], instance),
+        ResumeTokens(config.server.service_key, instance),
         StreamAdmission(config.streams_per_s, config.streams_burst),
         random.random,
         settings(config),

@@ -4,6 +4,8 @@ They are StoreUnavailable to callers (UNAVAILABLE with a RetryInfo) and are wait
 statement or a value is wrong, and are bugs. The codes: PostgreSQL's appendix A, "PostgreSQL Error Codes".
 """
 
+import ssl
+
 import asyncpg
 
 # By SQLSTATE, or by its class (the first two characters) where all of a class pass.
@@ -31,6 +33,7 @@ READ_ONLY = "25006"
 
 # Of the client library, without a SQLSTATE.
 _PASSING_CLASSES = (
+    # With what TLS refuses: a certificate or its authority is being replaced.
     OSError,
     TimeoutError,
     # The connection or the pool is closed, or was closed under a statement.
@@ -44,7 +47,7 @@ _PASSING_CLASSES = (
 
 def passes(error: BaseException) -> bool:
     """Whether the same statement may succeed later, without any change of ours."""
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) and not isinstance(error, ssl.SSLCertVerificationError):
         # asyncpg's own DataError, an InterfaceError: a value that the statement cannot take, today or tomorrow.
         return False
     if isinstance(error, _PASSING_CLASSES):

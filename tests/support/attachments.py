@@ -130,18 +130,31 @@ async def object_server(
 
     `now` turns the server's clock, `clock` is the adapter's.
     """
-    server = ObjectServer(Bucket(folder), "bucket", OBJECTS_KEY, now or SystemClock().now)
+    async with object_endpoint(folder, [OBJECTS_KEY], now) as endpoint:
+        objects = s3_objects(endpoint, OBJECTS_KEY, clock)
+        await objects.start()
+        try:
+            yield objects
+        finally:
+            await objects.stop()
+
+
+@asynccontextmanager
+async def object_endpoint(
+    folder: Path, keys: Collection[Key], now: Callable[[], datetime] | None = None
+) -> AsyncIterator[str]:
+    """Where the embedded object store is, which knows the keys that are in `keys` at the time."""
+    server = ObjectServer(Bucket(folder), "bucket", keys, now or SystemClock().now)
     runner = web.AppRunner(server.app())
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    endpoint = f"http://127.0.0.1:{port}"
-    config = ObjectsConfig(endpoint, endpoint, "bucket", "local", OBJECTS_KEY.key_id, OBJECTS_KEY.secret)
-    objects = S3Objects(config, clock or SystemClock())
-    await objects.start()
     try:
-        yield objects
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
-        await objects.stop()
         await runner.cleanup()
+
+
+def s3_objects(endpoint: str, key: Key, clock: Clock | None = None) -> S3Objects:
+    """The production adapter to the store there, not started."""
+    config = ObjectsConfig(endpoint, endpoint, "bucket", "local", key.key_id, key.secret)
+    return S3Objects(config, clock or SystemClock())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,11 +27,15 @@ REALM = "parley.test"
 
 
 class Coturn:
-    """One relay. Its addresses stay when it is started again; what it relayed is gone then."""
+    """One relay. Its addresses stay when it is started again; what it relayed is gone then.
 
-    def __init__(self, folder: Path) -> None:
+    It believes credentials by each of `shared`, and makes a secret of its own where none is given.
+    """
+
+    def __init__(self, folder: Path, *shared: str) -> None:
         ports = Ports({})
-        self.secret = secrets.token_hex(16)
+        self._secrets = shared or (secrets.token_hex(16),)
+        self.secret = self._secrets[0]
         self.port = ports.tcp("turn")
         self.tls_port = ports.tcp("turns")
         self.certificate = folder / "relay.crt"
@@ -69,7 +74,6 @@ class Coturn:
             "tls-listening-port": str(self.tls_port),
             "cert": str(self.certificate),
             "pkey": str(self._folder / "relay.key"),
-            "static-auth-secret": self.secret,
             "realm": REALM,
             "log-file": str(self._logs[-1]),
             "pidfile": str(self._folder / "coturn.pid"),
@@ -77,6 +81,7 @@ class Coturn:
         }
         flags = ("use-auth-secret", "allow-loopback-peers", "no-cli", "no-dtls", "simple-log", "verbose")
         command = [str(COTURN), "-n", *(f"--{name}={value}" for name, value in options.items())]
+        command += [f"--static-auth-secret={secret}" for secret in self._secrets]
         self._process = subprocess.Popen(
             [*command, *(f"--{flag}" for flag in flags)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -85,6 +90,11 @@ class Coturn:
             PATIENCE_S,
             lambda: f"coturn did not start:\n{self.log[-2000:]}",
         )
+
+    def read_certificate_anew(self) -> None:
+        """Tell it that its files have changed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR2)
 
     def stop(self) -> None:
         """End it, and with it all that it relays."""
@@ -95,9 +105,9 @@ class Coturn:
 
 
 @contextmanager
-def run_coturn(folder: Path) -> Iterator[Coturn]:
+def run_coturn(folder: Path, *shared: str) -> Iterator[Coturn]:
     """A relay for the length of the block."""
-    relay = Coturn(folder)
+    relay = Coturn(folder, *shared)
     try:
         relay.start()
         yield relay

@@ -97,8 +97,11 @@ async def tls_front(port: int, to_port: int, server: Pem, clients: Path) -> Asyn
 
 
 @asynccontextmanager
-async def postgres_front(port: int, socket: Path, server: Pem) -> AsyncIterator[None]:
-    """Agrees to TLS as PostgreSQL does (SSLRequest), and passes what is said on to its socket in clear."""
+async def postgres_front(port: int, socket: Path, server: Pem) -> AsyncIterator[ssl.SSLContext]:
+    """Agrees to TLS as PostgreSQL does (SSLRequest), and passes what is said on to its socket in clear.
+
+    What is loaded into the context later is shown to later connections, as after PostgreSQL's reload.
+    """
     context = _context(server)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,7 +114,7 @@ async def postgres_front(port: int, socket: Path, server: Pem) -> AsyncIterator[
 
     listener = await asyncio.start_server(serve, HOST, port)
     try:
-        yield
+        yield context
     finally:
         listener.close()
 

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hmac
 import struct
+from collections.abc import Sequence
 from enum import Enum
 from hashlib import sha256
 
@@ -42,19 +43,20 @@ class NotResumable(GatewayError):
 
 
 class ResumeTokens:
-    """Makes and reads tokens: HMAC-SHA256 over gateway, session, user and device, with a key derived from `key`.
+    """Makes and reads tokens: HMAC-SHA256 over gateway, session, user and device, with keys derived from `keys`.
 
-    A token has no time of its own: it is good for as long as this gateway keeps the session.
+    The first signs, all are believed. A token has no time of its own: it is good for as long as this gateway keeps the
+    session.
     """
 
-    def __init__(self, key: bytes, gateway_id: bytes) -> None:
-        self._key = hmac.digest(key, b"parley-resume-token-1", sha256)
+    def __init__(self, keys: Sequence[bytes], gateway_id: bytes) -> None:
+        self._keys = [hmac.digest(key, b"parley-resume-token-1", sha256) for key in keys]
         self._gateway_id = gateway_id
 
     def issue(self, session_id: int, user_id: str, device_id: str) -> str:
         """A token for this session of this gateway."""
         payload = _PAYLOAD.pack(_VERSION, self._gateway_id, session_id)
-        mac = self._sign(payload, user_id, device_id)
+        mac = _sign(self._keys[0], payload, user_id, device_id)
         return base64.urlsafe_b64encode(payload + mac).rstrip(b"=").decode()
 
     def read(self, token: str, user_id: str, device_id: str) -> int:
@@ -63,16 +65,20 @@ class ResumeTokens:
             raise NotResumable(Outcome.FRESH)
         data = _decode(token)
         payload, mac = data[: _PAYLOAD.size], data[_PAYLOAD.size :]
-        if len(data) != _TOKEN_BYTES or not hmac.compare_digest(mac, self._sign(payload, user_id, device_id)):
+        if len(data) != _TOKEN_BYTES or not self._signed_by_us(payload, mac, user_id, device_id):
             raise NotResumable(Outcome.FORGED)
         _, gateway_id, session_id = _PAYLOAD.unpack(payload)
         if gateway_id != self._gateway_id:
             raise NotResumable(Outcome.ELSEWHERE)
         return int(session_id)
 
-    def _sign(self, payload: bytes, user_id: str, device_id: str) -> bytes:
-        # Neither id holds a space.
-        return hmac.digest(self._key, payload + f"{user_id} {device_id}".encode(), sha256)[:_MAC_BYTES]
+    def _signed_by_us(self, payload: bytes, mac: bytes, user_id: str, device_id: str) -> bool:
+        return any(hmac.compare_digest(mac, _sign(key, payload, user_id, device_id)) for key in self._keys)
+
+
+def _sign(key: bytes, payload: bytes, user_id: str, device_id: str) -> bytes:
+    # Neither id holds a space.
+    return hmac.digest(key, payload + f"{user_id} {device_id}".encode(), sha256)[:_MAC_BYTES]
 
 
 def _decode(token: str) -> bytes:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.envoy.render import render
+from deploy.envoy.render import render, write
 from deploy.envoy.validate import variants
 from deploy.envoy.values import NEW_KEY_NOTICE_S, EdgeValues, ValuesError, from_env
 from services.runtime.clock import CLOCK_SKEW_S
 
 VARIANTS = variants(Path("tls.crt"), Path("tls.key"))
+FOLDER = Path("/etc/parley")
 EMBEDDED = VARIANTS["embedded"]
 NEEDED = {
     "PARLEY_EDGE_GATEWAY": "gateway:7000",
@@ -27,7 +28,7 @@ NEEDED = {
 
 
 def parse(values: EdgeValues) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(render(values))
+    document: dict[str, Any] = yaml.safe_load(render(values, FOLDER))
     return document["static_resources"]  # type: ignore[no-any-return]
 
 
@@ -69,7 +70,7 @@ def test_the_edge_knows_a_new_key_within_the_promised_time() -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_nothing_of_the_template_is_left_over(name: str) -> None:
-    text = render(VARIANTS[name])
+    text = render(VARIANTS[name], FOLDER)
     assert "${" not in text
     assert "#if" not in text
     assert "#end" not in text
@@ -106,6 +107,26 @@ def test_certificate_switches_tls_on() -> None:
     assert "transport_socket" not in parse(EMBEDDED)["listeners"][0]["filter_chains"][0]
 
 
+def test_the_certificate_comes_from_a_source_that_follows_its_folder(tmp_path: Path) -> None:
+    """Envoy reads files that the listener itself names once, at its start."""
+    config = yaml.safe_load(write(VARIANTS["kubernetes"], tmp_path).read_text())
+    socket = config["static_resources"]["listeners"][0]["filter_chains"][0]["transport_socket"]["typed_config"]
+    assert "tls_certificates" not in socket["common_tls_context"]
+    source = socket["common_tls_context"]["tls_certificate_sds_secret_configs"][0]
+    resource = yaml.safe_load(Path(source["sds_config"]["path_config_source"]["path"]).read_text())["resources"][0]
+    assert resource["name"] == source["name"]
+    certificate = resource["tls_certificate"]
+    watched = certificate["watched_directory"]["path"]
+    assert {Path(certificate[part]["filename"]).parent for part in ("certificate_chain", "private_key")} == {
+        Path(watched)
+    }
+
+
+def test_without_a_certificate_one_file_is_written(tmp_path: Path) -> None:
+    assert write(EMBEDDED, tmp_path).name == "envoy.yaml"
+    assert [path.name for path in tmp_path.iterdir()] == ["envoy.yaml"]
+
+
 def test_key_set_behind_https_is_fetched_with_a_checked_name() -> None:
     socket = cluster(VARIANTS["kubernetes"], "issuer")["transport_socket"]["typed_config"]
     assert socket["sni"] == "login.example.com"
@@ -131,12 +152,13 @@ def test_all_missing_and_malformed_variables_are_named_at_once() -> None:
         {"messaging": "a:1,,b:2"},
         {"jwks_url": "file:///etc/passwd"},
         {"tls_key_file": "only.key"},
+        {"tls_certificate_file": "/etc/one/tls.crt", "tls_key_file": "/etc/other/tls.key"},
         {"jwt_issuer": 'x"\n  evil: true'},
     ],
 )
 def test_value_that_would_break_the_configuration_is_refused(change: dict[str, str]) -> None:
     with pytest.raises(ValuesError):
-        render(replace(EMBEDDED, **change))  # type: ignore[arg-type]
+        render(replace(EMBEDDED, **change), FOLDER)  # type: ignore[arg-type]
 
 
 def test_probes_and_scrapes_reach_two_pages_of_the_admin_and_nothing_else() -> None:

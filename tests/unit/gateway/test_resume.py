@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from services.gateway.core.resume import NotResumable, Outcome, ResumeTokens
 
 KEY = b"k" * 32
-HERE = ResumeTokens(KEY, b"gateway1")
-ELSEWHERE = ResumeTokens(KEY, b"gateway2")
-STRANGER = ResumeTokens(b"x" * 32, b"gateway1")
+HERE = ResumeTokens([KEY], b"gateway1")
+ELSEWHERE = ResumeTokens([KEY], b"gateway2")
+STRANGER = ResumeTokens([b"x" * 32], b"gateway1")
 
 
 def outcome(token: str, user_id: str = "alice", device_id: str = "phone-01") -> Outcome:

@@ -138,7 +138,7 @@ class GatewayWorld:
             self.registry,
             self.presence,
             self.clock,
-            ResumeTokens(b"k" * 32, b"gateway1"),
+            ResumeTokens([b"k" * 32], b"gateway1"),
             StreamAdmission(per_s, burst=100),
             lambda: 0.5,
             settings,

@@ -1,3 +1,5 @@
+import ssl
+
 import asyncpg
 import pytest
 from google.rpc import error_details_pb2
@@ -36,6 +38,9 @@ def test_a_refusal_for_what_we_say_is_a_bug(code: str) -> None:
         OSError("no route"),
         ConnectionResetError(),
         TimeoutError(),
+        ssl.SSLError("a handshake that failed"),
+        # A ValueError too.
+        ssl.SSLCertVerificationError("a certificate by an authority that is not known (yet)"),
         asyncpg.InterfaceError("the connection is closed"),
         asyncpg.InternalClientError("cannot switch to state"),
         asyncpg.TargetServerAttributeNotMatched("no host is writable"),

@@ -6,6 +6,7 @@ from itertools import pairwise, product
 
 import pytest
 
+from services.gateway.core.resume import NotResumable, Outcome, ResumeTokens
 from services.runtime.auth import ServiceTokens
 from services.runtime.config import ConfigError, EnvReader
 from services.runtime.errors import Unauthenticated
@@ -41,12 +42,25 @@ def test_join_tokens_pass_at_each_step(ours: tuple[bytes, ...], theirs: tuple[by
     assert JoinTokensOfWorkers(theirs, WorkerId("w"), clock).verify(token).user_id == "u"
 
 
+@pytest.mark.parametrize(("ours", "theirs"), MIXES)
+def test_resume_tokens_are_known_at_each_step(ours: tuple[bytes, ...], theirs: tuple[bytes, ...]) -> None:
+    token = ResumeTokens(theirs, b"gateway1").issue(17, "alice", "phone-01")
+    assert ResumeTokens(ours, b"gateway1").read(token, "alice", "phone-01") == 17
+    # A gateway that was started anew has no such session: it says so, and does not speak of forgery.
+    with pytest.raises(NotResumable) as refusal:
+        ResumeTokens(ours, b"gateway2").read(token, "alice", "phone-01")
+    assert refusal.value.outcome is Outcome.ELSEWHERE
+
+
 def test_a_key_that_was_taken_away_is_believed_by_nobody() -> None:
     clock = ManualClock()
     with pytest.raises(Unauthenticated):
         ServiceTokens(NEW, "sfu", clock).verify(ServiceTokens((OLD, NEW), "signaling", clock).token())
     with pytest.raises(JoinTokenRefused):
         JoinTokensOfWorkers(NEW, WorkerId("w"), clock).verify("e30.e30.e30")
+    with pytest.raises(NotResumable) as refusal:
+        ResumeTokens((NEW,), b"gateway1").read(ResumeTokens((OLD, NEW), b"gateway1").issue(1, "u", "d"), "u", "d")
+    assert refusal.value.outcome is Outcome.FORGED
 
 
 def test_keys_are_read_in_their_order_and_each_is_checked() -> None:
