@@ -95,7 +95,8 @@ def stages(media_path: str, *, browsers: Sequence[str]) -> list[list[list[Part]]
     media = pytest_part("media", "-o", f"pythonpath={media_path} . gen", "tests/unit/sfu", "tests/integration/sfu")
     return [
         [[pytest_part("units", "-n", "2", "--dist", "loadfile", "tests/unit"), web]],
-        [[shared], [services, media]],
+        # As long as each other, about.
+        [[shared, media], [services]],
         # When the browsers are done: what kills services all the time leaves them no room. Most of it waits, for leases
         # and for rings that end.
         [
