@@ -7,12 +7,17 @@ import structlog
 
 from services.runtime.config import LogConfig
 
+# Without the frames' locals, which hold what people write, tokens and passwords.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
 
 def configure(config: LogConfig, service: str) -> None:
     """Set up structlog for the process, and send the standard library's loggers the same way."""
     renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
     if config.format == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=28)
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=False, pad_event_to=28, exception_formatter=structlog.dev.plain_traceback
+        )
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -20,7 +25,7 @@ def configure(config: LogConfig, service: str) -> None:
     ]
     level = getattr(logging, config.level.upper())
     structlog.configure(
-        processors=[*shared, structlog.processors.dict_tracebacks if config.format == "json" else _keep, renderer],
+        processors=[*shared, _TRACEBACKS if config.format == "json" else _keep, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
