@@ -16,7 +16,7 @@ from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from services.runtime import metrics, tracing
+from services.runtime import metrics, tasks, tracing
 from services.runtime.auth import ServiceTokens, UserId, UserTokens, bearer_token, set_current_token
 from services.runtime.config import ServerConfig
 from services.runtime.errors import (
@@ -222,9 +222,13 @@ class _Guard(grpc.aio.ServerInterceptor):
         except Exception as error:
             code, status = self._refusal(error, method)
             await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
-        except asyncio.CancelledError:
-            code = grpc.StatusCode.CANCELLED
-            raise
+        except asyncio.CancelledError as error:
+            if tasks.is_cancelled():
+                code = grpc.StatusCode.CANCELLED
+                raise
+            # What the handler waited for was cancelled, as this replica ends: nobody gave the call up.
+            code, status = self._refusal(ShuttingDown(f"this replica ends: {error}"), method)
+            await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
         finally:
             span.attributes["rpc.grpc.status_code"] = code.value[0]
             span.failure = "" if code is grpc.StatusCode.OK else code.name

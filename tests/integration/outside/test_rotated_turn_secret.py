@@ -31,10 +31,20 @@ def credentials(secret: str) -> IceServer:
     return server
 
 
+class Allocation(asyncio.DatagramProtocol):
+    """Knows when its relayed address was given back."""
+
+    def __init__(self) -> None:
+        self.is_lost = asyncio.Event()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost.set()
+
+
 async def allocate(relay: Coturn, by: IceServer, tls: ssl.SSLContext | None = None) -> None:
     """A relayed address, which is given back. Raises TransactionFailed when the relay refuses."""
-    transport, _ = await create_turn_endpoint(
-        asyncio.DatagramProtocol,
+    transport, allocation = await create_turn_endpoint(
+        Allocation,
         (HOST, relay.tls_port if tls else relay.port),
         username=by.username,
         password=by.credential,
@@ -42,6 +52,8 @@ async def allocate(relay: Coturn, by: IceServer, tls: ssl.SSLContext | None = No
         transport="tcp",
     )
     transport.close()
+    # A relay that is stopped before never answers.
+    await allocation.is_lost.wait()
 
 
 async def is_refused(relay: Coturn, by: IceServer) -> bool:

@@ -31,6 +31,10 @@ class Servicer(service_pb2_grpc.MembershipServiceServicer):
     async def GetMembers(self, request: api.GetMembersRequest, context: Context) -> api.GetMembersResponse:
         if request.conversation_id == "bug":
             raise KeyError("secret detail")
+        if request.conversation_id == "broken off":
+            waited_for: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waited_for.cancel()
+            await waited_for
         if request.conversation_id == "slow":
             self.entered.set()
             await self.release.wait()
@@ -152,6 +156,11 @@ async def test_a_drain_lets_a_running_call_end() -> None:
     assert (await answer).user_ids == ["alice"]
     await stopping
     await running.channel.close()
+
+
+async def test_a_call_whose_work_was_broken_off_is_told_to_come_again(running: Running) -> None:
+    error = await failure(running.stub.GetMembers(api.GetMembersRequest(conversation_id="broken off"), timeout=60))
+    assert (error.code(), reason_of(error)) == (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
 
 
 async def test_a_call_that_outlasts_the_drain_is_told_to_come_again() -> None:
