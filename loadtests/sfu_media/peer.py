@@ -114,7 +114,7 @@ class Peer:
             role="client",
         )
         await asyncio.wait_for(self._up.wait(), 30)
-        self._channel = self._dtls.open_channel(lambda: None, lambda _: None)
+        self._channel = self._dtls.open_channel(lambda: None, lambda _: None, lambda _: None, time.monotonic)
         await self._channel.start(5000)
 
     def detach(self) -> socket.socket:

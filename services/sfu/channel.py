@@ -30,6 +30,10 @@ class MuteState(NamedTuple):
     video: bool
     screen: bool | None = None
 
+    def after(self, before: "MuteState | None") -> "MuteState":
+        """This one where it speaks, and the one before where it says nothing."""
+        return self._replace(screen=before.screen) if before is not None and self.screen is None else self
+
 
 def encode_slot_map(
     entries: Iterable[SlotEntry], unseen: Iterable[UnseenVideo] = (), unseen_by: Iterable[UnseenVideo] = ()

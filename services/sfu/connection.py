@@ -2,9 +2,11 @@
 
 import asyncio
 
+from services.sfu.channel import MuteState
 from services.sfu.core.addresses import Route
 from services.sfu.core.participants import Participant
 from services.sfu.core.quality import QualityMeter
+from services.sfu.core.wishes import Wishes
 from services.sfu.dtls import Channel, DtlsConnection
 from services.sfu.egress import Outlet
 
@@ -31,6 +33,10 @@ class Connection(Outlet):
         self.sctp_port = sctp_port
         self.channel: Channel | None = None
         self.starting: asyncio.Task[None] | None = None
+        # What the client said last and was not heeded yet, and when it was heeded.
+        self.muted: MuteState | None = None
+        self.wished: Wishes | None = None
+        self.heeded_at = -1.0
 
     async def close(self) -> None:
         """End the channel, then tell the client through DTLS."""

@@ -15,6 +15,7 @@ from OpenSSL import SSL
 
 from services.runtime import tasks
 from services.sfu.core.answer import MAX_CHANNEL_MESSAGE_SIZE, SCTP_PORT
+from services.sfu.core.channel_guard import ChannelGuard, is_too_much
 from services.sfu.core.errors import PacketError
 from services.sfu.core.sdp import Fingerprint
 from services.sfu.srtp import SrtpSession
@@ -75,10 +76,17 @@ class _Datagrams:
 
 
 class _ChannelTransport:
-    """What RTCSctpTransport needs of a DTLS transport, guarded: neither side's failures reach the other."""
+    """What RTCSctpTransport needs of a DTLS transport, guarded: neither side's failures reach the other.
 
-    def __init__(self, dtls: aiortc_dtls.RTCDtlsTransport) -> None:
+    `admit` says whether SCTP may read a datagram; `look` is called after each that it read.
+    """
+
+    def __init__(
+        self, dtls: aiortc_dtls.RTCDtlsTransport, admit: Callable[[bytes], bool], look: Callable[[], None]
+    ) -> None:
         self._dtls = dtls
+        self._admit = admit
+        self._look = look
         self._role = dtls._role
         self._receiver: aiortc_dtls.DataReceiver | None = None
 
@@ -94,12 +102,14 @@ class _ChannelTransport:
         self._dtls._unregister_data_receiver(self)
 
     async def _handle_data(self, data: bytes) -> None:
+        if self._receiver is None or not self._admit(data):
+            return
         try:
-            if self._receiver is not None:
-                await self._receiver._handle_data(data)
+            await self._receiver._handle_data(data)
         except Exception as error:
             # aiortc asserts on what a peer sends; the media must not end with the channel.
             log.info("channel_data_refused", error=type(error).__name__)
+        self._look()
 
     async def _send_data(self, data: bytes) -> None:
         try:
@@ -110,12 +120,26 @@ class _ChannelTransport:
 
 
 class Channel:
-    """The data channel "parley" of one participant (negotiated, id 0)."""
+    """The data channel "parley" of one participant (negotiated, id 0).
+
+    `on_refused` is told in a word of each datagram that SCTP must not read, and "over" once, when the association ends
+    because it holds too much (channel_guard.py); the media goes on without it. `now` gives monotonic seconds.
+    """
 
     def __init__(
-        self, dtls: aiortc_dtls.RTCDtlsTransport, on_open: Callable[[], None], on_message: Callable[[bytes], None]
+        self,
+        dtls: aiortc_dtls.RTCDtlsTransport,
+        on_open: Callable[[], None],
+        on_message: Callable[[bytes], None],
+        on_refused: Callable[[str], None],
+        now: Callable[[], float],
     ) -> None:
-        self._sctp = RTCSctpTransport(cast(Any, _ChannelTransport(dtls)), SCTP_PORT)
+        self._guard = ChannelGuard()
+        self._on_refused = on_refused
+        self._now = now
+        self._ending: asyncio.Task[None] | None = None
+        self._sctp = RTCSctpTransport(cast(Any, _ChannelTransport(dtls, self._admit, self._look)), SCTP_PORT)
+        self._window = self._sctp._advertised_rwnd
         parameters = RTCDataChannelParameters(label=CHANNEL_LABEL, negotiated=True, id=CHANNEL_ID)
         self._channel = RTCDataChannel(self._sctp, parameters)
         self._channel.on("open", on_open)
@@ -131,6 +155,21 @@ class Channel:
             return False
         self._channel.send(message)
         return True
+
+    def _admit(self, datagram: bytes) -> bool:
+        if self._ending is not None:
+            return False
+        reason = self._guard.admit(datagram, self._now())
+        if reason:
+            self._on_refused(reason)
+        return not reason
+
+    def _look(self) -> None:
+        sctp = self._sctp
+        parts = sum(len(stream.reassembly) for stream in sctp._inbound_streams.values())
+        if is_too_much(len(sctp._sack_misordered), parts, self._window - sctp._advertised_rwnd):
+            self._on_refused("over")
+            self._ending = tasks.detached(self.stop(), name="end-channel", why="ends with the abort that it sends")
 
     async def stop(self) -> None:
         """End the association."""
@@ -173,9 +212,15 @@ class DtlsConnection:
         """Take in a datagram whose first byte is 20 to 63. Raises PacketError("dtls_flood") when too many wait."""
         self._datagrams.put(datagram)
 
-    def open_channel(self, on_open: Callable[[], None], on_message: Callable[[bytes], None]) -> Channel:
-        """A data channel over this connection; to be started when it is up."""
-        return Channel(self._dtls, on_open, on_message)
+    def open_channel(
+        self,
+        on_open: Callable[[], None],
+        on_message: Callable[[bytes], None],
+        on_refused: Callable[[str], None],
+        now: Callable[[], float],
+    ) -> Channel:
+        """A data channel over this connection; to be started when it is up. See Channel."""
+        return Channel(self._dtls, on_open, on_message, on_refused, now)
 
     async def close(self) -> None:
         """Tell the peer, and end. Idempotent."""

@@ -22,6 +22,8 @@ class End:
         self.other: End | None = None
         self.is_cut = self.is_up = self.is_open = False
         self.received: list[bytes] = []
+        self.refused: list[str] = []
+        self.now_s = 0.0
         self.channel: Channel | None = None
         self.connection = DtlsConnection(
             CERTIFICATE, CERTIFICATE.fingerprint(), self._send, lambda _: setattr(self, "is_up", True), _ignore, role
@@ -32,7 +34,9 @@ class End:
             self.other.connection.receive(datagram)
 
     async def open_channel(self) -> None:
-        self.channel = self.connection.open_channel(lambda: setattr(self, "is_open", True), self.received.append)
+        self.channel = self.connection.open_channel(
+            lambda: setattr(self, "is_open", True), self.received.append, self.refused.append, lambda: self.now_s
+        )
         await self.channel.start(SCTP_PORT)
 
     def send(self, message: bytes) -> bool:
