@@ -202,6 +202,7 @@ def _run_stage(lanes: Sequence[Lane], began: float) -> None:
     said_at = time.monotonic()
     # A lane that has ended is asked once more each time: all of them must go on.
     while sum(lane.step() for lane in lanes):
+        # Lanes are other processes, several at once: nothing here could wait for whichever ends first and still report.
         time.sleep(POLL_S)
         if time.monotonic() - said_at > PROGRESS_S:
             said_at = time.monotonic()

@@ -41,6 +41,7 @@ def test_errors_of_the_pages_are_only_known_at_the_end_so_that_no_scenario_stops
 
 
 def test_a_script_that_says_nothing_any_more_is_given_up_in_its_step() -> None:
+    # The script that hangs is what is tested; it is ended long before.
     facts = played("say(moved='ten pictures')\ntime.sleep(600)", silence_s=2)
     assert facts["hello"] == "seen"
     with pytest.raises(AssertionError, match=r"step ring: it said nothing for 2 s; the last was .*ten pictures"):
@@ -48,6 +49,7 @@ def test_a_script_that_says_nothing_any_more_is_given_up_in_its_step() -> None:
 
 
 def test_a_script_that_goes_on_moving_is_not_given_up_however_long_it_takes() -> None:
+    # Longer in all than the silence that is allowed: the pauses are those of the script under test.
     moving = "for number in range(12):\n    say(moved=str(number))\n    time.sleep(0.5)\nsay(end={'faults': []})"
     assert played(moving, silence_s=5)["faults"] == []
 
