@@ -31,8 +31,11 @@ SHARED = (
     "tests/integration/api",
     *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "tests/integration").glob("test_*.py"))),
 )
-# Of tests/faults about half of its time; what else there is, is the other half.
-FAULTS_OF_CALLS = ("call", "pod", "drain")
+# Integration tests of single services that go in one lane; the others go in another.
+CALLS = ("signaling", "presence", "runtime")
+# Of tests/faults a third of the time each; what is not named is the last third.
+FAULTS_OF_CALLS = ("call", "drain")
+FAULTS_OF_RESTARTS = ("restarts", "handoff", "pod")
 
 
 @dataclass(frozen=True)
@@ -86,22 +89,30 @@ def stages(media_path: str, *, browsers: Sequence[str]) -> list[list[list[Part]]
     """What runs when: stages one after the other, in each its lanes side by side, in each lane its parts in turn."""
     web = Part("web-units", ("npm", "run", "test", "--", "--reporter=junit", "--outputFile"), ROOT / "services" / "web")
     shared = pytest_part("shared-stack", *SHARED, *browsers)
+    calls = pytest_part("calls", *(f"tests/integration/{name}" for name in CALLS))
     services = pytest_part(
         "single-services",
-        *("tests/integration", "--ignore", "tests/integration/api", "--ignore", "tests/integration/sfu"),
-        *("--ignore-glob", "tests/integration/test_*.py"),
+        *("tests/integration", "--ignore-glob", "tests/integration/test_*.py"),
+        *(word for name in ("api", "sfu", *CALLS) for word in ("--ignore", f"tests/integration/{name}")),
     )
     # The media path as it ships: compiled. Its unit tests run on the sources as well.
     media = pytest_part("media", "-o", f"pythonpath={media_path} . gen", "tests/unit/sfu", "tests/integration/sfu")
     return [
         [[pytest_part("units", "-n", "2", "--dist", "loadfile", "tests/unit"), web]],
-        # As long as each other, about.
-        [[shared, media], [services]],
+        # Three lanes on two cores: each of them waits a good part of its time.
+        [[shared], [calls, media], [services]],
         # When the browsers are done: what kills services all the time leaves them no room. Most of it waits, for leases
         # and for rings that end.
         [
             [pytest_part("faults-calls", *(f"tests/faults/test_{name}.py" for name in FAULTS_OF_CALLS))],
-            [pytest_part("faults", "tests/faults", *(f"--ignore-glob=*/test_{name}.py" for name in FAULTS_OF_CALLS))],
+            [pytest_part("faults-restarts", *(f"tests/faults/test_{name}.py" for name in FAULTS_OF_RESTARTS))],
+            [
+                pytest_part(
+                    "faults",
+                    "tests/faults",
+                    *(f"--ignore-glob=*/test_{name}.py" for name in (*FAULTS_OF_CALLS, *FAULTS_OF_RESTARTS)),
+                )
+            ],
         ],
     ]
 
