@@ -17,8 +17,9 @@ from deploy.embedded.logs import LogSink, pump
 from deploy.embedded.probes import Probe
 
 PROBE_INTERVAL_S = 0.05
-# Raising it lets a slow machine start; lowering it reports a process that hangs sooner.
-READY_TIMEOUT_S = 60.0
+# Of a process that neither ends nor gets ready. Raising it lets a slow machine start, where a dozen of them load their
+# code at once; lowering it reports one that hangs sooner.
+READY_TIMEOUT_S = 240.0
 KILL_TIMEOUT_S = 5.0
 
 

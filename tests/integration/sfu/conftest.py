@@ -151,9 +151,12 @@ class Picture(VideoStreamTrack):
     def __init__(self, grey: int) -> None:
         super().__init__()
         self._grey = grey
+        # How many were given to be sent.
+        self.given = 0
 
     async def recv(self) -> VideoFrame:
         pts, time_base = await self.next_timestamp()
+        self.given += 1
         frame = VideoFrame.from_ndarray(np.full((96, 128, 3), self._grey, dtype=np.uint8), format="rgb24")
         frame.pts, frame.time_base = pts, time_base
         return frame
@@ -186,10 +189,11 @@ class Client:
         # Under "balanced" aiortc leaves a kind's second and later transceivers on a transport that it then stops.
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._tasks: list[asyncio.Task[None]] = []
+        self.picture = Picture(self.grey)
         if "audio" in self.sends:
             self.pc.addTransceiver(Tone(), direction="sendonly")
         if "video" in self.sends:
-            camera = self.pc.addTransceiver(Picture(self.grey), direction="sendonly")
+            camera = self.pc.addTransceiver(self.picture, direction="sendonly")
             known = RTCRtpSender.getCapabilities("video").codecs
             camera.setCodecPreferences([codec for codec in known if codec.mimeType in (self.codec, "video/rtx")])
         for kind in ("audio", "video"):
