@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import NewType
+from typing import NewType, Protocol
 
 import jwt
 
 from services.runtime.clock import CLOCK_SKEW_S, Clock
-from services.runtime.errors import Unauthenticated
+from services.runtime.errors import InvalidRequest, Unauthenticated
 from services.runtime.jwks import JwksKeys
 from services.runtime.shared_keys import ALGORITHM, as_keys, decode
-from services.runtime.times import check_times, is_expired, options
+from services.runtime.times import check_life, check_times, is_expired, options
 
 UserId = NewType("UserId", str)
 
@@ -21,6 +21,10 @@ USER_ALGORITHMS = ["EdDSA", "RS256"]
 SERVICE_AUDIENCE = "parley-internal"
 SERVICE_TOKEN_TTL_S = 300
 MAX_USER_ID_CHARS = 64
+# How long a user's token may live at most, unless configured otherwise.
+MAX_LIFE_S = 86_400.0
+# The claim that names the device to which the network issued a token. Optional.
+DEVICE_CLAIM = "device_id"
 
 # Verified tokens that are remembered, so that a busy device does not pay a signature check a call.
 TOKEN_CACHE_SIZE = 20_000
@@ -28,10 +32,24 @@ TOKEN_CACHE_SIZE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class UserToken:
-    """A verified token: whose it is and until when (Unix seconds)."""
+    """A verified token: whose it is, since when and until when (Unix seconds), and which device's, if it says so."""
 
     user_id: UserId
     expires_at: float
+    issued_at: float = 0.0
+    device_id: str = ""
+
+    def require_device(self, device_id: str) -> None:
+        """Raises InvalidRequest when the token is another device's than the one that the request names."""
+        if self.device_id and self.device_id != device_id:
+            raise InvalidRequest("device_id", "is not the device to which the token was issued")
+
+
+class Standings(Protocol):
+    """Whether an account stands open to a token. It is asked at each call, and so waits for nothing."""
+
+    def check(self, token: UserToken, device_id: str = "") -> None:
+        """Raises what refuses the call; `device_id` is the one that the request names."""
 
 
 _caller: ContextVar[UserToken | None] = ContextVar("parley_caller", default=None)
@@ -73,18 +91,35 @@ class _Verified:
 
 
 class UserTokens:
-    """Checks users' tokens: signature, issuer, audience, times, subject."""
+    """Checks users' tokens: signature, issuer, audience, times, life, subject, and that nobody revoked them.
 
-    def __init__(self, keys: JwksKeys, issuer: str, audience: str, clock: Clock) -> None:
+    A token lives at most `max_life_s`, whatever it says: so long, and no longer, a revocation must be remembered.
+    """
+
+    def __init__(
+        self,
+        keys: JwksKeys,
+        issuer: str,
+        audience: str,
+        clock: Clock,
+        standings: Standings | None = None,
+        *,
+        max_life_s: float = MAX_LIFE_S,
+        device_claim: str = DEVICE_CLAIM,
+    ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
+        self._standings = standings
+        self._max_life_s = max_life_s
+        self._device_claim = device_claim
         # By digest: a token is ten times as long, and a secret.
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     async def verify(self, token: str) -> UserToken:
-        """The token's user. Raises Unauthenticated (TOKEN_INVALID, TOKEN_EXPIRED), KeysUnavailable."""
+        """The token's user. Raises Unauthenticated (TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED), AccountDeleted,
+        KeysUnavailable."""
         digest = sha256(token.encode()).digest()
         known = self._verified.get(digest)
         # A remembered token is no better than its key, which may have been withdrawn or replaced since.
@@ -97,6 +132,8 @@ class UserTokens:
         if is_expired(known.token.expires_at, self._clock):
             self._verified.pop(digest, None)
             raise Unauthenticated("TOKEN_EXPIRED", "the token has expired")
+        if self._standings:
+            self._standings.check(known.token)
         return known.token
 
     async def _check(self, token: str) -> _Verified:
@@ -111,15 +148,19 @@ class UserTokens:
                 algorithms=USER_ALGORITHMS,
                 audience=self._audience,
                 issuer=self._issuer,
-                options=options("exp", "iss", "aud", "sub"),
+                options=options("exp", "iat", "iss", "aud", "sub"),
             )
             expires_at = check_times(claims, self._clock)
+            issued_at = check_life(claims, self._max_life_s)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", f"the token is not valid: {error}") from error
         user_id = claims["sub"]
         if not (isinstance(user_id, str) and is_user_id(user_id)):
             raise Unauthenticated("TOKEN_INVALID", "the token's subject is not a user id")
-        return _Verified(UserToken(UserId(user_id), expires_at), key_id, key)
+        device_id = claims.get(self._device_claim, "") if self._device_claim else ""
+        if not (isinstance(device_id, str) and (not device_id or is_user_id(device_id))):
+            raise Unauthenticated("TOKEN_INVALID", f"the token's {self._device_claim} is not a device id")
+        return _Verified(UserToken(UserId(user_id), expires_at, issued_at, device_id), key_id, key)
 
 
 def is_user_id(value: str) -> bool:
