@@ -10,7 +10,7 @@ import structlog
 from google.protobuf.message import DecodeError
 from parley.accounts.v1 import events_pb2
 
-from services.runtime.auth import UserId, UserToken
+from services.runtime.auth import UserToken
 from services.runtime.bus import Incoming
 from services.runtime.clock import CLOCK_SKEW_S, Clock
 from services.runtime.errors import AccountDeleted, Unauthenticated
@@ -53,7 +53,7 @@ class Standing:
 class Accounts:
     """The standings of accounts, for one process. `max_life_s` is the longest life of a token.
 
-    A deletion is remembered for good, about 100 bytes each; a revocation until the tokens that it is about have expired.
+    A deletion is remembered for good, about 100 bytes each; a revocation until its tokens have expired.
     """
 
     def __init__(self, clock: Clock, max_life_s: float, *, refuses_deleted: bool = True) -> None:
@@ -103,7 +103,7 @@ class AccountsFeed:
         self._changed = changed
 
     async def handle(self, records: Sequence[Incoming]) -> None:
-        """Idempotent. What has no meaning is passed over: it is not parked, since each replica reads it at each start."""
+        """Idempotent. What has no meaning is passed over, not parked: each replica reads it at each start."""
         for record in records:
             try:
                 user_id, standing = decode(record)

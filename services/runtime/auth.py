@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NewType, Protocol
 
@@ -30,6 +30,13 @@ DEVICE_CLAIM = "device_id"
 TOKEN_CACHE_SIZE = 20_000
 
 
+class Standings(Protocol):
+    """Whether an account stands open to a token. It is asked at each call, and so waits for nothing."""
+
+    def check(self, token: "UserToken", device_id: str = "") -> None:
+        """Raises what refuses the call; `device_id` is the one that the request names."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserToken:
     """A verified token: whose it is, since when and until when (Unix seconds), and which device's, if it says so."""
@@ -38,18 +45,17 @@ class UserToken:
     expires_at: float
     issued_at: float = 0.0
     device_id: str = ""
+    standings: Standings | None = field(default=None, compare=False, repr=False)
 
     def require_device(self, device_id: str) -> None:
-        """Raises InvalidRequest when the token is another device's than the one that the request names."""
+        """Whether this token may speak for the device that a request names, now; what lasts asks again later.
+
+        Raises InvalidRequest when it is another device's, Unauthenticated (TOKEN_REVOKED), AccountDeleted.
+        """
         if self.device_id and self.device_id != device_id:
             raise InvalidRequest("device_id", "is not the device to which the token was issued")
-
-
-class Standings(Protocol):
-    """Whether an account stands open to a token. It is asked at each call, and so waits for nothing."""
-
-    def check(self, token: UserToken, device_id: str = "") -> None:
-        """Raises what refuses the call; `device_id` is the one that the request names."""
+        if self.standings:
+            self.standings.check(self, device_id)
 
 
 _caller: ContextVar[UserToken | None] = ContextVar("parley_caller", default=None)
@@ -136,14 +142,14 @@ class UserTokens:
             self._standings.check(known.token)
         return known.token
 
-    async def _check(self, token: str) -> _Verified:
+    async def _check(self, encoded: str) -> _Verified:
         try:
-            key_id = str(jwt.get_unverified_header(token).get("kid", ""))
+            key_id = str(jwt.get_unverified_header(encoded).get("kid", ""))
             key = await self._keys.find(key_id)
             if key is None:
                 raise Unauthenticated("TOKEN_INVALID", "the token is signed with a key that the network does not have")
             claims = jwt.decode(
-                token,
+                encoded,
                 key=key,
                 algorithms=USER_ALGORITHMS,
                 audience=self._audience,
@@ -160,7 +166,8 @@ class UserTokens:
         device_id = claims.get(self._device_claim, "") if self._device_claim else ""
         if not (isinstance(device_id, str) and (not device_id or is_user_id(device_id))):
             raise Unauthenticated("TOKEN_INVALID", f"the token's {self._device_claim} is not a device id")
-        return _Verified(UserToken(UserId(user_id), expires_at, issued_at, device_id), key_id, key)
+        token = UserToken(UserId(user_id), expires_at, issued_at, device_id, self._standings)
+        return _Verified(token, key_id, key)
 
 
 def is_user_id(value: str) -> bool:

@@ -1,7 +1,7 @@
 """Kafka: consumers that commit after success and park poison records."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -107,7 +107,7 @@ class KafkaConsumer:
         await self._close()
 
     async def ready(self) -> bool:
-        """Whether the consumer is a member of its group; without one, whether it has read what was there when it came."""
+        """Whether the consumer is a member of its group; without one, whether it has read all that was there before."""
         return self._connected and not self._behind
 
     async def _run(self) -> None:
@@ -147,12 +147,10 @@ class KafkaConsumer:
         consumer.subscribe([self._subscription.topic], listener=Listener(self._listener, consumer, self._commit))
         await consumer.start()
         if self._subscription.group is None:
-            self._behind = {partition: end for partition, end in await self._ends(consumer) if end > 0}
+            ends = await consumer.end_offsets(consumer.assignment())
+            self._behind = {partition: end for partition, end in ends.items() if end > 0}
         self._connected = True
         log.info("kafka_consumer_connected", topic=self._subscription.topic)
-
-    async def _ends(self, consumer: AIOKafkaConsumer) -> Iterable[tuple[TopicPartition, int]]:
-        return (await consumer.end_offsets(consumer.assignment())).items()
 
     def _session_ms(self) -> int:
         return self._config.session_timeout_ms * (BACKGROUND_FACTOR if self._subscription.background else 1)
