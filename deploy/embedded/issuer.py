@@ -107,9 +107,7 @@ async def _login(request: web.Request) -> web.Response:
     except LoginError as error:
         return web.json_response({"error": str(error)}, status=400)
     now_s = int(time.time())
-    token = make_token(
-        request.app[RING], login.user_id, now_s=now_s, ttl_s=login.ttl_s, device_id=login.device_id
-    )
+    token = make_token(request.app[RING], login.user_id, now_s=now_s, ttl_s=login.ttl_s, device_id=login.device_id)
     expires_at = datetime.fromtimestamp(now_s + login.ttl_s, UTC).isoformat()
     answer = {"token": token, "user_id": login.user_id, "expires_at": expires_at}
     return web.json_response(answer, headers={"Cache-Control": "no-store"})

@@ -15,7 +15,6 @@ from services.gateway.membership import GrpcMembership
 from services.gateway.service import Gateway
 from services.gateway.streams import Settings, Streams
 from services.gateway.uplink import PresenceUplinks
-from services.runtime.accounts import TOPIC as ACCOUNTS_TOPIC
 from services.runtime.accounts import Accounts, AccountsFeed
 from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import SystemClock
@@ -25,6 +24,7 @@ from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer, connect
 
+ACCOUNTS_TOPIC = "accounts.events.v1"
 # What is left of the grace for the statuses to be written.
 _LAST_WRITES_S = 1.0
 

@@ -76,6 +76,8 @@ STAGES = (
     ("calls.events.v1", "messaging-calls"),
     ("media.quality.v1", "signaling-quality"),
     ("graph.events.v1", "messaging-graph"),
+    ("accounts.events.v1", "signaling-accounts"),
+    ("accounts.events.v1", "presence-accounts"),
 )
 DEAD_LETTER_SUFFIX = ".dlq"
 

@@ -6,11 +6,9 @@ from aiokafka.partitioner import murmur2
 
 from services.presence import metrics, rpc
 from services.presence.accounts import rpc as accounts_rpc
-from services.presence.accounts.consumer import GROUP as ACCOUNTS_GROUP
-from services.presence.accounts.consumer import TOPIC as ACCOUNTS_TOPIC
 from services.presence.accounts.consumer import AccountsConsumer
 from services.presence.config import Config
-from services.presence.consumer import TOPIC, Deliveries
+from services.presence.consumer import ACCOUNTS_GROUP, ACCOUNTS_TOPIC, TOPIC, Deliveries
 from services.presence.core.frames import UserId
 from services.presence.core.router import Router
 from services.presence.expelling import Expulsions

@@ -17,7 +17,6 @@ from services.runtime.errors import AccountDeleted, Unauthenticated
 
 log = structlog.get_logger()
 
-TOPIC = "accounts.events.v1"
 # Accounts with revocations that are held before those are looked for whose tokens have all expired. Raising it holds
 # more that no token needs, about 300 bytes each; lowering it looks more often.
 PRUNE_FROM = 10_000

@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from services.runtime.accounts import TOPIC as ACCOUNTS_TOPIC
 from services.runtime.accounts import Accounts, AccountsFeed
 from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.bus import Incoming
@@ -22,7 +21,6 @@ from services.runtime.rpc import RpcServer
 from services.runtime.store_clock import StoreClock
 from services.signaling import rpc
 from services.signaling.accounts import rpc as accounts_rpc
-from services.signaling.accounts.consumer import GROUP as ACCOUNTS_GROUP
 from services.signaling.accounts.consumer import AccountsConsumer
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.accounts.store import PostgresAccounts
@@ -30,6 +28,8 @@ from services.signaling.changes import CallChanges
 from services.signaling.clients import BackgroundCloser, GrpcMembers, SfuClient
 from services.signaling.config import Config
 from services.signaling.consumer import (
+    ACCOUNTS_GROUP,
+    ACCOUNTS_TOPIC,
     GROUP,
     MEMBERS_GROUP,
     MESSAGING_TOPIC,
@@ -58,7 +58,7 @@ from services.signaling.upkeep import Upkeep
 from services.signaling.watching import WorkerWatch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-# Between looks for deleted people whose calls have ended since. Higher: they stand there for longer. Lower: idle queries.
+# Between looks for deleted people whose calls have ended since. Higher: they stand there longer. Lower: idle queries.
 ERASE_INTERVAL_S = 30.0
 
 

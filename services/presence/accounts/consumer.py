@@ -4,13 +4,9 @@ from collections.abc import Sequence
 
 from services.presence.core.frames import UserId
 from services.presence.ports import StateFeed, StateRow, StateStore
-from services.runtime.accounts import TOPIC, decode
+from services.runtime.accounts import decode
 from services.runtime.bus import Incoming, PoisonRecord
 from services.runtime.clock import Clock
-
-__all__ = ["GROUP", "TOPIC", "AccountsConsumer"]
-
-GROUP = "presence-accounts"
 
 
 class AccountsConsumer:
@@ -29,7 +25,7 @@ class AccountsConsumer:
                 user_id, standing = decode(record)
             except ValueError as error:
                 raise PoisonRecord(str(error)) from error
-            # Until messaging has erased the person, a device that is leaving may be told of, and have its state written.
+            # Until messaging has erased the person, the state of a device that is leaving may still be written.
             if standing and standing.erased:
                 gone[user_id] = StateRow(UserId(user_id), self._clock.now().timestamp())
         if gone:

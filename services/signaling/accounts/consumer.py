@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 
-from services.runtime.accounts import TOPIC, decode
+from services.runtime.accounts import decode
 from services.runtime.bus import Incoming, PoisonRecord, TransientFailure
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.core.errors import Contended
 from services.signaling.core.model import UserId
-
-__all__ = ["GROUP", "TOPIC", "AccountsConsumer"]
-
-GROUP = "signaling-accounts"
 
 
 class AccountsConsumer:

@@ -11,6 +11,7 @@ DESIGNED = {
     "media.quality.v1",
     "presence.events.v1",
     "sfu.nodes.v1",
+    "accounts.events.v1",
     "graph.events.v1",
 }
 
@@ -27,4 +28,8 @@ def test_topics_that_carry_messages_have_many_partitions() -> None:
 
 def test_topics_that_hold_a_state_are_compacted_and_dead_letters_are_not() -> None:
     cleanup = {topic.name: topic.config()["cleanup.policy"] for topic in load_topics()}
-    assert {name for name, policy in cleanup.items() if policy == "compact"} == {"presence.events.v1", "sfu.nodes.v1"}
+    assert {name for name, policy in cleanup.items() if policy == "compact"} == {
+        "presence.events.v1",
+        "sfu.nodes.v1",
+        "accounts.events.v1",
+    }
