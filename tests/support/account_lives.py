@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
-from services.messaging.core.model import CallOutcome, CallRecord, Draft, MessageId
+from services.messaging.core import changes
+from services.messaging.core.changes import ChangePolicy
+from services.messaging.core.errors import MessagingError
+from services.messaging.core.model import CallOutcome, CallRecord, Draft, MessageId, Text
 from services.presence.core.frames import UserId as PresenceUser
 from services.presence.core.states import OngoingCall, Standing, UserState
 from services.presence.ports import StateRow
@@ -24,7 +28,7 @@ from services.signaling.moves import CallMoves
 from services.signaling.starting import StartRequest
 from services.signaling.store import PostgresStore
 from tests.support.account_town import Town
-from tests.support.messaging_store import ALICE, BOB
+from tests.support.messaging_store import ALICE, BOB, fail
 from tests.unit.signaling.fakes import (
     GROUP_TALK,
     TABLET,
@@ -42,7 +46,7 @@ from tests.unit.signaling.fakes import (
 SERVICES = Path(__file__).parents[2] / "services"
 # Alice's id holds it, and what she said and named.
 DEVICE = DeviceId("canary-device-1")
-WORDS = "canary-words"
+WORDS = "canarywords"
 
 
 def record(value: bytes, offset: int = 0) -> Incoming:
@@ -66,6 +70,16 @@ async def live_in_messaging(town: Town) -> None:
     call = CallRecord(uuid4(), True, CallOutcome.COMPLETED, timedelta(seconds=9), (BOB, ALICE))
     key = f"call:{call.call_id}"
     await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, BOB, key, now, call)])
+    said = Text(f"{WORDS} once")
+    (message,) = await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, ALICE, "said", now, said)])
+    assert not isinstance(message, MessagingError)
+    await town.store.change_message(
+        town.pair.id,
+        message.seq,
+        lambda _, found: changes.edit(found or fail(0), ALICE, Text(f"{WORDS} twice"), now, ChangePolicy()),
+        now,
+    )
+    await town.store.index_words([(town.pair.id, message.seq)])
     await town.sign_outs.devices(ALICE, [DEVICE])
     async with town.database.transaction() as connection:
         for statement, *values in _messaging_rows(now):
@@ -75,7 +89,7 @@ async def live_in_messaging(town: Town) -> None:
     await town.accounts.start_export(ALICE)
 
 
-def _messaging_rows(now: datetime) -> list[tuple[object, ...]]:
+def _messaging_rows(now: datetime) -> list[tuple[Any, ...]]:
     report, other = uuid4(), uuid4()
     return [
         ("INSERT INTO user_settings (user_id) VALUES ($1) ON CONFLICT DO NOTHING", ALICE),
@@ -86,10 +100,10 @@ def _messaging_rows(now: datetime) -> list[tuple[object, ...]]:
         ("INSERT INTO verified_users VALUES ($1, true, $2)", ALICE, now),
         (
             "INSERT INTO reports (id, reporter_id, client_report_id, conversation_id, reason, comment, created_at)"
-            " VALUES ($1, $2, 'c', $3, 'spam', 'canary-words', $4)",
+            " VALUES ($1, $2, 'c', $3, 'spam', 'canarywords', $4)",
             *(report, ALICE, other, now),
         ),
-        ("INSERT INTO report_messages VALUES ($1, 1, $2, $3, 'canary-words', '{}')", report, ALICE, now),
+        ("INSERT INTO report_messages VALUES ($1, 1, $2, $3, 'canarywords', '{}')", report, ALICE, now),
     ]
 
 
@@ -143,7 +157,7 @@ class CallTown:
         """Alice has called, was called, is in a group's call with others, and set her quiet hours."""
         await self.talk("alice", "bob")
         await self.talk("bob", "alice")
-        self.group_call = await self.start("alice", DEVICE, GROUP_TALK, "canary-words")
+        self.group_call = await self.start("alice", DEVICE, GROUP_TALK, "canarywords")
         for person in ("bob", "carol"):
             await self.service.join_call(self.group_call.call_id, UserId(person), TABLET)
         await self.measure(self.group_call.call_id)

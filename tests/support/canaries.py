@@ -4,9 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import asyncpg
-
-from services.runtime.db import Database
+from services.runtime.db import Connection, Database
 
 
 class Column(NamedTuple):
@@ -44,7 +42,7 @@ async def _all(database: Database) -> list[Column]:
     return [column for column in await columns(database) if re.search("text|char|json|bytea|ARRAY|vector", column.kind)]
 
 
-async def _count(connection: "asyncpg.Connection[asyncpg.Record]", column: Column, word: str) -> int:
+async def _count(connection: Connection, column: Column, word: str) -> int:
     # Names of the schema.
     value = f'"{column.name}"'
     text = value if column.kind == "bytea" else f"convert_to({value}::text, 'UTF8')"

@@ -206,6 +206,8 @@ class PostgresAccounts:
             changed = await deleting.expire_messages(connection, conversation, user_id, limit)
             if not changed:
                 changed = await deleting.withdraw_reactions(connection, conversation, user_id, limit)
+            if not changed:
+                changed = await deleting.leave_calls(connection, conversation, user_id, limit)
             if changed:
                 await deleting.tell_changes(connection, conversation, changed, self._new_id, now)
             else:
