@@ -88,6 +88,8 @@ ACCOUNTS: dict[str, Case] = {
     "StartExport": anything(ANSWERED),
     "GetJob": anything("JOB_NOT_FOUND", job_id=HERS),
     "DeleteAccount": anything("FIELD_INVALID", confirm_user_id="alice"),
+    "SignOutDevices": anything(ANSWERED, device_ids=["alices-phone"]),
+    "SignOutOtherDevices": anything(ANSWERED),
 }
 CASES: dict[str, dict[str, Case]] = {
     "MessagingService": MESSAGING,
@@ -95,7 +97,9 @@ CASES: dict[str, dict[str, Case]] = {
     "MembershipService": MEMBERSHIP,
     "AttachmentsService": ATTACHMENTS,
     "AccountService": ACCOUNTS,
-    "AccountAdminService": dict.fromkeys(("DeleteUser", "ExportUser", "GetUserJob"), anything(SERVICES_ONLY)),
+    "AccountAdminService": dict.fromkeys(
+        ("DeleteUser", "ExportUser", "GetUserJob", "SignOutUser", "ListDeletedUsers"), anything(SERVICES_ONLY)
+    ),
     "ModerationService": dict.fromkeys(("ListReports", "GetReport", "ResolveReport"), anything(SERVICES_ONLY)),
 }
 
