@@ -229,6 +229,15 @@ def _ownership(replicas: Sequence[Replica]) -> list[str]:
     return [*lines, f"owned more than once: {several}"] if several != "-" else lines
 
 
+def deleted_again(told: Sequence[str], known: Sequence[str]) -> list[str]:
+    """What was asked of messaging: of the accounts of the topic, and of those that its database knew besides."""
+    new = set(told) - set(known)
+    return [
+        f"{len(set(told) | set(known))} accounts are deleted again",
+        f"{len(new)} of them were not known to messaging's database any more",
+    ]
+
+
 def _missing(found: Sequence[object]) -> list[str]:
     names = {entry.name: entry.reason for entry in found if isinstance(entry, Unreachable)}
     return [f"{name} does not answer: {reason}" for name, reason in names.items()]
