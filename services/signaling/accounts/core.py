@@ -55,8 +55,10 @@ def signed_out(calls: Sequence[Call], user_id: UserId, is_revoked: IsRevoked) ->
     found = []
     for call in calls:
         leg = call.leg_of(user_id)
-        if leg is None or leg.state is not LegState.JOINED or not (leg.device_id and leg.join_time):
+        if leg is None or leg.state is not LegState.JOINED or not leg.device_id:
             continue
-        if is_revoked(leg.join_time, leg.device_id):
+        # Without a time it was seated by a replica of the release before.
+        seated = leg.seat_time or leg.join_time
+        if seated and is_revoked(seated, leg.device_id):
             found.append((call, Leave(user_id, leg.device_id)))
     return found

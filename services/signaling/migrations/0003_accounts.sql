@@ -7,3 +7,6 @@ CREATE TABLE erasures (
     -- Messaging has: no call that begins from now on has the person among its members.
     is_last boolean NOT NULL
 );
+
+-- Since when the device that is in the call is in it: devices that were signed out before stay out, and newer ones in.
+ALTER TABLE participants ADD COLUMN seat_time timestamptz;
