@@ -3,7 +3,8 @@
 Whoever asks gets a token, so it never runs in production.
 
 GET  /.well-known/jwks.json  the key set
-POST /dev/login              {"user_id": "alice", "ttl_s": 3600} -> {"token", "user_id", "expires_at"}
+POST /dev/login              {"user_id": "alice", "ttl_s": 3600, "device_id": "phone-01"} -> {"token", "user_id",
+                             "expires_at"}; with a device_id, which may be left out, the token is that device's
 GET  /dev/users              {"users": [{"user_id", "name"}]}
 POST /dev/rotate             a new signing key -> {"kid"}
 GET  /healthz                200
@@ -15,6 +16,7 @@ import argparse
 import json
 import re
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,6 +35,7 @@ DEFAULT_TTL_S = 3600
 SHORTEST_TTL_S = -86_400
 LONGEST_TTL_S = 86_400
 LONGEST_BODY_BYTES = 4096
+DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 RING = web.AppKey("ring", KeyRing)
 
@@ -41,8 +44,17 @@ class LoginError(Exception):
     """The login request is malformed; the text says what is wrong with it."""
 
 
-def read_login(body: bytes) -> tuple[str, int]:
-    """User id and life in seconds, from a login request. Raises LoginError."""
+@dataclass(frozen=True)
+class Login:
+    """Who logs in, for how many seconds, and on which device, if that is said."""
+
+    user_id: str
+    ttl_s: int
+    device_id: str = ""
+
+
+def read_login(body: bytes) -> Login:
+    """What a login request asks for. Raises LoginError."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):
@@ -55,12 +67,17 @@ def read_login(body: bytes) -> tuple[str, int]:
     ttl_s = fields.get("ttl_s", DEFAULT_TTL_S)
     if not isinstance(ttl_s, int) or isinstance(ttl_s, bool) or not SHORTEST_TTL_S <= ttl_s <= LONGEST_TTL_S:
         raise LoginError(f"ttl_s must be a whole number from {SHORTEST_TTL_S} to {LONGEST_TTL_S}.")
-    return user_id, ttl_s
+    device_id = fields.get("device_id", "")
+    if not isinstance(device_id, str) or (device_id and not DEVICE_ID.fullmatch(device_id)):
+        raise LoginError("device_id must be 8 to 64 letters, digits, '_' or '-'.")
+    return Login(user_id, ttl_s, device_id)
 
 
-def make_token(ring: KeyRing, user_id: str, *, now_s: int, ttl_s: int) -> str:
-    """A JWT of the user, signed by the current key (EdDSA)."""
+def make_token(ring: KeyRing, user_id: str, *, now_s: int, ttl_s: int, device_id: str = "") -> str:
+    """A JWT of the user, and of the device if one is named, signed by the current key (EdDSA)."""
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user_id, "iat": now_s, "exp": now_s + ttl_s}
+    if device_id:
+        claims["device_id"] = device_id
     return jwt.encode(claims, ring.current.private, algorithm="EdDSA", headers={"kid": ring.current.kid})
 
 
@@ -86,13 +103,13 @@ async def _jwks(request: web.Request) -> web.Response:
 
 async def _login(request: web.Request) -> web.Response:
     try:
-        user_id, ttl_s = read_login(await request.read())
+        login = read_login(await request.read())
     except LoginError as error:
         return web.json_response({"error": str(error)}, status=400)
     now_s = int(time.time())
-    token = make_token(request.app[RING], user_id, now_s=now_s, ttl_s=ttl_s)
-    expires_at = datetime.fromtimestamp(now_s + ttl_s, UTC).isoformat()
-    answer = {"token": token, "user_id": user_id, "expires_at": expires_at}
+    token = make_token(request.app[RING], login.user_id, now_s=now_s, ttl_s=login.ttl_s, device_id=login.device_id)
+    expires_at = datetime.fromtimestamp(now_s + login.ttl_s, UTC).isoformat()
+    answer = {"token": token, "user_id": login.user_id, "expires_at": expires_at}
     return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
 

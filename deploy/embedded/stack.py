@@ -190,6 +190,9 @@ class Stack:
                     "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_messaging"),
                     "PARLEY_OBJECTS_ENDPOINT": f"http://{at.objects}",
                     "PARLEY_OBJECTS_BUCKET": OBJECTS_BUCKET,
+                    # Exports hold what they know of a person; a stack without one of them has no such part.
+                    "PARLEY_SIGNALING_ADDRESS": self._all_of("signaling"),
+                    "PARLEY_PRESENCE_ADDRESSES": self._all_of("presence"),
                     **self._objects_key(),
                 }
             case "presence":
@@ -250,6 +253,9 @@ class Stack:
             cors_origin_regex=r"^http://(localhost|127\.0\.0\.1)(:[0-9]+)?$",
             health_interval_s=HEALTH_INTERVAL_S,
         )
+
+    def _all_of(self, service: str) -> str:
+        return self._all(service) if service in self._settings.parts else ""
 
     def _all(self, service: str) -> str:
         return ",".join(self._addresses.grpc[name] for name in self._settings.names(service))

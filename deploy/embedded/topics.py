@@ -19,11 +19,17 @@ class Topic:
     partitions: int
     cleanup: str
     retention_ms: int
+    # Of a compacted topic: how long a value may lie there that a newer one, or a tombstone, has taken the place of.
+    compacted_within_ms: int = 0
 
     def config(self) -> dict[str, str]:
         """The topic's settings under Kafka's own names."""
-        key = "delete.retention.ms" if self.cleanup == "compact" else "retention.ms"
-        return {"cleanup.policy": self.cleanup, key: str(self.retention_ms)}
+        if self.cleanup != "compact":
+            return {"cleanup.policy": self.cleanup, "retention.ms": str(self.retention_ms)}
+        settings = {"cleanup.policy": self.cleanup, "delete.retention.ms": str(self.retention_ms)}
+        if self.compacted_within_ms:
+            settings["max.compaction.lag.ms"] = str(self.compacted_within_ms)
+        return settings
 
 
 def load_topics(path: Path = TOPICS_FILE) -> list[Topic]:

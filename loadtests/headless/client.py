@@ -67,11 +67,14 @@ class AccessToken:
 Login = Callable[[str], Awaitable[AccessToken]]
 
 
-def http_login(issuer_url: str, ttl_s: int = 3600) -> Login:
-    """The development issuer's login. A negative `ttl_s` gives tokens that have expired already."""
+def http_login(issuer_url: str, ttl_s: int = 3600, device_id: str = "") -> Login:
+    """The development issuer's login. A negative `ttl_s` gives tokens that have expired already; with a `device_id`
+    they are that device's."""
 
     async def login(user_id: str) -> AccessToken:
-        body = {"user_id": user_id, "ttl_s": ttl_s}
+        body: dict[str, object] = {"user_id": user_id, "ttl_s": ttl_s}
+        if device_id:
+            body["device_id"] = device_id
         timeout = aiohttp.ClientTimeout(total=_RPC_TIMEOUT_S)
         try:
             async with (

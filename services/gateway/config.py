@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.runtime.config import EnvReader, ProcessConfig, ServerConfig
+from services.runtime.config import EnvReader, KafkaConfig, ProcessConfig, ServerConfig
 
 
 @dataclass(frozen=True)
@@ -12,6 +12,8 @@ class Config:
 
     process: ProcessConfig
     server: ServerConfig
+    # Where accounts that were deleted, and tokens that were revoked, are told of.
+    kafka: KafkaConfig
     presence_addresses: tuple[str, ...]
     messaging_address: str
     # Between heartbeats. Higher: dead streams are found later. Lower: idle devices wake more often.
@@ -50,6 +52,7 @@ class Config:
         config = cls(
             process=ProcessConfig.read(reader),
             server=ServerConfig.read(reader),
+            kafka=KafkaConfig.read(reader),
             presence_addresses=reader.addresses("PARLEY_PRESENCE_ADDRESSES"),
             messaging_address=",".join(reader.addresses("PARLEY_MESSAGING_ADDRESS")),
             heartbeat_s=reader.integer("PARLEY_HEARTBEAT_S", 10, low=1, high=300),

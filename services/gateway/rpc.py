@@ -1,5 +1,6 @@
 """GatewayService and GatewayAdminService, and PresenceService as devices call it."""
 
+from functools import partial
 from typing import Any
 
 import grpc
@@ -58,7 +59,13 @@ def _add_gateway(gateway: Gateway, server: grpc.aio.Server) -> None:
     async def subscribe(request: gateway_api.SubscribeRequest, context: Context) -> None:
         token = current_token()
         await gateway.subscribe(
-            token.user_id, request.device_id, token.expires_at, request.resume_token, request.position, context.write
+            token.user_id,
+            request.device_id,
+            token.expires_at,
+            request.resume_token,
+            request.position,
+            context.write,
+            partial(token.require_device, request.device_id),
         )
 
     handler: Any = grpc.unary_stream_rpc_method_handler(
@@ -84,12 +91,14 @@ class PresenceServicer(presence_grpc.PresenceServiceServicer):
     async def WatchPresence(
         self, request: presence_api.WatchPresenceRequest, context: Context
     ) -> presence_api.WatchPresenceResponse:
+        current_token().require_device(request.device_id)
         await self._gateway.watch_presence(current_user(), request.device_id, request.user_ids)
         return presence_api.WatchPresenceResponse()
 
     async def SetStatus(
         self, request: presence_api.SetStatusRequest, context: Context
     ) -> presence_api.SetStatusResponse:
+        current_token().require_device(request.device_id)
         await self._gateway.set_status(current_user(), request.device_id, request.away)
         return presence_api.SetStatusResponse()
 

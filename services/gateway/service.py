@@ -10,7 +10,7 @@ from services.gateway.core.errors import ConversationNotFound, Replaced
 from services.gateway.core.frames import ReplicaId, UserId
 from services.gateway.core.registry import Registry
 from services.gateway.ports import Membership
-from services.gateway.stream import Write
+from services.gateway.stream import Check, Write
 from services.gateway.streams import Streams
 from services.gateway.watching import Watching
 from services.runtime.clock import CLOCK_SKEW_S, Clock
@@ -30,16 +30,27 @@ class Gateway:
         self.watching = Watching(registry, membership, streams)
 
     async def subscribe(
-        self, user_id: str, device_id: str, expires_at: float, resume_token: str, position: int, write: Write
+        self,
+        user_id: str,
+        device_id: str,
+        expires_at: float,
+        resume_token: str,
+        position: int,
+        write: Write,
+        check: Check = lambda: None,
     ) -> None:
-        """A device's stream, Ready first, for as long as it is read; `expires_at` is Unix seconds.
+        """A device's stream, Ready first, for as long as it is read; `expires_at` is Unix seconds. `check` raises what
+        the account says against it, now and whenever the account changes.
 
         Errors: InvalidField, TooManyDevices, TooManyStreams, RouterUnavailable, Replaced, DeviceLimit, SlowConsumer,
-        Draining, Unauthenticated (when the token expires meanwhile).
+        Draining, Unauthenticated (when the token expires, or is revoked, meanwhile), AccountDeleted.
         """
         device, user = checks.check_device_id(device_id), UserId(user_id)
         self._streams.admit()
+        # Nothing is waited for from here until the stream stands among those that end when the account changes.
+        check()
         stream = self._streams.resume(user, device, resume_token, position) or self._streams.open(user, device)
+        stream.check = check
         # From here on by the monotonic clock: a wall clock that is set ends nobody's stream.
         left_s = expires_at + CLOCK_SKEW_S - self._clock.now().timestamp()
         stream.expires_at = self._clock.monotonic() + left_s
@@ -60,6 +71,10 @@ class Gateway:
             raise
         finally:
             self._streams.leave(stream, writer, reason)
+
+    def account_changed(self, user_id: str) -> None:
+        """A user's tokens were revoked, or the account was deleted."""
+        self._streams.account_changed(UserId(user_id))
 
     async def set_typing(self, user_id: str, conversation_id: str, is_typing: bool) -> None:
         """Tell those who may learn of it. Errors: TypingTooOften, ConversationNotFound, RouterUnavailable,

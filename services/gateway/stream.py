@@ -11,8 +11,13 @@ from services.runtime import tracing
 
 Write = Callable[[bytes], Awaitable[None]]
 Now = Callable[[], float]
+Check = Callable[[], None]
 # The task of an RPC that writes.
 Writer = asyncio.Task[None] | None
+
+
+def _is_open() -> None:
+    """Nobody ends it."""
 
 
 class DeviceStream:
@@ -24,6 +29,8 @@ class DeviceStream:
         "_waiter",
         "asked",
         "blocked_since",
+        "check",
+        "cut_off",
         "ending",
         "expires_at",
         "missed",
@@ -42,8 +49,11 @@ class DeviceStream:
         self.asked: tuple[UserId, ...] = ()
         # The conversations of durable frames that were lost; empty when they may be of any.
         self.missed: frozenset[str] | None = None
-        # Why the stream has to end, once what is queued is written.
+        # Why the stream has to end, once what is queued is written; or, `cut_off`, at once.
         self.ending: Exception | None = None
+        self.cut_off = False
+        # Whether its token still opens a stream; raises what ends it.
+        self.check: Check = _is_open
         # The RPC that writes now; None while the device is away.
         self.writer: Writer = None
         # Since when a write waits for the device to read; 0 while none does.
@@ -84,12 +94,17 @@ class DeviceStream:
         self.ending = self.ending or reason
         self._wake()
 
+    def cut(self, reason: Exception) -> None:
+        """End the stream with this error, whatever waits: who reads it may not any more."""
+        self.ending, self.cut_off = reason, True
+        self._wake()
+
     async def write_out(self, write: Write) -> None:
         """Write what comes, until the stream must end; then its reason is raised. Errors: Replaced, when another
         connection of the device has taken over."""
         me = asyncio.current_task()
         while True:
-            while (frame := self.queue.pop()) is not None:
+            while not self.cut_off and (frame := self.queue.pop()) is not None:
                 await self._write(write, frame)
                 if self.writer is not me:
                     raise Replaced("the device opened a newer stream")

@@ -25,7 +25,7 @@ from services.gateway.ports import Uplinks
 from services.gateway.stream import DeviceStream, Writer
 from services.runtime import tasks
 from services.runtime.clock import Clock
-from services.runtime.errors import Unauthenticated
+from services.runtime.errors import AccountDeleted, Unauthenticated
 
 TICK_S = 1.0
 # A write that waits so many ticks for the device to read means a dead or stuck one. Higher: found later. Lower: a phone
@@ -129,7 +129,8 @@ class Streams:
         session = stream.session if stream else None
         if stream is None or session is None or (session.user_id, session.device_id) != (user_id, device_id):
             raise NotResumable(Outcome.EXPIRED)
-        if not self._registry.is_ready(session_id) or isinstance(stream.ending, Replaced | DeviceLimit | Draining):
+        is_over = stream.cut_off or isinstance(stream.ending, Replaced | DeviceLimit | Draining)
+        if not self._registry.is_ready(session_id) or is_over:
             raise NotResumable(Outcome.EXPIRED)
         lost = stream.missed
         if not stream.queue.resume(position):
@@ -150,6 +151,23 @@ class Streams:
         self.by_session[session.session_id] = stream
         self.carry_out(effects)
         return stream
+
+    def account_changed(self, user_id: UserId) -> None:
+        """A user's tokens were revoked, or the account was deleted: streams whose token opens none any more end now."""
+        for session in self._registry.sessions_of(user_id):
+            stream = self.by_session[session.session_id]
+            try:
+                stream.check()
+            except (Unauthenticated, AccountDeleted) as error:
+                self._cut(stream, error)
+
+    def _cut(self, stream: DeviceStream, error: Exception) -> None:
+        stream.cut(error)
+        if stream.writer is None:
+            self._give_up(stream.session.session_id)
+        else:
+            # One that does not read is not told why, and gets nothing more either.
+            self._close_by(stream.writer, self._clock.monotonic() + LINGER_S)
 
     def take_over(self, stream: DeviceStream, writer: Writer) -> None:
         """An RPC writes this stream from now on, in place of an older one."""
@@ -176,7 +194,7 @@ class Streams:
         session_id = stream.session.session_id
         metrics.DROPPED.inc(stream.queue.dropped_ephemeral)
         stream.queue.dropped_ephemeral = 0
-        if self._may_resume(session_id, reason):
+        if not stream.cut_off and self._may_resume(session_id, reason):
             stream.queue.detach()
             stream.ending = None
             self._detached[session_id] = self._clock.monotonic() + self._settings.resume_window_s

@@ -15,12 +15,16 @@ from services.gateway.membership import GrpcMembership
 from services.gateway.service import Gateway
 from services.gateway.streams import Settings, Streams
 from services.gateway.uplink import PresenceUplinks
+from services.runtime.accounts import Accounts, AccountsFeed
 from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import SystemClock
+from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Probe, Worker
+from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer, connect
 
+ACCOUNTS_TOPIC = "accounts.events.v1"
 # What is left of the grace for the statuses to be written.
 _LAST_WRITES_S = 1.0
 
@@ -44,13 +48,29 @@ def build(config: Config) -> App:
     )
     membership = GrpcMembership(connect(config.messaging_address, service_tokens), clock)
     gateway = Gateway(registry, streams, membership, TypingPace(config.typing_per_s, config.typing_burst), clock)
+    accounts = Accounts(clock, config.server.jwt_max_life_s)
+    publisher = KafkaPublisher(config.kafka)
+    feed = KafkaConsumer(
+        config.kafka,
+        Subscription(ACCOUNTS_TOPIC, group=None),
+        AccountsFeed(accounts, gateway.account_changed).handle,
+        publisher,
+    )
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
         rpc.apis(gateway, Admin(gateway_id, registry, streams, clock)),
         rpc.ERRORS,
         service_tokens,
-        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
+        UserTokens(
+            keys,
+            config.server.jwt_issuer,
+            config.server.jwt_audience,
+            clock,
+            accounts,
+            max_life_s=config.server.jwt_max_life_s,
+            device_claim=config.server.jwt_device_claim,
+        ),
         on_drain=streams.drain,
     )
     return App(
@@ -59,6 +79,8 @@ def build(config: Config) -> App:
             Worker("streams", streams.run_ticks, needed=True),
             Worker("watch-lists", gateway.watching.run),
             Probe("presence-route", gateway.ready),
+            publisher,
+            feed,
         ],
         server,
     )

@@ -84,6 +84,9 @@ class Config:
     export_kept_s: int
     # How long a replica may not know that an account is deleted. Higher: deletions begin later. Lower: more queries.
     account_check_s: float
+    # Who else holds something of people, to be asked for exports; empty: there is no such service.
+    signaling_address: str
+    presence_address: str
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -119,6 +122,8 @@ class Config:
             download_ttl_s=reader.integer("PARLEY_DOWNLOAD_TTL_S", 300, low=1, high=604_800),
             export_kept_s=reader.integer("PARLEY_EXPORT_KEPT_S", 604_800, low=60, high=10_000_000),
             account_check_s=reader.number("PARLEY_ACCOUNT_CHECK_S", 5, low=0, high=3600),
+            signaling_address=",".join(reader.addresses("PARLEY_SIGNALING_ADDRESS", "")),
+            presence_address=",".join(reader.addresses("PARLEY_PRESENCE_ADDRESSES", "")),
         )
         reader.finish()
         return config

@@ -5,10 +5,14 @@ from pathlib import Path
 
 from services.messaging import rpc, topics
 from services.messaging.accounts import rpc as accounts_rpc
+from services.messaging.accounts.clients import GrpcSource
 from services.messaging.accounts.core import AccountPolicy
+from services.messaging.accounts.encoding import standing_of
+from services.messaging.accounts.pruning import Pruner
 from services.messaging.accounts.runner import JobRunner
 from services.messaging.accounts.service import Accounts, Gate
-from services.messaging.accounts.store import PostgresAccounts, PostgresJobs
+from services.messaging.accounts.signing_out import SignOuts
+from services.messaging.accounts.store import PostgresAccounts, PostgresJobs, PostgresSessions
 from services.messaging.attachments import rpc as attachments_rpc
 from services.messaging.attachments.clients import S3Objects
 from services.messaging.attachments.core import UploadPolicy
@@ -34,6 +38,7 @@ from services.messaging.service import Limits, Messaging
 from services.messaging.store import PostgresStore
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.messaging.vanishing.store import PostgresSweepStore
+from services.runtime import accounts as standings
 from services.runtime import auth
 from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import Clock, SystemClock
@@ -90,6 +95,12 @@ def account_policy(config: Config) -> AccountPolicy:
     return AccountPolicy(kept=timedelta(seconds=config.export_kept_s), settle=timedelta(seconds=settle_s))
 
 
+def account_sources(config: Config, tokens: ServiceTokens) -> list[GrpcSource]:
+    """The other services that hold something of people."""
+    others = (("signaling", config.signaling_address), ("presence", config.presence_address))
+    return [GrpcSource(name, address, tokens) for name, address in others if address]
+
+
 def gate_keeper(gate: Gate) -> Admit:
     """Keeps deleted accounts out of all services but the one that tells how the deletion stands."""
 
@@ -119,11 +130,23 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     uploads = PostgresAttachments(database)
     attachments = Attachments(uploads, store, objects, clock, new_id, upload_policy(config))
     collector = Collector(uploads, objects, clock)
-    jobs = PostgresJobs(database)
+    jobs = PostgresJobs(database, relay.wake)
     gate = Gate(jobs, clock, config.account_check_s)
     policy = account_policy(config)
     accounts = Accounts(jobs, gate, objects, clock, new_id, policy)
-    runner = JobRunner(jobs, PostgresAccounts(database, relay, new_id), store, objects, clock, new_id, policy)
+    service_tokens = ServiceTokens(config.server.service_key, "messaging", clock)
+    sources = account_sources(config, service_tokens)
+    data = PostgresAccounts(database, relay, new_id)
+    runner = JobRunner(jobs, data, store, objects, clock, new_id, policy, sources)
+    # Deleted accounts find the gate closed, which lets them ask how their deletion stands.
+    revoked = standings.Accounts(clock, config.server.jwt_max_life_s, refuses_deleted=False)
+    sign_outs = SignOuts(
+        PostgresSessions(database, relay.wake),
+        gate,
+        lambda user_id, found: revoked.note(user_id, standing_of(found)),
+        clock,
+        timedelta(seconds=config.server.jwt_max_life_s),
+    )
     rates = SendRates(config.send_rate_per_s, config.send_burst)
     messaging = Messaging(store, sends, rates, clock, new_id, limits(config), attachments)
     invites = PostgresInvites(database)
@@ -137,6 +160,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     call_records = KafkaConsumer(config.kafka, ended_calls, CallRecords(messaging).handle, publisher)
     facts = Subscription(topics.GRAPH, "messaging-graph", background=True)
     graph_copy = KafkaConsumer(config.kafka, facts, GraphCopy(relations).handle, publisher)
+    told = Subscription(topics.ACCOUNTS, group=None)
+    account_feed = KafkaConsumer(config.kafka, told, standings.AccountsFeed(revoked).handle, publisher)
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
@@ -144,16 +169,25 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             *rpc.apis(messaging, groups, receipts, vanishing),
             *relations_rpc.apis(relations, reports),
             *attachments_rpc.apis(attachments),
-            *accounts_rpc.apis(accounts),
+            *accounts_rpc.apis(accounts, sign_outs),
         ],
         {**rpc.ERRORS, **relations_rpc.ERRORS},
-        ServiceTokens(config.server.service_key, "messaging", clock),
-        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
+        service_tokens,
+        UserTokens(
+            keys,
+            config.server.jwt_issuer,
+            config.server.jwt_audience,
+            clock,
+            revoked,
+            max_life_s=config.server.jwt_max_life_s,
+            device_claim=config.server.jwt_device_claim,
+        ),
         admit=gate_keeper(gate),
     )
     return App(
         [
             *(database, publisher, relay, objects),
+            *sources,
             *(
                 Probe("time", clock.is_told, essential=False),
                 Worker("store-clock", clock.run),
@@ -162,8 +196,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
                 Worker("search-reindexer", Reindexer(store).run),
                 Worker("objects-collector", collector.run),
                 Worker("account-jobs", runner.run),
+                Worker("revocations", Pruner(sign_outs).run),
             ),
-            *(fan_out, call_records, search_index, graph_copy),
+            *(fan_out, call_records, search_index, graph_copy, account_feed),
         ],
         server,
     )

@@ -1,4 +1,4 @@
-"""The admin services: of presence and of the gateway, asked all at once, and signaling's, of which one replica does."""
+"""The admin services: of presence and of the gateway, asked all at once; signaling's and messaging's, one replica."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,6 +10,8 @@ from parley.calls.v1 import operations_pb2 as calls_api
 from parley.calls.v1 import operations_pb2_grpc as calls_grpc
 from parley.gateway.v1 import admin_pb2 as gateway_api
 from parley.gateway.v1 import admin_pb2_grpc as gateway_grpc
+from parley.messaging.v1 import accounts_pb2 as accounts_api
+from parley.messaging.v1 import accounts_pb2_grpc as accounts_grpc
 from parley.presence.v1 import admin_pb2 as presence_api
 from parley.presence.v1 import admin_pb2_grpc as presence_grpc
 
@@ -107,6 +109,40 @@ class CallOperations:
                 return await ask(stub)
             except grpc.aio.AioRpcError as error:
                 raise Refused(reason_of(error) or error.code().name, error.details() or "") from error
+
+
+class Deletions:
+    """Messaging's word on deleted accounts. Every method raises Refused."""
+
+    def __init__(self, messaging: Mapping[str, str], tokens: ServiceTokens) -> None:
+        self._addresses = ",".join(messaging.values())
+        self._tokens = tokens
+
+    async def known(self) -> list[str]:
+        """Who was ever deleted, as messaging's database has it."""
+        found: list[str] = []
+        async with connect(self._addresses, self._tokens) as channel:
+            stub = accounts_grpc.AccountAdminServiceStub(channel)
+            while True:
+                request = accounts_api.ListDeletedUsersRequest(after_user_id=found[-1] if found else "")
+                page = await _answered(stub.ListDeletedUsers(request, timeout=DRAIN_TIMEOUT_S))
+                if not page.user_ids:
+                    return found
+                found += page.user_ids
+
+    async def again(self, user_ids: Sequence[str]) -> None:
+        """Have these deleted, once more by those that know it. Idempotent."""
+        async with connect(self._addresses, self._tokens) as channel:
+            stub = accounts_grpc.AccountAdminServiceStub(channel)
+            for user_id in user_ids:
+                await _answered(stub.DeleteUser(accounts_api.DeleteUserRequest(user_id=user_id), timeout=TIMEOUT_S))
+
+
+async def _answered(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except grpc.aio.AioRpcError as error:
+        raise Refused(reason_of(error) or error.code().name, error.details() or "") from error
 
 
 async def _replica(name: str, channel: grpc.aio.Channel) -> Replica:

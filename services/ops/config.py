@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.runtime.config import ConfigError, EnvReader, KafkaConfig
@@ -22,6 +22,8 @@ class Config:
     service_key: tuple[bytes, ...]
     # Only for what asks the broker.
     kafka: KafkaConfig | None = None
+    # Any replica of messaging will do.
+    messaging: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], needed: Collection[str]) -> "Config":
@@ -37,6 +39,7 @@ class Config:
             signaling=addresses("signaling", "PARLEY_SIGNALING_ADDRESSES"),
             service_key=reader.keys("PARLEY_SERVICE_KEY"),
             kafka=KafkaConfig.read(reader) if "kafka" in needed else None,
+            messaging=addresses("messaging", "PARLEY_MESSAGING_ADDRESS"),
         )
         reader.finish()
         return config
@@ -61,6 +64,7 @@ class Config:
             signaling={name: address for name, address in addresses.items() if name.startswith("signaling")},
             service_key=reader.keys("PARLEY_SERVICE_KEY"),
             kafka=KafkaConfig.read(reader),
+            messaging={name: address for name, address in addresses.items() if name.startswith("messaging")},
         )
         reader.finish()
         return config

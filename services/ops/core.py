@@ -76,6 +76,8 @@ STAGES = (
     ("calls.events.v1", "messaging-calls"),
     ("media.quality.v1", "signaling-quality"),
     ("graph.events.v1", "messaging-graph"),
+    ("accounts.events.v1", "signaling-accounts"),
+    ("accounts.events.v1", "presence-accounts"),
 )
 DEAD_LETTER_SUFFIX = ".dlq"
 
@@ -225,6 +227,15 @@ def _ownership(replicas: Sequence[Replica]) -> list[str]:
     several = _ranges([partition for partition, owned in enumerate(owners) if owned > 1])
     lines = [f"owned by nobody: {nobody}"] if nobody != "-" else []
     return [*lines, f"owned more than once: {several}"] if several != "-" else lines
+
+
+def deleted_again(told: Sequence[str], known: Sequence[str]) -> list[str]:
+    """What was asked of messaging: of the accounts of the topic, and of those that its database knew besides."""
+    new = set(told) - set(known)
+    return [
+        f"{len(set(told) | set(known))} accounts are deleted again",
+        f"{len(new)} of them were not known to messaging's database any more",
+    ]
 
 
 def _missing(found: Sequence[object]) -> list[str]:

@@ -11,12 +11,14 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from services.ops.core import DEAD_LETTER_SUFFIX, STAGES, Letter, Stage
 from services.runtime import kafka
+from services.runtime.accounts import Standing, decode
 from services.runtime.bus import REASON_HEADER, Outgoing
 from services.runtime.config import KafkaConfig
 from services.runtime.dead_letters import HEADER_PREFIX, PART_HEADER
 from services.runtime.producer import KafkaPublisher
-from services.runtime.records import Unreadable, time_of
+from services.runtime.records import Unreadable, incoming, time_of
 
+ACCOUNTS = "accounts.events.v1"
 # For one record that the broker has; it answers at once unless it is about to be deleted.
 READ_WITHIN_S = 5.0
 
@@ -68,6 +70,18 @@ class Broker:
         finally:
             await publisher.stop()
         return _letter(record)
+
+    async def deleted_users(self) -> list[str]:
+        """Whose deletion accounts.events.v1 tells, by id: it keeps that for good."""
+        found = {}
+        async with self._reader() as reader, self._admin() as admin:
+            partitions = [TopicPartition(ACCOUNTS, number) for number in await _partitions(admin, ACCOUNTS)]
+            ends, begins = await reader.end_offsets(partitions), await reader.beginning_offsets(partitions)
+            for partition in partitions:
+                async for record in _records(reader, partition, begins[partition], ends[partition]):
+                    user_id, standing = _account(record)
+                    found[user_id] = standing is not None and standing.deleted
+        return sorted(user_id for user_id, is_deleted in found.items() if is_deleted)
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
@@ -150,6 +164,14 @@ async def _records(
         yield record
         if record.offset >= end - 1:
             return
+
+
+def _account(record: ConsumerRecord) -> tuple[str, Standing | None]:
+    """Whose standing a record tells; nobody's, when it has no meaning."""
+    try:
+        return decode(incoming(record)) if not isinstance(record.value, Unreadable) else ("", None)
+    except ValueError:
+        return "", None
 
 
 def _letter(record: ConsumerRecord) -> Letter:

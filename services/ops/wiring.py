@@ -10,7 +10,7 @@ from pathlib import Path
 from aiokafka.errors import KafkaError
 
 from services.ops import core
-from services.ops.clients import CallOperations, Fleet, Refused
+from services.ops.clients import CallOperations, Deletions, Fleet, Refused
 from services.ops.config import STACK, Config
 from services.ops.stages import Broker
 from services.runtime.auth import ServiceTokens
@@ -29,6 +29,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "lag": ("kafka",),
     "dead-letters": ("kafka",),
     "replay": ("kafka",),
+    "delete-again": ("kafka", "messaging"),
 }
 
 
@@ -53,12 +54,24 @@ def main(arguments: Sequence[str]) -> int:
 async def _run(config: Config, options: argparse.Namespace) -> tuple[list[str], bool]:
     """What to print, and whether all is well."""
     tokens = ServiceTokens(config.service_key, "ops", SystemClock())
+    if config.kafka and options.command == "delete-again":
+        return await _delete_again(Broker(config.kafka), Deletions(config.messaging, tokens))
     if config.kafka and "kafka" in ASKED[options.command]:
         return await _ask_broker(Broker(config.kafka), options)
     if "signaling" in ASKED[options.command]:
         return await _operate(CallOperations(config.signaling, tokens), options)
     lines = await _show(Fleet(config.presence, config.gateways, tokens), options)
     return lines, not any("does not answer" in line for line in lines)
+
+
+async def _delete_again(broker: Broker, deletions: Deletions) -> tuple[list[str], bool]:
+    try:
+        told = await broker.deleted_users()
+    except (KafkaError, BusUnavailable, OSError, TimeoutError) as error:
+        return [f"the broker does not answer: {type(error).__name__}"], False
+    known = await deletions.known()
+    await deletions.again(sorted({*told, *known}))
+    return core.deleted_again(told, known), True
 
 
 async def _show(fleet: Fleet, options: argparse.Namespace) -> list[str]:
@@ -136,4 +149,5 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     for command in (dead, replay):
         command.add_argument("topic", choices=topics, metavar="TOPIC", help=", ".join(topics))
     replay.add_argument("offset", type=int, metavar="OFFSET", help="as `dead-letters` shows it")
+    add("delete-again", "After a database was restored: delete whoever was deleted since, in all services.")
     return parser.parse_args(arguments)

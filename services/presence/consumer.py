@@ -12,6 +12,9 @@ from services.runtime import tracing
 from services.runtime.bus import Incoming, PoisonRecord
 
 TOPIC = "delivery.v1"
+# accounts/consumer.py
+ACCOUNTS_TOPIC = "accounts.events.v1"
+ACCOUNTS_GROUP = "presence-accounts"
 
 
 class Deliveries:

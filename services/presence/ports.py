@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from services.presence.core.frames import Frame, UserId
 from services.presence.core.people import Stored
@@ -54,6 +54,9 @@ class StateStore(Protocol):
 
     async def present(self, partitions: Collection[int]) -> Sequence[Stored]:
         """Those of these partitions who were not offline when they were written."""
+
+    async def read(self, user_id: UserId) -> dict[str, Any] | None:
+        """All that is stored of a person, as plain values; None when nothing is."""
 
 
 class Group(Protocol):

@@ -1,7 +1,9 @@
 """The last state of each person, in PostgreSQL."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from services.presence.core.frames import UserId
 from services.presence.core.people import Stored
@@ -61,6 +63,12 @@ class PostgresStates:
             )
             for row in rows
         ]
+
+    async def read(self, user_id: UserId) -> dict[str, Any] | None:
+        """See ports.StateStore."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchval("SELECT to_jsonb(t) FROM user_states t WHERE user_id = $1", user_id)
+        return dict(json.loads(row)) if row else None
 
 
 def _columns(rows: Sequence[StateRow]) -> tuple[list[object], ...]:

@@ -5,8 +5,10 @@ from pathlib import Path
 from aiokafka.partitioner import murmur2
 
 from services.presence import metrics, rpc
+from services.presence.accounts import rpc as accounts_rpc
+from services.presence.accounts.consumer import AccountsConsumer
 from services.presence.config import Config
-from services.presence.consumer import TOPIC, Deliveries
+from services.presence.consumer import ACCOUNTS_GROUP, ACCOUNTS_TOPIC, TOPIC, Deliveries
 from services.presence.core.frames import UserId
 from services.presence.core.router import Router
 from services.presence.expelling import Expulsions
@@ -44,7 +46,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     store = PostgresStates(database)
     publisher = KafkaPublisher(config.kafka)
     router = Router(config.offline_delay_s, config.gateway_sessions, partition_of)
-    keeper = Keeper(store, KafkaFeed(publisher), config.state_interval_s)
+    feed = KafkaFeed(publisher)
+    keeper = Keeper(store, feed, config.state_interval_s)
     expulsions = Expulsions(KafkaGroup(config.kafka, GROUP))
     presence = Presence(router, keeper, store, expulsions, clock, config.collect_s)
     _measure(router)
@@ -56,8 +59,15 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         listener=presence,
         essential=True,
     )
+    deletions = KafkaConsumer(
+        config.kafka,
+        Subscription(ACCOUNTS_TOPIC, ACCOUNTS_GROUP, background=True),
+        AccountsConsumer(store, feed, clock).handle,
+        publisher,
+    )
     tokens = ServiceTokens(config.server.service_key, "presence", clock)
-    server = RpcServer(config.server, rpc.apis(presence, clock, config.gateway_queue), rpc.ERRORS, tokens)
+    apis = [*rpc.apis(presence, clock, config.gateway_queue), *accounts_rpc.apis(store)]
+    server = RpcServer(config.server, apis, rpc.ERRORS, tokens)
     workers: list[Part] = [
         Probe("time", clock.is_told, essential=False),
         Worker("store-clock", clock.run),
@@ -66,7 +76,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Worker("presence-restores", presence.run_restores),
         Worker("presence-expulsions", expulsions.run),
     ]
-    return App([database, publisher, keeper, *workers, consumer], server)
+    return App([database, publisher, keeper, *workers, consumer, deletions], server)
 
 
 def _measure(router: Router) -> None:

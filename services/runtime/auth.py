@@ -3,17 +3,17 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import NewType
+from typing import NewType, Protocol
 
 import jwt
 
 from services.runtime.clock import CLOCK_SKEW_S, Clock
-from services.runtime.errors import Unauthenticated
+from services.runtime.errors import InvalidRequest, Unauthenticated
 from services.runtime.jwks import JwksKeys
 from services.runtime.shared_keys import ALGORITHM, as_keys, decode
-from services.runtime.times import check_times, is_expired, options
+from services.runtime.times import check_life, check_times, is_expired, options
 
 UserId = NewType("UserId", str)
 
@@ -21,17 +21,41 @@ USER_ALGORITHMS = ["EdDSA", "RS256"]
 SERVICE_AUDIENCE = "parley-internal"
 SERVICE_TOKEN_TTL_S = 300
 MAX_USER_ID_CHARS = 64
+# How long a user's token may live at most, unless configured otherwise.
+MAX_LIFE_S = 86_400.0
+# The claim that names the device to which the network issued a token. Optional.
+DEVICE_CLAIM = "device_id"
 
 # Verified tokens that are remembered, so that a busy device does not pay a signature check a call.
 TOKEN_CACHE_SIZE = 20_000
 
 
+class Standings(Protocol):
+    """Whether an account stands open to a token. It is asked at each call, and so waits for nothing."""
+
+    def check(self, token: "UserToken", device_id: str = "") -> None:
+        """Raises what refuses the call; `device_id` is the one that the request names."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserToken:
-    """A verified token: whose it is and until when (Unix seconds)."""
+    """A verified token: whose it is, since when and until when (Unix seconds), and which device's, if it says so."""
 
     user_id: UserId
     expires_at: float
+    issued_at: float = 0.0
+    device_id: str = ""
+    standings: Standings | None = field(default=None, compare=False, repr=False)
+
+    def require_device(self, device_id: str) -> None:
+        """Whether this token may speak for the device that a request names, now; what lasts asks again later.
+
+        Raises InvalidRequest when it is another device's, Unauthenticated (TOKEN_REVOKED), AccountDeleted.
+        """
+        if self.device_id and self.device_id != device_id:
+            raise InvalidRequest("device_id", "is not the device to which the token was issued")
+        if self.standings:
+            self.standings.check(self, device_id)
 
 
 _caller: ContextVar[UserToken | None] = ContextVar("parley_caller", default=None)
@@ -73,18 +97,35 @@ class _Verified:
 
 
 class UserTokens:
-    """Checks users' tokens: signature, issuer, audience, times, subject."""
+    """Checks users' tokens: signature, issuer, audience, times, life, subject, and that nobody revoked them.
 
-    def __init__(self, keys: JwksKeys, issuer: str, audience: str, clock: Clock) -> None:
+    A token lives at most `max_life_s`, whatever it says: so long, and no longer, a revocation must be remembered.
+    """
+
+    def __init__(
+        self,
+        keys: JwksKeys,
+        issuer: str,
+        audience: str,
+        clock: Clock,
+        standings: Standings | None = None,
+        *,
+        max_life_s: float = MAX_LIFE_S,
+        device_claim: str = DEVICE_CLAIM,
+    ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
+        self._standings = standings
+        self._max_life_s = max_life_s
+        self._device_claim = device_claim
         # By digest: a token is ten times as long, and a secret.
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     async def verify(self, token: str) -> UserToken:
-        """The token's user. Raises Unauthenticated (TOKEN_INVALID, TOKEN_EXPIRED), KeysUnavailable."""
+        """The token's user. Raises Unauthenticated (TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED), AccountDeleted,
+        KeysUnavailable."""
         digest = sha256(token.encode()).digest()
         known = self._verified.get(digest)
         # A remembered token is no better than its key, which may have been withdrawn or replaced since.
@@ -97,29 +138,36 @@ class UserTokens:
         if is_expired(known.token.expires_at, self._clock):
             self._verified.pop(digest, None)
             raise Unauthenticated("TOKEN_EXPIRED", "the token has expired")
+        if self._standings:
+            self._standings.check(known.token)
         return known.token
 
-    async def _check(self, token: str) -> _Verified:
+    async def _check(self, encoded: str) -> _Verified:
         try:
-            key_id = str(jwt.get_unverified_header(token).get("kid", ""))
+            key_id = str(jwt.get_unverified_header(encoded).get("kid", ""))
             key = await self._keys.find(key_id)
             if key is None:
                 raise Unauthenticated("TOKEN_INVALID", "the token is signed with a key that the network does not have")
             claims = jwt.decode(
-                token,
+                encoded,
                 key=key,
                 algorithms=USER_ALGORITHMS,
                 audience=self._audience,
                 issuer=self._issuer,
-                options=options("exp", "iss", "aud", "sub"),
+                options=options("exp", "iat", "iss", "aud", "sub"),
             )
             expires_at = check_times(claims, self._clock)
+            issued_at = check_life(claims, self._max_life_s)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", f"the token is not valid: {error}") from error
         user_id = claims["sub"]
         if not (isinstance(user_id, str) and is_user_id(user_id)):
             raise Unauthenticated("TOKEN_INVALID", "the token's subject is not a user id")
-        return _Verified(UserToken(UserId(user_id), expires_at), key_id, key)
+        device_id = claims.get(self._device_claim, "") if self._device_claim else ""
+        if not (isinstance(device_id, str) and (not device_id or is_user_id(device_id))):
+            raise Unauthenticated("TOKEN_INVALID", f"the token's {self._device_claim} is not a device id")
+        token = UserToken(UserId(user_id), expires_at, issued_at, device_id, self._standings)
+        return _Verified(token, key_id, key)
 
 
 def is_user_id(value: str) -> bool:

@@ -201,6 +201,11 @@ class ServerConfig:
     drain_grace_s: float
     # For callers that give no deadline. Higher: stuck calls hold memory longer. Lower: slow work is cut off.
     default_deadline_s: float
+    # From a token's iat to its exp. Higher: a stolen one serves longer, and revocations are remembered longer. Lower:
+    # the network issues more of them; what lives longer is refused.
+    jwt_max_life_s: float = 86_400.0
+    # The claim that names a token's device; empty: none does.
+    jwt_device_claim: str = "device_id"
 
     @classmethod
     def read(cls, env: EnvReader, *, public: bool = True) -> "ServerConfig":
@@ -214,6 +219,8 @@ class ServerConfig:
             drain_delay_s=env.number("PARLEY_DRAIN_DELAY_S", 0, low=0, high=300),
             drain_grace_s=env.number("PARLEY_DRAIN_GRACE_S", 5, low=0, high=3600),
             default_deadline_s=env.number("PARLEY_DEFAULT_DEADLINE_S", 10, low=0.1, high=300),
+            jwt_max_life_s=env.number("PARLEY_JWT_MAX_LIFE_S", 86_400, low=60, high=2_592_000) if public else 0.0,
+            jwt_device_claim=env.text("PARLEY_JWT_DEVICE_CLAIM", "device_id") if public else "",
         )
 
 

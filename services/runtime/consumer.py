@@ -96,6 +96,8 @@ class KafkaConsumer:
         self._handled: dict[TopicPartition, int] = {}
         self._connected = False
         self._resting = False
+        # Without a group: up to where the topic reached when we came, of the partitions that are not read so far yet.
+        self._behind: dict[TopicPartition, int] = {}
 
     async def start(self) -> None:
         self._task = tasks.keep(self.name, self._run, label="kafka-consumer")
@@ -105,8 +107,8 @@ class KafkaConsumer:
         await self._close()
 
     async def ready(self) -> bool:
-        """Whether the consumer is a member of its group."""
-        return self._connected
+        """Whether the consumer is a member of its group; without one, whether it has read all that was there before."""
+        return self._connected and not self._behind
 
     async def _run(self) -> None:
         delay_s = 0.2
@@ -144,6 +146,9 @@ class KafkaConsumer:
         # Without a group the client assigns itself every partition.
         consumer.subscribe([self._subscription.topic], listener=Listener(self._listener, consumer, self._commit))
         await consumer.start()
+        if self._subscription.group is None:
+            ends = await consumer.end_offsets(consumer.assignment())
+            self._behind = {partition: end for partition, end in ends.items() if end > 0}
         self._connected = True
         log.info("kafka_consumer_connected", topic=self._subscription.topic)
 
@@ -188,9 +193,14 @@ class KafkaConsumer:
         self._resting = not fetched and self._config.idle_pause_ms > 0
         if self._resting:
             await self._rest(consumer)
+        if fetched:
+            await self._take([record for records in fetched.values() for record in records])
+        if self._behind:
+            # Compaction may have taken the last records, so that positions tell it, and not what came.
+            positions = {partition: await consumer.position(partition) for partition in self._behind}
+            self._behind = {one: end for one, end in self._behind.items() if positions[one] < end}
         if not fetched:
             return
-        await self._take([record for records in fetched.values() for record in records])
         if self._subscription.group is not None:
             self._handled |= {partition: _last_offset(records[-1]) + 1 for partition, records in fetched.items()}
             if self._committing is None or self._committing.done():

@@ -29,11 +29,15 @@ ErrorTable = Mapping[type[BaseException], Refusal]
 
 
 class Unauthenticated(Exception):
-    """The caller did not prove who it is. `reason` is TOKEN_MISSING, TOKEN_INVALID or TOKEN_EXPIRED."""
+    """The caller did not prove who it is. `reason` is TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED or TOKEN_REVOKED."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class AccountDeleted(Exception):
+    """The caller's account was deleted; no service does anything for it any more."""
 
 
 class InvalidRequest(Exception):
@@ -70,6 +74,7 @@ class KeysUnavailable(Exception):
 
 BASE_TABLE: ErrorTable = {
     Unauthenticated: Refusal(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"),
+    AccountDeleted: Refusal(grpc.StatusCode.FAILED_PRECONDITION, "ACCOUNT_DELETED"),
     InvalidRequest: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
     StoreUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_delay_s=1.0),
     BusUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "BUS_UNAVAILABLE", retry_delay_s=1.0),

@@ -213,4 +213,5 @@ def _lock_statement(shards: Sequence[int]) -> str:
 
 
 def _outgoing(row: asyncpg.Record) -> Outgoing:
-    return Outgoing(row["topic"], row["key"].encode(), row["value"], trace_headers(row["trace"]))
+    # An empty value is a tombstone: no message of ours is empty.
+    return Outgoing(row["topic"], row["key"].encode(), row["value"] or None, trace_headers(row["trace"]))

@@ -26,6 +26,14 @@ def check_times(claims: Mapping[str, Any], clock: Clock) -> float:
     return _seconds(claims, "exp")
 
 
+def check_life(claims: Mapping[str, Any], max_life_s: float) -> float:
+    """When the token was issued, in Unix seconds. Raises ValueError without that, or when it lives for too long."""
+    issued_at = _seconds(claims, "iat")
+    if _seconds(claims, "exp") - issued_at > max_life_s:
+        raise ValueError(f"it lives longer than {max_life_s:.0f} s from iat to exp")
+    return issued_at
+
+
 def is_expired(expires_at: float, clock: Clock) -> bool:
     """Whether a token that expires then (Unix seconds) has done so for every clock that may be right."""
     return not clock.now().timestamp() < expires_at + CLOCK_SKEW_S

@@ -25,9 +25,12 @@ log = structlog.get_logger()
 NODES_TOPIC = "sfu.nodes.v1"
 QUALITY_TOPIC = "media.quality.v1"
 MESSAGING_TOPIC = "messaging.events.v1"
+ACCOUNTS_TOPIC = "accounts.events.v1"
 GROUP = "signaling"
 QUALITY_GROUP = "signaling-quality"
 MEMBERS_GROUP = "signaling-members"
+# accounts/consumer.py
+ACCOUNTS_GROUP = "signaling-accounts"
 
 
 class NodeConsumer:

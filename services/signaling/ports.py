@@ -152,7 +152,7 @@ class Store(Protocol):
     async def add_quality(self, reports: Sequence[QualityReport]) -> None:
         """Add reports to the sums. Idempotent: one that is not newer than the last of its key changes nothing.
 
-        Reports of calls that are not known are passed over.
+        Reports of calls that are not known, and of people who are not in them, are passed over.
         """
 
     async def quality_of(self, call_ids: Sequence[CallId]) -> Mapping[CallId, Sequence[UserQuality]]:

@@ -61,6 +61,7 @@ LEG = (
     ("hand_raise_time", "timestamptz"),
     ("mute_request_time", "timestamptz"),
     ("listed", "boolean"),
+    ("seat_time", "timestamptz"),
 )
 TOTALS = ("duration_s", "packets", "bytes", "lost", "jitter_ms_s", "max_jitter_ms", "rtt_ms_s", "rtt_s", "max_rtt_ms")
 _UNLISTED = (LegState.SILENT, LegState.GONE)
@@ -112,6 +113,7 @@ def legs(call: Call) -> Iterable[Any]:
             leg.hand_raise_time,
             leg.mute_request_time,
             runs and leg.state not in _UNLISTED,
+            leg.seat_time,
         )
         for position, leg in enumerate(call.legs)
     ]
@@ -196,6 +198,7 @@ def _leg(row: asyncpg.Record, state: CallState) -> Leg:
         leave_time=row["leave_time"],
         hand_raise_time=row["hand_raise_time"],
         mute_request_time=row["mute_request_time"],
+        seat_time=row["seat_time"],
     )
 
 

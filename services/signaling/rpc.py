@@ -8,7 +8,7 @@ from parley.calls.v1 import operations_pb2, operations_pb2_grpc, service_pb2_grp
 from parley.calls.v1 import service_pb2 as api
 
 from services.runtime import tracing
-from services.runtime.auth import current_user
+from services.runtime.auth import current_token, current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.rpc import Access, Api, Context
 from services.signaling.core import errors
@@ -248,6 +248,7 @@ def _uuid(field: str, value: str) -> str:
 def _device_id(value: str) -> DeviceId:
     if not _DEVICE_ID.fullmatch(value):
         raise InvalidRequest("device_id", "is not 8 to 64 of [A-Za-z0-9_-]")
+    current_token().require_device(value)
     return DeviceId(value)
 
 

@@ -74,17 +74,18 @@ WHERE {condition} ORDER BY create_time {order}, call_id {order}, position
 """
 
 
-def _select(condition: str, order: str = "") -> str:
+def select_calls(condition: str, order: str = "") -> str:
+    """Calls with their legs, of those that fit; `order` is that of ids."""
     legs = _named("participants.", [name for name in _LEG if name not in ("state", "position")])
     return _SELECT_CALLS.format(legs=legs, condition=condition, order=order)
 
 
-BY_ID = _select("call_id = $1")
-BY_KEY = _select("call_id = (SELECT call_id FROM call_keys WHERE user_id = $1 AND client_call_id = $2)")
-BY_USER = _select("call_id IN (SELECT call_id FROM participants WHERE user_id = $1 AND listed)")
-BY_HELD_USER = _select("call_id = (SELECT call_id FROM active_legs WHERE user_id = $1)")
-BY_GROUP = _select("conversation_id = $1 AND is_group AND calls.state <> 'ended'")
-ENDED = _select(
+BY_ID = select_calls("call_id = $1")
+BY_KEY = select_calls("call_id = (SELECT call_id FROM call_keys WHERE user_id = $1 AND client_call_id = $2)")
+BY_USER = select_calls("call_id IN (SELECT call_id FROM participants WHERE user_id = $1 AND listed)")
+BY_HELD_USER = select_calls("call_id = (SELECT call_id FROM active_legs WHERE user_id = $1)")
+BY_GROUP = select_calls("conversation_id = $1 AND is_group AND calls.state <> 'ended'")
+ENDED = select_calls(
     """call_id IN (
     SELECT call_id FROM participants AS mine JOIN calls AS past USING (call_id)
     WHERE mine.user_id = $1 AND past.state = 'ended' AND coalesce(mine.state, '') <> 'gone'
@@ -143,7 +144,8 @@ VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id) DO UPDATE SET
 """
 _ADD_QUALITY = """
 INSERT INTO media_quality AS known (call_id, user_id, device_id, worker_id, direction, last_report_time, {names})
-SELECT $1::uuid, $2, $3, $4, $5, $6::timestamptz, {values} WHERE EXISTS (SELECT FROM calls WHERE call_id = $1)
+SELECT $1::uuid, $2, $3, $4, $5, $6::timestamptz, {values}
+WHERE EXISTS (SELECT FROM participants WHERE call_id = $1 AND user_id = $2)
 ON CONFLICT (call_id, user_id, device_id, worker_id, direction) DO UPDATE SET
     last_report_time = excluded.last_report_time, {sums}
 WHERE known.last_report_time < excluded.last_report_time

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from services.runtime.accounts import Accounts, AccountsFeed
 from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.bus import Incoming
 from services.runtime.clock import Clock, SystemClock
@@ -19,10 +20,16 @@ from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
 from services.runtime.store_clock import StoreClock
 from services.signaling import rpc
+from services.signaling.accounts import rpc as accounts_rpc
+from services.signaling.accounts.consumer import AccountsConsumer
+from services.signaling.accounts.service import AccountLifecycle
+from services.signaling.accounts.store import PostgresAccounts
 from services.signaling.changes import CallChanges
 from services.signaling.clients import BackgroundCloser, GrpcMembers, SfuClient
 from services.signaling.config import Config
 from services.signaling.consumer import (
+    ACCOUNTS_GROUP,
+    ACCOUNTS_TOPIC,
     GROUP,
     MEMBERS_GROUP,
     MESSAGING_TOPIC,
@@ -44,13 +51,15 @@ from services.signaling.roster import Roster
 from services.signaling.service import CallsService
 from services.signaling.starting import CallStarter
 from services.signaling.store import PostgresStore
-from services.signaling.timers import Alarms, routines, run_alarms
+from services.signaling.timers import Alarms, Routine, routines, run_alarms
 from services.signaling.tokens import JwtJoinTokens
 from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
 from services.signaling.watching import WorkerWatch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+# Between looks for deleted people whose calls have ended since. Higher: they stand there longer. Lower: idle queries.
+ERASE_INTERVAL_S = 30.0
 
 
 def build(config: Config, own_clock: Clock | None = None) -> App:
@@ -84,20 +93,35 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     upkeep = Upkeep(store, changes, media, nodes, config.retention)
     look_now = asyncio.Event()
     pusher = WebhookPusher(config.push.url, config.push.secret, clock) if config.push.url else None
-    consumers = _consumers(config, service, NodeConsumer(nodes, look_now.set, clock), pusher, publisher)
+    account_store = PostgresAccounts(database)
+    lifecycle = AccountLifecycle(account_store, changes)
+    accounts = Accounts(clock, config.server.jwt_max_life_s)
+    consumers = [
+        *_consumers(config, service, NodeConsumer(nodes, look_now.set, clock), pusher, publisher),
+        *_account_consumers(config, accounts, lifecycle, publisher),
+    ]
     keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
-        rpc.apis(service),
+        [*rpc.apis(service), *accounts_rpc.apis(account_store)],
         rpc.ERRORS,
         service_tokens,
-        UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
+        UserTokens(
+            keys,
+            config.server.jwt_issuer,
+            config.server.jwt_audience,
+            clock,
+            accounts,
+            max_life_s=config.server.jwt_max_life_s,
+            device_claim=config.server.jwt_device_claim,
+        ),
     )
     workers: list[Part] = [
         Probe("time", clock.is_told, essential=False),
         Worker("store-clock", clock.run),
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
         *(Worker(routine.name, routine.run) for routine in routines(upkeep, moves, look_now)),
+        Worker("erase-accounts", Routine("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S).run),
         Worker(WorkerWatch.name, WorkerWatch(nodes, clock, service_tokens, moves.check_worker).run),
     ]
 
@@ -122,6 +146,18 @@ def _consumers(
     if pusher:
         handlers.append((Subscription(CALLS_TOPIC, PUSH_GROUP), pusher.handle))
     return [KafkaConsumer(config.kafka, subscription, handle, publisher) for subscription, handle in handlers]
+
+
+def _account_consumers(
+    config: Config, accounts: Accounts, lifecycle: AccountLifecycle, publisher: KafkaPublisher
+) -> list[KafkaConsumer]:
+    """What each replica must know, and what one of them does."""
+    known = Subscription(ACCOUNTS_TOPIC, group=None)
+    done_once = Subscription(ACCOUNTS_TOPIC, ACCOUNTS_GROUP)
+    return [
+        KafkaConsumer(config.kafka, known, AccountsFeed(accounts).handle, publisher),
+        KafkaConsumer(config.kafka, done_once, AccountsConsumer(lifecycle).handle, publisher),
+    ]
 
 
 def _new_id(now: datetime) -> str:

@@ -1,7 +1,7 @@
 """Jobs in memory, held to the same contract as PostgreSQL's, and a runner that is killed between two calls."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,8 @@ class FakeJobs:
         self.doomed: dict[str, datetime] = {}
         # How often it was asked for deleted accounts.
         self.asked = 0
+        # Of whose deletion everybody was told once more.
+        self.told: list[UserId] = []
         self._rows: dict[JobId, _Row] = {}
 
     async def start_export(self, job: Job, reuse_since: datetime) -> Job:
@@ -44,6 +46,13 @@ class FakeJobs:
                 return row.job
         self._rows[job.id] = _Row(job, due_at)
         return job
+
+    async def tell_deletion(self, user_id: UserId, now: datetime) -> None:
+        self.told.append(user_id)
+
+    async def list_deleted(self, after: str, limit: int) -> Sequence[UserId]:
+        deleted = {row.job.user_id for row in self._rows.values() if row.job.kind is JobKind.DELETION}
+        return sorted(user_id for user_id in deleted if user_id > after)[:limit]
 
     async def find(self, job_id: JobId) -> Job | None:
         row = self._rows.get(job_id)

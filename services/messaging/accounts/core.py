@@ -1,8 +1,9 @@
 """What belongs to a person, and how far a job has come."""
 
 import json
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import NewType
 from uuid import UUID
@@ -68,13 +69,16 @@ class Section(Enum):
 
     ROWS = "rows"
     CONVERSATIONS = "conversations"
+    # What other services hold.
+    OTHERS = "others"
     DONE = "done"
 
 
 @dataclass(frozen=True)
 class ExportCursor:
     """Where an export stands: rows come table by table (an index of EXPORTED) and after a line of it, conversations by
-    id and, within one, messages by seq (-1: the conversation itself is still to come). `part` is the next part's."""
+    id and, within one, messages by seq (-1: the conversation itself is still to come), then the other services, each
+    page by page. `part` is the next part's."""
 
     section: Section = Section.ROWS
     table: int = 0
@@ -82,6 +86,8 @@ class ExportCursor:
     conversation_id: ConversationId | None = None
     seq: int = -1
     part: int = 0
+    source: int = 0
+    page: str = ""
 
 
 def dump_export(cursor: ExportCursor) -> str:
@@ -141,6 +147,56 @@ def load_deletion(text: str) -> DeletionCursor:
     return DeletionCursor(Phase(fields["phase"]), after, fields["table"])
 
 
+# Signing out.
+
+# Devices of a person that are signed out one by one. Beyond so many all of them are: nothing is forgotten, and what
+# every service remembers stays small.
+MAX_REVOKED_DEVICES = 64
+MAX_SIGNED_OUT_AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class Revocations:
+    """Which tokens of a person are refused: those issued before these times."""
+
+    valid_from: datetime | None = None
+    # Of the tokens of this device, by their claim, only `devices` speaks.
+    kept_device: str = ""
+    devices: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def next_second(now: datetime) -> datetime:
+    """From when on new tokens are good. They tell whole seconds, so that one of this second may be older than now."""
+    return datetime.fromtimestamp(int(now.timestamp()) + 1, UTC)
+
+
+def sign_out(before: Revocations, device_ids: tuple[str, ...], valid_from: datetime) -> Revocations:
+    """Some devices more are signed out."""
+    later = {device_id: max(before.devices.get(device_id, valid_from), valid_from) for device_id in device_ids}
+    devices = {**before.devices, **later}
+    if len(devices) > MAX_REVOKED_DEVICES:
+        return sign_out_others(before, "", valid_from)
+    return Revocations(before.valid_from, before.kept_device, devices)
+
+
+def sign_out_others(before: Revocations, kept_device: str, valid_from: datetime) -> Revocations:
+    """All are signed out but one; with an empty id, all. What was revoked of that one before stays so."""
+    floors = [before.devices.get(kept_device)]
+    if kept_device != before.kept_device:
+        floors.append(before.valid_from)
+    floor = max((time for time in floors if time), default=None)
+    devices = {kept_device: floor} if kept_device and floor else {}
+    return Revocations(max(before.valid_from or valid_from, valid_from), kept_device, devices)
+
+
+def forget_old(before: Revocations, time: datetime) -> Revocations:
+    """Without what is older than that: every token that it is about has expired."""
+    devices = {device_id: valid_from for device_id, valid_from in before.devices.items() if valid_from >= time}
+    if before.valid_from and before.valid_from >= time:
+        return Revocations(before.valid_from, before.kept_device, devices)
+    return Revocations(devices=devices)
+
+
 # What belongs to a person, table by table.
 
 
@@ -191,6 +247,7 @@ BELONGINGS = (
     # New ones that are deleted stand last: a running deletion has counted those before.
     Belonging("inboxes", "user_id", Fate.DELETED, "made from members, for Sync"),
     Belonging("inbox_moves", "user_id", Fate.DELETED, "made from cursors and own states, for Sync"),
+    Belonging("revocations", "user_id", Fate.DELETED, "the deletion refuses every token", exported=True),
 )
 EXPORTED = tuple(each for each in BELONGINGS if each.exported)
 DELETED = tuple(each for each in BELONGINGS if each.fate is Fate.DELETED)

@@ -1,12 +1,12 @@
 """What jobs on accounts need of the world."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.messaging.accounts.core import Claim, DeletionCursor, ExportCursor, Job, JobId
+from services.messaging.accounts.core import Claim, DeletionCursor, ExportCursor, Job, JobId, Revocations
 from services.messaging.core.model import ConversationId, UserId
 
 
@@ -22,6 +22,10 @@ class ExportBatch:
     after: ExportCursor
 
 
+class SourceUnavailable(Exception):
+    """Another service does not say what it holds of a person. The export waits for it."""
+
+
 class JobStore(Protocol):
     """The jobs. Errors of every method: StoreUnavailable; of those that take a claim also LeaseLost."""
 
@@ -29,7 +33,14 @@ class JobStore(Protocol):
         """The person's export that runs, or was made since then; else this one. Idempotent."""
 
     async def start_deletion(self, job: Job, due_at: datetime) -> Job:
-        """The person's deletion; this one when there is none. Nobody new reaches the person any more. Idempotent."""
+        """The person's deletion; this one when there is none. Nobody new reaches the person any more, and all services
+        are told. Idempotent."""
+
+    async def tell_deletion(self, user_id: UserId, now: datetime) -> None:
+        """Tell all services of a deletion once more."""
+
+    async def list_deleted(self, after: str, limit: int) -> Sequence[UserId]:
+        """Who has a deletion, by id, above `after`."""
 
     async def find(self, job_id: JobId) -> Job | None:
         """With its parts."""
@@ -54,6 +65,25 @@ class JobStore(Protocol):
 
     async def expire(self, now: datetime, limit: int) -> int:
         """Forget exports that are over, and doom their objects. Returns how many."""
+
+
+class SessionStore(Protocol):
+    """Which tokens are revoked. Errors of every method: StoreUnavailable."""
+
+    async def change(self, user_id: UserId, decide: Callable[[Revocations], Revocations], now: datetime) -> Revocations:
+        """Decide under the person's lock, store, and tell all services, at once. What it is afterwards."""
+
+    async def prune(self, before: datetime, now: datetime, limit: int) -> int:
+        """Forget revocations of which all are older than that, and tell so. Returns of how many people."""
+
+
+class AccountSource(Protocol):
+    """Another service that holds something of people."""
+
+    name: str
+
+    async def read(self, user_id: UserId, page: str) -> tuple[Sequence[str], str]:
+        """Some lines of the export and the next page, empty after the last. Errors: SourceUnavailable."""
 
 
 class AccountData(Protocol):

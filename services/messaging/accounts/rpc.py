@@ -5,9 +5,10 @@ from parley.messaging.v1 import accounts_pb2_grpc
 
 from services.messaging.accounts.core import Job, JobKind
 from services.messaging.accounts.service import Accounts
+from services.messaging.accounts.signing_out import SignOuts
 from services.messaging.core.model import UserId
 from services.messaging.encoding import to_timestamp
-from services.runtime.auth import current_user
+from services.runtime.auth import current_token, current_user
 from services.runtime.rpc import Access, Api, Context
 
 ACCOUNT_SERVICE = "parley.messaging.v1.AccountService"
@@ -15,9 +16,9 @@ ACCOUNT_SERVICE = "parley.messaging.v1.AccountService"
 _KINDS = {JobKind.EXPORT: api.JOB_KIND_EXPORT, JobKind.DELETION: api.JOB_KIND_DELETION}
 
 
-def apis(accounts: Accounts) -> list[Api]:
+def apis(accounts: Accounts, sign_outs: SignOuts) -> list[Api]:
     """What the server serves of accounts."""
-    public, internal = AccountServicer(accounts), AccountAdminServicer(accounts)
+    public, internal = AccountServicer(accounts, sign_outs), AccountAdminServicer(accounts, sign_outs)
     return [
         Api(
             ACCOUNT_SERVICE,
@@ -47,8 +48,9 @@ def _message(accounts: Accounts, job: Job) -> api.Job:
 class AccountServicer(accounts_pb2_grpc.AccountServiceServicer):
     """Translates; the use-cases stand in service.py."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, sign_outs: SignOuts) -> None:
         self._accounts = accounts
+        self._sign_outs = sign_outs
 
     async def StartExport(self, request: api.StartExportRequest, context: Context) -> api.StartExportResponse:
         job = await self._accounts.start_export(current_user())
@@ -62,15 +64,26 @@ class AccountServicer(accounts_pb2_grpc.AccountServiceServicer):
         job = await self._accounts.delete(current_user(), request.confirm_user_id)
         return api.DeleteAccountResponse(job=_message(self._accounts, job))
 
+    async def SignOutDevices(self, request: api.SignOutDevicesRequest, context: Context) -> api.SignOutDevicesResponse:
+        valid_from = await self._sign_outs.devices(current_user(), request.device_ids)
+        return api.SignOutDevicesResponse(tokens_valid_from_time=to_timestamp(valid_from))
+
+    async def SignOutOtherDevices(
+        self, request: api.SignOutOtherDevicesRequest, context: Context
+    ) -> api.SignOutOtherDevicesResponse:
+        valid_from = await self._sign_outs.others(current_user(), current_token().device_id)
+        return api.SignOutOtherDevicesResponse(tokens_valid_from_time=to_timestamp(valid_from))
+
 
 class AccountAdminServicer(accounts_pb2_grpc.AccountAdminServiceServicer):
     """For the network's back office."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, sign_outs: SignOuts) -> None:
         self._accounts = accounts
+        self._sign_outs = sign_outs
 
     async def DeleteUser(self, request: api.DeleteUserRequest, context: Context) -> api.DeleteUserResponse:
-        job = await self._accounts.delete(request.user_id, request.user_id)
+        job = await self._accounts.delete(request.user_id, request.user_id, tell_again=True)
         return api.DeleteUserResponse(job=_message(self._accounts, job))
 
     async def ExportUser(self, request: api.ExportUserRequest, context: Context) -> api.ExportUserResponse:
@@ -80,3 +93,15 @@ class AccountAdminServicer(accounts_pb2_grpc.AccountAdminServiceServicer):
     async def GetUserJob(self, request: api.GetUserJobRequest, context: Context) -> api.GetUserJobResponse:
         job = await self._accounts.get_job(request.job_id, None)
         return api.GetUserJobResponse(job=_message(self._accounts, job))
+
+    async def SignOutUser(self, request: api.SignOutUserRequest, context: Context) -> api.SignOutUserResponse:
+        if request.device_ids:
+            valid_from = await self._sign_outs.devices(request.user_id, request.device_ids)
+        else:
+            valid_from = await self._sign_outs.others(request.user_id)
+        return api.SignOutUserResponse(tokens_valid_from_time=to_timestamp(valid_from))
+
+    async def ListDeletedUsers(
+        self, request: api.ListDeletedUsersRequest, context: Context
+    ) -> api.ListDeletedUsersResponse:
+        return api.ListDeletedUsersResponse(user_ids=await self._accounts.list_deleted(request.after_user_id))

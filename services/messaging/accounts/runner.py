@@ -1,6 +1,8 @@
 """Works on the jobs: small steps, each written down, so that another runner goes on where this one was killed."""
 
 import asyncio
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -20,10 +22,17 @@ from services.messaging.accounts.core import (
     load_export,
     part_key,
 )
-from services.messaging.accounts.ports import AccountData, JobStore, LeaseLost
+from services.messaging.accounts.ports import (
+    AccountData,
+    AccountSource,
+    ExportBatch,
+    JobStore,
+    LeaseLost,
+    SourceUnavailable,
+)
 from services.messaging.attachments.ports import ObjectStore
 from services.messaging.core.errors import ConversationNotFound, ObjectsUnavailable
-from services.messaging.core.model import ConversationId, MessageId
+from services.messaging.core.model import ConversationId, MessageId, UserId
 from services.messaging.groups import core as groups
 from services.messaging.ports import LineStamp, Store
 from services.runtime.clock import Clock
@@ -61,6 +70,7 @@ class JobRunner:
         clock: Clock,
         new_id: NewId,
         policy: AccountPolicy,
+        sources: Sequence[AccountSource] = (),
         part_chars: int = PART_CHARS,
         step_rows: int = STEP_ROWS,
     ) -> None:
@@ -71,6 +81,7 @@ class JobRunner:
         self._clock = clock
         self._new_id = new_id
         self._policy = policy
+        self._sources = sources
         self._part_chars = part_chars
         self._step_rows = step_rows
 
@@ -102,7 +113,7 @@ class JobRunner:
             await work(claim)
         except LeaseLost:
             log.warning("account_job_lost", job_id=str(claim.job_id))
-        except (StoreUnavailable, ObjectsUnavailable) as error:
+        except (StoreUnavailable, ObjectsUnavailable, SourceUnavailable) as error:
             log.warning("account_job_waits", job_id=str(claim.job_id), error=str(error))
             await self._put_off(claim)
         except Exception:
@@ -133,7 +144,7 @@ class JobRunner:
         lines: list[str] = []
         size, after = 0, cursor
         while size < self._part_chars and after.section is not Section.DONE:
-            batch = await self._data.read_export(claim.user_id, after, READ_ROWS, self._clock.now())
+            batch = await self._read(claim.user_id, after)
             await self._jobs.extend(claim, self._clock.now() + LEASE)
             lines += batch.lines
             size += sum(map(len, batch.lines))
@@ -145,6 +156,19 @@ class JobRunner:
         await self._objects.put(key, data, "application/x-ndjson")
         await self._jobs.save_part(claim, key, after, self._clock.now() + LEASE)
         return after
+
+    async def _read(self, user_id: UserId, cursor: ExportCursor) -> ExportBatch:
+        if cursor.section is not Section.OTHERS:
+            return await self._data.read_export(user_id, cursor, READ_ROWS, self._clock.now())
+        if cursor.source >= len(self._sources):
+            return ExportBatch([], replace(cursor, section=Section.DONE))
+        source = self._sources[cursor.source]
+        lines, page = await source.read(user_id, cursor.page)
+        if not cursor.page:
+            # So that whoever reads it sees that the service was asked, also when it holds nothing.
+            lines = [json.dumps({"type": "source", "source": source.name}), *lines]
+        following = replace(cursor, page=page) if page else replace(cursor, source=cursor.source + 1, page="")
+        return ExportBatch(lines, following)
 
     # Deletion.
 

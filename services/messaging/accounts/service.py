@@ -15,6 +15,8 @@ from services.runtime.ids import NewId
 
 # People whom the gate remembers. Higher: more memory (about 150 bytes each). Lower: busy replicas ask more often.
 REMEMBERED = 100_000
+# Of an answer. Higher: larger answers. Lower: more of them.
+DELETED_PAGE = 1_000
 
 
 class Gate:
@@ -74,15 +76,23 @@ class Accounts:
         job = self._job(person, JobKind.EXPORT)
         return await self._jobs.start_export(job, job.created_at - self._policy.reuse)
 
-    async def delete(self, user_id: str, confirmed: str) -> Job:
-        """Delete an account for good. Idempotent. Errors: InvalidField."""
+    async def delete(self, user_id: str, confirmed: str, *, tell_again: bool = False) -> Job:
+        """Delete an account for good. Idempotent; with `tell_again` all services hear of it also when it is known:
+        their databases may have been restored. Errors: InvalidField."""
         person = checks.check_user_id("user_id", user_id)
         if confirmed != user_id:
             raise InvalidField("confirm_user_id", "is not the id of the account that is to be deleted")
         job = self._job(person, JobKind.DELETION)
         stored = await self._jobs.start_deletion(job, job.created_at + self._policy.settle)
         self._gate.close(person)
+        if tell_again and stored.id != job.id:
+            await self._jobs.tell_deletion(person, job.created_at)
         return stored
+
+    async def list_deleted(self, after: str) -> Sequence[UserId]:
+        """Who was ever deleted, by id, some at a time. Errors: InvalidField."""
+        person = checks.check_user_id("after_user_id", after) if after else ""
+        return await self._jobs.list_deleted(person, DELETED_PAGE)
 
     async def get_job(self, job_id: str, of: UserId | None) -> Job:
         """A job; with `of` that person's only. Errors: InvalidField, JobNotFound."""

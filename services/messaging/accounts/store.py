@@ -1,5 +1,6 @@
 """PostgreSQL: jobs, and what stands about a person. The statements stand in rows/."""
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,12 +13,14 @@ from services.messaging.accounts.core import (
     Job,
     JobId,
     JobKind,
+    Revocations,
     Section,
     dump_deletion,
     dump_export,
+    forget_old,
 )
 from services.messaging.accounts.ports import ExportBatch
-from services.messaging.accounts.rows import deleting, exporting, jobs
+from services.messaging.accounts.rows import deleting, exporting, jobs, sessions
 from services.messaging.core.model import ConversationId, ConversationKind, UserId
 from services.runtime import outbox
 from services.runtime.db import Database
@@ -28,8 +31,9 @@ from services.runtime.outbox import OutboxRelay
 class PostgresJobs:
     """See ports.JobStore."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, wake: Callable[[str], None] = lambda _: None) -> None:
         self._database = database
+        self._wake = wake
 
     async def start_export(self, job: Job, reuse_since: datetime) -> Job:
         async with self._database.transaction() as connection:
@@ -44,10 +48,28 @@ class PostgresJobs:
 
     async def start_deletion(self, job: Job, due_at: datetime) -> Job:
         async with self._database.transaction() as connection:
-            if await jobs.insert_job(connection, job, due_at):
-                await jobs.let_nobody(connection, job.user_id)
-                return job
-            return await jobs.load_job_of(connection, job.user_id, JobKind.DELETION) or job
+            await sessions.lock(connection, job.user_id)
+            if not await jobs.insert_job(connection, job, due_at):
+                return await jobs.load_job_of(connection, job.user_id, JobKind.DELETION) or job
+            await jobs.let_nobody(connection, job.user_id)
+            await sessions.tell(connection, job.user_id, Revocations(), job.created_at)
+        self._wake(job.user_id)
+        return job
+
+    async def tell_deletion(self, user_id: UserId, now: datetime) -> None:
+        async with self._database.transaction() as connection:
+            await sessions.lock(connection, user_id)
+            await sessions.tell(connection, user_id, Revocations(), now)
+        self._wake(user_id)
+
+    async def list_deleted(self, after: str, limit: int) -> Sequence[UserId]:
+        async with self._database.connection() as connection:
+            found = await connection.fetch(
+                "SELECT user_id FROM account_jobs WHERE kind = 'deletion' AND user_id > $1 ORDER BY user_id LIMIT $2",
+                after,
+                limit,
+            )
+        return [UserId(row["user_id"]) for row in found]
 
     async def find(self, job_id: JobId) -> Job | None:
         async with self._database.connection() as connection:
@@ -101,6 +123,11 @@ class PostgresJobs:
                 now,
                 expires_at,
             )
+            if claim.kind is JobKind.DELETION:
+                # Others may have learnt something of the person from us until now: they erase once more.
+                await sessions.lock(connection, claim.user_id)
+                await sessions.tell(connection, claim.user_id, Revocations(), now)
+        self._wake(claim.user_id)
 
     async def expire(self, now: datetime, limit: int) -> int:
         async with self._database.transaction() as connection:
@@ -111,6 +138,35 @@ class PostgresJobs:
                 limit,
             )
             await jobs.drop_exports(connection, [JobId(row["id"]) for row in found])
+        return len(found)
+
+
+class PostgresSessions:
+    """See ports.SessionStore. `wake` tells the outbox relay of a commit."""
+
+    def __init__(self, database: Database, wake: Callable[[str], None]) -> None:
+        self._database = database
+        self._wake = wake
+
+    async def change(self, user_id: UserId, decide: Callable[[Revocations], Revocations], now: datetime) -> Revocations:
+        async with self._database.transaction() as connection:
+            await sessions.lock(connection, user_id)
+            revocations = decide(await sessions.load(connection, user_id))
+            await sessions.save(connection, user_id, revocations)
+            await sessions.tell(connection, user_id, revocations, now)
+        self._wake(user_id)
+        return revocations
+
+    async def prune(self, before: datetime, now: datetime, limit: int) -> int:
+        async with self._database.connection() as connection:
+            found = await connection.fetch(
+                "SELECT DISTINCT user_id FROM revocations r WHERE valid_from < $1 AND NOT EXISTS ("
+                "SELECT FROM revocations n WHERE n.user_id = r.user_id AND n.valid_from >= $1) LIMIT $2",
+                before,
+                limit,
+            )
+        for row in found:
+            await self.change(UserId(row["user_id"]), lambda known: forget_old(known, before), now)
         return len(found)
 
 
@@ -150,6 +206,8 @@ class PostgresAccounts:
             changed = await deleting.expire_messages(connection, conversation, user_id, limit)
             if not changed:
                 changed = await deleting.withdraw_reactions(connection, conversation, user_id, limit)
+            if not changed:
+                changed = await deleting.leave_calls(connection, conversation, user_id, limit)
             if changed:
                 await deleting.tell_changes(connection, conversation, changed, self._new_id, now)
             else:

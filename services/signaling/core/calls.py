@@ -57,7 +57,7 @@ class Placed:
 
 def ring(placed: Placed, worker: Worker, now: datetime, timeouts: Timeouts) -> Call:
     """A new call that rings, with the caller's device in it."""
-    caller = Leg(placed.caller_id, LegState.JOINED, placed.device_id, join_time=now)
+    caller = Leg(placed.caller_id, LegState.JOINED, placed.device_id, join_time=now, seat_time=now)
     return Call(
         call_id=placed.call_id,
         conversation_id=placed.conversation_id,

@@ -119,6 +119,8 @@ class Leg:
     leave_time: datetime | None = None
     hand_raise_time: datetime | None = None
     mute_request_time: datetime | None = None
+    # Since when this device is in the call, where `join_time` is the user's first coming.
+    seat_time: datetime | None = None
 
 
 @dataclass(frozen=True)

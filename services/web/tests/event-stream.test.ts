@@ -3,8 +3,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DeviceEvent, ReadySchema } from "../src/gen/parley/gateway/v1/messages_pb";
 import { type SubscribeRequest, SubscribeResponseSchema } from "../src/gen/parley/gateway/v1/service_pb";
-import type { Api } from "../src/parley/api";
+import { type Api, authorize } from "../src/parley/api";
 import { EventStream, type StreamState } from "../src/parley/event-stream";
+import { TokenCache } from "../src/parley/tokens";
 import { until } from "./support";
 
 type Response = MessageInitShape<typeof SubscribeResponseSchema>;
@@ -102,5 +103,28 @@ describe("event stream", () => {
     stream.start();
     await until("it stopped", () => states.at(-1)?.kind === "stopped");
     expect(requests).toHaveLength(1);
+  });
+
+  test.each(["TOKEN_REVOKED", "ACCOUNT_DELETED"])("after %s it says so and does not try again", async (reason) => {
+    scripts = [[ready("t1"), refused(reason)]];
+    stream.start();
+    await until("it stopped", () => states.at(-1)?.kind === "stopped");
+    expect(states.at(-1)).toMatchObject({ reason: "login" });
+    expect(requests).toHaveLength(1);
+  });
+
+  test("a device that was signed out does not sign itself in again", async () => {
+    let logins = 0;
+    const cache = new TokenCache(async () => ({ value: `${++logins}`, userId: "alice", expiresMs: Date.now() + 3_600_000 }));
+    const refuse = async (reason: string): Promise<void> => {
+      const error = new ConnectError(reason, Code.Unauthenticated);
+      Object.assign(error, { details: refused(reason).details });
+      const call = authorize(cache)(() => Promise.reject(error));
+      await expect(call({ header: new Headers() } as Parameters<typeof call>[0])).rejects.toThrow();
+    };
+    await refuse("TOKEN_EXPIRED");
+    await refuse("TOKEN_REVOKED");
+    await refuse("TOKEN_REVOKED");
+    expect(logins).toBe(2);
   });
 });

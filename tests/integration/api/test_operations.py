@@ -24,13 +24,13 @@ SERVES = {
         "parley.messaging.v1.AccountService",
         "parley.messaging.v1.AccountAdminService",
     },
-    "presence": {"parley.presence.v1.RouterService"},
+    "presence": {"parley.presence.v1.RouterService", "parley.accounts.v1.AccountDataService"},
     "gateway": {
         "parley.gateway.v1.GatewayService",
         "parley.gateway.v1.GatewayAdminService",
         "parley.presence.v1.PresenceService",
     },
-    "signaling": {"parley.calls.v1.CallsService"},
+    "signaling": {"parley.calls.v1.CallsService", "parley.accounts.v1.AccountDataService"},
     "sfu-1": {"parley.sfu.v1.SfuService"},
 }
 SERVING = health_pb2.HealthCheckResponse.SERVING

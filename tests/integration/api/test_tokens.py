@@ -80,10 +80,13 @@ class Tokens:
             "iss": "https://elsewhere.invalid" if kind == "wrong issuer" else ISSUER,
             "aud": "another-app" if kind == "wrong audience" else AUDIENCE,
             "sub": "" if kind == "no subject" else self._user_id,
-            "exp": int(time.time()) + 600,
+            "iat": int(time.time()),
+            "exp": int(time.time()) + (25 * 3600 if kind == "lives too long" else 600),
         }
         if kind == "never expires":
             del claims["exp"]
+        if kind == "issued at no time":
+            del claims["iat"]
         if kind == "no signature":
             return jwt.encode(claims, None, algorithm="none", headers={"kid": ring.current.kid})
         kid = "unknown" if kind == "unknown key" else ring.current.kid
@@ -96,7 +99,10 @@ def _key_file(record: StackRecord) -> Path:
     return Path(arguments[arguments.index("--keys") + 1])
 
 
-FORGED = ["foreign key", "wrong audience", "wrong issuer", "no subject", "never expires", "no signature", "unknown key"]
+FORGED = [
+    *("foreign key", "wrong audience", "wrong issuer", "no subject", "never expires", "no signature", "unknown key"),
+    *("lives too long", "issued at no time"),
+]
 
 
 def bearer(token: str) -> list[tuple[str, str]]:

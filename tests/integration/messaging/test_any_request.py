@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from parley.messaging.v1 import accounts_pb2, attachments_pb2, relations_pb2, se
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.rpc import AccountAdminServicer, AccountServicer
 from services.messaging.accounts.service import Accounts, Gate
-from services.messaging.accounts.store import PostgresJobs
+from services.messaging.accounts.signing_out import SignOuts
+from services.messaging.accounts.store import PostgresJobs, PostgresSessions
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.rpc import AttachmentsServicer
 from services.messaging.attachments.service import Attachments, UploadRequest
@@ -73,7 +75,10 @@ class Town:
         rates, many = SendRates(per_s=1e6), 1_000_000
         objects, uploads, jobs = MemoryObjects(), PostgresAttachments(self.database), PostgresJobs(self.database)
         self.objects, self.attachments = objects, Attachments(uploads, store, objects, clock, new_id, UploadPolicy())
-        self.accounts = Accounts(jobs, Gate(jobs, clock, 5), objects, clock, new_id, AccountPolicy())
+        gate = Gate(jobs, clock, 5)
+        self.accounts = Accounts(jobs, gate, objects, clock, new_id, AccountPolicy())
+        sessions = PostgresSessions(self.database, relay.wake)
+        sign_outs = SignOuts(sessions, gate, lambda *_: None, clock, timedelta(days=1))
         self.messaging = messaging = Messaging(
             *(store, sends, rates, clock, new_id), Limits(new_conversations_per_day=many), self.attachments
         )
@@ -91,8 +96,8 @@ class Town:
             "RelationsService": RelationsServicer(relations, reports),
             "ModerationService": ModerationServicer(reports),
             "AttachmentsService": AttachmentsServicer(self.attachments),
-            "AccountService": AccountServicer(self.accounts),
-            "AccountAdminService": AccountAdminServicer(self.accounts),
+            "AccountService": AccountServicer(self.accounts, sign_outs),
+            "AccountAdminService": AccountAdminServicer(self.accounts, sign_outs),
         }
 
     async def open(self) -> None:
@@ -116,6 +121,7 @@ class Town:
             "file_name": ["a.png", "é"],
             "content_type": ["image/png", "text/plain"],
             "job_id": [str(job.id)],
+            "device_ids": ["phone-0001", "tablet-0001"],
             "confirm_user_id": ["mallory"],
             "conversation_id": [room, direct],
             "user_id": ["alice", "bob"],

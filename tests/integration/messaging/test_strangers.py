@@ -88,6 +88,8 @@ ACCOUNTS: dict[str, Case] = {
     "StartExport": anything(ANSWERED),
     "GetJob": anything("JOB_NOT_FOUND", job_id=HERS),
     "DeleteAccount": anything("FIELD_INVALID", confirm_user_id="alice"),
+    "SignOutDevices": anything(ANSWERED, device_ids=["alices-phone"]),
+    "SignOutOtherDevices": anything(ANSWERED),
 }
 CASES: dict[str, dict[str, Case]] = {
     "MessagingService": MESSAGING,
@@ -95,7 +97,9 @@ CASES: dict[str, dict[str, Case]] = {
     "MembershipService": MEMBERSHIP,
     "AttachmentsService": ATTACHMENTS,
     "AccountService": ACCOUNTS,
-    "AccountAdminService": dict.fromkeys(("DeleteUser", "ExportUser", "GetUserJob"), anything(SERVICES_ONLY)),
+    "AccountAdminService": dict.fromkeys(
+        ("DeleteUser", "ExportUser", "GetUserJob", "SignOutUser", "ListDeletedUsers"), anything(SERVICES_ONLY)
+    ),
     "ModerationService": dict.fromkeys(("ListReports", "GetReport", "ResolveReport"), anything(SERVICES_ONLY)),
 }
 
@@ -170,5 +174,5 @@ async def test_what_a_stranger_tried_has_changed_nothing(town: Town) -> None:
 def access_of(service: str) -> Access:
     """Who may call a service of the features'."""
     unused: Any = None
-    apis = [*relations_rpc.apis(unused, unused), *accounts_rpc.apis(unused)]
+    apis = [*relations_rpc.apis(unused, unused), *accounts_rpc.apis(unused, unused)]
     return next(api.access for api in apis if api.name.endswith(f".{service}"))

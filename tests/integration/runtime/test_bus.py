@@ -1,3 +1,4 @@
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from services.runtime.config import KafkaConfig
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.errors import BusUnavailable
 from services.runtime.producer import KafkaPublisher
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 TOPIC = "graph.events.v1"
 
@@ -123,3 +124,26 @@ async def test_a_publisher_without_a_broker_says_so_and_does_not_block_the_start
     with pytest.raises(BusUnavailable):
         await send(publisher, b"k", b"v")
     await publisher.stop()
+
+
+async def test_who_reads_all_of_a_topic_is_ready_when_what_was_there_has_been_handled(
+    kafka: KafkaConfig, publisher: KafkaPublisher, mark: bytes
+) -> None:
+    """Else a replica would let in whom the topic refuses, as long as it has not read so far."""
+    await send(publisher, mark, *(b"%03d" % number for number in range(50)))
+    handler, held = Handler(mark), asyncio.Event()
+
+    async def handle(records: Sequence[Incoming]) -> None:
+        await held.wait()
+        await handler.handle(records)
+
+    consumer = KafkaConsumer(kafka, Subscription(TOPIC, None), handle, publisher)
+    await consumer.start()
+    try:
+        await until(lambda: consumer._connected, what="the consumer's connection")
+        assert not await consumer.ready()
+        held.set()
+        await eventually(consumer.ready, what="the consumer that has read all")
+        assert len(handler.handled) == 50
+    finally:
+        await consumer.stop()

@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
+from services.runtime.accounts import Accounts, Standing
 from services.runtime.auth import ServiceTokens, UserTokens, bearer_token
 from services.runtime.clock import CLOCK_SKEW_S
-from services.runtime.errors import Unauthenticated
+from services.runtime.errors import AccountDeleted, InvalidRequest, Unauthenticated
 from services.runtime.jwks import JwksKeys
 from tests.support.clock import ManualClock
 
@@ -39,7 +40,7 @@ class Network:
     def token(self, clock: ManualClock, **changes: Any) -> str:
         key_id, key = next(iter(self.keys.items()))
         now = clock.now().timestamp()
-        claims = {"sub": "alice", "iss": ISSUER, "aud": AUDIENCE, "exp": now + 60} | changes
+        claims = {"sub": "alice", "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 60} | changes
         kept = {name: value for name, value in claims.items() if value is not None}
         algorithm = "EdDSA" if isinstance(key, Ed25519PrivateKey) else "RS256"
         return jwt.encode(kept, key, algorithm=algorithm, headers={"kid": key_id})
@@ -105,12 +106,69 @@ async def test_a_token_expires_even_when_it_was_seen_before(
         {"exp": float("inf")},
         {"iat": "now"},
         {"iat": None, "nbf": [1]},
+        {"iat": None},
+        {"iat": True},
+        {"iat": float("-inf")},
+        {"iat": -1e308},
+        {"device_id": 7},
+        {"device_id": "a b"},
+        {"device_id": "x" * 65},
+        {"device_id": ["phone-01"]},
     ],
 )
 async def test_a_token_with_wrong_claims_is_refused(
     tokens: UserTokens, network: Network, clock: ManualClock, changes: dict[str, Any]
 ) -> None:
     assert await refused(tokens, network.token(clock, **changes)) == "TOKEN_INVALID"
+
+
+@pytest.mark.parametrize("life_s", [86_400 + 1, 30 * 86_400, 1e12])
+@pytest.mark.parametrize("issued_s_ago", [0, 3_600, 10 * 86_400])
+async def test_a_token_that_lives_too_long_is_refused_whenever_it_was_issued(
+    tokens: UserTokens, network: Network, clock: ManualClock, life_s: float, issued_s_ago: float
+) -> None:
+    issued_at = clock.now().timestamp() - issued_s_ago
+    assert await refused(tokens, network.token(clock, iat=issued_at, exp=issued_at + life_s)) == "TOKEN_INVALID"
+
+
+async def test_a_token_of_the_longest_life_is_good(tokens: UserTokens, network: Network, clock: ManualClock) -> None:
+    now = clock.now().timestamp()
+    token = await tokens.verify(network.token(clock, iat=now, exp=now + 86_400, device_id="phone-01"))
+    assert (token.issued_at, token.expires_at, token.device_id) == (now, now + 86_400, "phone-01")
+
+
+async def test_the_longest_life_is_configured(network: Network, clock: ManualClock) -> None:
+    strict = UserTokens(JwksKeys(network.fetch, clock), ISSUER, AUDIENCE, clock, max_life_s=59)
+    assert await refused(strict, network.token(clock)) == "TOKEN_INVALID"
+
+
+async def test_without_a_device_claim_tokens_name_no_device(network: Network, clock: ManualClock) -> None:
+    tokens = UserTokens(JwksKeys(network.fetch, clock), ISSUER, AUDIENCE, clock, device_claim="")
+    assert (await tokens.verify(network.token(clock, device_id=7))).device_id == ""
+
+
+async def test_a_token_of_another_device_is_not_taken_for_the_one_that_is_named(
+    tokens: UserTokens, network: Network, clock: ManualClock
+) -> None:
+    bound = await tokens.verify(network.token(clock, device_id="phone-01"))
+    bound.require_device("phone-01")
+    with pytest.raises(InvalidRequest):
+        bound.require_device("tablet-1")
+    (await tokens.verify(network.token(clock))).require_device("tablet-1")
+
+
+async def test_a_known_token_is_refused_from_the_moment_it_is_revoked(network: Network, clock: ManualClock) -> None:
+    accounts = Accounts(clock, 86_400)
+    tokens = UserTokens(JwksKeys(network.fetch, clock), ISSUER, AUDIENCE, clock, accounts)
+    token = network.token(clock)
+    await tokens.verify(token)
+    accounts.note("alice", Standing(valid_from=clock.now().timestamp() + 1))
+    assert await refused(tokens, token) == "TOKEN_REVOKED"
+    clock.advance(1)
+    await tokens.verify(network.token(clock))
+    accounts.note("alice", Standing(deleted=True))
+    with pytest.raises(AccountDeleted):
+        await tokens.verify(network.token(clock))
 
 
 async def test_a_foreign_key_is_refused_even_under_a_known_id(

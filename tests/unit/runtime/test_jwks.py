@@ -52,7 +52,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def tokens(network: HangingNetwork, clock: ManualClock) -> UserTokens:
-    return UserTokens(JwksKeys(network.fetch, clock), ISSUER, AUDIENCE, clock)
+    # Keys are tried for weeks, and the tokens must last as long.
+    return UserTokens(JwksKeys(network.fetch, clock), ISSUER, AUDIENCE, clock, max_life_s=10 * WEEK_S)
 
 
 async def rest() -> None:

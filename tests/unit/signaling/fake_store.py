@@ -140,7 +140,9 @@ class FakeStore:
         for report in reports:
             for direction, totals in report.legs.items():
                 last, sums = self._quality.get((report.key, direction), (None, LegTotals()))
-                if report.key.call_id in self._calls and (last is None or last < report.report_time):
+                call = self._calls.get(report.key.call_id)
+                is_known = call is not None and report.key.user_id in call.user_ids
+                if is_known and (last is None or last < report.report_time):
                     self._quality[report.key, direction] = (report.report_time, sums.add(totals))
 
     async def quality_of(self, call_ids: Sequence[CallId]) -> Mapping[CallId, Sequence[UserQuality]]:

@@ -1,6 +1,7 @@
 """Statements that take a person out of what they left behind."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from services.messaging import encoding, rows, topics
@@ -55,6 +56,32 @@ async def withdraw_reactions(
             user_id,
             seqs,
         )
+        await connection.execute(_NUMBER_CHANGES, conversation.id, seqs, conversation.revision, False)
+    return seqs
+
+
+async def leave_calls(connection: Connection, conversation: Conversation, user_id: UserId, limit: int) -> Sequence[int]:
+    """Take the person out of some of the call records that stay, in a locked conversation: the others keep the line.
+
+    Returns the seqs of the messages.
+    """
+    found = await connection.fetch(
+        "SELECT seq, call FROM messages WHERE conversation_id = $1 AND kind = 'call'"
+        " AND position(convert_to($2, 'UTF8') IN call) > 0 ORDER BY seq",
+        conversation.id,
+        user_id,
+    )
+    records = {row["seq"]: encoding.to_call(row["call"]) for row in found}
+    # An id may be a part of another one.
+    mine = [(seq, record) for seq, record in records.items() if user_id in record.participants][:limit]
+    for seq, record in mine:
+        others = tuple(person for person in record.participants if person != user_id)
+        call = encoding.call_message(replace(record, participants=others)).SerializeToString()
+        await connection.execute(
+            "UPDATE messages SET call = $3 WHERE conversation_id = $1 AND seq = $2", conversation.id, seq, call
+        )
+    seqs = [seq for seq, _ in mine]
+    if seqs:
         await connection.execute(_NUMBER_CHANGES, conversation.id, seqs, conversation.revision, False)
     return seqs
 

@@ -45,6 +45,11 @@ _HEADER = {
         **{each.table: f"a row of {each.table}" for each in EXPORTED},
         "conversation": "parley.messaging.v1.Conversation, as protobuf's JSON",
         "message": "parley.messaging.v1.Message, sent or received; of one's own also the texts before each edit",
+        "call": "parley.calls.v1.CallRecord, and what the devices of this account did in it",
+        "call_settings": "how this account is rung",
+        "call_key": "the ids that its devices chose for calls",
+        "presence": "when this account was last seen",
+        "source": "another service, before the lines of which it was asked",
     },
 }
 
@@ -89,7 +94,7 @@ async def read_conversations(
     if conversation_id is None or cursor.seq < 0:
         conversation_id = await next_conversation(connection, user_id, cursor.conversation_id)
         if conversation_id is None:
-            return ExportBatch([], replace(cursor, section=Section.DONE))
+            return ExportBatch([], replace(cursor, section=Section.OTHERS))
         conversation = (await rows.load_conversations(connection, [conversation_id]))[conversation_id]
         line = _conversation_line(conversation, user_id)
         return ExportBatch([line], replace(cursor, conversation_id=conversation_id, seq=0))

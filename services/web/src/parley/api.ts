@@ -1,5 +1,5 @@
 import type { Client, Interceptor, Transport } from "@connectrpc/connect";
-import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { CallsService } from "../gen/parley/calls/v1/service_pb";
 import { GatewayService } from "../gen/parley/gateway/v1/service_pb";
@@ -8,6 +8,7 @@ import { AttachmentsService } from "../gen/parley/messaging/v1/attachments_pb";
 import { RelationsService } from "../gen/parley/messaging/v1/relations_pb";
 import { MessagingService } from "../gen/parley/messaging/v1/service_pb";
 import { PresenceService } from "../gen/parley/presence/v1/service_pb";
+import { readFailure } from "./errors";
 import type { TokenCache } from "./tokens";
 
 /** Unary calls that take longer have failed. Raising it keeps people waiting; lowering it fails slow mobile networks. */
@@ -47,14 +48,18 @@ export function createWebTransport(baseUrl: string, tokens: TokenCache): Transpo
   });
 }
 
-/** Adds the token; a refused one is dropped, so that the next request brings a new one. */
-function authorize(tokens: TokenCache): Interceptor {
+/**
+ * Adds the token; a refused one is dropped, so that the next request brings a new one. One that was revoked is kept: a
+ * device that was signed out does not sign itself in again.
+ */
+export function authorize(tokens: TokenCache): Interceptor {
   return (next) => async (request) => {
     request.header.set("authorization", `Bearer ${(await tokens.get()).value}`);
     try {
       return await next(request);
     } catch (error) {
-      if (ConnectError.from(error).code === Code.Unauthenticated) tokens.invalidate();
+      const failure = readFailure(error);
+      if (failure.code === "unauthenticated" && failure.reason !== "TOKEN_REVOKED") tokens.invalidate();
       throw error;
     }
   };

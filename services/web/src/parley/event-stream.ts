@@ -29,6 +29,8 @@ export interface StreamListener {
 
 /** After these the server wants this stream no more, and a new one would push another out. */
 const FINAL_REASONS = new Set(["REPLACED", "DEVICE_LIMIT"]);
+/** After these somebody has to log in, or nobody can: this device does not try by itself. */
+const SIGNED_OUT_REASONS = new Set(["TOKEN_REVOKED", "ACCOUNT_DELETED"]);
 
 /**
  * Keeps one event stream open: reconnects with jittered back-off, goes on where the stream broke when the gateway can,
@@ -136,6 +138,10 @@ export class EventStream {
   private isFinal(failure: Failure): boolean {
     if (failure.reason && FINAL_REASONS.has(failure.reason)) {
       this.finish({ kind: "stopped", reason: "replaced", line: failure.line });
+      return true;
+    }
+    if (failure.reason && SIGNED_OUT_REASONS.has(failure.reason)) {
+      this.finish({ kind: "stopped", reason: "login", line: failure.line });
       return true;
     }
     if (failure.code !== "unauthenticated" || ++this.refusals < MAX_REFUSALS) return false;

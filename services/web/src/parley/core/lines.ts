@@ -7,6 +7,7 @@ const BY_REASON: Record<string, string> = {
   TOKEN_MISSING: "You are not logged in.",
   TOKEN_INVALID: "Your login was not accepted. Please log in again.",
   TOKEN_EXPIRED: "Your login has expired. Please log in again.",
+  TOKEN_REVOKED: "This device was signed out. Please log in again.",
   CONVERSATION_NOT_FOUND: "This conversation could not be found.",
   NOT_A_MEMBER: "You are not part of this conversation.",
   MESSAGE_NOT_FOUND: "This message could not be found.",

@@ -1,0 +1,45 @@
+"""Other services, asked what they hold of a person."""
+
+from collections.abc import Sequence
+
+import grpc
+from parley.accounts.v1 import service_pb2, service_pb2_grpc
+
+from services.messaging.accounts.ports import SourceUnavailable
+from services.messaging.core.model import UserId
+from services.runtime.auth import ServiceTokens
+from services.runtime.errors import reason_of
+from services.runtime.rpc import connect
+
+# Of one page. Higher: a job is in the hands of one that hangs for longer, within its lease. Lower: a busy one is late.
+TIMEOUT_S = 20.0
+
+
+class GrpcSource:
+    """See ports.AccountSource."""
+
+    def __init__(self, name: str, address: str, tokens: ServiceTokens) -> None:
+        self.name = name
+        self._address = address
+        self._tokens = tokens
+        self._channel: grpc.aio.Channel | None = None
+
+    async def start(self) -> None:
+        self._channel = connect(self._address, self._tokens)
+
+    async def stop(self) -> None:
+        if self._channel:
+            await self._channel.close()
+
+    async def read(self, user_id: UserId, page: str) -> tuple[Sequence[str], str]:
+        """See ports.AccountSource."""
+        if self._channel is None:
+            raise SourceUnavailable(f"{self.name} is not connected")
+        stub = service_pb2_grpc.AccountDataServiceStub(self._channel)
+        request = service_pb2.ReadAccountRequest(user_id=user_id, page_token=page)
+        try:
+            response = await stub.ReadAccount(request, timeout=TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            why = reason_of(error) or error.code().name
+            raise SourceUnavailable(f"{self.name} does not answer: {why}") from error
+        return list(response.lines), response.next_page_token

@@ -1,0 +1,64 @@
+"""What belongs to a person, table by table, and what of a call goes with an account or a device."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.signaling.core.inputs import Input, Leave, Sever
+from services.signaling.core.model import RUNG, Call, DeviceId, LegState, UserId
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """A column that names a person: what a deletion does with it, and which lines of an export hold it."""
+
+    table: str
+    column: str
+    fate: str
+    # Of the lines; empty for what is not exported, and `fate` says why.
+    exported: str = ""
+
+
+# Each column of each table that holds a user's or a device's id. A test compares it with the schema.
+BELONGINGS = (
+    Belonging("calls", "caller_id", "emptied once the call has ended: the others keep the line", "call"),
+    Belonging("participants", "user_id", "the row goes once the call has ended", "call"),
+    Belonging("participants", "device_id", "goes with the row", "call"),
+    Belonging("participants", "former_device_id", "goes with the row; set for seconds, during a handover"),
+    Belonging("active_legs", "user_id", "goes when the call lets the person go, at once; made from participants"),
+    Belonging("call_keys", "user_id", "the row goes", "call_key"),
+    Belonging("call_settings", "user_id", "the row goes", "call_settings"),
+    Belonging("media_quality", "user_id", "the row goes once the call has ended", "call"),
+    Belonging("media_quality", "device_id", "goes with the row", "call"),
+    Belonging("erasures", "user_id", "goes last, when nothing can be left; the account is deleted by then"),
+)
+
+
+def part_in(call: Call, user_id: UserId) -> Input | None:
+    """What ends a deleted person's part in a call; None when there is none. Of two who talk or ring, the other does not
+    learn why."""
+    leg = call.leg_of(user_id)
+    if leg is None:
+        return None
+    if not call.group:
+        return Sever()
+    is_in = leg.state is LegState.JOINED or leg.state in RUNG
+    return Leave(user_id, leg.device_id or DeviceId("")) if is_in else None
+
+
+# Whether a device's tokens of that time are refused.
+IsRevoked = Callable[[datetime, DeviceId], bool]
+
+
+def signed_out(calls: Sequence[Call], user_id: UserId, is_revoked: IsRevoked) -> list[tuple[Call, Leave]]:
+    """The calls that a person is in with a device that was signed out. Who came in with a newer token stays."""
+    found = []
+    for call in calls:
+        leg = call.leg_of(user_id)
+        if leg is None or leg.state is not LegState.JOINED or not leg.device_id:
+            continue
+        # Without a time it was seated by a replica of the release before.
+        seated = leg.seat_time or leg.join_time
+        if seated and is_revoked(seated, leg.device_id):
+            found.append((call, Leave(user_id, leg.device_id)))
+    return found

@@ -1,0 +1,68 @@
+"""AccountDataService over gRPC: what calls hold of a person, for the person's export."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.json_format import MessageToDict
+from parley.accounts.v1 import service_pb2 as api
+from parley.accounts.v1 import service_pb2_grpc
+
+from services.runtime.auth import is_user_id
+from services.runtime.errors import InvalidRequest
+from services.runtime.rpc import Access, Api, Context
+from services.signaling.accounts.ports import AccountStore, OwnCall
+from services.signaling.core.model import CallId, UserId
+from services.signaling.encoding import encode_record
+
+# Of a page; one of a large group has hundreds of members. Higher: answers beyond what gRPC takes. Lower: more pages.
+PAGE_CALLS = 20
+
+
+def apis(store: AccountStore) -> list[Api]:
+    """What the server serves."""
+    servicer = AccountDataServicer(store)
+    return [
+        Api(
+            "parley.accounts.v1.AccountDataService",
+            Access.SERVICE,
+            lambda server: service_pb2_grpc.add_AccountDataServiceServicer_to_server(servicer, server),
+        )
+    ]
+
+
+class AccountDataServicer(service_pb2_grpc.AccountDataServiceServicer):
+    """Pages of lines: first what stands beside calls, then the calls by id."""
+
+    def __init__(self, store: AccountStore) -> None:
+        self._store = store
+
+    async def ReadAccount(self, request: api.ReadAccountRequest, context: Context) -> api.ReadAccountResponse:
+        if not is_user_id(request.user_id):
+            raise InvalidRequest("user_id", "is not a user id")
+        user_id, after = UserId(request.user_id), _page(request.page_token)
+        beside = [] if after else await self._store.read_rows(user_id)
+        calls = await self._store.read_calls(user_id, after, PAGE_CALLS)
+        lines = [_line(kind, row) for kind, row in beside]
+        lines += [_line("call", _plain(own, user_id)) for own in calls]
+        following = calls[-1].call.call_id if len(calls) == PAGE_CALLS else ""
+        return api.ReadAccountResponse(lines=lines, next_page_token=following)
+
+
+def _page(token: str) -> CallId | None:
+    if not token:
+        return None
+    try:
+        return CallId(str(UUID(token)))
+    except ValueError as error:
+        raise InvalidRequest("page_token", "is none of ours") from error
+
+
+def _plain(own: OwnCall, user_id: UserId) -> dict[str, Any]:
+    """The call as the person is shown it, and all that was measured of the person's own devices."""
+    record = encode_record(own.call.seen_by(user_id), own.quality)
+    return {**MessageToDict(record, preserving_proto_field_name=True), "media": list(own.media)}
+
+
+def _line(kind: str, fields: dict[str, Any]) -> str:
+    return json.dumps({"type": kind, kind: fields}, ensure_ascii=False)

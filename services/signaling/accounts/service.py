@@ -1,0 +1,68 @@
+"""Deletes accounts, and takes devices that were signed out of calls."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from services.runtime.accounts import Standing
+from services.signaling.accounts import core
+from services.signaling.accounts.ports import AccountStore
+from services.signaling.changes import CallChanges
+from services.signaling.core.errors import CallNotFound
+from services.signaling.core.inputs import Input
+from services.signaling.core.model import CallId, UserId
+
+log = structlog.get_logger()
+
+# Calls of one transaction. Higher: longer locks. Lower: more transactions.
+ERASE_CALLS = 200
+# Deletions of one sweep. They wait for calls that still run, so that there are few.
+SWEEP_DELETIONS = 1_000
+
+
+@dataclass(frozen=True)
+class AccountLifecycle:
+    """The use-cases. Safe from all replicas at once, and idempotent: what is done already changes nothing."""
+
+    store: AccountStore
+    changes: CallChanges
+
+    async def note(self, user_id: UserId, standing: Standing) -> None:
+        """What holds for an account now. Errors: StoreUnavailable, Contended."""
+        if standing.deleted:
+            await self._delete(user_id, is_last=standing.erased)
+        elif standing.newest:
+            await self._sign_out(user_id, standing)
+
+    async def sweep(self) -> None:
+        """Erase those whose calls went on when they were deleted. Errors: StoreUnavailable."""
+        for user_id in await self.store.list_deletions(SWEEP_DELETIONS):
+            await self._erase(user_id)
+
+    async def _delete(self, user_id: UserId, *, is_last: bool) -> None:
+        await self.store.note_deletion(user_id, is_last=is_last)
+        for call in await self.store.list_running(user_id):
+            given = core.part_in(call, user_id)
+            if given:
+                await self._apply(call.call_id, given)
+        await self._erase(user_id)
+        log.info("account_erased", last=is_last)
+
+    async def _erase(self, user_id: UserId) -> None:
+        while await self.store.erase(user_id, ERASE_CALLS):
+            continue
+        await self.store.settle(user_id)
+
+    async def _sign_out(self, user_id: UserId, standing: Standing) -> None:
+        running = await self.store.list_running(user_id)
+        found = core.signed_out(
+            running, user_id, lambda time, device_id: standing.is_revoked(time.timestamp(), device_id, device_id)
+        )
+        for call, leave in found:
+            await self._apply(call.call_id, leave)
+
+    async def _apply(self, call_id: CallId, given: Input) -> None:
+        try:
+            await self.changes.apply(call_id, given)
+        except CallNotFound:
+            return

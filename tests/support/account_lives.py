@@ -1,0 +1,173 @@
+"""A person's life in each database, so that a deletion and an export have something to find in every table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from services.messaging.core import changes
+from services.messaging.core.changes import ChangePolicy
+from services.messaging.core.errors import MessagingError
+from services.messaging.core.model import CallOutcome, CallRecord, Draft, MessageId, Text
+from services.presence.core.frames import UserId as PresenceUser
+from services.presence.core.states import OngoingCall, Standing, UserState
+from services.presence.ports import StateRow
+from services.presence.store import PostgresStates
+from services.runtime.bus import Incoming
+from services.runtime.db import Database
+from services.runtime.ids import new_id
+from services.signaling.accounts.service import AccountLifecycle
+from services.signaling.accounts.store import PostgresAccounts
+from services.signaling.changes import CallChanges
+from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
+from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
+from services.signaling.core.settings import CallSettings, QuietHours
+from services.signaling.moves import CallMoves
+from services.signaling.starting import StartRequest
+from services.signaling.store import PostgresStore
+from tests.support.account_town import Town
+from tests.support.messaging_store import ALICE, BOB, fail
+from tests.unit.signaling.fakes import (
+    GROUP_TALK,
+    TABLET,
+    TALK,
+    TIMEOUTS,
+    WORKER,
+    RecordingCloser,
+    RecordingMetrics,
+    RecordingTimers,
+    World,
+    announce,
+    make_service,
+)
+
+SERVICES = Path(__file__).parents[2] / "services"
+# Alice's id holds it, and what she said and named.
+DEVICE = DeviceId("canary-device-1")
+WORDS = "canarywords"
+
+
+def record(value: bytes, offset: int = 0) -> Incoming:
+    """A record of accounts.events.v1 about Alice."""
+    key = ALICE.encode()
+    return Incoming("accounts.events.v1", 0, offset, key, value or None, datetime(2026, 1, 1, tzinfo=UTC), None)
+
+
+async def told(database: Database) -> list[Incoming]:
+    """What messaging has told of accounts and not published yet; the outbox is empty afterwards."""
+    async with database.transaction() as connection:
+        rows = await connection.fetch("DELETE FROM outbox RETURNING id, topic, value")
+    rows.sort(key=lambda row: row["id"])
+    return [record(row["value"], row["id"]) for row in rows if row["topic"] == "accounts.events.v1"]
+
+
+async def live_in_messaging(town: Town) -> None:
+    """Beside the life that the town has: calls, relations, reports, devices, an export."""
+    await town.settle()
+    now = town.clock.now()
+    call = CallRecord(uuid4(), True, CallOutcome.COMPLETED, timedelta(seconds=9), (BOB, ALICE))
+    key = f"call:{call.call_id}"
+    await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, BOB, key, now, call)])
+    said = Text(f"{WORDS} once")
+    (message,) = await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, ALICE, "said", now, said)])
+    assert not isinstance(message, MessagingError)
+    await town.store.change_message(
+        town.pair.id,
+        message.seq,
+        lambda _, found: changes.edit(found or fail(0), ALICE, Text(f"{WORDS} twice"), now, ChangePolicy()),
+        now,
+    )
+    await town.store.index_words([(town.pair.id, message.seq)])
+    await town.sign_outs.devices(ALICE, [DEVICE])
+    async with town.database.transaction() as connection:
+        for statement, *values in _messaging_rows(now):
+            await connection.execute(statement, *values)
+        # Whoever moves a cursor, or sends, moves these: the triggers of migration 0013.
+        await connection.execute("UPDATE members SET added_by = $1 WHERE user_id = $2", ALICE, BOB)
+    await town.accounts.start_export(ALICE)
+
+
+def _messaging_rows(now: datetime) -> list[tuple[Any, ...]]:
+    report, other = uuid4(), uuid4()
+    return [
+        ("INSERT INTO user_settings (user_id) VALUES ($1) ON CONFLICT DO NOTHING", ALICE),
+        ("INSERT INTO blocks VALUES ($1, 'mallory', 'parley', true, $2)", ALICE, now),
+        ("INSERT INTO blocks VALUES ('mallory', $1, 'parley', true, $2)", ALICE, now),
+        ("INSERT INTO follows VALUES ($1, 'bob', true, $2)", ALICE, now),
+        ("INSERT INTO follows VALUES ('bob', $1, true, $2)", ALICE, now),
+        ("INSERT INTO verified_users VALUES ($1, true, $2)", ALICE, now),
+        (
+            "INSERT INTO reports (id, reporter_id, client_report_id, conversation_id, reason, comment, created_at)"
+            " VALUES ($1, $2, 'c', $3, 'spam', 'canarywords', $4)",
+            *(report, ALICE, other, now),
+        ),
+        ("INSERT INTO report_messages VALUES ($1, 1, $2, $3, 'canarywords', '{}')", report, ALICE, now),
+    ]
+
+
+@dataclass
+class CallTown:
+    """Signaling's use-cases over a real database."""
+
+    database: Database
+
+    def __post_init__(self) -> None:
+        world = World()
+        world.members.conversations[GROUP_TALK] = [UserId("alice"), UserId("bob"), UserId("carol")]
+        self.world, self.clock, self.closer = world, world.clock, RecordingCloser()
+        self.store = PostgresStore(self.database, lambda _: None)
+        metrics, timers = RecordingMetrics(), RecordingTimers()
+        self.changes = CallChanges(self.store, announce, self.closer, timers, metrics, self.clock, TIMEOUTS)
+        moves = CallMoves(self.store, self.changes, world.media, world.nodes)
+        self.service = make_service(self.changes, world.members, moves, lambda now: str(new_id(now)))
+        self.accounts = PostgresAccounts(self.database)
+        self.lifecycle = AccountLifecycle(self.accounts, self.changes)
+
+    def wait(self, seconds: int) -> None:
+        """Time passes, and the worker announces itself."""
+        self.clock.advance(seconds)
+        self.world.hear(WORKER)
+
+    async def start(self, caller: str, device: DeviceId, talk: ConversationId = TALK, key: str = "") -> Call:
+        """Somebody places a call."""
+        request = StartRequest(UserId(caller), device, talk, video=True, client_call_id=key or f"key-{uuid4()}")
+        return (await self.service.start_call(request))[0]
+
+    async def talk(self, caller: str = "alice", callee: str = "bob", *, end: bool = True) -> CallId:
+        """Two talk, Alice on the device that the tests look for; with media that was measured."""
+        devices = {"alice": DEVICE, "bob": TABLET}
+        call = await self.start(caller, devices[caller])
+        await self.service.accept_call(call.call_id, UserId(callee), devices[callee])
+        await self.measure(call.call_id)
+        if end:
+            await self.service.leave_call(call.call_id, UserId(caller), devices[caller])
+        return call.call_id
+
+    async def measure(self, call_id: CallId, people: Mapping[str, DeviceId] | None = None) -> None:
+        """The workers report of both."""
+        for user, device in (people or {"alice": DEVICE, "bob": TABLET}).items():
+            key = QualityKey(call_id, UserId(user), device, WorkerId("sfu-1"))
+            leg = interval(5.0, 100, 10_000, 0.01, 3.0, 20.0)
+            reports = [QualityReport(key, self.clock.now(), {Direction.UPLINK: leg, Direction.DOWNLINK: leg})]
+            await self.store.add_quality(reports)
+
+    async def live(self) -> None:
+        """Alice has called, was called, is in a group's call with others, and set her quiet hours."""
+        await self.talk("alice", "bob")
+        await self.talk("bob", "alice")
+        self.group_call = await self.start("alice", DEVICE, GROUP_TALK, "canarywords")
+        for person in ("bob", "carol"):
+            await self.service.join_call(self.group_call.call_id, UserId(person), TABLET)
+        await self.measure(self.group_call.call_id)
+        await self.service.update_settings(UserId("alice"), CallSettings(True, QuietHours(60, 120, "Europe/Paris")))
+
+
+async def live_in_presence(database: Database, users: Sequence[str] = ("alice", "bob")) -> PostgresStates:
+    """They were seen."""
+    states = PostgresStates(database)
+    call = OngoingCall(str(UUID(int=1)), 3)
+    state = UserState(Standing.ONLINE, in_call=True)
+    await states.save([StateRow(PresenceUser(user), 1.0, 2, state, call) for user in users])
+    return states

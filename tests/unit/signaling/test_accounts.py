@@ -1,0 +1,137 @@
+"""Calls of people who are deleted, and of devices that are signed out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from services.runtime.accounts import Standing
+from services.signaling.accounts.ports import OwnCall
+from services.signaling.accounts.service import AccountLifecycle
+from services.signaling.core.model import Call, CallId, CallState, EndReason, UserId
+from tests.unit.signaling.fakes import ALICE, BOB, CAROL, GROUP_TALK, LAPTOP, PHONE, TABLET, WORKER, FakeMembers, World
+
+
+@dataclass
+class FakeAccounts:
+    """See accounts.ports.AccountStore: only the calls that run."""
+
+    world: World
+    noted: dict[UserId, bool] = field(default_factory=dict)
+
+    async def list_running(self, user_id: UserId) -> Sequence[Call]:
+        return [call for call in self.world.store._running() if user_id in call.user_ids]
+
+    async def note_deletion(self, user_id: UserId, *, is_last: bool) -> None:
+        self.noted[user_id] = self.noted.get(user_id, False) or is_last
+
+    async def erase(self, user_id: UserId, limit: int) -> bool:
+        return False
+
+    async def settle(self, user_id: UserId) -> bool:
+        return False
+
+    async def list_deletions(self, limit: int) -> Sequence[UserId]:
+        return list(self.noted)
+
+    async def read_rows(self, user_id: UserId) -> Sequence[tuple[str, dict[str, Any]]]:
+        return []
+
+    async def read_calls(self, user_id: UserId, after: CallId | None, limit: int) -> Sequence[OwnCall]:
+        return []
+
+
+@pytest.fixture
+def world() -> World:
+    world = World(FakeMembers())
+    world.members.conversations[GROUP_TALK] = [ALICE, BOB, CAROL]
+    return world
+
+
+@pytest.fixture
+def lifecycle(world: World) -> AccountLifecycle:
+    return AccountLifecycle(FakeAccounts(world), world.changes)
+
+
+@pytest.mark.parametrize("gone", [ALICE, BOB])
+async def test_a_call_that_rings_ends_as_missed_so_that_nobody_learns_why(
+    world: World, lifecycle: AccountLifecycle, gone: UserId
+) -> None:
+    call = await world.start()
+    await lifecycle.note(gone, Standing(deleted=True))
+    ended = await world.store.find(call.call_id)
+    assert ended is not None
+    assert (ended.state, ended.end_reason) == (CallState.ENDED, EndReason.MISSED)
+
+
+@pytest.mark.parametrize("gone", [ALICE, BOB])
+async def test_a_call_of_two_ends_with_the_account(world: World, lifecycle: AccountLifecycle, gone: UserId) -> None:
+    call = await world.answered()
+    await lifecycle.note(gone, Standing(deleted=True))
+    ended = await world.store.find(call.call_id)
+    assert ended is not None
+    assert ended.end_reason is EndReason.HUNG_UP
+    assert world.closer.closed == [(WORKER, call.call_id)]
+    # Told again, nothing more happens.
+    await lifecycle.note(gone, Standing(deleted=True, erased=True))
+    assert await world.store.find(call.call_id) == ended
+
+
+async def test_of_a_groups_call_only_the_person_goes(world: World, lifecycle: AccountLifecycle) -> None:
+    call = await world.start(talk=GROUP_TALK)
+    await world.service.join_call(call.call_id, BOB, TABLET)
+    await lifecycle.note(ALICE, Standing(deleted=True))
+    # She who is only rung is not rung any more.
+    await lifecycle.note(CAROL, Standing(deleted=True))
+    left = await world.store.find(call.call_id)
+    assert left is not None
+    assert left.state is CallState.ACTIVE
+    assert [leg.user_id for leg in left.joined] == [BOB]
+    assert not left.rings
+    assert world.closer.removed == [(WORKER, ALICE, PHONE)]
+
+
+def before(world: World, *device_ids: str) -> Standing:
+    """All tokens until now are revoked, or those of some devices."""
+    time = world.clock.now().timestamp() + 1
+    return Standing(devices=dict.fromkeys(device_ids, time)) if device_ids else Standing(valid_from=time)
+
+
+async def test_a_device_that_is_signed_out_is_out_of_its_call(world: World, lifecycle: AccountLifecycle) -> None:
+    call = await world.answered()
+    await lifecycle.note(BOB, before(world, LAPTOP))
+    assert (await world.service.get_call(call.call_id, ALICE)).state is CallState.ACTIVE
+    await lifecycle.note(BOB, before(world, TABLET))
+    assert (await world.service.get_call(call.call_id, ALICE)).end_reason is EndReason.HUNG_UP
+
+
+async def test_all_devices_signed_out_means_the_one_in_the_call_and_not_one_that_came_later(
+    world: World, lifecycle: AccountLifecycle
+) -> None:
+    call = await world.start(talk=GROUP_TALK)
+    await world.service.join_call(call.call_id, BOB, TABLET)
+    standing = before(world)
+    await lifecycle.note(BOB, standing)
+    assert world.closer.removed == [(WORKER, BOB, TABLET)]
+    world.clock.advance(2)
+    # Logged in anew; an old record that comes again takes nobody out.
+    await world.service.join_call(call.call_id, BOB, LAPTOP)
+    await lifecycle.note(BOB, standing)
+    # Nor does one about another device, which tells the older one too.
+    later = world.clock.now().timestamp() + 1
+    await lifecycle.note(BOB, Standing(valid_from=standing.valid_from, devices={"tablet-1": later}))
+    now = await world.store.find(call.call_id)
+    assert now is not None
+    assert now.has_device(BOB, LAPTOP)
+
+
+async def test_the_device_that_signed_the_others_out_stays_in_its_call(
+    world: World, lifecycle: AccountLifecycle
+) -> None:
+    call = await world.answered()
+    time = world.clock.now().timestamp() + 1
+    await lifecycle.note(BOB, Standing(valid_from=time, kept_device=TABLET))
+    await lifecycle.note(ALICE, Standing(valid_from=time, kept_device=LAPTOP))
+    assert (await world.service.get_call(call.call_id, BOB)).end_reason is EndReason.HUNG_UP
+    assert world.closer.closed == [(WORKER, call.call_id)]
