@@ -7,20 +7,23 @@ from urllib.parse import quote
 
 from services.messaging.core.checks import check_storable, is_blank
 from services.messaging.core.errors import InvalidField
+from services.messaging.core.file_names import MAX_FILE_NAME_CHARS, safe_file_name
 from services.messaging.core.media_types import media_type
 from services.messaging.core.model import Attachment, AttachmentId, UserId
 
 UPLOADS_PREFIX = "uploads/"
-MAX_FILE_NAME_CHARS = 255
 MAX_PIXELS_A_SIDE = 100_000
 MAX_LENGTH = timedelta(hours=24)
 
-# Pictures, sounds and videos that browsers show without running anything; SVG is none of them: it may hold scripts.
-INLINE_TYPES = ("image/", "audio/", "video/")
-DEFAULT_TYPES = (
+# Pictures, sounds and videos that browsers show without running anything. All else is kept as a file, whatever may be
+# uploaded: SVG and HTML hold scripts, a PDF is drawn by programs that were attacked before.
+SHOWN_TYPES = (
     *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heic", "image/heif"),
     *("audio/mpeg", "audio/mp4", "audio/aac", "audio/ogg", "audio/wav", "audio/webm", "audio/flac", "audio/amr"),
     *("audio/3gpp", "video/mp4", "video/webm", "video/quicktime", "video/3gpp", "video/matroska"),
+)
+DEFAULT_TYPES = (
+    *SHOWN_TYPES,
     *("application/pdf", "text/plain", "text/csv", "application/zip"),
 )
 
@@ -72,8 +75,9 @@ def object_key(attachment_id: AttachmentId) -> str:
 
 def check_attachment(attachment: Attachment, policy: UploadPolicy) -> Attachment:
     """The attachment as it is kept, if it may be uploaded. Raises InvalidField."""
-    file_name = check_file_name(attachment.file_name)
-    content_type = check_content_type(attachment.content_type, file_name, policy)
+    said = check_file_name(attachment.file_name)
+    content_type = check_content_type(attachment.content_type, said, policy)
+    file_name = safe_file_name(said, content_type)
     if not 0 < attachment.size_bytes <= policy.max_bytes:
         raise InvalidField("size_bytes", f"must be 1 to {policy.max_bytes}")
     for field, value in (("width", attachment.width), ("height", attachment.height)):
@@ -95,7 +99,7 @@ def check_content_type(value: str, file_name: str, policy: UploadPolicy) -> str:
 
 
 def check_file_name(value: str) -> str:
-    """A name as the sender's device wrote it, without folders and control characters. Raises InvalidField."""
+    """A name that can be made safe (safe_file_name): without folders and control characters. Raises InvalidField."""
     check_storable("file_name", value)
     is_clean = not any(char in "/\\" or unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in value)
     if not 0 < len(value) <= MAX_FILE_NAME_CHARS or not is_clean or is_blank(value):
@@ -104,10 +108,11 @@ def check_file_name(value: str) -> str:
 
 
 def content_disposition(attachment: Attachment) -> str:
-    """The header by which a browser shows or keeps the file (RFC 6266): the name in plain ASCII, and in full."""
-    is_shown = attachment.content_type.startswith(INLINE_TYPES) and "svg" not in attachment.content_type
-    plain = "".join(
-        char if char.isascii() and char.isprintable() and char not in '"\\%;' else "_" for char in attachment.file_name
-    )
-    kind = "inline" if is_shown else "attachment"
-    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(attachment.file_name, safe='')}"
+    """The header by which a browser shows or keeps the file (RFC 6266): the name in plain ASCII, and in full (RFC 8187).
+
+    Names that were kept by older releases are made safe here, too.
+    """
+    name = safe_file_name(attachment.file_name, attachment.content_type)
+    plain = "".join(char if char.isascii() and char.isprintable() and char not in '"\\%;' else "_" for char in name)
+    kind = "inline" if attachment.content_type in SHOWN_TYPES else "attachment"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
