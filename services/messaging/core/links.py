@@ -47,7 +47,10 @@ _TOP_LEVEL = regex.compile(r"[\p{L}\p{M}]{2,}|xn--[a-z0-9-]+")
 _NUMBERS = regex.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 # Ends of names of files that are no top-level domains.
 _FILES = frozenset(
-    "pdf txt csv doc docx xls xlsx ppt pptx odt png jpg jpeg gif webp heic mp4 mp3 wav json xml yaml html htm tar gz exe".split()
+    (
+        *("pdf", "txt", "csv", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "png", "jpg", "jpeg", "gif", "webp"),
+        *("heic", "mp4", "mp3", "wav", "json", "xml", "yaml", "html", "htm", "tar", "gz", "exe"),
+    )
 )
 
 
