@@ -140,7 +140,7 @@ def _parted(name: str, suffixes: tuple[str, ...]) -> tuple[str, str]:
 def _without_known_ends(stem: str) -> str:
     """`invoice.pdf` becomes `invoice_pdf`: where systems hide the last end of a name, it would pass for the type."""
     pieces = _DOT.split(stem)
-    kept = pieces[0]
+    kept: str = pieces[0]
     at = len(kept)
     for piece in pieces[1:]:
         dot = stem[at]

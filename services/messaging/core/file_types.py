@@ -1,7 +1,7 @@
 """Whether the first bytes of a file are of the type that it says it is.
 
-Only the beginning is looked at, as every program does that opens a file by its form. A file that is of two forms at once
-(a picture with an archive behind it) passes for the first; its name and type keep programs from trying the second.
+Only the beginning is looked at, as every program does that opens a file by its form. A file that is of two forms at
+once (a picture with an archive behind it) passes for the first; its name and type keep programs from trying the second.
 """
 
 import codecs

@@ -30,7 +30,7 @@ from services.messaging.service import TextRequest
 from services.runtime.ids import new_id
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World
 
-PNG = UploadRequest("u", "a.png", "image/png", 5, 4, 3)
+PNG = UploadRequest("u", "a.png", "image/png", 80, 4, 3)
 
 
 async def uploaded(world: World, user: UserId = ALICE, client_id: str = "u") -> Upload:
@@ -107,7 +107,7 @@ async def test_announcing_again_gives_the_first_upload(world: World) -> None:
     again, put = await world.attachments.create_upload(ALICE, replace(PNG, size_bytes=6))
     assert again.attachment == first.attachment
     assert again.put_until == first.put_until + timedelta(seconds=60)
-    assert put.url.endswith("?5")
+    assert put.url.endswith("?80")
     other, _ = await world.attachments.create_upload(BOB, PNG)
     assert other.attachment.id != first.attachment.id
 
