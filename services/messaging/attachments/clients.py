@@ -22,6 +22,7 @@ from services.messaging.core.errors import ObjectsUnavailable
 from services.messaging.core.file_types import HEAD_BYTES
 from services.runtime.clock import Clock
 from services.runtime.ids import new_id
+from services.runtime.reading import read_beginning
 
 # Of one of our own requests. Higher: a stuck store holds sends for longer. Lower: a slow one is taken for dead.
 TIMEOUT_S = 5.0
@@ -129,12 +130,13 @@ class S3Objects:
     async def _ask(
         self, method: str, key: str, headers: dict[str, str] | None = None, data: bytes | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers, and at most the first HEAD_BYTES of the answer."""
+        """Status and headers of the answer, and of what is got at most the first HEAD_BYTES."""
         url = self._sign(method, self._config.endpoint, key, OWN_TTL, headers or {})
         try:
             # The address is signed as it stands: it must not be encoded once more.
             async with self._open().request(method, URL(url, encoded=True), headers=headers, data=data) as response:
-                return response.status, response.headers, await _begin(response)
+                head = await read_beginning(response, HEAD_BYTES) if method == "GET" else b""
+                return response.status, response.headers, head
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ObjectsUnavailable("the object store cannot be reached") from error
 
@@ -159,14 +161,6 @@ class S3Objects:
         expires_s = int(ttl.total_seconds())
         _Signature(self._credentials, "s3", self._config.region, expires_s).sign(request, self._clock.now())
         return str(request.url)
-
-
-async def _begin(response: aiohttp.ClientResponse) -> bytes:
-    """At most HEAD_BYTES, also of a store that gives more than it was asked for."""
-    head = b""
-    while len(head) < HEAD_BYTES and (part := await response.content.read(HEAD_BYTES - len(head))):
-        head += part
-    return head
 
 
 class _Signature(S3SigV4QueryAuth):  # type: ignore[misc]

@@ -12,6 +12,7 @@ import structlog
 
 from services.messaging.attachments.core import Scan, Upload
 from services.runtime.clock import Clock
+from services.runtime.reading import BodyTooLarge, read_bounded
 from services.runtime.webhooks import signed_headers
 
 log = structlog.get_logger()
@@ -46,10 +47,10 @@ class WebhookScanner:
         headers = signed_headers(self._secrets, int(self._clock.now().timestamp()), body)
         try:
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
-                answer = await response.content.read(MOST_ANSWER_BYTES)
+                answer = await read_bounded(response, MOST_ANSWER_BYTES)
                 verdict = _verdict(answer) if response.status == 200 else None
                 problem = f"status {response.status}"
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, BodyTooLarge) as error:
             verdict, problem = None, type(error).__name__
         if verdict is None:
             log.warning("scanner_gave_no_word", attachment_id=str(upload.attachment.id), problem=problem)
@@ -72,7 +73,8 @@ def _body(upload: Upload, url: str) -> bytes:
 def _verdict(answer: bytes) -> Scan | None:
     try:
         said = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
+        # No JSON, or nested without end.
         return None
     word = said.get("verdict") if isinstance(said, dict) else None
     return _VERDICTS.get(word) if isinstance(word, str) else None

@@ -230,6 +230,7 @@ async def test_the_scanner_is_told_what_it_needs_under_a_signature(
         (200, "clean", None),
         (200, "", None),
         (200, "x" * 100_000, None),
+        (200, "[" * 4_000, None),
         (201, '{"verdict":"clean"}', None),
         (204, "", None),
         (302, '{"verdict":"clean"}', None),
