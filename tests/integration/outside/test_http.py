@@ -1,4 +1,4 @@
-"""What we ask over HTTP (the network's keys, the object store, the scanner, the push provider) is reached and is no help."""
+"""What we ask over HTTP (keys, objects, the scanner, the push provider) is reached and is no help."""
 
 from __future__ import annotations
 
