@@ -40,6 +40,25 @@ def _origin(env: EnvReader, name: str, default: str | None) -> str:
 
 
 @dataclass(frozen=True)
+class ScannerConfig:
+    """Who is asked before a file may be sent; no address means nobody."""
+
+    url: str
+    # Each signs: the scanner takes the one that it knows.
+    secrets: tuple[bytes, ...]
+    # Of one file. Higher: larger files are scanned in time, and a stuck scanner holds its places longer.
+    timeout_s: int
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "ScannerConfig":
+        url = env.text("PARLEY_SCANNER_URL", "")
+        if url and not url.startswith(("http://", "https://")):
+            env.problem("PARLEY_SCANNER_URL is not http:// or https://")
+        secrets = env.keys("PARLEY_SCANNER_SECRET") if url else ()
+        return cls(url, secrets, env.integer("PARLEY_SCANNER_TIMEOUT_S", 30, low=1, high=600))
+
+
+@dataclass(frozen=True)
 class Config:
     """See README.md."""
 
@@ -72,6 +91,7 @@ class Config:
     # Of a user. Higher: more for the moderators to read. Lower: true ones are refused.
     reports_per_day: int
     objects: ObjectsConfig
+    scanner: ScannerConfig
     # The costs of raising and lowering these stand in attachments/core.py: UploadPolicy.
     upload_bytes: int
     upload_types: tuple[str, ...]
@@ -111,6 +131,7 @@ class Config:
             max_blocks=reader.integer("PARLEY_MAX_BLOCKS", 10_000, low=1, high=1_000_000),
             reports_per_day=reader.integer("PARLEY_REPORTS_PER_DAY", 50, low=1, high=100_000),
             objects=ObjectsConfig.read(reader),
+            scanner=ScannerConfig.read(reader),
             # One PUT takes 5 GiB at most.
             upload_bytes=reader.integer("PARLEY_UPLOAD_BYTES", 100 * 1024 * 1024, low=1, high=5 * 1024**3),
             upload_types=reader.words("PARLEY_UPLOAD_TYPES", DEFAULT_TYPES),

@@ -11,6 +11,7 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2, messages_pb2
 from parley.presence.v1 import events_pb2 as presence
 
+from services.messaging.core.file_names import safe_file_name
 from services.messaging.core.model import (
     Attachment,
     AttachmentId,
@@ -142,10 +143,10 @@ def message_message(message: Message) -> messages_pb2.Message:
 
 
 def attachment_message(attachment: Attachment) -> messages_pb2.Attachment:
-    """The API's form of an attachment."""
+    """The API's form of an attachment. A name that an older release kept is told as it would be kept today."""
     encoded = messages_pb2.Attachment(
         attachment_id=str(attachment.id),
-        file_name=attachment.file_name,
+        file_name=safe_file_name(attachment.file_name, attachment.content_type),
         content_type=attachment.content_type,
         size_bytes=attachment.size_bytes,
         width=attachment.width,

@@ -9,6 +9,11 @@ COMMIT_BATCH = Histogram(
 ERASED = Counter("messaging_messages_erased", "Messages erased by the sweeper, by why.", ["reason"])
 DELIVERIES = Counter("messaging_deliveries_published", "Deliveries produced by the fan-out, one a member and event.")
 OBJECTS_DELETED = Counter("messaging_objects_deleted", "Objects of attachments and exports deleted for good.")
+SCANS = Counter(
+    "messaging_scans",
+    "Times that the scanner was asked about a file, by its word (clean, refused, failed).",
+    ["result"],
+)
 ACCOUNT_JOBS = Counter(
     "messaging_account_jobs", "Exports and deletions that ended, or failed and wait.", ["kind", "result"]
 )

@@ -44,6 +44,8 @@ ERRORS: ErrorTable = {
     errors.SendRate: Refusal(_CODE.RESOURCE_EXHAUSTED, "SEND_RATE"),
     errors.AttachmentNotFound: Refusal(_CODE.NOT_FOUND, "ATTACHMENT_NOT_FOUND"),
     errors.AttachmentNotUploaded: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_NOT_UPLOADED"),
+    errors.AttachmentRefused: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_REFUSED"),
+    errors.AttachmentNotScanned: Refusal(_CODE.FAILED_PRECONDITION, "ATTACHMENT_NOT_SCANNED", retry_delay_s=2.0),
     errors.AccountDeleted: Refusal(_CODE.FAILED_PRECONDITION, "ACCOUNT_DELETED"),
     errors.SyncTokenUnknown: Refusal(_CODE.FAILED_PRECONDITION, "SYNC_TOKEN_UNKNOWN"),
     errors.TooManyConversations: Refusal(_CODE.FAILED_PRECONDITION, "TOO_MANY_CONVERSATIONS"),

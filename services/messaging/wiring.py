@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
+
 from services.messaging import rpc, topics
 from services.messaging.accounts import rpc as accounts_rpc
 from services.messaging.accounts.clients import GrpcSource
@@ -16,6 +18,8 @@ from services.messaging.accounts.store import PostgresAccounts, PostgresJobs, Po
 from services.messaging.attachments import rpc as attachments_rpc
 from services.messaging.attachments.clients import S3Objects
 from services.messaging.attachments.core import UploadPolicy
+from services.messaging.attachments.scanner import WebhookScanner
+from services.messaging.attachments.scanning import Scans
 from services.messaging.attachments.service import Attachments, Collector
 from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.config import Config
@@ -46,11 +50,13 @@ from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.ids import new_id, new_secret
 from services.runtime.jwks import JwksKeys, http_jwks
-from services.runtime.lifecycle import App, Probe, Worker
+from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import Admit, RpcServer
 from services.runtime.store_clock import StoreClock
+
+log = structlog.get_logger()
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -111,6 +117,17 @@ def gate_keeper(gate: Gate) -> Admit:
     return admit
 
 
+def scanning(
+    config: Config, uploads: PostgresAttachments, objects: S3Objects, clock: Clock
+) -> tuple[WebhookScanner, Scans] | tuple[None, None]:
+    """The scanner that is configured, and the work of asking it. Without one files are not scanned, which is said."""
+    if not config.scanner.url:
+        log.info("files_are_not_scanned", because="PARLEY_SCANNER_URL is not set")
+        return None, None
+    scanner = WebhookScanner(config.scanner.url, config.scanner.secrets, clock, config.scanner.timeout_s)
+    return scanner, Scans(uploads, objects, scanner, clock, timedelta(seconds=config.scanner.timeout_s))
+
+
 def build(config: Config, own_clock: Clock | None = None) -> App:
     """The service, not started. `own_clock` is the host's; nothing but a guess until the database's time is known."""
     database = Database(config.database, MIGRATIONS)
@@ -128,7 +145,13 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     reports = Reports(store, PostgresReports(database), clock, new_id, relation_limits)
     objects = S3Objects(config.objects, clock)
     uploads = PostgresAttachments(database)
-    attachments = Attachments(uploads, store, objects, clock, new_id, upload_policy(config))
+    scanner, scans = scanning(config, uploads, objects, clock)
+    outward: list[Part] = [database, publisher, relay, objects]
+    if scanner and scans:
+        outward += [scanner, Worker("scans", scans.run)]
+    attachments = Attachments(
+        *(uploads, store, objects, clock, new_id, upload_policy(config)), wake_scans=scans.wake if scans else None
+    )
     collector = Collector(uploads, objects, clock)
     jobs = PostgresJobs(database, relay.wake)
     gate = Gate(jobs, clock, config.account_check_s)
@@ -186,7 +209,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     return App(
         [
-            *(database, publisher, relay, objects),
+            *outward,
             *sources,
             *(
                 Probe("time", clock.is_told, essential=False),

@@ -17,3 +17,12 @@ async def read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> byte
             response.close()
             raise BodyTooLarge(f"more than {max_bytes} bytes")
     return bytes(body)
+
+
+async def read_beginning(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    """At most so many bytes of the body, also of a server that gives more than it was asked for. Raises
+    aiohttp.ClientError, TimeoutError."""
+    body = b""
+    while len(body) < most_bytes and (part := await response.content.read(most_bytes - len(body))):
+        body += part
+    return body

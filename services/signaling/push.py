@@ -1,8 +1,6 @@
 """Push requests as signed webhooks to whoever wakes sleeping phones."""
 
 import asyncio
-import hashlib
-import hmac
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,6 +15,7 @@ from parley.calls.v1 import events_pb2 as calls_events
 
 from services.runtime.bus import Incoming, PoisonRecord
 from services.runtime.shared_keys import as_keys
+from services.runtime.webhooks import signed_headers
 from services.signaling.metrics import PUSHES
 from services.signaling.ports import WallClock
 
@@ -44,11 +43,6 @@ class PushRequest:
     event_id: str
     body: bytes
     useful_until: datetime
-
-
-def sign(secret: bytes, timestamp_s: int, body: bytes) -> str:
-    """The signature header: hex HMAC-SHA256 over `<timestamp>.<body>`, so that an old request cannot be sent again."""
-    return hmac.new(secret, str(timestamp_s).encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
 def read_request(value: bytes) -> PushRequest | None:
@@ -129,13 +123,7 @@ class WebhookPusher:
     async def _post(self, request: PushRequest) -> int | None:
         """The answer's status; None when there was none."""
         assert self._session
-        timestamp_s = int(self._clock.now().timestamp())
-        headers = {
-            "Content-Type": "application/json",
-            "Parley-Timestamp": str(timestamp_s),
-            # One for each secret: while it is changed, the receiver takes the one that it knows.
-            "Parley-Signature": ",".join(f"v1={sign(secret, timestamp_s, request.body)}" for secret in self._secrets),
-        }
+        headers = signed_headers(self._secrets, int(self._clock.now().timestamp()), request.body)
         with suppress(aiohttp.ClientError, TimeoutError):
             async with self._session.post(
                 self._url, data=request.body, headers=headers, allow_redirects=False

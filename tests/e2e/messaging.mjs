@@ -1,5 +1,6 @@
 // What people expect of direct messages beside talking: requests and blocks, receipts, files, search, vanishing, and
 // keeping conversations; done by clicking, by people of this run's own.
+import { crc32 } from "node:zlib";
 import { enter as enterPage, id } from "./calling.mjs";
 import { play, shoot } from "./play.mjs";
 import { eventually } from "./waiting.mjs";
@@ -53,15 +54,27 @@ async function receipts(browser) {
   return { receipts: [sent, delivered, read] };
 }
 
+/** A chunk of PNG that says where a picture was made, as cameras and editors write it. */
+const PLACE = "GPS 52.5200 13.4050";
+function madeSomewhere(png) {
+  const body = Buffer.from(`tEXtComment\0${PLACE}`, "latin1");
+  const [size, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+  size.writeUInt32BE(body.length - 4);
+  sum.writeUInt32BE(crc32(body));
+  // Behind the header, which has 13 bytes.
+  return Buffer.concat([png.subarray(0, 33), size, body, sum, png.subarray(33)]);
+}
+
 /** A picture with words, and a file that the other fetches. */
 async function files() {
   const [anna, ben] = [pages.get("anna"), pages.get("ben")];
-  const picture = await anna.screenshot();
+  const picture = madeSomewhere(await anna.screenshot());
   await anna.getByTestId("files").setInputFiles({ name: "view.png", mimeType: "image/png", buffer: picture });
   await anna.getByRole("button", { name: "Remove view.png" }).waitFor();
   await write(anna, "Look at this");
   const seen = ben.getByRole("img", { name: "view.png" });
   const width = await eventually("Ben sees the picture", () => seen.evaluate((img) => img.naturalWidth), (px) => px > 0);
+  const arrived = await (await ben.context().request.get(await seen.getAttribute("src"))).body();
   await shoot(ben, "picture-phone-dark");
   await ben.getByRole("button", { name: "Open the picture view.png" }).click();
   await ben.getByRole("dialog", { name: "view.png" }).waitFor();
@@ -83,7 +96,8 @@ async function files() {
   const download = await fetched;
   const stream = await download.createReadStream();
   const text = (await stream.toArray()).join("");
-  return { picture_width: width, refused_file: refused, downloaded: [download.suggestedFilename(), text] };
+  const places = [picture, arrived].map((bytes) => bytes.includes(PLACE));
+  return { picture_width: width, picture_says_where: places, refused_file: refused, downloaded: [download.suggestedFilename(), text] };
 }
 
 /** How many messages are still on their way. Of those only fewer are left, each time that one is. */

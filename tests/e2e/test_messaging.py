@@ -23,6 +23,10 @@ def test_a_picture_is_seen_by_the_other(facts: Facts) -> None:
     assert facts["picture_width"] == 1200
 
 
+def test_where_a_picture_was_made_does_not_leave_the_device(facts: Facts) -> None:
+    assert facts["picture_says_where"] == [True, False]
+
+
 def test_a_file_is_fetched_by_the_other_under_its_name(facts: Facts) -> None:
     assert facts["downloaded"] == ["notes.txt", "milk, bread"]
 

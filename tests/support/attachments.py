@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 from aiohttp import web
@@ -11,13 +12,15 @@ from aiohttp import web
 from deploy.embedded.objects import Bucket, ObjectServer
 from deploy.embedded.signatures import Key
 from services.messaging.attachments.clients import S3Objects
-from services.messaging.attachments.core import Doomed, Upload, object_key
+from services.messaging.attachments.core import Doomed, Scan, Stored, Upload, object_key
 from services.messaging.attachments.ports import SignedPut
 from services.messaging.config import ObjectsConfig
 from services.messaging.core.errors import ObjectsUnavailable, TooManyUploads
+from services.messaging.core.file_types import HEAD_BYTES
 from services.messaging.core.model import Attachment, AttachmentId, DraftKey, UserId
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.ids import new_id
+from tests.support.file_samples import png
 from tests.support.messaging import FakeStore
 
 
@@ -38,6 +41,14 @@ class MemoryObjects:
         self._reach()
         return len(self.held[key]) if key in self.held else None
 
+    def sign_read(self, key: str, ttl: timedelta) -> str:
+        return f"memory://read/{key}"
+
+    async def look_at(self, key: str) -> Stored | None:
+        self._reach()
+        data = self.held.get(key)
+        return Stored(len(data), sha256(data).hexdigest(), data[:HEAD_BYTES]) if data is not None else None
+
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         self._reach()
         self.held[key] = data
@@ -51,7 +62,7 @@ class MemoryObjects:
 
     def receive(self, upload: Upload) -> None:
         """The bytes of an upload come in."""
-        self.held[object_key(upload.attachment.id)] = b"x" * upload.attachment.size_bytes
+        self.held[object_key(upload.attachment.id)] = png(upload.attachment.size_bytes)
 
     def _reach(self) -> None:
         if self.away:
@@ -64,6 +75,7 @@ class FakeAttachments:
     def __init__(self, store: FakeStore) -> None:
         self._store = store
         self._due: dict[str, datetime] = {}
+        self._scan_due: dict[AttachmentId, datetime] = {}
 
     async def put_upload(self, upload: Upload, most_waiting: int) -> Upload:
         every = {**self._store.unused_uploads, **self._store.attached_uploads}
@@ -84,6 +96,29 @@ class FakeAttachments:
     async def find_uploads(self, owner_id: UserId, ids: Sequence[AttachmentId]) -> Sequence[Upload]:
         uploads = self._store.unused_uploads
         return [uploads[id_] for id_ in ids if id_ in uploads and uploads[id_].owner_id == owner_id]
+
+    async def await_scans(self, etags: Mapping[AttachmentId, str], now: datetime) -> None:
+        for id_, etag in etags.items():
+            upload = self._store.unused_uploads.get(id_)
+            if upload and upload.scan is Scan.UNASKED:
+                self._store.unused_uploads[id_] = replace(upload, scan=Scan.WAITING, etag=etag)
+                self._scan_due[id_] = now
+
+    async def claim_scans(self, now: datetime, until: datetime, limit: int) -> Sequence[Upload]:
+        waiting = [u for u in self._store.unused_uploads.values() if u.scan is Scan.WAITING]
+        due = [u for u in waiting if self._scan_due[u.attachment.id] <= now][:limit]
+        claimed = [replace(u, scan_attempts=u.scan_attempts + 1) for u in due]
+        self._store.unused_uploads.update({u.attachment.id: u for u in claimed})
+        self._scan_due.update({u.attachment.id: until for u in claimed})
+        return claimed
+
+    async def postpone_scan(self, attachment_id: AttachmentId, until: datetime) -> None:
+        self._scan_due[attachment_id] = until
+
+    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: Scan) -> None:
+        upload = self._store.unused_uploads.get(attachment_id)
+        if upload and upload.scan is Scan.WAITING and upload.etag == etag:
+            self._store.unused_uploads[attachment_id] = replace(upload, scan=verdict)
 
     async def is_sent(self, key: DraftKey) -> bool:
         messages = await self._store.list_messages(key.conversation_id, 0, None, 1_000_000)

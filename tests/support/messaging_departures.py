@@ -113,7 +113,7 @@ async def add_her(town: Town) -> str:
     return "carol" if group.member(CAROL) else "not carol"
 
 
-UPLOAD = UploadRequest("u", "a.png", "image/png", 5)
+UPLOAD = UploadRequest("u", "a.png", "image/png", 80)
 # Where things stand that were said before: see `settle`.
 HERS = {"group": 5, "pair": 1}
 MINE = {"group": 10, "pair": 3}

@@ -15,13 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 IMPURE = {"asyncio", "time", "random", "logging", "secrets"}
 MEDIA_LIBRARIES = {"aiortc", "aioice", "pylibsrtp", "cffi"}
 OUTER_LIBRARIES = MEDIA_LIBRARIES | {"grpc", "asyncpg", "aiokafka", "aiohttp", "parley"}
-# Tables of Unicode as functions: no IO, no state, nothing that a clock or a system changes.
-PURE_LIBRARIES = {"emoji", "regex"}
+# Tables of Unicode, of hosts and of forms of files as functions: no IO, no state, nothing that a clock or a system
+# changes.
+PURE_LIBRARIES = {"emoji", "regex", "idna", "puremagic"}
 OUTER_RUNTIME = {"bus", "db", "outbox", "rpc"}
 # Parts of a large service that have the files of a service themselves; among each other they are one service.
 FEATURES = {"groups", "relations", "receipts", "vanishing", "attachments", "accounts", "pod"}
 # What speaks to the outside. Only wiring puts them together with the rest.
-ADAPTERS = {"rpc", "consumer", "store", "publisher", "clients", "uplink", "membership"}
+ADAPTERS = {"rpc", "consumer", "store", "publisher", "clients", "scanner", "uplink", "membership"}
 
 # What each layer may import of its own service; other files may import all but the adapters.
 OWN_IMPORTS = {

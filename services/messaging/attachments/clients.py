@@ -3,26 +3,33 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html; buckets are addressed by path.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
+from aiohttp import hdrs
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from yarl import URL
 
+from services.messaging.attachments.core import Stored
 from services.messaging.attachments.ports import SignedPut
 from services.messaging.config import ObjectsConfig
 from services.messaging.core.errors import ObjectsUnavailable
+from services.messaging.core.file_types import HEAD_BYTES
 from services.runtime.clock import Clock
+from services.runtime.ids import new_id
+from services.runtime.reading import read_beginning
 
 # Of one of our own requests. Higher: a stuck store holds sends for longer. Lower: a slow one is taken for dead.
 TIMEOUT_S = 5.0
 # Our own requests are made at once; this is for clocks that differ.
 OWN_TTL = timedelta(minutes=5)
-OK, NO_CONTENT, NOT_FOUND = 200, 204, 404
+OK, NO_CONTENT, PARTIAL, NOT_FOUND, CONFLICT, THERE_ALREADY, NO_SUCH_RANGE = 200, 204, 206, 404, 409, 412, 416
+ONLY_NEW = {"if-none-match": "*"}
 
 
 class S3Objects:
@@ -38,6 +45,7 @@ class S3Objects:
         self._timeout_s = timeout_s
         self._credentials = Credentials(config.key_id, config.secret)
         self._session: aiohttp.ClientSession | None = None
+        self._is_write_once: bool | None = None
 
     async def start(self) -> None:
         self._open()
@@ -56,7 +64,7 @@ class S3Objects:
         return True
 
     def sign_put(self, key: str, content_type: str, size_bytes: int, ttl: timedelta) -> SignedPut:
-        headers = {"content-type": content_type, "if-none-match": "*"}
+        headers = {"content-type": content_type, **ONLY_NEW}
         # Every client sends the length by itself; browsers let nobody else set it.
         signed = {**headers, "content-length": str(size_bytes)}
         return SignedPut(self._sign("PUT", self._config.public_endpoint, key, ttl, signed), headers)
@@ -65,34 +73,70 @@ class S3Objects:
         query = {"response-content-type": content_type, "response-content-disposition": disposition}
         return self._sign("GET", self._config.public_endpoint, key, ttl, {}, query)
 
+    def sign_read(self, key: str, ttl: timedelta) -> str:
+        return self._sign("GET", self._config.endpoint, key, ttl, {})
+
     async def size_of(self, key: str) -> int | None:
-        status, size_bytes = await self._ask("HEAD", key)
+        status, headers, _ = await self._ask("HEAD", key)
         if status == NOT_FOUND:
             return None
         if status != OK:
             raise ObjectsUnavailable(f"the object store answered {status} to HEAD")
-        return size_bytes
+        return int(headers.get(hdrs.CONTENT_LENGTH, 0))
+
+    async def look_at(self, key: str) -> Stored | None:
+        await self._require_write_once()
+        status, headers, head = await self._ask("GET", key, {"range": f"bytes=0-{HEAD_BYTES - 1}"})
+        etag = headers.get(hdrs.ETAG, "")
+        if status == NOT_FOUND:
+            return None
+        if status == NO_SUCH_RANGE:
+            return Stored(0, etag, b"")
+        if status == PARTIAL:
+            # `bytes 0-9/10`; a star for what the store does not know itself.
+            whole = headers.get(hdrs.CONTENT_RANGE, "").rpartition("/")[2]
+            return Stored(int(whole) if whole.isdecimal() else 0, etag, head)
+        if status == OK:
+            return Stored(int(headers.get(hdrs.CONTENT_LENGTH, 0)), etag, head)
+        raise ObjectsUnavailable(f"the object store answered {status} to GET")
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         headers = {"content-type": content_type, "content-length": str(len(data))}
-        status, _ = await self._ask("PUT", key, headers, data)
+        status, _, _ = await self._ask("PUT", key, headers, data)
         if status != OK:
             raise ObjectsUnavailable(f"the object store answered {status} to PUT")
 
     async def delete(self, key: str) -> None:
-        status, _ = await self._ask("DELETE", key)
+        status, _, _ = await self._ask("DELETE", key)
         if status not in (OK, NO_CONTENT, NOT_FOUND):
             raise ObjectsUnavailable(f"the object store answered {status} to DELETE")
 
+    async def _require_write_once(self) -> None:
+        """Whether an address that takes an object once does so: what was looked at could else be put anew.
+
+        Tried out once, with an object of our own.
+        """
+        if self._is_write_once is None:
+            key = f"probes/{new_id(self._clock.now())}"
+            tries = [await self._ask("PUT", key, {"content-length": "1", **ONLY_NEW}, b"x") for _ in range(2)]
+            await self.delete(key)
+            first, second = (status for status, _, _ in tries)
+            if first != OK or second not in (OK, CONFLICT, THERE_ALREADY):
+                raise ObjectsUnavailable(f"the object store answered {first} and {second} to PUT")
+            self._is_write_once = second != OK
+        if not self._is_write_once:
+            raise ObjectsUnavailable("the object store does not know If-None-Match: what was sent could be exchanged")
+
     async def _ask(
         self, method: str, key: str, headers: dict[str, str] | None = None, data: bytes | None = None
-    ) -> tuple[int, int]:
-        """Status and content length of the answer."""
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status and headers of the answer, and of what is got at most the first HEAD_BYTES."""
         url = self._sign(method, self._config.endpoint, key, OWN_TTL, headers or {})
         try:
             # The address is signed as it stands: it must not be encoded once more.
             async with self._open().request(method, URL(url, encoded=True), headers=headers, data=data) as response:
-                return response.status, int(response.headers.get("content-length", 0))
+                head = await read_beginning(response, HEAD_BYTES) if method == "GET" else b""
+                return response.status, response.headers, head
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ObjectsUnavailable("the object store cannot be reached") from error
 

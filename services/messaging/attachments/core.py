@@ -3,24 +3,38 @@
 import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from urllib.parse import quote
 
 from services.messaging.core.checks import check_storable, is_blank
-from services.messaging.core.errors import InvalidField
+from services.messaging.core.errors import (
+    AttachmentNotScanned,
+    AttachmentNotUploaded,
+    AttachmentRefused,
+    InvalidField,
+)
+from services.messaging.core.file_names import MAX_FILE_NAME_CHARS, safe_file_name
+from services.messaging.core.file_types import is_of_type
 from services.messaging.core.media_types import media_type
 from services.messaging.core.model import Attachment, AttachmentId, UserId
 
 UPLOADS_PREFIX = "uploads/"
-MAX_FILE_NAME_CHARS = 255
 MAX_PIXELS_A_SIDE = 100_000
 MAX_LENGTH = timedelta(hours=24)
+# After the first time without a word, doubled each time. Higher: files wait after the scanner is back. Lower: one that
+# is away is asked more often.
+SCAN_RETRY = timedelta(seconds=1)
+SCAN_RETRY_MOST = timedelta(seconds=60)
 
-# Pictures, sounds and videos that browsers show without running anything; SVG is none of them: it may hold scripts.
-INLINE_TYPES = ("image/", "audio/", "video/")
-DEFAULT_TYPES = (
+# Pictures, sounds and videos that browsers show without running anything. All else is kept as a file, whatever may be
+# uploaded: SVG and HTML hold scripts, a PDF is drawn by programs that were attacked before.
+SHOWN_TYPES = (
     *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heic", "image/heif"),
     *("audio/mpeg", "audio/mp4", "audio/aac", "audio/ogg", "audio/wav", "audio/webm", "audio/flac", "audio/amr"),
     *("audio/3gpp", "video/mp4", "video/webm", "video/quicktime", "video/3gpp", "video/matroska"),
+)
+DEFAULT_TYPES = (
+    *SHOWN_TYPES,
     *("application/pdf", "text/plain", "text/csv", "application/zip"),
 )
 
@@ -45,6 +59,24 @@ class UploadPolicy:
     get_ttl: timedelta = timedelta(minutes=5)
 
 
+class Scan(Enum):
+    """What the scanner says of a file: nobody asked, no word yet, it may be sent, it may not."""
+
+    UNASKED = ""
+    WAITING = "waiting"
+    CLEAN = "clean"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object as the store has it: its size, its tag, and its first bytes."""
+
+    size_bytes: int
+    etag: str
+    head: bytes
+
+
 @dataclass(frozen=True)
 class Upload:
     """A file as it was announced, by whom, and until when its bytes can be put and it may wait for a message."""
@@ -55,6 +87,11 @@ class Upload:
     created_at: datetime
     put_until: datetime
     unused_until: datetime
+    scan: Scan = Scan.UNASKED
+    # Of the object that was, or is to be, scanned.
+    etag: str = ""
+    # How often the scanner was asked without a word.
+    scan_attempts: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,8 +109,9 @@ def object_key(attachment_id: AttachmentId) -> str:
 
 def check_attachment(attachment: Attachment, policy: UploadPolicy) -> Attachment:
     """The attachment as it is kept, if it may be uploaded. Raises InvalidField."""
-    file_name = check_file_name(attachment.file_name)
-    content_type = check_content_type(attachment.content_type, file_name, policy)
+    said = check_file_name(attachment.file_name)
+    content_type = check_content_type(attachment.content_type, said, policy)
+    file_name = safe_file_name(said, content_type)
     if not 0 < attachment.size_bytes <= policy.max_bytes:
         raise InvalidField("size_bytes", f"must be 1 to {policy.max_bytes}")
     for field, value in (("width", attachment.width), ("height", attachment.height)):
@@ -82,6 +120,28 @@ def check_attachment(attachment: Attachment, policy: UploadPolicy) -> Attachment
     if not timedelta(0) <= attachment.length <= MAX_LENGTH:
         raise InvalidField("length", f"must be 0 to {int(MAX_LENGTH.total_seconds())} s")
     return replace(attachment, file_name=file_name, content_type=content_type)
+
+
+def check_stored(upload: Upload, stored: Stored | None) -> None:
+    """Whether what is in the store is what was announced. Raises AttachmentNotUploaded, AttachmentRefused."""
+    attachment = upload.attachment
+    if stored is None or stored.size_bytes != attachment.size_bytes:
+        raise AttachmentNotUploaded
+    if not is_of_type(stored.head, attachment.content_type):
+        raise AttachmentRefused(f"what is in {attachment.file_name[:100]} is not {attachment.content_type}")
+
+
+def check_scanned(upload: Upload, stored: Stored) -> None:
+    """Whether the scanner let this very object pass. Raises AttachmentNotScanned, AttachmentRefused."""
+    if upload.scan in (Scan.UNASKED, Scan.WAITING):
+        raise AttachmentNotScanned
+    if upload.scan is Scan.REFUSED or upload.etag != stored.etag:
+        raise AttachmentRefused(f"the scanner refused {upload.attachment.file_name[:100]}")
+
+
+def scan_retry_delay(attempts: int) -> timedelta:
+    """How long a file waits after the scanner gave no word `attempts` times."""
+    return min(SCAN_RETRY * (1 << min(attempts - 1, 16)), SCAN_RETRY_MOST)
 
 
 def check_content_type(value: str, file_name: str, policy: UploadPolicy) -> str:
@@ -95,7 +155,7 @@ def check_content_type(value: str, file_name: str, policy: UploadPolicy) -> str:
 
 
 def check_file_name(value: str) -> str:
-    """A name as the sender's device wrote it, without folders and control characters. Raises InvalidField."""
+    """A name that can be made safe (safe_file_name): without folders and control characters. Raises InvalidField."""
     check_storable("file_name", value)
     is_clean = not any(char in "/\\" or unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in value)
     if not 0 < len(value) <= MAX_FILE_NAME_CHARS or not is_clean or is_blank(value):
@@ -104,10 +164,11 @@ def check_file_name(value: str) -> str:
 
 
 def content_disposition(attachment: Attachment) -> str:
-    """The header by which a browser shows or keeps the file (RFC 6266): the name in plain ASCII, and in full."""
-    is_shown = attachment.content_type.startswith(INLINE_TYPES) and "svg" not in attachment.content_type
-    plain = "".join(
-        char if char.isascii() and char.isprintable() and char not in '"\\%;' else "_" for char in attachment.file_name
-    )
-    kind = "inline" if is_shown else "attachment"
-    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(attachment.file_name, safe='')}"
+    """The header by which a browser shows or keeps the file (RFC 6266): its name in ASCII, and in full (RFC 8187).
+
+    Names that were kept by older releases are made safe here, too.
+    """
+    name = safe_file_name(attachment.file_name, attachment.content_type)
+    plain = "".join(char if char.isascii() and char.isprintable() and char not in '"\\%;' else "_" for char in name)
+    kind = "inline" if attachment.content_type in SHOWN_TYPES else "attachment"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

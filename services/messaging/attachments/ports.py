@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.messaging.attachments.core import Doomed, Upload
+from services.messaging.attachments.core import Doomed, Scan, Stored, Upload
 from services.messaging.core.model import AttachmentId, DraftKey, UserId
 
 
@@ -27,8 +27,17 @@ class ObjectStore(Protocol):
     def sign_get(self, key: str, ttl: timedelta, *, content_type: str, disposition: str) -> str:
         """An address that answers with the object under these headers."""
 
+    def sign_read(self, key: str, ttl: timedelta) -> str:
+        """An address within the deployment that answers with the object, for services that devices do not reach."""
+
     async def size_of(self, key: str) -> int | None:
         """The object's size in bytes; None when there is none."""
+
+    async def look_at(self, key: str) -> Stored | None:
+        """The object's size, tag and first bytes (file_types.HEAD_BYTES); None when there is none.
+
+        Raises ObjectsUnavailable also of a store that would let what was looked at be put anew.
+        """
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         """Store an object, in place of what is there."""
@@ -53,6 +62,19 @@ class AttachmentStore(Protocol):
     async def find_uploads(self, owner_id: UserId, ids: Sequence[AttachmentId]) -> Sequence[Upload]:
         """Those of the ids that the person announced and that are in no message, in any order."""
 
+    async def await_scans(self, etags: Mapping[AttachmentId, str], now: datetime) -> None:
+        """Have unsent files scanned of which nobody asked yet, as the objects with these tags. Idempotent."""
+
+    async def claim_scans(self, now: datetime, until: datetime, limit: int) -> Sequence[Upload]:
+        """Some files that are due to be scanned, for the caller alone; due again at `until`, should the caller die.
+        Their attempts count this one."""
+
+    async def postpone_scan(self, attachment_id: AttachmentId, until: datetime) -> None:
+        """The scanner gave no word: ask again then."""
+
+    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: Scan) -> None:
+        """Keep the scanner's word of the object with this tag, unless there is one already. Idempotent."""
+
     async def is_sent(self, key: DraftKey) -> bool:
         """Whether a message of this key is stored."""
 
@@ -67,3 +89,10 @@ class AttachmentStore(Protocol):
 
     async def forget_doomed(self, keys: Collection[str]) -> None:
         """Objects that are deleted for good. Idempotent."""
+
+
+class Scanner(Protocol):
+    """Whoever decides whether a file may be sent."""
+
+    async def scan(self, upload: Upload, url: str) -> Scan | None:
+        """CLEAN or REFUSED, of the bytes at this address; None when there was no word, whatever the cause."""

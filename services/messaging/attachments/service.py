@@ -1,7 +1,7 @@
 """What attachments do for their callers, and the collecting of what nobody needs any more."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,9 +10,12 @@ import structlog
 from services.messaging import metrics
 from services.messaging.attachments.core import (
     Doomed,
+    Scan,
     Upload,
     UploadPolicy,
     check_attachment,
+    check_scanned,
+    check_stored,
     content_disposition,
     object_key,
 )
@@ -20,7 +23,6 @@ from services.messaging.attachments.ports import AttachmentStore, ObjectStore, S
 from services.messaging.core import changes, checks
 from services.messaging.core.errors import (
     AttachmentNotFound,
-    AttachmentNotUploaded,
     InvalidField,
     MessageNotFound,
     ObjectsUnavailable,
@@ -70,6 +72,7 @@ class Attachments:
         clock: Clock,
         new_id: NewId,
         policy: UploadPolicy,
+        wake_scans: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
         self._messages = messages
@@ -77,6 +80,8 @@ class Attachments:
         self._clock = clock
         self._new_id = new_id
         self._policy = policy
+        # Without it there is no scanner, and files are sent as soon as they are what they say.
+        self._wake_scans = wake_scans
 
     async def create_upload(self, user_id: UserId, request: UploadRequest) -> tuple[Upload, SignedPut]:
         """Announce a file; where to put it. Idempotent by client_upload_id. Errors: InvalidField, TooManyUploads."""
@@ -140,16 +145,28 @@ class Attachments:
             raise InvalidField("attachment_ids", "names an attachment twice")
         if await self._store.is_sent(key):
             return ()
-        found = {
-            upload.attachment.id: upload.attachment for upload in await self._store.find_uploads(key.sender_id, ids)
-        }
+        found = {upload.attachment.id: upload for upload in await self._store.find_uploads(key.sender_id, ids)}
         if len(found) < len(ids):
             raise AttachmentNotFound
-        sizes = await asyncio.gather(*(self._objects.size_of(object_key(attachment_id)) for attachment_id in ids))
-        taken = tuple(found[attachment_id] for attachment_id in ids)
-        if any(size != attachment.size_bytes for size, attachment in zip(sizes, taken, strict=True)):
-            raise AttachmentNotUploaded
-        return taken
+        uploads = [found[attachment_id] for attachment_id in ids]
+        await self._check(uploads)
+        return tuple(upload.attachment for upload in uploads)
+
+    async def _check(self, uploads: Sequence[Upload]) -> None:
+        looks = (self._objects.look_at(object_key(upload.attachment.id)) for upload in uploads)
+        seen = list(zip(uploads, await asyncio.gather(*looks), strict=True))
+        for upload, stored in seen:
+            check_stored(upload, stored)
+        if self._wake_scans is None:
+            return
+        there = [(upload, stored) for upload, stored in seen if stored is not None]
+        unasked = {upload.attachment.id: stored.etag for upload, stored in there if upload.scan is Scan.UNASKED}
+        if unasked:
+            await self._store.await_scans(unasked, self._clock.now())
+            self._wake_scans()
+        # What is refused for good is said before what has to wait.
+        for upload, stored in sorted(there, key=lambda pair: pair[0].scan is not Scan.REFUSED):
+            check_scanned(upload, stored)
 
 
 class Collector:

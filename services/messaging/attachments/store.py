@@ -5,7 +5,7 @@ from datetime import datetime
 
 import asyncpg
 
-from services.messaging.attachments.core import UPLOADS_PREFIX, Doomed, Upload
+from services.messaging.attachments.core import UPLOADS_PREFIX, Doomed, Scan, Upload
 from services.messaging.core.errors import TooManyUploads
 from services.messaging.core.model import Attachment, AttachmentId, DraftKey, UserId
 from services.runtime.db import Database
@@ -43,6 +43,15 @@ WHERE object_key IN (
     SELECT object_key FROM doomed_objects WHERE due_at <= $1 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 RETURNING object_key, put_until
+"""
+
+_CLAIM_SCANS = """
+UPDATE attachments SET scan_due_at = $2, scan_attempts = scan_attempts + 1
+WHERE id IN (
+    SELECT id FROM attachments WHERE scan = 'waiting' AND scan_due_at <= $1 AND conversation_id IS NULL
+    ORDER BY scan_due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+RETURNING *
 """
 
 
@@ -90,6 +99,35 @@ class PostgresAttachments:
                 owner_id,
             )
         return [_upload(row) for row in found]
+
+    async def await_scans(self, etags: Mapping[AttachmentId, str], now: datetime) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(
+                "UPDATE attachments a SET scan = 'waiting', etag = k.etag, scan_due_at = $3"
+                " FROM unnest($1::uuid[], $2::text[]) AS k (id, etag)"
+                " WHERE a.id = k.id AND a.scan = '' AND a.conversation_id IS NULL",
+                list(etags),
+                list(etags.values()),
+                now,
+            )
+
+    async def claim_scans(self, now: datetime, until: datetime, limit: int) -> Sequence[Upload]:
+        async with self._database.transaction() as connection:
+            found = await connection.fetch(_CLAIM_SCANS, now, until, limit)
+        return [_upload(row) for row in found]
+
+    async def postpone_scan(self, attachment_id: AttachmentId, until: datetime) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute("UPDATE attachments SET scan_due_at = $2 WHERE id = $1", attachment_id, until)
+
+    async def end_scan(self, attachment_id: AttachmentId, etag: str, verdict: Scan) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(
+                "UPDATE attachments SET scan = $3 WHERE id = $1 AND etag = $2 AND scan = 'waiting'",
+                attachment_id,
+                etag,
+                verdict.value,
+            )
 
     async def is_sent(self, key: DraftKey) -> bool:
         async with self._database.connection() as connection:
@@ -142,4 +180,7 @@ def _upload(row: asyncpg.Record) -> Upload:
         row["created_at"],
         row["put_until"],
         row["unused_until"],
+        Scan(row["scan"]),
+        row["etag"],
+        row["scan_attempts"],
     )

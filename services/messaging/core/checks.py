@@ -8,6 +8,7 @@ import regex
 
 from services.messaging.core.emojis import qualified
 from services.messaging.core.errors import InvalidField
+from services.messaging.core.links import host_of, names_its_host
 from services.messaging.core.model import Entity, Link, Text, UserId
 
 MAX_CLIENT_ID_CHARS = 64
@@ -92,7 +93,8 @@ def check_seq(field_name: str, value: int) -> int:
 
 
 def check_entities(text: str, entities: Sequence[Entity]) -> Text:
-    """A text with what its parts mean: within the text, ascending, not overlapping, http and https only."""
+    """A text with what its parts mean: within the text, ascending, not overlapping; links are http or https, and lead
+    to the host that their text names, if it names one."""
     if len(entities) > MAX_ENTITIES:
         raise InvalidField("text.entities", f"has {len(entities)} entries; at most {MAX_ENTITIES} are allowed")
     end = 0
@@ -101,18 +103,25 @@ def check_entities(text: str, entities: Sequence[Entity]) -> Text:
             raise InvalidField("text.entities", "must lie within the text, ascend, and not overlap")
         end = entity.offset + entity.length
         if isinstance(entity, Link):
-            check_url(entity.url)
+            check_link(text, entity)
         else:
             check_user_id("text.entities.mention_user_id", entity.user_id)
     return Text(text, tuple(entities))
 
 
+def check_link(text: str, link: Link) -> None:
+    """A link whose text names no other host than the one it leads to. Raises InvalidField."""
+    check_url(link.url)
+    if not names_its_host(text, link.offset, link.offset + link.length, link.url):
+        raise InvalidField("text.entities.link_url", "leads to another host than the text of the link names")
+
+
 def check_url(url: str) -> str:
-    """An http or https address."""
-    scheme, _, rest = url.partition("://")
+    """An http or https address that every program reads alike (links.host_of)."""
     is_clean = url.isprintable() and " " not in url and len(url) <= MAX_URL_CHARS
-    if scheme.lower() not in ("http", "https") or not rest or not is_clean:
-        raise InvalidField("text.entities.link_url", "must be an http or https address")
+    if not is_clean or host_of(url) is None:
+        problem = "must be an http or https address, without credentials or a backslash"
+        raise InvalidField("text.entities.link_url", problem)
     return url
 
 

@@ -95,6 +95,17 @@ class AttachmentNotUploaded(MessagingError):
         super().__init__("the bytes of an attachment are not there yet")
 
 
+class AttachmentRefused(MessagingError):
+    """What is in a file is not what it says it is, or the scanner refused it. The same file never goes."""
+
+
+class AttachmentNotScanned(MessagingError):
+    """The scanner has not said yet what it thinks of a file; the same request may succeed later."""
+
+    def __init__(self) -> None:
+        super().__init__("an attachment is still being scanned")
+
+
 class TooManyUploads(MessagingError):
     """The caller has announced more files than may wait to be sent."""
 

@@ -72,8 +72,8 @@ ALIASES = {
     "text/x-comma-separated-values": "text/csv",
 }
 
-# By the end of the name, for devices that do not know what they send.
-_BY_SUFFIX = {
+# By the end of the name, for devices that do not know what they send. The first of a type is its usual one.
+SUFFIXES = {
     **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif"), "image/jpeg"),
     "png": "image/png",
     "gif": "image/gif",
@@ -97,10 +97,17 @@ _BY_SUFFIX = {
     "mkv": "video/matroska",
     **dict.fromkeys(("3gp", "3gpp", "3g2"), "video/3gpp"),
     "pdf": "application/pdf",
-    "txt": "text/plain",
+    **dict.fromkeys(("txt", "text", "log", "md"), "text/plain"),
     "csv": "text/csv",
     "zip": "application/zip",
 }
+# One form of file under several names: devices call a film without pictures a film, and text with commas text.
+_FORMS = (
+    frozenset({"audio/mp4", "audio/aac", "audio/3gpp", "video/mp4", "video/quicktime", "video/3gpp"}),
+    frozenset({"audio/webm", "video/webm", "video/matroska"}),
+    frozenset({"image/heic", "image/heif"}),
+    frozenset({"text/plain", "text/csv"}),
+)
 # Devices say this of a file of which they know nothing.
 _UNKNOWN = (
     "",
@@ -124,7 +131,12 @@ def media_type(value: str, file_name: str) -> str | None:
     name = match.group(1).lower() if match else ""
     suffix = file_name.rpartition(".")[2].lower() if "." in file_name else ""
     if name in _UNKNOWN:
-        return _BY_SUFFIX.get(suffix, name or "application/octet-stream")
+        return SUFFIXES.get(suffix, name or "application/octet-stream")
     if name == _EXCEL and suffix == "csv":
         return "text/csv"
     return ALIASES.get(name, name)
+
+
+def alike(name: str) -> frozenset[str]:
+    """The types that are of one form with this one, itself among them."""
+    return next((form for form in _FORMS if name in form), frozenset({name}))

@@ -120,6 +120,44 @@ describe("files between clients", () => {
     expect(world.backend.requests["createUpload"]).toBe(asked);
   });
 
+  test("a message waits for its files to be scanned, and goes by itself", async () => {
+    const alice = await ready();
+    alice.uploads.add(ROOM, [text("notes.txt")]);
+    await until("it is there", () => uploads(alice)[0]?.state === "done");
+    world.backend.faults.set("sendMessage", reason(new ConnectError("wait", Code.FailedPrecondition), "ATTACHMENT_NOT_SCANNED"));
+    alice.messaging.send(ROOM, { text: "", attachments: alice.uploads.take(ROOM) });
+    const outgoing = () => alice.messaging.store.get(ROOM)?.outgoing[0];
+    await until("it says why it waits", () => outgoing()?.problem?.includes("being checked") ?? false);
+    expect(outgoing()?.state).toBe("sending");
+    world.backend.faults.delete("sendMessage");
+    await until("it has gone", () => alice.messaging.store.get(ROOM)?.messages.length === 1);
+  });
+
+  test("a link that the service does not take for one is sent as the text that it is", async () => {
+    const alice = await ready();
+    const sent = world.backend.requests;
+    world.backend.faults.set("sendMessage", badField(reason(new ConnectError("no", Code.InvalidArgument), "FIELD_INVALID"), "text.entities.link_url"));
+    const before = sent["sendMessage"] ?? 0;
+    alice.messaging.send(ROOM, { text: "https://a.example", entities: [{ offset: 0, length: 17, kind: "link", url: "https://a.example" }] });
+    await until("it was tried once more, and no oftener", () => alice.messaging.store.get(ROOM)?.outgoing[0]?.state === "failed");
+    expect((sent["sendMessage"] ?? 0) - before).toBe(2);
+  });
+
+  test("what a picture says of where it was made is not put, and its size is what is put", async () => {
+    const put: Blob[] = [];
+    const alice = await ready(async (options) => {
+      put.push(options.body);
+      await world.backend.files.put(options);
+    });
+    const place = "GPS 52.52 13.405";
+    const gif = new Blob([Uint8Array.of(...[..."GIF89a"].map((c) => c.charCodeAt(0)), 1, 0, 1, 0, 0, 0, 0, 0x21, 0xfe, place.length), place, Uint8Array.of(0, 0x3b)]);
+    alice.uploads.add(ROOM, [{ name: "a.gif", contentType: "image/gif", body: gif }, { name: "b.png", contentType: "image/png", body: new Blob(["MZ"]) }]);
+    await until("both have been looked at", () => uploads(alice)[0]?.state === "done" && uploads(alice)[1]?.state === "refused");
+    expect(await put[0]?.text()).not.toContain(place);
+    expect(uploads(alice)[0]?.sizeBytes).toBe(put[0]?.size);
+    expect(put).toHaveLength(1);
+  });
+
   test("cancelling ends the transfer and lets the next one begin", async () => {
     const running: AbortSignal[] = [];
     const alice = await ready(

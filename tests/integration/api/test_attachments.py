@@ -23,10 +23,11 @@ from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
 from tests.integration.api.conftest import DEADLINE_S, World, open_direct, refused, send
+from tests.support.file_samples import OTHERS, png
 from tests.support.stack import RunningStack
 from tests.support.waiting import eventually
 
-PICTURE = b"not really a picture, but so many bytes"
+PICTURE = png(200)
 
 
 async def fetch(
@@ -40,9 +41,11 @@ async def fetch(
         return response.status, await response.read(), response.headers.get("Content-Disposition", "")
 
 
-async def announce(device: Device, size_bytes: int = len(PICTURE)) -> attachments.CreateUploadResponse:
+async def announce(
+    device: Device, size_bytes: int = len(PICTURE), name: str = "café.png"
+) -> attachments.CreateUploadResponse:
     request = attachments.CreateUploadRequest(
-        client_upload_id=secrets.token_hex(8), file_name="café.png", content_type="image/png", size_bytes=size_bytes
+        client_upload_id=secrets.token_hex(8), file_name=name, content_type="image/png", size_bytes=size_bytes
     )
     return await device.attachments.CreateUpload(request)
 
@@ -102,6 +105,31 @@ async def test_bytes_of_another_size_or_type_are_refused_and_unfinished_uploads_
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID") as refusal:
         await announce(one, 1 << 40)
     assert refusal.fields == ("size_bytes",)
+
+
+async def test_a_program_that_calls_itself_a_picture_is_named_one_and_never_sent(world: World) -> None:
+    one, _, room = await world.pair()
+    program = OTHERS["a program of Windows"]
+    announced = await announce(one, len(program), "setup\u202egnp.exe")
+    assert announced.attachment.file_name == "setupgnp_exe.png"
+    assert (await fetch("PUT", announced.upload_url, announced.headers, program))[0] == 200
+    assert (await fetch("PUT", announced.upload_url, announced.headers, program))[0] == 412
+    with refused(grpc.StatusCode.FAILED_PRECONDITION, "ATTACHMENT_REFUSED"):
+        await send_files(one, room, announced.attachment.attachment_id)
+
+
+async def test_a_link_that_reads_as_another_host_is_refused_in_messages_and_in_edits(world: World) -> None:
+    one, _, room = await world.pair()
+    lie = messages.TextContent(text="see bank.example now")
+    lie.entities.add(offset=4, length=12, link_url="https://evil.example/login")
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID") as refusal:
+        await one.messaging.SendMessage(
+            messaging.SendMessageRequest(conversation_id=room, client_message_id="lie", text=lie)
+        )
+    assert refusal.fields == ("text.entities.link_url",)
+    sent = await send(one, room, "see")
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"):
+        await one.messaging.EditMessage(messaging.EditMessageRequest(conversation_id=room, seq=sent.seq, text=lie))
 
 
 async def test_nobody_sends_the_upload_of_another(world: World) -> None:

@@ -109,7 +109,7 @@ class Town:
         direct = str((await self.messaging.open_direct(ALICE, "bob")).id)
         report_id = str((await self.reports.report(ALICE, ReportRequest("k", room, [], Reason.SPAM, ""))).id)
         token, _ = await self.groups.create_invite(ALICE, room)
-        png = UploadRequest("u1", "a.png", "image/png", 5)
+        png = UploadRequest("u1", "a.png", "image/png", 80)
         sent, waiting = [await self._uploaded(replace(png, client_upload_id=key)) for key in "12"]
         picture = TextRequest("picture", Text(""), attachment_ids=[sent])
         await self.messaging.send_text(ALICE, room, picture)

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from yarl import URL
 
 from services.messaging.attachments.clients import S3Objects
 from services.messaging.attachments.ports import ObjectStore
 from services.messaging.config import ObjectsConfig
 from services.messaging.core.errors import ObjectsUnavailable
+from services.messaging.core.file_types import HEAD_BYTES
 from services.runtime.clock import SystemClock
-from tests.support.attachments import MemoryObjects, object_server
+from tests.support.attachments import OBJECTS_KEY, MemoryObjects, object_server, s3_objects
 from tests.support.clock import ManualClock
 
 TTL = timedelta(minutes=5)
@@ -69,6 +71,62 @@ async def test_what_is_put_is_there_until_it_is_deleted(objects: ObjectStore) ->
     await objects.delete("uploads/one")
     assert await objects.size_of("uploads/one") is None
     assert await objects.ready()
+
+
+async def test_an_object_is_looked_at_by_its_size_its_tag_and_its_beginning(objects: ObjectStore) -> None:
+    assert await objects.look_at("uploads/one") is None
+    for data in (b"hello", b"x" * HEAD_BYTES, b"y" * (HEAD_BYTES + 1)):
+        await objects.put("uploads/one", data, "text/plain")
+        seen = await objects.look_at("uploads/one")
+        assert seen is not None
+        assert (seen.size_bytes, seen.head) == (len(data), data[:HEAD_BYTES])
+        assert seen.etag
+        assert seen == await objects.look_at("uploads/one")
+    await objects.put("uploads/one", b"z" * (HEAD_BYTES + 1), "text/plain")
+    again = await objects.look_at("uploads/one")
+    assert again is not None
+    assert again.etag != seen.etag
+
+
+async def test_what_was_looked_at_cannot_be_put_anew_by_whoever_has_the_address(
+    served: S3Objects, http: aiohttp.ClientSession
+) -> None:
+    put = served.sign_put("uploads/a", "image/png", 5, TTL)
+    assert await ask(http, "PUT", put.url, dict(put.headers), b"12345") == 200
+    seen = await served.look_at("uploads/a")
+    again = served.sign_put("uploads/a", "image/png", 5, TTL)
+    for address in (put, again):
+        assert await ask(http, "PUT", address.url, dict(address.headers), b"54321") == 412
+        assert await ask(http, "PUT", address.url, {"content-type": "image/png"}, b"54321") == 403
+        assert await ask(http, "DELETE", address.url) == 403
+    assert await served.look_at("uploads/a") == seen
+
+
+async def test_a_store_that_lets_objects_be_put_anew_is_not_trusted() -> None:
+    async def take_all(request: web.Request) -> web.Response:
+        return web.Response(status=200, text="x")
+
+    app = web.Application()
+    app.router.add_route("*", "/{key:.+}", take_all)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    objects = s3_objects(f"http://127.0.0.1:{runner.addresses[0][1]}", OBJECTS_KEY)
+    try:
+        with pytest.raises(ObjectsUnavailable, match="If-None-Match"):
+            await objects.look_at("uploads/a")
+    finally:
+        await objects.stop()
+        await runner.cleanup()
+
+
+async def test_the_address_for_a_scanner_reads_and_does_nothing_else(
+    served: S3Objects, http: aiohttp.ClientSession
+) -> None:
+    await served.put("uploads/a", b"12345", "image/png")
+    url = served.sign_read("uploads/a", TTL)
+    assert await ask(http, "GET", url) == 200
+    assert [await ask(http, method, url) for method in ("PUT", "DELETE")] == [403, 403]
 
 
 async def test_a_signed_address_takes_the_bytes_once_and_gives_them_back(

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.attachments.core import object_key
+from services.messaging.attachments.core import Scan, object_key
 from services.messaging.attachments.ports import AttachmentStore
 from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.core import changes
@@ -152,6 +152,52 @@ async def test_a_doomed_object_is_one_collectors_until_it_dies_or_puts_it_off(
     await uploads.forget_doomed([key])
     clock.advance(600)
     assert await claimed() == []
+
+
+async def test_a_file_is_scanned_once_as_the_object_that_was_seen(
+    store: Store, uploads: AttachmentStore, clock: ManualClock
+) -> None:
+    file = (await uploads.put_upload(announced(clock.now(), ALICE), 10)).attachment
+
+    async def claimed() -> list[tuple[str, int]]:
+        found = await uploads.claim_scans(clock.now(), clock.now() + timedelta(minutes=1), 10)
+        return [(each.etag, each.scan_attempts) for each in found]
+
+    async def scan() -> Scan:
+        (upload,) = await uploads.find_uploads(ALICE, [file.id])
+        return upload.scan
+
+    assert await claimed() == []
+    assert await scan() is Scan.UNASKED
+    await uploads.await_scans({file.id: "one"}, clock.now())
+    await uploads.await_scans({file.id: "two"}, clock.now())
+    assert await scan() is Scan.WAITING
+    assert await claimed() == [("one", 1)]
+    assert await claimed() == []
+    clock.advance(61)
+    assert await claimed() == [("one", 2)]
+    await uploads.postpone_scan(file.id, clock.now() + timedelta(seconds=5))
+    assert await claimed() == []
+    clock.advance(6)
+    assert await claimed() == [("one", 3)]
+    await uploads.end_scan(file.id, "two", Scan.CLEAN)
+    assert await scan() is Scan.WAITING
+    await uploads.end_scan(file.id, "one", Scan.REFUSED)
+    await uploads.end_scan(file.id, "one", Scan.CLEAN)
+    assert await scan() is Scan.REFUSED
+    clock.advance(3600)
+    assert await claimed() == []
+    again = await uploads.put_upload(announced(clock.now(), ALICE), 10)
+    assert again.scan is Scan.REFUSED
+
+
+async def test_scans_are_shared(store: Store, uploads: AttachmentStore, clock: ManualClock) -> None:
+    files = [(await uploads.put_upload(announced(clock.now(), ALICE, f"u{n}"), 100)).attachment.id for n in range(20)]
+    await uploads.await_scans(dict.fromkeys(files, "tag"), clock.now())
+    claims = await asyncio.gather(*(uploads.claim_scans(clock.now(), clock.now() + DAY, 10) for _ in range(4)))
+    claims.append(await uploads.claim_scans(clock.now(), clock.now() + DAY, 20))
+    claimed = [upload.attachment.id for claim in claims for upload in claim]
+    assert sorted(claimed) == sorted(files)
 
 
 async def test_collectors_share_what_is_to_be_done(store: Store, uploads: AttachmentStore, clock: ManualClock) -> None:

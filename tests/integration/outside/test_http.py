@@ -1,4 +1,4 @@
-"""What we ask over HTTP (the network's keys, the object store, the push provider) is reached and is no help."""
+"""What we ask over HTTP (keys, objects, the scanner, the push provider) is reached and is no help."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.messaging.attachments.clients import S3Objects
+from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.config import ObjectsConfig
 from services.messaging.core.errors import ObjectsUnavailable
+from services.messaging.core.model import UserId
 from services.runtime.clock import SystemClock
 from services.runtime.config import TelemetryConfig
 from services.runtime.errors import KeysUnavailable
@@ -19,6 +21,7 @@ from services.runtime.jwks import JWKS_MAX_BYTES, JwksKeys, http_jwks
 from services.runtime.telemetry import QUEUE, OtlpRecorder
 from services.runtime.tracing import Kind, Span, TraceContext
 from services.signaling.push import ATTEMPTS, PushRequest, WebhookPusher
+from tests.support.attachments import announced
 from tests.support.clock import ManualClock
 from tests.support.faulty import Fault, FaultyServer, faulty_server
 from tests.unit.runtime.test_auth import Network
@@ -70,9 +73,16 @@ async def test_an_object_store_that_is_no_help_is_unavailable(server: FaultyServ
             if server.fault in (Fault.WRONG, Fault.HUGE):
                 # The status says that it was done; of the body nothing is read.
                 await objects.put("uploads/x", b"x", "text/plain")
+                with pytest.raises(ObjectsUnavailable):
+                    await objects.look_at("uploads/x")
                 assert server.most_taken < BUFFERS
                 return
-            for work in (objects.size_of("k"), objects.put("k", b"x", "text/plain"), objects.delete("k")):
+            for work in (
+                objects.size_of("k"),
+                objects.look_at("k"),
+                objects.put("k", b"x", "text/plain"),
+                objects.delete("k"),
+            ):
                 with pytest.raises(ObjectsUnavailable):
                     await work
             assert not await objects.ready()
@@ -91,6 +101,17 @@ async def test_a_push_provider_that_is_no_help_is_given_up(server: FaultyServer)
         await pusher.stop()
     took = server.fault in (Fault.WRONG, Fault.HUGE)
     assert server.connections == (1 if took else ATTEMPTS)
+    assert server.most_taken < BUFFERS
+
+
+async def test_a_scanner_that_is_no_help_gives_no_word(server: FaultyServer) -> None:
+    scanner = WebhookScanner(f"http://{server.address}/scan", [b"k" * 32], SystemClock(), TIMEOUT_S)
+    await scanner.start()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            assert await scanner.scan(announced(datetime.now(UTC), UserId("alice")), "http://store/x") is None
+    finally:
+        await scanner.stop()
     assert server.most_taken < BUFFERS
 
 

@@ -68,7 +68,7 @@ async def test_who_is_out_learns_of_nothing_that_came_after(town: Town) -> None:
 
 async def test_retries_get_their_first_results_when_the_limits_have_changed(town: Town) -> None:
     world = town.world
-    upload, _ = await world.attachments.create_upload(BOB, UploadRequest("f", "a.png", "image/png", 5))
+    upload, _ = await world.attachments.create_upload(BOB, UploadRequest("f", "a.png", "image/png", 80))
     world.objects.receive(upload)
     filed = TextRequest("file", Text("a file"), attachment_ids=[str(upload.attachment.id)])
     first = await world.messaging.send_text(BOB, town.group, filed)
@@ -85,7 +85,7 @@ async def test_retries_get_their_first_results_when_the_limits_have_changed(town
     assert (await messaging.edit_message(BOB, town.group, MINE["group"], words(mention=True))).seq == MINE["group"]
     again = await groups.create_group(BOB, GroupRequest("own", "Own", [CAROL], "", False))
     assert str(again.id) == town.own
-    announced, _ = await attachments.create_upload(BOB, UploadRequest("f", "a.png", "image/png", 5))
+    announced, _ = await attachments.create_upload(BOB, UploadRequest("f", "a.png", "image/png", 80))
     assert announced.attachment == upload.attachment
     with pytest.raises(InvalidField):
         await messaging.send_text(BOB, town.group, TextRequest("other", Text("too long")))

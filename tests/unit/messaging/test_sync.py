@@ -139,7 +139,7 @@ class World:
             case "send":
                 await messaging.send_text(actor, room, TextRequest(f"k{self.count}", Text(f"text {self.count}")))
             case "picture":
-                request = UploadRequest(f"k{self.count}", f"{self.count}.png", "image/png", 5)
+                request = UploadRequest(f"k{self.count}", f"{self.count}.png", "image/png", 80)
                 upload, _ = await self.attachments.create_upload(actor, request)
                 self.objects.receive(upload)
                 files = [str(upload.attachment.id)]

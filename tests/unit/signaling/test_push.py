@@ -12,8 +12,9 @@ from aiohttp import web
 from parley.calls.v1 import events_pb2 as calls_events
 
 from services.runtime.bus import Incoming, PoisonRecord
+from services.runtime.webhooks import sign
 from services.signaling.publisher import CALLS_TOPIC, CallAnnouncer
-from services.signaling.push import ATTEMPTS, WebhookPusher, read_request, sign
+from services.signaling.push import ATTEMPTS, WebhookPusher, read_request
 from tests.support.clock import ManualClock
 from tests.unit.signaling.fakes import ALICE, BOB, CAROL, DAVE, GROUP_TALK, START, TABLET, TIMEOUTS, World
 

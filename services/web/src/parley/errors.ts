@@ -28,7 +28,9 @@ export function readFailure(thrown: unknown): Failure {
   const field = violatedField(error);
   const delayMs = retryDelayMs(error);
   const line = errorLine(code, reason, { field, retryDelayMs: delayMs });
-  return { code, reason, field, retryDelayMs: delayMs, transient: TRANSIENT.has(error.code), line };
+  // A precondition that comes about by itself.
+  const transient = TRANSIENT.has(error.code) || reason === "ATTACHMENT_NOT_SCANNED";
+  return { code, reason, field, retryDelayMs: delayMs, transient, line };
 }
 
 function codeName(code: Code): string {

@@ -8,6 +8,7 @@ export type { ConversationView } from "./core/conversation-store";
 export { findEntities, openMention, type Person, type Segment, segments } from "./core/entities";
 export { isSameEmoji, qualified } from "./core/emoji";
 export { contentTypeOf, shownName, sizeLine } from "./core/files";
+export { type LinkTarget, targetOf } from "./core/links";
 export { beginning, graphemes, isBlank } from "./core/graphemes";
 export { excerpt, highlight, type Marked } from "./core/highlight";
 export { endLine, groupEndLine } from "./core/lines";

@@ -11,6 +11,9 @@ const SEND_ATTEMPTS = 3;
 /** A longer wait that the service asks for is left to the user. */
 const LONGEST_WAIT_MS = 60_000;
 
+/** So long a message waits for its files to be scanned before it is shown as failed, to be sent again by hand. */
+const LONGEST_SCAN_MS = 300_000;
+
 /** What one writes. */
 export interface Draft {
   readonly text: string;
@@ -81,15 +84,26 @@ export class Outbox {
 
   private async attempt(outgoing: Outgoing): Promise<Failure | undefined> {
     const { conversationId, clientMessageId, text, entities, replyToSeq, attachments } = outgoing;
-    const content = { case: "text", value: writeText(text, entities) } as const;
+    let said: readonly Entity[] = entities;
     const attachmentIds = attachments.map((attachment) => attachment.id);
+    const startedMs = Date.now();
     for (let attempt = 0; ; attempt++) {
       try {
+        const content = { case: "text", value: writeText(text, said) } as const;
         const { message } = await this.api.messaging.sendMessage({ conversationId, clientMessageId, content, attachmentIds, replyToSeq: BigInt(replyToSeq) });
         if (message) this.listener.onSent(readMessage(message));
         return undefined;
       } catch (error) {
         const failure = readFailure(error);
+        if (failure.field === "text.entities.link_url" && said.some(({ kind }) => kind === "link")) {
+          // What the service does not take for a link is sent as the text that it is.
+          said = said.filter(({ kind }) => kind !== "link");
+          continue;
+        }
+        if (failure.reason === "ATTACHMENT_NOT_SCANNED" && Date.now() - startedMs < LONGEST_SCAN_MS) {
+          this.update(outgoing, { problem: "The file is being checked. This goes out in a moment." });
+          attempt = 0;
+        }
         if (!failure.transient || attempt + 1 >= SEND_ATTEMPTS || failure.retryDelayMs > LONGEST_WAIT_MS) return failure;
         if (failure.reason === "SEND_RATE") this.update(outgoing, { problem: "You are sending too fast. This goes out in a moment." });
         await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, Math.random(), failure.retryDelayMs)));

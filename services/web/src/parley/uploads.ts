@@ -1,5 +1,6 @@
 import type { Api } from "./api";
 import { contentTypeOf, fileProblem, MAX_FILES, safeName } from "./core/files";
+import { strip } from "./core/metadata";
 import type { Attachment } from "./core/model";
 import type { Upload, UploadInput } from "./core/uploads";
 import { stepUpload } from "./core/uploads";
@@ -25,7 +26,9 @@ export interface PickedFile {
 
 interface Job {
   readonly conversationId: string;
-  readonly body: Blob;
+  readonly picked: Blob;
+  /** What leaves this device: the picked file without what it says beside what it shows. */
+  body: Blob | undefined;
   upload: Upload;
   abort: AbortController | undefined;
 }
@@ -103,14 +106,24 @@ export class Uploads {
   }
 
   private async upload(job: Job, signal: AbortSignal): Promise<void> {
+    const body = (job.body ??= await this.prepare(job));
+    if (!body || signal.aborted) return;
     const { id, fileName, contentType, sizeBytes, width, height } = job.upload;
     const request = { clientUploadId: id, fileName, contentType, sizeBytes: BigInt(sizeBytes), width, height };
     const { attachment, uploadUrl: url, headers } = await this.api.attachments.createUpload(request, { signal });
     if (!attachment) throw new Error("no attachment in the answer");
     this.step(job, { kind: "announced" });
     const onProgress = (sentBytes: number): void => this.step(job, { kind: "progressed", sentBytes });
-    await this.put({ url, headers, body: job.body, signal, onProgress }).catch(ignoreThere);
+    await this.put({ url, headers, body, signal, onProgress }).catch(ignoreThere);
     this.step(job, { kind: "arrived", attachment: readAttachment(attachment) });
+  }
+
+  /** Undefined for what is not of its type: nothing could be taken out of it, and the service would refuse it. */
+  private async prepare(job: Job): Promise<Blob | undefined> {
+    const stripped = await strip(job.picked, job.upload.contentType);
+    if (stripped) this.step(job, { kind: "prepared", sizeBytes: stripped.body.size, notice: stripped.notice });
+    else this.step(job, { kind: "refused", problem: "This file is not what it says it is, so it cannot be sent." });
+    return stripped?.body;
   }
 
   private step(job: Job, input: UploadInput): void {
@@ -124,7 +137,7 @@ function newJob(conversationId: string, { name, contentType, body, width = 0, he
   const problem = fileProblem(type, body.size);
   const facts = { id: crypto.randomUUID(), fileName: safeName(name), contentType: type, sizeBytes: body.size, width, height };
   const upload: Upload = { ...facts, state: problem ? "refused" : "announcing", sentBytes: 0, problem, attachment: undefined };
-  return { conversationId, body, upload, abort: undefined };
+  return { conversationId, picked: body, body: undefined, upload, abort: undefined };
 }
 
 /** The store takes each object once: a first attempt whose answer was lost had arrived after all. */

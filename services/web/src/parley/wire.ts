@@ -73,7 +73,7 @@ export function readConversation(wire: WireConversation): model.Conversation {
   return {
     id: wire.conversationId,
     kind: wire.kind === ConversationKind.GROUP ? "group" : "direct",
-    title: wire.title,
+    title: shownName(wire.title),
     members: wire.members.map((m) => ({
       userId: m.userId,
       readSeq: Number(m.readSeq),
@@ -175,7 +175,7 @@ function readSystemContent(event: SystemContent["event"]): model.Content {
     case "memberRemoved":
       return { kind: "system", event: { kind: "removed", userId: event.value.userId } };
     case "renamed":
-      return { kind: "system", event: { kind: "renamed", title: event.value.title } };
+      return { kind: "system", event: { kind: "renamed", title: shownName(event.value.title) } };
     case "roleChanged":
       return { kind: "system", event: { kind: "role_changed", userId: event.value.userId, role: readRole(event.value.role) } };
     case "vanishingChanged":

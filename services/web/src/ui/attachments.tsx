@@ -61,6 +61,12 @@ function PictureBox({ onView, ...props }: AttachmentProps & { onView: () => void
   );
 }
 
+/** `ZIP, 640 kB`: the end of a long name may not be seen. */
+function kindLine({ fileName, sizeBytes }: Attachment): string {
+  const end = fileName.includes(".") ? fileName.split(".").at(-1) : "";
+  return [end?.toUpperCase(), sizeLine(sizeBytes)].filter(Boolean).join(", ");
+}
+
 function FileRow({ client, conversationId, seq, attachment }: AttachmentProps): JSX.Element {
   const { fileName, sizeBytes } = attachment;
   const download = (): void => {
@@ -72,8 +78,10 @@ function FileRow({ client, conversationId, seq, attachment }: AttachmentProps): 
         <Icon name="file" />
       </span>
       <span class="grow">
-        <span class="file-name">{fileName}</span>
-        <span class="file-size">{sizeLine(sizeBytes)}</span>
+        <span class="file-name" dir="auto">
+          {fileName}
+        </span>
+        <span class="file-size">{kindLine(attachment)}</span>
       </span>
       <Icon name="download" />
     </button>

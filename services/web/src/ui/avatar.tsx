@@ -40,7 +40,13 @@ const SYMBOL = "symbol:";
 export function pictureOf(reference: string): Picture {
   const name = reference.startsWith(SYMBOL) ? reference.slice(SYMBOL.length) : "";
   if (Object.hasOwn(SYMBOLS, name)) return { symbol: name as SymbolName };
-  return /^\/[^/]/.test(reference) ? { address: reference } : {};
+  return isOfThisSite(reference) ? { address: reference } : {};
+}
+
+/** A path, and nothing that a browser reads as another host: it takes a backslash for a slash, and no notice of tabs. */
+function isOfThisSite(reference: string): boolean {
+  const base = "https://this.invalid";
+  return /^\/[^/]/.test(reference) && URL.canParse(reference, base) && new URL(reference, base).origin === base;
 }
 
 export function symbolReference(name: SymbolName): string {

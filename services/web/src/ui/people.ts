@@ -1,4 +1,5 @@
 import type { Attachment, Conversation, GroupEvent, Message } from "../parley";
+import { shownName } from "../parley";
 import { callLine, lengthLine } from "./format";
 
 /** Who reads, and how people are called. */
@@ -61,7 +62,7 @@ export function groupLine(event: GroupEvent, actorId: string, reader: Reader): s
 export function messageLine({ content, senderId, attachments }: Message, reader: Reader): string {
   switch (content.kind) {
     case "text":
-      return content.text.replace(/\s+/g, " ") || attachmentsLine(attachments);
+      return shownName(content.text).replace(/\s+/g, " ") || attachmentsLine(attachments);
     case "call":
       return callLine(content, senderId === reader.selfId);
     case "system":

@@ -24,7 +24,9 @@ export function PictureViewer({ onClose, ...props }: PictureViewerProps): JSX.El
   return (
     <dialog class="viewer" ref={dialog} aria-label={attachment.fileName} onClick={onClick} onCancel={onClose}>
       <header class="viewer-header">
-        <span class="grow">{attachment.fileName}</span>
+        <span class="grow" dir="auto">
+          {attachment.fileName}
+        </span>
         <button type="button" class="icon-button" aria-label="Download" title="Download" onClick={() => void saveFile(client, conversationId, seq, attachment)}>
           <Icon name="download" />
         </button>

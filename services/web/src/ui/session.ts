@@ -1,5 +1,5 @@
 import type { DevUser, MediaFactory, TokenProvider } from "../parley";
-import { devTokens, devUsers, keptDeviceId, ParleyClient, readToken } from "../parley";
+import { devTokens, devUsers, keptDeviceId, ParleyClient, readToken, shownName } from "../parley";
 import { RingTone } from "./ring";
 
 export interface SessionState {
@@ -39,7 +39,7 @@ export class Session {
   }
 
   /** A person's name, as far as the network has told it; the id otherwise. */
-  nameOf = (userId: string): string => this.state.offered.find((user) => user.userId === userId)?.name ?? userId;
+  nameOf = (userId: string): string => shownName(this.state.offered.find((user) => user.userId === userId)?.name ?? userId);
 
   /** Takes the user from the address (`?user=alice`), if there is one. */
   async open(): Promise<void> {

@@ -22,13 +22,15 @@ export function UploadTray({ client, uploads }: UploadTrayProps): JSX.Element | 
 }
 
 function TrayItem({ client, upload }: { client: ParleyClient; upload: Upload }): JSX.Element {
-  const { id, fileName, state, problem } = upload;
+  const { id, fileName, state, problem, notice } = upload;
   const preview = previews.of(id);
   return (
     <li class={`tray-item ${state}`}>
       <span class="tray-picture">{preview ? <img src={preview} alt="" /> : <Icon name="file" />}</span>
       <span class="grow">
-        <span class="tray-name">{fileName}</span>
+        <span class="tray-name" dir="auto">
+          {fileName}
+        </span>
         {problem ? (
           <span class="tray-line danger" role="alert">
             {problem}
@@ -36,6 +38,7 @@ function TrayItem({ client, upload }: { client: ParleyClient; upload: Upload }):
         ) : (
           <Progress upload={upload} />
         )}
+        {notice && !problem && <span class="tray-line quiet">{notice}</span>}
       </span>
       {state === "failed" && (
         <button type="button" class="icon-button" aria-label={`Try ${fileName} again`} title="Try again" onClick={() => client.uploads.retry(id)}>

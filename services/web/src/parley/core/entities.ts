@@ -1,3 +1,4 @@
+import { hostOf } from "./links";
 import type { Entity } from "./model";
 
 /** A part of a text, as it is drawn. */
@@ -14,18 +15,13 @@ export interface Person {
 
 /** The protocol's limit. */
 const MAX_ENTITIES = 50;
-const MAX_URL_CHARS = 2048;
 // Punctuation at the end of an address mostly belongs to the sentence around it.
 const LINK = /\bhttps?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]}]/giu;
 const WORD = /[\p{L}\p{N}_]/u;
 
-/** Whether an address may be followed from a page: http and https only. */
+/** Whether an address may be followed from a page: a plain http or https address. */
 export function isWebAddress(url: string): boolean {
-  try {
-    return ["http:", "https:"].includes(new URL(url).protocol);
-  } catch {
-    return false;
-  }
+  return hostOf(url) !== undefined;
 }
 
 /** Mentions (`@` and a person's name, or id) and links of a text that is about to be sent; ascending, not overlapping. */
@@ -47,7 +43,7 @@ type Found = { start: number; length: number } & ({ kind: "mention"; userId: str
 
 function findLinks(text: string): Found[] {
   const links = [...text.matchAll(LINK)].map((m) => ({ start: m.index, length: m[0].length, kind: "link" as const, url: m[0] }));
-  return links.filter((link) => link.url.length <= MAX_URL_CHARS && isWebAddress(link.url));
+  return links.filter((link) => isWebAddress(link.url));
 }
 
 function findMentions(text: string, people: readonly Person[]): Found[] {

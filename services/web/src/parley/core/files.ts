@@ -20,10 +20,10 @@ export function contentTypeOf(given: string, fileName = ""): string {
 }
 
 /** Turns the direction of reading for what follows: `photo\u202egpj.exe` looks like a picture. */
-const TURNS = /[\u202a-\u202e\u2066-\u2069]/gu;
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 const MAX_NAME = 255;
 
-/** A name as it is shown: nothing in it turns the direction of reading. */
+/** A name, or a text in one line of others, as it is shown: nothing in it turns the direction of reading. */
 export function shownName(name: string): string {
   return name.replace(TURNS, "");
 }

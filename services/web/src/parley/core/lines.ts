@@ -28,6 +28,8 @@ const BY_REASON: Record<string, string> = {
   REPORT_QUOTA: "You have sent many reports today.",
   ATTACHMENT_NOT_FOUND: "This file could not be found.",
   ATTACHMENT_NOT_UPLOADED: "The file has not arrived completely. Remove it and add it again.",
+  ATTACHMENT_NOT_SCANNED: "The file is still being checked. Please try again in a moment.",
+  ATTACHMENT_REFUSED: "This file cannot be sent. What is in it is not what it says it is, or it was found to be harmful.",
   TOO_MANY_UPLOADS: "Too many files are waiting to be sent.",
   OBJECTS_UNAVAILABLE: "Files cannot be reached right now.",
   JOB_NOT_FOUND: "This export is no longer there. Start a new one.",

@@ -29,7 +29,7 @@ export const MEDIA_TYPES: readonly MediaType[] = [
   { name: "video/3gpp", suffixes: "3gp 3gpp 3g2", aliases: "video/3gp video/x-3gpp video/3gpp2" },
   { name: "video/matroska", suffixes: "mkv", aliases: "video/x-matroska" },
   { name: "application/pdf", suffixes: "pdf", aliases: "application/x-pdf application/acrobat text/pdf" },
-  { name: "text/plain", suffixes: "txt", aliases: "" },
+  { name: "text/plain", suffixes: "txt text log md", aliases: "" },
   { name: "text/csv", suffixes: "csv", aliases: "application/csv application/x-csv text/x-csv text/comma-separated-values text/x-comma-separated-values" },
   { name: "application/zip", suffixes: "zip", aliases: "application/x-zip-compressed application/x-zip application/zip-compressed multipart/x-zip" },
 ];

@@ -14,6 +14,8 @@ export interface Upload {
   readonly sentBytes: number;
   /** A sentence for people; set when failed or refused. */
   readonly problem: string | undefined;
+  /** A sentence for people about what the file may tell beside what it shows. */
+  readonly notice?: string | undefined;
   /** Set when done: what a message names. */
   readonly attachment: Attachment | undefined;
 }
@@ -22,6 +24,7 @@ export interface Upload {
 export type UploadState = "announcing" | "putting" | "done" | "failed" | "refused";
 
 export type UploadInput =
+  | { readonly kind: "prepared"; readonly sizeBytes: number; readonly notice: string | undefined }
   | { readonly kind: "announced" }
   | { readonly kind: "progressed"; readonly sentBytes: number }
   | { readonly kind: "arrived"; readonly attachment: Attachment }
@@ -36,6 +39,7 @@ const refuse = (_: Upload, { problem }: { problem: string }): Partial<Upload> =>
 /** What each state makes of each input; what is not here changes nothing. */
 const STEPS: Record<UploadState, Partial<Record<UploadInput["kind"], Step>>> = {
   announcing: {
+    prepared: (_: Upload, { sizeBytes, notice }: { sizeBytes: number; notice: string | undefined }) => ({ sizeBytes, notice }),
     announced: () => ({ state: "putting" }),
     failed: fail,
     refused: refuse,

@@ -1,0 +1,140 @@
+"""Whether a link leads where its text says: the host that a person reads is the host that opens.
+
+Addresses are read as browsers read them (https://url.spec.whatwg.org), or not at all: what two programs could read in
+two ways is refused.
+"""
+
+from collections.abc import Iterator
+from unicodedata import normalize
+
+import idna
+import regex
+
+# No credentials, which pass for a host (`https://bank.example@evil.example`), and no backslash, which browsers take for
+# a slash. The host is whatever stands before the path, the query or the fragment.
+_ADDRESS = regex.compile(
+    r"https?://(?P<host>\[[0-9a-f:.]+\]|[^/?#@\\:\[\]%]+)(?::(?P<port>[0-9]{1,5}))?(?:[/?#][^\\]*)?", regex.I
+)
+# Letters of one of these look like letters of the others; no registry takes them in one label (UTS #39, 5.1).
+_LOOK_ALIKE = ("Latin", "Cyrillic", "Greek", "Armenian", "Cherokee", "Coptic", "Lisu", "Deseret")
+_SCRIPTS = [regex.compile(rf"\p{{Script={name}}}") for name in _LOOK_ALIKE]
+_ASCII_HOST = regex.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+MAX_PORT = 65_535
+MAX_HOST_CHARS = 253
+
+_UNSEEN = regex.compile(r"[\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]")
+# These turn the direction of reading, so that the text is not read in the order in which it is checked.
+_TURNS = regex.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What is read as a dot, a slash or a colon of an address, beyond what compatibility (NFKC) makes one of.
+_READ_AS = str.maketrans(
+    {
+        **dict.fromkeys(
+            "\u3002\uff61\u06d4\u0701\u0702\ua4f8\ua60e\u2e31\u2e33\u00b7\u30fb\u2024\u2219\u22c5\u05c5", "."
+        ),
+        **dict.fromkeys("\u2044\u2215\u29f8\u2571\u27cb\u3033\u1735\\\u2216\u29f5\u29f9", "/"),
+        **dict.fromkeys("\u2236\ua789\u02d0\u05c3\u0589", ":"),
+    }
+)
+# Written so that programs do not see an address where people do: `bank[.]example`, `bank(dot)example`, `bank .example`.
+_DEFANGED = regex.compile(r"\s*(?:[\[({]\s*(?:\.|dot|punkt|point)\s*[\])}]|\s+dot\s+)\s*", regex.I)
+_SPACED_DOT = regex.compile(r"(?<=[\p{L}\p{N}])\s+\.\s*(?=\p{L}{2})")
+_SPACED_SCHEME = regex.compile(r"(?<=^|\W)(?:hxxps?|https?)\s*:\s*/*\s*", regex.I)
+_SCHEME = regex.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//*|^(?:https?|mailto):", regex.I)
+_WORD_BREAKS = regex.compile(r"[\s,;|<>\"'`()\[\]{}\u00ab\u00bb\u2018-\u201f\u300c-\u300f]+")
+_LABEL = r"[\p{L}\p{M}\p{N}_](?:[\p{L}\p{M}\p{N}_-]*[\p{L}\p{M}\p{N}_])?"
+_HOST = regex.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+_TOP_LEVEL = regex.compile(r"[\p{L}\p{M}]{2,}|xn--[a-z0-9-]+")
+_NUMBERS = regex.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+# Ends of names of files that are no top-level domains.
+_FILES = frozenset(
+    (
+        *("pdf", "txt", "csv", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "png", "jpg", "jpeg", "gif", "webp"),
+        *("heic", "mp4", "mp3", "wav", "json", "xml", "yaml", "html", "htm", "tar", "gz", "exe"),
+    )
+)
+
+
+def host_of(url: str) -> str | None:
+    """The host that an address leads to, in ASCII and lower case, without a dot at its end.
+
+    None for what is no plain http or https address: with credentials, a backslash, an escape in the host, a port that
+    is none, a host that browsers refuse, or one that mixes scripts whose letters look alike (its punycode is plain).
+    """
+    match = _ADDRESS.fullmatch(url)
+    if match is None or (match["port"] and int(match["port"]) > MAX_PORT):
+        return None
+    return _ascii_host(match["host"])
+
+
+def names_its_host(text: str, start: int, end: int, url: str) -> bool:
+    """Whether the link on `text[start:end]` to `url` says nothing of another host.
+
+    A text without a host (`look here`) says nothing; the devices show the host beside it. The letters that touch the
+    link belong to what is read: the link on `bank` in `www.bank.example` is read as www.bank.example.
+    """
+    host = host_of(url)
+    shown = text[start:end]
+    if host is None or _TURNS.search(shown) or not _plain(shown).strip():
+        return False
+    if _is_address_of(shown, host):
+        return True
+    while start > 0 and not text[start - 1].isspace():
+        start -= 1
+    while end < len(text) and not text[end].isspace():
+        end += 1
+    return all(_same(each, host) for read in (shown, text[start:end]) for each in _hosts_in(read))
+
+
+def _is_address_of(shown: str, host: str) -> bool:
+    """Whether the text is one whole address, of this host: what its path holds is no other host then."""
+    named = host_of(shown.strip())
+    return named is not None and _same(named, host)
+
+
+def _hosts_in(text: str) -> Iterator[str]:
+    """What a person reads as hosts in a text."""
+    plain = _SPACED_SCHEME.sub(" http://", _SPACED_DOT.sub(".", _DEFANGED.sub(".", _plain(text))))
+    for word in _WORD_BREAKS.split(plain):
+        has_scheme = _SCHEME.match(word)
+        authority = regex.split(r"[/?#]", _SCHEME.sub("", word), maxsplit=1)[0]
+        found = [match[0] for match in _HOST.finditer(authority) if _is_host(match[0])]
+        yield from found
+        if has_scheme and not found and (bare := authority.rpartition("@")[2].partition(":")[0].strip(".")):
+            yield bare
+
+
+def _is_host(name: str) -> bool:
+    last = name.rpartition(".")[2]
+    return bool(_NUMBERS.fullmatch(name) or (_TOP_LEVEL.fullmatch(last) and last not in _FILES))
+
+
+def _plain(text: str) -> str:
+    """As it is read: compatible spellings are one, and what nobody sees is gone."""
+    return normalize("NFKC", _UNSEEN.sub("", text).translate(_READ_AS)).translate(_READ_AS).casefold()
+
+
+def _same(named: str, host: str) -> bool:
+    """Whether a host that was read is the host that opens; `www.` makes no difference."""
+    return _bare(_ascii_host(named) or named) == _bare(host)
+
+
+def _bare(host: str) -> str:
+    return host.removeprefix("www.")
+
+
+def _ascii_host(host: str) -> str | None:
+    name = host.lower().removesuffix(".")
+    if name.startswith("["):
+        return name
+    if not name.isascii():
+        if any(_mixes_scripts(label) for label in normalize("NFKC", name).translate(_READ_AS).split(".")):
+            return None
+        try:
+            name = idna.encode(name, uts46=True, std3_rules=False).decode("ascii").lower().removesuffix(".")
+        except (idna.IDNAError, UnicodeError):
+            return None
+    return name if len(name) <= MAX_HOST_CHARS and _ASCII_HOST.fullmatch(name) else None
+
+
+def _mixes_scripts(label: str) -> bool:
+    return sum(bool(script.search(label)) for script in _SCRIPTS) > 1

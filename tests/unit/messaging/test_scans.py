@@ -1,0 +1,254 @@
+"""A file is sent when it is what it says, and when the scanner let it pass."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+from aiohttp import web
+
+from services.messaging.attachments.core import Scan, Upload, UploadPolicy, object_key, scan_retry_delay
+from services.messaging.attachments.scanner import WebhookScanner
+from services.messaging.attachments.scanning import Scans
+from services.messaging.attachments.service import Attachments
+from services.messaging.core.errors import AttachmentNotScanned, AttachmentRefused
+from services.messaging.service import Limits, Messaging
+from services.runtime.ids import new_id
+from tests.support.attachments import announced
+from tests.support.clock import ManualClock
+from tests.support.file_samples import OTHERS, archive
+from tests.support.messaging_world import ALICE, World
+from tests.unit.messaging.test_attachments import PNG, send_with, uploaded
+
+TIMEOUT = timedelta(seconds=30)
+
+
+class FakeScanner:
+    """Says what it is told to; None is no word."""
+
+    def __init__(self) -> None:
+        self.word: Scan | None = Scan.CLEAN
+        self.asked: list[tuple[Upload, str]] = []
+
+    async def scan(self, upload: Upload, url: str) -> Scan | None:
+        self.asked.append((upload, url))
+        return self.word
+
+
+class Scanned:
+    """A world of messaging, with a scanner from now on."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.scanner = FakeScanner()
+        self.scans = Scans(world.uploads, world.objects, self.scanner, world.clock, TIMEOUT)
+        world.attachments = Attachments(
+            *(world.uploads, world.store, world.objects, world.clock, new_id, UploadPolicy()),
+            wake_scans=self.scans.wake,
+        )
+        world.messaging = Messaging(
+            *(world.store, world.sends, world.rates, world.clock, new_id), Limits(), world.attachments
+        )
+
+
+@pytest.fixture
+def scanned(world: World) -> Scanned:
+    return Scanned(world)
+
+
+@pytest.mark.parametrize("what", OTHERS)
+async def test_bytes_that_are_not_what_was_announced_are_not_sent(world: World, what: str) -> None:
+    room = await world.room()
+    data = OTHERS[what].ljust(80, b" ")
+    upload, _ = await world.attachments.create_upload(ALICE, PNG)
+    world.objects.held[object_key(upload.attachment.id)] = data
+    with pytest.raises(AttachmentRefused):
+        await send_with(world, room, upload)
+
+
+async def test_one_file_that_lies_keeps_the_whole_message_back(world: World) -> None:
+    room = await world.room()
+    good, bad = await uploaded(world, client_id="1"), await uploaded(world, client_id="2")
+    world.objects.held[object_key(bad.attachment.id)] = archive("a.exe")[:80].ljust(80, b"\0")
+    with pytest.raises(AttachmentRefused):
+        await send_with(world, room, good, bad)
+    assert (await send_with(world, room, good)).seq == 1
+
+
+async def test_a_file_waits_for_the_scanner_and_is_sent_when_it_lets_it_pass(scanned: Scanned) -> None:
+    world, scanner = scanned.world, scanned.scanner
+    room, upload = await world.room(), await uploaded(scanned.world)
+    for _ in range(2):
+        with pytest.raises(AttachmentNotScanned):
+            await send_with(world, room, upload)
+    assert await scanned.scans.scan_due() == 1
+    assert await scanned.scans.scan_due() == 0
+    ((asked, url),) = scanner.asked
+    assert (asked.attachment, url) == (upload.attachment, f"memory://read/{object_key(upload.attachment.id)}")
+    assert (await send_with(world, room, upload)).attachments == (upload.attachment,)
+
+
+async def test_what_the_scanner_refuses_is_never_sent_nor_asked_about_again(scanned: Scanned) -> None:
+    world = scanned.world
+    room, upload = await world.room(), await uploaded(world)
+    scanned.scanner.word = Scan.REFUSED
+    with pytest.raises(AttachmentNotScanned):
+        await send_with(world, room, upload)
+    await scanned.scans.scan_due()
+    scanned.scanner.word = Scan.CLEAN
+    for key in ("k", "k2"):
+        with pytest.raises(AttachmentRefused):
+            await send_with(world, room, upload, key=key)
+    world.clock.advance(3600)
+    assert await scanned.scans.scan_due() == 0
+
+
+async def test_without_a_word_of_the_scanner_nothing_is_sent_and_it_is_asked_less_and_less_often(
+    scanned: Scanned,
+) -> None:
+    world, scanner = scanned.world, scanned.scanner
+    room, upload = await world.room(), await uploaded(world)
+    scanner.word = None
+    with pytest.raises(AttachmentNotScanned):
+        await send_with(world, room, upload)
+    for attempt in range(1, 10):
+        assert await scanned.scans.scan_due() == 1
+        with pytest.raises(AttachmentNotScanned):
+            await send_with(world, room, upload)
+        world.clock.advance(scan_retry_delay(attempt).total_seconds() - 0.01)
+        assert await scanned.scans.scan_due() == 0
+        world.clock.advance(0.02)
+    scanner.word = Scan.CLEAN
+    await scanned.scans.scan_due()
+    assert (await send_with(world, room, upload)).attachments
+    assert (await send_with(world, room, key="text", text="texts do not wait")).seq == 2
+
+
+async def test_what_stands_there_after_the_scan_is_not_what_was_scanned(scanned: Scanned) -> None:
+    world = scanned.world
+    room, upload = await world.room(), await uploaded(world)
+    with pytest.raises(AttachmentNotScanned):
+        await send_with(world, room, upload)
+    await scanned.scans.scan_due()
+    other = bytearray(world.objects.held[object_key(upload.attachment.id)])
+    other[-20] ^= 1
+    world.objects.held[object_key(upload.attachment.id)] = bytes(other)
+    with pytest.raises(AttachmentRefused):
+        await send_with(world, room, upload)
+
+
+async def test_a_retry_of_what_was_sent_asks_no_scanner(scanned: Scanned) -> None:
+    world = scanned.world
+    room, upload = await world.room(), await uploaded(world)
+    with pytest.raises(AttachmentNotScanned):
+        await send_with(world, room, upload)
+    await scanned.scans.scan_due()
+    sent = await send_with(world, room, upload)
+    world.objects.away = True
+    assert await send_with(world, room, upload) == sent
+    assert len(scanned.scanner.asked) == 1
+
+
+async def test_who_dies_while_scanning_leaves_the_file_to_another(scanned: Scanned) -> None:
+    world = scanned.world
+    room, upload = await world.room(), await uploaded(world)
+    with pytest.raises(AttachmentNotScanned):
+        await send_with(world, room, upload)
+    now = world.clock.now()
+    assert len(await world.uploads.claim_scans(now, now + TIMEOUT, 1)) == 1
+    assert await scanned.scans.scan_due() == 0
+    world.clock.advance(31)
+    assert await scanned.scans.scan_due() == 1
+    assert (await send_with(world, room, upload)).seq == 1
+
+
+SECRETS = (b"n" * 32, b"o" * 32)
+
+
+@dataclass
+class Answering:
+    """A scanner behind HTTP, with what it was asked."""
+
+    status: int = 200
+    body: str = '{"verdict":"clean"}'
+    headers: dict[str, str] = field(default_factory=dict)
+    seen: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.seen.append((dict(request.headers), await request.read()))
+        return web.Response(status=self.status, text=self.body, headers=self.headers)
+
+
+@pytest.fixture
+def answering() -> Answering:
+    return Answering()
+
+
+@pytest.fixture
+async def webhook(answering: Answering) -> AsyncIterator[WebhookScanner]:
+    app = web.Application()
+    app.router.add_post("/scan", answering.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    scanner = WebhookScanner(f"http://127.0.0.1:{runner.addresses[0][1]}/scan", SECRETS, ManualClock(), 60)
+    await scanner.start()
+    yield scanner
+    await scanner.stop()
+    await runner.cleanup()
+
+
+async def test_the_scanner_is_told_what_it_needs_under_a_signature(
+    webhook: WebhookScanner, answering: Answering
+) -> None:
+    upload = replace(announced(ManualClock().now(), ALICE), etag="tag")
+    assert await webhook.scan(upload, "http://store/x") is Scan.CLEAN
+    ((headers, body),) = answering.seen
+    assert json.loads(body) == {
+        "attachment_id": str(upload.attachment.id),
+        "file_name": "a.png",
+        "content_type": "image/png",
+        "size_bytes": 5,
+        "etag": "tag",
+        "url": "http://store/x",
+    }
+    signed = headers["Parley-Timestamp"].encode() + b"." + body
+    expected = [f"v1={hmac.new(secret, signed, hashlib.sha256).hexdigest()}" for secret in SECRETS]
+    assert headers["Parley-Signature"] == ",".join(expected)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "word"),
+    [
+        (200, '{"verdict":"refused","why":"a virus"}', Scan.REFUSED),
+        (200, '{"verdict":"CLEAN"}', None),
+        (200, '{"verdict":["clean"]}', None),
+        (200, '["clean"]', None),
+        (200, "clean", None),
+        (200, "", None),
+        (200, "x" * 100_000, None),
+        (200, "[" * 4_000, None),
+        (201, '{"verdict":"clean"}', None),
+        (204, "", None),
+        (302, '{"verdict":"clean"}', None),
+        (400, '{"verdict":"clean"}', None),
+        (500, '{"verdict":"clean"}', None),
+    ],
+)
+async def test_only_a_plain_word_is_a_word(
+    webhook: WebhookScanner, answering: Answering, status: int, body: str, word: Scan | None
+) -> None:
+    answering.status, answering.body = status, body
+    answering.headers = {"Location": "/scan"} if status == 302 else {}
+    assert await webhook.scan(announced(ManualClock().now(), ALICE), "http://store/x") is word
+    assert len(answering.seen) == 1
+
+
+async def test_a_scanner_that_is_away_gives_no_word() -> None:
+    scanner = WebhookScanner("http://127.0.0.1:9/scan", SECRETS, ManualClock(), 5)
+    await scanner.start()
+    assert await scanner.scan(announced(ManualClock().now(), ALICE), "http://store/x") is None
+    await scanner.stop()
