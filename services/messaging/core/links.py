@@ -116,8 +116,9 @@ def _is_host(name: str) -> bool:
 
 def _plain(text: str) -> str:
     """As it is read: compatible spellings are one, and what nobody sees is gone."""
-    seen = _UNSEEN.sub("", _SPACES.sub(" ", text)).translate(_READ_AS)
-    return _SPACES.sub(" ", normalize("NFKC", seen).translate(_READ_AS).casefold())
+    seen: str = _UNSEEN.sub("", _SPACES.sub(" ", text)).translate(_READ_AS)
+    plain: str = _SPACES.sub(" ", normalize("NFKC", seen).translate(_READ_AS).casefold())
+    return plain
 
 
 def _same(named: str, host: str) -> bool:
