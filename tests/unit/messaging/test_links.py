@@ -63,6 +63,14 @@ def test_any_text_and_any_address_are_judged_without_an_error(text: str, url: st
         names_its_host(text, 0, len(text), address)
 
 
+@pytest.mark.parametrize("piece", ["a", "a.", "a-", "( dot )", " .", "http:", "\ufdfa", "a\u0301", "x ", "https ", " "])
+def test_texts_that_are_made_to_be_slow_to_read_are_read(piece: str) -> None:
+    text = f"x{piece * (10_000 // len(piece))}."
+    names_its_host(text, 0, len(text), EVIL)
+    for start in range(50):
+        names_its_host(text, start, start + 1, EVIL)
+
+
 async def test_sending_and_editing_refuse_alike(world: World) -> None:
     room = await world.room()
     lie = Text("bank.example", (Link(0, 12, EVIL),))
