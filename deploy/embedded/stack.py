@@ -249,6 +249,9 @@ class Stack:
             # Pages of a development server (vite) on this machine.
             cors_origin_regex=r"^http://(localhost|127\.0\.0\.1)(:[0-9]+)?$",
             health_interval_s=HEALTH_INTERVAL_S,
+            # Everybody is at one address here, load generators too.
+            address_rate_per_s=EdgeValues.rate_limit_per_s,
+            address_rate_burst=EdgeValues.rate_limit_burst,
         )
 
     def _all(self, service: str) -> str:

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from services.gateway import frames, metrics
 from services.gateway.core import checks
-from services.gateway.core.admission import TypingPace
 from services.gateway.core.errors import ConversationNotFound, Replaced
 from services.gateway.core.frames import ReplicaId, UserId
 from services.gateway.core.registry import Registry
+from services.gateway.pacing import TypingPace
 from services.gateway.ports import Membership
-from services.gateway.stream import Write
+from services.gateway.stream import DeviceStream, Write
 from services.gateway.streams import Streams
 from services.gateway.watching import Watching
 from services.runtime.clock import CLOCK_SKEW_S, Clock
@@ -30,16 +30,30 @@ class Gateway:
         self.watching = Watching(registry, membership, streams)
 
     async def subscribe(
-        self, user_id: str, device_id: str, expires_at: float, resume_token: str, position: int, write: Write
+        self,
+        user_id: str,
+        device_id: str,
+        expires_at: float,
+        resume_token: str,
+        position: int,
+        write: Write,
+        address: str = "",
     ) -> None:
         """A device's stream, Ready first, for as long as it is read; `expires_at` is Unix seconds.
+        `address` is the device's, as the edge saw it.
 
         Errors: InvalidField, TooManyDevices, TooManyStreams, RouterUnavailable, Replaced, DeviceLimit, SlowConsumer,
         Draining, Unauthenticated (when the token expires meanwhile).
         """
         device, user = checks.check_device_id(device_id), UserId(user_id)
-        self._streams.admit()
-        stream = self._streams.resume(user, device, resume_token, position) or self._streams.open(user, device)
+        network = self._streams.admit(user, address)
+        try:
+            stream = self._streams.resume(user, device, resume_token, position) or self._streams.open(user, device)
+            await self._write_out(stream, expires_at, write)
+        finally:
+            self._streams.depart(network)
+
+    async def _write_out(self, stream: DeviceStream, expires_at: float, write: Write) -> None:
         # From here on by the monotonic clock: a wall clock that is set ends nobody's stream.
         left_s = expires_at + CLOCK_SKEW_S - self._clock.now().timestamp()
         stream.expires_at = self._clock.monotonic() + left_s

@@ -1,7 +1,8 @@
 import pytest
 
-from services.gateway.core.admission import StreamAdmission, TypingPace, spread_leaving
+from services.gateway.core.admission import StreamAdmission, spread_leaving
 from services.gateway.core.errors import TooManyStreams, TypingTooOften
+from services.gateway.pacing import TypingPace
 
 
 def delays(admission: StreamAdmission, count: int, now: float, chance: float = 0.0) -> list[float]:

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from services.messaging.core.errors import SendRate
 from services.messaging.core.model import Text, UserId
-from services.messaging.core.rates import SendRates
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
+from services.messaging.rates import SendRates
 from services.messaging.service import Limits, Messaging, TextRequest
 from services.runtime.ids import new_id, new_secret
 from tests.support.messaging_world import ALICE, BOB, World, send
