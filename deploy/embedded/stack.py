@@ -201,6 +201,8 @@ class Stack:
                 return {
                     "PARLEY_PRESENCE_ADDRESSES": self._all("presence"),
                     "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
+                    # Everybody is at one address here, load generators too.
+                    "PARLEY_STREAMS_PER_ADDRESS": os.environ.get("PARLEY_STREAMS_PER_ADDRESS", "1000000"),
                 }
             case "signaling":
                 return {

@@ -195,7 +195,7 @@ class UserLimitsConfig:
     # Calls that hold a database connection, at once. Raising it to the size of the pool lets one user have all of it;
     # lowering it makes a device's own calls wait for each other.
     calls: int = 4
-    # How many more may wait for their turn. Raising it costs memory; lowering it refuses a device that asks much at once.
+    # How many more may wait for their turn. Raising it costs memory; lowering it refuses a device that asks much.
     waiting: int = 200
 
     @classmethod
