@@ -326,7 +326,8 @@ class _Guard(grpc.aio.ServerInterceptor):
             caller = Caller(service, method, token.user_id)
             self._limits.charge(caller, request)
             if self._admit_user:
-                await self._admit_user(service, token.user_id)
+                async with self._limits.look(caller):
+                    await self._admit_user(service, token.user_id)
             return caller
         if access is Access.SERVICE:
             structlog.contextvars.bind_contextvars(peer_service=self._service_tokens.verify(bearer_token(metadata)))

@@ -1,7 +1,8 @@
 """What one user may ask of this replica: units a second by the table of costs, and calls at once."""
 
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,8 @@ class UserLimits:
         self._clock = clock
         self._rates = Rates(config.units_per_s, config.burst_units)
         self._turns = Turns(config.calls, config.waiting)
+        # Every call passes here, also of those that do not wait for a turn: no fewer than are charged for.
+        self._looks = Turns(max(1, config.calls // 2), sys.maxsize)
 
     def charge(self, caller: Caller, request: Any) -> None:
         """Take what the call costs. Raises RateLimited, and takes nothing then."""
@@ -41,6 +44,11 @@ class UserLimits:
         delay_s = self._rates.take(caller.user_id, self._clock.monotonic(), cost.of(request))
         if delay_s:
             raise self._refuse(caller, "rate", delay_s)
+
+    def look(self, caller: Caller) -> AbstractAsyncContextManager[None]:
+        """Wait until few enough calls of the user are asking whether the user may call at all, which may ask a store:
+        mostly the first one's answer serves the others."""
+        return self._looks.turn(caller.user_id)
 
     @asynccontextmanager
     async def turn(self, caller: Caller) -> AsyncIterator[None]:

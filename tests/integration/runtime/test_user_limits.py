@@ -39,6 +39,9 @@ class Server:
         self.clock = ManualClock()
         self.served: Counter[str] = Counter()
         self.holding: Counter[str] = Counter()
+        self.looking: Counter[str] = Counter()
+        self.may_look = asyncio.Event()
+        self.may_look.set()
         self.release = asyncio.Event()
         self.release.set()
         self.connections = asyncio.Semaphore(CONNECTIONS)
@@ -66,8 +69,16 @@ class Server:
             {},
             self.service_tokens,
             tokens,
+            admit=self._admit,
             clock=self.clock,
         )
+
+    async def _admit(self, service: str, user_id: str) -> None:
+        """Asks a store, as messaging's gate does."""
+        async with self.connections:
+            self.looking[user_id] += 1
+            await self.may_look.wait()
+            self.looking[user_id] -= 1
 
     def _add(self, server: grpc.aio.Server, service: str) -> None:
         handlers: dict[str, Any] = {}
@@ -121,6 +132,7 @@ async def server() -> AsyncIterator[Server]:
     await server.server.start()
     yield server
     server.release.set()
+    server.may_look.set()
     await server.server.stop()
 
 
@@ -171,6 +183,20 @@ async def test_slow_calls_of_one_user_leave_connections_to_the_others(
     await until(lambda: all(server.holding[f"honest-{n}"] == 1 for n in range(4)), what="all others at work")
     assert server.holding["flooding"] == expected
     server.release.set()
+    assert [error for error in await asyncio.gather(*calls, *others) if error] == []
+
+
+@pytest.mark.parametrize("rpc", RPCS)
+async def test_slow_looks_for_whether_a_user_may_call_leave_connections_to_the_others(
+    server: Server, channel: grpc.aio.Channel, rpc: str
+) -> None:
+    server.may_look.clear()
+    count = min(30, int(BURST / COSTS[rpc].units))
+    calls = [asyncio.create_task(server.call(channel, rpc, "flooding")) for _ in range(count)]
+    await until(lambda: server.looking["flooding"] == 2, what="the flood at work")
+    others = [asyncio.create_task(server.call(channel, rpc, f"honest-{number}")) for number in range(6)]
+    await until(lambda: all(server.looking[f"honest-{n}"] == 1 for n in range(6)), what="all others at work")
+    server.may_look.set()
     assert [error for error in await asyncio.gather(*calls, *others) if error] == []
 
 
