@@ -44,5 +44,7 @@ class Rates:
         kept = self._keys - self._keys // 10
         owing = {key: full_s for key, full_s in self._full_s.items() if full_s > now_s}
         if len(owing) > kept:
-            owing = dict(nlargest(kept, owing.items(), key=lambda entry: entry[1]))
+            # Of those who took as much, the latest stay; and the earliest stand in front again.
+            most = nlargest(kept, reversed(owing.items()), key=lambda entry: entry[1])
+            owing = dict(reversed(most))
         self._full_s = owing
