@@ -204,6 +204,8 @@ class Stack:
                 return {
                     "PARLEY_PRESENCE_ADDRESSES": self._all("presence"),
                     "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
+                    # Everybody is at one address here, load generators too.
+                    "PARLEY_STREAMS_PER_ADDRESS": os.environ.get("PARLEY_STREAMS_PER_ADDRESS", "1000000"),
                 }
             case "signaling":
                 return {
@@ -252,6 +254,9 @@ class Stack:
             # Pages of a development server (vite) on this machine.
             cors_origin_regex=r"^http://(localhost|127\.0\.0\.1)(:[0-9]+)?$",
             health_interval_s=HEALTH_INTERVAL_S,
+            # Everybody is at one address here, load generators too.
+            address_rate_per_s=EdgeValues.rate_limit_per_s,
+            address_rate_burst=EdgeValues.rate_limit_burst,
         )
 
     def _all_of(self, service: str) -> str:

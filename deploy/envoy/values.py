@@ -55,6 +55,19 @@ class EdgeValues:
     cors_origin_regex: str = "^$"
     # How many proxies in front of this one tell the truth about the client's address.
     trusted_proxies: int = 0
+    # Requests a second, and at once, of one address, before the token is looked at: an IPv4 address, or a /64 of IPv6.
+    # Higher: one machine may take more of this Envoy. Lower: those behind one address of a mobile network are refused.
+    address_rate_per_s: int = 500
+    address_rate_burst: int = 2_000
+    # The same of one user, after it. Higher: more reaches the services, which have limits of their own. Lower: devices
+    # that log in with a large account wait.
+    user_rate_per_s: int = 500
+    user_rate_burst: int = 2_000
+    # Addresses, and users, whose bucket is remembered; the one not seen for longest is forgotten. Higher: memory, about
+    # 1 KiB each. Lower: who has many addresses begins anew with each sooner.
+    rate_limit_entries: int = 20_000
+    # What all users together may ask of one Envoy: the last guard. Raising it moves the limit to the services; lowering
+    # it refuses honest bursts.
     rate_limit_per_s: int = 5_000
     rate_limit_burst: int = 10_000
     max_connections: int = 50_000
@@ -95,9 +108,6 @@ def template_values(values: EdgeValues) -> dict[str, str]:
         **texts,
         # One value for the edge and the services.
         "CLOCK_SKEW_S": str(CLOCK_SKEW_S),
-        "GATEWAY_BALANCING": "RING_HASH",
-        "MESSAGING_BALANCING": "LEAST_REQUEST",
-        "SIGNALING_BALANCING": "LEAST_REQUEST",
         "ISSUER_ENDPOINTS": _endpoints(f"{issuer.hostname}:{port}"),
         "ISSUER_HOST": issuer.hostname or "",
         "ISSUER_TLS": _text(issuer.scheme == "https"),

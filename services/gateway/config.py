@@ -36,6 +36,13 @@ class Config:
     # takes longer until all are back.
     streams_per_s: float
     streams_burst: int
+    # New streams of one user in the long run, and at once. Higher: one user takes more of the above. Lower: devices on
+    # a bad network, each of which comes back with every break, are told to wait.
+    user_streams_per_s: float
+    user_streams_burst: int
+    # Streams that one address (of IPv6: a /64) may have open here. Higher: one place may hold more of it. Lower: those
+    # behind one address of a mobile network are turned away.
+    streams_per_address: int
     # Streams of one user on this gateway. Higher: one user may hold more of it. Lower: honest users lose a device.
     devices_per_user: int
     # Typing notices of one user in the long run, and at once.
@@ -65,6 +72,9 @@ class Config:
             replay_bytes=reader.integer("PARLEY_REPLAY_BYTES", 1 << 16, low=1 << 12, high=1 << 30),
             streams_per_s=reader.number("PARLEY_STREAMS_PER_S", 500, low=0.1, high=100_000),
             streams_burst=reader.integer("PARLEY_STREAMS_BURST", 1_000, low=1, high=1_000_000),
+            user_streams_per_s=reader.number("PARLEY_USER_STREAMS_PER_S", 2, low=0.01, high=100_000),
+            user_streams_burst=reader.integer("PARLEY_USER_STREAMS_BURST", 60, low=1, high=1_000_000),
+            streams_per_address=reader.integer("PARLEY_STREAMS_PER_ADDRESS", 5_000, low=1, high=1_000_000),
             devices_per_user=reader.integer("PARLEY_DEVICES_PER_USER", 20, low=1, high=10_000),
             typing_per_s=reader.number("PARLEY_TYPING_PER_S", 2, low=0.01, high=1_000),
             typing_burst=reader.integer("PARLEY_TYPING_BURST", 10, low=1, high=1_000),

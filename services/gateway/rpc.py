@@ -32,6 +32,8 @@ ERRORS: ErrorTable = {
 }
 
 GATEWAY_SERVICE = "parley.gateway.v1.GatewayService"
+# Set by the edge alone.
+ADDRESS_KEY = "x-parley-address"
 
 
 def apis(gateway: Gateway, admin: Admin) -> list[Api]:
@@ -65,6 +67,7 @@ def _add_gateway(gateway: Gateway, server: grpc.aio.Server) -> None:
             request.resume_token,
             request.position,
             context.write,
+            address_of(context),
             partial(token.require_device, request.device_id),
         )
 
@@ -74,6 +77,12 @@ def _add_gateway(gateway: Gateway, server: grpc.aio.Server) -> None:
         response_serializer=None,
     )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(GATEWAY_SERVICE, {"Subscribe": handler}),))
+
+
+def address_of(context: Context) -> str:
+    """The device's address, which the edge writes over whatever a client sends; empty for who comes past the edge."""
+    found = [value for key, value in context.invocation_metadata() or () if key == ADDRESS_KEY]
+    return found[0] if len(found) == 1 and isinstance(found[0], str) else ""
 
 
 class PresenceServicer(presence_grpc.PresenceServiceServicer):

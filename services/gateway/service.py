@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from services.gateway import frames, metrics
 from services.gateway.core import checks
-from services.gateway.core.admission import TypingPace
 from services.gateway.core.errors import ConversationNotFound, Replaced
 from services.gateway.core.frames import ReplicaId, UserId
 from services.gateway.core.registry import Registry
+from services.gateway.pacing import TypingPace
 from services.gateway.ports import Membership
-from services.gateway.stream import Check, Write
+from services.gateway.stream import Check, DeviceStream, Write
 from services.gateway.streams import Streams
 from services.gateway.watching import Watching
 from services.runtime.clock import CLOCK_SKEW_S, Clock
@@ -37,20 +37,27 @@ class Gateway:
         resume_token: str,
         position: int,
         write: Write,
+        address: str = "",
         check: Check = lambda: None,
     ) -> None:
-        """A device's stream, Ready first, for as long as it is read; `expires_at` is Unix seconds. `check` raises what
-        the account says against it, now and whenever the account changes.
+        """A device's stream, Ready first, for as long as it is read; `expires_at` is Unix seconds. `address` is the
+        device's, as the edge saw it. `check` raises what the account says against it, now and whenever it changes.
 
         Errors: InvalidField, TooManyDevices, TooManyStreams, RouterUnavailable, Replaced, DeviceLimit, SlowConsumer,
         Draining, Unauthenticated (when the token expires, or is revoked, meanwhile), AccountDeleted.
         """
         device, user = checks.check_device_id(device_id), UserId(user_id)
-        self._streams.admit()
-        # Nothing is waited for from here until the stream stands among those that end when the account changes.
-        check()
-        stream = self._streams.resume(user, device, resume_token, position) or self._streams.open(user, device)
-        stream.check = check
+        network = self._streams.admit(user, address)
+        try:
+            # Nothing is waited for from here until the stream stands among those that end when the account changes.
+            check()
+            stream = self._streams.resume(user, device, resume_token, position) or self._streams.open(user, device)
+            stream.check = check
+            await self._write_out(stream, expires_at, write)
+        finally:
+            self._streams.depart(network)
+
+    async def _write_out(self, stream: DeviceStream, expires_at: float, write: Write) -> None:
         # From here on by the monotonic clock: a wall clock that is set ends nobody's stream.
         left_s = expires_at + CLOCK_SKEW_S - self._clock.now().timestamp()
         stream.expires_at = self._clock.monotonic() + left_s

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from services.gateway import frames, metrics
-from services.gateway.core.admission import StreamAdmission, spread_leaving
+from services.gateway.core.admission import AddressShares, StreamAdmission, spread_leaving
 from services.gateway.core.errors import (
     DeviceLimit,
     Draining,
@@ -21,6 +21,7 @@ from services.gateway.core.frames import BecameReady, Close, CloseReason, Device
 from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import NotResumable, Outcome, ResumeTokens
+from services.gateway.pacing import StreamPace
 from services.gateway.ports import Uplinks
 from services.gateway.stream import DeviceStream, Writer
 from services.runtime import tasks
@@ -69,6 +70,8 @@ class Streams:
         clock: Clock,
         tokens: ResumeTokens,
         admission: StreamAdmission,
+        pace: StreamPace,
+        shares: AddressShares,
         chance: Callable[[], float],
         settings: Settings,
     ) -> None:
@@ -78,6 +81,8 @@ class Streams:
         self._clock = clock
         self._tokens = tokens
         self._admission = admission
+        self._pace = pace
+        self._shares = shares
         self._chance = chance
         self._settings = settings
         # Sessions whose stream broke, and when they are given up; the first in front.
@@ -101,17 +106,32 @@ class Streams:
         """Whether the process is about to stop."""
         return self._drain is not None
 
-    def admit(self) -> None:
-        """Let one more stream in. Errors: Draining, TooManyDevices, TooManyStreams."""
+    def admit(self, user_id: UserId, address: str) -> str:
+        """Let one more stream in, and give what `depart` takes. Errors: Draining, TooManyDevices, TooManyStreams.
+
+        `address` is the device's, as the edge saw it; empty for who comes past the edge. A user or an address that has
+        had its share takes nothing of what all share.
+        """
         try:
             if self._drain is not None:
                 raise Draining("this gateway is stopping", 0.5 + self._chance())
             if self.device_count >= self._settings.max_devices:
                 raise TooManyDevices("this gateway takes no more devices")
-            self._admission.admit(self._clock.monotonic(), self._chance())
+            self._pace.admit(user_id, self._clock.monotonic())
+            network = self._shares.enter(address)
+            try:
+                self._admission.admit(self._clock.monotonic(), self._chance())
+            except TooManyStreams:
+                self._shares.leave(network)
+                raise
         except (Draining, TooManyDevices, TooManyStreams) as error:
             metrics.REFUSED.labels(type(error).__name__).inc()
             raise
+        return network
+
+    def depart(self, network: str) -> None:
+        """The RPC of a stream that was let in has ended."""
+        self._shares.leave(network)
 
     def resume(self, user_id: UserId, device_id: DeviceId, token: str, position: int) -> DeviceStream | None:
         """Go on where the device's stream broke; None when that cannot be."""

@@ -7,11 +7,12 @@ from functools import partial
 from services.gateway import rpc
 from services.gateway.admin import Admin
 from services.gateway.config import Config
-from services.gateway.core.admission import StreamAdmission, TypingPace
+from services.gateway.core.admission import AddressShares, StreamAdmission
 from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import GATEWAY_ID_BYTES, ResumeTokens
 from services.gateway.membership import GrpcMembership
+from services.gateway.pacing import StreamPace, TypingPace
 from services.gateway.service import Gateway
 from services.gateway.streams import Settings, Streams
 from services.gateway.uplink import PresenceUplinks
@@ -43,6 +44,8 @@ def build(config: Config) -> App:
         clock,
         ResumeTokens(config.server.service_key, instance),
         StreamAdmission(config.streams_per_s, config.streams_burst),
+        StreamPace(config.user_streams_per_s, config.user_streams_burst),
+        AddressShares(config.streams_per_address),
         random.random,
         settings(config),
     )

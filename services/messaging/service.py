@@ -39,7 +39,6 @@ from services.messaging.core.model import (
     require_member,
 )
 from services.messaging.core.own_state import OwnChange, OwnState
-from services.messaging.core.rates import SendRates
 from services.messaging.core.request import Request
 from services.messaging.core.sync_tokens import decode_sync_token, encode_sync_token
 from services.messaging.core.weighing import (
@@ -51,6 +50,7 @@ from services.messaging.core.weighing import (
 )
 from services.messaging.group_commit import GroupCommit
 from services.messaging.ports import Store, Uploads
+from services.messaging.rates import SendRates
 from services.messaging.relations.core.quotas import day_quota
 from services.messaging.vanishing.core import as_of
 from services.runtime import tracing

@@ -26,12 +26,12 @@ from services.messaging.config import Config
 from services.messaging.consumer import CallRecords, FanOut, SearchIndex
 from services.messaging.core.changes import ChangePolicy
 from services.messaging.core.model import UserId
-from services.messaging.core.rates import SendRates
 from services.messaging.deliveries import direct_deliveries
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.store import PostgresInvites
 from services.messaging.indexing import Reindexer
+from services.messaging.rates import SendRates
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations import rpc as relations_rpc

@@ -185,6 +185,30 @@ class ProcessConfig:
 
 
 @dataclass(frozen=True)
+class UserLimitsConfig:
+    """What one user may ask of one replica; the edge sends all calls of a user to one (costs.py has the units)."""
+
+    # In the long run and at once. Raising them lets one user take more of what all share; lowering them refuses devices
+    # that log in with a large account: 50,000 conversations cost about 2,600 units.
+    units_per_s: float = 200
+    burst_units: float = 4_000
+    # Calls that hold a database connection, at once. Raising it to the size of the pool lets one user have all of it;
+    # lowering it makes a device's own calls wait for each other.
+    calls: int = 4
+    # How many more may wait for their turn. Raising it costs memory; lowering it refuses a device that asks much.
+    waiting: int = 200
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "UserLimitsConfig":
+        return cls(
+            units_per_s=env.number("PARLEY_USER_UNITS_PER_S", 200, low=0.1, high=1_000_000),
+            burst_units=env.number("PARLEY_USER_BURST_UNITS", 4_000, low=1, high=10_000_000),
+            calls=env.integer("PARLEY_USER_CALLS", 4, low=1, high=1_000),
+            waiting=env.integer("PARLEY_USER_CALLS_WAITING", 200, low=0, high=100_000),
+        )
+
+
+@dataclass(frozen=True)
 class ServerConfig:
     """Where a service listens, whom it trusts, and how it stops."""
 
@@ -206,6 +230,7 @@ class ServerConfig:
     jwt_max_life_s: float = 86_400.0
     # The claim that names a token's device; empty: none does.
     jwt_device_claim: str = "device_id"
+    user_limits: UserLimitsConfig = UserLimitsConfig()
 
     @classmethod
     def read(cls, env: EnvReader, *, public: bool = True) -> "ServerConfig":
@@ -221,6 +246,7 @@ class ServerConfig:
             default_deadline_s=env.number("PARLEY_DEFAULT_DEADLINE_S", 10, low=0.1, high=300),
             jwt_max_life_s=env.number("PARLEY_JWT_MAX_LIFE_S", 86_400, low=60, high=2_592_000) if public else 0.0,
             jwt_device_claim=env.text("PARLEY_JWT_DEVICE_CLAIM", "device_id") if public else "",
+            user_limits=UserLimitsConfig.read(env) if public else UserLimitsConfig(),
         )
 
 

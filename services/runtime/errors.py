@@ -56,6 +56,14 @@ class BusUnavailable(Exception):
     """The broker cannot be reached now; the same request may succeed later."""
 
 
+class RateLimited(Exception):
+    """The user asks for more than one user may; after `retry_delay_s` the same is taken."""
+
+    def __init__(self, message: str, retry_delay_s: float) -> None:
+        super().__init__(message)
+        self.retry_delay_s = retry_delay_s
+
+
 class ShuttingDown(Exception):
     """The process ends before the request was done; another replica takes the same request."""
 
@@ -79,6 +87,7 @@ BASE_TABLE: ErrorTable = {
     StoreUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_delay_s=1.0),
     BusUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "BUS_UNAVAILABLE", retry_delay_s=1.0),
     KeysUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "KEYS_UNAVAILABLE", retry_delay_s=2.0),
+    RateLimited: Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED"),
     ShuttingDown: Refusal(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN", retry_delay_s=0.1),
     TimeoutError: Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
 }

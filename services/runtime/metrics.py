@@ -13,6 +13,11 @@ RPC_SECONDS = Histogram(
     ["grpc_service", "grpc_method"],
     buckets=LATENCY_BUCKETS,
 )
+USER_REFUSED = Counter(
+    "grpc_server_user_refused",
+    "RPCs refused because their user asks for too much, by scope: rate (units a second) or calls (at once).",
+    ["grpc_service", "grpc_method", "scope"],
+)
 RPC_STREAMS = Gauge("grpc_server_streams", "Streaming RPCs that are open.", ["grpc_service", "grpc_method"])
 RECORDS = Counter(
     "kafka_consumer_records", "Records consumed, by result: ok, retried or dead.", ["topic", "group", "result"]

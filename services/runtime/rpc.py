@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from services.runtime import metrics, tasks, tracing
 from services.runtime.auth import ServiceTokens, UserId, UserTokens, bearer_token, set_current_token
+from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import ServerConfig
 from services.runtime.errors import (
     BASE_TABLE,
@@ -29,6 +30,7 @@ from services.runtime.errors import (
     find_refusal,
     status_details,
 )
+from services.runtime.user_limits import Caller, UserLimits
 
 log = structlog.get_logger()
 
@@ -92,6 +94,7 @@ class RpcServer:
         user_tokens: UserTokens | None = None,
         on_drain: Callable[[], None] | None = None,
         admit: Admit | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._config = config
         self._on_drain = on_drain
@@ -103,6 +106,7 @@ class RpcServer:
             service_tokens=service_tokens,
             default_deadline_s=config.default_deadline_s,
             admit=admit,
+            limits=UserLimits(config.user_limits, clock or SystemClock()),
         )
         self._server = grpc.aio.server(interceptors=[self._guard], options=_SERVER_OPTIONS)
         self._names = [api.name for api in apis]
@@ -174,8 +178,10 @@ class _Guard(grpc.aio.ServerInterceptor):
         service_tokens: ServiceTokens,
         default_deadline_s: float,
         admit: Admit | None,
+        limits: UserLimits,
     ) -> None:
         self._access = access
+        self._limits = limits
         self._admit_user = admit
         self._errors = errors
         self._user_tokens = user_tokens
@@ -216,9 +222,10 @@ class _Guard(grpc.aio.ServerInterceptor):
         began = perf_counter()
         code = grpc.StatusCode.OK
         try:
-            await self._admit(context, service, method)
+            caller = await self._admit(context, service, method, request)
             _refuse_undecodable(request)
-            return await self._within(_deadline_s(context, self._default_deadline_s), inner(request, context))
+            deadline_s = _deadline_s(context, self._default_deadline_s)
+            return await self._within(deadline_s, self._in_turn(caller, inner, request, context))
         except Exception as error:
             code, status = self._refusal(error, method)
             await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
@@ -234,6 +241,12 @@ class _Guard(grpc.aio.ServerInterceptor):
             span.failure = "" if code is grpc.StatusCode.OK else code.name
             metrics.RPC_SECONDS.labels(service, method).observe(perf_counter() - began, tracing.exemplar())
             metrics.RPC_HANDLED.labels(service, method, code.name).inc()
+
+    async def _in_turn(self, caller: Caller | None, inner: Handler, request: Any, context: Context) -> Any:
+        if caller is None:
+            return await inner(request, context)
+        async with self._limits.turn(caller):
+            return await inner(request, context)
 
     async def _within(self, deadline_s: float, answer: Awaitable[Any]) -> Any:
         """The answer of a handler. Raises TimeoutError, or ShuttingDown when it has to end before."""
@@ -269,7 +282,7 @@ class _Guard(grpc.aio.ServerInterceptor):
             metrics.RPC_STREAMS.labels(service, method).inc()
             try:
                 tracing.enter(self._trace_of(context, service))
-                await self._admit(context, service, method)
+                await self._admit(context, service, method, request)
                 _refuse_undecodable(request)
                 if writes_itself:
                     await inner(request, context)
@@ -299,7 +312,8 @@ class _Guard(grpc.aio.ServerInterceptor):
         header = _metadata(context).get(tracing.HEADER)
         return header if self._access[service] is Access.SERVICE else tracing.resampled(header)
 
-    async def _admit(self, context: Context, service: str, method: str) -> None:
+    async def _admit(self, context: Context, service: str, method: str, request: Any) -> Caller | None:
+        """Let the call in. Who calls, when it is a user, charged before anything is asked of a store."""
         metadata = _metadata(context)
         structlog.contextvars.bind_contextvars(rpc=method)
         access = self._access[service]
@@ -309,10 +323,15 @@ class _Guard(grpc.aio.ServerInterceptor):
             token = await self._user_tokens.verify(bearer_token(metadata))
             set_current_token(token)
             structlog.contextvars.bind_contextvars(user_id=token.user_id)
+            caller = Caller(service, method, token.user_id)
+            self._limits.charge(caller, request)
             if self._admit_user:
-                await self._admit_user(service, token.user_id)
-        elif access is Access.SERVICE:
+                async with self._limits.look(caller):
+                    await self._admit_user(service, token.user_id)
+            return caller
+        if access is Access.SERVICE:
             structlog.contextvars.bind_contextvars(peer_service=self._service_tokens.verify(bearer_token(metadata)))
+        return None
 
     def _refusal(self, error: Exception, method: str) -> tuple[grpc.StatusCode, status_pb2.Status]:
         refusal = find_refusal(self._errors, error)

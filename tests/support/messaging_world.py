@@ -5,9 +5,9 @@ from typing import Protocol
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, Collector
 from services.messaging.core.model import ConversationKind, Message, Text, UserId
-from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
+from services.messaging.rates import SendRates
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations, Reports

@@ -1,19 +1,21 @@
 """Who is let in now and who is to come later. `now` is monotonic seconds; `chance` is a random number from 0 to 1."""
 
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
-from services.gateway.core.errors import TooManyStreams, TypingTooOften
+from services.gateway.core.errors import TooManyDevices, TooManyStreams
 
 # No device is sent away for longer. Higher: a larger herd is spread thinner. Lower: devices come back too early, again.
 MAX_RETRY_S = 60.0
-# Users whose pace is remembered. Higher: more memory. Lower: the quickest of more users are forgiven.
-PACE_LIMIT = 50_000
 
 
 class StreamAdmission:
-    """A token bucket for new streams. Whoever is refused is told to come when those refused before will have come."""
+    """A token bucket for the new streams of all users, each of whom has a pace first (pacing.py).
+
+    Whoever is refused is told to come when those refused before will have come.
+    """
 
     def __init__(self, per_s: float, burst: float) -> None:
         self._per_s = per_s
@@ -36,23 +38,40 @@ class StreamAdmission:
         raise TooManyStreams("too many devices come at once", delay_s)
 
 
-class TypingPace:
-    """How often one user may say that they type: `per_s` in the long run, `burst` at once (GCRA, one number a user)."""
+class AddressShares:
+    """How many streams each address has open: a share of the process that no one place can exceed."""
 
-    def __init__(self, per_s: float, burst: int) -> None:
-        self._interval_s = 1 / per_s
-        self._slack_s = (burst - 1) / per_s
-        self._due: OrderedDict[str, float] = OrderedDict()
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open: Counter[str] = Counter()
 
-    def admit(self, user_id: str, now: float) -> None:
-        """Let a notice pass. Raises TypingTooOften."""
-        due = max(self._due.get(user_id, now), now)
-        if due - now > self._slack_s:
-            raise TypingTooOften("typing was said too often", due - now - self._slack_s)
-        self._due[user_id] = due + self._interval_s
-        self._due.move_to_end(user_id)
-        if len(self._due) > PACE_LIMIT:
-            self._due.popitem(last=False)
+    def enter(self, address: str) -> str:
+        """Count a stream, and give what `leave` takes; streams without an address are not counted. Raises
+        TooManyDevices."""
+        network = network_of(address)
+        if network and self._open[network] >= self._most:
+            raise TooManyDevices("this address has as many streams as one may")
+        self._open[network] += 1
+        return network
+
+    def leave(self, network: str) -> None:
+        """A stream has ended."""
+        self._open[network] -= 1
+        if self._open[network] <= 0:
+            del self._open[network]
+
+
+def network_of(address: str) -> str:
+    """What one customer of a network has: an IPv4 address, or the /64 of an IPv6 address; empty for anything else."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(found, IPv6Address):
+        if found.ipv4_mapped:
+            return str(found.ipv4_mapped)
+        return str(IPv6Network((int(found), 64), strict=False))
+    return str(found)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from services.messaging.core import checks
 from services.messaging.core.errors import InvalidField, InviteNotFound, MessagingError, SendRate
 from services.messaging.core.model import Conversation, ConversationId, MessageId, Role, UserId, require_member
-from services.messaging.core.rates import SendRates
 from services.messaging.core.request import Request
 from services.messaging.groups import core
 from services.messaging.groups.core import Act, Settings
 from services.messaging.groups.ports import Invite, InviteStore
 from services.messaging.ports import DecideGroup, LineStamp, Store
+from services.messaging.rates import SendRates
 from services.messaging.relations.core.quotas import day_quota
 from services.messaging.relations.ports import RelationStore
 from services.messaging.relations.service import admissions

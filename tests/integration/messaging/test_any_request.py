@@ -22,10 +22,10 @@ from services.messaging.attachments.rpc import AttachmentsServicer
 from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.core.model import Text, UserId
-from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.groups.store import PostgresInvites
+from services.messaging.rates import SendRates
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations.core.reports import Reason, ReportRequest

@@ -24,10 +24,10 @@ from services.messaging.attachments.service import Attachments, Collector
 from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.core.errors import AccountDeleted
 from services.messaging.core.model import ConversationId, Expired, Text, UserId
-from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.store import PostgresInvites
+from services.messaging.rates import SendRates
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations.service import RelationLimits, Relations, Reports

@@ -13,9 +13,9 @@ from services.messaging.core.account_sync import Mark, SyncToken, cut_page, toke
 from services.messaging.core.errors import SyncTokenUnknown, TooManyConversations
 from services.messaging.core.model import ConversationId, Cursor, PageMark, UserId
 from services.messaging.core.own_state import OwnChange
-from services.messaging.core.rates import SendRates
 from services.messaging.core.request import Request
 from services.messaging.group_commit import GroupCommit
+from services.messaging.rates import SendRates
 from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.rows import inboxes
 from services.messaging.service import Limits, Messaging

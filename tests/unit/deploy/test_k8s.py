@@ -260,3 +260,13 @@ def test_secrets_for_dev_are_all_that_the_manifests_name_and_agree_over_namespac
     assert made["parley", "parley-join-tokens"] == made["parley-media", "parley-join-tokens"]
     assert made["parley", "parley-postgres-presence"]["username"] == "parley_presence"
     assert made["parley", "parley-keys"] != manifests()[0]["stringData"]
+
+
+@pytest.mark.parametrize("service", ["messaging", "signaling", "gateway"])
+def test_the_edge_sees_every_replica_that_its_ring_is_of(service: str) -> None:
+    """Behind one address of a Service, calls of a user would go anywhere, and each replica allow them anew."""
+    assert get(BASE, "Service", service)["spec"]["clusterIP"] == "None"
+
+
+def test_the_edge_sees_the_addresses_of_its_clients() -> None:
+    assert get(BASE, "Service", "edge")["spec"]["externalTrafficPolicy"] == "Local"

@@ -167,3 +167,21 @@ def test_probes_and_scrapes_reach_two_pages_of_the_admin_and_nothing_else() -> N
     paths = [route["match"]["path"] for route in manager["route_config"]["virtual_hosts"][0]["routes"]]
     assert paths == ["/ready", "/metrics"]
     assert [listener["name"] for listener in parse(EMBEDDED)["listeners"]] == ["edge"]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_call_of_users_goes_by_the_ring_to_the_replica_that_counts_for_them(name: str) -> None:
+    for route in routes(VARIANTS[name]):
+        target = route.get("route", {}).get("cluster")
+        if target in ("gateway", "messaging", "signaling"):
+            assert route["route"]["hash_policy"] == [{"header": {"header_name": "x-parley-user"}}]
+            assert cluster(VARIANTS[name], target)["lb_policy"] == "RING_HASH"
+            # A balance factor would spread a user who floods over many replicas.
+            assert "consistent_hashing_lb_config" not in cluster(VARIANTS[name], target)["common_lb_config"]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_address_is_asked_before_the_token_and_the_user_after_it(name: str) -> None:
+    manager = parse(VARIANTS[name])["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    names = [entry["name"].rpartition(".")[2] for entry in manager["http_filters"]]
+    assert names.index("address") < names.index("jwt_authn") < names.index("user") < names.index("router")

@@ -1,7 +1,8 @@
 import pytest
 
-from services.gateway.core.admission import StreamAdmission, TypingPace, spread_leaving
-from services.gateway.core.errors import TooManyStreams, TypingTooOften
+from services.gateway.core.admission import AddressShares, StreamAdmission, network_of, spread_leaving
+from services.gateway.core.errors import TooManyDevices, TooManyStreams, TypingTooOften
+from services.gateway.pacing import TypingPace
 
 
 def delays(admission: StreamAdmission, count: int, now: float, chance: float = 0.0) -> list[float]:
@@ -57,3 +58,35 @@ def test_a_drain_spreads_the_reconnects_and_keeps_within_the_grace() -> None:
     assert max(after_s for after_s, _, _ in plan) == 4
     returns = [leave.after_s + leave.retry_delay_s for _, _, leave in plan]
     assert returns == [pytest.approx(20 * (number + 0.5) / 100) for number in range(100)]
+
+
+def test_an_address_has_its_share_and_no_more() -> None:
+    shares = AddressShares(most=3)
+    taken = [shares.enter("203.0.113.7") for _ in range(3)]
+    with pytest.raises(TooManyDevices):
+        shares.enter("203.0.113.7")
+    shares.enter("203.0.113.8")
+    shares.leave(taken[0])
+    shares.enter("203.0.113.7")
+
+
+def test_who_comes_past_the_edge_is_not_counted_by_address() -> None:
+    shares = AddressShares(most=1)
+    for address in ("", "", "no address"):
+        shares.enter(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:1::7", "2001:db8:1:1::/64"),
+        ("2001:db8:1:1:ffff:ffff:ffff:ffff", "2001:db8:1:1::/64"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("", ""),
+        ("[::1]:80", ""),
+    ],
+)
+def test_a_network_is_what_one_customer_has(address: str, network: str) -> None:
+    assert network_of(address) == network

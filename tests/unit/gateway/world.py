@@ -9,11 +9,12 @@ from dataclasses import replace
 from parley.gateway.v1 import messages_pb2 as events
 from parley.gateway.v1 import service_pb2 as api
 
-from services.gateway.core.admission import StreamAdmission, TypingPace
+from services.gateway.core.admission import AddressShares, StreamAdmission
 from services.gateway.core.frames import Register, ReplicaId, Route, RouteWatchList, UpFrame, UserId
 from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import ResumeTokens
+from services.gateway.pacing import StreamPace, TypingPace
 from services.gateway.ports import MembershipUnavailable
 from services.gateway.service import Gateway
 from services.gateway.streams import Settings, Streams
@@ -128,7 +129,15 @@ class FakeDevice:
 class GatewayWorld:
     """A gateway with its surroundings. `tick` lets time pass."""
 
-    def __init__(self, settings: Settings = SETTINGS, *, per_s: float = 1e6, devices_per_user: int = 20) -> None:
+    def __init__(
+        self,
+        settings: Settings = SETTINGS,
+        *,
+        per_s: float = 1e6,
+        devices_per_user: int = 20,
+        user_per_s: float = 1e6,
+        per_address: int = 1_000_000,
+    ) -> None:
         self.clock = ManualClock()
         self.clock.advance(1_000)
         self.registry = Registry(devices_per_user)
@@ -140,6 +149,8 @@ class GatewayWorld:
             self.clock,
             ResumeTokens([b"k" * 32], b"gateway1"),
             StreamAdmission(per_s, burst=100),
+            StreamPace(user_per_s, burst=100),
+            AddressShares(per_address),
             lambda: 0.5,
             settings,
         )

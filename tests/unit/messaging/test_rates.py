@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from services.messaging.core.errors import SendRate
 from services.messaging.core.model import Text, UserId
-from services.messaging.core.rates import SendRates
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
+from services.messaging.rates import SendRates
 from services.messaging.service import Limits, Messaging, TextRequest
 from services.runtime.ids import new_id, new_secret
 from tests.support.messaging_world import ALICE, BOB, World, send
@@ -52,7 +52,7 @@ def test_who_is_refused_is_taken_after_the_time_that_was_named_and_not_long_befo
         assert count <= burst + now_s * per_s + 1e-3
 
 
-def test_of_too_many_people_those_who_wrote_least_recently_are_forgotten() -> None:
+def test_of_too_many_people_who_wrote_as_much_the_earliest_are_forgotten() -> None:
     rates = SendRates(per_s=1, burst=1, people=2)
     for user in (ALICE, BOB, CAROL):
         assert takes(rates, user, 0.0)

@@ -11,8 +11,8 @@ from services.messaging.core.errors import (
     Overloaded,
 )
 from services.messaging.core.model import Draft, Message
-from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
+from services.messaging.rates import SendRates
 from services.messaging.service import Limits, Messaging
 from services.runtime.errors import StoreUnavailable
 from services.runtime.ids import new_id

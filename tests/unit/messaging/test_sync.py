@@ -28,10 +28,10 @@ from services.messaging.consumer import FanOut
 from services.messaging.core.errors import InvalidField, MessagingError, SyncTokenUnknown, TooManyConversations
 from services.messaging.core.model import Role, Text, UserId
 from services.messaging.core.own_state import OwnChange
-from services.messaging.core.rates import SendRates
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
+from services.messaging.rates import SendRates
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations

@@ -24,6 +24,7 @@ const BY_REASON: Record<string, string> = {
   NOT_ALLOWED: "You cannot write to this person.",
   CONVERSATION_QUOTA: "You have started many new conversations today.",
   SEND_RATE: "You are sending too fast.",
+  RATE_LIMITED: "That was too much at once.",
   TOO_MANY_BLOCKS: "Your list of blocked people is full.",
   REPORT_QUOTA: "You have sent many reports today.",
   ATTACHMENT_NOT_FOUND: "This file could not be found.",
@@ -97,7 +98,7 @@ export function errorLine(code: string, reason: string | undefined, { field, ret
 }
 
 /** Where the wait is what people want to know. */
-const WAITING = new Set(["CONVERSATION_QUOTA", "SEND_RATE", "REPORT_QUOTA", "TOO_MANY_UPLOADS", "CALL_RATE"]);
+const WAITING = new Set(["CONVERSATION_QUOTA", "SEND_RATE", "RATE_LIMITED", "REPORT_QUOTA", "TOO_MANY_UPLOADS", "CALL_RATE"]);
 
 /** When to try again. */
 export function retryLine(delayMs: number): string {

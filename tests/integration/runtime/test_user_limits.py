@@ -1,0 +1,213 @@
+"""A real server with every RPC that users call: one user floods, and the others notice nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.rpc import error_details_pb2, status_pb2
+
+from services.runtime.auth import ServiceTokens, UserTokens, current_user
+from services.runtime.config import EnvReader, ServerConfig
+from services.runtime.costs import COSTS
+from services.runtime.errors import DETAILS_KEY, reason_of
+from services.runtime.jwks import JwksKeys
+from services.runtime.rpc import Access, Api, Context, RpcServer, connect
+from tests.support.client_rpcs import client_rpcs
+from tests.support.clock import ManualClock
+from tests.support.waiting import PATIENCE_S, until
+
+RPCS = client_rpcs()
+UNARY = {rpc: method for rpc, method in RPCS.items() if not method.server_streaming}
+BURST = 400
+KEY = Ed25519PrivateKey.generate()
+CONNECTIONS = 8
+
+
+class Server:
+    """All services in one server. A call holds one of the connections, while `release` is not set."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.served: Counter[str] = Counter()
+        self.holding: Counter[str] = Counter()
+        self.looking: Counter[str] = Counter()
+        self.may_look = asyncio.Event()
+        self.may_look.set()
+        self.release = asyncio.Event()
+        self.release.set()
+        self.connections = asyncio.Semaphore(CONNECTIONS)
+        env = {
+            "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
+            "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
+            "PARLEY_JWKS_URL": "http://127.0.0.1:1/",
+            "PARLEY_JWT_ISSUER": "issuer",
+            "PARLEY_USER_UNITS_PER_S": "1",
+            "PARLEY_USER_BURST_UNITS": str(BURST),
+            "PARLEY_USER_CALLS_WAITING": "1000",
+        }
+        key = {**json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(KEY.public_key())), "kid": "k1", "alg": "EdDSA"}
+
+        async def keys() -> dict[str, Any]:
+            return {"keys": [key]}
+
+        tokens = UserTokens(JwksKeys(keys, self.clock), "issuer", "parley", self.clock)
+        self.service_tokens = ServiceTokens(b"k" * 32, "test", self.clock)
+        names = sorted({rpc.partition("/")[0] for rpc in RPCS})
+        self.server = RpcServer(
+            ServerConfig.read(EnvReader(env)),
+            [Api(name, Access.USER, lambda server, name=name: self._add(server, name)) for name in names]
+            + [Api("test.Internal", Access.SERVICE, lambda server: self._add_internal(server))],
+            {},
+            self.service_tokens,
+            tokens,
+            admit=self._admit,
+            clock=self.clock,
+        )
+
+    async def _admit(self, service: str, user_id: str) -> None:
+        """Asks a store, as messaging's gate does."""
+        async with self.connections:
+            self.looking[user_id] += 1
+            await self.may_look.wait()
+            self.looking[user_id] -= 1
+
+    def _add(self, server: grpc.aio.Server, service: str) -> None:
+        handlers: dict[str, Any] = {}
+        for rpc, method in RPCS.items():
+            if rpc.startswith(f"{service}/"):
+                if method.server_streaming:
+                    handlers[method.name] = grpc.unary_stream_rpc_method_handler(self._stream)
+                else:
+                    handlers[method.name] = grpc.unary_unary_rpc_method_handler(self._unary)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+
+    def _add_internal(self, server: grpc.aio.Server) -> None:
+        handlers: dict[str, Any] = {"Call": grpc.unary_unary_rpc_method_handler(self._internal)}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Internal", handlers),))
+
+    async def _internal(self, request: bytes, context: Context) -> bytes:
+        return b""
+
+    async def _unary(self, request: bytes, context: Context) -> bytes:
+        user = str(current_user())
+        async with self.connections:
+            self.holding[user] += 1
+            await self.release.wait()
+            self.holding[user] -= 1
+        self.served[user] += 1
+        return b""
+
+    async def _stream(self, request: bytes, context: Context) -> AsyncIterator[bytes]:
+        self.served[str(current_user())] += 1
+        yield b""
+
+    async def call(self, channel: grpc.aio.Channel, rpc: str, user: str) -> grpc.aio.AioRpcError | None:
+        """None when it was served."""
+        claims = {"sub": user, "iss": "issuer", "aud": "parley", "exp": int(self.clock.now().timestamp()) + 3600}
+        bearer = jwt.encode(claims, KEY, algorithm="EdDSA", headers={"kid": "k1"})
+        metadata = [("authorization", f"Bearer {bearer}")]
+        try:
+            if RPCS[rpc].server_streaming:
+                async for _ in channel.unary_stream(f"/{rpc}")(b"", metadata=metadata, timeout=PATIENCE_S):
+                    pass
+            else:
+                await channel.unary_unary(f"/{rpc}")(b"", metadata=metadata, timeout=PATIENCE_S)
+        except grpc.aio.AioRpcError as error:
+            return error
+        return None
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    server = Server()
+    await server.server.start()
+    yield server
+    server.release.set()
+    server.may_look.set()
+    await server.server.stop()
+
+
+@pytest.fixture
+async def channel(server: Server) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.server.port}") as channel:
+        yield channel
+
+
+def retry_delay_s(error: grpc.aio.AioRpcError) -> float:
+    details = dict(error.trailing_metadata() or ())
+    status = status_pb2.Status.FromString(details[DETAILS_KEY])  # type: ignore[arg-type]  # it is a binary header
+    info = error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(info) for detail in status.details)
+    return info.retry_delay.ToNanoseconds() / 1e9
+
+
+@pytest.mark.parametrize("rpc", RPCS)
+async def test_with_one_user_flooding_every_call_of_another_is_served(
+    server: Server, channel: grpc.aio.Channel, rpc: str
+) -> None:
+    fits = int(BURST / COSTS[rpc].units)
+    refused = None
+    while refused is None:
+        refused = await server.call(channel, rpc, "flooding")
+        assert server.served["flooding"] <= fits
+    assert (refused.code(), reason_of(refused)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
+    assert server.served["flooding"] == fits
+    honest = min(fits, 100)
+    for _ in range(honest):
+        assert await server.call(channel, rpc, "flooding") is not None
+        assert await server.call(channel, rpc, "honest") is None
+    assert server.served["honest"] == honest
+    server.clock.advance(retry_delay_s(refused))
+    assert await server.call(channel, rpc, "flooding") is None
+
+
+@pytest.mark.parametrize("rpc", [rpc for rpc in UNARY if COSTS[rpc].waits])
+async def test_slow_calls_of_one_user_leave_connections_to_the_others(
+    server: Server, channel: grpc.aio.Channel, rpc: str
+) -> None:
+    server.release.clear()
+    count = min(30, int(BURST / COSTS[rpc].units))
+    calls = [asyncio.create_task(server.call(channel, rpc, "flooding")) for _ in range(count)]
+    expected = min(count, CONNECTIONS // 2)
+    await until(lambda: server.holding["flooding"] == expected, what="the flood at work")
+    others = [asyncio.create_task(server.call(channel, rpc, f"honest-{number}")) for number in range(4)]
+    await until(lambda: all(server.holding[f"honest-{n}"] == 1 for n in range(4)), what="all others at work")
+    assert server.holding["flooding"] == expected
+    server.release.set()
+    assert [error for error in await asyncio.gather(*calls, *others) if error] == []
+
+
+@pytest.mark.parametrize("rpc", RPCS)
+async def test_slow_looks_for_whether_a_user_may_call_leave_connections_to_the_others(
+    server: Server, channel: grpc.aio.Channel, rpc: str
+) -> None:
+    server.may_look.clear()
+    count = min(30, int(BURST / COSTS[rpc].units))
+    calls = [asyncio.create_task(server.call(channel, rpc, "flooding")) for _ in range(count)]
+    await until(lambda: server.looking["flooding"] == 2, what="the flood at work")
+    others = [asyncio.create_task(server.call(channel, rpc, f"honest-{number}")) for number in range(6)]
+    await until(lambda: all(server.looking[f"honest-{n}"] == 1 for n in range(6)), what="all others at work")
+    server.may_look.set()
+    assert [error for error in await asyncio.gather(*calls, *others) if error] == []
+
+
+async def test_what_cannot_be_decoded_costs_too_and_never_reaches_a_handler(server: Server) -> None:
+    assert all(cost.of(object()) == cost.units for cost in COSTS.values() if not cost.field)
+    assert all(cost.of(None) == cost.units for cost in COSTS.values() if not cost.field)
+    assert all(cost.of(object()) == cost.units for cost in COSTS.values())
+
+
+async def test_a_service_is_not_limited_as_a_user(server: Server) -> None:
+    async with connect(f"127.0.0.1:{server.server.port}", server.service_tokens) as channel:
+        call = channel.unary_unary("/test.Internal/Call")
+        for _ in range(2 * BURST):
+            await call(b"", timeout=PATIENCE_S)
