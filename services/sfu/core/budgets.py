@@ -9,6 +9,9 @@ MAX_MEDIA_PER_S: Final = 2_500_000
 PACKET_COST: Final = 800
 # RTCP packets a second. Higher: more for who storms, at 50 us each. Lower: feedback on bad paths is cut.
 MAX_CONTROL_PER_S: Final = 300
+# Checks of ICE a second, each answered. Higher: more for who storms, at 150 us each. Lower: clients with many networks,
+# which check each 50 ms a pair, connect late.
+MAX_CHECKS_PER_S: Final = 200
 # Sequence numbers in NACKs a second, each a look into a ring. Higher: more for who storms. Lower: bad paths stay bad.
 MAX_NACKED_PER_S: Final = 2000
 # Between two key-frame requests of one slot that count, at first and at most; doubled while they keep coming.

@@ -27,6 +27,7 @@ _RTP_PROTOCOLS = frozenset(
 )
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}\Z")
 _ICE_UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}\Z")
+_ICE_PWD = re.compile(r"[A-Za-z0-9+/]{22,256}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Offer:
     ice_ufrag: str
     fingerprint: Fingerprint
     media: tuple[MediaLine, ...]
+    ice_pwd: str = ""
 
 
 @dataclass(slots=True)
@@ -79,12 +81,13 @@ def parse_offer(text: str) -> Offer:
     ufrag = first.first("ice-ufrag") or session.first("ice-ufrag")
     if ufrag is None or not _ICE_UFRAG.match(ufrag):
         raise SdpError("a=ice-ufrag is missing or malformed")
-    if not (first.has("ice-pwd") or session.has("ice-pwd")):
-        raise SdpError("a=ice-pwd is missing")
+    password = first.first("ice-pwd") or session.first("ice-pwd")
+    if password is None or not _ICE_PWD.match(password):
+        raise SdpError("a=ice-pwd is missing or malformed")
     setup = first.first("setup") or session.first("setup")
     if setup not in ("actpass", "active"):
         raise SdpError("a=setup must be actpass or active")
-    return Offer(ufrag, _fingerprint(first, session), media)
+    return Offer(ufrag, _fingerprint(first, session), media, password)
 
 
 def _split(text: str) -> tuple[_Section, list[_Section]]:
