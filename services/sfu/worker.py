@@ -17,7 +17,7 @@ from services.sfu.config import MediaConfig
 from services.sfu.connection import Connection
 from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
-from services.sfu.core.budgets import PACKET_COST
+from services.sfu.core.budgets import CONTROL_BYTES, PACKET_COST
 from services.sfu.core.effects import (
     AnnounceConnected,
     Disconnect,
@@ -224,7 +224,7 @@ class MediaWorker:
         if 128 <= first <= 191:
             self._handle_srtp(self._sources.get(source) or self._find(source), buffer, size, source, now)
         elif 20 <= first <= 63:
-            self._handle_dtls(self._sources.get(source) or self._find(source), bytes(buffer.view[:size]), source)
+            self._handle_dtls(self._sources.get(source) or self._find(source), bytes(buffer.view[:size]), source, now)
         elif first < 4:
             self._handle_stun(bytes(buffer.view[:size]), source, now)
         else:
@@ -238,7 +238,9 @@ class MediaWorker:
         connection.sources.add(source)
         return connection
 
-    def _handle_dtls(self, connection: Connection, datagram: bytes, source: bytes) -> None:
+    def _handle_dtls(self, connection: Connection, datagram: bytes, source: bytes, now: float) -> None:
+        if not connection.participant.handshake.spend(1, now):
+            raise PacketError("flood")
         if connection.allowance is not None and source == connection.destination:
             connection.allowance.earn(len(datagram))
         connection.dtls.receive(datagram)
@@ -301,7 +303,7 @@ class MediaWorker:
             raise PacketError("not_connected")
         effects: Iterable[Effect]
         if 192 <= buffer.view[1] <= 223:
-            if not participant.control.spend(1, now):
+            if not participant.control.spend(1 + size // CONTROL_BYTES, now):
                 raise PacketError("flood")
             effects = self._router.handle_rtcp(participant, srtp.unprotect_rtcp(buffer, size), now)
         else:

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from services.sfu.core.agreement import list_takes
 from services.sfu.core.budgets import (
+    MAX_CHANGES_PER_S,
     MAX_CHECKS_PER_S,
     MAX_CONTROL_PER_S,
+    MAX_DTLS_PER_S,
     MAX_MEDIA_PER_S,
     MAX_NACKED_PER_S,
     Budget,
@@ -99,6 +101,8 @@ class Participant:
         self.media = Budget(MAX_MEDIA_PER_S)
         self.control = Budget(MAX_CONTROL_PER_S)
         self.checks = Budget(MAX_CHECKS_PER_S)
+        self.handshake = Budget(MAX_DTLS_PER_S)
+        self.changes = Budget(MAX_CHANGES_PER_S)
         self._ssrcs_seen = 0
         self.receive_quality = ReceiveQuality()
 
