@@ -18,8 +18,8 @@ MAX_SACK_GAPS: Final = 64
 MAX_SACKED: Final = 1024
 # The channel is stream 0; what else a client opens is its own affair, within this.
 MAX_STREAMS: Final = 16
-# What may wait for chunks that did not come. Beyond it the association ends. SCTP walks all parts for each chunk: 256 of
-# them made 70,000 lines of one datagram.
+# What may wait for chunks that did not come. Beyond it the association ends. SCTP walks all parts for each chunk: 256
+# of them made 70,000 lines of one datagram.
 MAX_GAPS: Final = 64
 MAX_PARTS: Final = 48
 MAX_HELD_BYTES: Final = 128 * 1024
