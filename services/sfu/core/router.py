@@ -284,7 +284,10 @@ class Router:
         due = [participant for participant in self._changed if participant.changes.spend(1, now)]
         self._changed.difference_update(due)
         calls = {participant.key.call_id: participant for participant in due}
-        return [effect for participant in calls.values() for effect in self._settle(participant, now)]
+        effects = [effect for participant in calls.values() for effect in self._settle(participant, now)]
+        slots = (slot for participant in due for p in participant.publications for slot in p.slots)
+        receivers = dict.fromkeys(slot.receiver for slot in slots)
+        return effects + self._aim([self._participants[number] for number in receivers], now)
 
     def _tick_uplinks(self, now: float) -> list[Effect]:
         effects: list[Effect] = []

@@ -15,7 +15,7 @@ from services.sfu.core import rtcp
 from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.budgets import CONTROL_BYTES, MAX_CHANGES_PER_S, MAX_CONTROL_PER_S
 from services.sfu.core.dtls_records import MAX_RECORDS, split_records
-from services.sfu.core.effects import SendRepair
+from services.sfu.core.effects import SendRepair, SendRtcp
 from services.sfu.core.errors import PacketError, SdpError
 from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.offsets import MAX_SHIFTS
@@ -284,6 +284,16 @@ def test_a_change_that_waited_is_followed_when_its_time_comes() -> None:
     small.router.handle_rtcp(small.mallory, goodbye, small.now)
     small.pass_time(1.1)
     assert [slot.publication.is_dark for slot in other.slots if slot.kind == "video" and slot.publication] == [True]
+
+
+def test_who_begins_in_a_large_call_is_asked_for_a_picture_at_the_next_tick() -> None:
+    large = World(members=7)
+    new = join(large.router, "new", large.now, slots=8, simulcast=True)
+    large.pass_time(1.1)
+    large.router.handle_rtp(new, video(9001, 1, 1, rid=b"q"), large.now)
+    effects = large.router.tick(large.now)
+    asked = [each for each in effects if isinstance(each, SendRtcp) and each.receiver == new.number]
+    assert any(isinstance(r, rtcp.KeyFrameRequest) for each in asked for r in rtcp.parse_compound(each.payload))
 
 
 def test_long_control_packets_count_for_more() -> None:
