@@ -30,6 +30,7 @@ _AUDIO_PT, _VIDEO_PT = 111, 96
 _HEADER = struct.Struct("!BBHII")
 _TIME = struct.Struct("!d")
 _REPORT_INTERVAL_S = 1.0
+_PASSWORD = "benchbenchbenchbenchbench"
 # asm-generic/socket.h; the kernel's time of arrival, as a timespec of CLOCK_REALTIME.
 _SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("@ll")
@@ -105,6 +106,7 @@ class Peer:
         check.attributes["USE-CANDIDATE"] = None
         check.add_message_integrity(password[1].encode())
         self._socket.send(bytes(check))
+        self._username = f"bench:{ufrag[1]}"
         self._dtls = DtlsConnection(
             self._certificate,
             Fingerprint(fingerprint[1], fingerprint[2]),
@@ -173,6 +175,18 @@ class Peer:
                     self._handle_rtp(self._srtp, size, arrived_at)
             elif 20 <= first <= 63:
                 self._dtls.receive(bytes(view[:size]))
+            elif first == 0:
+                self._answer_check(bytes(view[:size]))
+
+    def _answer_check(self, datagram: bytes) -> None:
+        """As a full agent does: the worker asks whether what it sends arrives."""
+        asked = stun.parse_message(datagram)
+        if asked.message_class is not stun.Class.REQUEST or asked.attributes["USERNAME"] != self._username:
+            return
+        answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, transaction_id=asked.transaction_id)
+        answer.attributes["XOR-MAPPED-ADDRESS"] = self._socket.getpeername()[:2]
+        answer.add_message_integrity(_PASSWORD.encode())
+        self._socket.send(bytes(answer))
 
     def _receive(self, view: memoryview) -> tuple[int, float]:
         """Size and time of arrival of the next datagram, 0.0 where nobody asks for the time."""
@@ -251,7 +265,7 @@ class Peer:
         fingerprint = self._certificate.fingerprint()
         head = (
             "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=group:BUNDLE 0 1 2 3 4\na=ice-ufrag:bench\n"
-            f"a=ice-pwd:benchbenchbenchbenchbench\na=fingerprint:{fingerprint.algorithm} {fingerprint.value}\n"
+            f"a=ice-pwd:{_PASSWORD}\na=fingerprint:{fingerprint.algorithm} {fingerprint.value}\n"
             "a=setup:actpass\n"
         )
         own = _AUDIO.format(mid=0, direction="sendonly") + _VIDEO.format(mid=1, direction="sendonly")

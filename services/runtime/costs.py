@@ -87,6 +87,8 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "StartExport": Cost(100),
         "GetJob": _LOOK,
         "DeleteAccount": Cost(100),
+        "SignOutDevices": _GROUP,
+        "SignOutOtherDevices": _GROUP,
     },
     "parley.presence.v1.PresenceService": {
         "SetTyping": _NOTICE,

@@ -37,6 +37,8 @@ class Connection(Outlet):
         self.muted: MuteState | None = None
         self.wished: Wishes | None = None
         self.heeded_at = -1.0
+        # The raw addresses that the worker knows it by.
+        self.sources: set[bytes] = set()
 
     async def close(self) -> None:
         """End the channel, then tell the client through DTLS."""

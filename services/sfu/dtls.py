@@ -16,6 +16,7 @@ from OpenSSL import SSL
 from services.runtime import tasks
 from services.sfu.core.answer import MAX_CHANNEL_MESSAGE_SIZE, SCTP_PORT
 from services.sfu.core.channel_guard import ChannelGuard, is_too_much
+from services.sfu.core.dtls_records import split_records
 from services.sfu.core.errors import PacketError
 from services.sfu.core.sdp import Fingerprint
 from services.sfu.srtp import SrtpSession
@@ -29,7 +30,7 @@ CHANNEL_LABEL = "parley"
 # 128-bit GCM first: the default prefers 256 bits, which costs more a packet and gains nothing here.
 SRTP_PROFILES = [aiortc_dtls.SRTP_AEAD_AES_128_GCM, aiortc_dtls.SRTP_AES128_CM_SHA1_80]
 
-# Datagrams that wait for the handshake. Higher: more memory for who floods. Lower: long flights are cut.
+# Records that wait for the handshake. Higher: more memory for who floods. Lower: long flights are cut.
 _MAX_QUEUE = 32
 # Bytes that a client may leave unacknowledged on its channel before maps are held back.
 _MAX_CHANNEL_BACKLOG = 65536
@@ -209,8 +210,12 @@ class DtlsConnection:
         self._task = tasks.detached(self._run(), name="dtls", why="ends with the handshake")
 
     def receive(self, datagram: bytes) -> None:
-        """Take in a datagram whose first byte is 20 to 63. Raises PacketError("dtls_flood") when too many wait."""
-        self._datagrams.put(datagram)
+        """Take in a datagram whose first byte is 20 to 63.
+
+        Raises PacketError: dtls_flood when too many records wait, dtls_records when it has too many.
+        """
+        for record in split_records(datagram):
+            self._datagrams.put(record)
 
     def open_channel(
         self,

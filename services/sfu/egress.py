@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from services.sfu.batch import Batch
+from services.sfu.core.addresses import Allowance
 from services.sfu.core.copies import CopyGroup, Members, fill
 from services.sfu.core.effects import SendMedia, SendRepair, SendRtcp
 from services.sfu.core.errors import PacketError
@@ -17,11 +18,15 @@ _Run = tuple[Members, list[Image], list[int]]
 
 
 class Outlet:
-    """Where a receiver's packets leave: dropped until there are keys, and an address as the kernel wants it."""
+    """Where a receiver's packets leave: dropped until there are keys, and an address as the kernel wants it.
+
+    `allowance` bounds what goes to an address that is not proven (addresses.py); None for one that is.
+    """
 
     def __init__(self) -> None:
         self.srtp: SrtpSession | None = None
         self.destination: bytes | None = None
+        self.allowance: Allowance | None = None
 
 
 class Egress:
@@ -63,7 +68,15 @@ class Egress:
             except PacketError as error:
                 self._metrics.dropped(error.reason)
             else:
-                self._batch.commit((size,), outlet.destination)
+                if self._may_send(outlet, size):
+                    self._batch.commit((size,), outlet.destination)
+
+    def _may_send(self, outlet: Outlet, size: int) -> bool:
+        """Asked last of all: to whom it does not go, the packet is one that the network lost."""
+        if outlet.allowance is None or outlet.allowance.spend(size):
+            return True
+        self._metrics.dropped("unproven_address")
+        return False
 
     def _write_runs(self) -> None:
         outlets, batch = self._outlets, self._batch
@@ -76,9 +89,11 @@ class Egress:
                 buffers = batch.claim(count)
                 fill(images, numbers, buffers)
                 protected = outlet.srtp.protect_all(buffers, sizes)
-                batch.commit(protected, outlet.destination)
                 if not all(protected):
                     self._metrics.dropped("srtp_not_protected", protected.count(0))
+                if outlet.allowance is not None:
+                    protected = [size if size and self._may_send(outlet, size) else 0 for size in protected]
+                batch.commit(protected, outlet.destination)
         self._runs.clear()
 
     def send_repair(self, effect: SendRepair, now: float) -> None:
@@ -94,6 +109,8 @@ class Egress:
         except PacketError as error:
             self._metrics.dropped(error.reason)
             return
+        if not self._may_send(outlet, size):
+            return
         self._batch.commit((size,), outlet.destination)
         if effect.is_probe:
             self._metrics.probed(size)
@@ -108,15 +125,21 @@ class Egress:
         (buffer,) = self._batch.claim(1)
         size = len(effect.payload)
         buffer.view[:size] = effect.payload
-        self._batch.commit((outlet.srtp.protect_rtcp(buffer, size),), outlet.destination)
+        size = outlet.srtp.protect_rtcp(buffer, size)
+        if self._may_send(outlet, size):
+            self._batch.commit((size,), outlet.destination)
 
-    def send_datagram(self, destination: bytes | None, datagram: bytes) -> None:
-        """STUN or DTLS, at once; nothing without a destination."""
-        if destination is not None:
-            (buffer,) = self._batch.claim(1)
-            buffer.view[: len(datagram)] = datagram
-            self._batch.commit((len(datagram),), destination)
-            self.flush()
+    def send_dtls(self, outlet: Outlet, datagram: bytes) -> None:
+        """A datagram of DTLS, at once; nothing without a destination."""
+        if outlet.destination is not None and self._may_send(outlet, len(datagram)):
+            self.send_datagram(outlet.destination, datagram)
+
+    def send_datagram(self, destination: bytes, datagram: bytes) -> None:
+        """STUN, at once."""
+        (buffer,) = self._batch.claim(1)
+        buffer.view[: len(datagram)] = datagram
+        self._batch.commit((len(datagram),), destination)
+        self.flush()
 
     def flush(self) -> None:
         """Send what waits."""

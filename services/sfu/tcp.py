@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import cast
 
 from services.runtime import tasks
@@ -29,13 +30,18 @@ _CHECK_INTERVAL_S = 0.5
 class TcpLimits:
     """What connections may cost.
 
-    `connections`: higher: memory and sockets for strangers. `unproven_s`: how long one may take until the worker has
-    answered it, which it does only to who knows a participant's ICE password; lower: slow networks fail.
-    `silent_s`: higher: dead connections stay. `backlog_bytes`: what waits for a slow reader; more is dropped: higher:
-    old media, and memory. `slow_s`: who has that much waiting for that long is closed.
+    `connections`: higher: memory and sockets for strangers. `per_address`, `unproven_per_address`: of these, by one
+    remote address (of IPv6 one /64), in all and before the worker has answered; higher: few take all; lower: offices
+    behind one address are refused. `unproven_bytes`: what may come before that answer. `unproven_s`: how long
+    one may take until the worker has answered it, which it does only to who knows a participant's ICE password; lower:
+    slow networks fail. `silent_s`: higher: dead connections stay. `backlog_bytes`: what waits for a slow reader; more
+    is dropped: higher: old media, and memory. `slow_s`: who has that much waiting for that long is closed.
     """
 
     connections: int = 500
+    per_address: int = 64
+    unproven_per_address: int = 8
+    unproven_bytes: int = 16 * 1024
     unproven_s: float = 10.0
     silent_s: float = 30.0
     backlog_bytes: int = 256 * 1024
@@ -91,6 +97,11 @@ class TcpPort:
     def _enter(self, connection: "_Connection") -> bool:
         if len(self._connections) >= self._limits.connections:
             return False
+        alike = [other for other in self._connections if other.holder == connection.holder]
+        if len(alike) >= self._limits.per_address:
+            return False
+        if sum(not other.is_proven for other in alike) >= self._limits.unproven_per_address:
+            return False
         self._connections.add(connection)
         return True
 
@@ -123,11 +134,15 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._inner: socket.socket | None = None
         self._began = self._heard_at = self._loop.time()
-        self._is_proven = False
+        self._received = 0
+        # Whose slot it takes, and whether the worker has answered it.
+        self.holder = ""
+        self.is_proven = False
         self._slow_since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self.holder = holder_of(transport.get_extra_info("peername"))
         if not self._enter(self):
             self._refuse("tcp_full")
             return
@@ -143,6 +158,10 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
+        self._received += len(data)
+        if not self.is_proven and self._received > self._limits.unproven_bytes:
+            self._refuse("tcp_unproven")
+            return
         try:
             datagrams = self._deframer.feed(data)
         except PacketError as error:
@@ -164,7 +183,7 @@ class _Connection(asyncio.Protocol):
     def check(self, now: float) -> None:
         """Close it when it is nobody's, silent, or reads too slowly."""
         limits = self._limits
-        if not self._is_proven and now - self._began >= limits.unproven_s:
+        if not self.is_proven and now - self._began >= limits.unproven_s:
             self._refuse("tcp_unproven")
         elif now - self._heard_at >= limits.silent_s:
             self._refuse("tcp_silent")
@@ -193,7 +212,7 @@ class _Connection(asyncio.Protocol):
                 break
         if not framed or self._transport is None:
             return
-        self._is_proven = True
+        self.is_proven = True
         if self._backlog() < self._limits.backlog_bytes:
             self._transport.write(b"".join(framed))
         else:
@@ -202,6 +221,17 @@ class _Connection(asyncio.Protocol):
 
     def _backlog(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+
+def holder_of(peer: tuple[str, int] | tuple[str, int, int, int] | None) -> str:
+    """Whose slot a connection from this address takes: an IPv4 address, or an IPv6 /64, which is one network's."""
+    if not peer:
+        return ""
+    address = ip_address(peer[0].partition("%")[0])
+    if isinstance(address, IPv6Address):
+        mapped = address.ipv4_mapped
+        return str(mapped) if mapped is not None else str(ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def _listen(bind: Address) -> socket.socket:

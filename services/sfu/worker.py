@@ -17,7 +17,7 @@ from services.sfu.config import MediaConfig
 from services.sfu.connection import Connection
 from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
-from services.sfu.core.budgets import PACKET_COST
+from services.sfu.core.budgets import CONTROL_BYTES, PACKET_COST
 from services.sfu.core.effects import (
     AnnounceConnected,
     Disconnect,
@@ -51,6 +51,8 @@ TICK_S: Final = 0.02
 HEED_INTERVAL_S: Final = 0.1
 # The same while nobody is there, when only what strangers sent is counted; whoever comes ends the wait.
 IDLE_TICK_S: Final = 1.0
+# Between two looks at whose address is to be asked again. Higher: proofs run out late. Lower: work for each.
+PROOF_INTERVAL_S: Final = 1.0
 # Quality reports a participant. Higher: coarser history. Lower: more events.
 QUALITY_INTERVAL_S: Final = 5.0
 
@@ -84,7 +86,7 @@ class MediaWorker:
         # Who said something of its wishes or its microphone that was not heeded yet.
         self._said: set[ParticipantNumber] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        self._quality_due = 0.0
+        self._quality_due = self._proofs_due = 0.0
         self.collector = Collector()
         self._socket = open_socket(config.bind)
         batch = open_batch(self._socket, lambda packets: metrics.dropped("socket_full", packets))
@@ -151,6 +153,10 @@ class MediaWorker:
         self._egress.count()
         for number in list(self._maps_due):
             self._send_slot_map(number)
+        if now >= self._proofs_due:
+            self._proofs_due = now + PROOF_INTERVAL_S
+            for connection in self._connections.values():
+                self._renew_proof(connection, now)
         if now >= self._quality_due:
             # A tenth of the interval: nobody's report is later than that, and the rest of the ticks look at nothing.
             self._quality_due = now + QUALITY_INTERVAL_S / 10
@@ -177,12 +183,12 @@ class MediaWorker:
         participant, effects = self._router.join(key, offer, now)
         self._carry_out(effects)
         number = participant.number
-        route = Route(number, self._random(8).hex(), self._random(16).hex())
+        route = Route(number, self._random(8).hex(), self._random(16).hex(), offer.ice_ufrag, offer.ice_pwd)
         self._book.add(route)
         dtls = DtlsConnection(
             self._certificate,
             offer.fingerprint,
-            send=lambda datagram: self._egress.send_datagram(connection.destination, datagram),
+            send=lambda datagram: self._egress.send_dtls(connection, datagram),
             on_up=lambda srtp: self._handle_up(number, srtp),
             on_closed=lambda: self._handle_closed(number),
         )
@@ -218,7 +224,7 @@ class MediaWorker:
         if 128 <= first <= 191:
             self._handle_srtp(self._sources.get(source) or self._find(source), buffer, size, source, now)
         elif 20 <= first <= 63:
-            self._find(source).dtls.receive(bytes(buffer.view[:size]))
+            self._handle_dtls(self._sources.get(source) or self._find(source), bytes(buffer.view[:size]), source, now)
         elif first < 4:
             self._handle_stun(bytes(buffer.view[:size]), source, now)
         else:
@@ -229,20 +235,67 @@ class MediaWorker:
         if route is None:
             raise PacketError("unknown_source")
         connection = self._sources[source] = self._connections[route.number]
+        connection.sources.add(source)
         return connection
+
+    def _handle_dtls(self, connection: Connection, datagram: bytes, source: bytes, now: float) -> None:
+        if not connection.participant.handshake.spend(1, now):
+            raise PacketError("flood")
+        if connection.allowance is not None and source == connection.destination:
+            connection.allowance.earn(len(datagram))
+        connection.dtls.receive(datagram)
 
     def _handle_stun(self, datagram: bytes, source: bytes, now: float) -> None:
         address = decode_sockaddr(source)
+        if ice.is_answer(datagram):
+            route, transaction_id = ice.read_answer(datagram, address, self._book)
+            connection = self._connections[route.number]
+            self._forget_sources(connection, source)
+            is_selected = self._book.handle_answer(transaction_id, now)
+            self._follow(connection, source, is_selected, "address_proven")
+            return
         route, is_nominated, response = ice.answer_check(datagram, address, self._book)
         connection = self._connections[route.number]
+        if not connection.participant.checks.spend(1, now):
+            raise PacketError("flood")
         self._router.handle_consent(connection.participant, now)
         if self._book.find_by_address(address) is not route:
             # The address is new to the route, and may push another one out.
-            self._sources.clear()
-        if self._book.handle_check(route, address, is_nominated, now):
+            self._forget_sources(connection, source)
+        is_selected = self._book.handle_check(route, address, is_nominated, now, len(datagram))
+        self._follow(connection, source, is_selected, "address_selected")
+        if route.known[address].may_send(len(response)):
+            self._egress.send_datagram(source, response)
+        self._ask(connection, address, source, now)
+
+    def _forget_sources(self, connection: Connection, source: bytes) -> None:
+        """Look again at who has this source, and at those of the connection; the others' are not touched."""
+        self._sources.pop(source, None)
+        for known in connection.sources:
+            self._sources.pop(known, None)
+        connection.sources.clear()
+
+    def _follow(self, connection: Connection, source: bytes, is_selected: bool, event: str) -> None:
+        if is_selected:
             connection.destination = source
-            self._log(connection.participant, "address_selected")
-        self._egress.send_datagram(source, response)
+            self._log(connection.participant, event)
+        connection.allowance = connection.route.allowance
+
+    def _ask(self, connection: Connection, address: Address, source: bytes, now: float) -> None:
+        """Ask an address whether it receives, when that is due."""
+        route = connection.route
+        transaction_id = self._book.ask(route, address, self._random(12), now)
+        if transaction_id is not None:
+            question = ice.build_question(route, transaction_id)
+            if route.known[address].may_send(len(question)):
+                self._egress.send_datagram(source, question)
+
+    def _renew_proof(self, connection: Connection, now: float) -> None:
+        route = connection.route
+        if route.selected is not None and connection.destination is not None:
+            self._book.expire(route, now)
+            connection.allowance = route.allowance
+            self._ask(connection, route.selected, connection.destination, now)
 
     def _handle_srtp(self, connection: Connection, buffer: PacketBuffer, size: int, source: bytes, now: float) -> None:
         srtp, participant = connection.srtp, connection.participant
@@ -250,7 +303,7 @@ class MediaWorker:
             raise PacketError("not_connected")
         effects: Iterable[Effect]
         if 192 <= buffer.view[1] <= 223:
-            if not participant.control.spend(1, now):
+            if not participant.control.spend(1 + size // CONTROL_BYTES, now):
                 raise PacketError("flood")
             effects = self._router.handle_rtcp(participant, srtp.unprotect_rtcp(buffer, size), now)
         else:
@@ -265,9 +318,14 @@ class MediaWorker:
                 raise
         if source == connection.destination:
             connection.route.heard_at = now
-        elif self._book.handle_media(connection.route, decode_sockaddr(source), now):
-            connection.destination = source
-            self._log(participant, "address_followed")
+            if connection.allowance is not None:
+                connection.allowance.earn(size)
+                self._ask(connection, decode_sockaddr(source), source, now)
+        else:
+            address = decode_sockaddr(source)
+            is_selected = self._book.handle_media(connection.route, address, now, size)
+            self._follow(connection, source, is_selected, "address_followed")
+            self._ask(connection, address, source, now)
         # The batch goes out when the socket is drained.
         if effects:
             self._queue(effects, now)
@@ -277,6 +335,8 @@ class MediaWorker:
         if connection is None:
             return
         connection.srtp = srtp
+        self._book.handle_handshake(connection.route, self._clock.monotonic())
+        connection.allowance = connection.route.allowance
         if connection.sctp_port is not None:
             connection.channel = connection.dtls.open_channel(
                 on_open=lambda: self._maps_due.add(number),
@@ -372,7 +432,8 @@ class MediaWorker:
 
     def _disconnect(self, effect: Disconnect) -> None:
         connection = self._connections.pop(effect.number)
-        self._sources.clear()
+        for source in connection.sources:
+            self._sources.pop(source, None)
         self._book.remove(connection.route)
         self._maps_due.discard(effect.number)
         self._said.discard(effect.number)

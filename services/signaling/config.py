@@ -17,7 +17,8 @@ class TurnConfig:
 
     urls: tuple[str, ...]
     secret: bytes
-    # Higher: leaked credentials relay for longer. Lower: a call that outlives them cannot change its path.
+    # An hour at most. Higher: leaked credentials relay for longer. Lower: slow clients cannot relay.
+    # A call that outlives them goes on; to change its path its client joins again, with a new grant's credentials.
     ttl_s: int
 
     @classmethod
@@ -27,7 +28,7 @@ class TurnConfig:
             if not url.startswith(("turn:", "turns:")):
                 env.problem(f"PARLEY_TURN_URLS has {url!r}, which is not turn: or turns:")
         secret = env.text("PARLEY_TURN_SECRET") if urls else ""
-        return cls(urls, secret.encode(), env.integer("PARLEY_TURN_TTL_S", 43_200, low=60, high=604_800))
+        return cls(urls, secret.encode(), env.integer("PARLEY_TURN_TTL_S", 3_600, low=60, high=3_600))
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ class TurnServers(Protocol):
     """The relays for clients that cannot reach a worker directly."""
 
     def servers_for(self, credential_id: str, now: datetime) -> tuple[IceServer, ...]:
-        """With credentials for some hours; none when there are no relays."""
+        """With credentials for an hour at most, in a name that the relay counts by; none when there are no relays."""
 
 
 class Timers(Protocol):

@@ -17,7 +17,7 @@ from services.signaling.core.errors import (
     SdpInvalid,
     UserTaken,
 )
-from services.signaling.core.grants import Grant, GrantPolicy, admit, check_bearer, claim
+from services.signaling.core.grants import Grant, GrantPolicy, admit, check_bearer, claim, name_at_relay
 from services.signaling.core.inputs import (
     Accept,
     Cancel,
@@ -264,7 +264,7 @@ class CallsService:
             audio_slots=audio_slots,
             video_slots=video_slots,
             media_epoch=call.media_epoch,
-            ice_servers=self.turn.servers_for(claims.token_id, now),
+            ice_servers=self.turn.servers_for(name_at_relay(user_id), now),
         )
 
     def _grant_if_seated(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant | None:

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 # What the services alone call among each other, or staff; each says in its proto that it takes a service token.
 INTERNAL = {
+    "parley.accounts.v1.AccountDataService",
     "parley.calls.v1.CallOperationsService",
     "parley.gateway.v1.GatewayAdminService",
     "parley.messaging.v1.AccountAdminService",

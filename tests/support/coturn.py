@@ -19,11 +19,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from deploy.embedded.ports import Ports
+from deploy.k8s.objects import find, load_base
 from tests.support.waiting import PATIENCE_S, poll
 
 COTURN = os.environ.get("PARLEY_COTURN") or shutil.which("turnserver")
 HOST = "127.0.0.1"
 REALM = "parley.test"
+_LIMITS = (
+    "--user-quota",
+    "--total-quota",
+    "--max-bps",
+    "--bps-capacity",
+    "--denied-peer-ip",
+    "--stale-nonce",
+    "--no-rfc",
+)
 
 
 class Coturn:
@@ -79,8 +89,11 @@ class Coturn:
             "pidfile": str(self._folder / "coturn.pid"),
             "userdb": str(self._folder / "coturn.db"),
         }
+        # As in production: its limits, and no peer but the workers, which are on loopback here.
+        limits = [*production_limits(), f"--allowed-peer-ip={HOST}"]
         flags = ("use-auth-secret", "allow-loopback-peers", "no-cli", "no-dtls", "simple-log", "verbose")
         command = [str(COTURN), "-n", *(f"--{name}={value}" for name, value in options.items())]
+        command += limits
         command += [f"--static-auth-secret={secret}" for secret in self._secrets]
         self._process = subprocess.Popen(
             [*command, *(f"--{flag}" for flag in flags)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -102,6 +115,14 @@ class Coturn:
             self._process.terminate()
             self._process.wait(PATIENCE_S)
             self._process = None
+
+
+def production_limits() -> list[str]:
+    """Those of the manifest: quotas, rates, and whom it never relays to."""
+    deployment = find(load_base(), "Deployment", "parley-media", "coturn")
+    assert deployment is not None
+    given = deployment["spec"]["template"]["spec"]["containers"][0]["command"]
+    return [argument for argument in given if argument.startswith(_LIMITS)]
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from services.sfu.core.stats import round_trip_s
 
 CNAME: Final = b"parley"
 _MAX_REPORT_BLOCKS: Final = 31
-_MAX_NACKED: Final = 256
 # Reports are cut into packets of this size. Higher: fragments on narrow paths. Lower: more packets.
 _MAX_COMPOUND_BYTES: Final = 1100
 
@@ -20,7 +19,7 @@ def handle_report(participant: Participant, report: rtcp.Report, now: float, ntp
     """Take in one packet of a participant's RTCP; gives what is to be sent again. Unknown SSRCs mean nothing."""
     match report:
         case rtcp.TransportFeedback():
-            participant.path.handle_feedback(report.fci, now)
+            participant.path.handle_feedback(report.fci, now, report.most)
         case rtcp.SenderReport():
             _handle_sender_report(participant, report, now)
         case rtcp.ReportBlock():
@@ -71,7 +70,7 @@ def _resend(participant: Participant, nack: rtcp.Nack, now: float) -> list[Effec
         return []
     pace, rate_bps = participant.repair_pace, participant.path.estimate_bps(now)
     found: list[Effect] = []
-    for number in nack.sequence_numbers[:_MAX_NACKED]:
+    for number in nack.sequence_numbers:
         if not pace.has_room(rate_bps, now):
             break
         packet = slot.find_lost(number, now)

@@ -7,7 +7,12 @@ both is used (level-asymmetry-allowed, section 8.2.2). Names are like "vp8", "vp
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, Literal
+
+# Names that are remembered: each is asked for several times an offer, and most offers have the same. Higher: memory for
+# who invents them. Lower: an offer costs more.
+KEPT_NAMES: Final = 1024
 
 Codec = Literal["opus", "red", "vp8", "h264", "vp9", "av1"]
 # A codec, or a codec and its profile.
@@ -46,6 +51,7 @@ def read_parameters(fmtp: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, _, value in parts if name.strip()}
 
 
+@lru_cache(KEPT_NAMES)
 def name_format(codec: Codec, fmtp: str) -> Format:
     """The format of a codec line. An H.264 profile that is not known here fits only itself."""
     parameters = read_parameters(fmtp)
@@ -67,6 +73,7 @@ def _h264_profile(text: str) -> str:
     return lowered[:4]
 
 
+@lru_cache(KEPT_NAMES)
 def list_decodable(wanted: Format) -> frozenset[Format]:
     """All formats whose streams who takes this one can decode."""
     codec, _, rest = wanted.partition("/")

@@ -9,6 +9,9 @@ from services.sfu.core.formats import Codec, Format, list_decodable, name_format
 from services.sfu.core.ids import Kind
 
 MAX_RIDS = 3
+# Of a kind of media; browsers have up to 17. Higher: an offer holds the worker up for longer. Lower: codecs that two
+# have in common are not seen.
+MAX_CODECS = 24
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
@@ -128,16 +131,17 @@ def read_codecs(kind: Kind, formats: str, attributes: dict[str, list[str]], mid:
     encodings = dict(_numbered(attributes.get("rtpmap", ())))
     parameters = dict(_numbered(attributes.get("fmtp", ())))
     repairs = _repairs(formats, encodings, parameters)
+    offered = frozenset(_numbered(attributes.get("rtcp-fb", ())))
     found: dict[Format, CodecLine] = {}
     for number in formats.split():
         codec = ENCODINGS[kind].get(encodings.get(number, "").strip().lower())
-        if codec is None:
+        if codec is None or len(found) == MAX_CODECS:
             continue
         fmtp = parameters.get(number, "")
         name, payload_type = name_format(codec, fmtp), _payload_type(number, mid)
         if name in found or payload_type in _LIKE_RTCP:
             continue
-        feedback = _feedback(attributes.get("rtcp-fb", ()), number)
+        feedback = tuple(name for name in _FEEDBACK if (number, name) in offered or ("*", name) in offered)
         repair = repairs.get(number)
         repair_type = None if repair is None or "nack" not in feedback else _payload_type(repair, mid)
         found[name] = CodecLine(codec, payload_type, fmtp, feedback, repair_type)
@@ -146,18 +150,18 @@ def read_codecs(kind: Kind, formats: str, attributes: dict[str, list[str]], mid:
     return tuple(found.values())
 
 
-def read_extensions(entries: Sequence[str], mid: str) -> dict[str, int]:
+def read_extensions(entries: Sequence[str], where: str) -> dict[str, int]:
     """The ids of the header extensions of interest by their URIs."""
     found: dict[str, int] = {}
     for entry in entries:
         number, _, rest = entry.partition(" ")
         uri = rest.split(" ", 1)[0]
         if uri in _SERVED_URIS:
-            extension_id = integer(number.partition("/")[0], f"mid {mid}: a=extmap")
+            extension_id = integer(number.partition("/")[0], f"{where}: a=extmap")
             if extension_id in _PLACEHOLDER_IDS:
                 continue
             if not 1 <= extension_id <= 255:
-                raise SdpError(f"mid {mid}: extmap id {extension_id} is out of range")
+                raise SdpError(f"{where}: extmap id {extension_id} is out of range")
             found[uri] = extension_id
     return found
 
@@ -177,7 +181,8 @@ def read_rids(entries: Sequence[str], simulcast: Sequence[str], mid: str) -> tup
     if len(set(rids)) != len(rids):
         raise SdpError(f"mid {mid}: one of the rids is there twice")
     listed = _simulcast(simulcast)
-    return tuple(rid for rid in listed or rids if rid in rids)[:MAX_RIDS]
+    known = frozenset(rids)
+    return tuple(rid for rid in listed or rids if rid in known)[:MAX_RIDS]
 
 
 def _simulcast(entries: Sequence[str]) -> list[str]:
@@ -233,8 +238,3 @@ def _payload_type(number: str, mid: str) -> int:
     if payload_type > 127:
         raise SdpError(f"mid {mid}: payload type {payload_type} is out of range")
     return payload_type
-
-
-def _feedback(entries: Sequence[str], number: str) -> tuple[str, ...]:
-    offered = {value for prefix, value in _numbered(entries) if prefix in (number, "*")}
-    return tuple(name for name in _FEEDBACK if name in offered)

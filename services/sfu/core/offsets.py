@@ -1,6 +1,7 @@
 """What makes one outbound stream of many sources: offsets on every number, and numbers without holes where frames are
 left out (temporal layers)."""
 
+from bisect import bisect_right
 from collections import deque
 from typing import Final, NamedTuple
 
@@ -139,14 +140,20 @@ class Offsets:
 
     def find(self, sequence_number: int, ring: RetransmissionRing) -> MediaPacket | None:
         """The packet that went out under a number, while it is in the ring."""
-        end = self._next_index
-        for shift in reversed(self._shifts):
-            packet = ring.get((sequence_number - shift.sequence) & 0xFFFF)
-            if packet is not None and shift.first_index <= packet.extended < end:
-                return packet
-            # A shift begins after the packet that was left out: that one went out under no number.
-            end = shift.first_index - 1
-        return None
+        # Extended, as the numbers of the shifts are; they rise from shift to shift, so it is found without a walk.
+        age = (self._next_sequence_number - sequence_number) & 0xFFFF
+        number = self._next_index + self._shift.sequence - age
+        place = bisect_right(self._shifts, number, key=_first_number) - 1
+        if place < 0:
+            return None
+        shift = self._shifts[place]
+        packet = ring.get((sequence_number - shift.sequence) & 0xFFFF)
+        if packet is None:
+            return None
+        # A shift begins after the packet that was left out: that one went out under no number.
+        is_last = place == len(self._shifts) - 1
+        end = self._next_index if is_last else self._shifts[place + 1].first_index - 1
+        return packet if shift.first_index <= packet.extended < end else None
 
     def find_last(self, ring: RetransmissionRing) -> MediaPacket | None:
         """The packet that went out last."""
@@ -158,3 +165,8 @@ class Offsets:
 
     def _find_shift(self, index: int) -> _Shift | None:
         return next((shift for shift in reversed(self._shifts) if shift.first_index <= index), None)
+
+
+def _first_number(shift: _Shift) -> int:
+    """The extended number that a shift's first packet goes out under."""
+    return shift.first_index + shift.sequence

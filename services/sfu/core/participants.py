@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.sfu.core.agreement import list_takes
-from services.sfu.core.budgets import MAX_CONTROL_PER_S, MAX_MEDIA_PER_S, MAX_NACKED_PER_S, Budget, Pace
+from services.sfu.core.budgets import (
+    MAX_CHANGES_PER_S,
+    MAX_CHECKS_PER_S,
+    MAX_CONTROL_PER_S,
+    MAX_DTLS_PER_S,
+    MAX_MEDIA_PER_S,
+    MAX_NACKED_PER_S,
+    Budget,
+    Pace,
+)
 from services.sfu.core.errors import PacketError
 from services.sfu.core.formats import Format
 from services.sfu.core.homes import Home, find_home
@@ -91,6 +100,9 @@ class Participant:
         self.repair_pace = Pace()
         self.media = Budget(MAX_MEDIA_PER_S)
         self.control = Budget(MAX_CONTROL_PER_S)
+        self.checks = Budget(MAX_CHECKS_PER_S)
+        self.handshake = Budget(MAX_DTLS_PER_S)
+        self.changes = Budget(MAX_CHANGES_PER_S)
         self._ssrcs_seen = 0
         self.receive_quality = ReceiveQuality()
 

@@ -9,7 +9,7 @@ from services.sfu.core.estimator import HIGH_LOSS, BandwidthEstimator
 from services.sfu.core.probing import Prober
 from services.sfu.core.silence import Silence
 from services.sfu.core.stats import RateMeter
-from services.sfu.core.transport_cc import SendHistory, Sent, parse_feedback
+from services.sfu.core.transport_cc import MAX_STATUSES, SendHistory, Sent, parse_feedback
 
 # Loss is judged over this time. Higher: later. Lower: chance decides.
 LOSS_WINDOW_S: Final = 2.0
@@ -88,9 +88,9 @@ class DownlinkPath:
             return False
         return self._silence.begin(since, self.allocated_bps, self.round_trip_s or _FIRST_ROUND_TRIP_S, now)
 
-    def handle_feedback(self, fci: bytes, now: float) -> None:
-        """Transport-wide feedback; what does not add up means nothing."""
-        feedback = parse_feedback(fci)
+    def handle_feedback(self, fci: bytes, now: float, most: int = MAX_STATUSES) -> None:
+        """Transport-wide feedback, of which `most` statuses are read; what does not add up means nothing."""
+        feedback = parse_feedback(fci, most)
         if feedback is None or not self.estimator.has_feedback:
             return
         packets = self.history.resolve(feedback)

@@ -36,6 +36,9 @@ LAYER_INTERVAL_S: Final = 0.25
 SUDDEN_DROP: Final = 0.9
 # Whether feedback stays away is looked at this often. Higher: seen later. Lower: work for each participant.
 SILENCE_INTERVAL_S: Final = 0.05
+# In larger calls whoever begins or ends a stream is followed at the next tick: to settle the slots takes the square of
+# the members, a millisecond at 20. Higher: one packet holds up the others' for longer. Lower: pictures come later.
+SMALL_CALL: Final = 6
 # Looked up once: it is asked for with each packet.
 _CONNECTED: Final = State.CONNECTED
 # Packets of a probe at one tick. Higher: bursts. Lower: high rates cannot be tried.
@@ -57,6 +60,8 @@ class Router:
         self._with_gaps: set[InboundStream] = set()
         self._heard_numbered: set[Participant] = set()
         self._probing: set[Participant] = set()
+        # Whose streams began or ended more often than is followed at once.
+        self._changed: set[Participant] = set()
         self._reports_due: list[tuple[float, ParticipantNumber]] = []
         self._key_frames_due = self._ranks_due = self._silence_due = 0.0
 
@@ -201,10 +206,24 @@ class Router:
         was_on = publication.is_on(now)
         stream.last_packet_at = now
         effects: list[Effect] = []
+        participant = self.find(publication.publisher)
+        if participant is None or not self._may_change(participant, now):
+            return effects
         if publication.kind == "video" and (not was_on or len(publication.layers) == 1):
-            effects = self._calls[publication.publisher.call_id].settle(now)
-            effects += self._aim_told(effects, now)
+            effects = self._settle(participant, now)
         return effects + self._aim([self._participants[slot.receiver] for slot in publication.slots], now)
+
+    def _may_change(self, participant: Participant, now: float) -> bool:
+        """Whether all slots follow now what a participant changed; else a later tick sees to it."""
+        is_small = len(self._calls[participant.key.call_id].members) <= SMALL_CALL
+        if is_small and participant.changes.spend(1, now):
+            return True
+        self._changed.add(participant)
+        return False
+
+    def _settle(self, participant: Participant, now: float) -> list[Effect]:
+        settled = self._calls[participant.key.call_id].settle(now)
+        return settled + self._aim_told(settled, now)
 
     def handle_rtcp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Take in one decrypted RTCP packet. Raises PacketError with the reason for a drop."""
@@ -215,9 +234,8 @@ class Router:
         for report in reports:
             effects += feedback.handle_report(participant, report, now, ntp)
             has_ended = has_ended or isinstance(report, Bye)
-        if has_ended:
-            settled = self._calls[participant.key.call_id].settle(now)
-            effects += settled + self._aim_told(settled, now)
+        if has_ended and self._may_change(participant, now):
+            effects += self._settle(participant, now)
         path = participant.path
         if path.estimate_bps(now) < SUDDEN_DROP * path.allocated_bps and now >= path.aimed_at + LAYER_INTERVAL_S / 5:
             effects += self._aim([participant], now)
@@ -232,6 +250,7 @@ class Router:
         effects = self._tick_streams(now)
         effects += self._tick_uplinks(now)
         effects += self._tick_probes(now)
+        effects += self._tick_changes(now)
         # Each at its own time: all at once would hold up the media.
         due = [p for p in self._participants.values() if now - p.path.aimed_at >= LAYER_INTERVAL_S]
         if now >= self._silence_due:
@@ -259,6 +278,16 @@ class Router:
                 continue
             effects += feedback.build_nacks(publisher, stream, now)
         return effects
+
+    def _tick_changes(self, now: float) -> list[Effect]:
+        """Each call once, however many of its participants changed something."""
+        due = [participant for participant in self._changed if participant.changes.spend(1, now)]
+        self._changed.difference_update(due)
+        calls = {participant.key.call_id: participant for participant in due}
+        effects = [effect for participant in calls.values() for effect in self._settle(participant, now)]
+        slots = (slot for participant in due for p in participant.publications for slot in p.slots)
+        receivers = dict.fromkeys(slot.receiver for slot in slots)
+        return effects + self._aim([self._participants[number] for number in receivers], now)
 
     def _tick_uplinks(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -357,4 +386,5 @@ class Router:
         self._with_gaps -= set(participant.streams.values())
         self._heard_numbered.discard(participant)
         self._probing.discard(participant)
+        self._changed.discard(participant)
         return [*effects, Disconnect(participant.number, participant.key, reason)]

@@ -6,7 +6,8 @@ transport_cc.py). Packets of other types are skipped.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from struct import Struct
 from typing import Final
 
@@ -24,8 +25,12 @@ _PLI: Final = 1
 _FIR: Final = 4
 _APPLICATION: Final = 15
 
-# Items of a NACK that are read, each of up to 17 numbers: more cannot be repaired in time.
-MAX_NACK_ITEMS: Final = 64
+# What is read of one compound packet: numbers in NACKs, statuses in transport-wide feedback, and entries of all kinds.
+# More cannot be repaired in time, or is no client's: 224 statuses are 50 ms at 35 Mbit/s. Higher: one packet costs
+# more. Lower: bad paths stay bad.
+MAX_NACKED: Final = 128
+MAX_STATUSES: Final = 224
+MAX_REPORTS: Final = 128
 
 _COMMON: Final = Struct("!BBH")
 _SENDER_INFO: Final = Struct("!IQIII")
@@ -91,17 +96,22 @@ class Bye:
 
 @dataclass(frozen=True, slots=True)
 class TransportFeedback:
-    """Transport-wide feedback, unread: transport_cc.parse_feedback."""
+    """Transport-wide feedback, unread: transport_cc.parse_feedback. `most`: how many of its statuses are to be read."""
 
     fci: bytes
+    most: int = field(default=MAX_STATUSES, compare=False)
 
 
 Report = TransportFeedback | ReportBlock | SenderReport | Nack | KeyFrameRequest | Remb | Bye
 
 
 def parse_compound(data: bytes) -> list[Report]:
-    """What a compound packet in clear text says; PacketError("rtcp_malformed") when its lengths do not add up."""
+    """What a compound packet in clear text says, as far as it is read.
+
+    PacketError("rtcp_malformed") when its lengths do not add up.
+    """
     reports: list[Report] = []
+    numbers, statuses = MAX_NACKED, MAX_STATUSES
     at = 0
     while at < len(data):
         if len(data) - at < _COMMON.size:
@@ -114,7 +124,15 @@ def parse_compound(data: bytes) -> list[Report]:
         body = data[at + 4 : end]
         if first & 0x20:
             body = _without_padding(body)
-        reports.extend(_parse_one(packet_type, first & 0x1F, body))
+        for report in _parse_one(packet_type, first & 0x1F, body, numbers):
+            if isinstance(report, Nack):
+                numbers -= len(report.sequence_numbers)
+            elif isinstance(report, TransportFeedback):
+                report = TransportFeedback(report.fci, statuses)
+                statuses -= min(int.from_bytes(report.fci[2:4], "big"), statuses)
+            reports.append(report)
+            if len(reports) == MAX_REPORTS:
+                return reports
         at = end
     return reports
 
@@ -125,7 +143,7 @@ def _without_padding(body: bytes) -> bytes:
     return body[: -body[-1]]
 
 
-def _parse_one(packet_type: int, count: int, body: bytes) -> Iterable[Report]:
+def _parse_one(packet_type: int, count: int, body: bytes, numbers: int) -> Iterable[Report]:
     if packet_type == _SR:
         if len(body) < _SENDER_INFO.size:
             raise PacketError("rtcp_malformed")
@@ -139,7 +157,7 @@ def _parse_one(packet_type: int, count: int, body: bytes) -> Iterable[Report]:
         if len(body) < _FEEDBACK.size:
             raise PacketError("rtcp_malformed")
         _, media_ssrc = _FEEDBACK.unpack_from(body)
-        return _parse_feedback(packet_type, count, media_ssrc, body[_FEEDBACK.size :])
+        return _parse_feedback(packet_type, count, media_ssrc, body[_FEEDBACK.size :], numbers)
     return []
 
 
@@ -156,15 +174,18 @@ def _report_blocks(body: bytes, count: int) -> list[ReportBlock]:
     return blocks
 
 
-def _parse_feedback(packet_type: int, fmt: int, media_ssrc: int, fci: bytes) -> list[Report]:
+def _parse_feedback(packet_type: int, fmt: int, media_ssrc: int, fci: bytes, numbers: int) -> list[Report]:
     if packet_type == _RTPFB:
         if fmt == _TRANSPORT_CC:
             return [TransportFeedback(fci)]
-        return [Nack(media_ssrc, tuple(_nack_numbers(fci)))] if fmt == _NACK else []
+        return [Nack(media_ssrc, tuple(islice(_nack_numbers(fci), numbers)))] if fmt == _NACK and numbers else []
     if fmt == _PLI:
         return [KeyFrameRequest(media_ssrc)]
     if fmt == _FIR:
-        return [KeyFrameRequest(int.from_bytes(fci[at : at + 4], "big")) for at in range(0, len(fci) - 7, 8)]
+        return [
+            KeyFrameRequest(int.from_bytes(fci[at : at + 4], "big"))
+            for at in range(0, min(len(fci) - 7, 8 * MAX_REPORTS), 8)
+        ]
     if fmt == _APPLICATION and fci[:4] == b"REMB" and len(fci) >= 8:
         mantissa = int.from_bytes(fci[5:8], "big")
         return [Remb((mantissa & _MAX_REMB_MANTISSA) << (mantissa >> 18))]
@@ -172,7 +193,7 @@ def _parse_feedback(packet_type: int, fmt: int, media_ssrc: int, fci: bytes) -> 
 
 
 def _nack_numbers(fci: bytes) -> Iterable[int]:
-    for at in range(0, min(len(fci) - 3, 4 * MAX_NACK_ITEMS), 4):
+    for at in range(0, len(fci) - 3, 4):
         first, mask = _NACK_ITEM.unpack_from(fci, at)
         yield first
         while mask:

@@ -18,6 +18,13 @@ from services.sfu.core.media_line import (
 # A call of 30 has 60 receive slots; more lines would only cost.
 MAX_MEDIA_LINES = 128
 MAX_OFFER_SIZE = 64 * 1024
+# Browsers have a hundred lines an m-line of video. Higher: an offer holds the worker up for longer. Lower: offers with
+# many codecs or candidates are refused.
+MAX_LINES = 2500
+MAX_ATTRIBUTES = 400
+# As there are payload types.
+MAX_FORMATS = 128
+MAX_PARAMETERS_SIZE = 1024
 
 _FINGERPRINT_SIZES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 _DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
@@ -27,6 +34,7 @@ _RTP_PROTOCOLS = frozenset(
 )
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}\Z")
 _ICE_UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}\Z")
+_ICE_PWD = re.compile(r"[A-Za-z0-9+/]{22,256}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Offer:
     ice_ufrag: str
     fingerprint: Fingerprint
     media: tuple[MediaLine, ...]
+    ice_pwd: str = ""
 
 
 @dataclass(slots=True)
@@ -52,6 +61,15 @@ class _Section:
 
     media: str = ""
     attributes: dict[str, list[str]] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, name: str, value: str) -> None:
+        self.count += 1
+        if self.count > MAX_ATTRIBUTES:
+            raise SdpError(f"the session, or an m-line, has more than {MAX_ATTRIBUTES} attributes")
+        if name == "fmtp" and len(value) > MAX_PARAMETERS_SIZE:
+            raise SdpError(f"an a=fmtp is longer than {MAX_PARAMETERS_SIZE} characters")
+        self.attributes.setdefault(name, []).append(value)
 
     def all(self, name: str) -> list[str]:
         return self.attributes.get(name, [])
@@ -67,7 +85,8 @@ class _Section:
 def parse_offer(text: str) -> Offer:
     """The offer of a client; SdpError names the first thing that is wrong with it."""
     session, sections = _split(text)
-    media = tuple(_parse_media(section, session) for section in sections)
+    common = read_extensions(session.all("extmap"), "the session")
+    media = tuple(_parse_media(section, common) for section in sections)
     mids = [line.mid for line in media]
     if len(set(mids)) != len(mids):
         raise SdpError("two m-lines have the same a=mid")
@@ -79,20 +98,21 @@ def parse_offer(text: str) -> Offer:
     ufrag = first.first("ice-ufrag") or session.first("ice-ufrag")
     if ufrag is None or not _ICE_UFRAG.match(ufrag):
         raise SdpError("a=ice-ufrag is missing or malformed")
-    if not (first.has("ice-pwd") or session.has("ice-pwd")):
-        raise SdpError("a=ice-pwd is missing")
+    password = first.first("ice-pwd") or session.first("ice-pwd")
+    if password is None or not _ICE_PWD.match(password):
+        raise SdpError("a=ice-pwd is missing or malformed")
     setup = first.first("setup") or session.first("setup")
     if setup not in ("actpass", "active"):
         raise SdpError("a=setup must be actpass or active")
-    return Offer(ufrag, _fingerprint(first, session), media)
+    return Offer(ufrag, _fingerprint(first, session), media, password)
 
 
 def _split(text: str) -> tuple[_Section, list[_Section]]:
     if len(text) > MAX_OFFER_SIZE:
         raise SdpError(f"the offer is longer than {MAX_OFFER_SIZE} characters")
     lines = text.replace("\r\n", "\n").split("\n")
-    if lines[0] != "v=0":
-        raise SdpError("the offer must begin with v=0")
+    if len(lines) > MAX_LINES or lines[0] != "v=0":
+        raise SdpError(f"the offer must begin with v=0, and have no more than {MAX_LINES} lines")
     session = _Section()
     sections: list[_Section] = []
     current = session
@@ -108,7 +128,7 @@ def _split(text: str) -> tuple[_Section, list[_Section]]:
             sections.append(current)
         elif line[0] == "a":
             name, _, value = line[2:].partition(":")
-            current.attributes.setdefault(name, []).append(value)
+            current.add(name, value)
     if not sections:
         raise SdpError("the offer has no m-line")
     return session, sections
@@ -116,7 +136,7 @@ def _split(text: str) -> tuple[_Section, list[_Section]]:
 
 def _check_bundle(session: _Section, media: tuple[MediaLine, ...]) -> None:
     groups = [value.split() for value in session.all("group")]
-    bundle = next((group[1:] for group in groups if group and group[0] == "BUNDLE"), None)
+    bundle = next((frozenset(group[1:]) for group in groups if group and group[0] == "BUNDLE"), None)
     if bundle is None:
         raise SdpError("a=group:BUNDLE is missing")
     for line in media:
@@ -124,7 +144,7 @@ def _check_bundle(session: _Section, media: tuple[MediaLine, ...]) -> None:
             raise SdpError(f"mid {line.mid} is not in a=group:BUNDLE")
 
 
-def _parse_media(section: _Section, session: _Section) -> MediaLine:
+def _parse_media(section: _Section, common: dict[str, int]) -> MediaLine:
     parts = section.media.split(" ", 3)
     if len(parts) != 4 or not parts[1].isascii() or not parts[1].isdigit():
         raise SdpError("an m-line is not of the form m=kind port protocol formats")
@@ -144,7 +164,7 @@ def _parse_media(section: _Section, session: _Section) -> MediaLine:
         return _parse_application(section, line)
     if kind not in ENCODINGS:
         return line
-    return _parse_rtp(section, session, line)
+    return _parse_rtp(section, common, line)
 
 
 def _parse_application(section: _Section, line: MediaLine) -> MediaLine:
@@ -156,13 +176,15 @@ def _parse_application(section: _Section, line: MediaLine) -> MediaLine:
     return replace(line, sctp_port=port)
 
 
-def _parse_rtp(section: _Section, session: _Section, line: MediaLine) -> MediaLine:
+def _parse_rtp(section: _Section, common: dict[str, int], line: MediaLine) -> MediaLine:
+    if line.formats.count(" ") >= MAX_FORMATS:
+        raise SdpError(f"mid {line.mid}: more than {MAX_FORMATS} formats")
     if line.protocol not in _RTP_PROTOCOLS:
         raise SdpError(f"mid {line.mid}: the protocol must be UDP/TLS/RTP/SAVPF")
     if not section.has("rtcp-mux"):
         raise SdpError(f"mid {line.mid}: a=rtcp-mux is missing")
     ssrcs, rtx_ssrcs = read_ssrcs(section.all("ssrc"), section.all("ssrc-group"), line.mid)
-    extensions = read_extensions(session.all("extmap") + section.all("extmap"), line.mid)
+    extensions = common | read_extensions(section.all("extmap"), f"mid {line.mid}")
     rids = read_rids(section.all("rid"), section.all("simulcast"), line.mid)
     return replace(
         line,

@@ -35,13 +35,14 @@ class Feedback(NamedTuple):
     arrivals: list[float | None]
 
 
-def parse_feedback(fci: bytes) -> Feedback | None:
-    """The feedback control information of an RTPFB packet of format 15; None when it does not add up."""
+def parse_feedback(fci: bytes, most: int = MAX_STATUSES) -> Feedback | None:
+    """The feedback control information of an RTPFB packet of format 15, `most` packets of it; None when it does not add
+    up."""
     if len(fci) < _HEAD.size:
         return None
     head: tuple[int, int, int] = _HEAD.unpack_from(fci)
     base, count, reference = head
-    statuses = _read_statuses(fci, min(count, MAX_STATUSES))
+    statuses = _read_statuses(fci, min(count, most))
     if statuses is None:
         return None
     symbols, at = statuses

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from services.signaling.core.errors import CallEnded, CallNotFound, JoinTokenExpired, JoinTokenInvalid, NotInCall
 from services.signaling.core.model import Call, CallId, CallState, DeviceId, UserId, Worker, WorkerId
@@ -32,7 +33,7 @@ class GrantPolicy:
 
 @dataclass(frozen=True)
 class IceServer:
-    """A TURN server with credentials for some hours."""
+    """A TURN server with credentials for an hour at most."""
 
     urls: tuple[str, ...]
     username: str
@@ -61,6 +62,12 @@ class Grant:
     video_slots: int
     media_epoch: int = 0
     ice_servers: tuple[IceServer, ...] = ()
+
+
+def name_at_relay(user_id: UserId) -> str:
+    """The person's name in TURN credentials: the same in each grant, so that the relay's quota is the person's, and not
+    the user id itself, because the network reads it."""
+    return sha256(b"turn:" + user_id.encode()).hexdigest()[:24]
 
 
 def claim(

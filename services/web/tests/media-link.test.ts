@@ -22,6 +22,7 @@ class FakeConnection {
   readonly channel = { readyState: "connecting", onmessage: null as ((event: { data: ArrayBuffer }) => void) | null, send: () => undefined };
   private readonly transceivers: { mid: string; receiver: { track: FakeTrack }; sender: { replaceTrack: () => Promise<void> } }[] = [];
   readonly number = FakeConnection.made.push(this);
+  constructor(readonly configuration: RTCConfiguration) {}
 
   addTransceiver(kind: string) {
     const made = { mid: String(this.transceivers.length), receiver: { track: new FakeTrack(kind) }, sender: { replaceTrack: () => Promise.resolve() } };
@@ -61,6 +62,9 @@ class FakeConnection {
   track = (mid: string) => this.transceivers[Number(mid)]?.receiver.track as unknown as MediaStreamTrack;
 }
 
+/** A relay with the credentials of one grant, which hold for an hour at most. */
+const relayedBy = (credential: string) => [{ urls: ["turn:relay.example"], username: "1:a", credential }];
+
 const GRANT: Grant = { joinToken: "first", audioSlots: 1, videoSlots: 1 };
 
 describe("media that moves to another worker", () => {
@@ -74,11 +78,12 @@ describe("media that moves to another worker", () => {
     refuse = false;
     vi.stubGlobal("RTCPeerConnection", FakeConnection);
     const admission = {
-      renew: () => (refuse ? Promise.reject(new Error("away")) : Promise.resolve({ ...GRANT, joinToken: "second" })),
+      renew: () =>
+        refuse ? Promise.reject(new Error("away")) : Promise.resolve({ ...GRANT, joinToken: "second", iceServers: relayedBy("second") }),
       join: (token: string) => Promise.resolve(joined.push(token).toString()),
     };
     link = new MediaLink(admission, { onChange: () => undefined, onRefused: () => undefined });
-    link.start(GRANT);
+    link.start({ ...GRANT, iceServers: relayedBy("first") });
     await until("the first join", () => joined.length === 1);
     first().become("connected");
     first().showBob(true);
@@ -125,6 +130,16 @@ describe("media that moves to another worker", () => {
     await move();
     second().become("connected");
     expect(link.phase).toBe("connected");
+  });
+
+  test.each(["a move", "a lost connection"])("%s asks for new credentials of the relay", async (reason) => {
+    if (reason === "a move") await move();
+    else {
+      first().become("failed");
+      await until("the second join", () => joined.length === 2);
+    }
+    const credentials = FakeConnection.made.map(({ configuration }) => configuration.iceServers?.map((server) => server.credential));
+    expect(credentials).toEqual([["first"], ["second"]]);
   });
 
   test("a move that fails is tried again as after a loss", async () => {

@@ -9,7 +9,7 @@ import pytest
 
 from services.sfu.core.framing import frame
 from services.sfu.metrics import PrometheusMetrics
-from services.sfu.tcp import TcpLimits, TcpPort
+from services.sfu.tcp import TcpLimits, TcpPort, holder_of
 from tests.integration.sfu.conftest import Client, RunningWorker, dropped
 from tests.integration.sfu.framed import FramedPath
 from tests.support.waiting import until
@@ -118,6 +118,75 @@ async def test_connections_beyond_the_limit_are_closed(ports: list[Port]) -> Non
     await port.prove(first, first_reader)
     assert port.tcp.connection_count == 1
     first.close()
+
+
+async def is_open(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: Port) -> bool:
+    """Whether the worker's answer to a check still comes."""
+    try:
+        await port.prove(writer, reader)
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return False
+    return True
+
+
+async def test_one_address_has_few_slots_before_the_worker_answers_and_some_after(ports: list[Port]) -> None:
+    port = await open_port(TcpLimits(per_address=4, unproven_per_address=2))
+    ports.append(port)
+    before = dropped("tcp_full")
+    proven = []
+    for _ in range(4):
+        reader, writer = await port.connect()
+        proven.append(writer)
+        await port.prove(writer, reader)
+    reader, writer = await port.connect()
+    assert await asyncio.wait_for(read_to_the_end(reader), 20) == b""
+    assert dropped("tcp_full") == before + 1
+    for writer in proven:
+        writer.close()
+    await until(lambda: port.tcp.connection_count == 0, what="the slots are free again")
+    waiting = [await port.connect() for _ in range(2)]
+    reader, writer = await port.connect()
+    assert await asyncio.wait_for(read_to_the_end(reader), 20) == b""
+    assert dropped("tcp_full") == before + 2
+    assert await is_open(*waiting[0], port)
+    await port.connect()
+    await until(lambda: port.tcp.connection_count == 3, what="who has proven itself leaves its slot to another")
+
+
+@pytest.mark.parametrize("piece", [frame(bytes(1400)), b"\0\0" * 500, frame(b"x"), b"\x05"])
+async def test_who_talks_much_before_the_worker_answers_is_closed(ports: list[Port], piece: bytes) -> None:
+    port = await open_port(TcpLimits(unproven_bytes=4096))
+    ports.append(port)
+    before = dropped("tcp_unproven")
+    reader, writer = await port.connect()
+    writer.write(piece * (8192 // len(piece)))
+    assert await asyncio.wait_for(read_to_the_end(reader), 20) == b""
+    assert dropped("tcp_unproven") == before + 1
+
+
+async def test_who_never_ends_a_frame_is_closed_as_who_says_nothing(ports: list[Port]) -> None:
+    port = await open_port(TcpLimits(unproven_s=0.3))
+    ports.append(port)
+    before = dropped("tcp_unproven")
+    reader, writer = await port.connect()
+    writer.write(frame(bytes(1400))[:-1])
+    assert await asyncio.wait_for(read_to_the_end(reader), 20) == b""
+    assert dropped("tcp_unproven") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("peer", "holder"),
+    [
+        (("192.0.2.1", 1), "192.0.2.1"),
+        (("::ffff:192.0.2.1", 1, 0, 0), "192.0.2.1"),
+        (("2001:db8:1:2:3::4", 1, 0, 0), "2001:db8:1:2::/64"),
+        (("2001:db8:1:2:ffff::4", 1, 0, 0), "2001:db8:1:2::/64"),
+        (("fe80::1%eth0", 1, 0, 2), "fe80::/64"),
+        (None, ""),
+    ],
+)
+def test_slots_are_counted_by_what_one_party_can_have(peer: tuple[str, int] | None, holder: str) -> None:
+    assert holder_of(peer) == holder
 
 
 async def test_who_does_not_read_is_dropped_and_holds_no_more_than_the_limit(ports: list[Port]) -> None:

@@ -270,3 +270,21 @@ def test_the_edge_sees_every_replica_that_its_ring_is_of(service: str) -> None:
 
 def test_the_edge_sees_the_addresses_of_its_clients() -> None:
     assert get(BASE, "Service", "edge")["spec"]["externalTrafficPolicy"] == "Local"
+
+
+def test_the_relay_has_quotas_and_relays_to_nobody_but_the_workers() -> None:
+    command = get(BASE, "Deployment", "coturn", "parley-media")["spec"]["template"]["spec"]["containers"][0]["command"]
+    given = [argument.partition("=")[::2] for argument in command]
+    quotas = {
+        name: int(value)
+        for name, value in given
+        if name in ("--user-quota", "--total-quota", "--max-bps", "--bps-capacity")
+    }
+    assert len(quotas) == 4
+    assert all(quotas.values()), "0 is no bound"
+    assert quotas["--user-quota"] < quotas["--total-quota"]
+    assert {value for name, value in given if name == "--denied-peer-ip"} == {
+        "0.0.0.0-255.255.255.255",
+        "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    }
+    assert [value for name, value in given if name == "--allowed-peer-ip"] == ["$(TURN_PEERS)"]

@@ -32,7 +32,7 @@ class World(GatewayWorld):
             resume_token,
             position,
             device.write,
-            lambda: token.require_device(device_id),
+            check=lambda: token.require_device(device_id),
         )
         device.task = asyncio.create_task(call)
         self._devices.append(device)

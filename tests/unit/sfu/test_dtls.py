@@ -103,3 +103,43 @@ async def test_an_end_that_is_closed_is_forgotten_with_all_that_it_held(
 ) -> None:
     remains = await live()
     await until(lambda: gc.collect() >= 0 and remains() is None, within_s=5, what="the end of all that refers to it")
+
+
+class Bundling(End):
+    """An end that keeps its records back, to send many in one datagram."""
+
+    is_bundling = False
+
+    def __init__(self, role: Role) -> None:
+        self.kept: list[bytes] = []
+        super().__init__(role)
+
+    def _send(self, datagram: bytes) -> None:
+        if self.is_bundling:
+            self.kept.append(datagram)
+        else:
+            super()._send(datagram)
+
+
+async def test_all_records_of_a_datagram_are_read_and_none_is_left_to_pile_up() -> None:
+    """OpenSSL is asked for one record at a time: the rest of a datagram would wait for ever."""
+    server, client = End("server"), Bundling("client")
+    server.other, client.other = client, server
+    await until(lambda: server.is_up and client.is_up, what="DTLS")
+    read: list[bytes] = []
+
+    class Receiver:
+        async def _handle_data(self, data: bytes) -> None:
+            read.append(data)
+
+    server.connection._dtls._register_data_receiver(Receiver())  # type: ignore[arg-type]
+    for turn in range(20):
+        client.is_bundling = True
+        for number in range(10):
+            await client.connection._dtls._send_data(b"%d" % (10 * turn + number))
+        client.is_bundling = False
+        datagram, client.kept = b"".join(client.kept), []
+        server.connection.receive(datagram)
+        await until(lambda turn=turn: len(read) == 10 * (turn + 1), what="all records are read")  # type: ignore[misc]
+    assert read == [b"%d" % number for number in range(200)]
+    await asyncio.gather(server.close(), client.close())
