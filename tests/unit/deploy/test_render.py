@@ -167,3 +167,18 @@ def test_probes_and_scrapes_reach_two_pages_of_the_admin_and_nothing_else() -> N
     paths = [route["match"]["path"] for route in manager["route_config"]["virtual_hosts"][0]["routes"]]
     assert paths == ["/ready", "/metrics"]
     assert [listener["name"] for listener in parse(EMBEDDED)["listeners"]] == ["edge"]
+
+
+def test_a_certificate_and_the_development_login_exclude_each_other() -> None:
+    with pytest.raises(ValuesError, match="development login"):
+        render(replace(VARIANTS["kubernetes"], dev_login=True), FOLDER)
+
+
+def test_browsers_are_told_to_come_by_tls_alone_where_there_is_tls() -> None:
+    def headers(name: str) -> list[str]:
+        chain = parse(VARIANTS[name])["listeners"][0]["filter_chains"][0]
+        added = chain["filters"][0]["typed_config"]["route_config"].get("response_headers_to_add", [])
+        return [entry["header"]["key"] for entry in added]
+
+    assert headers("kubernetes") == ["strict-transport-security"]
+    assert headers("embedded") == []
