@@ -121,7 +121,7 @@ def _problems(values: EdgeValues) -> list[str]:
         problems.append("tls_certificate_file and tls_key_file must be in one folder")
     if values.dev_login and values.tls_certificate_file:
         # A certificate says that strangers come here, and the development login lets in whoever asks.
-        problems.append("dev_login and tls_certificate_file exclude each other: the development login asks for no password")
+        problems.append("dev_login and tls_certificate_file exclude each other: a development login needs no password")
     for field in fields(values):
         if _UNSAFE.search(str(getattr(values, field.name))):
             problems.append(f"{field.name} holds a quote or a line end")

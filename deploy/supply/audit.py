@@ -1,8 +1,8 @@
 """`make audit`: known holes in the locked packages. Fails for one; says what it could not see, which is no failure.
 
-Sources: the vulnerabilities that PyPI lists with a release (pip-audit), and the registry of npm. Behind a mirror that has
-neither, nothing is seen, and the last line says so. It never sees: what is in the base images, libraries inside of wheels
-(OpenSSL, libsrtp, librdkafka), Envoy itself, holes that nobody has reported.
+Sources: the vulnerabilities that PyPI lists with a release (pip-audit), and the registry of npm. Behind a mirror that
+has neither, nothing is seen, and a warning says so. It never sees: what is in the base images, libraries inside of
+wheels (OpenSSL, libsrtp), Envoy itself, holes that nobody has reported.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def read_npm(report: Mapping[str, Any]) -> Seen:
     if "vulnerabilities" not in report:
         return Seen(unseen=["the packages of services/web"])
     count = report.get("metadata", {}).get("dependencies", {}).get("total", 0)
-    holes = [f"{name}: {hole['severity']} ({hole.get('range', '')})" for name, hole in report["vulnerabilities"].items()]
+    holes = [
+        f"{name}: {hole['severity']} ({hole.get('range', '')})" for name, hole in report["vulnerabilities"].items()
+    ]
     return Seen(count, holes, [])
 
 

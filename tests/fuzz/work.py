@@ -30,7 +30,9 @@ class _Count:
         return self
 
 
-def counted(fuzz: Callable[[bytes], None], data: bytes, lines: int = LINES, lines_per_byte: int = LINES_PER_BYTE) -> int:
+def counted(
+    fuzz: Callable[[bytes], None], data: bytes, lines: int = LINES, lines_per_byte: int = LINES_PER_BYTE
+) -> int:
     """Runs the target; gives the lines that it took. Raises TooMuchWork, and what the target raises."""
     count = _Count(lines + lines_per_byte * len(data))
     before = sys.gettrace()

@@ -20,7 +20,9 @@ from google.protobuf.message import Message
 # Shorter values stand in logs for other reasons: "hello", "audio", names of people.
 MIN_CHARS = 16
 # Fields that name things rather than say something. Logs may hold ids.
-_NAMING = re.compile(r"(_id|_ids|_type|_key|format|version|emoji|mime)$|^(id|ids|mid|kind|device|locale|domain|service)$")
+_NAMING = re.compile(
+    r"(_id|_ids|_type|_key|format|version|emoji|mime)$|^(id|ids|mid|kind|device|locale|domain|service)$"
+)
 SHAPES = {
     "a JWT": re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
     "an ICE password": re.compile(r"a=ice-pwd:\S"),

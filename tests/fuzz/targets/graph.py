@@ -22,7 +22,13 @@ SEEDS = (
 def fuzz(data: bytes) -> None:
     """Raises for anything but a PoisonRecord."""
     record = Incoming(
-        topic="graph.events.v1", partition=0, offset=0, key=b"", value=data, time=datetime(2026, 1, 1, tzinfo=UTC), trace=None
+        topic="graph.events.v1",
+        partition=0,
+        offset=0,
+        key=b"",
+        value=data,
+        time=datetime(2026, 1, 1, tzinfo=UTC),
+        trace=None,
     )
     try:
         fact = _fact(record)

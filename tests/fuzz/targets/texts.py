@@ -8,7 +8,17 @@ from services.messaging.core.model import Link
 
 SEEDS = tuple(
     text.encode("utf-8", "surrogatepass")
-    for text in ("hello", "\x00", "\ud800", "❤️", "👍🏽", "https://example.com/a?b", "é" * 99, "a" + "\u0301" * 40, "image/png;x=y")
+    for text in (
+        "hello",
+        "\x00",
+        "\ud800",
+        "❤️",
+        "👍🏽",
+        "https://example.com/a?b",
+        "é" * 99,
+        "a" + "\u0301" * 40,
+        "image/png;x=y",
+    )
 )
 
 

@@ -270,7 +270,9 @@ FOR_DEVELOPMENT: dict[str, Callable[[list[Object]], object]] = {
     "the edge takes its tokens": lambda o: get(o, "ConfigMap", "parley-edge")["data"].update(
         PARLEY_EDGE_JWT_ISSUER=ISSUER
     ),
-    "one service takes its tokens": lambda o: container(o)["env"].append({"name": "PARLEY_JWT_ISSUER", "value": ISSUER}),
+    "one service takes its tokens": lambda o: container(o)["env"].append(
+        {"name": "PARLEY_JWT_ISSUER", "value": ISSUER}
+    ),
     "its login is served": lambda o: get(o, "ConfigMap", "parley-edge")["data"].update(PARLEY_EDGE_DEV_LOGIN="true"),
     "keys come in clear text": lambda o: get(o, "ConfigMap", "parley-edge")["data"].update(
         PARLEY_EDGE_JWKS_URL="http://login.example.com/jwks.json"

@@ -19,7 +19,9 @@ def test_a_known_hole_fails() -> None:
 
 
 def test_a_package_that_was_skipped_is_not_called_good() -> None:
-    seen = read_pip({"dependencies": [{"name": "a", "skip_reason": "not found"}, {"name": "b", "version": "1", "vulns": []}]})
+    seen = read_pip(
+        {"dependencies": [{"name": "a", "skip_reason": "not found"}, {"name": "b", "version": "1", "vulns": []}]}
+    )
     status, lines = verdict({"lock": seen})
     assert (status, seen.audited, seen.unseen) == (0, 1, ["a"])
     assert any(line.startswith("WARNING") for line in lines)

@@ -8,9 +8,7 @@ from tests.fuzz import corpus
 from tests.fuzz.work import TooMuchWork, counted
 
 TARGETS = [corpus.load(name) for name in corpus.names()]
-SEEDS = [
-    pytest.param(target, data, id=f"{target.name}-{name}") for target in TARGETS for name, data in target.seeds()
-]
+SEEDS = [pytest.param(target, data, id=f"{target.name}-{name}") for target in TARGETS for name, data in target.seeds()]
 
 
 @pytest.mark.parametrize(("target", "data"), SEEDS)
