@@ -47,9 +47,8 @@ def read_npm(report: Mapping[str, Any]) -> Seen:
     if "vulnerabilities" not in report:
         return Seen(unseen=["the packages of services/web"])
     count = report.get("metadata", {}).get("dependencies", {}).get("total", 0)
-    holes = [
-        f"{name}: {hole['severity']} ({hole.get('range', '')})" for name, hole in report["vulnerabilities"].items()
-    ]
+    known = report["vulnerabilities"].items()
+    holes = [f"{name}: {hole['severity']} ({hole.get('range', '')})" for name, hole in known]
     return Seen(count, holes, [])
 
 

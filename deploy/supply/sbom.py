@@ -36,9 +36,8 @@ def main() -> int:
 
 def locked(text: str) -> list[str]:
     """The packages of a lock file, `name==version`."""
-    return [
-        line.split()[0].rstrip(";") for line in text.splitlines() if "==" in line and not line.startswith((" ", "#"))
-    ]
+    names = (line for line in text.splitlines() if "==" in line and not line.startswith((" ", "#")))
+    return [line.split()[0].rstrip(";") for line in names]
 
 
 def _report(path: Path, document: dict[str, Any], at_least: int) -> None:

@@ -1,1 +1,1 @@
-"""Fuzzing of what reads strangers' bytes: targets/ has one file each, corpus/ the seeds and the inputs that once failed."""
+"""Fuzzing of what reads strangers' bytes: one file each in targets/; corpus/ has seeds and inputs that failed once."""

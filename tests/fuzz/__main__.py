@@ -15,7 +15,7 @@ from tests.fuzz import corpus
 
 FOLDER = Path("build") / "fuzz"
 MAX_BYTES = 4096
-# Every so many inputs the work is counted, which is slow. Lower: fewer inputs a second. Higher: costly ones are met later.
+# Every so many inputs the work is counted, which is slow. Lower: fewer inputs a second. Higher: costly ones hide.
 COUNTED_EVERY = 16
 # Readers alone are guided by; what else is imported would only slow it.
 INSTRUMENTED = ["services", "aioice.stun", "jwt", "tests.fuzz.targets"]

@@ -1,4 +1,4 @@
-"""DTLS records of strangers: the worker's context refuses or waits, and answers no more than three times of what came."""
+"""DTLS records: the worker's context refuses them or waits for more. OpenSSL is not instrumented: this is unguided."""
 
 from OpenSSL import SSL
 

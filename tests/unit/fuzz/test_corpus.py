@@ -1,4 +1,4 @@
-"""Every seed, and every input that failed once, keeps the promises of its target, within the work that its size allows."""
+"""Every seed, and every input that failed once, keeps the promises of its target within its share of work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_the_input_keeps_what_the_target_promises(target: corpus.Target, data: b
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_cut_and_changed_seeds_keep_it_too(target: corpus.Target) -> None:
     for _, data in target.seeds():
-        for at in range(0, min(len(data), 64)):
+        for at in range(min(len(data), 64)):
             target.fuzz(data[:at])
             target.fuzz(data[:at] + bytes((data[at] ^ 0xFF,)) + data[at + 1 :])
 
