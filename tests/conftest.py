@@ -35,6 +35,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             if name == FIGURE:
                 terminalreporter.write_line(str(value))
+    if len(CANARIES):
+        terminalreporter.write_line(
+            f"{len(CANARIES)} things that tests sent were looked for in the logs of this session."
+        )
     for leak in terminalreporter.config.stash.get(LEAKS, [])[:SHOWN_LEAKS]:
         terminalreporter.write_line(f"LEAK {leak}", red=True)
 
