@@ -162,6 +162,24 @@ k8s-run: gen/.stamp ## The overlay dev in podman, the demo, each service replace
 observe-check: gen/.stamp ## A real Prometheus over the stack: scrapes, rules, dashboards' data, alerts in a fault drill (2.5 min)
 	promtool=$$(.ci/promtool) && PARLEY_PROMTOOL=$$promtool python -m loadtests.observe $(ARGS)
 
+# ---- Security
+
+SECURITY := .parley/security
+$(SECURITY)/.stamp: requirements-security.lock requirements-uv.lock
+	@PYTHON=$(PYTHON) $(STEP) "audit and SBOM tools" deploy/setup/python-packages $(SECURITY) requirements-security.lock
+	@touch $@
+
+.PHONY: fuzz sbom audit
+FUZZ_SECONDS := $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),600)
+fuzz: gen/.stamp ## Coverage-guided fuzzing of one target, as in make fuzz TARGET=sdp SECONDS=600; finds go to build/fuzz
+	@exec python -m tests.fuzz $(TARGET) $(FUZZ_SECONDS)
+
+sbom: $(SECURITY)/.stamp $(NODE) ## What packages each image has, by the locks, as CycloneDX in build/sbom
+	@exec python -m deploy.supply.sbom $(SECURITY)/bin/cyclonedx-py
+
+audit: $(SECURITY)/.stamp $(NODE) ## Known holes in locked packages; fails for one, and says what could not be seen
+	@exec python -m deploy.supply.audit $(SECURITY)/bin/pip-audit
+
 # ---- Maintain
 
 .PHONY: lock clean
@@ -171,6 +189,7 @@ lock: $(VENV)/.stamp ## Lock the newest Python packages that requirements*.in al
 	$(UV) --upgrade requirements-dev.in -c requirements.lock -o requirements-dev.lock
 	$(UV) --upgrade requirements-node.in -o requirements-node.lock
 	$(UV) --upgrade requirements-uv.in -o requirements-uv.lock
+	$(UV) --upgrade requirements-security.in -o requirements-security.lock
 
 clean: ## Remove what was built and installed; the data of `make run` stays in .parley
 	rm -rf build gen services/web/node_modules services/web/src/gen $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv .parley/kafka

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
@@ -12,14 +13,20 @@ from hypothesis import settings
 
 from services.runtime.config import KafkaConfig
 from services.runtime.producer import KafkaPublisher
+from tests.support.canary import CANARIES
 from tests.support.coturn import COTURN, Coturn, run_coturn
 from tests.support.figures import FIGURE
 from tests.support.leftovers import NOBODY, Ledger, own
-from tests.support.stack import RunningStack, run_stack
+from tests.support.stack import LOGS, RunningStack, run_stack
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+# When the session began (Unix seconds), and what no log should have held.
+BEGAN = pytest.StashKey[float]()
+LEAKS = pytest.StashKey[list[str]]()
+SHOWN_LEAKS = 50
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -28,6 +35,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             if name == FIGURE:
                 terminalreporter.write_line(str(value))
+    if len(CANARIES):
+        terminalreporter.write_line(
+            f"{len(CANARIES)} things that tests sent were looked for in the logs of this session."
+        )
+    for leak in terminalreporter.config.stash.get(LEAKS, [])[:SHOWN_LEAKS]:
+        terminalreporter.write_line(f"LEAK {leak}", red=True)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """From here on, what is written is of this session."""
+    session.config.stash[BEGAN] = time.time()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fails the session when a log of its stacks holds a text, a token, an SDP or a password: support/canary.py."""
+    found = CANARIES.find_in_files(LOGS, session.config.stash[BEGAN]) if LOGS.is_dir() else []
+    session.config.stash[LEAKS] = found
+    if found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,7 +61,7 @@ async def ledger() -> AsyncIterator[Ledger]:
     """Who made which task, gRPC channel and server. Nothing may be left when the last fixture has ended."""
     ledger = Ledger()
     asyncio.get_running_loop().set_task_factory(ledger.make_task)
-    with ledger.recording_grpc():
+    with ledger.recording_grpc(), CANARIES.watching_grpc():
         yield ledger
         left = await ledger.settle(NOBODY)
     if left:

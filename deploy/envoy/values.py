@@ -44,7 +44,7 @@ class EdgeValues:
     admin_port: int = 9901
     # Where probes and scrapes come, and nothing else of the admin's: /ready and /metrics. 0 is nowhere.
     metrics_port: int = 0
-    # Serves /dev/ from the issuer's host: only with the development issuer.
+    # Serves /dev/ from the issuer's host: only with the development issuer, and never with a certificate.
     dev_login: bool = False
     # Both or none, in one folder, which Envoy watches: it follows files that are moved there, as in a mounted Secret.
     tls_certificate_file: str = ""
@@ -129,6 +129,9 @@ def _problems(values: EdgeValues) -> list[str]:
         problems.append("tls_certificate_file and tls_key_file go together")
     elif PurePath(values.tls_certificate_file).parent != PurePath(values.tls_key_file).parent:
         problems.append("tls_certificate_file and tls_key_file must be in one folder")
+    if values.dev_login and values.tls_certificate_file:
+        # A certificate says that strangers come here, and the development login lets in whoever asks.
+        problems.append("dev_login and tls_certificate_file exclude each other: a development login needs no password")
     for field in fields(values):
         if _UNSAFE.search(str(getattr(values, field.name))):
             problems.append(f"{field.name} holds a quote or a line end")

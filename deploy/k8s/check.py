@@ -65,11 +65,12 @@ def edge_is_accepted(overlay: str, objects: list[Object]) -> bool:
     certificate, key = edge.FOLDER / "tls.crt", edge.FOLDER / "tls.key"
     edge.write_certificate(certificate, key)
     env = dict(config["data"]) if config else {}
-    env |= {
-        "PARLEY_EDGE_TLS_CERTIFICATE_FILE": str(certificate.absolute()),
-        "PARLEY_EDGE_TLS_KEY_FILE": str(key.absolute()),
-        "PARLEY_EDGE_CA_FILE": str(certificate.absolute()),
-    }
+    env |= {"PARLEY_EDGE_CA_FILE": str(certificate.absolute())}
+    if env.get("PARLEY_EDGE_TLS_CERTIFICATE_FILE"):
+        env |= {
+            "PARLEY_EDGE_TLS_CERTIFICATE_FILE": str(certificate.absolute()),
+            "PARLEY_EDGE_TLS_KEY_FILE": str(key.absolute()),
+        }
     return edge.accepts(f"k8s-{overlay}", values.from_env(env))
 
 
@@ -86,7 +87,7 @@ def main() -> int:
             sys.stderr.write(f"{overlay}: {error.stderr}\n")
             status = 1
             continue
-        found = list(findings(objects))
+        found = [*findings(objects), *(settings.for_development(objects) if overlay == "production" else ())]
         sys.stderr.writelines(f"{overlay}: {line}\n" for line in found)
         sys.stdout.write(
             f"{overlay}: {len(objects)} objects, {len(found)} findings (Kubernetes {OLDEST} and {NEWEST})\n"

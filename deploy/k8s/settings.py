@@ -16,6 +16,8 @@ from services.runtime.config import ConfigError, is_address
 SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu", "web")
 # Files and folders of the running pod, which are stood in for.
 _FILES = ("PARLEY_SFU_PUBLIC_IP_FILE", "PARLEY_WEB_ROOT")
+# Whose tokens anybody gets without a password (deploy/embedded/issuer.py).
+DEVELOPMENT_ISSUER = "dev-issuer.parley.invalid"
 
 
 class _Recording(dict[str, str]):
@@ -65,6 +67,31 @@ def edge_values(objects: list[Object]) -> Iterator[str]:
             edge.template_values(edge.from_env(config["data"]))
         except edge.ValuesError as error:
             yield f"{title(config)}: {error}"
+
+
+def for_development(objects: list[Object]) -> Iterator[str]:
+    """What production must not have: the development issuer, whose tokens anybody gets, by its name, login or image."""
+    for config in of_kind(objects, "ConfigMap"):
+        for key, value in config.get("data", {}).items():
+            if _is_for_development(key, value):
+                yield f"{title(config)}: {key} is for development"
+    for pod in pods(objects):
+        for container in pod.containers:
+            if any("deploy.embedded" in word for word in (*container.get("command", ()), *container.get("args", ()))):
+                yield f"{pod.name}: {container['name']} is for development"
+            if "stand-ins" in container.get("image", ""):
+                yield f"{pod.name}: {container['image']} is for development"
+            for entry in container.get("env", []):
+                if _is_for_development(entry["name"], entry.get("value", "")):
+                    yield f"{pod.name}: {entry['name']} is for development"
+
+
+def _is_for_development(name: str, value: str) -> bool:
+    if name == "PARLEY_EDGE_DEV_LOGIN":
+        return value != "false"
+    # Keys that come in clear text are whoever's stands in between.
+    is_clear = name.endswith("JWKS_URL") and not value.lower().startswith("https://")
+    return is_clear or DEVELOPMENT_ISSUER in value
 
 
 def drains(objects: list[Object]) -> Iterator[str]:

@@ -41,6 +41,13 @@ def is_expired(expires_at: float, clock: Clock) -> bool:
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} is not a time")
-    return float(value)
+    try:
+        seconds = float(value)
+    except OverflowError as error:
+        # JSON's whole numbers have no end.
+        raise ValueError(f"{name} is not a time") from error
+    if not math.isfinite(seconds):
+        raise ValueError(f"{name} is not a time")
+    return seconds

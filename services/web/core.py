@@ -31,6 +31,7 @@ HASHED_FOLDER = "/assets/"
 KEEP_FOR_EVER = "public, max-age=31536000, immutable"
 ASK_EACH_TIME = "no-cache"
 
+
 def security_headers(objects_origin: str) -> dict[str, str]:
     """What every answer bears. `objects_origin`: where attachments are put and fetched; empty for our own origin."""
     return {
@@ -38,6 +39,9 @@ def security_headers(objects_origin: str) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Opener-Policy": "same-origin",
+        # No page of another origin takes our files in. There is no Cross-Origin-Embedder-Policy: attachments come from
+        # the object store's origin, whose answers bear none of these headers.
+        "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(self), microphone=(self), geolocation=()",
     }
 
@@ -55,6 +59,10 @@ def content_security_policy(objects_origin: str) -> str:
             "base-uri 'none'",
             "form-action 'self'",
             "frame-ancestors 'none'",
+            # https://www.w3.org/TR/trusted-types/: no string becomes HTML or code. The one policy lets the worker of
+            # encrypted calls begin (src/parley/encryption/script-url.ts).
+            "require-trusted-types-for 'script'",
+            "trusted-types parley",
         )
     )
 

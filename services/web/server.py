@@ -39,6 +39,7 @@ class WebServer:
         """Reads the build and listens. Raises OSError when the address is taken."""
         self._assets = load_assets(self._root)
         app = web.Application(middlewares=[_count])
+        app.on_response_prepare.append(self._secure)
         app.add_routes([web.get("/healthz", _healthz), web.get("/{path:.*}", self._serve)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await self._runner.setup()
@@ -50,11 +51,15 @@ class WebServer:
         if self._runner:
             await self._runner.cleanup()
 
+    async def _secure(self, _: web.Request, response: web.StreamResponse) -> None:
+        # Here, so that refusals of the server itself bear them too.
+        response.headers.update(self._headers)
+
     async def _serve(self, request: web.Request) -> web.Response:
         asset = choose(self._assets, request.path)
         if asset is None:
-            return web.Response(status=404, text="Not found\n", headers=self._headers)
-        headers = {**self._headers, "Cache-Control": asset.cache_control, "ETag": asset.etag}
+            return web.Response(status=404, text="Not found\n")
+        headers = {"Cache-Control": asset.cache_control, "ETag": asset.etag}
         if asset.etag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)
         response = web.Response(body=asset.body, headers={**headers, "Content-Type": asset.content_type})

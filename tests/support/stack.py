@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 from deploy.embedded import leash
 from deploy.embedded.record import ROOT, StackRecord, read_record
@@ -19,6 +20,8 @@ from tests.support.waiting import PATIENCE_S, poll
 STOP_TIMEOUT_S = 180.0
 # More than a stack says until it runs: what is logged beyond is no progress.
 START_LOG_BYTES = 2**20
+# A process that hangs tells nothing.
+SCRAPE_TIMEOUT_S = 5.0
 LOGS = ROOT / "build" / "test-logs"
 
 
@@ -127,4 +130,14 @@ def _run_in(folder: Path, name: str, options: Sequence[str], env: Mapping[str, s
         stack._await_start()
         yield stack
     finally:
+        _keep_metrics(record_path, logs)
         stack._stop()
+
+
+def _keep_metrics(record_path: Path, logs: Path) -> None:
+    """What the stack's processes tell Prometheus, beside their logs, for canary.py to search."""
+    record = read_record(record_path)
+    for name, address in record.metrics_addresses.items() if record else ():
+        # A test may have left a process dead.
+        with suppress(OSError), urlopen(f"http://{address}/metrics", timeout=SCRAPE_TIMEOUT_S) as answer:
+            (logs / f"metrics-{name}.log").write_bytes(answer.read())

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploy.embedded.issuer import ISSUER
 from deploy.k8s import fields, semantics, settings, stores, topics
 from deploy.k8s.objects import FOLDER, Object, find, load_base, pods
 from deploy.k8s.secrets import SECRETS, manifests
@@ -288,3 +289,34 @@ def test_the_relay_has_quotas_and_relays_to_nobody_but_the_workers() -> None:
         "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
     }
     assert [value for name, value in given if name == "--allowed-peer-ip"] == ["$(TURN_PEERS)"]
+
+
+FOR_DEVELOPMENT: dict[str, Callable[[list[Object]], object]] = {
+    "the services take its tokens": lambda o: get(o, "ConfigMap", "parley-settings")["data"].update(
+        PARLEY_JWT_ISSUER=ISSUER
+    ),
+    "the edge takes its tokens": lambda o: get(o, "ConfigMap", "parley-edge")["data"].update(
+        PARLEY_EDGE_JWT_ISSUER=ISSUER
+    ),
+    "one service takes its tokens": lambda o: container(o)["env"].append(
+        {"name": "PARLEY_JWT_ISSUER", "value": ISSUER}
+    ),
+    "its login is served": lambda o: get(o, "ConfigMap", "parley-edge")["data"].update(PARLEY_EDGE_DEV_LOGIN="true"),
+    "keys come in clear text": lambda o: get(o, "ConfigMap", "parley-edge")["data"].update(
+        PARLEY_EDGE_JWKS_URL="http://login.example.com/jwks.json"
+    ),
+    "it runs": lambda o: container(o).update(args=["deploy.embedded.issuer"]),
+    "its image runs": lambda o: container(o).update(image="parley/stand-ins:1"),
+}
+
+
+@pytest.mark.parametrize("defect", FOR_DEVELOPMENT)
+def test_what_is_for_development_is_found_in_production(defect: str) -> None:
+    objects = copy.deepcopy(BASE)
+    before = len(list(settings.for_development(objects)))
+    FOR_DEVELOPMENT[defect](objects)
+    assert len(list(settings.for_development(objects))) > before
+
+
+def test_the_issuer_that_is_refused_in_production_is_that_of_development() -> None:
+    assert settings.DEVELOPMENT_ISSUER in ISSUER

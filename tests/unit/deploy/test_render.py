@@ -185,3 +185,18 @@ def test_the_address_is_asked_before_the_token_and_the_user_after_it(name: str) 
     manager = parse(VARIANTS[name])["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     names = [entry["name"].rpartition(".")[2] for entry in manager["http_filters"]]
     assert names.index("address") < names.index("jwt_authn") < names.index("user") < names.index("router")
+
+
+def test_a_certificate_and_the_development_login_exclude_each_other() -> None:
+    with pytest.raises(ValuesError, match="development login"):
+        render(replace(VARIANTS["kubernetes"], dev_login=True), FOLDER)
+
+
+def test_browsers_are_told_to_come_by_tls_alone_where_there_is_tls() -> None:
+    def headers(name: str) -> list[str]:
+        chain = parse(VARIANTS[name])["listeners"][0]["filter_chains"][0]
+        added = chain["filters"][0]["typed_config"]["route_config"].get("response_headers_to_add", [])
+        return [entry["header"]["key"] for entry in added]
+
+    assert headers("kubernetes") == ["strict-transport-security"]
+    assert headers("embedded") == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.web.core import Asset, choose, content_security_policy, make_asset
+from services.web.core import Asset, choose, content_security_policy, make_asset, security_headers
 
 FILES = ("/index.html", "/assets/app-1f2e.js", "/favicon.svg")
 ASSETS: dict[str, Asset] = {path: make_asset(path, path.encode()) for path in FILES}
@@ -49,3 +49,18 @@ def test_policy_allows_no_inline_script() -> None:
 def test_policy_lets_the_page_reach_its_own_origin_and_the_attachments_only() -> None:
     assert "connect-src 'self';" in content_security_policy("")
     assert "connect-src 'self' https://files.example;" in content_security_policy("https://files.example")
+
+
+def test_no_string_becomes_html_or_code() -> None:
+    policy = content_security_policy("https://files.example").split("; ")
+    assert "require-trusted-types-for 'script'" in policy
+    assert "trusted-types parley" in policy
+
+
+def test_no_other_origin_takes_our_files_in_and_the_page_alone_may_use_the_camera() -> None:
+    headers = security_headers("")
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "camera=(self), microphone=(self)" in headers["Permissions-Policy"]

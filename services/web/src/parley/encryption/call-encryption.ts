@@ -1,7 +1,8 @@
 import { deriveCallKey } from "./call-key";
-import FrameWorker from "./frame-worker?worker";
+import frameWorker from "./frame-worker?worker&url";
 import type { Reading } from "./frame-worker";
 import type { FrameRole } from "./frame-transform";
+import { scriptUrl } from "./script-url";
 
 /** Encrypts what one connection sends and decrypts what it receives, end to end. */
 export interface FrameGuard {
@@ -51,7 +52,7 @@ export class CallEncryption {
 }
 
 class ScriptGuard implements FrameGuard {
-  private readonly worker = new FrameWorker();
+  private readonly worker = new Worker(scriptUrl(frameWorker), { type: "module" });
 
   constructor(private readonly key: CryptoKey) {}
 

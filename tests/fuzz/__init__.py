@@ -1,0 +1,1 @@
+"""Fuzzing of what reads strangers' bytes: one file each in targets/; corpus/ has seeds and inputs that failed once."""

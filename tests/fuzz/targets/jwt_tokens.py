@@ -1,0 +1,95 @@
+"""Tokens of users, services and calls: refused in one documented way, whatever is in them and whoever signed it.
+
+The first byte says what follows: the token itself, its header, or claims that the right key has signed.
+"""
+
+import base64
+import hmac
+import json
+from contextlib import suppress
+from hashlib import sha256
+from typing import cast
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+
+from services.runtime.auth import ServiceTokens, UserTokens, is_user_id
+from services.runtime.errors import Unauthenticated
+from services.runtime.jwks import JwksKeys
+from services.sfu.core.errors import JoinTokenExpired, JoinTokenInvalid
+from services.sfu.core.ids import WorkerId
+from services.sfu.tokens import JwtJoinTokens
+from tests.support.clock import ManualClock
+
+_KEY, _CLOCK = b"k" * 32, ManualClock()
+_PRIVATE = Ed25519PrivateKey.from_private_bytes(_KEY)
+
+
+class _Keys:
+    """Has one key at once, so that a check ends without waiting."""
+
+    _key = jwt.PyJWK({**json.loads(OKPAlgorithm.to_jwk(_PRIVATE.public_key())), "kid": "one", "alg": "EdDSA"})
+
+    async def find(self, key_id: str) -> jwt.PyJWK | None:
+        return self._key if key_id == "one" else None
+
+
+_USERS = UserTokens(cast(JwksKeys, _Keys()), "https://network.example", "parley", _CLOCK)
+_SERVICES = ServiceTokens(_KEY, "messaging", _CLOCK)
+_JOINS = JwtJoinTokens(_KEY, WorkerId("w1"), _CLOCK)
+_USER = b'{"sub":"alice","iss":"https://network.example","aud":"parley","exp":%d}' % (_CLOCK.now().timestamp() + 60)
+_JOIN = (
+    b'{"sub":"a","iss":"parley-signaling","aud":"parley-sfu","call":"c","device":"d","worker":"w1","jti":"j","exp":%d}'
+    % (_CLOCK.now().timestamp() + 60)
+)
+SEEDS = (
+    b"\x00" + _SERVICES.token().encode(),
+    b"\x01" + b'{"alg":"EdDSA","kid":"one"}',
+    b"\x01" + b'{"alg":"none","kid":7}',
+    b"\x02" + _USER,
+    b"\x03" + b'{"sub":"service:x","aud":"parley-internal","exp":9999999999}',
+    b"\x03" + _JOIN,
+    b"\x03" + b'{"sub":[],"aud":["parley-internal"],"exp":NaN,"nbf":Infinity}',
+)
+LINES_PER_BYTE = 400
+_BY_NETWORK, _BY_US = b'{"alg":"EdDSA","kid":"one"}', b'{"alg":"HS256"}'
+
+
+def _part(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _make(data: bytes) -> str:
+    kind, rest = data[:1], data[1:]
+    if kind == b"\x01":
+        return f"{_part(rest)}.{_part(_USER)}.{_part(bytes(64))}"
+    if kind == b"\x02":
+        signed = f"{_part(_BY_NETWORK)}.{_part(rest)}"
+        return f"{signed}.{_part(_PRIVATE.sign(signed.encode()))}"
+    if kind == b"\x03":
+        signed = f"{_part(_BY_US)}.{_part(rest)}"
+        return f"{signed}.{_part(hmac.digest(_KEY, signed.encode(), sha256))}"
+    return rest.decode("latin-1")
+
+
+def _user_of(token: str) -> str | None:
+    try:
+        _USERS.verify(token).send(None)
+    except StopIteration as answer:
+        user_id: str = answer.value.user_id
+        return user_id
+    except Unauthenticated:
+        return None
+    raise AssertionError("the check waits for somebody")
+
+
+def fuzz(data: bytes) -> None:
+    """Raises for anything but the documented refusals."""
+    token = _make(data)
+    user_id = _user_of(token)
+    assert user_id is None or (is_user_id(user_id) and data[:1] != b"\x03"), "a key of ours signs for no user"
+    with suppress(Unauthenticated):
+        assert isinstance(_SERVICES.verify(token), str)
+    with suppress(JoinTokenInvalid, JoinTokenExpired):
+        assert all(isinstance(part, str) for part in _JOINS.verify(token))
