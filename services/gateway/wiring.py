@@ -20,6 +20,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.rpc import RpcServer, connect
+from services.runtime.service_keys import ServiceKeys
 
 # What is left of the grace for the statuses to be written.
 _LAST_WRITES_S = 1.0
@@ -28,7 +29,7 @@ _LAST_WRITES_S = 1.0
 def build(config: Config) -> App:
     """The service, not started."""
     clock = SystemClock()
-    service_tokens = ServiceTokens(config.server.service_key, "gateway", clock)
+    service_tokens = ServiceTokens(ServiceKeys.of("gateway", config.server.identity), clock)
     instance = secrets.token_bytes(GATEWAY_ID_BYTES)
     gateway_id = f"gateway-{instance.hex()}"
     uplinks = PresenceUplinks(config.presence_addresses, gateway_id, lambda address: connect(address, service_tokens))
@@ -37,7 +38,7 @@ def build(config: Config) -> App:
         registry,
         uplinks,
         clock,
-        ResumeTokens(config.server.service_key, instance),
+        ResumeTokens(config.resume_key, instance),
         StreamAdmission(config.streams_per_s, config.streams_burst),
         random.random,
         settings(config),

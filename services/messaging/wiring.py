@@ -45,6 +45,7 @@ from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import Admit, RpcServer
+from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -147,7 +148,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             *accounts_rpc.apis(accounts),
         ],
         {**rpc.ERRORS, **relations_rpc.ERRORS},
-        ServiceTokens(config.server.service_key, "messaging", clock),
+        ServiceTokens(ServiceKeys.of("messaging", config.server.identity), clock),
         UserTokens(keys, config.server.jwt_issuer, config.server.jwt_audience, clock),
         admit=gate_keeper(gate),
     )

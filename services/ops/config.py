@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.runtime.config import ConfigError, EnvReader, KafkaConfig
+from services.runtime.config import ConfigError, EnvReader, IdentityConfig, KafkaConfig
 
 # Where `make run` leaves its record.
 STACK = Path(".parley/run/stack.json")
@@ -19,7 +19,7 @@ class Config:
     gateways: Mapping[str, str]
     # Any replica of signaling will do.
     signaling: Mapping[str, str]
-    service_key: tuple[bytes, ...]
+    identity: IdentityConfig
     # Only for what asks the broker.
     kafka: KafkaConfig | None = None
 
@@ -35,7 +35,7 @@ class Config:
             presence=addresses("presence", "PARLEY_PRESENCE_ADDRESSES"),
             gateways=addresses("gateway", "PARLEY_GATEWAY_ADDRESSES"),
             signaling=addresses("signaling", "PARLEY_SIGNALING_ADDRESSES"),
-            service_key=reader.keys("PARLEY_SERVICE_KEY"),
+            identity=IdentityConfig.read(reader, calls=True),
             kafka=KafkaConfig.read(reader) if "kafka" in needed else None,
         )
         reader.finish()
@@ -48,7 +48,8 @@ class Config:
             record = json.loads(path.read_text())
             addresses = dict(record["grpc_addresses"])
             env = {
-                "PARLEY_SERVICE_KEY": str(record["service_key"]),
+                "PARLEY_SERVICE_PUBLIC_KEYS_FILE": f"{record['service_keys_folder']}/public.json",
+                "PARLEY_SERVICE_PRIVATE_KEYS_FILE": f"{record['service_keys_folder']}/ops.json",
                 "PARLEY_KAFKA_BOOTSTRAP": str(record["kafka_bootstrap"]),
                 "PARLEY_KAFKA_IDEMPOTENT": "false",
             }
@@ -59,7 +60,7 @@ class Config:
             presence={name: address for name, address in addresses.items() if name.startswith("presence")},
             gateways={name: address for name, address in addresses.items() if name.startswith("gateway")},
             signaling={name: address for name, address in addresses.items() if name.startswith("signaling")},
-            service_key=reader.keys("PARLEY_SERVICE_KEY"),
+            identity=IdentityConfig.read(reader, calls=True),
             kafka=KafkaConfig.read(reader),
         )
         reader.finish()

@@ -22,6 +22,7 @@ from services.runtime.groups import KafkaGroup
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
+from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 
 GROUP = "presence"
@@ -56,7 +57,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         listener=presence,
         essential=True,
     )
-    tokens = ServiceTokens(config.server.service_key, "presence", clock)
+    tokens = ServiceTokens(ServiceKeys.of("presence", config.server.identity), clock)
     server = RpcServer(config.server, rpc.apis(presence, clock, config.gateway_queue), rpc.ERRORS, tokens)
     workers: list[Part] = [
         Probe("time", clock.is_told, essential=False),

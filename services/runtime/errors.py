@@ -36,6 +36,10 @@ class Unauthenticated(Exception):
         self.reason = reason
 
 
+class CallerNotAllowed(Exception):
+    """The calling service is known, but the table of callers does not have it at this method."""
+
+
 class InvalidRequest(Exception):
     """A field of a request has no meaning, found while it was translated for the core."""
 
@@ -70,6 +74,7 @@ class KeysUnavailable(Exception):
 
 BASE_TABLE: ErrorTable = {
     Unauthenticated: Refusal(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"),
+    CallerNotAllowed: Refusal(grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED"),
     InvalidRequest: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
     StoreUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_delay_s=1.0),
     BusUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "BUS_UNAVAILABLE", retry_delay_s=1.0),

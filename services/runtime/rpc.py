@@ -16,12 +16,13 @@ from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from services.runtime import metrics, tasks, tracing
+from services.runtime import callers, metrics, tasks, tracing
 from services.runtime.auth import ServiceTokens, UserId, UserTokens, bearer_token, set_current_token
 from services.runtime.config import ServerConfig
 from services.runtime.errors import (
     BASE_TABLE,
     DETAILS_KEY,
+    CallerNotAllowed,
     ErrorTable,
     InvalidRequest,
     Refusal,
@@ -93,6 +94,7 @@ class RpcServer:
         on_drain: Callable[[], None] | None = None,
         admit: Admit | None = None,
     ) -> None:
+        callers.require_rows(api.name for api in apis if api.access is Access.SERVICE)
         self._config = config
         self._on_drain = on_drain
         self._health = health.aio.HealthServicer()
@@ -312,7 +314,10 @@ class _Guard(grpc.aio.ServerInterceptor):
             if self._admit_user:
                 await self._admit_user(service, token.user_id)
         elif access is Access.SERVICE:
-            structlog.contextvars.bind_contextvars(peer_service=self._service_tokens.verify(bearer_token(metadata)))
+            caller = self._service_tokens.verify(bearer_token(metadata), service)
+            structlog.contextvars.bind_contextvars(peer_service=caller)
+            if not callers.may_call(caller, service, method):
+                raise CallerNotAllowed(f"{caller} may not call {method}")
 
     def _refusal(self, error: Exception, method: str) -> tuple[grpc.StatusCode, status_pb2.Status]:
         refusal = find_refusal(self._errors, error)
@@ -351,10 +356,11 @@ def _refuse_undecodable(request: Any) -> None:
         raise InvalidRequest("request", "not a valid message, or a string in it is not valid UTF-8")
 
 
-def connect(address: str, tokens: ServiceTokens, *, fresh: bool = False) -> grpc.aio.Channel:
+def connect(address: str, tokens: ServiceTokens | None, *, fresh: bool = False) -> grpc.aio.Channel:
     """A channel to another service of ours: service token, trace context, keep-alive, round robin over all addresses.
 
     `address` is `host:port`, where the host may have many addresses, or several `ip:port` separated by commas.
+    Without `tokens` it is good for health only.
     Give every call on it a timeout. `fresh`: it connects for itself, and at once, where it would else share the
     connection of other channels to the address, or the wait between their attempts: for who asks a process that has
     just come, or has just gone.
@@ -372,13 +378,14 @@ def connect(address: str, tokens: ServiceTokens, *, fresh: bool = False) -> grpc
             ("grpc.enable_retries", 1),
             ("grpc.use_local_subchannel_pool", int(fresh)),
         ],
-        interceptors=[_UnaryCredentials(tokens), _StreamCredentials(tokens)],
+        interceptors=[_UnaryCredentials(tokens), _StreamCredentials(tokens)] if tokens else [],
     )
 
 
 def _with_credentials(details: grpc.aio.ClientCallDetails, tokens: ServiceTokens) -> grpc.aio.ClientCallDetails:
     metadata = grpc.aio.Metadata(*(details.metadata or ()))
-    metadata.add("authorization", f"Bearer {tokens.token()}")
+    method = details.method.decode() if isinstance(details.method, bytes) else details.method
+    metadata.add("authorization", f"Bearer {tokens.token(method.lstrip('/').partition('/')[0])}")
     trace = tracing.current_header()
     if trace:
         metadata.add(tracing.HEADER, trace)

@@ -26,6 +26,14 @@ def check_times(claims: Mapping[str, Any], clock: Clock) -> float:
     return _seconds(claims, "exp")
 
 
+def check_life(claims: Mapping[str, Any], clock: Clock, longest_s: float) -> float:
+    """As check_times; also raises ValueError without `iat`, and for a life that is too long or ends before it began."""
+    expires_at = check_times(claims, clock)
+    if not 0 < expires_at - _seconds(claims, "iat") <= longest_s:
+        raise ValueError("the token's life is not within the bounds")
+    return expires_at
+
+
 def is_expired(expires_at: float, clock: Clock) -> bool:
     """Whether a token that expires then (Unix seconds) has done so for every clock that may be right."""
     return not clock.now().timestamp() < expires_at + CLOCK_SKEW_S
@@ -33,6 +41,10 @@ def is_expired(expires_at: float, clock: Clock) -> bool:
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} is not a time")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        # A whole number beyond what a float can hold.
+        pass
+    raise ValueError(f"{name} is not a time")

@@ -17,6 +17,7 @@ from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
+from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 from services.signaling import rpc
 from services.signaling.changes import CallChanges
@@ -57,7 +58,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     """The service, not started. `own_clock` is the host's; nothing but a guess until the database's time is known."""
     database = Database(config.database, MIGRATIONS)
     clock = StoreClock(database, own_clock or SystemClock())
-    service_tokens = ServiceTokens(config.server.service_key, "signaling", clock)
+    service_keys = ServiceKeys.of("signaling", config.server.identity)
+    service_tokens = ServiceTokens(service_keys, clock)
     publisher = KafkaPublisher(config.kafka)
     relay = OutboxRelay(database, publisher)
     store = PostgresStore(database, relay.wake)
@@ -76,7 +78,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         moves=moves,
         roster=roster,
         media=media,
-        tokens=JwtJoinTokens(config.join_token_key),
+        tokens=JwtJoinTokens(service_keys),
         turn=HmacTurnServers(config.turn.urls, config.turn.secret, config.turn.ttl_s),
         grants=config.grants,
         new_id=_new_id,

@@ -154,8 +154,10 @@ DEFECTS: dict[str, Callable[[list[Object]], Any]] = {
     "no policy lets the gateway in": lambda o: remove(o, "NetworkPolicy", "presence"),
     "no policy lets signaling out": lambda o: get(o, "NetworkPolicy", "signaling")["spec"].pop("egress"),
     "a ConfigMap is missing": lambda o: remove(o, "ConfigMap", "parley-settings"),
-    "a Secret is misspelt": lambda o: container(o)["envFrom"][1]["secretRef"].update(name="parley-key"),
-    "a Secret's key is misspelt": lambda o: variable(o, "signaling", "PARLEY_JOIN_TOKEN_KEY")["valueFrom"][
+    "a Secret is misspelt": lambda o: variable(o, "gateway", "PARLEY_RESUME_KEY")["valueFrom"]["secretKeyRef"].update(
+        name="parley-key"
+    ),
+    "a Secret's key is misspelt": lambda o: variable(o, "gateway", "PARLEY_RESUME_KEY")["valueFrom"][
         "secretKeyRef"
     ].update(key="token"),
     "a ServiceAccount is missing": lambda o: remove(o, "ServiceAccount", "signaling"),
@@ -257,6 +259,8 @@ def test_the_topics_in_kubernetes_are_the_declared_ones() -> None:
 def test_secrets_for_dev_are_all_that_the_manifests_name_and_agree_over_namespaces() -> None:
     made: Any = {(item["metadata"]["namespace"], item["metadata"]["name"]): item["stringData"] for item in manifests()}  # type: ignore[index]
     assert {key: tuple(data) for key, data in made.items()} == SECRETS
-    assert made["parley", "parley-join-tokens"] == made["parley-media", "parley-join-tokens"]
+    assert made["parley", "parley-service-keys"] == made["parley-media", "parley-service-keys"]
+    assert '"d"' not in made["parley", "parley-service-keys"]["public.json"]
+    assert not [name for namespace, name in made if namespace == "parley-media" and name.startswith("parley-key-")]
     assert made["parley", "parley-postgres-presence"]["username"] == "parley_presence"
-    assert made["parley", "parley-keys"] != manifests()[0]["stringData"]
+    assert made["parley", "parley-service-keys"] != manifests()[0]["stringData"]
