@@ -50,7 +50,7 @@ class Broker(MemoryPublisher):
         return [record for record in self.records if record.topic == topic]
 
     def call_events(self) -> list[calls_events.CallEvent]:
-        return [calls_events.CallEvent.FromString(record.value or b"") for record in self.of("calls.events.v1")]
+        return [calls_events.CallEvent.FromString(record.value or b"") for record in self.of("media.events.v1")]
 
 
 def environment(**more: str) -> dict[str, str]:

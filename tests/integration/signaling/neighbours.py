@@ -232,7 +232,7 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
         else:
             reason = calls_events.MEDIA_DISCONNECT_REASON_CONSENT_EXPIRED
             event.media_disconnected.MergeFrom(calls_events.MediaDisconnected(**who, reason=reason))
-        await self.publisher.publish([Outgoing("calls.events.v1", claims["call"].encode(), event.SerializeToString())])
+        await self.publisher.publish([Outgoing("media.events.v1", claims["call"].encode(), event.SerializeToString())])
 
     async def _announce(self) -> None:
         while True:

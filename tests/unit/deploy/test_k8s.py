@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.k8s import fields, semantics, settings, stores, topics
 from deploy.k8s.objects import FOLDER, Object, find, load_base, pods
 from deploy.k8s.secrets import SECRETS, manifests
+from services.ops.core import STAGES
+from services.runtime.callers import IDENTITIES
 
 BASE = load_base()
 
@@ -264,3 +268,29 @@ def test_secrets_for_dev_are_all_that_the_manifests_name_and_agree_over_namespac
     assert not [name for namespace, name in made if namespace == "parley-media" and name.startswith("parley-key-")]
     assert made["parley", "parley-postgres-presence"]["username"] == "parley_presence"
     assert made["parley", "parley-service-keys"] != manifests()[0]["stringData"]
+
+
+def test_a_media_worker_may_write_what_workers_say_and_nothing_else() -> None:
+    """What rings phones and what becomes a message is read from topics that it may not write."""
+    acls = rights(load_base(), "kafka-sfu")
+    assert {acl["resource"]["patternType"] for acl in acls} == {"literal"}
+    assert {operation for acl in acls for operation in acl["operations"]} == {"Write", "Describe"}
+    written = {acl["resource"]["name"] for acl in acls}
+    assert written == {"media.events.v1", "media.quality.v1", "sfu.nodes.v1"}
+    readers = {group for topic, group in STAGES if topic in written}
+    assert readers == {"signaling-media", "signaling-quality"}
+
+
+def test_a_media_worker_holds_no_key_that_others_believe() -> None:
+    """Public keys and its broker certificate, no more: of the Secrets that pods of its namespace mount or read."""
+    text = yaml.safe_dump([item for item in load_base() if item["metadata"].get("name") == "sfu"])
+    names = set(re.findall(r"(?:secretName: |secretKeyRef:[^}]*?name: |secretRef:\s+name: )([\w.-]+)", text, re.DOTALL))
+    assert names == {"parley-service-keys", "kafka-sfu", "parley-cluster-ca-cert"}
+
+
+@pytest.mark.parametrize("name", ["messaging", "presence", "gateway", "signaling", "sfu"])
+def test_a_pod_holds_the_private_key_of_no_other(name: str) -> None:
+    pods = [item for item in load_base() if item["metadata"]["name"] == name and "template" in item.get("spec", {})]
+    text = yaml.safe_dump(pods)
+    held = set(re.findall(r"parley-key-[\w-]+", text))
+    assert held == ({f"parley-key-{name}"} if name in IDENTITIES else set())
