@@ -8,6 +8,7 @@ from enum import Enum
 from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import structlog
@@ -16,7 +17,7 @@ from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from services.runtime import callers, metrics, tasks, tracing
+from services.runtime import audit, callers, metrics, tasks, tracing
 from services.runtime.auth import ServiceTokens, UserId, UserTokens, bearer_token, set_current_token
 from services.runtime.config import ServerConfig
 from services.runtime.errors import (
@@ -217,9 +218,12 @@ class _Guard(grpc.aio.ServerInterceptor):
     ) -> Any:
         began = perf_counter()
         code = grpc.StatusCode.OK
+        request_id = uuid4().hex if service in audit.AUDITED else ""
         try:
             await self._admit(context, service, method)
             _refuse_undecodable(request)
+            if service in audit.AUDITED:
+                audit.begun(request_id, service, method, _peer(), request)
             return await self._within(_deadline_s(context, self._default_deadline_s), inner(request, context))
         except Exception as error:
             code, status = self._refusal(error, method)
@@ -236,6 +240,8 @@ class _Guard(grpc.aio.ServerInterceptor):
             span.failure = "" if code is grpc.StatusCode.OK else code.name
             metrics.RPC_SECONDS.labels(service, method).observe(perf_counter() - began, tracing.exemplar())
             metrics.RPC_HANDLED.labels(service, method, code.name).inc()
+            if service in audit.AUDITED:
+                audit.ended(request_id, service, method, _peer(), code.name)
 
     async def _within(self, deadline_s: float, answer: Awaitable[Any]) -> Any:
         """The answer of a handler. Raises TimeoutError, or ShuttingDown when it has to end before."""
@@ -327,6 +333,11 @@ class _Guard(grpc.aio.ServerInterceptor):
         else:
             log.info("rpc_refused", rpc=method, reason=refusal.reason, error=type(error).__name__)
         return refusal.code, status_details(refusal, error)
+
+
+def _peer() -> str:
+    """The service that calls, as far as it has proven so."""
+    return str(structlog.contextvars.get_contextvars().get("peer_service", ""))
 
 
 def _metadata(context: Context) -> dict[str, str]:
