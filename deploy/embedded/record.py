@@ -29,8 +29,8 @@ class StackRecord:
     metrics_addresses: dict[str, str]
     media_addresses: dict[str, str]
     log_folder: str
-    # Base64, for tests that speak to internal services. The file is readable by its owner only.
-    service_key: str
+    # With the keys of all who call services (see deploy/identities.py), for tools and tests. For its owner's eyes only.
+    service_keys_folder: str
 
     def write(self, path: Path) -> None:
         """Replaces the file at once, so that a reader never sees half of it."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from deploy import native
+from deploy import identities, native
 from deploy.embedded import apache_kafka, broker, envoy, issuer, postgres, probes
 from deploy.embedded.errors import SettingsError
 from deploy.embedded.logs import LogSink
@@ -63,13 +63,14 @@ class Stack:
         self._settings = settings
         self._addresses = _allot(settings, ports)
         self._postgres = settings.folder.absolute() / "postgres"
-        self._service_key = _new_key()
-        self._join_token_key = _new_key()
+        self._service_keys = settings.folder.absolute() / "service-keys"
+        self._resume_key = _new_key()
         self._objects_secret = _new_key()
         self._supervisor = Supervisor(sink, lambda: on_change(self.record()))
 
     async def start(self) -> None:
         """Starts everything in order. Raises StackError, with what was started still running."""
+        await asyncio.to_thread(identities.write, self._service_keys, identities.key_sets())
         for row in START_ORDER:
             specs = [spec for part in row if part in self._settings.parts for spec in await self._specs(part)]
             if specs:
@@ -95,7 +96,7 @@ class Stack:
             metrics_addresses=at.metrics,
             media_addresses=at.media,
             log_folder=str(self._settings.log_folder),
-            service_key=self._service_key,
+            service_keys_folder=str(self._service_keys),
         )
 
     async def _specs(self, part: str) -> list[ProcessSpec]:
@@ -161,10 +162,14 @@ class Stack:
         return ProcessSpec(
             name=name,
             command=(sys.executable, "-m", f"services.{service}"),
-            env={**_python_env(), **self._common_env(name), **self._own_env(service, name), **self._settings.env},
+            env={**_python_env(), **self._service_env(service, name)},
             cwd=native.home(service),
             ready=health if service == "web" else probes.grpc_ready(self._addresses.grpc[name]),
         )
+
+    def _service_env(self, service: str, name: str) -> dict[str, str]:
+        keys = identities.environment(self._service_keys, service)
+        return {**self._common_env(name), **keys, **self._own_env(service, name), **self._settings.env}
 
     def _common_env(self, name: str) -> dict[str, str]:
         at = self._addresses
@@ -176,7 +181,6 @@ class Stack:
             "PARLEY_JWKS_URL": f"http://{at.issuer}/.well-known/jwks.json",
             "PARLEY_JWT_ISSUER": issuer.ISSUER,
             "PARLEY_JWT_AUDIENCE": issuer.AUDIENCE,
-            "PARLEY_SERVICE_KEY": self._service_key,
             "PARLEY_KAFKA_BOOTSTRAP": at.kafka,
             **(apache_kafka if self._is_apache else broker).CLIENT_SETTINGS,
         }
@@ -202,6 +206,7 @@ class Stack:
                 }
             case "gateway":
                 return {
+                    "PARLEY_RESUME_KEY": self._resume_key,
                     "PARLEY_PRESENCE_ADDRESSES": self._all("presence"),
                     "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
                     # Everybody is at one address here, load generators too.
@@ -211,11 +216,9 @@ class Stack:
                 return {
                     "PARLEY_DATABASE_URL": postgres.url(self._postgres, "parley_signaling"),
                     "PARLEY_MESSAGING_ADDRESS": self._all("messaging"),
-                    "PARLEY_JOIN_TOKEN_KEY": self._join_token_key,
                 }
             case "sfu":
                 return {
-                    "PARLEY_JOIN_TOKEN_KEY": self._join_token_key,
                     "PARLEY_SFU_WORKER_ID": name,
                     "PARLEY_SFU_UDP_ADDRESS": at.media[name],
                     "PARLEY_SFU_TCP_ADDRESS": at.media_tcp[name],

@@ -11,12 +11,17 @@ import sys
 
 import yaml
 
+from deploy import identities
+from services.runtime.callers import IDENTITIES
+
+_KEY = "parley-key-"
 # (namespace, name) → keys. Same name and key in two namespaces: same value.
 SECRETS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("parley", "parley-keys"): ("PARLEY_SERVICE_KEY",),
-    ("parley-media", "parley-keys"): ("PARLEY_SERVICE_KEY",),
-    ("parley", "parley-join-tokens"): ("key",),
-    ("parley-media", "parley-join-tokens"): ("key",),
+    # Who is believed: public keys only, the same everywhere. A private key is with its one owner.
+    ("parley", "parley-service-keys"): ("public.json",),
+    ("parley-media", "parley-service-keys"): ("public.json",),
+    **{("parley", _KEY + caller): ("private.json",) for caller in IDENTITIES},
+    ("parley", "parley-resume"): ("key",),
     ("parley", "parley-objects"): ("key-id", "secret"),
     ("parley", "parley-backups"): ("key-id", "secret"),
     ("parley", "parley-postgres-messaging"): ("username", "password"),
@@ -35,7 +40,7 @@ _POSTGRES = "parley-postgres-"
 
 def manifests() -> list[dict[str, object]]:
     """Secrets with new random values."""
-    values: dict[tuple[str, str], str] = {}
+    values = _identities()
     documents: list[dict[str, object]] = []
     for (namespace, name), keys in SECRETS.items():
         data = {key: values.setdefault((name, key), _value(name, key)) for key in keys}
@@ -43,6 +48,12 @@ def manifests() -> list[dict[str, object]]:
         metadata = {"name": name, "namespace": namespace}
         documents.append({"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "stringData": data})
     return documents
+
+
+def _identities() -> dict[tuple[str, str], str]:
+    sets = identities.key_sets()
+    own = {(_KEY + caller, "private.json"): sets[caller] for caller in IDENTITIES}
+    return own | {("parley-service-keys", "public.json"): sets[identities.PUBLIC]}
 
 
 def _value(name: str, key: str) -> str:

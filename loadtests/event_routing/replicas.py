@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -12,9 +11,8 @@ import grpc
 from parley.presence.v1 import admin_pb2, admin_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy import identities
 from deploy.embedded.record import StackRecord
-from services.runtime.auth import ServiceTokens
-from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
 
 _TIMEOUT_S = 5.0
@@ -56,7 +54,7 @@ class Replicas:
 @asynccontextmanager
 async def replicas_of(record: StackRecord) -> AsyncIterator[Replicas]:
     """The presence replicas of a stack."""
-    tokens = ServiceTokens(base64.b64decode(record.service_key), "loadtest", SystemClock())
+    tokens = identities.tokens_of(record.service_keys_folder, "ops")
     async with AsyncExitStack() as channels:
         stubs = {}
         for name in names_of(record, "presence"):

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
-import secrets
+import shutil
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import jwt
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from deploy import native
+from deploy import identities, native
 from services.runtime.auth import ServiceTokens
-from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
+from services.runtime.service_keys import ServiceKeys
 
 WORKER_ID = "bench"
 _START_S = 30.0
@@ -29,13 +28,12 @@ _START_S = 30.0
 
 @dataclass(frozen=True)
 class WorkerProcess:
-    """A running worker. Keys are base64, as in its environment."""
+    """A running worker. `keys` is the folder with those of all services."""
 
     pid: int
     address: str
     metrics_url: str
-    service_key: str
-    join_key: str
+    keys: Path
     # Of a watched worker: our end of the socket that it answers on.
     questions: socket.socket
 
@@ -61,7 +59,7 @@ class WorkerProcess:
 
     def tokens(self) -> ServiceTokens:
         """Signaling's credentials for it."""
-        return ServiceTokens(base64.b64decode(self.service_key), "signaling", SystemClock())
+        return identities.tokens_of(self.keys, "signaling")
 
     def join_token(self, user: str, call: str) -> str:
         """What signaling makes."""
@@ -72,10 +70,13 @@ class WorkerProcess:
             "call": call,
             "device": "bench",
             "worker": WORKER_ID,
-            "exp": int(time.time()) + 3600,
+            "iat": int(time.time()),
+            "exp": int(time.time()) + 300,
             "jti": user,
         }
-        return jwt.encode(claims, base64.b64decode(self.join_key), algorithm="HS256")
+        return ServiceKeys("signaling", str(self.keys / "public.json"), str(self.keys / "signaling.json")).sign(
+            claims, "parley-join+jwt"
+        )
 
 
 @asynccontextmanager
@@ -87,12 +88,12 @@ async def run_worker(
     `kafka`: what its environment says of a broker; there is none by default. `is_watched`: it may be asked and sampled.
     """
     address, metrics = (f"127.0.0.1:{_free_port()}" for _ in range(2))
-    service_key, join_key = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
+    keys = Path(tempfile.mkdtemp(prefix="parley-keys-"))
+    identities.write(keys, identities.key_sets())
     env = {
         "PARLEY_GRPC_ADDRESS": address,
         "PARLEY_METRICS_ADDRESS": metrics,
-        "PARLEY_SERVICE_KEY": service_key,
-        "PARLEY_JOIN_TOKEN_KEY": join_key,
+        **identities.environment(keys, "sfu"),
         "PARLEY_KAFKA_BOOTSTRAP": f"127.0.0.1:{_free_port()}",
         "PARLEY_SFU_WORKERS": "1",
         "PARLEY_SFU_WORKER_ID": WORKER_ID,
@@ -118,13 +119,14 @@ async def run_worker(
             stderr=out,
             pass_fds=(answers.fileno(),) if is_watched else (),
         )
-    worker = WorkerProcess(process.pid, address, f"http://{metrics}/metrics", service_key, join_key, questions)
+    worker = WorkerProcess(process.pid, address, f"http://{metrics}/metrics", keys, questions)
     try:
         async with connect(address, worker.tokens()) as channel:
             check = health_pb2.HealthCheckRequest(service="liveness")
             await health_pb2_grpc.HealthStub(channel).Check(check, timeout=_START_S, wait_for_ready=True)
         yield worker
     finally:
+        shutil.rmtree(keys, ignore_errors=True)
         questions.close()
         if process.returncode is None:
             process.terminate()

@@ -16,6 +16,8 @@ class Config:
     kafka: KafkaConfig
     presence_addresses: tuple[str, ...]
     messaging_address: str
+    # Of the gateways alone; the first signs, all are believed.
+    resume_key: tuple[bytes, ...]
     # Between heartbeats. Higher: dead streams are found later. Lower: idle devices wake more often.
     heartbeat_s: int
     # Frames that may wait for one device, and their bytes. Higher: more memory for a slow one. Lower: it is cut off
@@ -58,10 +60,11 @@ class Config:
         reader = EnvReader(env)
         config = cls(
             process=ProcessConfig.read(reader),
-            server=ServerConfig.read(reader),
+            server=ServerConfig.read(reader, calls=True),
             kafka=KafkaConfig.read(reader),
             presence_addresses=reader.addresses("PARLEY_PRESENCE_ADDRESSES"),
             messaging_address=",".join(reader.addresses("PARLEY_MESSAGING_ADDRESS")),
+            resume_key=reader.keys("PARLEY_RESUME_KEY"),
             heartbeat_s=reader.integer("PARLEY_HEARTBEAT_S", 10, low=1, high=300),
             device_queue=reader.integer("PARLEY_DEVICE_QUEUE", 256, low=8, high=100_000),
             max_devices=reader.integer("PARLEY_MAX_DEVICES", 20_000, low=1, high=1_000_000),

@@ -24,6 +24,7 @@ from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer, connect
+from services.runtime.service_keys import ServiceKeys
 
 ACCOUNTS_TOPIC = "accounts.events.v1"
 # What is left of the grace for the statuses to be written.
@@ -33,7 +34,7 @@ _LAST_WRITES_S = 1.0
 def build(config: Config) -> App:
     """The service, not started."""
     clock = SystemClock()
-    service_tokens = ServiceTokens(config.server.service_key, "gateway", clock)
+    service_tokens = ServiceTokens(ServiceKeys.of("gateway", config.server.identity), clock)
     instance = secrets.token_bytes(GATEWAY_ID_BYTES)
     gateway_id = f"gateway-{instance.hex()}"
     uplinks = PresenceUplinks(config.presence_addresses, gateway_id, lambda address: connect(address, service_tokens))
@@ -42,7 +43,7 @@ def build(config: Config) -> App:
         registry,
         uplinks,
         clock,
-        ResumeTokens(config.server.service_key, instance),
+        ResumeTokens(config.resume_key, instance),
         StreamAdmission(config.streams_per_s, config.streams_burst),
         StreamPace(config.user_streams_per_s, config.user_streams_burst),
         AddressShares(config.streams_per_address),

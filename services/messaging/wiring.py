@@ -54,6 +54,7 @@ from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import Admit, RpcServer
+from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 
 log = structlog.get_logger()
@@ -157,7 +158,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     gate = Gate(jobs, clock, config.account_check_s)
     policy = account_policy(config)
     accounts = Accounts(jobs, gate, objects, clock, new_id, policy)
-    service_tokens = ServiceTokens(config.server.service_key, "messaging", clock)
+    service_tokens = ServiceTokens(ServiceKeys.of("messaging", config.server.identity), clock)
     sources = account_sources(config, service_tokens)
     data = PostgresAccounts(database, relay, new_id)
     runner = JobRunner(jobs, data, store, objects, clock, new_id, policy, sources)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.runtime.config import ConfigError, EnvReader, KafkaConfig
+from services.runtime.config import ConfigError, EnvReader, IdentityConfig, KafkaConfig
 
 # Where `make run` leaves its record.
 STACK = Path(".parley/run/stack.json")
@@ -19,7 +19,7 @@ class Config:
     gateways: Mapping[str, str]
     # Any replica of signaling will do.
     signaling: Mapping[str, str]
-    service_key: tuple[bytes, ...]
+    identity: IdentityConfig
     # Only for what asks the broker.
     kafka: KafkaConfig | None = None
     # Any replica of messaging will do.
@@ -37,7 +37,7 @@ class Config:
             presence=addresses("presence", "PARLEY_PRESENCE_ADDRESSES"),
             gateways=addresses("gateway", "PARLEY_GATEWAY_ADDRESSES"),
             signaling=addresses("signaling", "PARLEY_SIGNALING_ADDRESSES"),
-            service_key=reader.keys("PARLEY_SERVICE_KEY"),
+            identity=IdentityConfig.read(reader, calls=True),
             kafka=KafkaConfig.read(reader) if "kafka" in needed else None,
             messaging=addresses("messaging", "PARLEY_MESSAGING_ADDRESS"),
         )
@@ -45,13 +45,14 @@ class Config:
         return config
 
     @classmethod
-    def from_stack(cls, path: Path) -> "Config":
-        """Read the record of a running embedded stack. Raises ConfigError."""
+    def from_stack(cls, path: Path, caller: str = "ops") -> "Config":
+        """Read the record of a running embedded stack, with the caller's key. Raises ConfigError."""
         try:
             record = json.loads(path.read_text())
             addresses = dict(record["grpc_addresses"])
             env = {
-                "PARLEY_SERVICE_KEY": str(record["service_key"]),
+                "PARLEY_SERVICE_PUBLIC_KEYS_FILE": f"{record['service_keys_folder']}/public.json",
+                "PARLEY_SERVICE_PRIVATE_KEYS_FILE": f"{record['service_keys_folder']}/{caller}.json",
                 "PARLEY_KAFKA_BOOTSTRAP": str(record["kafka_bootstrap"]),
                 "PARLEY_KAFKA_IDEMPOTENT": "false",
             }
@@ -62,7 +63,7 @@ class Config:
             presence={name: address for name, address in addresses.items() if name.startswith("presence")},
             gateways={name: address for name, address in addresses.items() if name.startswith("gateway")},
             signaling={name: address for name, address in addresses.items() if name.startswith("signaling")},
-            service_key=reader.keys("PARLEY_SERVICE_KEY"),
+            identity=IdentityConfig.read(reader, calls=True),
             kafka=KafkaConfig.read(reader),
             messaging={name: address for name, address in addresses.items() if name.startswith("messaging")},
         )

@@ -74,6 +74,7 @@ STAGES = (
     ("calls.events.v1", "signaling"),
     ("calls.events.v1", "signaling-push"),
     ("calls.events.v1", "messaging-calls"),
+    ("media.events.v1", "signaling-media"),
     ("media.quality.v1", "signaling-quality"),
     ("graph.events.v1", "messaging-graph"),
     ("accounts.events.v1", "signaling-accounts"),

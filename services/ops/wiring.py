@@ -17,6 +17,7 @@ from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.config import ConfigError
 from services.runtime.errors import BusUnavailable
+from services.runtime.service_keys import ServiceKeys
 
 # The services that a command asks.
 ASKED: Mapping[str, tuple[str, ...]] = {
@@ -31,19 +32,22 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "replay": ("kafka",),
     "delete-again": ("kafka", "messaging"),
 }
+# Whose key a command is signed with, where it is not that of `ops`: who runs services cannot delete people.
+CALLER: Mapping[str, str] = {"delete-again": "back-office"}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit status: 1 when something did not answer or was refused, 2 for a setting to mend."""
     options = _parse(arguments)
     try:
-        needed = ASKED[options.command]
-        config = Config.from_stack(options.stack) if options.stack else Config.from_env(os.environ, needed)
+        needed, caller = ASKED[options.command], CALLER.get(options.command, "ops")
+        config = Config.from_stack(options.stack, caller) if options.stack else Config.from_env(os.environ, needed)
+        tokens = ServiceTokens(ServiceKeys.of(caller, config.identity), SystemClock())
     except ConfigError as error:
         sys.stderr.writelines(f"ops: {problem}\n" for problem in error.problems)
         return 2
     try:
-        lines, is_done = asyncio.run(_run(config, options))
+        lines, is_done = asyncio.run(_run(config, tokens, options))
     except Refused as refused:
         sys.stderr.write(f"ops: {refused.reason}: {refused}\n")
         return 1
@@ -51,9 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if is_done else 1
 
 
-async def _run(config: Config, options: argparse.Namespace) -> tuple[list[str], bool]:
+async def _run(config: Config, tokens: ServiceTokens, options: argparse.Namespace) -> tuple[list[str], bool]:
     """What to print, and whether all is well."""
-    tokens = ServiceTokens(config.service_key, "ops", SystemClock())
     if config.kafka and options.command == "delete-again":
         return await _delete_again(Broker(config.kafka), Deletions(config.messaging, tokens))
     if config.kafka and "kafka" in ASKED[options.command]:
@@ -114,12 +117,12 @@ async def _operate(operations: CallOperations, options: argparse.Namespace) -> t
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     # Without a key there are no settings here, so that a stack on this machine is meant.
-    default = None if "PARLEY_SERVICE_KEY" in os.environ else STACK
+    default = None if "PARLEY_SERVICE_PRIVATE_KEYS_FILE" in os.environ else STACK
     common.add_argument(
         "--stack",
         type=Path,
         default=default,
-        help=f"the record of an embedded stack (default {STACK}, or the environment when PARLEY_SERVICE_KEY is set)",
+        help=f"the record of an embedded stack (default {STACK}, or the environment when it names a key)",
     )
     parser = argparse.ArgumentParser(
         prog="python -m services.ops", description="Looks at the running services, and moves calls."

@@ -24,6 +24,7 @@ from services.runtime.groups import KafkaGroup
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
+from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 
 GROUP = "presence"
@@ -65,7 +66,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         AccountsConsumer(store, feed, clock).handle,
         publisher,
     )
-    tokens = ServiceTokens(config.server.service_key, "presence", clock)
+    tokens = ServiceTokens(ServiceKeys.of("presence", config.server.identity), clock)
     apis = [*rpc.apis(presence, clock, config.gateway_queue), *accounts_rpc.apis(store)]
     server = RpcServer(config.server, apis, rpc.ERRORS, tokens)
     workers: list[Part] = [

@@ -1,7 +1,6 @@
-"""Who is calling: users by the network's JWTs (EdDSA or RS256, keys from its JWKS), services by our own (HS256)."""
+"""Who is calling: users by the network's JWTs (EdDSA or RS256, keys from its JWKS), services by keys of their own."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -12,13 +11,15 @@ import jwt
 from services.runtime.clock import CLOCK_SKEW_S, Clock
 from services.runtime.errors import InvalidRequest, Unauthenticated
 from services.runtime.jwks import JwksKeys
-from services.runtime.shared_keys import ALGORITHM, as_keys, decode
+from services.runtime.service_keys import ServiceKeys
 from services.runtime.times import check_life, check_times, is_expired, options
 
 UserId = NewType("UserId", str)
 
 USER_ALGORITHMS = ["EdDSA", "RS256"]
-SERVICE_AUDIENCE = "parley-internal"
+# The `typ` of service tokens.
+SERVICE_KIND = "parley-service+jwt"
+# Raising it lets a token that leaked serve for longer; lowering it makes more signatures. No longer life is believed.
 SERVICE_TOKEN_TTL_S = 300
 MAX_USER_ID_CHARS = 64
 # How long a user's token may live at most, unless configured otherwise.
@@ -176,35 +177,59 @@ def is_user_id(value: str) -> bool:
 
 
 class ServiceTokens:
-    """Makes and checks the tokens by which Parley's services know each other. All hold one key; two during a change."""
+    """Makes and checks the tokens by which Parley's services know each other (EdDSA; see service_keys.py).
 
-    def __init__(self, key: bytes | Sequence[bytes], service: str, clock: Clock) -> None:
-        self._keys = as_keys(key)
-        self._service = service
+    Claims: iss and sub (`service:<name>`), aud (the full name of the gRPC service that is called: who gets a token
+    cannot use it elsewhere), iat, exp.
+    """
+
+    def __init__(self, keys: ServiceKeys, clock: Clock) -> None:
+        self._keys = keys
         self._clock = clock
-        self._token = ""
-        # By both clocks, when the token was made.
-        self._made_at = 0.0
-        self._made_unix = 0.0
+        # By the service that is called.
+        self._made: dict[str, _Made] = {}
 
-    def token(self) -> str:
-        """A token of this service, renewed when half of its life is over or this host's clock was set."""
-        elapsed_s = self._clock.monotonic() - self._made_at
+    def token(self, audience: str) -> str:
+        """A token for calls of the gRPC service `audience`, good for at least half of its life from now on."""
+        elapsed_s = self._clock.monotonic()
         now = self._clock.now().timestamp()
-        was_set = abs(now - self._made_unix - elapsed_s) > CLOCK_SKEW_S
-        if not self._token or was_set or elapsed_s >= SERVICE_TOKEN_TTL_S / 2:
-            claims = {"sub": f"service:{self._service}", "aud": SERVICE_AUDIENCE, "exp": int(now + SERVICE_TOKEN_TTL_S)}
-            self._token = jwt.encode(claims, self._keys[0], algorithm=ALGORITHM)
-            self._made_at, self._made_unix = self._clock.monotonic(), now
-        return self._token
+        key_id = self._keys.signing_key_id()
+        made = self._made.get(audience)
+        if made is None or made.key_id != key_id or not made.is_fresh(elapsed_s, now):
+            subject = f"service:{self._keys.service}"
+            claims = {"iss": subject, "sub": subject, "aud": audience}
+            times = {"iat": int(now), "exp": int(now) + SERVICE_TOKEN_TTL_S}
+            made = _Made(self._keys.sign(claims | times, SERVICE_KIND), key_id, elapsed_s, now)
+            self._made[audience] = made
+        return made.token
 
-    def verify(self, token: str) -> str:
-        """The calling service's name. Raises Unauthenticated."""
+    def verify(self, token: str, audience: str) -> str:
+        """The name of the service that calls `audience`. Raises Unauthenticated."""
         try:
-            claims = decode(token, self._keys, audience=SERVICE_AUDIENCE, required=("exp", "aud", "sub"))
+            required = ("iss", "sub", "aud", "iat", "exp")
+            service, claims = self._keys.decode(token, SERVICE_KIND, audience=audience, required=required)
+            if not claims["iss"] == claims["sub"] == f"service:{service}":
+                raise ValueError("the key speaks for another service")
             expires_at = check_times(claims, self._clock)
+            check_life(claims, SERVICE_TOKEN_TTL_S)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", "this call takes a service token") from error
         if is_expired(expires_at, self._clock):
             raise Unauthenticated("TOKEN_EXPIRED", "the service token has expired")
-        return str(claims["sub"]).removeprefix("service:")
+        return service
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A token of ours, the key that signed it, and by both clocks (seconds) when."""
+
+    token: str
+    key_id: str
+    made_at: float
+    made_unix: float
+
+    def is_fresh(self, monotonic_s: float, unix_s: float) -> bool:
+        """Whether half of its life is left and this host's clock was not set since."""
+        elapsed_s = monotonic_s - self.made_at
+        was_set = abs(unix_s - self.made_unix - elapsed_s) > CLOCK_SKEW_S
+        return not was_set and elapsed_s < SERVICE_TOKEN_TTL_S / 2

@@ -209,12 +209,29 @@ class UserLimitsConfig:
 
 
 @dataclass(frozen=True)
+class IdentityConfig:
+    """By which keys services are known: files with JWK sets (see service_keys.py), read again when they change."""
+
+    # Of all who may call.
+    public_keys_file: str
+    # Of this service. Empty: it calls nobody.
+    private_keys_file: str = ""
+
+    @classmethod
+    def read(cls, env: EnvReader, *, calls: bool) -> "IdentityConfig":
+        """`calls`: the service calls others, so it needs a private key; another one takes none."""
+        return cls(
+            public_keys_file=env.text("PARLEY_SERVICE_PUBLIC_KEYS_FILE"),
+            private_keys_file=env.text("PARLEY_SERVICE_PRIVATE_KEYS_FILE") if calls else "",
+        )
+
+
+@dataclass(frozen=True)
 class ServerConfig:
     """Where a service listens, whom it trusts, and how it stops."""
 
     grpc_address: str
-    # The first signs, all are believed.
-    service_key: tuple[bytes, ...]
+    identity: IdentityConfig
     # Empty in services that no user calls.
     jwks_url: str
     jwt_issuer: str
@@ -233,11 +250,14 @@ class ServerConfig:
     user_limits: UserLimitsConfig = UserLimitsConfig()
 
     @classmethod
-    def read(cls, env: EnvReader, *, public: bool = True) -> "ServerConfig":
-        """Read what every gRPC service needs; `public` services also need to know the network's tokens."""
+    def read(cls, env: EnvReader, *, public: bool = True, calls: bool = False) -> "ServerConfig":
+        """Read what every gRPC service needs; `public` services also need to know the network's tokens.
+
+        `calls`: it calls other services, for which it needs a private key.
+        """
         return cls(
             grpc_address=env.address("PARLEY_GRPC_ADDRESS", "0.0.0.0:7000"),
-            service_key=env.keys("PARLEY_SERVICE_KEY"),
+            identity=IdentityConfig.read(env, calls=calls),
             jwks_url=env.text("PARLEY_JWKS_URL") if public else "",
             jwt_issuer=env.text("PARLEY_JWT_ISSUER") if public else "",
             jwt_audience=env.text("PARLEY_JWT_AUDIENCE", "parley"),

@@ -40,6 +40,10 @@ class AccountDeleted(Exception):
     """The caller's account was deleted; no service does anything for it any more."""
 
 
+class CallerNotAllowed(Exception):
+    """The calling service is known, but the table of callers does not have it at this method."""
+
+
 class InvalidRequest(Exception):
     """A field of a request has no meaning, found while it was translated for the core."""
 
@@ -83,6 +87,7 @@ class KeysUnavailable(Exception):
 BASE_TABLE: ErrorTable = {
     Unauthenticated: Refusal(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"),
     AccountDeleted: Refusal(grpc.StatusCode.FAILED_PRECONDITION, "ACCOUNT_DELETED"),
+    CallerNotAllowed: Refusal(grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED"),
     InvalidRequest: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
     StoreUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", retry_delay_s=1.0),
     BusUnavailable: Refusal(grpc.StatusCode.UNAVAILABLE, "BUS_UNAVAILABLE", retry_delay_s=1.0),

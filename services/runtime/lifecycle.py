@@ -222,6 +222,10 @@ def main(
         metrics.serve(config.process.metrics_address, registry(config))
         with _spans_kept(config.process.telemetry, service):
             return uvloop.run(_serve(config, build))
+    except ConfigError as error:
+        # Found in what the configuration names, such as a file of keys.
+        log.error("service_failed", error=str(error))
+        return CONFIG_EXIT
     except (OSError, RuntimeError) as error:
         log.error("service_failed", error=str(error))
         return 1

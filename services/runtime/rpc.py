@@ -8,6 +8,7 @@ from enum import Enum
 from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import structlog
@@ -16,13 +17,14 @@ from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from services.runtime import metrics, tasks, tracing
+from services.runtime import audit, callers, metrics, tasks, tracing
 from services.runtime.auth import ServiceTokens, UserId, UserTokens, bearer_token, set_current_token
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import ServerConfig
 from services.runtime.errors import (
     BASE_TABLE,
     DETAILS_KEY,
+    CallerNotAllowed,
     ErrorTable,
     InvalidRequest,
     Refusal,
@@ -96,6 +98,7 @@ class RpcServer:
         admit: Admit | None = None,
         clock: Clock | None = None,
     ) -> None:
+        callers.require_rows(api.name for api in apis if api.access is Access.SERVICE)
         self._config = config
         self._on_drain = on_drain
         self._health = health.aio.HealthServicer()
@@ -221,9 +224,12 @@ class _Guard(grpc.aio.ServerInterceptor):
     ) -> Any:
         began = perf_counter()
         code = grpc.StatusCode.OK
+        request_id = uuid4().hex if service in audit.AUDITED else ""
         try:
             caller = await self._admit(context, service, method, request)
             _refuse_undecodable(request)
+            if service in audit.AUDITED:
+                audit.begun(request_id, service, method, _peer(), request)
             deadline_s = _deadline_s(context, self._default_deadline_s)
             return await self._within(deadline_s, self._in_turn(caller, inner, request, context))
         except Exception as error:
@@ -241,6 +247,8 @@ class _Guard(grpc.aio.ServerInterceptor):
             span.failure = "" if code is grpc.StatusCode.OK else code.name
             metrics.RPC_SECONDS.labels(service, method).observe(perf_counter() - began, tracing.exemplar())
             metrics.RPC_HANDLED.labels(service, method, code.name).inc()
+            if service in audit.AUDITED:
+                audit.ended(request_id, service, method, _peer(), code.name)
 
     async def _in_turn(self, caller: Caller | None, inner: Handler, request: Any, context: Context) -> Any:
         if caller is None:
@@ -330,7 +338,10 @@ class _Guard(grpc.aio.ServerInterceptor):
                     await self._admit_user(service, token.user_id)
             return caller
         if access is Access.SERVICE:
-            structlog.contextvars.bind_contextvars(peer_service=self._service_tokens.verify(bearer_token(metadata)))
+            peer = self._service_tokens.verify(bearer_token(metadata), service)
+            structlog.contextvars.bind_contextvars(peer_service=peer)
+            if not callers.may_call(peer, service, method):
+                raise CallerNotAllowed(f"{peer} may not call {method}")
         return None
 
     def _refusal(self, error: Exception, method: str) -> tuple[grpc.StatusCode, status_pb2.Status]:
@@ -341,6 +352,11 @@ class _Guard(grpc.aio.ServerInterceptor):
         else:
             log.info("rpc_refused", rpc=method, reason=refusal.reason, error=type(error).__name__)
         return refusal.code, status_details(refusal, error)
+
+
+def _peer() -> str:
+    """The service that calls, as far as it has proven so."""
+    return str(structlog.contextvars.get_contextvars().get("peer_service", ""))
 
 
 def _metadata(context: Context) -> dict[str, str]:
@@ -370,10 +386,11 @@ def _refuse_undecodable(request: Any) -> None:
         raise InvalidRequest("request", "not a valid message, or a string in it is not valid UTF-8")
 
 
-def connect(address: str, tokens: ServiceTokens, *, fresh: bool = False) -> grpc.aio.Channel:
+def connect(address: str, tokens: ServiceTokens | None, *, fresh: bool = False) -> grpc.aio.Channel:
     """A channel to another service of ours: service token, trace context, keep-alive, round robin over all addresses.
 
     `address` is `host:port`, where the host may have many addresses, or several `ip:port` separated by commas.
+    Without `tokens` it is good for health only.
     Give every call on it a timeout. `fresh`: it connects for itself, and at once, where it would else share the
     connection of other channels to the address, or the wait between their attempts: for who asks a process that has
     just come, or has just gone.
@@ -391,13 +408,14 @@ def connect(address: str, tokens: ServiceTokens, *, fresh: bool = False) -> grpc
             ("grpc.enable_retries", 1),
             ("grpc.use_local_subchannel_pool", int(fresh)),
         ],
-        interceptors=[_UnaryCredentials(tokens), _StreamCredentials(tokens)],
+        interceptors=[_UnaryCredentials(tokens), _StreamCredentials(tokens)] if tokens else [],
     )
 
 
 def _with_credentials(details: grpc.aio.ClientCallDetails, tokens: ServiceTokens) -> grpc.aio.ClientCallDetails:
     metadata = grpc.aio.Metadata(*(details.metadata or ()))
-    metadata.add("authorization", f"Bearer {tokens.token()}")
+    method = details.method.decode() if isinstance(details.method, bytes) else details.method
+    metadata.add("authorization", f"Bearer {tokens.token(method.lstrip('/').partition('/')[0])}")
     trace = tracing.current_header()
     if trace:
         metadata.add(tracing.HEADER, trace)

@@ -27,10 +27,13 @@ def check_times(claims: Mapping[str, Any], clock: Clock) -> float:
 
 
 def check_life(claims: Mapping[str, Any], max_life_s: float) -> float:
-    """When the token was issued, in Unix seconds. Raises ValueError without that, or when it lives for too long."""
+    """When the token was issued, in Unix seconds.
+
+    Raises ValueError without that, and for a life that is too long or ends before it began.
+    """
     issued_at = _seconds(claims, "iat")
-    if _seconds(claims, "exp") - issued_at > max_life_s:
-        raise ValueError(f"it lives longer than {max_life_s:.0f} s from iat to exp")
+    if not 0 < _seconds(claims, "exp") - issued_at <= max_life_s:
+        raise ValueError(f"its life from iat to exp is not within {max_life_s:.0f} s")
     return issued_at
 
 

@@ -39,7 +39,6 @@ class Config:
     process: ProcessConfig
     server: ServerConfig
     kafka: KafkaConfig
-    join_token_key: tuple[bytes, ...]
     media: MediaConfig
     node: Node
     # Processes of the pod, one a core. Higher than the cores: they take turns. Lower: cores that do nothing.
@@ -58,7 +57,6 @@ class Config:
             process=ProcessConfig.read(reader),
             server=ServerConfig.read(reader, public=False),
             kafka=KafkaConfig.read(reader),
-            join_token_key=reader.keys("PARLEY_JOIN_TOKEN_KEY"),
             media=_read_media(reader),
             node=Node(
                 worker_id=WorkerId(reader.text("PARLEY_SFU_WORKER_ID")),

@@ -24,7 +24,8 @@ from services.sfu.metrics import EVENTS_DROPPED
 
 log = structlog.get_logger()
 
-CALLS_TOPIC = "calls.events.v1"
+# Apart from what signaling says: a worker that was taken over cannot ring a phone (deploy/k8s/base/kafka-users.yaml).
+MEDIA_TOPIC = "media.events.v1"
 QUALITY_TOPIC = "media.quality.v1"
 NODES_TOPIC = "sfu.nodes.v1"
 
@@ -75,7 +76,7 @@ class KafkaEvents:
         event.media_connected.user_id = key.user_id
         event.media_connected.device_id = key.device_id
         event.media_connected.worker_id = self._worker_id
-        self._put("media_connected", Outgoing(CALLS_TOPIC, key.call_id.encode(), event.SerializeToString()))
+        self._put("media_connected", Outgoing(MEDIA_TOPIC, key.call_id.encode(), event.SerializeToString()))
 
     def media_disconnected(self, key: ParticipantKey, reason: LeaveReason) -> None:
         """See ports.Events."""
@@ -84,7 +85,7 @@ class KafkaEvents:
         event.media_disconnected.device_id = key.device_id
         event.media_disconnected.worker_id = self._worker_id
         event.media_disconnected.reason = _REASONS[reason]
-        self._put("media_disconnected", Outgoing(CALLS_TOPIC, key.call_id.encode(), event.SerializeToString()))
+        self._put("media_disconnected", Outgoing(MEDIA_TOPIC, key.call_id.encode(), event.SerializeToString()))
 
     def quality_measured(self, key: ParticipantKey, quality: Quality) -> None:
         """See ports.Events."""

@@ -14,6 +14,7 @@ from services.runtime.ids import new_id
 from services.runtime.lifecycle import App, Part, Worker
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
+from services.runtime.service_keys import ServiceKeys
 from services.sfu import rpc, worker
 from services.sfu.config import Config
 from services.sfu.metrics import PrometheusMetrics
@@ -62,7 +63,7 @@ def build_services(config: Config, publisher: Publisher, clock: Clock) -> Servic
     tcp = TcpPort(config.media.tcp, lambda: media.address, metrics)
     traced = TracedEvents(events)
     media = MediaWorker(config.media, traced, metrics, clock, secrets.token_bytes, tcp.port)
-    tokens = JwtJoinTokens(config.join_token_key, config.node.worker_id, clock)
+    tokens = JwtJoinTokens(ServiceKeys.of("sfu", config.server.identity), config.node.worker_id, clock)
     sfu = Sfu(media, tokens, metrics, config.node.max_participants, traced.admitted)
     announcer = Announcer(
         publisher,
@@ -80,7 +81,7 @@ def build(config: Config) -> App:
     clock = SystemClock()
     kafka = KafkaPublisher(config.kafka)
     services = build_services(config, kafka, clock)
-    tokens = ServiceTokens(config.server.service_key, "sfu", clock)
+    tokens = ServiceTokens(ServiceKeys.of("sfu", config.server.identity), clock)
     server = DrainingServer(config, services, tokens, clock)
     ticks = Worker("media-ticks", services.media.run, needed=True)
     services.media.collector.begin()

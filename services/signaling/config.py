@@ -56,8 +56,6 @@ class Config:
     kafka: KafkaConfig
     database: DatabaseConfig
     messaging_address: str
-    # Shared with the SFU workers.
-    join_token_key: tuple[bytes, ...]
     timeouts: Timeouts
     grants: GrantPolicy
     placement: PlacementPolicy
@@ -73,11 +71,10 @@ class Config:
         reader = EnvReader(env)
         config = cls(
             process=ProcessConfig.read(reader),
-            server=ServerConfig.read(reader),
+            server=ServerConfig.read(reader, calls=True),
             kafka=KafkaConfig.read(reader),
             database=DatabaseConfig.read(reader),
             messaging_address=",".join(reader.addresses("PARLEY_MESSAGING_ADDRESS")),
-            join_token_key=reader.keys("PARLEY_JOIN_TOKEN_KEY"),
             timeouts=Timeouts(
                 ring_s=reader.number("PARLEY_RING_TIMEOUT_S", 45, low=0.1, high=600),
                 media_lost_s=reader.number("PARLEY_MEDIA_LOST_TIMEOUT_S", 60, low=0.1, high=3600),

@@ -23,10 +23,12 @@ from services.signaling.service import CallsService
 log = structlog.get_logger()
 
 NODES_TOPIC = "sfu.nodes.v1"
+MEDIA_TOPIC = "media.events.v1"
 QUALITY_TOPIC = "media.quality.v1"
 MESSAGING_TOPIC = "messaging.events.v1"
 ACCOUNTS_TOPIC = "accounts.events.v1"
 GROUP = "signaling"
+MEDIA_GROUP = "signaling-media"
 QUALITY_GROUP = "signaling-quality"
 MEMBERS_GROUP = "signaling-members"
 # accounts/consumer.py
@@ -58,7 +60,11 @@ class NodeConsumer:
 
 
 class MediaConsumer:
-    """Gives the workers' reports to the calls. Our own events on the topic are passed over."""
+    """Gives the workers' reports to the calls; other events are passed over.
+
+    Believed is a report of the worker that carries the call (the core asks); which worker wrote it the broker cannot
+    tell, since all workers are one Kafka user.
+    """
 
     def __init__(self, service: CallsService) -> None:
         self._service = service

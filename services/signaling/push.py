@@ -14,7 +14,6 @@ from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls_events
 
 from services.runtime.bus import Incoming, PoisonRecord
-from services.runtime.shared_keys import as_keys
 from services.runtime.webhooks import signed_headers
 from services.signaling.metrics import PUSHES
 from services.signaling.ports import WallClock
@@ -85,7 +84,7 @@ class WebhookPusher:
         timeout_s: float = POST_TIMEOUT_S,
     ) -> None:
         self._url = url
-        self._secrets = as_keys(secret)
+        self._secrets = (secret,) if isinstance(secret, bytes) else tuple(secret)
         self._clock = clock
         self._backoff_s = backoff_s
         self._timeout_s = timeout_s

@@ -18,6 +18,7 @@ from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer
+from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 from services.signaling import rpc
 from services.signaling.accounts import rpc as accounts_rpc
@@ -31,6 +32,8 @@ from services.signaling.consumer import (
     ACCOUNTS_GROUP,
     ACCOUNTS_TOPIC,
     GROUP,
+    MEDIA_GROUP,
+    MEDIA_TOPIC,
     MEMBERS_GROUP,
     MESSAGING_TOPIC,
     NODES_TOPIC,
@@ -66,7 +69,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     """The service, not started. `own_clock` is the host's; nothing but a guess until the database's time is known."""
     database = Database(config.database, MIGRATIONS)
     clock = StoreClock(database, own_clock or SystemClock())
-    service_tokens = ServiceTokens(config.server.service_key, "signaling", clock)
+    service_keys = ServiceKeys.of("signaling", config.server.identity)
+    service_tokens = ServiceTokens(service_keys, clock)
     publisher = KafkaPublisher(config.kafka)
     relay = OutboxRelay(database, publisher)
     store = PostgresStore(database, relay.wake)
@@ -85,7 +89,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         moves=moves,
         roster=roster,
         media=media,
-        tokens=JwtJoinTokens(config.join_token_key),
+        tokens=JwtJoinTokens(service_keys),
         turn=HmacTurnServers(config.turn.urls, config.turn.secret, config.turn.ttl_s),
         grants=config.grants,
         new_id=_new_id,
@@ -139,6 +143,8 @@ def _consumers(
 ) -> list[KafkaConsumer]:
     handlers: list[tuple[Subscription, Callable[[Sequence[Incoming]], Awaitable[None]]]] = [
         (Subscription(NODES_TOPIC, group=None), nodes.handle),
+        (Subscription(MEDIA_TOPIC, MEDIA_GROUP), MediaConsumer(service).handle),
+        # Workers of the release before told it here; their right to write ends with the rollout.
         (Subscription(CALLS_TOPIC, GROUP), MediaConsumer(service).handle),
         (Subscription(QUALITY_TOPIC, QUALITY_GROUP, background=True), QualityConsumer(service.store).handle),
         (Subscription(MESSAGING_TOPIC, MEMBERS_GROUP, background=True), MembersConsumer(service).handle),

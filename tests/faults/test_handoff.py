@@ -7,7 +7,6 @@ is judged is the order, which makes them small: nobody is let go of before the n
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -18,11 +17,10 @@ import grpc
 import pytest
 from parley.calls.v1 import operations_pb2, operations_pb2_grpc
 
+from deploy import identities
 from deploy.embedded.record import ROOT
 from deploy.embedded.settings import PARTS
 from loadtests.headless.person import Person
-from services.runtime.auth import ServiceTokens
-from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
 from tests.support.stack import RunningStack, run_stack
 from tests.support.talk import Talk, talking
@@ -58,7 +56,7 @@ class MovingTalk:
     async def operations(self, name: str, request: Any) -> Any:
         """What an operator asks of signaling."""
         record = self.farm.record
-        tokens = ServiceTokens(base64.b64decode(record.service_key), "ops", SystemClock())
+        tokens = identities.tokens_of(record.service_keys_folder, "ops")
         async with connect(record.grpc_addresses["signaling"], tokens) as channel:
             stub: Any = operations_pb2_grpc.CallOperationsServiceStub(channel)
             return await getattr(stub, name)(request, timeout=PATIENCE_S)

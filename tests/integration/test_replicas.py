@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 import grpc
@@ -23,6 +24,7 @@ from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import events_pb2
 from parley.presence.v1 import service_pb2 as presence
 
+from deploy import identities
 from deploy.embedded.record import ROOT, StackRecord
 from deploy.embedded.settings import PARTS
 from loadtests.event_routing.replicas import counters, names_of, replicas_of
@@ -285,7 +287,7 @@ async def test_nothing_durable_is_missing_after_a_presence_replica_was_killed_un
 async def test_people_who_run_it_can_look(record: StackRecord, what: str) -> None:
     env = {
         **os.environ,
-        "PARLEY_SERVICE_KEY": record.service_key,
+        **identities.environment(Path(record.service_keys_folder), "ops"),
         "PARLEY_PRESENCE_ADDRESSES": ",".join(record.grpc_addresses[name] for name in PRESENCE),
         "PARLEY_GATEWAY_ADDRESSES": ",".join(record.grpc_addresses[name] for name in names_of(record, "gateway")),
     }

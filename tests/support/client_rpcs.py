@@ -9,26 +9,23 @@ from pathlib import Path
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-# What the services alone call among each other, or staff; each says in its proto that it takes a service token.
-INTERNAL = {
-    "parley.accounts.v1.AccountDataService",
-    "parley.calls.v1.CallOperationsService",
-    "parley.gateway.v1.GatewayAdminService",
-    "parley.messaging.v1.AccountAdminService",
-    "parley.messaging.v1.MembershipService",
-    "parley.messaging.v1.ModerationService",
-    "parley.presence.v1.PresenceAdminService",
-    "parley.presence.v1.RouterService",
-    "parley.sfu.v1.SfuService",
-}
+from services.runtime.callers import CALLERS
+
+# What services alone call among each other, or staff.
+INTERNAL = frozenset(CALLERS)
+
+
+def protos() -> Iterator[str]:
+    """The generated modules, without their endings."""
+    folder = Path(__file__).parents[2] / "protos"
+    for path in sorted(folder.rglob("*.proto")):
+        yield ".".join(path.relative_to(folder).with_suffix("").parts)
 
 
 def services() -> Iterator[ServiceDescriptor]:
     """Every service of every proto."""
-    protos = Path(__file__).parents[2] / "protos"
-    for path in sorted(protos.rglob("*.proto")):
-        module = import_module(".".join(path.relative_to(protos).with_suffix("").parts) + "_pb2")
-        yield from module.DESCRIPTOR.services_by_name.values()
+    for proto in protos():
+        yield from import_module(f"{proto}_pb2").DESCRIPTOR.services_by_name.values()
 
 
 def client_rpcs() -> dict[str, MethodDescriptor]:

@@ -145,6 +145,13 @@ class Cluster:
     def _prepare(self) -> None:
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         (self.folder / "containers.conf").write_text(CONTAINERS_CONF)
+        for (namespace, name), values in self._secrets.items():
+            folder = transform.SECRET_FILES / namespace / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for key, value in values.items():
+                # The containers' user reads them; nobody else gets into the folder above.
+                (folder / key).write_text(value)
+        transform.SECRET_FILES.chmod(0o711)
 
     async def _stores(self) -> None:
         setup = _POSTGRES.replace("exec", f"{_ALLOW} && exec")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from deploy.k8s.objects import WORKLOADS, Object, namespace_of
@@ -18,6 +19,8 @@ from deploy.k8s.objects import WORKLOADS, Object, namespace_of
 REGISTRY = "localhost"
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _CONTAINER_FIELDS = ("name", "command", "args", "workingDir", "volumeMounts", "securityContext")
+# Where the cluster writes what a Secret holds, a file for each key.
+SECRET_FILES = Path("/run/parley-secrets")
 _POD_FIELDS = ("securityContext", "volumes", "terminationGracePeriodSeconds")
 # Podman 4.3 removes an init container of the other type while it may still run, and gives up then.
 INIT_TYPE = {"io.podman.annotations.init.container.type": "always"}
@@ -56,7 +59,7 @@ def pod(
     objects: Sequence[Object], owner: Object, name: str, ip: str, secrets: Secrets, over: Mapping[str, str]
 ) -> Object:
     """The pod `name` of a workload at an address. `over` replaces variables of the environment, or leaves them out if
-    the value is empty. Raises TransformError."""
+    the value is empty. Secrets that it mounts are found in SECRET_FILES of this machine. Raises TransformError."""
     template = owner["spec"]["template"]
     given = template["spec"]
     fields = {"metadata.name": name, "status.podIP": ip, "status.hostIP": ip}
@@ -66,6 +69,7 @@ def pod(
     spec["containers"] = [_container(item, resolve) for item in given["containers"]]
     if "initContainers" in given:
         spec["initContainers"] = [_container(item, resolve) for item in given["initContainers"]]
+    _mount_secrets(spec, secrets, namespace_of(owner))
     _leave_out_secret_volumes(spec)
     _name_volumes_after(name, spec)
     labels = template["metadata"].get("labels", {})
@@ -94,6 +98,15 @@ def _container(item: Object, resolve: _Environment) -> Object:
     kept["env"] = [{"name": name, "value": value} for name, value in resolve.of(item).items()]
     limits = item.get("resources", {}).get("limits", {})
     return {**kept, "resources": {"limits": copy.deepcopy(limits)}} if limits else kept
+
+
+def _mount_secrets(spec: Object, secrets: Secrets, namespace: str) -> None:
+    """Those that are known here: podman 4.3 plays no volume of a Secret."""
+    for volume in spec.get("volumes", []):
+        name = volume.get("secret", {}).get("secretName")
+        if (namespace, name) in secrets:
+            del volume["secret"]
+            volume["hostPath"] = {"path": str(SECRET_FILES / namespace / name), "type": "Directory"}
 
 
 def _leave_out_secret_volumes(spec: Object) -> None:

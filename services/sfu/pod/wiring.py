@@ -15,6 +15,7 @@ from services.runtime.errors import BusUnavailable
 from services.runtime.lifecycle import App
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer, connect
+from services.runtime.service_keys import ServiceKeys
 from services.sfu.core.ids import WorkerId
 from services.sfu.pod.config import PodConfig, WorkerSpec
 from services.sfu.pod.exposition import WorkerCollector
@@ -29,11 +30,11 @@ def build_pod(config: PodConfig) -> App:
     """The service with a process for each worker, not started."""
     clock = SystemClock()
     kafka = KafkaPublisher(config.kafka)
-    tokens = ServiceTokens(config.server.service_key, "sfu", clock)
+    tokens = ServiceTokens(ServiceKeys.of("sfu", config.server.identity), clock)
     pod = Pod(
         config.workers,
         launch,
-        lambda spec, service: is_serving(spec, service, tokens),
+        is_serving,
         lambda worker_id: announce_gone(kafka, worker_id),
         clock,
         config.stop_timeout_s,
@@ -54,9 +55,9 @@ async def launch(spec: WorkerSpec) -> WorkerProcess:
     return await asyncio.create_subprocess_exec(*command, env=spec.env, stdin=asyncio.subprocess.PIPE)
 
 
-async def is_serving(spec: WorkerSpec, service: str, tokens: ServiceTokens) -> bool:
+async def is_serving(spec: WorkerSpec, service: str) -> bool:
     """Whether the worker says so by gRPC health."""
-    async with connect(spec.grpc_address, tokens) as channel:
+    async with connect(spec.grpc_address, None) as channel:
         check = health_pb2.HealthCheckRequest(service=service)
         try:
             answer = await health_pb2_grpc.HealthStub(channel).Check(check, timeout=CHECK_TIMEOUT_S)

@@ -48,6 +48,7 @@ class Claims:
     user_id: UserId
     device_id: DeviceId
     worker_id: WorkerId
+    issue_time: datetime
     expire_time: datetime
     token_id: str
 
@@ -89,6 +90,7 @@ def claim(
         device_id=device_id,
         worker_id=call.worker.worker_id,
         # Whole seconds, as a JWT carries them.
+        issue_time=now.replace(microsecond=0),
         expire_time=(now + timedelta(seconds=policy.token_ttl_s)).replace(microsecond=0),
         token_id=token_id,
     )

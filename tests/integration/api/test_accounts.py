@@ -21,11 +21,10 @@ from parley.messaging.v1 import accounts_pb2 as accounts
 from parley.messaging.v1 import accounts_pb2_grpc
 
 from deploy.embedded.record import StackRecord
+from deploy.identities import tokens_of
 from loadtests.headless.calls import ACTIVE, ENDED
 from loadtests.headless.client import http_login
 from loadtests.headless.statuses import reason_of
-from services.runtime.auth import ServiceTokens
-from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, read_to_the_end, refused
 from tests.integration.api.test_calls import until_call
@@ -143,7 +142,7 @@ async def signed(record: StackRecord) -> AsyncIterator[MakeSigned]:
 @pytest.fixture
 async def office(record: StackRecord) -> AsyncIterator[Any]:
     """The network's back office."""
-    tokens = ServiceTokens(base64.b64decode(record.service_key), "back-office", SystemClock())
+    tokens = tokens_of(record.service_keys_folder, "back-office")
     async with connect(record.grpc_addresses["messaging"], tokens) as channel:
         yield accounts_pb2_grpc.AccountAdminServiceStub(channel)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import secrets
 from collections.abc import Mapping
@@ -17,10 +16,9 @@ from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import service_pb2 as messaging
 from yarl import URL
 
+from deploy import identities
 from deploy.embedded.record import StackRecord
 from loadtests.headless.client import Device
-from services.runtime.auth import ServiceTokens
-from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
 from tests.integration.api.conftest import DEADLINE_S, World, open_direct, refused, send
 from tests.support.file_samples import OTHERS, png
@@ -191,7 +189,7 @@ async def test_a_deleted_account_is_refused_and_its_messages_are_taken_back_live
 async def test_the_back_office_exports_and_deletes_with_a_service_token(world: World, record: StackRecord) -> None:
     one, _, room = await world.pair()
     await send(one, room, "hello")
-    tokens = ServiceTokens(base64.b64decode(record.service_key), "back-office", SystemClock())
+    tokens = identities.tokens_of(record.service_keys_folder, "back-office")
     async with connect(record.grpc_addresses["messaging"], tokens) as channel:
         admin = accounts_pb2_grpc.AccountAdminServiceStub(channel)
         exported = (await admin.ExportUser(accounts.ExportUserRequest(user_id=one.user_id), timeout=10)).job

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,12 +20,11 @@ from parley.presence.v1 import messages_pb2 as routing
 from parley.presence.v1 import service_pb2 as presence
 from parley.presence.v1 import service_pb2_grpc as presence_grpc
 
+from deploy import identities
 from deploy.embedded.record import StackRecord
 from loadtests.headless.client import Device, Edge
 from loadtests.headless.conversations import delivery_faults
 from loadtests.headless.stream import EventStream
-from services.runtime.auth import ServiceTokens
-from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, open_direct, read_to_the_end, refused, send
 from tests.support.waiting import eventually
@@ -35,9 +33,9 @@ from tests.support.waiting import eventually
 SILENCE_DEADLINE_S = 90.0
 
 
-def service_channel(record: StackRecord, service: str, key: bytes = b"") -> grpc.aio.Channel:
-    """A channel of a service of ours; with `key`, of somebody who would like to be one."""
-    tokens = ServiceTokens(key or base64.b64decode(record.service_key), "test", SystemClock())
+def service_channel(record: StackRecord, service: str, caller: str = "ops") -> grpc.aio.Channel:
+    """A channel of the caller to a service of ours."""
+    tokens = identities.tokens_of(record.service_keys_folder, caller)
     return connect(record.grpc_addresses[service], tokens)
 
 
@@ -258,7 +256,7 @@ async def test_a_gateway_that_claims_sessions_that_it_does_not_have_takes_nothin
     world: World, record: StackRecord
 ) -> None:
     alice, bob, conversation_id = await world.pair()
-    async with service_channel(record, "presence") as channel:
+    async with service_channel(record, "presence", "gateway") as channel:
         router: Any = presence_grpc.RouterServiceStub(channel)
         attached = router.Attach()
         await attached.write(presence.AttachRequest(hello=routing.Hello(gateway_id="liar")))

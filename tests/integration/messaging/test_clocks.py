@@ -1,6 +1,5 @@
 """Messaging on hosts whose clocks are two hours apart, and are set by as much between two requests."""
 
-import base64
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -18,9 +17,10 @@ from yarl import URL
 
 from services.messaging.config import Config
 from services.messaging.wiring import build
-from tests.integration.signaling.neighbours import SERVICE_KEY, Issuer
+from tests.integration.signaling.neighbours import Issuer
 from tests.support.attachments import OBJECTS_KEY, object_server
 from tests.support.clock import HostClock
+from tests.support.identities import environment as identity_env
 from tests.support.waiting import PATIENCE_S, eventually
 
 HOUR_S = 3600.0
@@ -60,7 +60,7 @@ async def env(database_url: str, broker: str, tmp_path: Path) -> AsyncIterator[t
                 "PARLEY_DRAIN_GRACE_S": "0",
                 "PARLEY_JWKS_URL": issuer.url,
                 "PARLEY_JWT_ISSUER": "https://dev-issuer.parley.invalid",
-                "PARLEY_SERVICE_KEY": base64.b64encode(SERVICE_KEY).decode(),
+                **identity_env("messaging"),
                 "PARLEY_KAFKA_BOOTSTRAP": broker,
                 "PARLEY_KAFKA_IDEMPOTENT": "false",
                 "PARLEY_DATABASE_URL": database_url,

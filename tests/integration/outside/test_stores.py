@@ -15,9 +15,7 @@ from deploy.embedded.ports import Ports
 from deploy.embedded.probes import tcp
 from deploy.embedded.process import ManagedProcess, ProcessSpec
 from services.messaging.wiring import MIGRATIONS
-from services.runtime.auth import ServiceTokens
 from services.runtime.bus import Incoming, Outgoing
-from services.runtime.clock import SystemClock
 from services.runtime.config import DatabaseConfig, KafkaConfig
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
@@ -27,6 +25,7 @@ from services.signaling.clients import GrpcMembers
 from services.signaling.core.errors import MembersUnavailable
 from services.signaling.core.model import ConversationId
 from tests.support.faulty import HOST, Fault, FaultyServer, faulty_server
+from tests.support.identities import tokens_of
 from tests.support.waiting import eventually, until
 
 TOPIC = "graph.events.v1"
@@ -179,7 +178,7 @@ async def test_a_broker_that_fails_in_the_middle_is_an_outage_and_comes_back(
 async def test_messaging_that_is_no_help_is_unavailable_to_who_calls_it() -> None:
     async def ask(fault: Fault) -> None:
         async with faulty_server(fault) as server:
-            members = GrpcMembers(server.address, ServiceTokens(b"k" * 32, "signaling", SystemClock()))
+            members = GrpcMembers(server.address, tokens_of("signaling"))
             await members.start()
             try:
                 with pytest.raises(MembersUnavailable):

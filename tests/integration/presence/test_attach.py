@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,6 +12,7 @@ import pytest
 from parley.presence.v1 import admin_pb2, admin_pb2_grpc, messages_pb2
 from parley.presence.v1 import service_pb2 as api
 
+from deploy import identities
 from services.presence import rpc
 from services.presence.core.frames import UserId
 from services.presence.core.router import Router
@@ -20,19 +21,20 @@ from services.presence.keeping import Keeper
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
 from services.presence.wiring import partition_of
-from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.errors import reason_of
 from services.runtime.rpc import RpcServer, connect
 from tests.support.bus import MemoryPublisher
+from tests.support.identities import environment as identity_env
+from tests.support.identities import tokens_of
 from tests.support.presence_group import MemoryGroup
 from tests.support.presence_store import MemoryStates
 from tests.support.waiting import PATIENCE_S, until
 
 ATTACH = f"/{rpc.ROUTER_SERVICE}/Attach"
 SESSIONS = 100
-TOKENS = ServiceTokens(b"k" * 32, "gateway", SystemClock())
+TOKENS = tokens_of("presence")
 HELLO = api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-1", reads_delivers=True))
 
 
@@ -48,7 +50,7 @@ class Replica:
         self.presence = Presence(Router(20, SESSIONS, partition_of), keeper, store, self.expulsions, clock, 1.0)
         env = {
             "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
-            "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
+            **identity_env("presence"),
             "PARLEY_DRAIN_GRACE_S": "0",
         }
         config = ServerConfig.read(EnvReader(env), public=False)
@@ -59,10 +61,12 @@ class Replica:
         self._expelling = asyncio.create_task(self.expulsions.run())
         await self.server.start()
         # Fresh: a test before may have left gRPC waiting to try this very port again, after its server had gone.
-        self.channel = connect(f"127.0.0.1:{self.server.port}", TOKENS, fresh=True)
+        self.channel = connect(f"127.0.0.1:{self.server.port}", tokens_of("gateway"), fresh=True)
+        self.operator = connect(f"127.0.0.1:{self.server.port}", tokens_of("ops"), fresh=True)
 
     async def stop(self) -> None:
         await self.channel.close()
+        await self.operator.close()
         await self.server.stop()
         self._expelling.cancel()
 
@@ -290,11 +294,15 @@ async def test_a_gateway_that_does_not_read_is_cut_off(replica: Replica) -> None
     assert await gateway.refusal() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "SLOW_CONSUMER")
 
 
-@pytest.mark.parametrize("key", [None, b"another key of 32 bytes at least"])
-async def test_nobody_attaches_or_looks_without_a_service_token(replica: Replica, key: bytes | None) -> None:
+@pytest.mark.parametrize("has_other_keys", [False, True])
+async def test_nobody_attaches_or_looks_without_a_service_token(
+    replica: Replica, has_other_keys: bool, tmp_path: Path
+) -> None:
     metadata = []
-    if key:
-        metadata = [("authorization", f"Bearer {ServiceTokens(key, 'gateway', SystemClock()).token()}")]
+    if has_other_keys:
+        identities.write(tmp_path, identities.key_sets())
+        token = tokens_of("gateway", folder=tmp_path).token("parley.presence.v1.RouterService")
+        metadata = [("authorization", f"Bearer {token}")]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{replica.server.port}") as channel:
         stranger = Gateway(channel, metadata)
         assert (await stranger.refusal())[0] is grpc.StatusCode.UNAUTHENTICATED
@@ -310,7 +318,7 @@ async def test_the_admin_view_tells_gateways_and_partitions(replica: Replica) ->
     gateway = await attached(replica)
     gateway.say(register(users(own=True, count=2)))
     await gateway.hear()
-    view = await admin_pb2_grpc.PresenceAdminServiceStub(replica.channel).DescribeReplica(
+    view = await admin_pb2_grpc.PresenceAdminServiceStub(replica.operator).DescribeReplica(
         admin_pb2.DescribeReplicaRequest()
     )
     assert (view.epoch, list(view.partitions), view.users) == (1, list(range(8)), 2)

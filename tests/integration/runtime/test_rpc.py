@@ -1,8 +1,8 @@
 """The server over a real connection: who is let in, how errors look, health, deadlines, the drain."""
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import grpc
 import pytest
@@ -11,14 +11,15 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from parley.messaging.v1 import service_pb2 as api
 from parley.messaging.v1 import service_pb2_grpc
 
-from services.runtime.auth import ServiceTokens
-from services.runtime.clock import SystemClock
+from deploy import identities
 from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.errors import reason_of
 from services.runtime.rpc import Access, Api, Context, RpcServer, connect
+from tests.support.identities import environment as identity_env
+from tests.support.identities import tokens_of
 
 SERVICE = "parley.messaging.v1.MembershipService"
-TOKENS = ServiceTokens(b"k" * 32, "test", SystemClock())
+TOKENS = tokens_of("gateway")
 
 
 class Servicer(service_pb2_grpc.MembershipServiceServicer):
@@ -49,7 +50,7 @@ class Running:
     ) -> None:
         env = {
             "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
-            "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
+            **identity_env("messaging"),
             "PARLEY_DEFAULT_DEADLINE_S": default_deadline_s,
             "PARLEY_DRAIN_GRACE_S": grace_s,
         }
@@ -88,11 +89,12 @@ async def test_a_service_with_the_key_is_let_in(running: Running) -> None:
     assert (await running.stub.GetMembers(api.GetMembersRequest(), timeout=5)).user_ids == ["alice"]
 
 
-async def test_a_caller_without_a_token_or_with_a_foreign_one_is_not(running: Running) -> None:
+async def test_a_caller_without_a_token_or_with_a_foreign_one_is_not(running: Running, tmp_path: Path) -> None:
+    identities.write(tmp_path, identities.key_sets())
     async with grpc.aio.insecure_channel(running.address) as channel:
         stub = service_pb2_grpc.MembershipServiceStub(channel)
         missing = await failure(stub.GetMembers(api.GetMembersRequest(), timeout=5))
-    async with connect(running.address, ServiceTokens(b"o" * 32, "x", SystemClock())) as channel:
+    async with connect(running.address, tokens_of("gateway", folder=tmp_path)) as channel:
         stub = service_pb2_grpc.MembershipServiceStub(channel)
         foreign = await failure(stub.GetMembers(api.GetMembersRequest(), timeout=5))
     assert {missing.code(), foreign.code()} == {grpc.StatusCode.UNAUTHENTICATED}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -15,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.rpc import error_details_pb2, status_pb2
 
-from services.runtime.auth import ServiceTokens, UserTokens, current_user
+from services.runtime.auth import UserTokens, current_user
 from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.costs import COSTS
 from services.runtime.errors import DETAILS_KEY, reason_of
@@ -23,6 +22,7 @@ from services.runtime.jwks import JwksKeys
 from services.runtime.rpc import Access, Api, Context, RpcServer, connect
 from tests.support.client_rpcs import client_rpcs
 from tests.support.clock import ManualClock
+from tests.support.identities import environment, tokens_of
 from tests.support.waiting import PATIENCE_S, until
 
 RPCS = client_rpcs()
@@ -30,6 +30,7 @@ UNARY = {rpc: method for rpc, method in RPCS.items() if not method.server_stream
 BURST = 400
 KEY = Ed25519PrivateKey.generate()
 CONNECTIONS = 8
+INTERNAL = "parley.messaging.v1.MembershipService"
 
 
 class Server:
@@ -47,7 +48,7 @@ class Server:
         self.connections = asyncio.Semaphore(CONNECTIONS)
         env = {
             "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
-            "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
+            **environment("messaging"),
             "PARLEY_JWKS_URL": "http://127.0.0.1:1/",
             "PARLEY_JWT_ISSUER": "issuer",
             "PARLEY_USER_UNITS_PER_S": "1",
@@ -60,14 +61,13 @@ class Server:
             return {"keys": [key]}
 
         tokens = UserTokens(JwksKeys(keys, self.clock), "issuer", "parley", self.clock)
-        self.service_tokens = ServiceTokens(b"k" * 32, "test", self.clock)
         names = sorted({rpc.partition("/")[0] for rpc in RPCS})
         self.server = RpcServer(
             ServerConfig.read(EnvReader(env)),
             [Api(name, Access.USER, lambda server, name=name: self._add(server, name)) for name in names]
-            + [Api("test.Internal", Access.SERVICE, lambda server: self._add_internal(server))],
+            + [Api(INTERNAL, Access.SERVICE, lambda server: self._add_internal(server))],
             {},
-            self.service_tokens,
+            tokens_of("messaging", self.clock),
             tokens,
             admit=self._admit,
             clock=self.clock,
@@ -91,8 +91,8 @@ class Server:
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
 
     def _add_internal(self, server: grpc.aio.Server) -> None:
-        handlers: dict[str, Any] = {"Call": grpc.unary_unary_rpc_method_handler(self._internal)}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Internal", handlers),))
+        handlers: dict[str, Any] = {"GetMembers": grpc.unary_unary_rpc_method_handler(self._internal)}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(INTERNAL, handlers),))
 
     async def _internal(self, request: bytes, context: Context) -> bytes:
         return b""
@@ -112,7 +112,8 @@ class Server:
 
     async def call(self, channel: grpc.aio.Channel, rpc: str, user: str) -> grpc.aio.AioRpcError | None:
         """None when it was served."""
-        claims = {"sub": user, "iss": "issuer", "aud": "parley", "exp": int(self.clock.now().timestamp()) + 3600}
+        now = int(self.clock.now().timestamp())
+        claims = {"sub": user, "iss": "issuer", "aud": "parley", "iat": now, "exp": now + 3600}
         bearer = jwt.encode(claims, KEY, algorithm="EdDSA", headers={"kid": "k1"})
         metadata = [("authorization", f"Bearer {bearer}")]
         try:
@@ -207,7 +208,7 @@ async def test_what_cannot_be_decoded_costs_too_and_never_reaches_a_handler(serv
 
 
 async def test_a_service_is_not_limited_as_a_user(server: Server) -> None:
-    async with connect(f"127.0.0.1:{server.server.port}", server.service_tokens) as channel:
-        call = channel.unary_unary("/test.Internal/Call")
+    async with connect(f"127.0.0.1:{server.server.port}", tokens_of("gateway", server.clock)) as channel:
+        call = channel.unary_unary(f"/{INTERNAL}/GetMembers")
         for _ in range(2 * BURST):
             await call(b"", timeout=PATIENCE_S)

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import aioice.ice
-import jwt
 import numpy as np
 import pytest
 from aiortc import (
@@ -31,9 +30,10 @@ from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId
 from services.sfu.wiring import Services, build_services
 from tests.integration.sfu.relay import Relay, through
 from tests.support.bus import MemoryPublisher
+from tests.support.identities import environment as identity_env
+from tests.support.identities import sign
 
 KEY = "a2V5LW9mLXRoZS1qb2luLXRva2Vucy0zMi1ieXRlcyE="
-SERVICE_KEY = "a2V5LW9mLXRoZS1zZXJ2aWNlcy1oYXMtMzItYnl0ZXMhISE="
 WORKER = "worker-1"
 
 
@@ -49,15 +49,14 @@ class Broker(MemoryPublisher):
         return [record for record in self.records if record.topic == topic]
 
     def call_events(self) -> list[calls_events.CallEvent]:
-        return [calls_events.CallEvent.FromString(record.value or b"") for record in self.of("calls.events.v1")]
+        return [calls_events.CallEvent.FromString(record.value or b"") for record in self.of("media.events.v1")]
 
 
 def environment(**more: str) -> dict[str, str]:
     """What the service reads, with ports of the system's choice."""
     return {
         "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
-        "PARLEY_SERVICE_KEY": SERVICE_KEY,
-        "PARLEY_JOIN_TOKEN_KEY": KEY,
+        **identity_env("sfu"),
         "PARLEY_KAFKA_BOOTSTRAP": "127.0.0.1:1",
         "PARLEY_SFU_WORKER_ID": WORKER,
         "PARLEY_SFU_UDP_ADDRESS": "127.0.0.1:0",
@@ -76,11 +75,11 @@ def join_token(user: str, device: str = "d1", call: str = "call-1", **changes: o
         "call": call,
         "device": device,
         "worker": WORKER,
-        "exp": int(time.time()) + 3600,
+        "iat": int(time.time()),
+        "exp": int(time.time()) + 300,
         "jti": "t",
     }
-    key = Config.from_env(environment()).join_token_key[0]
-    return jwt.encode(claims | changes, key, algorithm="HS256")
+    return sign("signaling", claims | changes, "parley-join+jwt")
 
 
 def key_of(user: str, device: str = "d1", call: str = "call-1") -> ParticipantKey:

@@ -49,7 +49,7 @@ async def test_announcements_events_and_the_tombstone_reach_the_broker(broker: s
     await publisher.wait_connected()
     await announcer.announce()
     await announcer.stop()
-    values = await consume(broker, "calls.events.v1", b"call-of-test-kafka", 2)
+    values = await consume(broker, "media.events.v1", b"call-of-test-kafka", 2)
     kinds = [calls_events.CallEvent.FromString(value or b"").WhichOneof("event") for value in values]
     assert kinds == ["media_connected", "media_disconnected"]
     first, last = await consume(broker, "sfu.nodes.v1", worker_id.encode(), 2)

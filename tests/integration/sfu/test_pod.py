@@ -19,10 +19,9 @@ from parley.sfu.v1 import events_pb2, service_pb2, service_pb2_grpc
 
 from deploy import native
 from services.runtime.auth import ServiceTokens
-from services.runtime.clock import SystemClock
 from services.runtime.rpc import connect
-from services.sfu.config import Config
 from tests.integration.sfu.conftest import Client, environment, join_token
+from tests.support.identities import tokens_of
 from tests.support.waiting import PATIENCE_S, until
 
 
@@ -126,7 +125,7 @@ async def pod(broker: str) -> AsyncIterator[RunningPod]:
     )
     command = (sys.executable, "-m", "services.sfu")
     process = await asyncio.create_subprocess_exec(*command, env=os.environ | env, cwd=native.home("sfu"))
-    tokens = ServiceTokens(Config.from_env(env).server.service_key, "signaling", SystemClock())
+    tokens = tokens_of("signaling")
     running = RunningPod(process, name, f"127.0.0.1:{first}", first + 3, tokens)
     listening = asyncio.create_task(running.listen(broker))
     try:

@@ -15,12 +15,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.sfu.v1 import service_pb2, service_pb2_grpc
 
 from deploy import native
-from services.runtime.auth import ServiceTokens
-from services.runtime.clock import SystemClock
 from services.runtime.errors import reason_of
 from services.runtime.rpc import connect
-from services.sfu.config import Config
 from tests.integration.sfu.conftest import Client, environment, join_token
+from tests.support.identities import tokens_of
 from tests.support.waiting import until
 
 
@@ -58,7 +56,7 @@ async def process() -> AsyncIterator[Process]:
     )
     command = (sys.executable, "-m", "services.sfu")
     running = await asyncio.create_subprocess_exec(*command, env=os.environ | env, cwd=native.home("sfu"))
-    tokens = ServiceTokens(Config.from_env(env).server.service_key, "signaling", SystemClock())
+    tokens = tokens_of("signaling")
     channel = connect(address, tokens)
     health = health_pb2_grpc.HealthStub(channel)
     check = health_pb2.HealthCheckRequest(service="liveness")
@@ -94,7 +92,7 @@ async def test_calls_run_without_a_broker_and_the_process_ends_in_order(process:
     # Tokens are made when the test runs: a long session would outlive them.
     ("make_token", "code", "reason"),
     [
-        (lambda: join_token("ann", exp=1), grpc.StatusCode.FAILED_PRECONDITION, "JOIN_TOKEN_EXPIRED"),
+        (lambda: join_token("ann", iat=1, exp=2), grpc.StatusCode.FAILED_PRECONDITION, "JOIN_TOKEN_EXPIRED"),
         (lambda: join_token("ann", worker="other"), grpc.StatusCode.PERMISSION_DENIED, "JOIN_TOKEN_INVALID"),
         (lambda: "x" * 300, grpc.StatusCode.PERMISSION_DENIED, "JOIN_TOKEN_INVALID"),
         (lambda: join_token("ann"), grpc.StatusCode.INVALID_ARGUMENT, "SDP_INVALID"),

@@ -1,6 +1,5 @@
 """The store under test, the fake and PostgreSQL behind one contract; and a whole signaling service in its town."""
 
-import base64
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -20,14 +19,13 @@ from services.signaling.store import PostgresStore
 from services.signaling.wiring import MIGRATIONS, build
 from tests.integration.signaling.bench import Bench
 from tests.integration.signaling.neighbours import (
-    JOIN_KEY,
-    SERVICE_KEY,
     FakeSfu,
     Issuer,
     kafka_config,
     membership_server,
 )
 from tests.integration.signaling.town import Replica, Town
+from tests.support.identities import environment as identity_env
 from tests.support.waiting import eventually
 from tests.unit.signaling.fake_store import FakeStore
 
@@ -110,8 +108,7 @@ async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIter
             "PARLEY_DRAIN_GRACE_S": "0",
             "PARLEY_JWKS_URL": issuer.url,
             "PARLEY_JWT_ISSUER": "https://dev-issuer.parley.invalid",
-            "PARLEY_SERVICE_KEY": base64.b64encode(SERVICE_KEY).decode(),
-            "PARLEY_JOIN_TOKEN_KEY": base64.b64encode(JOIN_KEY).decode(),
+            **identity_env("signaling"),
             "PARLEY_KAFKA_BOOTSTRAP": broker,
             "PARLEY_KAFKA_IDEMPOTENT": "false",
             "PARLEY_KAFKA_FETCH_WAIT_MS": "50",

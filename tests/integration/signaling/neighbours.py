@@ -1,7 +1,6 @@
 """The services around signaling, made of their protos: an SFU worker, messaging's membership, the network's issuer."""
 
 import asyncio
-import base64
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import jwt
 from aiohttp import web
 from google.protobuf.timestamp_pb2 import Timestamp
 from parley.calls.v1 import events_pb2 as calls_events
@@ -22,7 +20,6 @@ from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 
 from deploy.embedded.issuer import make_app, make_token
 from deploy.embedded.keys import KeyRing
-from services.runtime.auth import ServiceTokens
 from services.runtime.bus import Incoming, Outgoing
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, KafkaConfig, ServerConfig
@@ -31,9 +28,9 @@ from services.runtime.errors import BusUnavailable, ErrorTable, Refusal
 from services.runtime.ids import new_id
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import Access, Api, RpcServer
+from tests.support.identities import environment as identity_env
+from tests.support.identities import keys_of, tokens_of
 
-SERVICE_KEY = b"s" * 32
-JOIN_KEY = b"j" * 32
 CLOCK = SystemClock()
 ANNOUNCE_INTERVAL_S = 0.5
 
@@ -48,13 +45,17 @@ def kafka_config(broker: str) -> KafkaConfig:
 
 
 def server_config() -> ServerConfig:
-    key = base64.b64encode(SERVICE_KEY).decode()
-    env = {"PARLEY_GRPC_ADDRESS": "127.0.0.1:0", "PARLEY_SERVICE_KEY": key, "PARLEY_DRAIN_GRACE_S": "0"}
+    env = {"PARLEY_GRPC_ADDRESS": "127.0.0.1:0", "PARLEY_DRAIN_GRACE_S": "0", **identity_env("messaging")}
     return ServerConfig.read(EnvReader(env), public=False)
 
 
-def tokens_of(service: str) -> ServiceTokens:
-    return ServiceTokens(SERVICE_KEY, service, CLOCK)
+def read_join_token(token: str) -> dict[str, Any]:
+    """What a join token of signaling says. Raises jwt.PyJWTError."""
+    options = {"audience": "parley-sfu", "issuer": "parley-signaling"}
+    signer, claims = keys_of("sfu").decode(token, "parley-join+jwt", required=("exp",), **options)
+    if signer != "signaling":
+        raise AssertionError(f"signed by {signer}")
+    return claims
 
 
 class SdpRefused(Exception):
@@ -202,7 +203,7 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
     async def Join(self, request: sfu.JoinRequest, context: Any) -> sfu.JoinResponse:
         if self.refusal:
             raise self.refusal
-        claims = jwt.decode(request.join_token, JOIN_KEY, ["HS256"], audience="parley-sfu", issuer="parley-signaling")
+        claims = read_join_token(request.join_token)
         if claims["worker"] != self.worker_id:
             raise AssertionError("a token for another worker")
         self.joined.append(claims)
@@ -231,7 +232,7 @@ class FakeSfu(sfu_grpc.SfuServiceServicer):
         else:
             reason = calls_events.MEDIA_DISCONNECT_REASON_CONSENT_EXPIRED
             event.media_disconnected.MergeFrom(calls_events.MediaDisconnected(**who, reason=reason))
-        await self.publisher.publish([Outgoing("calls.events.v1", claims["call"].encode(), event.SerializeToString())])
+        await self.publisher.publish([Outgoing("media.events.v1", claims["call"].encode(), event.SerializeToString())])
 
     async def _announce(self) -> None:
         while True:

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
-import jwt
 import pytest
 from google.rpc import status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -22,9 +21,9 @@ from services.runtime.producer import KafkaPublisher
 from services.signaling.config import Config
 from services.signaling.wiring import build
 from tests.integration.signaling.neighbours import (
-    JOIN_KEY,
     FakeSfu,
     Issuer,
+    read_join_token,
 )
 from tests.support.waiting import PATIENCE_S, eventually
 
@@ -130,7 +129,7 @@ class Pair:
 
         async def is_on_worker() -> bool:
             start = await self.ring()
-            claims = jwt.decode(start.grant.join_token, JOIN_KEY, ["HS256"], audience="parley-sfu")
+            claims = read_join_token(start.grant.join_token)
             if claims["worker"] != worker.worker_id:
                 await self.town.user(self.alice).call("CancelCall", api.CancelCallRequest(call_id=start.call.call_id))
                 return False

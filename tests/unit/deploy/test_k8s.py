@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.embedded.issuer import ISSUER
 from deploy.k8s import fields, semantics, settings, stores, topics
 from deploy.k8s.objects import FOLDER, Object, find, load_base, pods
 from deploy.k8s.secrets import SECRETS, manifests
+from services.ops.core import STAGES
+from services.runtime.callers import IDENTITIES
 
 BASE = load_base()
 
@@ -155,8 +159,10 @@ DEFECTS: dict[str, Callable[[list[Object]], Any]] = {
     "no policy lets the gateway in": lambda o: remove(o, "NetworkPolicy", "presence"),
     "no policy lets signaling out": lambda o: get(o, "NetworkPolicy", "signaling")["spec"].pop("egress"),
     "a ConfigMap is missing": lambda o: remove(o, "ConfigMap", "parley-settings"),
-    "a Secret is misspelt": lambda o: container(o)["envFrom"][1]["secretRef"].update(name="parley-key"),
-    "a Secret's key is misspelt": lambda o: variable(o, "signaling", "PARLEY_JOIN_TOKEN_KEY")["valueFrom"][
+    "a Secret is misspelt": lambda o: variable(o, "gateway", "PARLEY_RESUME_KEY")["valueFrom"]["secretKeyRef"].update(
+        name="parley-key"
+    ),
+    "a Secret's key is misspelt": lambda o: variable(o, "gateway", "PARLEY_RESUME_KEY")["valueFrom"][
         "secretKeyRef"
     ].update(key="token"),
     "a ServiceAccount is missing": lambda o: remove(o, "ServiceAccount", "signaling"),
@@ -258,9 +264,11 @@ def test_the_topics_in_kubernetes_are_the_declared_ones() -> None:
 def test_secrets_for_dev_are_all_that_the_manifests_name_and_agree_over_namespaces() -> None:
     made: Any = {(item["metadata"]["namespace"], item["metadata"]["name"]): item["stringData"] for item in manifests()}  # type: ignore[index]
     assert {key: tuple(data) for key, data in made.items()} == SECRETS
-    assert made["parley", "parley-join-tokens"] == made["parley-media", "parley-join-tokens"]
+    assert made["parley", "parley-service-keys"] == made["parley-media", "parley-service-keys"]
+    assert '"d"' not in made["parley", "parley-service-keys"]["public.json"]
+    assert not [name for namespace, name in made if namespace == "parley-media" and name.startswith("parley-key-")]
     assert made["parley", "parley-postgres-presence"]["username"] == "parley_presence"
-    assert made["parley", "parley-keys"] != manifests()[0]["stringData"]
+    assert made["parley", "parley-service-keys"] != manifests()[0]["stringData"]
 
 
 @pytest.mark.parametrize("service", ["messaging", "signaling", "gateway"])
@@ -320,3 +328,29 @@ def test_what_is_for_development_is_found_in_production(defect: str) -> None:
 
 def test_the_issuer_that_is_refused_in_production_is_that_of_development() -> None:
     assert settings.DEVELOPMENT_ISSUER in ISSUER
+
+
+def test_a_media_worker_may_write_what_workers_say_and_nothing_else() -> None:
+    """What rings phones and what becomes a message is read from topics that it may not write."""
+    acls = rights(load_base(), "kafka-sfu")
+    assert {acl["resource"]["patternType"] for acl in acls} == {"literal"}
+    assert {operation for acl in acls for operation in acl["operations"]} == {"Write", "Describe"}
+    written = {acl["resource"]["name"] for acl in acls}
+    assert written == {"media.events.v1", "media.quality.v1", "sfu.nodes.v1"}
+    readers = {group for topic, group in STAGES if topic in written}
+    assert readers == {"signaling-media", "signaling-quality"}
+
+
+def test_a_media_worker_holds_no_key_that_others_believe() -> None:
+    """Public keys and its broker certificate, no more: of the Secrets that pods of its namespace mount or read."""
+    text = yaml.safe_dump([item for item in load_base() if item["metadata"].get("name") == "sfu"])
+    names = set(re.findall(r"(?:secretName: |secretKeyRef:[^}]*?name: |secretRef:\s+name: )([\w.-]+)", text, re.DOTALL))
+    assert names == {"parley-service-keys", "kafka-sfu", "parley-cluster-ca-cert"}
+
+
+@pytest.mark.parametrize("name", ["messaging", "presence", "gateway", "signaling", "sfu"])
+def test_a_pod_holds_the_private_key_of_no_other(name: str) -> None:
+    pods = [item for item in load_base() if item["metadata"]["name"] == name and "template" in item.get("spec", {})]
+    text = yaml.safe_dump(pods)
+    held = set(re.findall(r"parley-key-[\w-]+", text))
+    assert held == ({f"parley-key-{name}"} if name in IDENTITIES else set())

@@ -47,7 +47,7 @@ def test_addresses_secrets_and_the_pods_own_fields_are_values() -> None:
     env = env_of(play("sfu"))
     assert env["PARLEY_SFU_GRPC_ADVERTISED"] == f"{IP}:7000"
     assert env["PARLEY_SFU_WORKER_ID"] == "parley-sfu-1"
-    assert env["PARLEY_JOIN_TOKEN_KEY"] == SECRETS["parley-media", "parley-join-tokens"]["key"]
+    assert env_of(play("gateway"))["PARLEY_RESUME_KEY"] == SECRETS["parley", "parley-resume"]["key"]
     password = SECRETS["parley", "parley-postgres-messaging"]["password"]
     assert f":{password}@parley-postgres-rw" in env_of(play("messaging"))["PARLEY_DATABASE_URL"]
 
@@ -64,6 +64,18 @@ def test_settings_of_the_broker_go_to_those_who_speak_to_it_and_emptied_ones_go(
 def test_certificates_are_left_out_with_their_mounts() -> None:
     spec = play("edge")["spec"]
     assert [volume["name"] for volume in spec["volumes"]] == ["parley-edge-1-config"]
+
+
+def test_keys_are_mounted_and_the_media_workers_get_public_ones_only() -> None:
+    volumes = {
+        name: [volume.get("hostPath", {}).get("path") for volume in play(name)["spec"]["volumes"]]
+        for name in ("sfu", "gateway")
+    }
+    assert volumes["sfu"] == ["/run/parley-secrets/parley-media/parley-service-keys"]
+    assert volumes["gateway"] == [
+        "/run/parley-secrets/parley/parley-service-keys",
+        "/run/parley-secrets/parley/parley-key-gateway",
+    ]
 
 
 def test_what_a_container_does_before_it_is_stopped_is_known() -> None:
@@ -103,7 +115,7 @@ def test_an_init_container_that_has_done_its_work_is_not_started_again() -> None
 
 
 def test_what_is_referred_to_and_is_not_there_is_said() -> None:
-    with pytest.raises(TransformError, match="Secret parley-keys"):
+    with pytest.raises(TransformError, match="Secret parley-postgres-messaging"):
         pod(BASE, workload(BASE, "messaging"), "p", IP, {}, {})
     with pytest.raises(TransformError, match="no workload"):
         workload(BASE, "nothing")

@@ -8,6 +8,7 @@ DESIGNED = {
     "messaging.events.v1",
     "delivery.v1",
     "calls.events.v1",
+    "media.events.v1",
     "media.quality.v1",
     "presence.events.v1",
     "sfu.nodes.v1",

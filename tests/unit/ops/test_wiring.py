@@ -5,12 +5,11 @@ import pytest
 from services.ops.config import Config
 from services.ops.wiring import ASKED, main
 from services.runtime.config import ConfigError
-
-KEY = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
+from tests.support.identities import environment as identity_env
 
 
 def test_a_command_needs_the_addresses_that_it_asks_and_no_others() -> None:
-    env = {"PARLEY_SERVICE_KEY": KEY, "PARLEY_SIGNALING_ADDRESSES": "a:1,b:2"}
+    env = {**identity_env("ops"), "PARLEY_SIGNALING_ADDRESSES": "a:1,b:2"}
     config = Config.from_env(env, ASKED["move-call"])
     assert (list(config.signaling), config.presence) == (["a:1", "b:2"], {})
     with pytest.raises(ConfigError) as caught:

@@ -10,13 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
 from services.runtime.accounts import Accounts, Standing
-from services.runtime.auth import ServiceTokens, UserTokens, bearer_token
+from services.runtime.auth import UserTokens, bearer_token
 from services.runtime.clock import CLOCK_SKEW_S
 from services.runtime.errors import AccountDeleted, InvalidRequest, Unauthenticated
 from services.runtime.jwks import JwksKeys
 from tests.support.clock import ManualClock
+from tests.support.identities import tokens_of
 
 ISSUER, AUDIENCE = "https://network.example", "parley"
+
+AUDIENCE = "parley.sfu.v1.SfuService"
 
 
 class Network:
@@ -220,24 +223,17 @@ async def test_forged_key_ids_cause_few_fetches(tokens: UserTokens, network: Net
     assert network.fetches == 1
 
 
-def test_service_tokens_know_each_other_by_the_key(clock: ManualClock) -> None:
-    ours = ServiceTokens(b"k" * 32, "signaling", clock)
-    assert ServiceTokens(b"k" * 32, "sfu", clock).verify(ours.token()) == "signaling"
-    with pytest.raises(Unauthenticated):
-        ServiceTokens(b"o" * 32, "sfu", clock).verify(ours.token())
-
-
 def test_service_tokens_are_renewed_before_they_expire(clock: ManualClock) -> None:
-    tokens = ServiceTokens(b"k" * 32, "signaling", clock)
-    first = tokens.token()
+    tokens = tokens_of("signaling", clock)
+    first = tokens.token(AUDIENCE)
     clock.advance(200)
-    second = tokens.token()
+    second = tokens.token(AUDIENCE)
     assert second != first
     clock.advance(100 + CLOCK_SKEW_S)
     with pytest.raises(Unauthenticated) as caught:
-        tokens.verify(first)
+        tokens.verify(first, AUDIENCE)
     assert caught.value.reason == "TOKEN_EXPIRED"
-    assert tokens.verify(second) == "signaling"
+    assert tokens.verify(second, AUDIENCE) == "signaling"
 
 
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
@@ -262,10 +258,10 @@ async def test_a_token_serves_as_long_as_it_may_be_good_by_another_clock(
 def test_service_tokens_pass_between_hosts_whose_clocks_differ(clock: ManualClock, ahead_s: int) -> None:
     other = ManualClock(clock.now())
     other.step(ahead_s)
-    ours, theirs = ServiceTokens(b"k" * 32, "signaling", clock), ServiceTokens(b"k" * 32, "sfu", other)
+    ours, theirs = tokens_of("signaling", clock), tokens_of("gateway", other)
     for _ in range(4):
-        assert theirs.verify(ours.token()) == "signaling"
-        assert ours.verify(theirs.token()) == "sfu"
+        assert theirs.verify(ours.token(AUDIENCE), AUDIENCE) == "signaling"
+        assert ours.verify(theirs.token(AUDIENCE), AUDIENCE) == "gateway"
         clock.advance(140)
         other.advance(140)
 
@@ -274,10 +270,10 @@ def test_service_tokens_pass_between_hosts_whose_clocks_differ(clock: ManualCloc
 def test_a_host_whose_clock_was_set_right_makes_tokens_that_are_good_at_once(clock: ManualClock, by_s: int) -> None:
     right = ManualClock(clock.now())
     clock.step(-by_s)
-    ours, theirs = ServiceTokens(b"k" * 32, "signaling", clock), ServiceTokens(b"k" * 32, "sfu", right)
-    ours.token()
+    ours, theirs = tokens_of("signaling", clock), tokens_of("sfu", right)
+    ours.token(AUDIENCE)
     clock.step(by_s)
-    assert theirs.verify(ours.token()) == "signaling"
+    assert theirs.verify(ours.token(AUDIENCE), AUDIENCE) == "signaling"
 
 
 @pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic abc"])

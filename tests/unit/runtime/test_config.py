@@ -1,12 +1,11 @@
-import base64
-
 import pytest
 
 from services.messaging.config import Config
 from services.runtime.config import ConfigError, EnvReader, KafkaConfig
 
 GOOD = {
-    "PARLEY_SERVICE_KEY": base64.b64encode(b"k" * 32).decode(),
+    "PARLEY_SERVICE_PUBLIC_KEYS_FILE": "/keys/public.json",
+    "PARLEY_SERVICE_PRIVATE_KEYS_FILE": "/keys/messaging.json",
     "PARLEY_JWKS_URL": "http://127.0.0.1:1/jwks.json",
     "PARLEY_JWT_ISSUER": "https://network.example",
     "PARLEY_DATABASE_URL": "postgresql://localhost/x",
@@ -41,9 +40,11 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_a_faulty_secret_is_not_repeated_in_the_problem() -> None:
+    reader = EnvReader({"PARLEY_RESUME_KEY": "c2hvcnQ="})
+    reader.keys("PARLEY_RESUME_KEY")
     with pytest.raises(ConfigError) as caught:
-        Config.from_env({**GOOD, "PARLEY_SERVICE_KEY": "c2hvcnQ="})
-    assert caught.value.problems == ["PARLEY_SERVICE_KEY is shorter than 32 bytes"]
+        reader.finish()
+    assert caught.value.problems == ["PARLEY_RESUME_KEY is shorter than 32 bytes"]
 
 
 @pytest.mark.parametrize(("text", "ok"), [("1", True), ("100", True), ("0", False), ("101", False), ("1.5", False)])

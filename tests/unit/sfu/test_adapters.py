@@ -333,5 +333,5 @@ def test_any_channel_message_is_taken_or_passed_over(message: bytes) -> None:
 def test_configuration_names_all_its_faults_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         Config.from_env({"PARLEY_SFU_PUBLIC_IP": "example.org", "PARLEY_SFU_MAX_PARTICIPANTS": "0"})
-    for name in ("SERVICE_KEY", "JOIN_TOKEN_KEY", "KAFKA_BOOTSTRAP", "WORKER_ID", "PUBLIC_IP", "MAX_PARTICIPANTS"):
+    for name in ("SERVICE_PUBLIC_KEYS_FILE", "KAFKA_BOOTSTRAP", "WORKER_ID", "PUBLIC_IP", "MAX_PARTICIPANTS"):
         assert name in str(caught.value)

@@ -15,10 +15,8 @@ from services.runtime.config import ConfigError
 from services.sfu.config import Config
 from services.sfu.public_address import ask, main
 
-KEY = "a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5"
 ENV = {
-    "PARLEY_SERVICE_KEY": KEY,
-    "PARLEY_JOIN_TOKEN_KEY": KEY,
+    "PARLEY_SERVICE_PUBLIC_KEYS_FILE": "/keys/public.json",
     "PARLEY_KAFKA_BOOTSTRAP": "kafka:9092",
     "PARLEY_SFU_WORKER_ID": "sfu-0",
     "PARLEY_SFU_GRPC_ADVERTISED": "10.0.0.1:7000",

@@ -44,7 +44,7 @@ async def test_events_of_a_call_come_in_order_under_its_key() -> None:
     events.quality_measured(key("ann"), QUALITY)
     events.media_disconnected(key("ann"), LeaveReason.CONSENT_EXPIRED)
     await events.stop()
-    assert [record.topic for record in publisher.records] == ["calls.events.v1", "media.quality.v1", "calls.events.v1"]
+    assert [record.topic for record in publisher.records] == ["media.events.v1", "media.quality.v1", "media.events.v1"]
     assert {record.key for record in publisher.records} == {b"call-1"}
     last = calls_events.CallEvent.FromString(publisher.records[2].value or b"").media_disconnected
     assert (last.user_id, last.worker_id) == ("ann", "w1")

@@ -1,17 +1,21 @@
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
+from deploy import identities
+from services.runtime.callers import IDENTITIES
 from services.runtime.clock import CLOCK_SKEW_S
 from services.sfu.core.errors import JoinTokenExpired, JoinTokenInvalid
 from services.sfu.core.ids import WorkerId
 from services.sfu.tokens import JwtJoinTokens
 from tests.support.clock import ManualClock
+from tests.support.identities import FOLDER, keys_of, sign
 from tests.unit.sfu.builders import key
 
-KEY = b"k" * 32
+KIND = "parley-join+jwt"
 
 
 @pytest.fixture
@@ -21,10 +25,10 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def tokens(clock: ManualClock) -> JwtJoinTokens:
-    return JwtJoinTokens(KEY, WorkerId("w1"), clock)
+    return JwtJoinTokens(keys_of("sfu"), WorkerId("w1"), clock)
 
 
-def make(clock: ManualClock, signing_key: bytes = KEY, algorithm: str = "HS256", **changes: Any) -> str:
+def make(clock: ManualClock, signer: str = "signaling", folder: Path = FOLDER, kind: str = KIND, **changes: Any) -> str:
     claims: dict[str, object] = {
         "iss": "parley-signaling",
         "aud": "parley-sfu",
@@ -33,10 +37,11 @@ def make(clock: ManualClock, signing_key: bytes = KEY, algorithm: str = "HS256",
         "device": "d1",
         "worker": "w1",
         "jti": "1",
+        "iat": int(clock.now().timestamp()),
         "exp": int((clock.now() + timedelta(seconds=30)).timestamp()),
     }
     claims |= changes
-    return jwt.encode({k: v for k, v in claims.items() if v is not None}, signing_key, algorithm=algorithm)
+    return sign(signer, {k: v for k, v in claims.items() if v is not None}, kind, folder)
 
 
 def test_good_token_names_its_participant(tokens: JwtJoinTokens, clock: ManualClock) -> None:
@@ -58,6 +63,10 @@ def test_token_expires_by_the_workers_clock(tokens: JwtJoinTokens, clock: Manual
         {"worker": "w2"},
         {"iss": "someone"},
         {"aud": "parley-internal"},
+        {"aud": ["parley-sfu", "parley-internal"]},
+        {"iat": None},
+        {"iat": 0},
+        {"exp": 10**400},
         {"sub": None},
         {"sub": ""},
         {"call": None},
@@ -76,13 +85,24 @@ def test_token_that_is_not_for_here_is_invalid(
         tokens.verify(make(clock, **changes))
 
 
-def test_forged_tokens_are_invalid(tokens: JwtJoinTokens, clock: ManualClock) -> None:
+def test_forged_tokens_are_invalid(tokens: JwtJoinTokens, clock: ManualClock, tmp_path: Path) -> None:
+    identities.write(tmp_path, identities.key_sets())
     unsigned = jwt.encode({"sub": "ann"}, None, algorithm="none")  # type: ignore[arg-type]
-    for token in ("", "x", "a.b.c", "x" * 10_000, unsigned, make(clock, b"z" * 32), make(clock, b"k" * 64, "HS512")):
+    others = [make(clock, signer) for signer in IDENTITIES if signer != "signaling"]
+    foreign, other_kind = make(clock, folder=tmp_path), make(clock, kind="parley-service+jwt")
+    for token in ("", "x", "a.b.c", "x" * 10_000, unsigned, foreign, other_kind, *others):
         with pytest.raises(JoinTokenInvalid):
             tokens.verify(token)
 
 
-def test_forged_and_expired_is_invalid_and_says_nothing_of_its_age(tokens: JwtJoinTokens, clock: ManualClock) -> None:
+def test_forged_and_expired_is_invalid_and_says_nothing_of_its_age(
+    tokens: JwtJoinTokens, clock: ManualClock, tmp_path: Path
+) -> None:
+    identities.write(tmp_path, identities.key_sets())
     with pytest.raises(JoinTokenInvalid):
-        tokens.verify(make(clock, b"z" * 32, exp=1))
+        tokens.verify(make(clock, folder=tmp_path, iat=1, exp=2))
+
+
+def test_a_worker_can_sign_nothing() -> None:
+    with pytest.raises(LookupError):
+        keys_of("sfu").sign({"sub": "ann"}, KIND)

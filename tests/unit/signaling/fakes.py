@@ -37,6 +37,7 @@ from services.signaling.tokens import JwtJoinTokens
 from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
 from tests.support.clock import ManualClock
+from tests.support.identities import keys_of
 from tests.unit.signaling.fake_store import FakeStore
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -191,7 +192,7 @@ class World:
         self.closer = RecordingCloser()
         self.timers = RecordingTimers()
         self.metrics = RecordingMetrics()
-        self.tokens = JwtJoinTokens(b"k" * 32)
+        self.tokens = JwtJoinTokens(keys_of("signaling"))
         self.nodes = NodeTable()
         self.changes = CallChanges(self.store, announce, self.closer, self.timers, self.metrics, self.clock, TIMEOUTS)
         self.moves = CallMoves(self.store, self.changes, self.media, self.nodes)
@@ -248,7 +249,7 @@ def make_service(
         moves=moves,
         roster=roster,
         media=moves.media,
-        tokens=tokens or JwtJoinTokens(b"k" * 32),
+        tokens=tokens or JwtJoinTokens(keys_of("signaling")),
         turn=HmacTurnServers((), b"", 60),
         grants=GRANTS,
         new_id=new_id,

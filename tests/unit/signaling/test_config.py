@@ -1,18 +1,15 @@
 """Signaling's configuration."""
 
-import base64
-
 import pytest
 
 from services.runtime.config import ConfigError
 from services.signaling.config import Config
 
-KEY = base64.b64encode(b"k" * 32).decode()
 ENOUGH = {
     "PARLEY_JWKS_URL": "http://127.0.0.1:1/jwks",
     "PARLEY_JWT_ISSUER": "dev",
-    "PARLEY_SERVICE_KEY": KEY,
-    "PARLEY_JOIN_TOKEN_KEY": KEY,
+    "PARLEY_SERVICE_PUBLIC_KEYS_FILE": "/keys/public.json",
+    "PARLEY_SERVICE_PRIVATE_KEYS_FILE": "/keys/signaling.json",
     "PARLEY_KAFKA_BOOTSTRAP": "127.0.0.1:9092",
     "PARLEY_DATABASE_URL": "postgresql://127.0.0.1/signaling",
     "PARLEY_MESSAGING_ADDRESS": "127.0.0.1:7000",
@@ -32,9 +29,8 @@ def test_a_missing_setting_is_named(missing: str) -> None:
     assert [problem for problem in caught.value.problems if missing in problem]
 
 
-def test_all_faults_are_told_at_once_and_no_secret_is_among_them() -> None:
-    faulty = ENOUGH | {"PARLEY_JOIN_TOKEN_KEY": "c2hvcnQ=", "PARLEY_RING_TIMEOUT_S": "-1", "PARLEY_AUDIO_SLOTS": "many"}
+def test_all_faults_are_told_at_once() -> None:
+    faulty = ENOUGH | {"PARLEY_CALLS_PER_MINUTE": "x", "PARLEY_RING_TIMEOUT_S": "-1", "PARLEY_AUDIO_SLOTS": "many"}
     with pytest.raises(ConfigError) as caught:
         Config.from_env(faulty)
     assert len(caught.value.problems) == 3
-    assert "c2hvcnQ" not in str(caught.value)
