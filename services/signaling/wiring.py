@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from services.runtime.accounts import Accounts, AccountsFeed
+from services.runtime.admin import admin_tokens
+from services.runtime.audit_store import PostgresTrail
 from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.bus import Incoming
 from services.runtime.clock import Clock, SystemClock
@@ -17,7 +19,7 @@ from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer
+from services.runtime.rpc import RpcServer, admins
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 from services.signaling import rpc
@@ -119,6 +121,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             max_life_s=config.server.jwt_max_life_s,
             device_claim=config.server.jwt_device_claim,
         ),
+        admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     workers: list[Part] = [
         Probe("time", clock.is_told, essential=False),

@@ -13,8 +13,8 @@ from parley.sfu.v1 import events_pb2 as sfu_events
 
 from services.runtime.bus import Outgoing
 from services.runtime.rpc import connect
-from tests.integration.signaling.neighbours import tokens_of
 from tests.integration.signaling.town import FAILED, PHONE, TABLET, Town, User, attempt, find_detail, refused
+from tests.support.admins import admin
 from tests.support.waiting import PATIENCE_S, eventually
 
 JOINED = messages_pb2.PARTICIPANT_STATE_JOINED
@@ -241,8 +241,8 @@ async def test_an_operator_moves_a_call_and_users_cannot(town: Town) -> None:
     start, _ = await pair.answered()
     call_id = start.call.call_id
     assert town.replica.app.server is not None
-    address = f"127.0.0.1:{town.replica.app.server.port}"
-    async with town.worker() as other, connect(address, tokens_of("ops")) as channel:
+    address = f"127.0.0.1:{town.replica.app.server.admin_port}"
+    async with town.worker() as other, connect(address, admin("operator")) as channel:
         stub = operations_pb2_grpc.CallOperationsServiceStub(channel)
         before = await stub.LocateCall(operations_pb2.LocateCallRequest(call_id=call_id), timeout=PATIENCE_S)
 
