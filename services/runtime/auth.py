@@ -155,10 +155,10 @@ class UserTokens:
                 algorithms=USER_ALGORITHMS,
                 audience=self._audience,
                 issuer=self._issuer,
-                options=options("exp", "iat", "iss", "aud", "sub"),
+                options=options("exp", "iss", "aud", "sub"),
             )
             expires_at = check_times(claims, self._clock)
-            issued_at = check_life(claims, self._max_life_s)
+            issued_at = check_life(claims, self._max_life_s, self._clock)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", f"the token is not valid: {error}") from error
         user_id = claims["sub"]
@@ -211,7 +211,7 @@ class ServiceTokens:
             if not claims["iss"] == claims["sub"] == f"service:{service}":
                 raise ValueError("the key speaks for another service")
             expires_at = check_times(claims, self._clock)
-            check_life(claims, SERVICE_TOKEN_TTL_S)
+            check_life(claims, SERVICE_TOKEN_TTL_S, self._clock)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", "this call takes a service token") from error
         if is_expired(expires_at, self._clock):
