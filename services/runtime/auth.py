@@ -211,7 +211,8 @@ class ServiceTokens:
             if not claims["iss"] == claims["sub"] == f"service:{service}":
                 raise ValueError("the key speaks for another service")
             expires_at = check_times(claims, self._clock)
-            check_life(claims, SERVICE_TOKEN_TTL_S, self._clock)
+            if check_life(claims, SERVICE_TOKEN_TTL_S, self._clock) >= expires_at:
+                raise ValueError("it ends before it began")
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", "this call takes a service token") from error
         if is_expired(expires_at, self._clock):
