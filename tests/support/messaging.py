@@ -35,7 +35,7 @@ from services.messaging.core.request import Request
 from services.messaging.core.searching import answers, words_of
 from services.messaging.core.syncing import build_delta
 from services.messaging.groups.core import Ban, GroupChange
-from services.messaging.groups.ports import Invite
+from services.messaging.groups.ports import REQUEST_KEYS_KEPT, Invite
 from services.messaging.ports import DecideGroup, DecideMessage, LineStamp, line_message
 from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
@@ -68,7 +68,7 @@ class FakeStore:
         self._read_moved: dict[ConversationId, datetime] = {}
         self._invites: dict[bytes, Invite] = {}
         self._bans: dict[ConversationId, dict[UserId, Ban]] = {}
-        self._request_keys: set[tuple[ConversationId, UserId, str]] = set()
+        self._request_keys: dict[tuple[ConversationId, UserId, str], datetime] = {}
         self._indexed: set[tuple[ConversationId, int]] = set()
         self._own: dict[tuple[UserId, ConversationId], OwnState] = {}
         self._own_read: dict[tuple[UserId, ConversationId], int] = {}
@@ -103,12 +103,14 @@ class FakeStore:
     ) -> Conversation:
         bans = self._bans.setdefault(conversation_id, {})
         before = replace(self._require(conversation_id), banned=frozenset(bans))
-        asked = (conversation_id, stamp.actor, key)
+        asked, kept_from = (conversation_id, stamp.actor, key), stamp.now - REQUEST_KEYS_KEPT
+        if key:
+            self._request_keys = {old: time for old, time in self._request_keys.items() if time >= kept_from}
         if asked in self._request_keys:
             return before
         change = decide(before)
         if key:
-            self._request_keys.add(asked)
+            self._request_keys[asked] = stamp.now
         if change is None:
             return before
         self._conversations[conversation_id] = replace(change.after, banned=frozenset())
