@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 
 from services.messaging.core.errors import Banned, RoleTooLow
-from services.messaging.core.model import AddAudience, Conversation, Cursor, Role, UserId
+from services.messaging.core.model import AddAudience, Conversation, ConversationId, Cursor, Role, UserId
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Ban, GroupChange, Settings
 from services.messaging.groups.ports import REQUEST_KEYS_KEPT, Invite, InviteStore
 from services.messaging.ports import Store
+from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
-from tests.support.messaging_store import ALICE, BOB, CAROL, added, founded, left, stamp
+from tests.support.messaging_store import ALICE, BOB, CAROL, added, founded, left, quota, stamp
 
 DAN = UserId("dan")
 
@@ -155,5 +156,8 @@ async def test_who_may_add_is_kept_and_told(store: Store, clock: ManualClock) ->
     assert await store.find_conversation(room.id) == after
     (delta,) = await store.sync(BOB, {room.id: Cursor(1, 0)}, None, 10, 10, clock.now())
     assert delta.conversation.add_audience is AddAudience.ADMINS
-    made = groups.create_group(*(room.id, ALICE, [BOB], Settings("x", add_audience=AddAudience.ADMINS), clock.now()))
-    assert made.after.add_audience is AddAudience.ADMINS
+    settings = Settings("Closed", add_audience=AddAudience.ADMINS)
+    made = groups.create_group(ConversationId(new_id(clock.now())), ALICE, [BOB], settings, clock.now())
+    founded_so = await store.create_group(made, "closed", stamp(clock), quota(clock))
+    assert (await store.find_conversation(founded_so.id)) == founded_so
+    assert founded_so.add_audience is AddAudience.ADMINS
