@@ -91,7 +91,8 @@ def role_of(value: int) -> Role | None:
 
 def conversation_message(conversation: Conversation) -> messages_pb2.Conversation:
     """The API's form of a conversation."""
-    is_group = conversation.kind is ConversationKind.GROUP
+    # Who is out is given a group without members, and nothing of what it is set to (groups.core.as_founded).
+    is_shown_group = conversation.kind is ConversationKind.GROUP and bool(conversation.members)
     return messages_pb2.Conversation(
         conversation_id=str(conversation.id),
         kind=_KINDS[conversation.kind],
@@ -114,7 +115,9 @@ def conversation_message(conversation: Conversation) -> messages_pb2.Conversatio
         revision=conversation.revision,
         vanish_after=to_duration(conversation.vanish_after) if conversation.vanish_after else None,
         history_start_seq=conversation.history_start_seq,
-        add_audience=_ADD_AUDIENCES[conversation.add_audience] if is_group else messages_pb2.ADD_AUDIENCE_UNSPECIFIED,
+        add_audience=_ADD_AUDIENCES[conversation.add_audience]
+        if is_shown_group
+        else messages_pb2.ADD_AUDIENCE_UNSPECIFIED,
     )
 
 
