@@ -89,9 +89,13 @@ class Store(Protocol):
         """
 
     async def change_group(
-        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp, key: str = ""
     ) -> Conversation:
-        """Lock, decide, write; the conversation as it stands then. Errors: ConversationNotFound."""
+        """Lock, decide, write; the conversation as it stands then. The decision alone is given the bans.
+
+        A key, of the stamp's actor in this group, is kept for about a month once it was decided: then nothing more is
+        done under it. The invites of whom the change bans are revoked. Errors: ConversationNotFound.
+        """
 
     async def change_message(
         self, conversation_id: ConversationId, seq: int, decide: DecideMessage, now: datetime

@@ -90,14 +90,18 @@ class PostgresStore:
         return after
 
     async def change_group(
-        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp, key: str = ""
     ) -> Conversation:
         async with self._database.transaction() as connection:
-            before = await _lock_conversation(connection, conversation_id)
+            locked = await _lock_conversation(connection, conversation_id)
+            before = replace(locked, banned=await rows.load_bans(connection, conversation_id))
+            if key and not await rows.take_request_key(connection, conversation_id, stamp.actor, key, stamp.now):
+                return before
             change = decide(before)
             if change is None:
                 return before
             await rows.write_group(connection, before, change.after)
+            await rows.write_bans(connection, before, change.after, stamp.actor, stamp.now)
             comers = [member for member in change.after.members if before.member(member.user_id) is None]
             await _announce_requests(connection, change.after.id, comers, stamp.now)
             after, events = await _write_line(connection, change, stamp)

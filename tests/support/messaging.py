@@ -34,8 +34,8 @@ from services.messaging.core.placing import Places, first_result, place_drafts
 from services.messaging.core.request import Request
 from services.messaging.core.searching import answers, words_of
 from services.messaging.core.syncing import build_delta
-from services.messaging.groups.core import GroupChange
-from services.messaging.groups.ports import Invite
+from services.messaging.groups.core import Ban, GroupChange
+from services.messaging.groups.ports import REQUEST_KEYS_KEPT, Invite
 from services.messaging.ports import DecideGroup, DecideMessage, LineStamp, line_message
 from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
@@ -67,6 +67,8 @@ class FakeStore:
         self._active: dict[ConversationId, datetime] = {}
         self._read_moved: dict[ConversationId, datetime] = {}
         self._invites: dict[bytes, Invite] = {}
+        self._bans: dict[ConversationId, dict[UserId, Ban]] = {}
+        self._request_keys: dict[tuple[ConversationId, UserId, str], datetime] = {}
         self._indexed: set[tuple[ConversationId, int]] = set()
         self._own: dict[tuple[UserId, ConversationId], OwnState] = {}
         self._own_read: dict[tuple[UserId, ConversationId], int] = {}
@@ -97,13 +99,22 @@ class FakeStore:
         return self._write_line(replace(change, after=group), stamp) if is_new else group
 
     async def change_group(
-        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp, key: str = ""
     ) -> Conversation:
-        before = self._require(conversation_id)
+        bans = self._bans.setdefault(conversation_id, {})
+        before = replace(self._require(conversation_id), banned=frozenset(bans))
+        asked, kept_from = (conversation_id, stamp.actor, key), stamp.now - REQUEST_KEYS_KEPT
+        if key:
+            self._request_keys = {old: time for old, time in self._request_keys.items() if time >= kept_from}
+        if asked in self._request_keys:
+            return before
         change = decide(before)
+        if key:
+            self._request_keys[asked] = stamp.now
         if change is None:
             return before
-        self._conversations[conversation_id] = change.after
+        self._conversations[conversation_id] = replace(change.after, banned=frozenset())
+        self._write_bans(before, change.after, stamp)
         told = change.after if change.line is None else replace(change.after, last_seq=change.after.last_seq + 1)
         self.events.append(encoding.conversation_changed(stamp.message_id, told, change.removed, stamp.now))
         return self._write_line(change, stamp)
@@ -375,6 +386,29 @@ class FakeStore:
     async def find_invite(self, token_sha256: bytes, now: datetime) -> Invite | None:
         invite = self._invites.get(token_sha256)
         return invite if invite and invite.expires_at > now else None
+
+    async def list_bans(
+        self, conversation_id: ConversationId, below: tuple[datetime, UserId] | None, limit: int
+    ) -> Sequence[Ban]:
+        bans = self._bans.get(conversation_id, {}).values()
+        found = [ban for ban in bans if below is None or (ban.banned_at, ban.user_id) < below]
+        return sorted(found, key=lambda ban: (ban.banned_at, ban.user_id), reverse=True)[:limit]
+
+    async def was_asked(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
+        return (conversation_id, user_id, key) in self._request_keys
+
+    def _write_bans(self, before: Conversation, after: Conversation, stamp: LineStamp) -> None:
+        bans = self._bans[after.id]
+        for user in before.banned - after.banned:
+            del bans[user]
+        for user in after.banned - before.banned:
+            bans[user] = Ban(user, stamp.actor, stamp.now)
+        self._invites = {
+            token: replace(invite, expires_at=NEVER)
+            if invite.conversation_id == after.id and invite.created_by in after.banned
+            else invite
+            for token, invite in self._invites.items()
+        }
 
     def set_request(self, conversation_id: ConversationId, user_id: UserId, request: Request, now: datetime) -> None:
         """What the tables of PostgreSQL's store let both stores write."""

@@ -57,6 +57,13 @@ class RoleTooLow(MessagingError):
     """The caller's role does not allow this."""
 
 
+class Banned(MessagingError):
+    """The person was removed from the group, and no admin has lifted the ban."""
+
+    def __init__(self) -> None:
+        super().__init__("was removed from this group; only an admin may let this person in again")
+
+
 class TooManyMembers(MessagingError):
     """The group is full."""
 

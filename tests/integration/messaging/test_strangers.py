@@ -44,6 +44,8 @@ MESSAGING: dict[str, Case] = {
     "UpdateGroup": about(NO_CONVERSATION, title="Mine"),
     "AddMembers": about(NO_CONVERSATION, user_ids=[STRANGER]),
     "RemoveMember": about(NO_CONVERSATION, user_id="alice"),
+    "ListBannedUsers": about(NO_CONVERSATION),
+    "UnbanUser": about(NO_CONVERSATION, user_id="bob"),
     "LeaveGroup": about(NO_CONVERSATION),
     "SetMemberRole": about(NO_CONVERSATION, user_id=STRANGER, role=messages_pb2.MEMBER_ROLE_OWNER),
     "CreateInvite": about(NO_CONVERSATION),

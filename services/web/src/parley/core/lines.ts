@@ -13,6 +13,7 @@ const BY_REASON: Record<string, string> = {
   MESSAGE_NOT_FOUND: "This message could not be found.",
   MEMBER_NOT_FOUND: "This person is not in the group any more.",
   INVITE_NOT_FOUND: "This invite link is no longer valid. Ask for a new one.",
+  BANNED: "This person was removed from the group. Only an admin can let them in again.",
   ROLE_TOO_LOW: "Your role in this group does not allow that.",
   NOT_THE_SENDER: "Only who wrote a message can change it.",
   NOT_A_GROUP: "This is not a group.",
