@@ -175,8 +175,8 @@ class Messaging:
     # Messages.
 
     async def send_text(self, user_id: UserId, conversation_id: str, request: TextRequest) -> Message:
-        """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAMember,
-        Overloaded, SendRate, and with attachments AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable.
+        """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAllowed,
+        RequestPending, RequestPendingLimit, Overloaded, SendRate, and with attachments AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable.
 
         The key comes before every check: the retry of what was stored gets the first result, whatever changed since.
         """

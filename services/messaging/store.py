@@ -31,7 +31,7 @@ from services.messaging.core.model import (
     told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
-from services.messaging.core.placing import first_result, hearers, place_drafts
+from services.messaging.core.placing import REQUEST_MESSAGES, first_result, hearers, place_drafts
 from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
 from services.messaging.groups.core import GroupChange
@@ -54,11 +54,19 @@ Outcomes = dict[MessageId, Message | MessagingError]
 class PostgresStore:
     """See ports.Store. The relay is woken for the conversations whose events were committed."""
 
-    def __init__(self, database: Database, relay: outbox.OutboxRelay, new_id: NewId) -> None:
+    def __init__(
+        self,
+        database: Database,
+        relay: outbox.OutboxRelay,
+        new_id: NewId,
+        request_messages: int = REQUEST_MESSAGES,
+    ) -> None:
         self._database = database
         self._relay = relay
         self._new_id = new_id
         self._known = KnownPlaces()
+        # See placing.place_drafts.
+        self._request_messages = request_messages
 
     async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
         peer = next(member.user_id for member in conversation.members if member.user_id != opener)
@@ -192,7 +200,7 @@ class PostgresStore:
             stored = await rows.load_stored(connection, taken) if taken else {}
             if with_files := [draft for draft in drafts if draft.attachments]:
                 places = replace(places, unused=await rows.lock_unused(connection, with_files))
-            placement = place_drafts(drafts, places, stored)
+            placement = place_drafts(drafts, places, stored, self._request_messages)
             if placement.inserted:
                 people = hearers(places, placement)
                 events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]

@@ -175,6 +175,12 @@ class FakeStore:
             blocked={room.id for room in rooms if room.blocked},
             vanish_after={room.id: room.vanish_after for room in rooms},
             unused=self.unused_uploads.keys(),
+            asking={
+                (room.id, member.user_id): self._written(room, member.user_id)
+                for room in rooms
+                for member in room.members
+                if room.is_asking(member.user_id)
+            },
         )
         placement = place_drafts(drafts, places, stored)
         for message in placement.inserted:
@@ -400,6 +406,11 @@ class FakeStore:
     def messages_of(self, conversation_id: ConversationId) -> Sequence[Message]:
         """All that is in a conversation."""
         return self._messages[conversation_id]
+
+    def _written(self, room: Conversation, user_id: UserId) -> int:
+        """How much a person wrote; what the retention deleted counts too."""
+        own = [m for m in self._messages[room.id] if m.sender_id == user_id]
+        return room.history_start_seq + sum(not m.client_message_id.startswith("\x1f") for m in own)
 
     def _insert(self, conversation: Conversation, key: str) -> tuple[Conversation, bool]:
         is_new = key not in self._keys

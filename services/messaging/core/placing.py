@@ -11,15 +11,18 @@ from services.messaging.core.errors import (
     InvalidField,
     MessagingError,
     NotAllowed,
-    NotAMember,
+    RequestPending,
+    RequestPendingLimit,
 )
 from services.messaging.core.model import (
     AttachmentId,
     CallRecord,
+    Content,
     ConversationId,
     Draft,
     DraftKey,
     Message,
+    Text,
     UserId,
 )
 from services.messaging.core.request import Request
@@ -41,6 +44,11 @@ class Places:
     people: Mapping[ConversationId, Sequence[UserId]] = field(default_factory=dict)
     # Of the uploads that the drafts name, those that are in no message yet: each goes into one.
     unused: AbstractSet[AttachmentId] = frozenset()
+    # Senders whose conversation nobody else has let in (yet): what they may write changes when that changes.
+    unheard: AbstractSet[tuple[ConversationId, UserId]] = frozenset()
+    # Those of them with whom somebody's request waits, or was declined, and how much they have written there so far,
+    # whatever became of it.
+    asking: Mapping[tuple[ConversationId, UserId], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,16 +62,28 @@ class Placement:
     accepted: dict[tuple[ConversationId, UserId], None] = field(default_factory=dict)
 
 
-def place_drafts(drafts: Sequence[Draft], places: Places, stored: Mapping[DraftKey, Message]) -> Placement:
+# Texts of a person that go before anybody else let the conversation in. Higher: a stranger says more unasked. Lower:
+# there is less to tell who it is by.
+REQUEST_MESSAGES = 3
+
+
+def place_drafts(
+    drafts: Sequence[Draft],
+    places: Places,
+    stored: Mapping[DraftKey, Message],
+    request_messages: int = REQUEST_MESSAGES,
+) -> Placement:
     """Give each draft the next seq of its conversation, so that sequences have no gaps.
 
     `stored` holds the earlier results of the same keys. A repeated key, earlier or within the batch, gets the first
     result and takes no seq, whatever else holds by now: who was removed, a block, files that went. The record of a call
-    that took place is written whoever left or blocked whom meanwhile.
+    that took place is written whoever left or blocked whom meanwhile. Where nobody else has let the conversation in, a
+    sender gets `request_messages` in, plain: without files, links and mentions.
     """
     placement = Placement(last_seqs=dict(places.last_seqs))
     known = dict(stored)
     unused = set(places.unused)
+    asking = dict(places.asking)
     for draft in drafts:
         sender = (draft.conversation_id, draft.sender_id)
         is_record = isinstance(draft.content, CallRecord)
@@ -72,24 +92,38 @@ def place_drafts(drafts: Sequence[Draft], places: Places, stored: Mapping[DraftK
         elif draft.key in known:
             placement.outcomes.append(first_result(known[draft.key], is_member=sender in places.senders))
         elif sender not in places.senders and not is_record:
-            placement.outcomes.append(NotAMember())
+            placement.outcomes.append(ConversationNotFound())
         elif draft.conversation_id in places.blocked and not is_record:
             placement.outcomes.append(NotAllowed())
         elif draft.reply_to_seq > placement.last_seqs[draft.conversation_id]:
             placement.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
+        elif sender in asking and not is_record and draft.attachments:
+            placement.outcomes.append(RequestPending())
+        elif sender in asking and not is_record and asking[sender] >= request_messages:
+            placement.outcomes.append(RequestPendingLimit(request_messages))
         elif not unused.issuperset(attachment.id for attachment in draft.attachments):
             placement.outcomes.append(AttachmentNotFound())
         else:
             seq = placement.last_seqs[draft.conversation_id] + 1
             message = _at(draft, seq, places.vanish_after.get(draft.conversation_id))
+            if sender in asking:
+                message = replace(message, content=plain(message.content))
+                asking[sender] += not is_record
             placement.last_seqs[draft.conversation_id] = message.seq
             known[draft.key] = message
             unused.difference_update(attachment.id for attachment in draft.attachments)
             placement.inserted.append(message)
             if not is_record and places.senders[sender] is not Request.NONE:
                 placement.accepted[sender] = None
+                # To the others, somebody else has let it in by this.
+                asking = {other: count for other, count in asking.items() if other[0] != sender[0] or other == sender}
             placement.outcomes.append(message)
     return placement
+
+
+def plain(content: Content) -> Content:
+    """What it says as a text alone, that nothing is linked, drawn or rung by."""
+    return Text(content.text) if isinstance(content, Text) else content
 
 
 def first_result(message: Message, *, is_member: bool) -> Message:
