@@ -8,14 +8,16 @@ from uuid import UUID
 from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls
 from parley.calls.v1 import messages_pb2 as call_messages
-from parley.messaging.v1 import events_pb2
+from parley.messaging.v1 import events_pb2, messages_pb2
 
 from services.messaging.core import model
 from services.messaging.core.checks import check_uuid
 from services.messaging.core.errors import MessagingError, Overloaded
 from services.messaging.core.model import CallOutcome, CallRecord, ConversationId, Recipient
+from services.messaging.core.placing import REQUEST_MESSAGES
 from services.messaging.core.request import Request
 from services.messaging.deliveries import deliveries
+from services.messaging.encoding import withheld_event
 from services.messaging.service import Messaging
 from services.runtime.bus import Incoming, PoisonRecord, Publisher, TransientFailure, trace_headers
 
@@ -54,7 +56,11 @@ class FanOut:
         told = []
         for record, event in open_events:
             members = recipients.get(ConversationId(UUID(event.conversation_id)), ())
-            told += deliveries(event, _receivers(event, members), trace_headers(record.trace))
+            headers = trace_headers(record.trace)
+            waiting = {member.user_id for member in members if member.request is Request.PENDING}
+            receivers = _receivers(event, members)
+            told += deliveries(event, [user for user in receivers if user not in waiting], headers)
+            told += deliveries(withheld_event(event), [user for user in receivers if user in waiting], headers)
         await self._publisher.publish(told)
 
 
@@ -65,7 +71,7 @@ def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]
     match event.WhichOneof("event"):
         case "message_sent" | "message_changed":
             message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
-            return [member.user_id for member in members if member.visible_after_seq < message.seq]
+            return [member.user_id for member in members if _is_told(member, message, is_new=event.HasField("message_sent"))]
         case "conversation_changed":
             still_in = [member.user_id for member in members]
             return [*still_in, *(user for user in event.conversation_changed.removed_user_ids if user not in still_in)]
@@ -74,6 +80,18 @@ def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]
             return []
         case _:
             return [member.user_id for member in members]
+
+
+def _is_told(member: Recipient, message: messages_pb2.Message, *, is_new: bool) -> bool:
+    """Whether a member hears of a message live. With whom the group waits, of the first few alone, and of changes only
+    when nothing is left of one: the rest is there when they look."""
+    if message.seq <= member.visible_after_seq:
+        return False
+    if member.request is Request.NONE:
+        return True
+    if not is_new:
+        return message.HasField("unsent") or message.HasField("expired")
+    return message.seq <= member.visible_after_seq + 1 + REQUEST_MESSAGES
 
 
 class SearchIndex:

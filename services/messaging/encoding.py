@@ -399,3 +399,19 @@ def read_cursor_moved(
         )
     )
     return event.SerializeToString()
+
+
+def withheld_event(event: events_pb2.ConversationEvent) -> events_pb2.ConversationEvent:
+    """The event as it is told to who has not let the conversation in: see core/withholding.py."""
+    bare = events_pb2.ConversationEvent()
+    bare.CopyFrom(event)
+    for name in ("message_sent", "message_changed"):
+        if bare.HasField(name):
+            message = getattr(bare, name).message
+            message.ClearField("attachments")
+            if message.HasField("text"):
+                message.text.ClearField("entities")
+    for name in ("conversation_created", "conversation_changed"):
+        if bare.HasField(name):
+            getattr(bare, name).conversation.ClearField("avatar_ref")
+    return bare

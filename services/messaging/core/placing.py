@@ -17,15 +17,14 @@ from services.messaging.core.errors import (
 from services.messaging.core.model import (
     AttachmentId,
     CallRecord,
-    Content,
     ConversationId,
     Draft,
     DraftKey,
     Message,
-    Text,
     UserId,
 )
 from services.messaging.core.request import Request
+from services.messaging.core.withholding import plain
 
 
 @dataclass(frozen=True)
@@ -119,11 +118,6 @@ def place_drafts(
                 asking = {other: count for other, count in asking.items() if other[0] != sender[0] or other == sender}
             placement.outcomes.append(message)
     return placement
-
-
-def plain(content: Content) -> Content:
-    """What it says as a text alone, that nothing is linked, drawn or rung by."""
-    return Text(content.text) if isinstance(content, Text) else content
 
 
 def first_result(message: Message, *, is_member: bool) -> Message:
