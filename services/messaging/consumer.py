@@ -71,7 +71,9 @@ def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]
     match event.WhichOneof("event"):
         case "message_sent" | "message_changed":
             message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
-            return [member.user_id for member in members if _is_told(member, message, is_new=event.HasField("message_sent"))]
+            return [
+                member.user_id for member in members if _is_told(member, message, is_new=event.HasField("message_sent"))
+            ]
         case "conversation_changed":
             still_in = [member.user_id for member in members]
             return [*still_in, *(user for user in event.conversation_changed.removed_user_ids if user not in still_in)]

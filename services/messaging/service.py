@@ -117,6 +117,8 @@ class Limits:
     text_chars: int = 10_000
     # Higher: a spammer reaches more people. Lower: busy people are refused.
     new_conversations_per_day: int = 500
+    # As above, of those who have to let the conversation in; reports lower it.
+    requests_per_day: int = 100
     changes: ChangePolicy = field(default_factory=ChangePolicy)
 
 
@@ -145,11 +147,12 @@ class Messaging:
     # Conversations.
 
     async def open_direct(self, user_id: UserId, peer: str) -> Conversation:
-        """The one conversation of the pair. Idempotent. Errors: InvalidField, NotAllowed, ConversationQuota."""
+        """The one conversation of the pair. Idempotent. Errors: InvalidField, NotAllowed, ConversationQuota,
+        RequestQuota."""
         now = self._clock.now()
         peer_id = checks.check_user_id("peer_user_id", peer)
         fresh = model.open_direct(ConversationId(self._new_id(now)), user_id, peer_id, now)
-        quota = day_quota(user_id, self._limits.new_conversations_per_day, now)
+        quota = day_quota(user_id, self._limits.new_conversations_per_day, now, self._limits.requests_per_day)
         return await self._store.open_direct(fresh, user_id, quota)
 
     async def get_conversation(self, user_id: UserId, conversation_id: str) -> Conversation:

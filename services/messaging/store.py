@@ -41,7 +41,7 @@ from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
 from services.messaging.relations.rows import requests
 from services.messaging.relations.rows.people import load_regards, lock_pair
-from services.messaging.relations.rows.quotas import count_new_conversation
+from services.messaging.relations.rows.quotas import count_new_conversation, count_requests
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
@@ -79,7 +79,7 @@ class PostgresStore:
                 return known
             regards = await load_regards(connection, [(peer, opener)])
             brought = bring(conversation, opener, regards[peer, opener])
-            await count_new_conversation(connection, quota)
+            await count_new_conversation(connection, quota, _asked(brought.members))
             await rows.insert_conversation(connection, brought, pair_key=key, creation_key=None)
             await _announce_created(connection, brought, [], conversation.created_at)
         self._relay.wake(str(conversation.id))
@@ -91,14 +91,14 @@ class PostgresStore:
         async with self._database.transaction() as connection:
             if not await rows.insert_conversation(connection, change.after, pair_key=None, creation_key=creation_key):
                 return await _load_by(connection, "creation_key", creation_key) or change.after
-            await count_new_conversation(connection, quota)
+            await count_new_conversation(connection, quota, _asked(change.after.members))
             after, events = await _write_line(connection, change, stamp)
             await _announce_created(connection, after, events, stamp.now)
         self._relay.wake(str(after.id))
         return after
 
     async def change_group(
-        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp, quota: DayQuota | None = None
     ) -> Conversation:
         async with self._database.transaction() as connection:
             before = await _lock_conversation(connection, conversation_id)
@@ -107,6 +107,8 @@ class PostgresStore:
                 return before
             await rows.write_group(connection, before, change.after)
             comers = [member for member in change.after.members if before.member(member.user_id) is None]
+            if quota is not None:
+                await count_requests(connection, quota, _asked(comers))
             await _announce_requests(connection, change.after.id, comers, stamp.now)
             after, events = await _write_line(connection, change, stamp)
             changed = encoding.conversation_changed(self._new_id(stamp.now), after, change.removed, stamp.now)
@@ -427,6 +429,11 @@ async def _announce_requests(
     for member in members:
         if member.request is Request.PENDING:
             await requests.tell_request(connection, member.user_id, conversation_id, now, str(conversation_id))
+
+
+def _asked(members: Sequence[Member]) -> int:
+    """Those who have to let it in."""
+    return sum(member.request is Request.PENDING for member in members)
 
 
 async def _write_line(

@@ -68,12 +68,17 @@ def limits(config: Config) -> Limits:
         text_chars=config.text_limit,
         changes=policy,
         new_conversations_per_day=config.new_conversations_per_day,
+        requests_per_day=config.requests_per_day,
     )
 
 
 def group_limits(config: Config) -> GroupLimits:
     """The limits of groups that are configured."""
-    return GroupLimits(members=config.group_members, new_conversations_per_day=config.new_conversations_per_day)
+    return GroupLimits(
+        members=config.group_members,
+        new_conversations_per_day=config.new_conversations_per_day,
+        requests_per_day=config.requests_per_day,
+    )
 
 
 def sweep_policy(config: Config) -> SweepPolicy:

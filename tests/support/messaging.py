@@ -19,6 +19,7 @@ from services.messaging.core.model import (
     Draft,
     DraftKey,
     Edit,
+    Member,
     Message,
     MessageId,
     PageMark,
@@ -85,24 +86,27 @@ class FakeStore:
             return known
         peer = next(member.user_id for member in conversation.members if member.user_id != opener)
         brought = bring(conversation, opener, self.relations.regard(peer, opener))
-        self.relations.check_quota(quota)
+        self.relations.check_quota(quota, 1, _asked(brought.members))
         return self._insert(brought, key)[0]
 
     async def create_group(
         self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
     ) -> Conversation:
         if f"group {creation_key}" not in self._keys:
-            self.relations.check_quota(quota)
+            self.relations.check_quota(quota, 1, _asked(change.after.members))
         group, is_new = self._insert(change.after, f"group {creation_key}")
         return self._write_line(replace(change, after=group), stamp) if is_new else group
 
     async def change_group(
-        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp, quota: DayQuota | None = None
     ) -> Conversation:
         before = self._require(conversation_id)
         change = decide(before)
         if change is None:
             return before
+        if quota is not None:
+            comers = [member for member in change.after.members if before.member(member.user_id) is None]
+            self.relations.check_quota(quota, 0, _asked(comers))
         self._conversations[conversation_id] = change.after
         told = change.after if change.line is None else replace(change.after, last_seq=change.after.last_seq + 1)
         self.events.append(encoding.conversation_changed(stamp.message_id, told, change.removed, stamp.now))
@@ -496,6 +500,10 @@ class FakeStore:
     def _replace(self, after: Message) -> None:
         messages = self._messages[after.conversation_id]
         messages[after.seq - messages[0].seq] = after
+
+
+def _asked(members: Sequence[Member]) -> int:
+    return sum(member.request is Request.PENDING for member in members)
 
 
 def _is_behind(conversation: Conversation, cursor: Cursor) -> bool:
