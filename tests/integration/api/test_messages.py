@@ -100,9 +100,9 @@ async def test_a_message_without_content_is_refused(world: World) -> None:
 async def test_a_stranger_may_neither_write_nor_mark_as_read(world: World) -> None:
     _, _, conversation_id = await world.pair()
     stranger = world.device()
-    with refused(DENIED, "NOT_A_MEMBER"):
+    with refused(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"):
         await send(stranger, conversation_id, "hello")
-    with refused(DENIED, "NOT_A_MEMBER"):
+    with refused(grpc.StatusCode.NOT_FOUND, "CONVERSATION_NOT_FOUND"):
         await stranger.messaging.MarkRead(messaging.MarkReadRequest(conversation_id=conversation_id, seq=0))
 
 
