@@ -14,7 +14,6 @@ from tests.integration.api.conftest import World, new_user, open_direct, refused
 
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
-DENIED = grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_the_same_pair_always_gets_the_same_conversation(world: World) -> None:
