@@ -104,6 +104,11 @@ class FakeRelations:
             verified=self._is_fact(FactKind.VERIFIED, other, UserId("")),
             let_in=member is not None and member.request is Request.NONE,
             contacted=any(m.sender_id == one and not m.client_message_id.startswith("\x1f") for m in said),
+            unanswered=sum(
+                member.request is not Request.NONE and member.added_by == other
+                for room in self._store.conversations_of(one)
+                if (member := room.member(one)) is not None
+            ),
         )
 
     def check_quota(self, quota: DayQuota, opened: int, asked: int) -> None:

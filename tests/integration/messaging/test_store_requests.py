@@ -146,6 +146,23 @@ def with_file(draft: Draft, file: Attachment) -> Draft:
     return replace(draft, attachments=(file,))
 
 
+async def test_how_many_conversations_of_one_asker_are_unanswered(
+    store: Store, relations: RelationStore, clock: ManualClock
+) -> None:
+    async def unanswered(person: UserId, other: UserId) -> int:
+        return (await relations.regards([(person, other)]))[person, other].unanswered
+
+    room = await direct(store, relations, clock)
+    await group(store, relations, clock)
+    assert await unanswered(BOB, ALICE) == 2
+    assert await unanswered(CAROL, ALICE) == 1
+    assert await unanswered(ALICE, BOB) == await unanswered(BOB, CAROL) == 0
+    await relations.decline(room.id, BOB, clock.now())
+    assert await unanswered(BOB, ALICE) == 2
+    await relations.accept(room.id, BOB, clock.now())
+    assert await unanswered(BOB, ALICE) == 1
+
+
 def asking(clock: ManualClock, requests: int, user: UserId = ALICE) -> DayQuota:
     return day_quota(user, 1_000, clock.now(), requests)
 

@@ -18,7 +18,7 @@ from services.messaging.core.request import Request
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.relations.core.errors import RequestQuota
-from services.messaging.relations.core.reach import Audience, SettingsChange
+from services.messaging.relations.core.reach import MAX_UNANSWERED, Audience, SettingsChange
 from services.messaging.relations.core.reports import Reason, ReportRequest, State
 from services.messaging.relations.core.throttling import FREE_REPORTERS, requests_allowed
 from services.messaging.service import AccountSyncRequest, TextRequest
@@ -271,6 +271,24 @@ async def test_so_many_people_a_day_can_be_asked_by_whatever_way(world: World) -
     await world.messaging.open_direct(MALLORY, "open-to-all")
     world.clock.advance(86_400)
     await world.messaging.open_direct(MALLORY, crowd[100])
+
+
+async def test_one_who_does_not_answer_is_asked_by_one_a_few_times_and_no_more(world: World) -> None:
+    await closed_to_strangers(world, ALICE)
+    rooms = [
+        await world.groups.create_group(MALLORY, GroupRequest(f"g{n}", "Free!", [ALICE], "", False)) for n in range(9)
+    ]
+    assert sum(room.member(ALICE) is not None for room in rooms) == MAX_UNANSWERED
+    with pytest.raises(NotAllowed):
+        await world.messaging.open_direct(MALLORY, "alice")
+    await world.relations.decline_request(ALICE, str(rooms[0].id), block=False)
+    added = await world.groups.add_members(MALLORY, str(rooms[-1].id), [ALICE])
+    assert added.member(ALICE) is None
+    # Others may ask her, and who was let in goes on.
+    await world.messaging.open_direct(CAROL, "alice")
+    await world.relations.accept_request(ALICE, str(rooms[0].id))
+    added = await world.groups.add_members(MALLORY, str(rooms[-1].id), [ALICE])
+    assert added.member(ALICE) is not None
 
 
 def test_each_reporter_beyond_a_few_halves_what_is_left_and_nobody_is_shut_out() -> None:
