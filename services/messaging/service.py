@@ -180,7 +180,8 @@ class Messaging:
 
     async def send_text(self, user_id: UserId, conversation_id: str, request: TextRequest) -> Message:
         """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAllowed,
-        RequestPending, RequestPendingLimit, Overloaded, SendRate, and with attachments AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable.
+        RequestPending, RequestPendingLimit, Overloaded, SendRate, and with attachments AttachmentNotFound,
+        AttachmentNotUploaded, ObjectsUnavailable.
 
         The key comes before every check: the retry of what was stored gets the first result, whatever changed since.
         """

@@ -180,7 +180,10 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     invites = PostgresInvites(database)
     groups = Groups(store, invites, relation_store, rates, clock, new_id, new_secret, group_limits(config))
     fan_out = KafkaConsumer(
-        config.kafka, Subscription(topics.EVENTS, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
+        config.kafka,
+        Subscription(topics.EVENTS, "messaging-fanout"),
+        FanOut(messaging, publisher, config.request_messages).handle,
+        publisher,
     )
     sent = Subscription(topics.EVENTS, "messaging-search", background=True)
     search_index = KafkaConsumer(config.kafka, sent, SearchIndex(messaging).handle, publisher)

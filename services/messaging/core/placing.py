@@ -90,16 +90,10 @@ def place_drafts(
             placement.outcomes.append(ConversationNotFound())
         elif draft.key in known:
             placement.outcomes.append(first_result(known[draft.key], is_member=sender in places.senders))
-        elif sender not in places.senders and not is_record:
-            placement.outcomes.append(ConversationNotFound())
-        elif draft.conversation_id in places.blocked and not is_record:
-            placement.outcomes.append(NotAllowed())
+        elif refusal := (None if is_record else _refuse_person(draft, places, asking.get(sender), request_messages)):
+            placement.outcomes.append(refusal)
         elif draft.reply_to_seq > placement.last_seqs[draft.conversation_id]:
             placement.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
-        elif sender in asking and not is_record and draft.attachments:
-            placement.outcomes.append(RequestPending())
-        elif sender in asking and not is_record and asking[sender] >= request_messages:
-            placement.outcomes.append(RequestPendingLimit(request_messages))
         elif not unused.issuperset(attachment.id for attachment in draft.attachments):
             placement.outcomes.append(AttachmentNotFound())
         else:
@@ -118,6 +112,19 @@ def place_drafts(
                 asking = {other: count for other, count in asking.items() if other[0] != sender[0] or other == sender}
             placement.outcomes.append(message)
     return placement
+
+
+def _refuse_person(draft: Draft, places: Places, written: int | None, request_messages: int) -> MessagingError | None:
+    """Why what a person writes is not taken. `written`: how much before, where nobody else has let it in."""
+    if (draft.conversation_id, draft.sender_id) not in places.senders:
+        return ConversationNotFound()
+    if draft.conversation_id in places.blocked:
+        return NotAllowed()
+    if written is None:
+        return None
+    if draft.attachments:
+        return RequestPending()
+    return RequestPendingLimit(request_messages) if written >= request_messages else None
 
 
 def first_result(message: Message, *, is_member: bool) -> Message:
