@@ -416,3 +416,25 @@ def read_cursor_moved(
         )
     )
     return event.SerializeToString()
+
+
+def withheld_event(event: events_pb2.ConversationEvent) -> events_pb2.ConversationEvent:
+    """The event as it is told to who has not let the conversation in: see core/withholding.py."""
+    bare = events_pb2.ConversationEvent()
+    bare.CopyFrom(event)
+    match bare.WhichOneof("event"):
+        case "message_sent":
+            _withhold(bare.message_sent.message)
+        case "message_changed":
+            _withhold(bare.message_changed.message)
+        case "conversation_created":
+            bare.conversation_created.conversation.ClearField("avatar_ref")
+        case "conversation_changed":
+            bare.conversation_changed.conversation.ClearField("avatar_ref")
+    return bare
+
+
+def _withhold(message: messages_pb2.Message) -> None:
+    message.ClearField("attachments")
+    if message.HasField("text"):
+        message.text.ClearField("entities")

@@ -19,6 +19,7 @@ from services.messaging.core.model import (
     Draft,
     DraftKey,
     Edit,
+    Member,
     Message,
     MessageId,
     PageMark,
@@ -87,19 +88,24 @@ class FakeStore:
             return known
         peer = next(member.user_id for member in conversation.members if member.user_id != opener)
         brought = bring(conversation, opener, self.relations.regard(peer, opener))
-        self.relations.check_quota(quota)
+        self.relations.check_quota(quota, 1, _asked(brought.members))
         return self._insert(brought, key)[0]
 
     async def create_group(
         self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
     ) -> Conversation:
         if f"group {creation_key}" not in self._keys:
-            self.relations.check_quota(quota)
+            self.relations.check_quota(quota, 1, _asked(change.after.members))
         group, is_new = self._insert(change.after, f"group {creation_key}")
         return self._write_line(replace(change, after=group), stamp) if is_new else group
 
     async def change_group(
-        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp, key: str = ""
+        self,
+        conversation_id: ConversationId,
+        decide: DecideGroup,
+        stamp: LineStamp,
+        key: str = "",
+        quota: DayQuota | None = None,
     ) -> Conversation:
         bans = self._bans.setdefault(conversation_id, {})
         before = replace(self._require(conversation_id), banned=frozenset(bans))
@@ -109,6 +115,9 @@ class FakeStore:
         if asked in self._request_keys:
             return before
         change = decide(before)
+        if quota is not None and change is not None:
+            comers = [member for member in change.after.members if before.member(member.user_id) is None]
+            self.relations.check_quota(quota, 0, _asked(comers))
         if key:
             self._request_keys[asked] = stamp.now
         if change is None:
@@ -186,6 +195,12 @@ class FakeStore:
             blocked={room.id for room in rooms if room.blocked},
             vanish_after={room.id: room.vanish_after for room in rooms},
             unused=self.unused_uploads.keys(),
+            asking={
+                (room.id, member.user_id): self._written(room, member.user_id)
+                for room in rooms
+                for member in room.members
+                if room.is_asking(member.user_id)
+            },
         )
         placement = place_drafts(drafts, places, stored)
         for message in placement.inserted:
@@ -435,6 +450,11 @@ class FakeStore:
         """All that is in a conversation."""
         return self._messages[conversation_id]
 
+    def _written(self, room: Conversation, user_id: UserId) -> int:
+        """How much a person wrote; what the retention deleted counts too."""
+        own = [m for m in self._messages[room.id] if m.sender_id == user_id]
+        return room.history_start_seq + sum(not m.client_message_id.startswith("\x1f") for m in own)
+
     def _insert(self, conversation: Conversation, key: str) -> tuple[Conversation, bool]:
         is_new = key not in self._keys
         if is_new:
@@ -519,6 +539,10 @@ class FakeStore:
     def _replace(self, after: Message) -> None:
         messages = self._messages[after.conversation_id]
         messages[after.seq - messages[0].seq] = after
+
+
+def _asked(members: Sequence[Member]) -> int:
+    return sum(member.request is Request.PENDING for member in members)
 
 
 def _is_behind(conversation: Conversation, cursor: Cursor) -> bool:

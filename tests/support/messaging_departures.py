@@ -299,7 +299,7 @@ RULES = {
     "L": ("done", "places of conversations that one is not in are left out without a word"),
     "R": ("done", "the record of a call that ran is written, whoever left or blocked whom meanwhile"),
     "X": ("ConversationNotFound", "who is out knows of no such conversation"),
-    "W": ("NotAMember", "sending and reading say that the conversation exists"),
+    "W": ("ConversationNotFound", "who is out learns nothing of it by sending or reading, either"),
     "B": ("NotAllowed", "a block refuses what is new in the pair, either way"),
     "C": ("NotAllowed", "nobody writes to a deleted account: the pair is closed"),
     "M": ("InvalidField", "who is out cannot be mentioned"),

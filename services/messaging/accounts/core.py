@@ -243,6 +243,7 @@ BELONGINGS = (
     Belonging("verified_users", "user_id", Fate.DELETED, "a copy of the network's", exported=True),
     Belonging("new_conversations", "user_id", Fate.DELETED, "counts of a day", exported=True),
     Belonging("reports", "reporter_id", Fate.KEPT, "evidence for the moderators", exported=True),
+    Belonging("reports", "reported_ids", Fate.KEPT, "evidence for the moderators"),
     Belonging("reports", "resolved_by", Fate.KEPT, "a moderator"),
     Belonging("report_messages", "sender_id", Fate.KEPT, "evidence for the moderators"),
     Belonging("account_jobs", "user_id", Fate.KEPT, "exports go; the deletion itself is what refuses the account"),

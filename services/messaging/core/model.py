@@ -86,6 +86,11 @@ class Conversation:
         """The member of this id."""
         return next((member for member in self.members if member.user_id == user_id), None)
 
+    def is_asking(self, user_id: UserId) -> bool:
+        """Whether there are others besides this member, none of whom has let the conversation in."""
+        others = [member for member in self.members if member.user_id != user_id]
+        return bool(others) and all(member.request is not Request.NONE for member in others)
+
 
 class CallOutcome(Enum):
     COMPLETED = "completed"

@@ -12,6 +12,7 @@ from services.messaging.core.errors import (
     InvalidField,
     MemberNotFound,
     NotAGroup,
+    RequestPending,
     RoleTooLow,
     TooManyMembers,
 )
@@ -214,7 +215,7 @@ def set_role(group: Conversation, actor: UserId, user: UserId, role: Role) -> Gr
 
 
 def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChange | None:
-    """Change what is set. Raises what `require` raises."""
+    """Change what is set. Raises RequestPending and what `require` raises."""
     _require_in(group, actor)
     after = replace(
         group,
@@ -226,6 +227,9 @@ def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChang
     if after == group:
         return None
     require(group, actor, Act.UPDATE)
+    if group.is_asking(actor):
+        # Titles are a way to write, too.
+        raise RequestPending
     renamed = Line(LineKind.RENAMED, title=after.title) if after.title != group.title else None
     return GroupChange(_next(after), renamed)
 

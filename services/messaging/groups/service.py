@@ -22,7 +22,7 @@ from services.messaging.groups.core import Act, Ban, Settings
 from services.messaging.groups.ports import Invite, InviteStore
 from services.messaging.ports import DecideGroup, LineStamp, Store
 from services.messaging.rates import SendRates
-from services.messaging.relations.core.quotas import day_quota
+from services.messaging.relations.core.quotas import DayQuota, day_quota
 from services.messaging.relations.ports import RelationStore
 from services.messaging.relations.service import admissions
 from services.runtime.clock import Clock
@@ -50,6 +50,7 @@ class GroupLimits:
     invite_ttl: timedelta = timedelta(days=7)
     # As service.Limits: groups and direct conversations count together.
     new_conversations_per_day: int = 500
+    requests_per_day: int = 100
 
 
 class Groups:
@@ -81,7 +82,7 @@ class Groups:
     async def create_group(self, user_id: UserId, request: GroupRequest) -> Conversation:
         """A new group of the caller's, with those who can be brought in. Idempotent by client_conversation_id.
 
-        Errors: InvalidField, ConversationQuota, SendRate.
+        Errors: InvalidField, ConversationQuota, RequestQuota, SendRate.
         """
         client_id = checks.check_client_id("client_conversation_id", request.client_conversation_id)
         key = f"{user_id} {client_id}"
@@ -101,7 +102,7 @@ class Groups:
         conversation_id = ConversationId(self._new_id(stamp.now))
         admitted = await admissions(self._relations, user_id, others)
         change = core.create_group(conversation_id, user_id, list(admitted), settings, stamp.now, admitted)
-        quota = day_quota(user_id, self._limits.new_conversations_per_day, stamp.now)
+        quota = self._quota(user_id, stamp.now)
         return _as_known_to(user_id, await self._store.create_group(change, key, stamp, quota))
 
     async def update_group(self, user_id: UserId, conversation_id: str, settings: Settings) -> Conversation:
@@ -116,7 +117,7 @@ class Groups:
     ) -> Conversation:
         """Add those who can be brought in. Idempotent, by client_request_id where there is one.
 
-        Errors: TooManyMembers, Banned.
+        Errors: TooManyMembers, Banned, RequestQuota.
         """
         key = _request_key("add", client_request_id)
         try:
@@ -139,7 +140,11 @@ class Groups:
         admitted = await admissions(self._relations, user_id, people)
         comers, now = list(admitted), self._clock.now()
         return await self._change(
-            user_id, conversation_id, lambda group: core.add_members(group, user_id, comers, now, limit, admitted), key
+            user_id,
+            conversation_id,
+            lambda group: core.add_members(group, user_id, comers, now, limit, admitted),
+            key,
+            self._quota(user_id, now),
         )
 
     async def remove_member(self, user_id: UserId, conversation_id: str, target: str) -> Conversation:
@@ -244,9 +249,20 @@ class Groups:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         return require_member(await self._store.find_conversation(target), user_id)
 
-    async def _change(self, user_id: UserId, conversation_id: str, decide: DecideGroup, key: str = "") -> Conversation:
+    async def _change(
+        self,
+        user_id: UserId,
+        conversation_id: str,
+        decide: DecideGroup,
+        key: str = "",
+        quota: DayQuota | None = None,
+    ) -> Conversation:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        return await self._store.change_group(target, decide, self._stamp(user_id), key)
+        return await self._store.change_group(target, decide, self._stamp(user_id), key, quota)
+
+    def _quota(self, user_id: UserId, now: datetime) -> DayQuota:
+        limits = self._limits
+        return day_quota(user_id, limits.new_conversations_per_day, now, limits.requests_per_day)
 
     def _stamp(self, user_id: UserId) -> LineStamp:
         now = self._clock.now()
