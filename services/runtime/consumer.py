@@ -22,6 +22,7 @@ from services.runtime.bus import (
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, StoreUnavailable
+from services.runtime.failures import named
 from services.runtime.rebalancing import Listener, Rebalanced
 from services.runtime.records import Unreadable, incoming
 
@@ -273,7 +274,7 @@ class KafkaConsumer:
                 attempts += 1
                 log.exception("record_failed", topic=record.topic, offset=record.offset, attempt=attempts)
                 if attempts >= POISON_ATTEMPTS:
-                    return await self._park(record, f"{type(error).__name__}: {error}")
+                    return await self._park(record, named(error))
             metrics.RECORDS.labels(record.topic, self._group, "retried").inc()
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, kafka.MAX_BACKOFF_S)

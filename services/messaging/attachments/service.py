@@ -31,6 +31,7 @@ from services.messaging.core.model import Attachment, AttachmentId, Conversation
 from services.messaging.ports import Store
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
+from services.runtime.failures import describe
 from services.runtime.ids import NewId
 
 log = structlog.get_logger()
@@ -183,7 +184,7 @@ class Collector:
             try:
                 found = await self.collect()
             except (StoreUnavailable, ObjectsUnavailable) as error:
-                log.warning("collecting_waits", error=str(error))
+                log.warning("collecting_waits", error=describe(error))
                 found = 0
             except Exception:
                 log.exception("collecting_failed")
