@@ -48,6 +48,10 @@ LOOK_MS = 30
 _FIRST_TIME = datetime(2011, 1, 1, tzinfo=UTC)
 
 
+class WaitCancelled(RuntimeError):
+    """What a handler waited for was cancelled, though not the handler."""
+
+
 @dataclass(frozen=True)
 class Subscription:
     """What a consumer reads, and how."""
@@ -293,7 +297,7 @@ class KafkaConsumer:
                 raise
             # It came out of what the handler waited for: a failure like others.
             _end(spans, "Cancelled")
-            raise RuntimeError("what the handler waited for was cancelled") from error
+            raise WaitCancelled("what the handler waited for was cancelled") from error
         except Exception as error:
             _end(spans, type(error).__name__)
             raise

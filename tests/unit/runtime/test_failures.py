@@ -67,7 +67,7 @@ def noted() -> BaseException:
 
 QUOTING: dict[str, Callable[[], Any]] = {
     "a number": lambda: int(CANARY),
-    "a key": lambda: {}[CANARY],
+    "a key": lambda: {"one": 1}[CANARY],
     "an attribute": lambda: getattr(object(), CANARY),
     "an enum": lambda: Colour(CANARY),
     "a time": lambda: datetime.fromisoformat(CANARY),
@@ -93,19 +93,26 @@ QUOTING: dict[str, Callable[[], Any]] = {
 }
 
 
+def caught_from(fail: Callable[[], Any]) -> Exception:
+    try:
+        fail()
+    except Exception as error:
+        return error
+    raise AssertionError("it did not fail")
+
+
 @pytest.mark.parametrize("kind", QUOTING)
 def test_nothing_that_an_exception_quotes_is_said(kind: str) -> None:
-    with pytest.raises(BaseException) as caught:
-        QUOTING[kind]()
+    caught = caught_from(QUOTING[kind])
     wrapped = StoreUnavailable("the store does not serve this now")
-    wrapped.__cause__ = caught.value
+    wrapped.__cause__ = caught
     said = io.StringIO()
-    for error in (caught.value, wrapped):
+    for error in (caught, wrapped):
         as_text(said, (type(error), error, error.__traceback__))
         said.write(json.dumps(as_dicts((type(error), error, error.__traceback__))))
         said.write(describe(error) + named(error))
     assert CANARY not in said.getvalue()
-    assert type(caught.value).__name__ in said.getvalue()
+    assert type(caught).__name__ in said.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -128,14 +135,16 @@ def test_causes_are_told_with_their_frames_and_a_loop_of_them_ends() -> None:
     def fail() -> None:
         raise KeyError("a key")
 
-    with pytest.raises(StoreUnavailable) as caught:
+    def fail_for_it() -> None:
         try:
             fail()
         except KeyError as error:
             raise StoreUnavailable("away") from error
-    assert isinstance(caught.value.__cause__, KeyError)
-    caught.value.__cause__.__context__ = caught.value
-    first, second = as_dicts((type(caught.value), caught.value, caught.value.__traceback__))
+
+    caught = caught_from(fail_for_it)
+    assert isinstance(caught.__cause__, KeyError)
+    caught.__cause__.__context__ = caught
+    first, second = as_dicts((type(caught), caught, caught.__traceback__))
     assert (first["exc_value"], first["is_cause"]) == ("away", False)
     assert (second["exc_type"], second["is_cause"], second["frames"][-1]["name"]) == ("KeyError", True, "fail")
 
