@@ -20,6 +20,7 @@ from services.messaging.deliveries import deliveries
 from services.messaging.encoding import withheld_event
 from services.messaging.service import Messaging
 from services.runtime.bus import Incoming, PoisonRecord, Publisher, TransientFailure, trace_headers
+from services.runtime.failures import named
 
 _OUTCOMES = {
     call_messages.END_REASON_HUNG_UP: CallOutcome.COMPLETED,
@@ -144,7 +145,7 @@ class CallRecords:
         except Overloaded as error:
             raise TransientFailure(str(error)) from error
         except (MessagingError, KeyError) as error:
-            raise PoisonRecord(f"{type(error).__name__}: {error}") from error
+            raise PoisonRecord(named(error)) from error
 
 
 def _participants(call: call_messages.Call) -> tuple[model.UserId, ...]:

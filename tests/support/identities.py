@@ -35,13 +35,6 @@ def tokens_of(service: str, clock: Clock | None = None, folder: Path = FOLDER) -
     return ServiceTokens(keys_of(service, folder), clock or SystemClock())
 
 
-def sign_bytes(service: str, kind: str, claims: bytes) -> str:
-    """What the holder of the service's key may sign that is no JSON, or none that is written so."""
-    key = json.loads((FOLDER / f"{service}.json").read_text())["keys"][0]
-    headers = {"kid": key["kid"], "typ": kind}
-    return jwt.api_jws.encode(claims, jwt.PyJWK(key, algorithm="EdDSA").key, algorithm="EdDSA", headers=headers)
-
-
 def sign(service: str, claims: dict[str, Any], kind: str, folder: Path = FOLDER, **header: str) -> str:
     """Whatever the holder of the service's key may write."""
     key = json.loads((folder / f"{service}.json").read_text())["keys"][0]

@@ -33,6 +33,7 @@ from services.messaging.core.request import Request
 from services.messaging.ports import Store
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
+from services.runtime.failures import describe
 from services.runtime.ids import NewId
 
 log = structlog.get_logger()
@@ -189,7 +190,7 @@ class Collector:
             try:
                 found = await self.collect()
             except (StoreUnavailable, ObjectsUnavailable) as error:
-                log.warning("collecting_waits", error=str(error))
+                log.warning("collecting_waits", error=describe(error))
                 found = 0
             except Exception:
                 log.exception("collecting_failed")

@@ -20,6 +20,7 @@ def fuzz(data: bytes) -> None:
         reports = rtcp.parse_compound(data)
     except PacketError:
         return
+    assert len(reports) <= rtcp.MAX_REPORTS
     for report in reports:
         if isinstance(report, rtcp.TransportFeedback):
             feedback = transport_cc.parse_feedback(report.fci)

@@ -191,7 +191,7 @@ async def test_people_who_are_asked_count_by_whatever_way_and_a_refusal_counts_n
                 made.id,
                 lambda room: groups.add_members(room, ALICE, people, clock.now(), 256, requests),
                 stamp(clock),
-                quota,
+                quota=quota,
             )
         except MessagingError as error:
             return error
