@@ -8,6 +8,7 @@ from uuid import uuid4
 from parley.calls.v1 import service_pb2 as api
 
 from tests.integration.signaling.town import Town
+from tests.support.identities import environment
 from tests.support.waiting import eventually
 
 # Each command is a process that has to start. Meanwhile no call ends by itself, although nobody brings it media, and no
@@ -25,6 +26,7 @@ async def operate(town: Town, *arguments: str) -> tuple[int, str, str]:
     env = {
         **os.environ,
         **town.env,
+        **environment("ops"),
         "PARLEY_SIGNALING_ADDRESSES": f"127.0.0.1:{town.replica.app.server.port}",
     }
     pipe = asyncio.subprocess.PIPE
