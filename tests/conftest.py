@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import asyncpg
 import pytest
@@ -54,6 +54,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     session.config.stash[LEAKS] = found
     if found:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fails the integration test whose own process printed or logged what no log may hold."""
+    report = yield
+    if "unit" not in item.path.parts:
+        found = [each for name, text in report.sections for each in CANARIES.find_in(text, name)]
+        if found and report.passed:
+            report.outcome, report.longrepr = "failed", "\n".join(f"LEAK {each}" for each in found[:SHOWN_LEAKS])
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

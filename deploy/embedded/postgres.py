@@ -58,6 +58,8 @@ def spec(folder: Path) -> ProcessSpec:
         command=(
             *(str(binary("postgres")), "-D", str(data), "-k", str(sockets)),
             *("-c", "listen_addresses=", "-c", "unix_socket_permissions=0700", "-c", "max_connections=200"),
+            # A refusal's DETAIL holds the row that was refused: what people write.
+            *("-c", "log_error_verbosity=terse", "-c", "log_parameter_max_length_on_error=0"),
         ),
         user=user,
         ready=probes.postgres(url(folder, "postgres")),

@@ -64,6 +64,7 @@ class Card:
     revision: int = 0
     title: str = ""
     history_open: bool = False
+    add_audience: int = 0
     roles: tuple[tuple[str, int], ...] = ()
     # One's own: what was said up to it is not to be seen, or is deleted by now.
     visible_after_seq: int = 0

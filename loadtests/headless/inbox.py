@@ -48,6 +48,7 @@ def to_card(conversation: messaging.Conversation, me: str) -> Card:
         revision=conversation.revision,
         title=conversation.title,
         history_open=conversation.history_open,
+        add_audience=int(conversation.add_audience),
         roles=tuple((member.user_id, int(member.role)) for member in conversation.members),
         visible_after_seq=max(own.visible_after_seq if own else 0, conversation.history_start_seq),
         vanish_after_s=conversation.vanish_after.seconds,

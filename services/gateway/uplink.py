@@ -29,6 +29,7 @@ from services.gateway.core.frames import (
 from services.gateway.core.registry import REGISTER_BATCH
 from services.gateway.service import Gateway
 from services.runtime import tasks
+from services.runtime.failures import describe
 
 log = structlog.get_logger()
 
@@ -108,7 +109,7 @@ class PresenceUplinks:
             self._found[address] = frozenset(await self._look_up(address))
         except OSError as error:
             # Who was there before is there still, as far as anybody knows.
-            log.warning("presence_not_found", address=address, error=str(error))
+            log.warning("presence_not_found", address=address, error=describe(error))
 
     def _replicas(self) -> frozenset[str]:
         return frozenset().union(*self._found.values())

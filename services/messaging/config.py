@@ -86,6 +86,10 @@ class Config:
     send_burst: int
     # Of a user. Higher: a spammer reaches more people. Lower: busy people are refused.
     new_conversations_per_day: int
+    # Texts of a person that go before anybody else let the conversation in. Higher: a stranger says more unasked.
+    request_messages: int
+    # People with whom a user may wait a day. Higher: a spammer reaches more. Lower: who is new here meets fewer.
+    requests_per_day: int
     # Of a user, in Parley. Higher: longer lists to keep. Lower: who is harassed by many runs out.
     max_blocks: int
     # Of a user. Higher: more for the moderators to read. Lower: true ones are refused.
@@ -128,6 +132,8 @@ class Config:
             send_rate_per_s=reader.integer("PARLEY_SEND_RATE_PER_S", 200, low=1, high=1_000_000),
             send_burst=reader.integer("PARLEY_SEND_BURST", 400, low=1, high=1_000_000),
             new_conversations_per_day=reader.integer("PARLEY_NEW_CONVERSATIONS_PER_DAY", 500, low=1, high=1_000_000),
+            request_messages=reader.integer("PARLEY_REQUEST_MESSAGES", 3, low=1, high=1_000),
+            requests_per_day=reader.integer("PARLEY_REQUESTS_PER_DAY", 100, low=1, high=1_000_000),
             max_blocks=reader.integer("PARLEY_MAX_BLOCKS", 10_000, low=1, high=1_000_000),
             reports_per_day=reader.integer("PARLEY_REPORTS_PER_DAY", 50, low=1, high=100_000),
             objects=ObjectsConfig.read(reader),

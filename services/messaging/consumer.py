@@ -8,16 +8,19 @@ from uuid import UUID
 from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls
 from parley.calls.v1 import messages_pb2 as call_messages
-from parley.messaging.v1 import events_pb2
+from parley.messaging.v1 import events_pb2, messages_pb2
 
 from services.messaging.core import model
 from services.messaging.core.checks import check_uuid
 from services.messaging.core.errors import MessagingError, Overloaded
 from services.messaging.core.model import CallOutcome, CallRecord, ConversationId, Recipient
+from services.messaging.core.placing import REQUEST_MESSAGES
 from services.messaging.core.request import Request
 from services.messaging.deliveries import deliveries
+from services.messaging.encoding import withheld_event
 from services.messaging.service import Messaging
 from services.runtime.bus import Incoming, PoisonRecord, Publisher, TransientFailure, trace_headers
+from services.runtime.failures import named
 
 _OUTCOMES = {
     call_messages.END_REASON_HUNG_UP: CallOutcome.COMPLETED,
@@ -35,9 +38,11 @@ class FanOut:
     Order per conversation and member is kept. A repeated event gives repeated deliveries, which devices drop by seq.
     """
 
-    def __init__(self, messaging: Messaging, publisher: Publisher) -> None:
+    def __init__(self, messaging: Messaging, publisher: Publisher, request_messages: int = REQUEST_MESSAGES) -> None:
         self._messaging = messaging
         self._publisher = publisher
+        # Of a group, told to who has not let it in.
+        self._request_messages = request_messages
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Fan a batch out; returns when the broker has all of it.
@@ -54,18 +59,23 @@ class FanOut:
         told = []
         for record, event in open_events:
             members = recipients.get(ConversationId(UUID(event.conversation_id)), ())
-            told += deliveries(event, _receivers(event, members), trace_headers(record.trace))
+            headers = trace_headers(record.trace)
+            waiting = {member.user_id for member in members if member.request is Request.PENDING}
+            receivers = _receivers(event, members, self._request_messages)
+            told += deliveries(event, [user for user in receivers if user not in waiting], headers)
+            told += deliveries(withheld_event(event), [user for user in receivers if user in waiting], headers)
         await self._publisher.publish(told)
 
 
-def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]) -> list[str]:
+def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient], request_messages: int) -> list[str]:
     """Who is told: of a message, the members who may see it; of a change of members, also those who are out. Nobody is
     told of what was declined."""
     members = [member for member in members if member.request is not Request.DECLINED]
     match event.WhichOneof("event"):
         case "message_sent" | "message_changed":
             message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
-            return [member.user_id for member in members if member.visible_after_seq < message.seq]
+            most = request_messages if event.HasField("message_sent") else 0
+            return [member.user_id for member in members if _is_told(member, message, most)]
         case "conversation_changed":
             still_in = [member.user_id for member in members]
             return [*still_in, *(user for user in event.conversation_changed.removed_user_ids if user not in still_in)]
@@ -74,6 +84,16 @@ def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]
             return []
         case _:
             return [member.user_id for member in members]
+
+
+def _is_told(member: Recipient, message: messages_pb2.Message, request_messages: int) -> bool:
+    """Whether a member hears of a message live. With whom the group waits, of so many after the line that brought them,
+    and of what is left of one when nothing is: the rest is there when they look."""
+    if message.seq <= member.visible_after_seq:
+        return False
+    if member.request is Request.NONE or message.HasField("unsent") or message.HasField("expired"):
+        return True
+    return request_messages > 0 and message.seq <= member.visible_after_seq + 1 + request_messages
 
 
 class SearchIndex:
@@ -125,7 +145,7 @@ class CallRecords:
         except Overloaded as error:
             raise TransientFailure(str(error)) from error
         except (MessagingError, KeyError) as error:
-            raise PoisonRecord(f"{type(error).__name__}: {error}") from error
+            raise PoisonRecord(named(error)) from error
 
 
 def _participants(call: call_messages.Call) -> tuple[model.UserId, ...]:

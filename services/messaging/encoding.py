@@ -13,6 +13,7 @@ from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.core.file_names import safe_file_name
 from services.messaging.core.model import (
+    AddAudience,
     Attachment,
     AttachmentId,
     CallOutcome,
@@ -36,6 +37,7 @@ from services.messaging.core.model import (
 )
 from services.messaging.core.own_state import OwnState
 from services.messaging.core.request import Request
+from services.messaging.groups.core import Ban
 
 _KINDS = {
     ConversationKind.DIRECT: messages_pb2.CONVERSATION_KIND_DIRECT,
@@ -59,6 +61,11 @@ _REQUESTS = {
     Request.PENDING: messages_pb2.REQUEST_STATE_PENDING,
     Request.DECLINED: messages_pb2.REQUEST_STATE_DECLINED,
 }
+_ADD_AUDIENCES = {
+    AddAudience.MEMBERS: messages_pb2.ADD_AUDIENCE_MEMBERS,
+    AddAudience.ADMINS: messages_pb2.ADD_AUDIENCE_ADMINS,
+}
+ADD_AUDIENCES_BACK = {value: key for key, value in _ADD_AUDIENCES.items()}
 _ROLES_BACK = {value: key for key, value in _ROLES.items()}
 _OUTCOMES_BACK = {value: key for key, value in _OUTCOMES.items()}
 
@@ -84,6 +91,8 @@ def role_of(value: int) -> Role | None:
 
 def conversation_message(conversation: Conversation) -> messages_pb2.Conversation:
     """The API's form of a conversation."""
+    # Who is out is given a group without members, and nothing of what it is set to (groups.core.as_founded).
+    is_shown_group = conversation.kind is ConversationKind.GROUP and bool(conversation.members)
     return messages_pb2.Conversation(
         conversation_id=str(conversation.id),
         kind=_KINDS[conversation.kind],
@@ -106,7 +115,15 @@ def conversation_message(conversation: Conversation) -> messages_pb2.Conversatio
         revision=conversation.revision,
         vanish_after=to_duration(conversation.vanish_after) if conversation.vanish_after else None,
         history_start_seq=conversation.history_start_seq,
+        add_audience=_ADD_AUDIENCES[conversation.add_audience]
+        if is_shown_group
+        else messages_pb2.ADD_AUDIENCE_UNSPECIFIED,
     )
+
+
+def ban_message(ban: Ban) -> messages_pb2.Ban:
+    """The API's form of a ban."""
+    return messages_pb2.Ban(user_id=ban.user_id, banned_by_user_id=ban.banned_by, ban_time=to_timestamp(ban.banned_at))
 
 
 def message_message(message: Message) -> messages_pb2.Message:
@@ -399,3 +416,25 @@ def read_cursor_moved(
         )
     )
     return event.SerializeToString()
+
+
+def withheld_event(event: events_pb2.ConversationEvent) -> events_pb2.ConversationEvent:
+    """The event as it is told to who has not let the conversation in: see core/withholding.py."""
+    bare = events_pb2.ConversationEvent()
+    bare.CopyFrom(event)
+    match bare.WhichOneof("event"):
+        case "message_sent":
+            _withhold(bare.message_sent.message)
+        case "message_changed":
+            _withhold(bare.message_changed.message)
+        case "conversation_created":
+            bare.conversation_created.conversation.ClearField("avatar_ref")
+        case "conversation_changed":
+            bare.conversation_changed.conversation.ClearField("avatar_ref")
+    return bare
+
+
+def _withhold(message: messages_pb2.Message) -> None:
+    message.ClearField("attachments")
+    if message.HasField("text"):
+        message.text.ClearField("entities")

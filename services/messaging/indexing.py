@@ -6,6 +6,7 @@ from typing import Protocol
 import structlog
 
 from services.runtime.errors import StoreUnavailable
+from services.runtime.failures import describe
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ class Reindexer:
             try:
                 await self.index()
             except StoreUnavailable as error:
-                log.warning("indexing_waits", error=str(error))
+                log.warning("indexing_waits", error=describe(error))
             except Exception:
                 log.exception("indexing_failed")
             await asyncio.sleep(INTERVAL_S)

@@ -78,20 +78,32 @@ class Store(Protocol):
 
     async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
         """Store the conversation, as the other member lets the opener bring it (reach.bring), unless the pair has one;
-        give the one that stands. Idempotent; only new ones count. Errors: NotAllowed, ConversationQuota."""
+        give the one that stands. Idempotent; only new ones count.
+
+        Errors: NotAllowed, ConversationQuota, RequestQuota."""
 
     async def create_group(
         self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
     ) -> Conversation:
         """Store a new group unless the key has one; give the one that stands. Idempotent; only new ones count.
 
-        Errors: ConversationQuota.
+        Errors: ConversationQuota, RequestQuota.
         """
 
     async def change_group(
-        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+        self,
+        conversation_id: ConversationId,
+        decide: DecideGroup,
+        stamp: LineStamp,
+        key: str = "",
+        quota: DayQuota | None = None,
     ) -> Conversation:
-        """Lock, decide, write; the conversation as it stands then. Errors: ConversationNotFound."""
+        """Lock, decide, write; the conversation as it stands then. The decision alone is given the bans.
+
+        A key, of the stamp's actor in this group, is kept for about a month once it was decided: then nothing more is
+        done under it. The invites of whom the change bans are revoked. People who have to let it in are counted.
+        Errors: ConversationNotFound, RequestQuota.
+        """
 
     async def change_message(
         self, conversation_id: ConversationId, seq: int, decide: DecideMessage, now: datetime

@@ -10,7 +10,7 @@ from parley.messaging.v1 import service_pb2 as api
 
 from services.messaging import encoding
 from services.messaging.core import errors
-from services.messaging.core.model import Text, UserId
+from services.messaging.core.model import AddAudience, Text, UserId
 from services.messaging.core.own_state import OwnChange
 from services.messaging.core.request import Request
 from services.messaging.encoding import conversation_message, delta_message, message_message, to_timestamp
@@ -31,8 +31,10 @@ ERRORS: ErrorTable = {
     errors.MessageNotFound: Refusal(_CODE.NOT_FOUND, "MESSAGE_NOT_FOUND"),
     errors.MemberNotFound: Refusal(_CODE.NOT_FOUND, "MEMBER_NOT_FOUND"),
     errors.InviteNotFound: Refusal(_CODE.NOT_FOUND, "INVITE_NOT_FOUND"),
-    errors.NotAMember: Refusal(_CODE.PERMISSION_DENIED, "NOT_A_MEMBER"),
     errors.NotAllowed: Refusal(_CODE.PERMISSION_DENIED, "NOT_ALLOWED"),
+    errors.Banned: Refusal(_CODE.PERMISSION_DENIED, "BANNED"),
+    errors.RequestPending: Refusal(_CODE.FAILED_PRECONDITION, "REQUEST_PENDING"),
+    errors.RequestPendingLimit: Refusal(_CODE.FAILED_PRECONDITION, "REQUEST_PENDING_LIMIT"),
     errors.RoleTooLow: Refusal(_CODE.PERMISSION_DENIED, "ROLE_TOO_LOW"),
     errors.NotTheSender: Refusal(_CODE.PERMISSION_DENIED, "NOT_THE_SENDER"),
     errors.NotAGroup: Refusal(_CODE.FAILED_PRECONDITION, "NOT_A_GROUP"),
@@ -86,6 +88,15 @@ def _length(field: str, duration: Duration) -> timedelta:
         return duration.ToTimedelta()
     except (ValueError, OverflowError) as error:
         raise InvalidRequest(field, "is not a length of time") from error
+
+
+def _add_audience(value: int) -> AddAudience | None:
+    if value == messages_pb2.ADD_AUDIENCE_UNSPECIFIED:
+        return None
+    audience = encoding.ADD_AUDIENCES_BACK.get(messages_pb2.AddAudience.ValueType(value))
+    if audience is None:
+        raise InvalidRequest("add_audience", "is not known")
+    return audience
 
 
 def _text(content: messages_pb2.TextContent) -> Text:
@@ -204,7 +215,8 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
 
     async def CreateGroup(self, request: api.CreateGroupRequest, context: Context) -> api.CreateGroupResponse:
         wanted = GroupRequest(
-            request.client_conversation_id, request.title, request.user_ids, request.avatar_ref, request.history_open
+            *(request.client_conversation_id, request.title, request.user_ids),
+            *(request.avatar_ref, request.history_open, _add_audience(request.add_audience)),
         )
         group = await self._groups.create_group(_me(), wanted)
         return api.CreateGroupResponse(conversation=conversation_message(group))
@@ -214,17 +226,32 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
             title=request.title if request.HasField("title") else None,
             avatar_ref=request.avatar_ref if request.HasField("avatar_ref") else None,
             history_open=request.history_open if request.HasField("history_open") else None,
+            add_audience=_add_audience(request.add_audience),
         )
         group = await self._groups.update_group(_me(), request.conversation_id, settings)
         return api.UpdateGroupResponse(conversation=conversation_message(group))
 
     async def AddMembers(self, request: api.AddMembersRequest, context: Context) -> api.AddMembersResponse:
-        group = await self._groups.add_members(_me(), request.conversation_id, request.user_ids)
+        group = await self._groups.add_members(
+            _me(), request.conversation_id, request.user_ids, request.client_request_id
+        )
         return api.AddMembersResponse(conversation=conversation_message(group))
 
     async def RemoveMember(self, request: api.RemoveMemberRequest, context: Context) -> api.RemoveMemberResponse:
         group = await self._groups.remove_member(_me(), request.conversation_id, request.user_id)
         return api.RemoveMemberResponse(conversation=conversation_message(group))
+
+    async def ListBannedUsers(
+        self, request: api.ListBannedUsersRequest, context: Context
+    ) -> api.ListBannedUsersResponse:
+        bans, token = await self._groups.list_bans(
+            _me(), request.conversation_id, request.page_size, request.page_token
+        )
+        return api.ListBannedUsersResponse(bans=[encoding.ban_message(ban) for ban in bans], next_page_token=token)
+
+    async def UnbanUser(self, request: api.UnbanUserRequest, context: Context) -> api.UnbanUserResponse:
+        await self._groups.unban(_me(), request.conversation_id, request.user_id)
+        return api.UnbanUserResponse()
 
     async def LeaveGroup(self, request: api.LeaveGroupRequest, context: Context) -> api.LeaveGroupResponse:
         await self._groups.leave_group(_me(), request.conversation_id)
@@ -247,7 +274,7 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         return api.RevokeInvitesResponse()
 
     async def JoinByInvite(self, request: api.JoinByInviteRequest, context: Context) -> api.JoinByInviteResponse:
-        group = await self._groups.join_by_invite(_me(), request.token)
+        group = await self._groups.join_by_invite(_me(), request.token, request.client_request_id)
         return api.JoinByInviteResponse(conversation=conversation_message(group))
 
     async def EditMessage(self, request: api.EditMessageRequest, context: Context) -> api.EditMessageResponse:

@@ -48,6 +48,7 @@ from services.messaging.core.weighing import (
     weigh_delta,
     weigh_message,
 )
+from services.messaging.core.withholding import shown_to, withhold
 from services.messaging.group_commit import GroupCommit
 from services.messaging.ports import Store, Uploads
 from services.messaging.rates import SendRates
@@ -116,6 +117,8 @@ class Limits:
     text_chars: int = 10_000
     # Higher: a spammer reaches more people. Lower: busy people are refused.
     new_conversations_per_day: int = 500
+    # As above, of those who have to let the conversation in; reports lower it.
+    requests_per_day: int = 100
     changes: ChangePolicy = field(default_factory=ChangePolicy)
 
 
@@ -144,16 +147,17 @@ class Messaging:
     # Conversations.
 
     async def open_direct(self, user_id: UserId, peer: str) -> Conversation:
-        """The one conversation of the pair. Idempotent. Errors: InvalidField, NotAllowed, ConversationQuota."""
+        """The one conversation of the pair. Idempotent. Errors: InvalidField, NotAllowed, ConversationQuota,
+        RequestQuota."""
         now = self._clock.now()
         peer_id = checks.check_user_id("peer_user_id", peer)
         fresh = model.open_direct(ConversationId(self._new_id(now)), user_id, peer_id, now)
-        quota = day_quota(user_id, self._limits.new_conversations_per_day, now)
+        quota = day_quota(user_id, self._limits.new_conversations_per_day, now, self._limits.requests_per_day)
         return await self._store.open_direct(fresh, user_id, quota)
 
     async def get_conversation(self, user_id: UserId, conversation_id: str) -> Conversation:
         """Errors: InvalidField, ConversationNotFound."""
-        return await self._readable(user_id, conversation_id)
+        return shown_to(await self._readable(user_id, conversation_id), user_id)
 
     async def list_conversations(
         self, user_id: UserId, page_size: int, page_token: str, request: Request = Request.NONE
@@ -165,7 +169,7 @@ class Messaging:
         # Before the page: what changes while it is read is told by Sync.
         sync_token = "" if below else encode_sync_token(token_at(await self._store.snapshot()), user_id)
         rows = await self._store.list_conversations(user_id, below, limit + 1, now, request)
-        page = [replace(row, last_message=row.last_message and as_of(row.last_message, now)) for row in rows[:limit]]
+        page = [self._summary_shown(row, user_id, now) for row in rows[:limit]]
         page = page[: _fitting_summaries(page)]
         token = ""
         if len(rows) > len(page):
@@ -175,8 +179,9 @@ class Messaging:
     # Messages.
 
     async def send_text(self, user_id: UserId, conversation_id: str, request: TextRequest) -> Message:
-        """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAMember,
-        Overloaded, SendRate, and with attachments AttachmentNotFound, AttachmentNotUploaded, ObjectsUnavailable.
+        """Store a text. Idempotent by client_message_id. Errors: InvalidField, ConversationNotFound, NotAllowed,
+        RequestPending, RequestPendingLimit, Overloaded, SendRate, and with attachments AttachmentNotFound,
+        AttachmentNotUploaded, ObjectsUnavailable.
 
         The key comes before every check: the retry of what was stored gets the first result, whatever changed since.
         """
@@ -249,7 +254,10 @@ class Messaging:
         conversation = await self._readable(user_id, conversation_id)
         message = await self._store.find_message(conversation.id, checks.check_seq("seq", seq))
         shown = self._shown([changes.find_visible(conversation, user_id, message)])[0]
-        return await self._store.list_edits(conversation.id, seq) if isinstance(shown.content, Text) else []
+        if not isinstance(shown.content, Text):
+            return []
+        edits = await self._store.list_edits(conversation.id, seq)
+        return [replace(edit, text=Text(edit.text.text)) for edit in edits] if _waits(conversation, user_id) else edits
 
     async def list_messages(
         self, user_id: UserId, conversation_id: str, before_seq: int, page_size: int
@@ -262,7 +270,8 @@ class Messaging:
         visible_after = member.visible_after_seq if member else 0
         messages = await self._store.list_messages(conversation.id, visible_after, before, limit + 1)
         fits = fitting([weigh_message(message) for message in messages[:limit]], MAX_ANSWER_BYTES)
-        return self._shown(messages[:fits]), len(messages) > fits
+        shown = self._shown(messages[:fits], withheld=_waits(conversation, user_id))
+        return shown, len(messages) > fits
 
     async def search(
         self, user_id: UserId, query: str, conversation_id: str, page_size: int, page_token: str
@@ -271,10 +280,12 @@ class Messaging:
         limit = checks.check_range("page_size", page_size, 20, 50)
         words = searching.query_of(query)
         below = MessageId(checks.check_uuid("page_token", page_token)) if page_token else None
-        within = (await self._readable(user_id, conversation_id)).id if conversation_id else None
+        room = await self._readable(user_id, conversation_id) if conversation_id else None
+        within = room.id if room else None
         found = await self._store.search(user_id, words, within, below, limit + 1)
         page = found[: fitting([weigh_message(message) for message in found[:limit]], MAX_ANSWER_BYTES)]
-        still_said = [message for message in self._shown(page) if isinstance(message.content, Text)]
+        shown = self._shown(page, withheld=room is not None and _waits(room, user_id))
+        still_said = [message for message in shown if isinstance(message.content, Text)]
         return still_said, str(page[-1].id) if len(found) > len(page) else ""
 
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
@@ -298,7 +309,7 @@ class Messaging:
         news = sum(delta.cursor != positions.get(delta.conversation.id) for delta in deltas)
         fits = min(_fitting_deltas(deltas[:news]), MAX_SYNC_DELTAS)
         has_more = news > fits
-        shown = [self._delta_shown(delta) for delta in (deltas[:fits] if has_more else deltas)]
+        shown = [self._delta_shown(delta, user_id) for delta in (deltas[:fits] if has_more else deltas)]
         joined = await self._store.joined_of(user_id, positions)
         gone = [conversation_id for conversation_id in positions if conversation_id not in joined]
         return Catchup(shown, has_more, gone, sync_time)
@@ -311,7 +322,7 @@ class Messaging:
         size = min(checks.check_range("page_size", request.page_size, 100, 200), max(1, MAX_SYNC_MESSAGES // limit))
         page = await self._store.sync_account(user_id, token, positions, limit, size, self._clock.now())
         catchup = cut_page(page, MAX_ANSWER_BYTES)
-        shown = [self._delta_shown(delta) for delta in catchup.deltas]
+        shown = [self._delta_shown(delta, user_id) for delta in catchup.deltas]
         return replace(catchup, deltas=shown), encode_sync_token(catchup.token, user_id)
 
     async def update_own_state(self, user_id: UserId, conversation_id: str, change: OwnChange) -> OwnState:
@@ -438,12 +449,31 @@ class Messaging:
         except MessageNotFound:
             return None
 
-    def _delta_shown(self, delta: Delta) -> Delta:
-        return replace(delta, messages=tuple(self._shown(delta.messages)), changed=tuple(self._shown(delta.changed)))
+    def _summary_shown(self, row: Summary, user_id: UserId, now: datetime) -> Summary:
+        last = row.last_message and as_of(row.last_message, now)
+        if last and row.own.request is not Request.NONE:
+            last = withhold(last)
+        return replace(row, conversation=shown_to(row.conversation, user_id), last_message=last)
 
-    def _shown(self, messages: Sequence[Message]) -> list[Message]:
+    def _delta_shown(self, delta: Delta, user_id: UserId) -> Delta:
+        withheld = _waits(delta.conversation, user_id)
+        return replace(
+            delta,
+            conversation=shown_to(delta.conversation, user_id),
+            messages=tuple(self._shown(delta.messages, withheld=withheld)),
+            changed=tuple(self._shown(delta.changed, withheld=withheld)),
+        )
+
+    def _shown(self, messages: Sequence[Message], *, withheld: bool = False) -> list[Message]:
         now = self._clock.now()
-        return [as_of(message, now) for message in messages]
+        shown = [as_of(message, now) for message in messages]
+        return [withhold(message) for message in shown] if withheld else shown
+
+
+def _waits(conversation: Conversation, user_id: UserId) -> bool:
+    """Whether this person has not let the conversation in."""
+    member = conversation.member(user_id)
+    return member is not None and member.request is not Request.NONE
 
 
 def _positions(cursors: Sequence[tuple[str, int, int]]) -> dict[ConversationId, Cursor]:

@@ -31,7 +31,7 @@ from services.messaging.core.model import (
     told_directly,
 )
 from services.messaging.core.own_state import OwnChange, OwnState, apply_own_change
-from services.messaging.core.placing import first_result, hearers, place_drafts
+from services.messaging.core.placing import REQUEST_MESSAGES, first_result, hearers, place_drafts
 from services.messaging.core.request import Request
 from services.messaging.core.syncing import build_delta
 from services.messaging.groups.core import GroupChange
@@ -41,7 +41,7 @@ from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
 from services.messaging.relations.rows import requests
 from services.messaging.relations.rows.people import load_regards, lock_pair
-from services.messaging.relations.rows.quotas import count_new_conversation
+from services.messaging.relations.rows.quotas import count_new_conversation, count_requests
 from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
@@ -54,11 +54,19 @@ Outcomes = dict[MessageId, Message | MessagingError]
 class PostgresStore:
     """See ports.Store. The relay is woken for the conversations whose events were committed."""
 
-    def __init__(self, database: Database, relay: outbox.OutboxRelay, new_id: NewId) -> None:
+    def __init__(
+        self,
+        database: Database,
+        relay: outbox.OutboxRelay,
+        new_id: NewId,
+        request_messages: int = REQUEST_MESSAGES,
+    ) -> None:
         self._database = database
         self._relay = relay
         self._new_id = new_id
         self._known = KnownPlaces()
+        # See placing.place_drafts.
+        self._request_messages = request_messages
 
     async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
         peer = next(member.user_id for member in conversation.members if member.user_id != opener)
@@ -71,7 +79,7 @@ class PostgresStore:
                 return known
             regards = await load_regards(connection, [(peer, opener)])
             brought = bring(conversation, opener, regards[peer, opener])
-            await count_new_conversation(connection, quota)
+            await count_new_conversation(connection, quota, _asked(brought.members))
             await rows.insert_conversation(connection, brought, pair_key=key, creation_key=None)
             await _announce_created(connection, brought, [], conversation.created_at)
         self._relay.wake(str(conversation.id))
@@ -83,22 +91,33 @@ class PostgresStore:
         async with self._database.transaction() as connection:
             if not await rows.insert_conversation(connection, change.after, pair_key=None, creation_key=creation_key):
                 return await _load_by(connection, "creation_key", creation_key) or change.after
-            await count_new_conversation(connection, quota)
+            await count_new_conversation(connection, quota, _asked(change.after.members))
             after, events = await _write_line(connection, change, stamp)
             await _announce_created(connection, after, events, stamp.now)
         self._relay.wake(str(after.id))
         return after
 
     async def change_group(
-        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+        self,
+        conversation_id: ConversationId,
+        decide: DecideGroup,
+        stamp: LineStamp,
+        key: str = "",
+        quota: DayQuota | None = None,
     ) -> Conversation:
         async with self._database.transaction() as connection:
-            before = await _lock_conversation(connection, conversation_id)
+            locked = await _lock_conversation(connection, conversation_id)
+            before = replace(locked, banned=await rows.load_bans(connection, conversation_id))
+            if key and not await rows.take_request_key(connection, conversation_id, stamp.actor, key, stamp.now):
+                return before
             change = decide(before)
             if change is None:
                 return before
             await rows.write_group(connection, before, change.after)
+            await rows.write_bans(connection, before, change.after, stamp.actor, stamp.now)
             comers = [member for member in change.after.members if before.member(member.user_id) is None]
+            if quota is not None:
+                await count_requests(connection, quota, _asked(comers))
             await _announce_requests(connection, change.after.id, comers, stamp.now)
             after, events = await _write_line(connection, change, stamp)
             changed = encoding.conversation_changed(self._new_id(stamp.now), after, change.removed, stamp.now)
@@ -192,7 +211,7 @@ class PostgresStore:
             stored = await rows.load_stored(connection, taken) if taken else {}
             if with_files := [draft for draft in drafts if draft.attachments]:
                 places = replace(places, unused=await rows.lock_unused(connection, with_files))
-            placement = place_drafts(drafts, places, stored)
+            placement = place_drafts(drafts, places, stored, self._request_messages)
             if placement.inserted:
                 people = hearers(places, placement)
                 events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]
@@ -419,6 +438,11 @@ async def _announce_requests(
     for member in members:
         if member.request is Request.PENDING:
             await requests.tell_request(connection, member.user_id, conversation_id, now, str(conversation_id))
+
+
+def _asked(members: Sequence[Member]) -> int:
+    """Those who have to let it in."""
+    return sum(member.request is Request.PENDING for member in members)
 
 
 async def _write_line(

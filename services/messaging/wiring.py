@@ -71,12 +71,17 @@ def limits(config: Config) -> Limits:
         text_chars=config.text_limit,
         changes=policy,
         new_conversations_per_day=config.new_conversations_per_day,
+        requests_per_day=config.requests_per_day,
     )
 
 
 def group_limits(config: Config) -> GroupLimits:
     """The limits of groups that are configured."""
-    return GroupLimits(members=config.group_members, new_conversations_per_day=config.new_conversations_per_day)
+    return GroupLimits(
+        members=config.group_members,
+        new_conversations_per_day=config.new_conversations_per_day,
+        requests_per_day=config.requests_per_day,
+    )
 
 
 def sweep_policy(config: Config) -> SweepPolicy:
@@ -137,7 +142,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     clock = StoreClock(database, own_clock or SystemClock())
     publisher = KafkaPublisher(config.kafka)
     relay = OutboxRelay(database, publisher, direct_deliveries)
-    store = PostgresStore(database, relay, new_id)
+    store = PostgresStore(database, relay, new_id, config.request_messages)
     sends = GroupCommit(store, config.send_queue)
     receipts = Receipts(PostgresReceipts(database, relay, new_id), clock, config.receipt_members)
     vanishing = Vanishing(store, clock, new_id)
@@ -178,7 +183,10 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     invites = PostgresInvites(database)
     groups = Groups(store, invites, relation_store, rates, clock, new_id, new_secret, group_limits(config))
     fan_out = KafkaConsumer(
-        config.kafka, Subscription(topics.EVENTS, "messaging-fanout"), FanOut(messaging, publisher).handle, publisher
+        config.kafka,
+        Subscription(topics.EVENTS, "messaging-fanout"),
+        FanOut(messaging, publisher, config.request_messages).handle,
+        publisher,
     )
     sent = Subscription(topics.EVENTS, "messaging-search", background=True)
     search_index = KafkaConsumer(config.kafka, sent, SearchIndex(messaging).handle, publisher)

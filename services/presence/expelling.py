@@ -10,6 +10,7 @@ from services.presence.core.deaths import MEMBERS_LIMIT, Deaths
 from services.presence.core.frames import LinkId
 from services.presence.ports import Group
 from services.runtime.errors import BusUnavailable
+from services.runtime.failures import describe
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ class Expulsions:
             try:
                 await self._group.expel(member_id)
             except BusUnavailable as error:
-                log.warning("member_not_expelled", member_id=member_id, error=str(error))
+                log.warning("member_not_expelled", member_id=member_id, error=describe(error))
             else:
                 metrics.EXPELLED.inc()
                 log.info("member_expelled", member_id=member_id)

@@ -16,6 +16,7 @@ from services.presence.core.frames import UserId
 from services.presence.ports import StateFeed, StateRow, StateStore
 from services.runtime import tasks
 from services.runtime.errors import BusUnavailable, StoreUnavailable
+from services.runtime.failures import describe
 
 log = structlog.get_logger()
 
@@ -92,14 +93,14 @@ class Keeper:
         try:
             await self.unsaved.drain(self._store.save)
         except StoreUnavailable as error:
-            log.warning("states_unsaved", waiting=len(self.unsaved), error=str(error))
+            log.warning("states_unsaved", waiting=len(self.unsaved), error=describe(error))
 
     async def publish(self) -> None:
         """Write what waits for the feed, unless it is away."""
         try:
             await self.unpublished.drain(self._feed.publish)
         except BusUnavailable as error:
-            log.warning("states_unpublished", waiting=len(self.unpublished), error=str(error))
+            log.warning("states_unpublished", waiting=len(self.unpublished), error=describe(error))
 
     async def _run(self, write: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -30,6 +30,7 @@ from services.presence.keeping import Keeper
 from services.presence.ports import Link, StateRow, StateStore
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
+from services.runtime.failures import describe
 
 log = structlog.get_logger()
 
@@ -211,7 +212,7 @@ class Presence:
             try:
                 stored = await self._store.present(assignment.partitions)
             except StoreUnavailable as error:
-                log.warning("states_not_restored", error=str(error), retry_s=RESTORE_RETRY_S)
+                log.warning("states_not_restored", error=describe(error), retry_s=RESTORE_RETRY_S)
                 await asyncio.sleep(RESTORE_RETRY_S)
                 self._restore_asked.set()
             else:
@@ -238,7 +239,7 @@ class Presence:
         try:
             last_seen = await self._store.last_seen(user_ids)
         except StoreUnavailable as error:
-            log.warning("last_seen_unknown", users=len(user_ids), error=str(error))
+            log.warning("last_seen_unknown", users=len(user_ids), error=describe(error))
             last_seen = {}
         metrics.RECALLS.inc(len(user_ids))
         self._carry_out(self._router.recalled(user_ids, last_seen))

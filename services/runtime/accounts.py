@@ -22,6 +22,10 @@ log = structlog.get_logger()
 PRUNE_FROM = 10_000
 
 
+class NotAnAccountState(ValueError):
+    """A record of `accounts.events.v1` that cannot be read."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """What holds for an account. Times are Unix seconds: tokens that were issued before are refused."""
@@ -120,9 +124,9 @@ def decode(record: Incoming) -> tuple[str, Standing | None]:
             return record.key.decode(), None
         state = events_pb2.AccountState.FromString(record.value)
     except DecodeError as error:
-        raise ValueError("not an AccountState") from error
+        raise NotAnAccountState("not an AccountState") from error
     if not state.user_id or state.user_id.encode() != record.key:
-        raise ValueError("the key is not the user_id")
+        raise NotAnAccountState("the key is not the user_id")
     return state.user_id, Standing(
         deleted=state.HasField("delete_time"),
         erased=state.erased,

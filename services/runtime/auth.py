@@ -159,10 +159,10 @@ class UserTokens:
                 algorithms=USER_ALGORITHMS,
                 audience=self._audience,
                 issuer=self._issuer,
-                options=options("exp", "iat", "iss", "aud", "sub"),
+                options=options("exp", "iss", "aud", "sub", *(["iat"] if self._roles_claim else [])),
             )
             expires_at = check_times(claims, self._clock)
-            issued_at = check_life(claims, self._max_life_s)
+            issued_at = check_life(claims, self._max_life_s, self._clock)
             roles = _roles(claims.get(self._roles_claim)) if self._roles_claim else frozenset()
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", f"the token is not valid: {error}") from error
@@ -224,7 +224,8 @@ class ServiceTokens:
             if not claims["iss"] == claims["sub"] == f"service:{service}":
                 raise ValueError("the key speaks for another service")
             expires_at = check_times(claims, self._clock)
-            check_life(claims, SERVICE_TOKEN_TTL_S)
+            if check_life(claims, SERVICE_TOKEN_TTL_S, self._clock) >= expires_at:
+                raise ValueError("it ends before it began")
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", "this call takes a service token") from error
         if is_expired(expires_at, self._clock):

@@ -13,6 +13,8 @@ from aiokafka.record import default_records, legacy_records
 from aiokafka.record._crecords import default_records as compiled_default_records
 from aiokafka.record._crecords import legacy_records as compiled_legacy_records
 
+from services.runtime.failures import named
+
 # Of one batch. Brokers and producers bound a batch by 1 MiB unless somebody raises it, so that this is far above what
 # anybody sends. Raising it: a hostile writer makes each consumer hold more. Lowering it: large batches are parked.
 MOST_BYTES = 64 * 1024 * 1024
@@ -71,7 +73,7 @@ def _unfold(decompress_into: Callable[[Any, Any], int], data: Any) -> bytes:
     try:
         length = decompress_into(bytes(data), _scratch)
     except Exception as error:
-        raise UnfoldsTooLarge(f"more than {MOST_BYTES} bytes, or no batch: {error}") from error
+        raise UnfoldsTooLarge(f"more than {MOST_BYTES} bytes, or no batch: {named(error)}") from error
     return _scratch[:length]
 
 

@@ -271,8 +271,8 @@ class ServerConfig:
     drain_grace_s: float
     # For callers that give no deadline. Higher: stuck calls hold memory longer. Lower: slow work is cut off.
     default_deadline_s: float
-    # From a token's iat to its exp. Higher: a stolen one serves longer, and revocations are remembered longer. Lower:
-    # the network issues more of them; what lives longer is refused.
+    # From a token's iat to its exp; without iat, what may be left of it. What lives longer is refused. Higher: a stolen
+    # one serves longer, and revocations are remembered longer. Lower: the network issues more of them.
     jwt_max_life_s: float = 86_400.0
     # The claim that names a token's device; empty: none does.
     jwt_device_claim: str = "device_id"

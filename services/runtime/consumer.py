@@ -22,6 +22,7 @@ from services.runtime.bus import (
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, StoreUnavailable
+from services.runtime.failures import named
 from services.runtime.rebalancing import Listener, Rebalanced
 from services.runtime.records import Unreadable, incoming
 
@@ -45,6 +46,10 @@ QUIET_MS = 1_000
 LOOK_MS = 30
 # Older than Kafka: such a time of a record was not a clock's.
 _FIRST_TIME = datetime(2011, 1, 1, tzinfo=UTC)
+
+
+class WaitCancelled(RuntimeError):
+    """What a handler waited for was cancelled, though not the handler."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +278,7 @@ class KafkaConsumer:
                 attempts += 1
                 log.exception("record_failed", topic=record.topic, offset=record.offset, attempt=attempts)
                 if attempts >= POISON_ATTEMPTS:
-                    return await self._park(record, f"{type(error).__name__}: {error}")
+                    return await self._park(record, named(error))
             metrics.RECORDS.labels(record.topic, self._group, "retried").inc()
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, kafka.MAX_BACKOFF_S)
@@ -292,7 +297,7 @@ class KafkaConsumer:
                 raise
             # It came out of what the handler waited for: a failure like others.
             _end(spans, "Cancelled")
-            raise RuntimeError("what the handler waited for was cancelled") from error
+            raise WaitCancelled("what the handler waited for was cancelled") from error
         except Exception as error:
             _end(spans, type(error).__name__)
             raise

@@ -47,6 +47,8 @@ _METHODS: Mapping[str, Mapping[str, Cost]] = {
         "UpdateGroup": _GROUP,
         "AddMembers": Cost(10, "user_ids", 0.5),
         "RemoveMember": _GROUP,
+        "ListBannedUsers": _PAGE,
+        "UnbanUser": _GROUP,
         "LeaveGroup": _GROUP,
         "SetMemberRole": _GROUP,
         "CreateInvite": _WRITE,

@@ -13,6 +13,7 @@ from asyncpg.connect_utils import SessionAttribute
 from services.runtime import tasks
 from services.runtime.config import DatabaseConfig
 from services.runtime.errors import StoreUnavailable
+from services.runtime.failures import named
 from services.runtime.refusals import READ_ONLY, passes
 
 log = structlog.get_logger()
@@ -228,4 +229,4 @@ async def _apply(connection: Connection, name: str, sql: str, digest: str) -> No
     except asyncpg.PostgresError as error:
         if passes(error):
             raise
-        raise FaultyMigration(f"migration {name} is refused: {type(error).__name__}: {error}") from error
+        raise FaultyMigration(f"migration {name} is refused: {named(error)}") from error

@@ -6,6 +6,7 @@ import structlog
 
 from services.runtime.bus import REASON_HEADER, Headers, Outgoing, Publisher
 from services.runtime.errors import BusUnavailable, RecordRefused
+from services.runtime.failures import describe
 
 log = structlog.get_logger()
 
@@ -59,7 +60,7 @@ async def post(publisher: Publisher, letter: Outgoing) -> None:
     try:
         await publisher.publish([shortened(letter)])
     except RecordRefused as error:
-        log.critical("dead_letter_lost", topic=letter.topic, error=str(error))
+        log.critical("dead_letter_lost", topic=letter.topic, error=describe(error))
 
 
 async def post_patiently(publisher: Publisher, letter: Outgoing) -> None:
@@ -69,6 +70,6 @@ async def post_patiently(publisher: Publisher, letter: Outgoing) -> None:
         try:
             return await post(publisher, letter)
         except BusUnavailable as error:
-            log.warning("dead_letter_waits", topic=letter.topic, error=str(error), retry_s=delay_s)
+            log.warning("dead_letter_waits", topic=letter.topic, error=describe(error), retry_s=delay_s)
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, LONGEST_RETRY_S)

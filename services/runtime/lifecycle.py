@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from services.runtime import logs, metrics, tasks, tracing
 from services.runtime.config import ConfigError, ProcessConfig, TelemetryConfig
+from services.runtime.failures import describe
 from services.runtime.rpc import RpcServer
 
 log = structlog.get_logger()
@@ -216,6 +217,7 @@ def main(
             sys.stderr.write(f"{service}: {problem}\n")
         return CONFIG_EXIT
     logs.configure(config.process.log, service)
+    logs.take_uncaught()
     try:
         if config.process.sched_batch:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
@@ -224,10 +226,10 @@ def main(
             return uvloop.run(_serve(config, build))
     except ConfigError as error:
         # Found in what the configuration names, such as a file of keys.
-        log.error("service_failed", error=str(error))
+        log.error("service_failed", error=describe(error))
         return CONFIG_EXIT
     except (OSError, RuntimeError) as error:
-        log.error("service_failed", error=str(error))
+        log.error("service_failed", error=describe(error))
         return 1
 
 
@@ -251,6 +253,7 @@ def _spans_kept(config: TelemetryConfig, service: str) -> Iterator[None]:
 async def _serve(config: ConfigT, build: Callable[[ConfigT], App]) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.note_unhandled)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = build(config)
@@ -261,7 +264,7 @@ async def _serve(config: ConfigT, build: Callable[[ConfigT], App]) -> int:
     await asyncio.wait((asked, broken), return_when=asyncio.FIRST_COMPLETED)
     status = 0
     if broken.done():
-        log.error("service_failed", error=str(broken.result()), exc_info=broken.result())
+        log.error("service_failed", error=describe(broken.result()), exc_info=broken.result())
         status = 1
     log.info("service_draining")
     for task in (asked, broken):

@@ -16,6 +16,7 @@ import structlog
 from services.runtime import logs
 from services.runtime.config import ConfigError, DatabaseConfig, EnvReader, LogConfig
 from services.runtime.db import migrate
+from services.runtime.failures import describe
 
 log = structlog.get_logger()
 
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     try:
         applied = asyncio.run(_apply(database.url, folders[0]))
     except (OSError, TimeoutError, RuntimeError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        log.error("migrations_failed", service=arguments[0], error=type(error).__name__, message=str(error))
+        log.error("migrations_failed", service=arguments[0], error=type(error).__name__, message=describe(error))
         return 1
     log.info("migrations_applied", service=arguments[0], applied=applied)
     return 0

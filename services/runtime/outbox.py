@@ -28,6 +28,7 @@ from services.runtime.bus import Outgoing, Publisher, trace_headers
 from services.runtime.db import Connection, Database
 from services.runtime.dead_letters import dead_letter, post
 from services.runtime.errors import BusUnavailable, RecordRefused, StoreUnavailable
+from services.runtime.failures import describe
 
 log = structlog.get_logger()
 
@@ -184,7 +185,7 @@ class OutboxRelay:
                     pass
             except (StoreUnavailable, BusUnavailable) as error:
                 # The rows stay; the sweep finds them.
-                log.warning("outbox_waiting", shards=shards, error=str(error))
+                log.warning("outbox_waiting", shards=shards, error=describe(error))
             except Exception:
                 # A shard that nobody publishes any more would be a silent loss; the sweep tries it again.
                 log.exception("outbox_failed", shards=shards)

@@ -17,6 +17,7 @@ from aiokafka.record.util import decode_varint
 
 from services.runtime import codecs, tracing
 from services.runtime.bus import Incoming
+from services.runtime.failures import named
 
 # "No timestamp" in Kafka.
 NO_TIME_MS = -1
@@ -205,7 +206,7 @@ class _WrongChecksum(Exception):
 
 
 def _say(error: BaseException) -> str:
-    return f"unreadable: {type(error).__name__}: {error}"
+    return f"unreadable: {named(error)}"
 
 
 # Each module of the client looks its decoders up by these names.

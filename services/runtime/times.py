@@ -26,14 +26,20 @@ def check_times(claims: Mapping[str, Any], clock: Clock) -> float:
     return _seconds(claims, "exp")
 
 
-def check_life(claims: Mapping[str, Any], max_life_s: float) -> float:
-    """When the token was issued, in Unix seconds.
+def check_life(claims: Mapping[str, Any], max_life_s: float, clock: Clock) -> float:
+    """When the token was issued, in Unix seconds. Raises ValueError for a life that is too long.
 
-    Raises ValueError without that, and for a life that is too long or ends before it began.
+    A token that does not say when it was issued (RFC 7519 leaves `iat` out or in) counts as issued as early as its end
+    allows, and what is left of its life is bounded instead.
     """
+    if "iat" not in claims:
+        expires_at = _seconds(claims, "exp")
+        if expires_at - clock.now().timestamp() > max_life_s + CLOCK_SKEW_S:
+            raise ValueError(f"it expires later than in {max_life_s:.0f} s")
+        return expires_at - max_life_s
     issued_at = _seconds(claims, "iat")
-    if not 0 < _seconds(claims, "exp") - issued_at <= max_life_s:
-        raise ValueError(f"its life from iat to exp is not within {max_life_s:.0f} s")
+    if _seconds(claims, "exp") - issued_at > max_life_s:
+        raise ValueError(f"it lives longer than {max_life_s:.0f} s from iat to exp")
     return issued_at
 
 

@@ -15,6 +15,7 @@ from services.runtime import tasks
 from services.runtime.bus import Outgoing, Publisher
 from services.runtime.clock import Clock
 from services.runtime.errors import BusUnavailable
+from services.runtime.failures import describe
 from services.runtime.ids import NewId
 from services.sfu.config import Node
 from services.sfu.core.effects import LeaveReason
@@ -131,7 +132,7 @@ class KafkaEvents:
             try:
                 return await self._publisher.publish(batch)
             except BusUnavailable as error:
-                log.warning("media_events_waiting", waiting=self._queue.qsize(), error=str(error))
+                log.warning("media_events_waiting", waiting=self._queue.qsize(), error=describe(error))
                 await asyncio.sleep(RETRY_S)
 
 
@@ -193,7 +194,7 @@ class Announcer:
         try:
             await asyncio.wait_for(self._publisher.publish([record]), FLUSH_TIMEOUT_S)
         except (BusUnavailable, TimeoutError) as error:
-            log.warning("announcement_lost", error=str(error))
+            log.warning("announcement_lost", error=describe(error))
             return False
         return True
 

@@ -36,7 +36,7 @@ class JwtJoinTokens:
             required = ("iss", "aud", "iat", "exp", *_STRINGS)
             signer, claims = self._keys.decode(token, KIND, audience=AUDIENCE, issuer=ISSUER, required=required)
             expires_at = check_times(claims, self._clock)
-            check_life(claims, LONGEST_LIFE_S)
+            check_life(claims, LONGEST_LIFE_S, self._clock)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise JoinTokenInvalid("the join token is not valid") from error
         values = [claims[name] for name in _STRINGS]

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.canary import CANARIES
 from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -51,6 +52,7 @@ def run_scenario(name: str, web_url: str, *arguments: str, cue: Callable[[str], 
     """
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     script = Path(__file__).with_name(name)
+    CANARIES.note_script(script)
     for former in SCREENSHOTS.glob(f"failed-{script.stem}-*"):
         former.unlink()
     command = ["node", str(script), web_url, find_chromium(), str(SCREENSHOTS), *arguments]

@@ -33,7 +33,10 @@ def stack() -> Iterator[StackRecord]:
 
 async def login(stack: StackRecord, user: str) -> list[tuple[str, str]]:
     url = f"{stack.web_url}dev/login"
-    async with aiohttp.ClientSession() as session, session.post(url, json={"user_id": user}) as answer:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json={"user_id": user, "device_id": "device-0001"}) as answer,
+    ):
         return [("authorization", f"Bearer {(await answer.json())['token']}")]
 
 

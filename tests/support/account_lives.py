@@ -97,6 +97,8 @@ def _messaging_rows(now: datetime) -> list[tuple[Any, ...]]:
         ("INSERT INTO blocks VALUES ('mallory', $1, 'parley', true, $2)", ALICE, now),
         ("INSERT INTO follows VALUES ($1, 'bob', true, $2)", ALICE, now),
         ("INSERT INTO follows VALUES ('bob', $1, true, $2)", ALICE, now),
+        ("INSERT INTO group_bans VALUES ($1, $2, 'mallory', $3)", other, ALICE, now),
+        ("INSERT INTO group_request_keys VALUES ($1, $2, 'add k', $3)", other, ALICE, now),
         ("INSERT INTO verified_users VALUES ($1, true, $2)", ALICE, now),
         (
             "INSERT INTO reports (id, reporter_id, client_report_id, conversation_id, reason, comment, created_at)"

@@ -1,8 +1,8 @@
 """Finds in logs what people wrote and what nobody else may know: texts, tokens, SDP, passwords, signatures.
 
 What tests send over gRPC is noted as it is serialized, so that each text of each test is a canary. Secrets that are
-made on the other side have shapes by which they are known. Why a record was parked stands in the log too, so that the
-headers of dead letters need no search of their own.
+made on the other side have shapes by which they are known. Stacks keep what they tell Prometheus and the headers of all
+their records beside their logs (stack.py), a collector the spans that came to it (otlp.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ import grpc
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-# Shorter values stand in logs for other reasons: "hello", "audio", names of people.
+# Shorter values stand in logs for other reasons: "hello", "audio", names of people. Phrases do not.
 MIN_CHARS = 16
+MIN_CHARS_OF_A_PHRASE = 6
+# What scripts of browsers write, by their own words for it.
+_WRITTEN = re.compile(r'\b(?:write|fill|pressSequentially)\([^)"\n]*"([^"\n]+)"')
 # Fields that name things rather than say something. Logs may hold ids.
 _NAMING = re.compile(
     r"(_id|_ids|_type|_key|format|version|emoji|mime)$|^(id|ids|mid|kind|device|locale|domain|service)$"
@@ -47,9 +50,16 @@ class Canaries:
 
     def note(self, value: str, where: str) -> None:
         """Something that no log may hold; `where` is what a finding calls it."""
-        if len(value) >= MIN_CHARS:
-            # Logs are JSON, in which a line is what it is up to its first escaped character.
-            self._said.setdefault(max(re.split(r'[\x00-\x1f"\\]|[^\x00-\x7f]', value), key=len)[:200], where)
+        # Logs are JSON, in which a line is what it is up to its first escaped character.
+        longest = max(re.split(r'[\x00-\x1f"\\]|[^\x00-\x7f]', value), key=len)[:200]
+        is_phrase = len(longest) >= MIN_CHARS_OF_A_PHRASE and " " in longest.strip()
+        if is_phrase or len(longest) >= MIN_CHARS:
+            self._said.setdefault(longest, where)
+
+    def note_script(self, path: Path) -> None:
+        """What a script writes in browsers."""
+        for text in _WRITTEN.findall(path.read_text()):
+            self.note(text, f"a text of {path.name}")
 
     def note_message(self, message: Message) -> None:
         """All texts of a request but the ids in it."""
@@ -63,7 +73,7 @@ class Canaries:
 
     def find_in(self, text: str, name: str) -> list[str]:
         """A line for each finding: file, line, and what it is, without the secret itself."""
-        canaries = {said: where for said, where in self._said.items() if len(said) >= MIN_CHARS and said in text}
+        canaries = {said: where for said, where in self._said.items() if said in text}
         found = []
         for number, line in enumerate(text.splitlines(), start=1):
             what = [where for said, where in canaries.items() if said in line]

@@ -19,6 +19,7 @@ from services.messaging.core.model import (
     Draft,
     DraftKey,
     Edit,
+    Member,
     Message,
     MessageId,
     PageMark,
@@ -34,8 +35,8 @@ from services.messaging.core.placing import Places, first_result, place_drafts
 from services.messaging.core.request import Request
 from services.messaging.core.searching import answers, words_of
 from services.messaging.core.syncing import build_delta
-from services.messaging.groups.core import GroupChange
-from services.messaging.groups.ports import Invite
+from services.messaging.groups.core import Ban, GroupChange
+from services.messaging.groups.ports import REQUEST_KEYS_KEPT, Invite
 from services.messaging.ports import DecideGroup, DecideMessage, LineStamp, line_message
 from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import bring
@@ -67,6 +68,8 @@ class FakeStore:
         self._active: dict[ConversationId, datetime] = {}
         self._read_moved: dict[ConversationId, datetime] = {}
         self._invites: dict[bytes, Invite] = {}
+        self._bans: dict[ConversationId, dict[UserId, Ban]] = {}
+        self._request_keys: dict[tuple[ConversationId, UserId, str], datetime] = {}
         self._indexed: set[tuple[ConversationId, int]] = set()
         self._own: dict[tuple[UserId, ConversationId], OwnState] = {}
         self._own_read: dict[tuple[UserId, ConversationId], int] = {}
@@ -85,25 +88,42 @@ class FakeStore:
             return known
         peer = next(member.user_id for member in conversation.members if member.user_id != opener)
         brought = bring(conversation, opener, self.relations.regard(peer, opener))
-        self.relations.check_quota(quota)
+        self.relations.check_quota(quota, 1, _asked(brought.members))
         return self._insert(brought, key)[0]
 
     async def create_group(
         self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
     ) -> Conversation:
         if f"group {creation_key}" not in self._keys:
-            self.relations.check_quota(quota)
+            self.relations.check_quota(quota, 1, _asked(change.after.members))
         group, is_new = self._insert(change.after, f"group {creation_key}")
         return self._write_line(replace(change, after=group), stamp) if is_new else group
 
     async def change_group(
-        self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp
+        self,
+        conversation_id: ConversationId,
+        decide: DecideGroup,
+        stamp: LineStamp,
+        key: str = "",
+        quota: DayQuota | None = None,
     ) -> Conversation:
-        before = self._require(conversation_id)
+        bans = self._bans.setdefault(conversation_id, {})
+        before = replace(self._require(conversation_id), banned=frozenset(bans))
+        asked, kept_from = (conversation_id, stamp.actor, key), stamp.now - REQUEST_KEYS_KEPT
+        if key:
+            self._request_keys = {old: time for old, time in self._request_keys.items() if time >= kept_from}
+        if asked in self._request_keys:
+            return before
         change = decide(before)
+        if quota is not None and change is not None:
+            comers = [member for member in change.after.members if before.member(member.user_id) is None]
+            self.relations.check_quota(quota, 0, _asked(comers))
+        if key:
+            self._request_keys[asked] = stamp.now
         if change is None:
             return before
-        self._conversations[conversation_id] = change.after
+        self._conversations[conversation_id] = replace(change.after, banned=frozenset())
+        self._write_bans(before, change.after, stamp)
         told = change.after if change.line is None else replace(change.after, last_seq=change.after.last_seq + 1)
         self.events.append(encoding.conversation_changed(stamp.message_id, told, change.removed, stamp.now))
         return self._write_line(change, stamp)
@@ -175,6 +195,12 @@ class FakeStore:
             blocked={room.id for room in rooms if room.blocked},
             vanish_after={room.id: room.vanish_after for room in rooms},
             unused=self.unused_uploads.keys(),
+            asking={
+                (room.id, member.user_id): self._written(room, member.user_id)
+                for room in rooms
+                for member in room.members
+                if room.is_asking(member.user_id)
+            },
         )
         placement = place_drafts(drafts, places, stored)
         for message in placement.inserted:
@@ -376,6 +402,29 @@ class FakeStore:
         invite = self._invites.get(token_sha256)
         return invite if invite and invite.expires_at > now else None
 
+    async def list_bans(
+        self, conversation_id: ConversationId, below: tuple[datetime, UserId] | None, limit: int
+    ) -> Sequence[Ban]:
+        bans = self._bans.get(conversation_id, {}).values()
+        found = [ban for ban in bans if below is None or (ban.banned_at, ban.user_id) < below]
+        return sorted(found, key=lambda ban: (ban.banned_at, ban.user_id), reverse=True)[:limit]
+
+    async def was_asked(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
+        return (conversation_id, user_id, key) in self._request_keys
+
+    def _write_bans(self, before: Conversation, after: Conversation, stamp: LineStamp) -> None:
+        bans = self._bans[after.id]
+        for user in before.banned - after.banned:
+            del bans[user]
+        for user in after.banned - before.banned:
+            bans[user] = Ban(user, stamp.actor, stamp.now)
+        self._invites = {
+            token: replace(invite, expires_at=NEVER)
+            if invite.conversation_id == after.id and invite.created_by in after.banned
+            else invite
+            for token, invite in self._invites.items()
+        }
+
     def set_request(self, conversation_id: ConversationId, user_id: UserId, request: Request, now: datetime) -> None:
         """What the tables of PostgreSQL's store let both stores write."""
         conversation = self._conversations[conversation_id]
@@ -400,6 +449,11 @@ class FakeStore:
     def messages_of(self, conversation_id: ConversationId) -> Sequence[Message]:
         """All that is in a conversation."""
         return self._messages[conversation_id]
+
+    def _written(self, room: Conversation, user_id: UserId) -> int:
+        """How much a person wrote; what the retention deleted counts too."""
+        own = [m for m in self._messages[room.id] if m.sender_id == user_id]
+        return room.history_start_seq + sum(not m.client_message_id.startswith("\x1f") for m in own)
 
     def _insert(self, conversation: Conversation, key: str) -> tuple[Conversation, bool]:
         is_new = key not in self._keys
@@ -485,6 +539,10 @@ class FakeStore:
     def _replace(self, after: Message) -> None:
         messages = self._messages[after.conversation_id]
         messages[after.seq - messages[0].seq] = after
+
+
+def _asked(members: Sequence[Member]) -> int:
+    return sum(member.request is Request.PENDING for member in members)
 
 
 def _is_behind(conversation: Conversation, cursor: Cursor) -> bool:

@@ -113,6 +113,13 @@ async def add_her(town: Town) -> str:
     return "carol" if group.member(CAROL) else "not carol"
 
 
+async def add_again_by_its_key(town: Town) -> Conversation | str:
+    """Alice and Carol were added by this request; a retry brings nobody back."""
+    before = await town.world.messaging.get_conversation(ALICE, town.own)
+    group = await town.world.groups.add_members(BOB, town.own, [ALICE, CAROL], "a")
+    return group if before == await town.world.messaging.get_conversation(ALICE, town.own) else "changed"
+
+
 UPLOAD = UploadRequest("u", "a.png", "image/png", 80)
 # Where things stand that were said before: see `settle`.
 HERS = {"group": 5, "pair": 1}
@@ -132,6 +139,8 @@ ACTIONS: dict[str, Callable[[Town], Awaitable[object]]] = {
     "found again": lambda town: town.world.groups.create_group(BOB, GroupRequest("own", "Own", [CAROL], "", False)),
     "join again": lambda town: town.world.groups.join_by_invite(BOB, town.invite),
     "add again": lambda town: town.world.groups.add_members(BOB, town.own, [ALICE]),
+    "join again by its key": lambda town: town.world.groups.join_by_invite(BOB, town.invite, "j"),
+    "add again by its key": add_again_by_its_key,
     "remove again": lambda town: town.world.groups.remove_member(BOB, town.own, DAN),
     "name again": lambda town: town.world.groups.update_group(BOB, town.group, Settings(title="Trip")),
     "give the role again": lambda town: town.world.groups.set_role(BOB, town.own, ALICE, Role.ADMIN),
@@ -284,12 +293,13 @@ RULES = {
     "O": ("first", "who is out still learns what became of the own request, and nothing that others did since"),
     "S": ("first", "it stands so already, and nothing is to be done"),
     "I": ("first", "an invite that is good lets in whoever is not in, again"),
+    "N": ("Banned", "who was removed comes in by no invite"),
     "G": ("done", "that she is out, or blocked in a group, or he has another role, is no reason against it"),
-    "A": ("carol", "she is in, or is brought in again: adding knows no key"),
+    "A": ("carol", "she is in, or is brought in again by who may lift bans: a new request to add"),
     "L": ("done", "places of conversations that one is not in are left out without a word"),
     "R": ("done", "the record of a call that ran is written, whoever left or blocked whom meanwhile"),
     "X": ("ConversationNotFound", "who is out knows of no such conversation"),
-    "W": ("NotAMember", "sending and reading say that the conversation exists"),
+    "W": ("ConversationNotFound", "who is out learns nothing of it by sending or reading, either"),
     "B": ("NotAllowed", "a block refuses what is new in the pair, either way"),
     "C": ("NotAllowed", "nobody writes to a deleted account: the pair is closed"),
     "M": ("InvalidField", "who is out cannot be mentioned"),
@@ -311,8 +321,10 @@ CELLS = {
     "react again in the pair": "SSSSCSSS",
     "unsend again": "SSSSSXXS",
     "found again": "KKKKKOOK",
-    "join again": "SSSSSIIS",
+    "join again": "SSSSSINS",
     "add again": "SSSSSXXS",
+    "join again by its key": "KKKKKOOK",
+    "add again by its key": "KKKKKOOK",
     "remove again": "SSSSSXXS",
     "name again": "SSSSSXXS",
     "give the role again": "SSSSSXXP",

@@ -61,7 +61,7 @@ class World:
         self.receipts = Receipts(self.store, self.clock)
         self.vanishing = Vanishing(self.store, self.clock, new_id)
         self.relations = Relations(self.store, self.store.relations, self.clock, RelationLimits())
-        self.reports = Reports(self.store, FakeReports(), self.clock, new_id, RelationLimits())
+        self.reports = Reports(self.store, FakeReports(self.store.relations), self.clock, new_id, RelationLimits())
 
     async def delete_account(self, user_id: UserId) -> None:
         """As the runner of deletions leaves it (accounts/rows/deleting.py): nobody reaches them, groups are left, pairs

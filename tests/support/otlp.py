@@ -11,6 +11,10 @@ from dataclasses import dataclass
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
+from tests.support.stack import LOGS
+
+SPANS = LOGS / "spans.log"
+
 
 @dataclass(frozen=True)
 class Received:
@@ -39,10 +43,17 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         with self._lock:
             return sorted((span for span in self._spans if span.trace_id == trace_id), key=lambda span: span.began_ns)
 
+    def _keep(self, request: trace_service_pb2.ExportTraceServiceRequest) -> None:
+        """All of it, attributes and events too, where canary.py looks."""
+        SPANS.parent.mkdir(parents=True, exist_ok=True)
+        with SPANS.open("a") as kept:
+            kept.write(str(request))
+
     def Export(
         self, request: trace_service_pb2.ExportTraceServiceRequest, context: grpc.ServicerContext
     ) -> trace_service_pb2.ExportTraceServiceResponse:
         with self._lock:
+            self._keep(request)
             for group in request.resource_spans:
                 names = {item.key: item.value.string_value for item in group.resource.attributes}
                 for scope in group.scope_spans:

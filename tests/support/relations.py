@@ -10,11 +10,18 @@ from uuid import UUID
 
 from services.messaging.core.model import ConversationId, UserId, pair_key
 from services.messaging.core.request import Request
-from services.messaging.relations.core.errors import ConversationQuota, ReportNotFound, ReportQuota, TooManyBlocks
+from services.messaging.relations.core.errors import (
+    ConversationQuota,
+    ReportNotFound,
+    ReportQuota,
+    RequestQuota,
+    TooManyBlocks,
+)
 from services.messaging.relations.core.graph import Block, Fact, FactKind, Source, newest
 from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import Regard, Settings, SettingsChange, apply_change
 from services.messaging.relations.core.reports import Report, State
+from services.messaging.relations.core.throttling import REPORTS_COUNT_FOR, requests_allowed
 from services.messaging.relations.ports import DecideReport, Pair
 
 if TYPE_CHECKING:
@@ -30,6 +37,9 @@ class FakeRelations:
         self._blocks: dict[tuple[UserId, UserId, Source], Fact] = {}
         self._facts: dict[tuple[FactKind, UserId, UserId], Fact] = {}
         self._opened: dict[tuple[UserId, datetime], int] = {}
+        self._asked: dict[tuple[UserId, datetime], int] = {}
+        # Of FakeReports, which shares them.
+        self.reports: dict[UUID, Report] = {}
 
     async def settings_of(self, user_id: UserId) -> Settings:
         return self._settings.get(user_id, Settings())
@@ -94,14 +104,30 @@ class FakeRelations:
             verified=self._is_fact(FactKind.VERIFIED, other, UserId("")),
             let_in=member is not None and member.request is Request.NONE,
             contacted=any(m.sender_id == one and not m.client_message_id.startswith("\x1f") for m in said),
+            unanswered=sum(
+                member.request is not Request.NONE and member.added_by == other
+                for room in self._store.conversations_of(one)
+                if (member := room.member(one)) is not None
+            ),
         )
 
-    def check_quota(self, quota: DayQuota) -> None:
-        """Count a new conversation. Raises ConversationQuota."""
+    def check_quota(self, quota: DayQuota, opened: int, asked: int) -> None:
+        """Count a new conversation, and those who have to let it in. Raises ConversationQuota, RequestQuota."""
         key = (quota.user_id, quota.day_start)
-        if self._opened.get(key, 0) >= quota.limit:
+        if opened and self._opened.get(key, 0) + opened > quota.limit:
             raise ConversationQuota(quota.retry_delay_s)
-        self._opened[key] = self._opened.get(key, 0) + 1
+        if asked and quota.requests is not None:
+            reporters = {
+                report.reporter_id
+                for report in self.reports.values()
+                if quota.user_id in report.reported_ids
+                and report.created_at >= quota.day_start - REPORTS_COUNT_FOR
+                and report.state is not State.DISMISSED
+            }
+            if self._asked.get(key, 0) + asked > requests_allowed(quota.requests, len(reporters)):
+                raise RequestQuota(quota.retry_delay_s)
+        self._opened[key] = self._opened.get(key, 0) + opened
+        self._asked[key] = self._asked.get(key, 0) + asked
 
     async def _request(self, conversation_id: ConversationId, user_id: UserId) -> Request:
         conversation = await self._store.find_conversation(conversation_id)
@@ -129,8 +155,8 @@ class FakeRelations:
 class FakeReports:
     """See services.messaging.relations.ports.ReportStore."""
 
-    def __init__(self) -> None:
-        self._reports: dict[UUID, Report] = {}
+    def __init__(self, relations: FakeRelations | None = None) -> None:
+        self._reports: dict[UUID, Report] = relations.reports if relations else {}
 
     async def file(self, report: Report, quota: DayQuota) -> Report:
         mine = [kept for kept in self._reports.values() if kept.reporter_id == report.reporter_id]

@@ -8,12 +8,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
+from aiokafka.errors import KafkaError
+
 from deploy.embedded import leash
 from deploy.embedded.record import ROOT, StackRecord, read_record
+from tests.support.headers import keep_headers
 from tests.support.waiting import PATIENCE_S, poll
 
 # It lets each service drain. Raising it: one that hangs is found later. Lowering it: a busy machine looks like that.
@@ -131,6 +135,7 @@ def _run_in(folder: Path, name: str, options: Sequence[str], env: Mapping[str, s
         yield stack
     finally:
         _keep_metrics(record_path, logs)
+        _keep_headers(record_path, logs)
         stack._stop()
 
 
@@ -141,3 +146,11 @@ def _keep_metrics(record_path: Path, logs: Path) -> None:
         # A test may have left a process dead.
         with suppress(OSError), urlopen(f"http://{address}/metrics", timeout=SCRAPE_TIMEOUT_S) as answer:
             (logs / f"metrics-{name}.log").write_bytes(answer.read())
+
+
+def _keep_headers(record_path: Path, logs: Path) -> None:
+    """The headers of all records beside the logs too. In a thread: the tests' loop may be at work in this one."""
+    record = read_record(record_path)
+    if record is not None and record.kafka_bootstrap:
+        with suppress(OSError, KafkaError), ThreadPoolExecutor(1) as thread:
+            thread.submit(keep_headers, record.kafka_bootstrap, logs / "headers.log").result()

@@ -37,7 +37,7 @@ async def test_a_task_a_server_and_a_channel_are_found_and_ended(ledger: Ledger)
     careless = Careless(ledger)
     await careless.make("careless")
     left = await ledger.settle("careless", SOON_S)
-    assert any("_server_main_loop" in each for each in left)
+    assert any("_server_main_loop" in each for each in left), left
     assert any("Event.wait" in each for each in left)
     assert any("a channel that is not closed" in each for each in left)
     assert careless.task.cancelled()

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TREES = ("services", "deploy", "loadtests", "tests")
 
-# Who makes a loop, and how many times that stands there. Each is the entry of a process, but for the last one.
+# Who makes a loop, and how many times that stands there. Each is the entry of a process, but for the last ones.
 ENTRIES = {
     "services/runtime/lifecycle.py": 1,
     "services/runtime/migrate.py": 1,
@@ -25,6 +25,10 @@ ENTRIES = {
     "loadtests/scenario.py": 1,
     "loadtests/idle_devices/holder.py": 1,
     "loadtests/message_path/generator.py": 1,
+    # Each input of the fuzzer has a loop that begins and ends with it, without gRPC.
+    "tests/fuzz/targets/requests.py": 2,
+    # Reads a broker once, when a stack ends and no test runs.
+    "tests/support/headers.py": 1,
     # Tests of browsers have no loop of their own meanwhile; all that is in these two is closed inside them.
     "tests/e2e/operations.py": 2,
 }

@@ -212,13 +212,15 @@ class Fate(Enum):
 
 @dataclass(frozen=True)
 class Belonging:
-    """A column that names a person. `exported`: its rows stand in the export as they are."""
+    """A column that names a person. `exported`: its rows stand in the export as they are, without the column
+    `withheld`, which is not for this person to know."""
 
     table: str
     column: str
     fate: Fate
     why: str
     exported: bool = False
+    withheld: str = ""
 
 
 # Each column of each table that holds a user's id. A test compares it with the schema.
@@ -241,6 +243,7 @@ BELONGINGS = (
     Belonging("verified_users", "user_id", Fate.DELETED, "a copy of the network's", exported=True),
     Belonging("new_conversations", "user_id", Fate.DELETED, "counts of a day", exported=True),
     Belonging("reports", "reporter_id", Fate.KEPT, "evidence for the moderators", exported=True),
+    Belonging("reports", "reported_ids", Fate.KEPT, "evidence for the moderators"),
     Belonging("reports", "resolved_by", Fate.KEPT, "a moderator"),
     Belonging("report_messages", "sender_id", Fate.KEPT, "evidence for the moderators"),
     Belonging("account_jobs", "user_id", Fate.KEPT, "exports go; the deletion itself is what refuses the account"),
@@ -248,6 +251,9 @@ BELONGINGS = (
     Belonging("inboxes", "user_id", Fate.DELETED, "made from members, for Sync"),
     Belonging("inbox_moves", "user_id", Fate.DELETED, "made from cursors and own states, for Sync"),
     Belonging("revocations", "user_id", Fate.DELETED, "the deletion refuses every token", exported=True),
+    Belonging("group_bans", "user_id", Fate.DELETED, "a deleted account comes in nowhere", True, "banned_by"),
+    Belonging("group_bans", "banned_by", Fate.WALKED, "emptied; the ban stands"),
+    Belonging("group_request_keys", "user_id", Fate.DELETED, "a deleted account asks for nothing", exported=True),
 )
 EXPORTED = tuple(each for each in BELONGINGS if each.exported)
 DELETED = tuple(each for each in BELONGINGS if each.fate is Fate.DELETED)

@@ -6,6 +6,7 @@ import structlog
 
 from services.messaging.accounts.signing_out import SignOuts
 from services.runtime.errors import StoreUnavailable
+from services.runtime.failures import describe
 
 log = structlog.get_logger()
 
@@ -26,5 +27,5 @@ class Pruner:
                 while await self._sign_outs.prune():
                     continue
             except StoreUnavailable as error:
-                log.warning("revocations_wait", error=str(error))
+                log.warning("revocations_wait", error=describe(error))
             await asyncio.sleep(PRUNE_INTERVAL_S)

@@ -37,6 +37,7 @@ from services.messaging.groups import core as groups
 from services.messaging.ports import LineStamp, Store
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
+from services.runtime.failures import describe
 from services.runtime.ids import NewId
 
 log = structlog.get_logger()
@@ -93,7 +94,7 @@ class JobRunner:
                 await self._jobs.expire(self._clock.now(), EXPIRE_BATCH)
                 worked = await self.run_next()
             except StoreUnavailable as error:
-                log.warning("account_jobs_wait", error=str(error))
+                log.warning("account_jobs_wait", error=describe(error))
             except Exception:
                 log.exception("account_jobs_failed")
             if not worked:
@@ -114,7 +115,7 @@ class JobRunner:
         except LeaseLost:
             log.warning("account_job_lost", job_id=str(claim.job_id))
         except (StoreUnavailable, ObjectsUnavailable, SourceUnavailable) as error:
-            log.warning("account_job_waits", job_id=str(claim.job_id), error=str(error))
+            log.warning("account_job_waits", job_id=str(claim.job_id), error=describe(error))
             await self._put_off(claim)
         except Exception:
             log.exception("account_job_failed", job_id=str(claim.job_id))

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from yarl import URL
 
-from services.messaging.attachments.core import Stored
+from services.messaging.attachments.core import Stored, stored_size
 from services.messaging.attachments.ports import SignedPut
 from services.messaging.config import ObjectsConfig
 from services.messaging.core.errors import ObjectsUnavailable
@@ -82,7 +82,7 @@ class S3Objects:
             return None
         if status != OK:
             raise ObjectsUnavailable(f"the object store answered {status} to HEAD")
-        return int(headers.get(hdrs.CONTENT_LENGTH, 0))
+        return stored_size(headers.get(hdrs.CONTENT_LENGTH, ""))
 
     async def look_at(self, key: str) -> Stored | None:
         await self._require_write_once()
@@ -93,11 +93,9 @@ class S3Objects:
         if status == NO_SUCH_RANGE:
             return Stored(0, etag, b"")
         if status == PARTIAL:
-            # `bytes 0-9/10`; a star for what the store does not know itself.
-            whole = headers.get(hdrs.CONTENT_RANGE, "").rpartition("/")[2]
-            return Stored(int(whole) if whole.isdecimal() else 0, etag, head)
+            return Stored(stored_size(headers.get(hdrs.CONTENT_RANGE, "")), etag, head)
         if status == OK:
-            return Stored(int(headers.get(hdrs.CONTENT_LENGTH, 0)), etag, head)
+            return Stored(stored_size(headers.get(hdrs.CONTENT_LENGTH, "")), etag, head)
         raise ObjectsUnavailable(f"the object store answered {status} to GET")
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:

@@ -11,6 +11,7 @@ from services.messaging.attachments.core import Upload, object_key, scan_retry_d
 from services.messaging.attachments.ports import AttachmentStore, ObjectStore, Scanner
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
+from services.runtime.failures import describe
 
 log = structlog.get_logger()
 
@@ -49,7 +50,7 @@ class Scans:
                 while await self.scan_due() == AT_ONCE:
                     pass
             except StoreUnavailable as error:
-                log.warning("scanning_waits", error=str(error))
+                log.warning("scanning_waits", error=describe(error))
 
     async def scan_due(self) -> int:
         """One round; how many files it asked about. Errors: StoreUnavailable."""

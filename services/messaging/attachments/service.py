@@ -25,12 +25,15 @@ from services.messaging.core.errors import (
     AttachmentNotFound,
     InvalidField,
     MessageNotFound,
+    NotAllowed,
     ObjectsUnavailable,
 )
 from services.messaging.core.model import Attachment, AttachmentId, ConversationId, DraftKey, UserId, require_member
+from services.messaging.core.request import Request
 from services.messaging.ports import Store
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
+from services.runtime.failures import describe
 from services.runtime.ids import NewId
 
 log = structlog.get_logger()
@@ -114,11 +117,15 @@ class Attachments:
         self, user_id: UserId, conversation_id: str, seq: int, attachment_id: str
     ) -> tuple[str, datetime]:
         """Where an attachment can be fetched, and until when. Errors: InvalidField, ConversationNotFound,
-        AttachmentNotFound."""
+        NotAllowed for who has not let the conversation in, AttachmentNotFound."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         wanted = checks.check_uuid("attachment_id", attachment_id)
         checks.check_seq("seq", seq)
         conversation = require_member(await self._messages.find_conversation(target), user_id)
+        member = conversation.member(user_id)
+        if member is None or member.request is not Request.NONE:
+            # Nothing is fetched of what has not been let in.
+            raise NotAllowed
         try:
             message = changes.find_visible(conversation, user_id, await self._messages.find_message(target, seq))
         except MessageNotFound:
@@ -183,7 +190,7 @@ class Collector:
             try:
                 found = await self.collect()
             except (StoreUnavailable, ObjectsUnavailable) as error:
-                log.warning("collecting_waits", error=str(error))
+                log.warning("collecting_waits", error=describe(error))
                 found = 0
             except Exception:
                 log.exception("collecting_failed")

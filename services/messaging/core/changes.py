@@ -12,6 +12,7 @@ from services.messaging.core.errors import (
     NotAllowed,
     NotEditable,
     NotTheSender,
+    RequestPending,
     TooManyEdits,
     TooManyReactions,
 )
@@ -57,10 +58,15 @@ def find_visible(conversation: Conversation, user: UserId, message: Message | No
 
 
 def require_open(conversation: Conversation, user: UserId) -> None:
-    """Raises NotAllowed where a block stands, and to who has not let the conversation in: only writing does that."""
+    """Raises NotAllowed where a block stands, and to who has not let the conversation in: only writing does that.
+
+    Raises RequestPending where nobody else has let it in: until then there are a few plain texts, and nothing beside.
+    """
     member = conversation.member(user)
     if conversation.blocked or (member and member.request is not Request.NONE):
         raise NotAllowed
+    if conversation.is_asking(user):
+        raise RequestPending
 
 
 def edit(message: Message, user: UserId, text: Text, now: datetime, policy: ChangePolicy) -> MessageChange | None:

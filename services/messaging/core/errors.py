@@ -20,18 +20,25 @@ class ConversationNotFound(MessagingError):
         super().__init__("no such conversation")
 
 
-class NotAMember(MessagingError):
-    """The conversation exists, but the caller is not in it."""
-
-    def __init__(self) -> None:
-        super().__init__("not a member of this conversation")
-
-
 class NotAllowed(MessagingError):
     """The other person takes nothing of the caller, or the caller has not let the conversation in."""
 
     def __init__(self) -> None:
         super().__init__("this person cannot be reached")
+
+
+class RequestPending(MessagingError):
+    """Nobody else has let the conversation in yet: until then a few plain texts go, and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__("this waits until the other side lets the conversation in; until then only plain texts go")
+
+
+class RequestPendingLimit(MessagingError):
+    """Nobody else has let the conversation in yet, and the caller wrote as many texts as go before that."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"at most {most} messages go before the other side lets the conversation in")
 
 
 class MessageNotFound(MessagingError):
@@ -55,6 +62,13 @@ class NotAGroup(MessagingError):
 
 class RoleTooLow(MessagingError):
     """The caller's role does not allow this."""
+
+
+class Banned(MessagingError):
+    """The person was removed from the group, and no admin has lifted the ban."""
+
+    def __init__(self) -> None:
+        super().__init__("was removed from this group; only an admin may let this person in again")
 
 
 class TooManyMembers(MessagingError):

@@ -51,7 +51,8 @@ class KnownPlaces:
         """Remember what was read, or held, and where the counters stand since."""
         senders: dict[ConversationId, set[UserId]] = defaultdict(set)
         for (conversation_id, user_id), request in places.senders.items():
-            if request is Request.NONE:
+            # Of whom nobody else has let in, nothing is remembered: how much they wrote counts.
+            if request is Request.NONE and (conversation_id, user_id) not in places.unheard:
                 senders[conversation_id].add(user_id)
         for conversation_id, last_seq in last_seqs.items():
             before = self._known.pop(conversation_id, None)

@@ -1,6 +1,6 @@
 """The nouns: conversations, members, messages and what they hold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import NewType
@@ -30,6 +30,13 @@ class Role(Enum):
     MEMBER = "member"
     ADMIN = "admin"
     OWNER = "owner"
+
+
+class AddAudience(Enum):
+    """Who may add people to a group."""
+
+    MEMBERS = "members"
+    ADMINS = "admins"
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,19 @@ class Conversation:
     history_start_seq: int = 0
     # Of a direct conversation: one of the two blocked the other.
     blocked: bool = False
+    # Of a group: who may add people.
+    add_audience: AddAudience = AddAudience.MEMBERS
+    # Of a group: who was removed and may not come in again. Read under the lock only, for what is decided there.
+    banned: frozenset[UserId] = field(default=frozenset(), compare=False)
 
     def member(self, user_id: UserId) -> Member | None:
         """The member of this id."""
         return next((member for member in self.members if member.user_id == user_id), None)
+
+    def is_asking(self, user_id: UserId) -> bool:
+        """Whether there are others besides this member, none of whom has let the conversation in."""
+        others = [member for member in self.members if member.user_id != user_id]
+        return bool(others) and all(member.request is not Request.NONE for member in others)
 
 
 class CallOutcome(Enum):

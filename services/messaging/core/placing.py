@@ -11,7 +11,8 @@ from services.messaging.core.errors import (
     InvalidField,
     MessagingError,
     NotAllowed,
-    NotAMember,
+    RequestPending,
+    RequestPendingLimit,
 )
 from services.messaging.core.model import (
     AttachmentId,
@@ -23,6 +24,7 @@ from services.messaging.core.model import (
     UserId,
 )
 from services.messaging.core.request import Request
+from services.messaging.core.withholding import plain
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Places:
     people: Mapping[ConversationId, Sequence[UserId]] = field(default_factory=dict)
     # Of the uploads that the drafts name, those that are in no message yet: each goes into one.
     unused: AbstractSet[AttachmentId] = frozenset()
+    # Senders whose conversation nobody else has let in (yet): what they may write changes when that changes.
+    unheard: AbstractSet[tuple[ConversationId, UserId]] = frozenset()
+    # Those of them with whom somebody's request waits, or was declined, and how much they have written there so far,
+    # whatever became of it.
+    asking: Mapping[tuple[ConversationId, UserId], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,16 +61,28 @@ class Placement:
     accepted: dict[tuple[ConversationId, UserId], None] = field(default_factory=dict)
 
 
-def place_drafts(drafts: Sequence[Draft], places: Places, stored: Mapping[DraftKey, Message]) -> Placement:
+# Texts of a person that go before anybody else let the conversation in. Higher: a stranger says more unasked. Lower:
+# there is less to tell who it is by.
+REQUEST_MESSAGES = 3
+
+
+def place_drafts(
+    drafts: Sequence[Draft],
+    places: Places,
+    stored: Mapping[DraftKey, Message],
+    request_messages: int = REQUEST_MESSAGES,
+) -> Placement:
     """Give each draft the next seq of its conversation, so that sequences have no gaps.
 
     `stored` holds the earlier results of the same keys. A repeated key, earlier or within the batch, gets the first
     result and takes no seq, whatever else holds by now: who was removed, a block, files that went. The record of a call
-    that took place is written whoever left or blocked whom meanwhile.
+    that took place is written whoever left or blocked whom meanwhile. Where nobody else has let the conversation in, a
+    sender gets `request_messages` in, plain: without files, links and mentions.
     """
     placement = Placement(last_seqs=dict(places.last_seqs))
     known = dict(stored)
     unused = set(places.unused)
+    asking = dict(places.asking)
     for draft in drafts:
         sender = (draft.conversation_id, draft.sender_id)
         is_record = isinstance(draft.content, CallRecord)
@@ -71,10 +90,8 @@ def place_drafts(drafts: Sequence[Draft], places: Places, stored: Mapping[DraftK
             placement.outcomes.append(ConversationNotFound())
         elif draft.key in known:
             placement.outcomes.append(first_result(known[draft.key], is_member=sender in places.senders))
-        elif sender not in places.senders and not is_record:
-            placement.outcomes.append(NotAMember())
-        elif draft.conversation_id in places.blocked and not is_record:
-            placement.outcomes.append(NotAllowed())
+        elif refusal := (None if is_record else _refuse_person(draft, places, asking.get(sender), request_messages)):
+            placement.outcomes.append(refusal)
         elif draft.reply_to_seq > placement.last_seqs[draft.conversation_id]:
             placement.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
         elif not unused.issuperset(attachment.id for attachment in draft.attachments):
@@ -82,14 +99,32 @@ def place_drafts(drafts: Sequence[Draft], places: Places, stored: Mapping[DraftK
         else:
             seq = placement.last_seqs[draft.conversation_id] + 1
             message = _at(draft, seq, places.vanish_after.get(draft.conversation_id))
+            if sender in asking:
+                message = replace(message, content=plain(message.content))
+                asking[sender] += not is_record
             placement.last_seqs[draft.conversation_id] = message.seq
             known[draft.key] = message
             unused.difference_update(attachment.id for attachment in draft.attachments)
             placement.inserted.append(message)
             if not is_record and places.senders[sender] is not Request.NONE:
                 placement.accepted[sender] = None
+                # To the others, somebody else has let it in by this.
+                asking = {other: count for other, count in asking.items() if other[0] != sender[0] or other == sender}
             placement.outcomes.append(message)
     return placement
+
+
+def _refuse_person(draft: Draft, places: Places, written: int | None, request_messages: int) -> MessagingError | None:
+    """Why what a person writes is not taken. `written`: how much before, where nobody else has let it in."""
+    if (draft.conversation_id, draft.sender_id) not in places.senders:
+        return ConversationNotFound()
+    if draft.conversation_id in places.blocked:
+        return NotAllowed()
+    if written is None:
+        return None
+    if draft.attachments:
+        return RequestPending()
+    return RequestPendingLimit(request_messages) if written >= request_messages else None
 
 
 def first_result(message: Message, *, is_member: bool) -> Message:

@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from services.messaging.core.errors import (
+    Banned,
     ConversationNotFound,
     InvalidField,
     MemberNotFound,
     NotAGroup,
+    RequestPending,
     RoleTooLow,
     TooManyMembers,
 )
 from services.messaging.core.model import (
+    AddAudience,
     Conversation,
     ConversationId,
     ConversationKind,
@@ -35,16 +38,18 @@ class Act(Enum):
     """What members do to a group."""
 
     ADD = "add people"
-    UPDATE = "change the title, the picture or the history setting"
+    UPDATE = "change the title, the picture or a setting"
     INVITE = "make or revoke invites"
     REMOVE_MEMBER = "remove a member"
     REMOVE_ADMIN = "remove an admin"
     SET_ROLE = "give roles"
     SET_VANISHING = "set when messages vanish"
+    LIFT_BAN = "see and lift bans"
 
 
 RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2}
 
+# ADD: unless the group says otherwise, see `least_role`.
 LEAST_ROLE = {
     Act.ADD: Role.MEMBER,
     Act.UPDATE: Role.ADMIN,
@@ -53,7 +58,9 @@ LEAST_ROLE = {
     Act.REMOVE_ADMIN: Role.OWNER,
     Act.SET_ROLE: Role.OWNER,
     Act.SET_VANISHING: Role.ADMIN,
+    Act.LIFT_BAN: Role.ADMIN,
 }
+_ADDERS = {AddAudience.MEMBERS: LEAST_ROLE[Act.ADD], AddAudience.ADMINS: Role.ADMIN}
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,16 @@ class Settings:
     title: str | None = None
     avatar_ref: str | None = None
     history_open: bool | None = None
+    add_audience: AddAudience | None = None
+
+
+@dataclass(frozen=True)
+class Ban:
+    """Who was removed, by whom (empty when that account is deleted), and when."""
+
+    user_id: UserId
+    banned_by: UserId
+    banned_at: datetime
 
 
 def create_group(
@@ -96,6 +113,7 @@ def create_group(
         title=settings.title or "",
         avatar_ref=settings.avatar_ref or "",
         history_open=bool(settings.history_open),
+        add_audience=settings.add_audience or AddAudience.MEMBERS,
     )
     return GroupChange(empty, Line(LineKind.CREATED))
 
@@ -108,20 +126,36 @@ def add_members(
     limit: int,
     requests: Requests = _ALL_LET_IN,
 ) -> GroupChange | None:
-    """Add people; `requests` as for create_group. Raises TooManyMembers and what `require` raises."""
+    """Add people; `requests` as for create_group. An admin lifts the ban of whom they add.
+
+    Raises TooManyMembers, Banned and what `require` raises.
+    """
+    fresh = absent(group, actor, users)
+    if not fresh:
+        return None
     require(group, actor, Act.ADD)
-    comers = [Member(user, now, request=requests.get(user, Request.NONE), added_by=actor) for user in users]
-    return _enter(group, comers, limit, LineKind.ADDED)
+    if not group.banned.isdisjoint(fresh) and not _may(group, actor, Act.LIFT_BAN):
+        raise Banned
+    comers = [Member(user, now, request=requests.get(user, Request.NONE), added_by=actor) for user in fresh]
+    return _enter(_without_bans(group, fresh), comers, limit, LineKind.ADDED)
+
+
+def absent(group: Conversation, actor: UserId, users: Sequence[UserId]) -> Sequence[UserId]:
+    """Those who are not in the group. Raises ConversationNotFound, NotAGroup."""
+    _require_in(group, actor)
+    return [user for user in users if group.member(user) is None]
 
 
 def join(group: Conversation, user: UserId, now: datetime, limit: int) -> GroupChange | None:
-    """Come in by an invite. Raises TooManyMembers, NotAGroup."""
+    """Come in by an invite. Raises TooManyMembers, NotAGroup, Banned."""
     _require_group(group)
+    if user in group.banned:
+        raise Banned
     return _enter(group, [Member(user, now)], limit, LineKind.JOINED)
 
 
 def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChange | None:
-    """Take a person out. Raises RoleTooLow and what `require` raises; oneself is left by `leave`."""
+    """Take a person out, and ban them. Raises RoleTooLow and what `require` raises; oneself is left by `leave`."""
     target = group.member(user)
     if target is None:
         # Done already, perhaps by an actor who had the role then.
@@ -130,7 +164,16 @@ def remove_member(group: Conversation, actor: UserId, user: UserId) -> GroupChan
     require(group, actor, Act.REMOVE_MEMBER if target.role is Role.MEMBER else Act.REMOVE_ADMIN)
     if user == actor:
         raise InvalidField("user_id", "leave the group instead of removing yourself")
-    return _without(group, user, Line(LineKind.REMOVED, (user,)))
+    banned = replace(group, banned=group.banned | {user})
+    return _without(banned, user, Line(LineKind.REMOVED, (user,)))
+
+
+def unban(group: Conversation, actor: UserId, user: UserId) -> GroupChange | None:
+    """Lift a person's ban, which lets nobody in by itself. Raises what `require` raises."""
+    require(group, actor, Act.LIFT_BAN)
+    if user not in group.banned:
+        return None
+    return GroupChange(_next(_without_bans(group, [user])), None)
 
 
 def leave(group: Conversation, user: UserId) -> GroupChange:
@@ -172,32 +215,41 @@ def set_role(group: Conversation, actor: UserId, user: UserId, role: Role) -> Gr
 
 
 def update(group: Conversation, actor: UserId, settings: Settings) -> GroupChange | None:
-    """Change what is set. Raises what `require` raises."""
+    """Change what is set. Raises RequestPending and what `require` raises."""
     _require_in(group, actor)
     after = replace(
         group,
         title=group.title if settings.title is None else settings.title,
         avatar_ref=group.avatar_ref if settings.avatar_ref is None else settings.avatar_ref,
         history_open=group.history_open if settings.history_open is None else settings.history_open,
+        add_audience=settings.add_audience or group.add_audience,
     )
     if after == group:
         return None
     require(group, actor, Act.UPDATE)
+    if group.is_asking(actor):
+        # Titles are a way to write, too.
+        raise RequestPending
     renamed = Line(LineKind.RENAMED, title=after.title) if after.title != group.title else None
     return GroupChange(_next(after), renamed)
 
 
 def require(group: Conversation, actor: UserId, act: Act) -> None:
     """Raises ConversationNotFound, NotAGroup, RoleTooLow unless the actor may do this."""
-    member = _require_in(group, actor)
-    if RANK[member.role] < RANK[LEAST_ROLE[act]]:
-        raise RoleTooLow(f"only {LEAST_ROLE[act].value}s may {act.value}")
+    _require_in(group, actor)
+    if not _may(group, actor, act):
+        raise RoleTooLow(f"only {least_role(group, act).value}s may {act.value}")
+
+
+def least_role(group: Conversation, act: Act) -> Role:
+    """From which role on this may be done in this group."""
+    return _ADDERS[group.add_audience] if act is Act.ADD else LEAST_ROLE[act]
 
 
 def as_founded(group: Conversation) -> Conversation:
     """What somebody who is out by now gets of a group: which one it is, and nothing of what became of it."""
     bare = replace(group, members=(), title="", avatar_ref="", history_open=False, vanish_after=timedelta(0))
-    return replace(bare, last_seq=0, revision=0, history_start_seq=0)
+    return replace(bare, last_seq=0, revision=0, history_start_seq=0, add_audience=AddAudience.MEMBERS)
 
 
 def _require_in(group: Conversation, actor: UserId) -> Member:
@@ -206,6 +258,11 @@ def _require_in(group: Conversation, actor: UserId) -> Member:
         raise ConversationNotFound
     _require_group(group)
     return member
+
+
+def _may(group: Conversation, actor: UserId, act: Act) -> bool:
+    member = group.member(actor)
+    return member is not None and RANK[member.role] >= RANK[least_role(group, act)]
 
 
 def _require_group(group: Conversation) -> None:
@@ -231,6 +288,10 @@ def _enter(group: Conversation, comers: Sequence[Member], limit: int, kind: Line
 def _without(group: Conversation, user: UserId, line: Line) -> GroupChange:
     members = tuple(member for member in group.members if member.user_id != user)
     return GroupChange(_next(replace(group, members=members)), line, removed=(user,))
+
+
+def _without_bans(group: Conversation, users: Sequence[UserId]) -> Conversation:
+    return replace(group, banned=group.banned.difference(users))
 
 
 def _with_role(group: Conversation, user: UserId, role: Role) -> Conversation:

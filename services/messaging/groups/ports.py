@@ -1,10 +1,15 @@
 """What groups need of the world beside messaging's store."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.messaging.core.model import ConversationId, UserId
+from services.messaging.groups.core import Ban
+
+# How long a request to add or to join is known to be done. Higher: more rows. Lower: late retries do it again.
+REQUEST_KEYS_KEPT = timedelta(days=37)
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,10 @@ class Invite:
 
 
 class InviteStore(Protocol):
-    """Invites, one a group that can be used. Errors of every method: runtime's StoreUnavailable."""
+    """Who comes in: invites, one a group that can be used; bans; and what was asked for already.
+
+    Errors of every method: runtime's StoreUnavailable.
+    """
 
     async def put_invite(self, invite: Invite) -> None:
         """Store it in place of the group's older ones."""
@@ -31,3 +39,11 @@ class InviteStore(Protocol):
 
     async def find_used_invite(self, token_sha256: bytes) -> Invite | None:
         """An invite, also one that expired or was revoked within about a month: who came in by it may ask again."""
+
+    async def list_bans(
+        self, conversation_id: ConversationId, below: tuple[datetime, UserId] | None, limit: int
+    ) -> Sequence[Ban]:
+        """The group's bans, the newest first."""
+
+    async def was_asked(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
+        """Whether this person's request of this key was done in the group (Store.change_group) within about a month."""

@@ -5,16 +5,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.messaging.core import checks
+from services.messaging.core import checks, paging
 from services.messaging.core.errors import InvalidField, InviteNotFound, MessagingError, SendRate
-from services.messaging.core.model import Conversation, ConversationId, MessageId, Role, UserId, require_member
+from services.messaging.core.model import (
+    AddAudience,
+    Conversation,
+    ConversationId,
+    MessageId,
+    Role,
+    UserId,
+    require_member,
+)
 from services.messaging.core.request import Request
 from services.messaging.groups import core
-from services.messaging.groups.core import Act, Settings
+from services.messaging.groups.core import Act, Ban, Settings
 from services.messaging.groups.ports import Invite, InviteStore
 from services.messaging.ports import DecideGroup, LineStamp, Store
 from services.messaging.rates import SendRates
-from services.messaging.relations.core.quotas import day_quota
+from services.messaging.relations.core.quotas import DayQuota, day_quota
 from services.messaging.relations.ports import RelationStore
 from services.messaging.relations.service import admissions
 from services.runtime.clock import Clock
@@ -30,6 +38,8 @@ class GroupRequest:
     user_ids: Sequence[str]
     avatar_ref: str
     history_open: bool
+    # None for members.
+    add_audience: AddAudience | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,7 @@ class GroupLimits:
     invite_ttl: timedelta = timedelta(days=7)
     # As service.Limits: groups and direct conversations count together.
     new_conversations_per_day: int = 500
+    requests_per_day: int = 100
 
 
 class Groups:
@@ -71,14 +82,15 @@ class Groups:
     async def create_group(self, user_id: UserId, request: GroupRequest) -> Conversation:
         """A new group of the caller's, with those who can be brought in. Idempotent by client_conversation_id.
 
-        Errors: InvalidField, ConversationQuota, SendRate.
+        Errors: InvalidField, ConversationQuota, RequestQuota, SendRate.
         """
         client_id = checks.check_client_id("client_conversation_id", request.client_conversation_id)
         key = f"{user_id} {client_id}"
         try:
             others = checks.check_users("user_ids", request.user_ids, self._limits.members - 1)
             settings = Settings(
-                checks.check_title(request.title), checks.check_avatar_ref(request.avatar_ref), request.history_open
+                *(checks.check_title(request.title), checks.check_avatar_ref(request.avatar_ref)),
+                *(request.history_open, request.add_audience),
             )
             self._rates.take(user_id, self._clock.monotonic())
         except MessagingError as refusal:
@@ -90,7 +102,7 @@ class Groups:
         conversation_id = ConversationId(self._new_id(stamp.now))
         admitted = await admissions(self._relations, user_id, others)
         change = core.create_group(conversation_id, user_id, list(admitted), settings, stamp.now, admitted)
-        quota = day_quota(user_id, self._limits.new_conversations_per_day, stamp.now)
+        quota = self._quota(user_id, stamp.now)
         return _as_known_to(user_id, await self._store.create_group(change, key, stamp, quota))
 
     async def update_group(self, user_id: UserId, conversation_id: str, settings: Settings) -> Conversation:
@@ -100,22 +112,61 @@ class Groups:
         wanted = replace(settings, title=title)
         return await self._change(user_id, conversation_id, lambda group: core.update(group, user_id, wanted))
 
-    async def add_members(self, user_id: UserId, conversation_id: str, user_ids: Sequence[str]) -> Conversation:
-        """Add those who can be brought in. Idempotent. Errors: TooManyMembers."""
+    async def add_members(
+        self, user_id: UserId, conversation_id: str, user_ids: Sequence[str], client_request_id: str = ""
+    ) -> Conversation:
+        """Add those who can be brought in. Idempotent, by client_request_id where there is one.
+
+        Errors: TooManyMembers, Banned, RequestQuota.
+        """
+        key = _request_key("add", client_request_id)
+        try:
+            return await self._add_members(user_id, conversation_id, user_ids, key)
+        except MessagingError as refusal:
+            added = await self._asked_before(user_id, conversation_id, key)
+            if added is None:
+                raise refusal
+            return _as_known_to(user_id, added)
+
+    async def _add_members(
+        self, user_id: UserId, conversation_id: str, user_ids: Sequence[str], key: str
+    ) -> Conversation:
         limit = self._limits.members
         people = checks.check_users("user_ids", user_ids, limit)
         # The members alone are asked about others: who may be reached is not for strangers to learn.
-        core.require(await self._readable(user_id, conversation_id), user_id, Act.ADD)
+        group = await self._readable(user_id, conversation_id)
+        if core.absent(group, user_id, people):
+            core.require(group, user_id, Act.ADD)
         admitted = await admissions(self._relations, user_id, people)
         comers, now = list(admitted), self._clock.now()
         return await self._change(
-            user_id, conversation_id, lambda group: core.add_members(group, user_id, comers, now, limit, admitted)
+            user_id,
+            conversation_id,
+            lambda group: core.add_members(group, user_id, comers, now, limit, admitted),
+            key,
+            self._quota(user_id, now),
         )
 
     async def remove_member(self, user_id: UserId, conversation_id: str, target: str) -> Conversation:
-        """Take a person out. Idempotent."""
+        """Take a person out, and ban them. Idempotent."""
         person = checks.check_user_id("user_id", target)
         return await self._change(user_id, conversation_id, lambda group: core.remove_member(group, user_id, person))
+
+    async def list_bans(
+        self, user_id: UserId, conversation_id: str, page_size: int, page_token: str
+    ) -> tuple[Sequence[Ban], str]:
+        """A page of the group's bans, the newest first, and the token of the next page."""
+        group = await self._readable(user_id, conversation_id)
+        core.require(group, user_id, Act.LIFT_BAN)
+        size = checks.check_range("page_size", page_size, 100, 200)
+        found = await self._invites.list_bans(group.id, paging.decode_user_mark(page_token), size + 1)
+        bans, more = found[:size], len(found) > size
+        return bans, paging.encode_user_mark(bans[-1].banned_at, bans[-1].user_id) if more else ""
+
+    async def unban(self, user_id: UserId, conversation_id: str, target: str) -> None:
+        """Let a person who was removed come in again, by whoever adds them or an invite. Idempotent."""
+        person = checks.check_user_id("user_id", target)
+        await self._change(user_id, conversation_id, lambda group: core.unban(group, user_id, person))
 
     async def leave_group(self, user_id: UserId, conversation_id: str) -> None:
         """Go."""
@@ -143,10 +194,13 @@ class Groups:
         core.require(group, user_id, Act.INVITE)
         await self._invites.revoke_invites(group.id)
 
-    async def join_by_invite(self, user_id: UserId, token: str) -> Conversation:
-        """Come in; what waited in Requests is let in. Idempotent. Errors: InviteNotFound, TooManyMembers."""
-        now = self._clock.now()
-        joined = await self._joined_before(user_id, token)
+    async def join_by_invite(self, user_id: UserId, token: str, client_request_id: str = "") -> Conversation:
+        """Come in; what waited in Requests is let in. Idempotent, by client_request_id where there is one.
+
+        Errors: InviteNotFound, TooManyMembers, Banned.
+        """
+        now, key = self._clock.now(), _request_key("join", client_request_id)
+        joined = await self._joined_before(user_id, token, key)
         if joined is not None:
             return joined
         invite = await self._invites.find_invite(_digest(token), now)
@@ -155,10 +209,10 @@ class Groups:
             raise InviteNotFound("no such invite, or it is no longer valid")
         limit = self._limits.members
         group = await self._change(
-            user_id, str(invite.conversation_id), lambda group: core.join(group, user_id, now, limit)
+            user_id, str(invite.conversation_id), lambda group: core.join(group, user_id, now, limit), key
         )
         await self._relations.accept(invite.conversation_id, user_id, now)
-        return group
+        return _as_known_to(user_id, group)
 
     async def _founded_before(self, user_id: UserId, key: str) -> Conversation | None:
         """The group of a request that is refused, if it is the retry of one that was taken."""
@@ -168,24 +222,58 @@ class Groups:
             return None
         return await self._store.find_group(key)
 
-    async def _joined_before(self, user_id: UserId, token: str) -> Conversation | None:
-        """The group of an invite that the user is in, whatever became of the invite."""
+    async def _asked_before(self, user_id: UserId, conversation_id: str, key: str) -> Conversation | None:
+        """The group of a request that is refused, if it is the retry of one that was done."""
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        if not key or not await self._invites.was_asked(target, user_id, key):
+            return None
+        return await self._store.find_conversation(target)
+
+    async def _joined_before(self, user_id: UserId, token: str, key: str) -> Conversation | None:
+        """The group of an invite that the user is in, or came into by this very request, whatever became of the
+        invite."""
         invite = await self._invites.find_used_invite(_digest(token))
         group = await self._store.find_conversation(invite.conversation_id) if invite else None
-        member = group.member(user_id) if group else None
-        return group if member and member.request is Request.NONE else None
+        if group is None:
+            return None
+        member = group.member(user_id)
+        if member is None:
+            came = await self._asked_before(user_id, str(group.id), key)
+            return came and _as_known_to(user_id, came)
+        if member.request is not Request.NONE:
+            return None
+        # A request that found the person in is done, too: it brings nobody back later.
+        return await self._change(user_id, str(group.id), lambda _: None, key) if key else group
 
     async def _readable(self, user_id: UserId, conversation_id: str) -> Conversation:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         return require_member(await self._store.find_conversation(target), user_id)
 
-    async def _change(self, user_id: UserId, conversation_id: str, decide: DecideGroup) -> Conversation:
+    async def _change(
+        self,
+        user_id: UserId,
+        conversation_id: str,
+        decide: DecideGroup,
+        key: str = "",
+        quota: DayQuota | None = None,
+    ) -> Conversation:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        return await self._store.change_group(target, decide, self._stamp(user_id))
+        return await self._store.change_group(target, decide, self._stamp(user_id), key, quota)
+
+    def _quota(self, user_id: UserId, now: datetime) -> DayQuota:
+        limits = self._limits
+        return day_quota(user_id, limits.new_conversations_per_day, now, limits.requests_per_day)
 
     def _stamp(self, user_id: UserId) -> LineStamp:
         now = self._clock.now()
         return LineStamp(MessageId(self._new_id(now)), user_id, now)
+
+
+def _request_key(kind: str, client_request_id: str) -> str:
+    """What a request to come in is remembered by; empty for one without an id."""
+    if not client_request_id:
+        return ""
+    return f"{kind} {checks.check_client_id('client_request_id', client_request_id)}"
 
 
 def _as_known_to(user_id: UserId, group: Conversation) -> Conversation:

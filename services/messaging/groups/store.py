@@ -1,10 +1,12 @@
-"""PostgreSQL: invites."""
+"""PostgreSQL: who comes into groups."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from services.messaging import rows
 from services.messaging.core.errors import ConversationNotFound
-from services.messaging.core.model import ConversationId
+from services.messaging.core.model import ConversationId, UserId
+from services.messaging.groups.core import Ban
 from services.messaging.groups.ports import Invite
 from services.runtime.db import Database
 
@@ -61,3 +63,24 @@ class PostgresInvites:
                 token_sha256,
             )
         return Invite(*found) if found else None
+
+    async def list_bans(
+        self, conversation_id: ConversationId, below: tuple[datetime, UserId] | None, limit: int
+    ) -> Sequence[Ban]:
+        async with self._database.connection() as connection:
+            found = await connection.fetch(
+                "SELECT user_id, banned_by, banned_at FROM group_bans WHERE conversation_id = $1"
+                " AND ($2::timestamptz IS NULL OR (banned_at, user_id) < ($2, $3))"
+                " ORDER BY banned_at DESC, user_id DESC LIMIT $4",
+                *(conversation_id, *(below or (None, None)), limit),
+            )
+        return [Ban(*row) for row in found]
+
+    async def was_asked(self, conversation_id: ConversationId, user_id: UserId, key: str) -> bool:
+        async with self._database.connection() as connection:
+            found: bool = await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM group_request_keys"
+                " WHERE conversation_id = $1 AND user_id = $2 AND request_key = $3)",
+                *(conversation_id, user_id, key),
+            )
+        return found

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.messaging.core import checks
-from services.messaging.core.errors import ConversationNotFound, NotAMember
+from services.messaging.core.errors import ConversationNotFound
 from services.messaging.core.model import ConversationId, UserId
 from services.messaging.receipts.core import check_places
 from services.messaging.receipts.ports import ReceiptStore
@@ -20,14 +20,12 @@ class Receipts:
         self._told_members = told_members
 
     async def mark_read(self, user_id: UserId, conversation_id: str, seq: int) -> int:
-        """Where one's own cursor stands now. Idempotent. Errors: InvalidField, ConversationNotFound, NotAMember."""
+        """Where one's own cursor stands now. Idempotent. Errors: InvalidField, ConversationNotFound."""
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
         checks.check_seq("seq", seq)
         read_seq = await self._store.move_read_cursor(target, user_id, seq, self._clock.now())
         if read_seq is None:
-            if await self._store.find_conversation(target) is None:
-                raise ConversationNotFound
-            raise NotAMember
+            raise ConversationNotFound
         return read_seq
 
     async def mark_delivered(self, user_id: UserId, cursors: Sequence[tuple[str, int]]) -> None:

@@ -22,6 +22,7 @@ _EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 ERRORS: ErrorTable = {
     errors.TooManyBlocks: Refusal(_EXHAUSTED, "TOO_MANY_BLOCKS"),
     errors.ConversationQuota: Refusal(_EXHAUSTED, "CONVERSATION_QUOTA"),
+    errors.RequestQuota: Refusal(_EXHAUSTED, "REQUEST_QUOTA"),
     errors.ReportQuota: Refusal(_EXHAUSTED, "REPORT_QUOTA"),
     errors.ReportNotFound: Refusal(grpc.StatusCode.NOT_FOUND, "REPORT_NOT_FOUND"),
     errors.ReportClosed: Refusal(grpc.StatusCode.FAILED_PRECONDITION, "REPORT_CLOSED"),

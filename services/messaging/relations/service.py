@@ -186,6 +186,7 @@ class Reports:
             comment=request.comment,
             created_at=now,
             messages=tuple(reports.copy_of(message) for message in messages),
+            reported_ids=reports.reported_by(user_id, messages) if seqs else _bringers(conversation, user_id),
         )
         return await self._reports.file(report, day_quota(user_id, self._limits.reports_per_day, now))
 
@@ -236,6 +237,12 @@ def _let_in(conversation: Conversation, user_id: UserId) -> list[UserId]:
         return []
     inside = [member.user_id for member in conversation.members if member.request is Request.NONE]
     return [member for member in inside if member != user_id] if user_id in inside else []
+
+
+def _bringers(conversation: Conversation, user_id: UserId) -> tuple[UserId, ...]:
+    """Whom a report of a conversation as a whole is about."""
+    bringer = _bringer_of(conversation, user_id)
+    return (bringer,) if bringer else ()
 
 
 def _bringer_of(conversation: Conversation, user_id: UserId) -> UserId | None:

@@ -13,6 +13,7 @@ from services.messaging.rows.conversations import (
     write_group,
     write_history_start,
 )
+from services.messaging.rows.entering import load_bans, take_request_key, write_bans
 from services.messaging.rows.erasing import bury, delete_messages, erase_content, erase_hanging
 from services.messaging.rows.inboxes import (
     count_conversations,
@@ -52,6 +53,7 @@ __all__ = [
     "insert_members",
     "insert_messages",
     "list_inbox",
+    "load_bans",
     "load_behind",
     "load_changed",
     "load_conversations",
@@ -71,9 +73,11 @@ __all__ = [
     "lock_unused",
     "release_attachments",
     "search_words",
+    "take_request_key",
     "tell_closed",
     "to_messages",
     "walk_inbox",
+    "write_bans",
     "write_change",
     "write_group",
     "write_history_start",

@@ -9,6 +9,7 @@ import asyncpg
 
 from services.messaging import encoding, topics
 from services.messaging.core.model import (
+    AddAudience,
     Conversation,
     ConversationId,
     ConversationKind,
@@ -71,7 +72,8 @@ async def insert_conversation(
     """Insert it with its members, unless its key is taken; whether it was inserted."""
     inserted = await connection.fetchval(
         "INSERT INTO conversations (id, kind, pair_key, creation_key, active_at, created_at, title, avatar_ref,"
-        " history_open) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id",
+        " history_open, add_audience) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9)"
+        " ON CONFLICT DO NOTHING RETURNING id",
         conversation.id,
         conversation.kind.value,
         pair_key,
@@ -80,6 +82,7 @@ async def insert_conversation(
         conversation.title,
         conversation.avatar_ref,
         conversation.history_open,
+        conversation.add_audience.value,
     )
     if inserted is None:
         return False
@@ -105,14 +108,15 @@ async def insert_members(connection: Connection, conversation_id: ConversationId
 async def write_group(connection: Connection, before: Conversation, after: Conversation) -> None:
     """Make the rows of a locked group what it is after a change."""
     await connection.execute(
-        "UPDATE conversations SET title = $2, avatar_ref = $3, history_open = $4, revision = $5, vanish_after_s = $6"
-        " WHERE id = $1",
+        "UPDATE conversations SET title = $2, avatar_ref = $3, history_open = $4, revision = $5, vanish_after_s = $6,"
+        " add_audience = $7 WHERE id = $1",
         after.id,
         after.title,
         after.avatar_ref,
         after.history_open,
         after.revision,
         int(after.vanish_after.total_seconds()),
+        after.add_audience.value,
     )
     gone = [member.user_id for member in before.members if after.member(member.user_id) is None]
     await connection.execute("DELETE FROM members WHERE conversation_id = $1 AND user_id = ANY($2)", after.id, gone)
@@ -163,6 +167,7 @@ def _conversation(row: asyncpg.Record, members: tuple[Member, ...]) -> Conversat
         vanish_after=timedelta(seconds=row["vanish_after_s"]),
         history_start_seq=row["history_start_seq"],
         blocked=row["blocked"],
+        add_audience=AddAudience(row["add_audience"]),
     )
 
 

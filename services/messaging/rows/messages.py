@@ -42,10 +42,23 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
 
 _PLACES = f"""
 SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.facts, c.blocked, c.vanish_after_s, m.request,
-    s.seq IS NOT NULL AS is_stored, {DIRECT_PEOPLE} AS people
+    s.seq IS NOT NULL AS is_stored, {DIRECT_PEOPLE} AS people, o.is_heard, CASE WHEN o.is_heard IS FALSE THEN (
+        -- What people write has a key of theirs. What the retention deleted counts too, at least as much as it was.
+        SELECT c.history_start_seq + count(*) FROM messages x
+        WHERE x.conversation_id = c.id AND x.sender_id = k.sender_id AND NOT starts_with(x.client_message_id, chr(31))
+    ) END AS written
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (conversation_id, sender_id, client_message_id)
 JOIN conversations c ON c.id = k.conversation_id
 LEFT JOIN members m ON m.conversation_id = k.conversation_id AND m.user_id = k.sender_id
+-- Whether somebody else let it in; null while there is nobody else.
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN EXISTS (
+            SELECT FROM members x WHERE x.conversation_id = c.id AND x.user_id <> k.sender_id AND x.request = ''
+        ) THEN true
+        WHEN EXISTS (SELECT FROM members x WHERE x.conversation_id = c.id AND x.user_id <> k.sender_id) THEN false
+    END AS is_heard OFFSET 0
+) o
 LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = k.sender_id
     AND s.client_message_id = k.client_message_id
 """  # noqa: S608
@@ -72,6 +85,10 @@ async def load_places(connection: Connection, drafts: Sequence[Draft]) -> tuple[
         },
         facts={row["conversation_id"]: row["facts"] for row in rows},
         people={row["conversation_id"]: row["people"] for row in rows},
+        unheard={(row["conversation_id"], row["sender_id"]) for row in members if not row["is_heard"]},
+        asking={
+            (row["conversation_id"], row["sender_id"]): row["written"] for row in members if row["written"] is not None
+        },
     )
     return places, [DraftKey(*row[:3]) for row in rows if row["is_stored"]]
 

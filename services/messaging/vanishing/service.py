@@ -14,6 +14,7 @@ from services.messaging.vanishing import core
 from services.messaging.vanishing.ports import ConversationStore, SweepStore
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
+from services.runtime.failures import describe
 from services.runtime.ids import NewId
 
 log = structlog.get_logger()
@@ -66,7 +67,7 @@ class Sweeper:
             try:
                 await self.sweep()
             except StoreUnavailable as error:
-                log.warning("sweep_waiting", error=str(error))
+                log.warning("sweep_waiting", error=describe(error))
             except Exception:
                 # Messages that never go would be a silent failure; the next sweep tries again.
                 log.exception("sweep_failed")

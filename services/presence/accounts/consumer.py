@@ -7,6 +7,7 @@ from services.presence.ports import StateFeed, StateRow, StateStore
 from services.runtime.accounts import decode
 from services.runtime.bus import Incoming, PoisonRecord
 from services.runtime.clock import Clock
+from services.runtime.failures import describe
 
 
 class AccountsConsumer:
@@ -24,7 +25,7 @@ class AccountsConsumer:
             try:
                 user_id, standing = decode(record)
             except ValueError as error:
-                raise PoisonRecord(str(error)) from error
+                raise PoisonRecord(describe(error)) from error
             # Until messaging has erased the person, the state of a device that is leaving may still be written.
             if standing and standing.erased:
                 gone[user_id] = StateRow(UserId(user_id), self._clock.now().timestamp())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from services.runtime.accounts import decode
 from services.runtime.bus import Incoming, PoisonRecord, TransientFailure
+from services.runtime.failures import describe
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.core.errors import Contended
 from services.signaling.core.model import UserId
@@ -23,6 +24,6 @@ class AccountsConsumer:
                 if standing:
                     await self._lifecycle.note(UserId(user_id), standing)
             except ValueError as error:
-                raise PoisonRecord(str(error)) from error
+                raise PoisonRecord(describe(error)) from error
             except Contended as error:
                 raise TransientFailure("a call changes too often") from error

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Duration, DurationSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
+  AddAudience,
   type Conversation,
   ConversationKind,
   type Member,
@@ -17,7 +18,7 @@ import {
 import { type MockBackend, memberIds, type Room } from "./backend";
 
 type Place = { conversationId: string; seq: bigint };
-type GroupChange = { title?: string | undefined; avatarRef?: string | undefined; historyOpen?: boolean | undefined };
+type GroupChange = { title?: string | undefined; avatarRef?: string | undefined; historyOpen?: boolean | undefined; addAudience?: AddAudience | undefined };
 type InGroup = { conversationId: string };
 
 const member = (userId: string, role = MemberRole.MEMBER, seen = 0n): Member => create(MemberSchema, { userId, role, readSeq: seen, visibleAfterSeq: seen });
@@ -45,13 +46,14 @@ function groupMethods(backend: MockBackend, userId: string) {
       line(room, { case: "created", value: { $typeName: "parley.messaging.v1.GroupCreated" } });
       return { conversation: room.conversation };
     },
-    updateGroup: ({ conversationId, title, avatarRef, historyOpen }: InGroup & GroupChange) => {
+    updateGroup: ({ conversationId, title, avatarRef, historyOpen, addAudience }: InGroup & GroupChange) => {
       const room = backend.room(conversationId);
       const before = room.conversation;
       const conversation = backend.change(room, {
         title: title ?? before.title,
         avatarRef: avatarRef ?? before.avatarRef,
         historyOpen: historyOpen ?? before.historyOpen,
+        addAudience: addAudience || before.addAudience,
       });
       if (title !== undefined) line(room, { case: "renamed", value: { $typeName: "parley.messaging.v1.GroupRenamed", title } });
       return { conversation };

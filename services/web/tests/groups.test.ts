@@ -99,6 +99,9 @@ describe("groups and changes between clients", () => {
     const rights = (userId: string) => rightsOf(conversation({ kind: "group", members }), userId);
     expect([rights("owner").giveRoles, rights("admin").giveRoles]).toEqual([true, false]);
     expect([rights("admin").rename, rights("alice").rename, rights("alice").invite]).toEqual([true, false, false]);
+    const closed = (userId: string) => rightsOf(conversation({ kind: "group", members, adminsAdd: true }), userId);
+    expect(["owner", "admin", "alice", "stranger"].map((id) => rights(id).add)).toEqual([true, true, true, false]);
+    expect(["owner", "admin", "alice", "stranger"].map((id) => closed(id).add)).toEqual([true, true, false, false]);
     expect(["bob", "owner", "admin"].map((id) => rights("admin").mayRemove(id))).toEqual([true, false, false]);
     expect(["admin", "owner"].map((id) => rights("owner").mayRemove(id))).toEqual([true, false]);
   });

@@ -152,6 +152,10 @@ describe("keeping conversations", () => {
     const shared = () => bob.messaging.store.get(id)?.conversation;
     await until("bob sees both", () => shared()?.historyOpen === true);
     expect(shared()?.avatarRef).toBe("symbol:mountain");
+    await alice.groups.setAdminsAdd(id, true);
+    await until("bob sees who may add", () => shared()?.adminsAdd === true);
+    await alice.groups.setAdminsAdd(id, false);
+    await until("bob sees it again", () => shared()?.adminsAdd === false);
   });
 });
 

@@ -46,6 +46,20 @@ describe("who may reach whom", () => {
     await until("the tablet knows", () => own(tablet)?.request === "none");
   });
 
+  test("what came without its links is read anew once it is let in, on all devices", async () => {
+    const [, bob] = await request();
+    const tablet = await ready("bob", "bobs-tablet");
+    const held = world.backend.room(ROOM).messages[0];
+    // As the service withholds it: another message under the same number and revision.
+    if (held?.content.case === "text") held.content.value.text = "may I? https://x.example/";
+    await bob.relations.accept(ROOM);
+    for (const device of [bob, tablet])
+      await until("the whole text is there", () => {
+        const content = device.messaging.store.get(ROOM)?.messages[0]?.content;
+        return content?.kind === "text" && content.text.includes("x.example");
+      });
+  });
+
   test("a declined request is put away, and with a block its sender can write no more", async () => {
     const [alice, bob] = await request();
     await bob.relations.decline(ROOM, true);

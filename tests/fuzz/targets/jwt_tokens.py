@@ -1,26 +1,26 @@
 """Tokens of users, services and calls: refused in one documented way, whatever is in them and whoever signed it.
 
-The first byte says what follows: the token itself, its header, or claims that the right key has signed.
+The first byte says what follows: the token itself, its header, or claims that a right key has signed: the network's,
+the gateway's (service tokens), signaling's (join tokens).
 """
 
 import base64
-import hmac
 import json
 from contextlib import suppress
-from hashlib import sha256
 from typing import cast
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from services.runtime.auth import ServiceTokens, UserTokens, is_user_id
+from services.runtime.auth import SERVICE_KIND, UserTokens, is_user_id
 from services.runtime.errors import Unauthenticated
 from services.runtime.jwks import JwksKeys
 from services.sfu.core.errors import JoinTokenExpired, JoinTokenInvalid
 from services.sfu.core.ids import WorkerId
-from services.sfu.tokens import JwtJoinTokens
+from services.sfu.tokens import KIND, JwtJoinTokens
 from tests.support.clock import ManualClock
+from tests.support.identities import FOLDER, keys_of, tokens_of
 
 _KEY, _CLOCK = b"k" * 32, ManualClock()
 _PRIVATE = Ed25519PrivateKey.from_private_bytes(_KEY)
@@ -36,28 +36,45 @@ class _Keys:
 
 
 _USERS = UserTokens(cast(JwksKeys, _Keys()), "https://network.example", "parley", _CLOCK)
-_SERVICES = ServiceTokens(_KEY, "messaging", _CLOCK)
-_JOINS = JwtJoinTokens(_KEY, WorkerId("w1"), _CLOCK)
-_USER = b'{"sub":"alice","iss":"https://network.example","aud":"parley","exp":%d}' % (_CLOCK.now().timestamp() + 60)
+_AUDIENCE = "parley.messaging.v1.MembershipService"
+_SERVICES = tokens_of("messaging", _CLOCK)
+_JOINS = JwtJoinTokens(keys_of("sfu"), WorkerId("w1"), _CLOCK)
+_NOW = int(_CLOCK.now().timestamp())
+_USER = b'{"sub":"alice","iss":"https://network.example","aud":"parley","iat":%d,"exp":%d}' % (_NOW, _NOW + 60)
 _JOIN = (
-    b'{"sub":"a","iss":"parley-signaling","aud":"parley-sfu","call":"c","device":"d","worker":"w1","jti":"j","exp":%d}'
-    % (_CLOCK.now().timestamp() + 60)
+    b'{"sub":"a","iss":"parley-signaling","aud":"parley-sfu","call":"c","device":"d","worker":"w1","jti":"j","iat":%d,"exp":%d}'
+    % (_NOW, _NOW + 60)
+)
+_SERVICE = b'{"iss":"service:gateway","sub":"service:gateway","aud":"%s","iat":%d,"exp":%d}' % (
+    _AUDIENCE.encode(),
+    _NOW,
+    _NOW + 60,
 )
 SEEDS = (
-    b"\x00" + _SERVICES.token().encode(),
+    b"\x00" + tokens_of("gateway", _CLOCK).token(_AUDIENCE).encode(),
     b"\x01" + b'{"alg":"EdDSA","kid":"one"}',
     b"\x01" + b'{"alg":"none","kid":7}',
     b"\x02" + _USER,
-    b"\x03" + b'{"sub":"service:x","aud":"parley-internal","exp":9999999999}',
-    b"\x03" + _JOIN,
-    b"\x03" + b'{"sub":[],"aud":["parley-internal"],"exp":NaN,"nbf":Infinity}',
+    b"\x03" + _SERVICE,
+    b"\x03" + b'{"sub":[],"aud":["parley.messaging.v1.MembershipService"],"exp":NaN,"nbf":Infinity}',
+    b"\x04" + _JOIN,
 )
 LINES_PER_BYTE = 400
-_BY_NETWORK, _BY_US = b'{"alg":"EdDSA","kid":"one"}', b'{"alg":"HS256"}'
+_BY_NETWORK = b'{"alg":"EdDSA","kid":"one"}'
 
 
 def _part(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _signer(service: str, kind: str) -> tuple[bytes, Ed25519PrivateKey]:
+    """The header that belongs to the service's key, and the key."""
+    key = json.loads((FOLDER / f"{service}.json").read_text())["keys"][0]
+    header = json.dumps({"alg": "EdDSA", "kid": key["kid"], "typ": kind})
+    return header.encode(), jwt.PyJWK(key, algorithm="EdDSA").key
+
+
+_OURS = {b"\x03": _signer("gateway", SERVICE_KIND), b"\x04": _signer("signaling", KIND)}
 
 
 def _make(data: bytes) -> str:
@@ -67,9 +84,10 @@ def _make(data: bytes) -> str:
     if kind == b"\x02":
         signed = f"{_part(_BY_NETWORK)}.{_part(rest)}"
         return f"{signed}.{_part(_PRIVATE.sign(signed.encode()))}"
-    if kind == b"\x03":
-        signed = f"{_part(_BY_US)}.{_part(rest)}"
-        return f"{signed}.{_part(hmac.digest(_KEY, signed.encode(), sha256))}"
+    if kind in _OURS:
+        header, key = _OURS[kind]
+        signed = f"{_part(header)}.{_part(rest)}"
+        return f"{signed}.{_part(key.sign(signed.encode()))}"
     return rest.decode("latin-1")
 
 
@@ -88,8 +106,8 @@ def fuzz(data: bytes) -> None:
     """Raises for anything but the documented refusals."""
     token = _make(data)
     user_id = _user_of(token)
-    assert user_id is None or (is_user_id(user_id) and data[:1] != b"\x03"), "a key of ours signs for no user"
+    assert user_id is None or (is_user_id(user_id) and data[:1] not in _OURS), "a key of ours signs for no user"
     with suppress(Unauthenticated):
-        assert isinstance(_SERVICES.verify(token), str)
+        assert _SERVICES.verify(token, _AUDIENCE) == "gateway" or data[:1] == b"\x00"
     with suppress(JoinTokenInvalid, JoinTokenExpired):
         assert all(isinstance(part, str) for part in _JOINS.verify(token))

@@ -20,12 +20,13 @@ def fuzz(data: bytes) -> None:
         reports = rtcp.parse_compound(data)
     except PacketError:
         return
+    assert len(reports) <= rtcp.MAX_REPORTS
     for report in reports:
         if isinstance(report, rtcp.TransportFeedback):
             feedback = transport_cc.parse_feedback(report.fci)
             assert feedback is None or len(feedback.arrivals) <= transport_cc.MAX_STATUSES
         elif isinstance(report, rtcp.Nack):
-            assert len(report.sequence_numbers) <= 17 * rtcp.MAX_NACK_ITEMS
+            assert len(report.sequence_numbers) <= rtcp.MAX_NACKED
             assert all(0 <= number < 1 << 16 for number in report.sequence_numbers)
         elif isinstance(report, rtcp.ReportBlock):
             again = rtcp.parse_compound(rtcp.build_receiver_report(1, [report]))

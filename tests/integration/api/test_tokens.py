@@ -81,11 +81,11 @@ class Tokens:
             "aud": "another-app" if kind == "wrong audience" else AUDIENCE,
             "sub": "" if kind == "no subject" else self._user_id,
             "iat": int(time.time()),
-            "exp": int(time.time()) + (25 * 3600 if kind == "lives too long" else 600),
+            "exp": int(time.time()) + (25 * 3600 if kind.startswith("lives too long") else 600),
         }
         if kind == "never expires":
             del claims["exp"]
-        if kind == "issued at no time":
+        if kind == "lives too long, from no time":
             del claims["iat"]
         if kind == "no signature":
             return jwt.encode(claims, None, algorithm="none", headers={"kid": ring.current.kid})
@@ -101,7 +101,7 @@ def _key_file(record: StackRecord) -> Path:
 
 FORGED = [
     *("foreign key", "wrong audience", "wrong issuer", "no subject", "never expires", "no signature", "unknown key"),
-    *("lives too long", "issued at no time"),
+    *("lives too long", "lives too long, from no time"),
 ]
 
 

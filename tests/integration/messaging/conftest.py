@@ -86,7 +86,7 @@ def relations(truth: MemoryStore | Database) -> RelationStore:
 
 @pytest.fixture
 def reports(truth: MemoryStore | Database) -> ReportStore:
-    return FakeReports() if isinstance(truth, MemoryStore) else PostgresReports(truth)
+    return FakeReports(truth.relations) if isinstance(truth, MemoryStore) else PostgresReports(truth)
 
 
 @pytest.fixture

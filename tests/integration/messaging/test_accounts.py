@@ -25,7 +25,7 @@ from tests.support.db import connected
 from tests.support.messaging_store import ALICE, BOB, CAROL, founded, reacted, stamp, text
 
 # What holds a user's id, by its name. Ids that clients chose for their requests are none.
-USER_COLUMN = r"(^|_)(user|sender|owner|reporter|blocker|author|actor|peer|recipient)(_id)?$|_by$"
+USER_COLUMN = r"(^|_)(user|sender|owner|reporter|blocker|author|actor|peer|recipient|reported)(_ids?)?$|_by$"
 
 
 @pytest.fixture

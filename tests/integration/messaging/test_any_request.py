@@ -139,6 +139,7 @@ class Town:
             "client_message_id": ["k", "k2"],
             "avatar_ref": ["a/b.png"],
             "token": [token],
+            "client_request_id": ["k", ""],
             "query": ["hello", "الس", "' & | ! :*"],
         }
 

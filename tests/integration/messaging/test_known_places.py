@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.messaging.core.errors import MessagingError, NotAllowed, NotAMember
+from services.messaging.core.errors import ConversationNotFound, MessagingError, NotAllowed
 from services.messaging.core.model import ConversationId, Draft, Message, MessageId, Text, UserId, open_direct
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
@@ -89,7 +89,7 @@ async def test_who_was_removed_through_another_replica_cannot_write_any_more(rep
         ROOM, lambda group: groups.remove_member(group, ALICE, BOB), LineStamp(MessageId(uuid4()), ALICE, NOW)
     )
     (outcome,) = await one.append([draft("late", BOB)])
-    assert isinstance(outcome, NotAMember)
+    assert isinstance(outcome, ConversationNotFound)
 
 
 async def test_a_block_counts_from_the_next_send_on(replicas: list[PostgresStore], database: Database) -> None:

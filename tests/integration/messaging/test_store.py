@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from services.messaging.core.errors import ConversationNotFound, NotAMember
+from services.messaging.core.errors import ConversationNotFound
 from services.messaging.core.model import (
     CallOutcome,
     CallRecord,
@@ -89,7 +89,7 @@ async def test_who_is_not_in_it_and_what_is_not_there_is_refused(store: Store, c
     room = await opened(store, clock)
     nowhere = Draft(MessageId(new_id(clock.now())), ConversationId(UUID(int=5)), ALICE, "k", clock.now(), Text("x"))
     outcomes = await store.append([text(clock, room, "k", CAROL), nowhere])
-    assert isinstance(outcomes[0], NotAMember)
+    assert isinstance(outcomes[0], ConversationNotFound)
     assert isinstance(outcomes[1], ConversationNotFound)
     assert await store.find_conversation(ConversationId(UUID(int=5))) is None
 

@@ -16,7 +16,7 @@ from tests.integration.messaging.test_any_request import RPCS, SERVICES, TABLE, 
 
 STRANGER = "mallory"
 SECRET = "the secret words"
-NO_CONVERSATION, NOT_A_MEMBER, NO_INVITE = "CONVERSATION_NOT_FOUND", "NOT_A_MEMBER", "INVITE_NOT_FOUND"
+NO_CONVERSATION, NO_INVITE = "CONVERSATION_NOT_FOUND", "INVITE_NOT_FOUND"
 # It is answered, and nothing of the conversation is in the answer.
 ANSWERED = ""
 # Only services of ours, or people who run Parley, may ask: a user's token is refused before the request is read.
@@ -44,6 +44,8 @@ MESSAGING: dict[str, Case] = {
     "UpdateGroup": about(NO_CONVERSATION, title="Mine"),
     "AddMembers": about(NO_CONVERSATION, user_ids=[STRANGER]),
     "RemoveMember": about(NO_CONVERSATION, user_id="alice"),
+    "ListBannedUsers": about(NO_CONVERSATION),
+    "UnbanUser": about(NO_CONVERSATION, user_id="bob"),
     "LeaveGroup": about(NO_CONVERSATION),
     "SetMemberRole": about(NO_CONVERSATION, user_id=STRANGER, role=messages_pb2.MEMBER_ROLE_OWNER),
     "CreateInvite": about(NO_CONVERSATION),
@@ -51,7 +53,7 @@ MESSAGING: dict[str, Case] = {
     "JoinByInvite": anything(NO_INVITE, token="guessed"),
     "GetConversation": about(NO_CONVERSATION),
     "ListConversations": anything(ANSWERED),
-    "SendMessage": about(NOT_A_MEMBER, client_message_id="k", text=messages_pb2.TextContent(text="hello")),
+    "SendMessage": about(NO_CONVERSATION, client_message_id="k", text=messages_pb2.TextContent(text="hello")),
     "EditMessage": about(NO_CONVERSATION, seq=2, text=messages_pb2.TextContent(text="mine")),
     "ListEdits": about(NO_CONVERSATION, seq=2),
     "UnsendMessage": about(NO_CONVERSATION, seq=2),
@@ -59,7 +61,7 @@ MESSAGING: dict[str, Case] = {
     "ListMessages": about(NO_CONVERSATION),
     "SearchMessages": about(NO_CONVERSATION, query="secret"),
     "Sync": (lambda room: {"cursors": [messages_pb2.Cursor(conversation_id=room, seq=1)]}, ANSWERED),
-    "MarkRead": about(NOT_A_MEMBER, seq=1),
+    "MarkRead": about(NO_CONVERSATION, seq=1),
     "MarkDelivered": (lambda room: {"cursors": [messages_pb2.Cursor(conversation_id=room, seq=1)]}, ANSWERED),
     "SetVanishing": about(NO_CONVERSATION, vanish_after={"seconds": 300}),
     "UpdateOwnState": about(NO_CONVERSATION, pinned=True),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.messaging.core import checks, model, paging
-from services.messaging.core.errors import ConversationNotFound, InvalidField, NotAllowed, NotAMember
+from services.messaging.core.errors import ConversationNotFound, InvalidField, NotAllowed
 from services.messaging.core.model import (
     CallOutcome,
     CallRecord,
@@ -51,7 +51,7 @@ def test_drafts_take_the_next_numbers_of_their_own_conversation() -> None:
 def test_a_refused_draft_takes_no_number() -> None:
     drafts = [draft(1), draft(2, sender=MALLORY), draft(3, NOWHERE), draft(4)]
     outcomes = place_drafts(drafts, places({ROOM: 0}), {}).outcomes
-    assert isinstance(outcomes[1], NotAMember)
+    assert isinstance(outcomes[1], ConversationNotFound)
     assert isinstance(outcomes[2], ConversationNotFound)
     assert isinstance(outcomes[3], Message)
     assert outcomes[3].seq == 2

@@ -9,7 +9,7 @@ import pytest
 
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, UploadRequest
-from services.messaging.core.errors import InvalidField, InviteNotFound, NotAMember
+from services.messaging.core.errors import ConversationNotFound, InvalidField, InviteNotFound
 from services.messaging.core.model import (
     Mention,
     Role,
@@ -112,5 +112,5 @@ async def test_who_handed_a_group_over_may_ask_again(town: Town) -> None:
 async def test_a_stranger_learns_by_no_mention_who_is_in(town: Town) -> None:
     for person in (CAROL, DAN):
         request = TextRequest("k", Text("hi @x", (Mention(3, 2, person),)))
-        with pytest.raises(NotAMember):
+        with pytest.raises(ConversationNotFound):
             await town.world.messaging.send_text(UserId("mallory"), town.group, request)

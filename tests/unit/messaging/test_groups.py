@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from services.messaging.core import checks
 from services.messaging.core.errors import (
+    Banned,
     ConversationNotFound,
     InvalidField,
     MemberNotFound,
@@ -19,7 +20,15 @@ from services.messaging.core.errors import (
     RoleTooLow,
     TooManyMembers,
 )
-from services.messaging.core.model import Conversation, ConversationId, LineKind, Role, UserId, open_direct
+from services.messaging.core.model import (
+    AddAudience,
+    Conversation,
+    ConversationId,
+    LineKind,
+    Role,
+    UserId,
+    open_direct,
+)
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Act, GroupChange, Settings
 
@@ -161,16 +170,64 @@ def test_only_a_new_title_makes_a_line() -> None:
     assert groups.update(group(), ADAM, Settings(title="Trip")) is None
 
 
+def test_who_was_removed_comes_in_by_no_invite_and_no_member() -> None:
+    without = changed(groups.remove_member(group(), ADAM, MIA)).after
+    with pytest.raises(Banned):
+        groups.join(without, MIA, NOW, 10)
+    with_new = changed(groups.add_members(without, ADAM, [NEW], NOW, 10)).after
+    for people in ([MIA], [STRANGER, MIA], [ADAM, MIA]):
+        with pytest.raises(Banned):
+            groups.add_members(with_new, NEW, people, NOW, 10)
+    assert MIA in roles(changed(groups.add_members(with_new, ADAM, [MIA], NOW, 10)).after)
+
+
+def test_who_left_is_not_banned() -> None:
+    assert changed(groups.join(groups.leave(group(), MIA).after, MIA, NOW, 10)).after.member(MIA)
+
+
+def test_a_ban_is_lifted_by_admins_once_and_lets_nobody_in_by_itself() -> None:
+    without = changed(groups.remove_member(group(), OLGA, ADAM)).after
+    with pytest.raises(RoleTooLow):
+        groups.unban(without, MIA, ADAM)
+    with pytest.raises(ConversationNotFound):
+        groups.unban(without, ADAM, ADAM)
+    lifted = changed(groups.unban(without, OLGA, ADAM))
+    assert (lifted.line, lifted.removed, set(roles(lifted.after))) == (None, (), {OLGA, MIA})
+    assert groups.unban(lifted.after, OLGA, ADAM) is None
+    # And comes back as whoever comes in.
+    again = changed(groups.join(lifted.after, ADAM, NOW, 10)).after
+    assert roles(again)[ADAM] is Role.MEMBER
+
+
+def test_who_may_add_is_a_setting_of_the_group() -> None:
+    closed = changed(groups.update(group(), ADAM, Settings(add_audience=AddAudience.ADMINS))).after
+    with pytest.raises(RoleTooLow):
+        groups.add_members(closed, MIA, [NEW], NOW, 10)
+    # What stands so already is answered.
+    assert groups.add_members(closed, MIA, [ADAM], NOW, 10) is None
+    assert changed(groups.add_members(closed, ADAM, [NEW], NOW, 10)).after.member(NEW)
+    with pytest.raises(RoleTooLow):
+        groups.update(closed, MIA, Settings(add_audience=AddAudience.MEMBERS))
+    opened = changed(groups.update(closed, OLGA, Settings(add_audience=AddAudience.MEMBERS)))
+    assert opened.line is None
+    assert changed(groups.add_members(opened.after, MIA, [NEW], NOW, 10)).after.member(NEW)
+
+
 PEOPLE = st.sampled_from([OLGA, ADAM, MIA, NEW, STRANGER])
 
 
 class GroupMachine(RuleBasedStateMachine):
-    """Anybody does anything, in any order."""
+    """Anybody does anything, in any order. `banned`: who was removed, and no admin has let in again."""
 
     @initialize()
     def begin(self) -> None:
         self.group = groups.create_group(ROOM, OLGA, [ADAM, MIA], Settings("Trip"), NOW).after
         self.limit = 4
+        self.banned: set[UserId] = set()
+
+    def is_admin(self, user: UserId) -> bool:
+        member = self.group.member(user)
+        return member is not None and member.role is not Role.MEMBER
 
     def take(self, change: GroupChange | None) -> None:
         if change is not None:
@@ -183,15 +240,28 @@ class GroupMachine(RuleBasedStateMachine):
         actor=PEOPLE,
         other=PEOPLE,
         role=st.sampled_from(Role),
-        act=st.sampled_from(["add", "remove", "leave", "role", "join"]),
+        act=st.sampled_from(["add", "remove", "leave", "role", "join", "unban", "audience"]),
+        audience=st.sampled_from(AddAudience),
     )
-    def something(self, actor: UserId, other: UserId, role: Role, act: str) -> None:
+    def something(self, actor: UserId, other: UserId, role: Role, act: str, audience: AddAudience) -> None:
         with suppress(MessagingError):
             match act:
                 case "add":
-                    self.take(groups.add_members(self.group, actor, [other], NOW, self.limit))
+                    change = groups.add_members(self.group, actor, [other], NOW, self.limit)
+                    if self.is_admin(actor):
+                        self.banned.discard(other)
+                    assert change is None or self.is_admin(actor) or self.group.add_audience is AddAudience.MEMBERS
+                    self.take(change)
                 case "remove":
-                    self.take(groups.remove_member(self.group, actor, other))
+                    change = groups.remove_member(self.group, actor, other)
+                    self.take(change)
+                    self.banned.update(change.removed if change else ())
+                case "unban":
+                    self.take(groups.unban(self.group, actor, other))
+                    assert self.is_admin(actor)
+                    self.banned.discard(other)
+                case "audience":
+                    self.take(groups.update(self.group, actor, Settings(add_audience=audience)))
                 case "leave":
                     self.take(groups.leave(self.group, actor))
                 case "role":
@@ -206,6 +276,11 @@ class GroupMachine(RuleBasedStateMachine):
         assert len(self.group.members) <= self.limit
         users = [member.user_id for member in self.group.members]
         assert users == sorted(set(users))
+
+    @invariant()
+    def who_is_banned_is_out_and_nobody_else_is_banned(self) -> None:
+        assert self.banned.isdisjoint(member.user_id for member in self.group.members)
+        assert self.group.banned == self.banned
 
 
 TestGroupMachine = GroupMachine.TestCase

@@ -78,3 +78,21 @@ async def test_what_is_sent_on_a_channel_is_noted() -> None:
             await call(REQUEST)
         await channel.close()
     assert canaries.find_in(TEXT, "log")
+
+
+def test_short_phrases_are_canaries_and_single_words_are_not() -> None:
+    canaries = Canaries()
+    for text in ("of course", "audio", "hello", "a b"):
+        canaries.note(text, text)
+    assert canaries.find_in("of course\naudio\nhello\na b", "log") == ["log:1 holds of course"]
+
+
+def test_what_a_script_writes_in_a_browser_is_noted(tmp_path: Path) -> None:
+    script = tmp_path / "scene.mjs"
+    script.write_text('await write(anna, "The code is 4711");\nawait box.fill("line 27");\nlog("not said here");')
+    canaries = Canaries()
+    canaries.note_script(script)
+    assert canaries.find_in("The code is 4711\nline 27\nnot said here", "log") == [
+        "log:1 holds a text of scene.mjs",
+        "log:2 holds a text of scene.mjs",
+    ]

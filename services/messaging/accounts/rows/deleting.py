@@ -114,6 +114,9 @@ async def forget_member(connection: Connection, conversation_id: ConversationId,
         "UPDATE members SET added_by = '' WHERE conversation_id = $1 AND added_by = $2", conversation_id, user_id
     )
     await connection.execute(
+        "UPDATE group_bans SET banned_by = '' WHERE conversation_id = $1 AND banned_by = $2", conversation_id, user_id
+    )
+    await connection.execute(
         "UPDATE conversations SET blocked = true WHERE id = $1 AND pair_key IS NOT NULL", conversation_id
     )
 

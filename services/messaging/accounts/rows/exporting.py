@@ -68,11 +68,12 @@ async def read_rows(connection: Connection, user_id: UserId, cursor: ExportCurso
     belonging = EXPORTED[cursor.table]
     found = await connection.fetch(
         # Names of ours.
-        f'SELECT line FROM (SELECT to_jsonb(t)::text COLLATE "C" AS line FROM {belonging.table} t'  # noqa: S608
+        f'SELECT line FROM (SELECT (to_jsonb(t) - $4::text)::text COLLATE "C" AS line FROM {belonging.table} t'  # noqa: S608
         f" WHERE t.{belonging.column} = $1) AS every WHERE line > $2 ORDER BY line LIMIT $3",
         user_id,
         cursor.after_line,
         limit,
+        belonging.withheld,
     )
     lines += [_line({"type": belonging.table, belonging.table: json.loads(row["line"])}) for row in found]
     if len(found) == limit:

@@ -15,6 +15,14 @@ class ConversationQuota(MessagingError):
         self.retry_delay_s = retry_delay_s
 
 
+class RequestQuota(MessagingError):
+    """The user asked as many people today as is allowed to let a conversation in; `retry_delay_s` until tomorrow."""
+
+    def __init__(self, retry_delay_s: float) -> None:
+        super().__init__("too many people were asked today to let a conversation in")
+        self.retry_delay_s = retry_delay_s
+
+
 class ReportQuota(MessagingError):
     """The user reported as often today as is allowed; `retry_delay_s` until tomorrow."""
 

@@ -83,7 +83,13 @@ class Regard:
     let_in: bool = False
     # The person has written in it.
     contacted: bool = False
+    # So many conversations that the other brought wait with the person, or were declined.
+    unanswered: int = 0
 
+
+# Conversations of one asker that one person is asked to let in. Higher: who makes group after group says more to one
+# who does not answer. Lower: friends of friends who plan several things are refused.
+MAX_UNANSWERED = 3
 
 _OPEN: Mapping[Audience, Callable[[Regard], bool]] = {
     Audience.EVERYONE: lambda _: True,
@@ -101,7 +107,7 @@ def admit(regard: Regard) -> Request | None:
     # Who let the other in before lets the other write, whatever the setting became since.
     if regard.let_in or _OPEN[regard.settings.messages](regard):
         return Request.NONE
-    return Request.PENDING
+    return Request.PENDING if regard.unanswered < MAX_UNANSWERED else None
 
 
 def may_ring(regard: Regard) -> bool:

@@ -56,6 +56,8 @@ class Report:
     state: State = State.OPEN
     resolved_by: str = ""
     resolved_at: datetime | None = None
+    # Whom it is about, never the reporter.
+    reported_ids: tuple[UserId, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,11 @@ def copy_of(message: Message) -> ReportedMessage:
     text = message.content.text if isinstance(message.content, Text) else ""
     attachment_ids = tuple(str(attachment.id) for attachment in message.attachments)
     return ReportedMessage(message.seq, message.sender_id, message.sent_at, text, attachment_ids)
+
+
+def reported_by(reporter: UserId, messages: Sequence[Message]) -> tuple[UserId, ...]:
+    """Whom a report of these messages is about."""
+    return tuple(sorted({message.sender_id for message in messages} - {reporter}))
 
 
 def resolve(report: Report, state: State, resolver: str, now: datetime) -> Report | None:

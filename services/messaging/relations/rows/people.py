@@ -31,7 +31,10 @@ SELECT k.one, k.other, s.message_audience, s.presence_audience, s.call_audience,
         SELECT FROM messages x WHERE x.conversation_id = c.id AND x.sender_id = k.one
             -- What people write has a key of theirs; lines and records of calls begin so. Also what is erased counts.
             AND NOT starts_with(x.client_message_id, chr(31))
-    ) AS contacted
+    ) AS contacted,
+    (
+        SELECT count(*) FROM members m WHERE m.user_id = k.one AND m.added_by = k.other AND m.request <> ''
+    ) AS unanswered
 FROM unnest($1::text[], $2::text[], $3::text[]) AS k (one, other, pair_key)
 LEFT JOIN user_settings s ON s.user_id = k.one
 LEFT JOIN conversations c ON c.pair_key = k.pair_key
@@ -62,6 +65,7 @@ async def load_regards(connection: Connection, pairs: Collection["Pair"]) -> dic
             verified=row["verified"],
             let_in=row["let_in"],
             contacted=row["contacted"],
+            unanswered=row["unanswered"],
         )
         for row in found
     }

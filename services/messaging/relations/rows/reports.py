@@ -14,8 +14,8 @@ from services.runtime.db import Connection
 async def insert_report(connection: Connection, report: Report) -> None:
     """Insert it with its copies."""
     await connection.execute(
-        "INSERT INTO reports (id, reporter_id, client_report_id, conversation_id, reason, comment, created_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO reports (id, reporter_id, client_report_id, conversation_id, reason, comment, created_at,"
+        " reported_ids) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         report.id,
         report.reporter_id,
         report.client_report_id,
@@ -23,6 +23,7 @@ async def insert_report(connection: Connection, report: Report) -> None:
         report.reason.value,
         report.comment,
         report.created_at,
+        list(report.reported_ids),
     )
     await connection.executemany(
         "INSERT INTO report_messages (report_id, seq, sender_id, sent_at, body, attachment_ids)"
@@ -75,6 +76,7 @@ def _report(row: asyncpg.Record) -> Report:
         state=State(row["state"]),
         resolved_by=row["resolved_by"],
         resolved_at=row["resolved_at"],
+        reported_ids=tuple(UserId(user) for user in row["reported_ids"]),
     )
 
 

@@ -1,4 +1,4 @@
-import type { Conversation as WireConversation } from "../gen/parley/messaging/v1/messages_pb";
+import { AddAudience, type Conversation as WireConversation } from "../gen/parley/messaging/v1/messages_pb";
 import type { Api } from "./api";
 import type { Conversation, Invite, Role } from "./core/model";
 import { answered, readFailure } from "./errors";
@@ -38,6 +38,12 @@ export class Groups {
     await this.changed(this.api.messaging.updateGroup({ conversationId, historyOpen }));
   }
 
+  /** Whether only admins and the owner may add people. */
+  async setAdminsAdd(conversationId: string, adminsAdd: boolean): Promise<void> {
+    const addAudience = adminsAdd ? AddAudience.ADMINS : AddAudience.MEMBERS;
+    await this.changed(this.api.messaging.updateGroup({ conversationId, addAudience }));
+  }
+
   /** From when on new messages vanish, in any kind of conversation; 0 keeps them. */
   async setVanishing(conversationId: string, vanishAfterS: number): Promise<void> {
     const vanishAfter = { seconds: BigInt(vanishAfterS) };
@@ -45,7 +51,8 @@ export class Groups {
   }
 
   async add(conversationId: string, userIds: readonly string[]): Promise<void> {
-    await this.changed(this.api.messaging.addMembers({ conversationId, userIds: [...userIds] }));
+    const clientRequestId = crypto.randomUUID();
+    await this.changed(this.api.messaging.addMembers({ conversationId, userIds: [...userIds], clientRequestId }));
   }
 
   async remove(conversationId: string, userId: string): Promise<void> {
@@ -73,7 +80,7 @@ export class Groups {
 
   /** Joins, and returns the conversation's id. */
   join(token: string): Promise<string> {
-    return this.changed(this.api.messaging.joinByInvite({ token }));
+    return this.changed(this.api.messaging.joinByInvite({ token, clientRequestId: crypto.randomUUID() }));
   }
 
   private async changed(request: Promise<{ conversation?: WireConversation | undefined }>): Promise<string> {

@@ -169,7 +169,16 @@ export class Messaging {
 
   /** What one of the user's devices did to a conversation. */
   receiveOwnState(conversationId: string, own: OwnState): void {
+    const before = this.store.get(conversationId)?.own.request ?? "none";
     this.syncIfMissing(this.store.applyOwnState(conversationId, own));
+    this.changed();
+    if (before !== "none" && own.request === "none") void this.readAnew(conversationId).catch(() => undefined);
+  }
+
+  /** Messages came without files and links while the conversation was not let in. */
+  private async readAnew(conversationId: string): Promise<void> {
+    const page = await this.api.messaging.listMessages({ conversationId, pageSize: HISTORY_PAGE });
+    this.store.replaceMessages(conversationId, page.messages.map(readMessage));
     this.changed();
   }
 

@@ -18,7 +18,7 @@ import type {
   SystemContent,
   TextEntity,
 } from "../gen/parley/messaging/v1/messages_pb";
-import { CallOutcome, ConversationKind, MemberRole, RequestState, type TextContentSchema } from "../gen/parley/messaging/v1/messages_pb";
+import { AddAudience, CallOutcome, ConversationKind, MemberRole, RequestState, type TextContentSchema } from "../gen/parley/messaging/v1/messages_pb";
 import type { Delta } from "./core/conversation-store";
 import type * as model from "./core/model";
 
@@ -86,6 +86,7 @@ export function readConversation(wire: WireConversation): model.Conversation {
     revision: Number(wire.revision),
     avatarRef: wire.avatarRef,
     historyOpen: wire.historyOpen,
+    adminsAdd: wire.addAudience === AddAudience.ADMINS,
     vanishAfterS: seconds(wire.vanishAfter),
     historyStartSeq: Number(wire.historyStartSeq),
   };

@@ -43,7 +43,7 @@ export function GroupPanel({ client, conversation, reader, nowMs, onDialog, onCl
         <Title client={client} conversation={conversation} may={rights.rename} run={run} />
         <h3>{conversation.members.length === 1 ? "1 member" : `${conversation.members.length} members`}</h3>
         <Members {...{ client, conversation, reader, nowMs, rights, onDialog }} />
-        <AddPeople client={client} conversationId={conversation.id} />
+        {rights.add && <AddPeople client={client} conversationId={conversation.id} />}
         {rights.invite && <InviteLink client={client} conversationId={conversation.id} run={run} />}
         <GroupSettings {...{ client, conversation, run }} may={rights.rename} onDialog={onDialog} />
         <button type="button" class="panel-action danger" onClick={() => setLeaving(true)}>
@@ -78,7 +78,7 @@ interface GroupSettingsProps {
 
 /** What holds for everyone in the group. */
 function GroupSettings({ client, conversation, may, run, onDialog }: GroupSettingsProps): JSX.Element {
-  const { id, historyOpen, vanishAfterS } = conversation;
+  const { id, historyOpen, adminsAdd, vanishAfterS } = conversation;
   return (
     <div class="panel-form">
       <h3>Settings</h3>
@@ -88,6 +88,13 @@ function GroupSettings({ client, conversation, may, run, onDialog }: GroupSettin
           <span class="quiet small-print">{historyOpen ? "The whole history is open to them." : "They see what is said from when they join."}</span>
         </span>
         <input type="checkbox" role="switch" checked={historyOpen} disabled={!may} onChange={(event) => void run(client.groups.setHistoryOpen(id, event.currentTarget.checked))} />
+      </label>
+      <label class="switch-row">
+        <span class="grow">
+          Only admins add people
+          <span class="quiet small-print">{adminsAdd ? "Members cannot add anyone." : "Every member can add people."}</span>
+        </span>
+        <input type="checkbox" role="switch" checked={adminsAdd} disabled={!may} onChange={(event) => void run(client.groups.setAdminsAdd(id, event.currentTarget.checked))} />
       </label>
       <button type="button" class="panel-action" onClick={() => onDialog({ kind: "vanishing" })}>
         <Icon name="clock" />

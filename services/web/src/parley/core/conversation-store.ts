@@ -180,6 +180,13 @@ export class ConversationStore {
     return this.entries.delete(conversationId);
   }
 
+  /** Takes the newest page in place of all that is held; what is missing between comes by Sync. */
+  replaceMessages(conversationId: string, page: readonly Message[]): void {
+    const entry = this.entries.get(conversationId);
+    if (entry) entry.messages = [];
+    this.applyHistory(conversationId, page);
+  }
+
   /** Drops everything that the service told; what waits to be sent stays. */
   forgetAll(): void {
     for (const [id, entry] of this.entries) {

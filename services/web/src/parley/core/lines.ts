@@ -13,6 +13,7 @@ const BY_REASON: Record<string, string> = {
   MESSAGE_NOT_FOUND: "This message could not be found.",
   MEMBER_NOT_FOUND: "This person is not in the group any more.",
   INVITE_NOT_FOUND: "This invite link is no longer valid. Ask for a new one.",
+  BANNED: "This person was removed from the group. Only an admin can let them in again.",
   ROLE_TOO_LOW: "Your role in this group does not allow that.",
   NOT_THE_SENDER: "Only who wrote a message can change it.",
   NOT_A_GROUP: "This is not a group.",
@@ -22,6 +23,9 @@ const BY_REASON: Record<string, string> = {
   TOO_MANY_MEMBERS: "The group is full.",
   TOO_MANY_REACTIONS: "This message has no room for another reaction.",
   NOT_ALLOWED: "You cannot write to this person.",
+  REQUEST_PENDING: "This can be done once they have accepted your request.",
+  REQUEST_PENDING_LIMIT: "You can write more once they have accepted your request.",
+  REQUEST_QUOTA: "You have written to many new people today.",
   CONVERSATION_QUOTA: "You have started many new conversations today.",
   SEND_RATE: "You are sending too fast.",
   RATE_LIMITED: "That was too much at once.",
@@ -98,7 +102,7 @@ export function errorLine(code: string, reason: string | undefined, { field, ret
 }
 
 /** Where the wait is what people want to know. */
-const WAITING = new Set(["CONVERSATION_QUOTA", "SEND_RATE", "RATE_LIMITED", "REPORT_QUOTA", "TOO_MANY_UPLOADS", "CALL_RATE"]);
+const WAITING = new Set(["CONVERSATION_QUOTA", "REQUEST_QUOTA", "SEND_RATE", "RATE_LIMITED", "REPORT_QUOTA", "TOO_MANY_UPLOADS", "CALL_RATE"]);
 
 /** When to try again. */
 export function retryLine(delayMs: number): string {

@@ -27,6 +27,8 @@ export interface Conversation {
   readonly avatarRef: string;
   /** Groups only: whether new members see what was said before they came. */
   readonly historyOpen: boolean;
+  /** Groups only: whether only admins and the owner may add people. */
+  readonly adminsAdd: boolean;
   /** New messages vanish this long after they were sent; 0 when they stay. */
   readonly vanishAfterS: number;
   /** Messages up to and including this seq are gone by the retention policy; 0 when none are. */

@@ -1,0 +1,127 @@
+"""The strangers' test, generated: to who is not in a conversation, every request about it is answered as one about a
+conversation that does not exist, whatever else it says. New RPCs and fields are covered by being in the protos."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from services.messaging.attachments.service import UploadRequest
+from services.messaging.core.model import Text, UserId
+from services.messaging.service import TextRequest
+from services.runtime.errors import find_refusal
+from tests.integration.messaging.test_any_request import ALICE, RPCS, SERVICES, TABLE, Town
+from tests.support.filled_requests import Values, filled_requests
+
+NOWHERE = str(UUID(int=7))
+# Who was never let in; who was and was removed; who left.
+STRANGER, REMOVED, LEFT = "mallory", "rae", "leo"
+# They speak of others' conversations for Parley's own services, which hold a token of their own.
+INTERNAL = {"MembershipService", "ModerationService", "AccountAdminService"}
+# Of the moment, whatever is asked.
+OF_THE_MOMENT = ("sync_time", "sync_token")
+
+
+@pytest.fixture
+async def town(database_url: str) -> AsyncIterator[Town]:
+    """Two have been in Alice and Bob's group, and said something there."""
+    town = Town(database_url)
+    await town.open()
+    room = town.known["conversation_id"][0]
+    await town.groups.add_members(ALICE, room, [REMOVED, LEFT])
+    for user in (REMOVED, LEFT):
+        message = await town.messaging.send_text(UserId(user), room, TextRequest("before", Text("I was here")))
+        await town.messaging.set_reaction(UserId(user), room, message.seq, "👍", present=True)
+    await town.groups.remove_member(ALICE, room, REMOVED)
+    await town.groups.leave_group(UserId(LEFT), room)
+    yield town
+    await town.close()
+
+
+async def own_upload(town: Town, user: str) -> str:
+    upload, _ = await town.attachments.create_upload(UserId(user), UploadRequest("own", "a.png", "image/png", 80))
+    town.objects.receive(upload)
+    return str(upload.attachment.id)
+
+
+def values_of(town: Town, room: str, own_file: str) -> Values:
+    """What there is in the conversation, and what there is not."""
+    users = ["bob", "alice", STRANGER, REMOVED, "nobody", ""]
+    return {
+        "conversation_id": [room],
+        **dict.fromkeys(("user_id", "mention_user_id", "peer_user_id"), users),
+        "user_ids": users,
+        "attachment_ids": [own_file, *town.known["attachment_id"], NOWHERE, "x"],
+        "attachment_id": [*town.known["attachment_id"], own_file, NOWHERE],
+        "seq": [1, 2, 3, 99, 0, -1],
+        "seqs": [1, 2, 3, 99, -1],
+        "reply_to_seq": [1, 2, 99, -1, 0],
+        "before_seq": [1, 99, 0, -1],
+        "offset": [0, 1, 99],
+        "length": [1, 5, 99],
+        "emoji": ["👍", "no emoji", ""],
+        "link_url": ["https://x.example/", "ftp://x"],
+        "query": ["hello", "here", ""],
+        "page_token": ["", NOWHERE, "x"],
+        "sync_token": ["", "x"],
+        "seconds": [300, 0, 1, -1],
+        "nanos": [0, 1, -1],
+        "page_size": [1, 0, 10_000],
+        "limit": [1, 0, 10_000],
+        "text": ["hello", "", "x" * 20_000],
+    }
+
+
+def names_conversation(message: Message) -> bool:
+    """Whether there is a place for a conversation in it."""
+    return any(
+        field.name == "conversation_id"
+        or (field.message_type is not None and names_conversation(GetMessageClass(field.message_type)()))
+        for field in message.DESCRIPTOR.fields
+    )
+
+
+async def answer(town: Town, service: str, method: str, user: str, request: Any) -> str:
+    """All that the caller is told, without the ids that the caller named."""
+    try:
+        answered: Any = await town.ask(service, method, user, request)
+    except Exception as error:
+        refusal = find_refusal(TABLE, error)
+        told = f"{refusal and (refusal.code, refusal.reason)} {error} {getattr(error, 'field', '')}"
+    else:
+        for name in OF_THE_MOMENT:
+            if name in answered.DESCRIPTOR.fields_by_name:
+                answered.ClearField(name)
+        told = str(answered)
+    for id_ in (*town.known["conversation_id"], NOWHERE):
+        told = told.replace(id_, "ID")
+    return told
+
+
+async def test_whoever_is_out_is_told_the_same_of_a_conversation_as_of_none(town: Town) -> None:
+    group, direct = town.known["conversation_id"]
+    oracles, vain = [], []
+    for user, rooms in ((STRANGER, (group, direct)), (REMOVED, (group,)), (LEFT, (group,))):
+        own_file = await own_upload(town, user)
+        for service, method in RPCS:
+            kind = GetMessageClass(SERVICES[service].methods_by_name[method].input_type)
+            if service in INTERNAL or not names_conversation(kind()):
+                continue
+            for room in rooms:
+                pairs = zip(
+                    filled_requests(kind, values_of(town, room, own_file)),
+                    filled_requests(kind, values_of(town, NOWHERE, own_file)),
+                    strict=True,
+                )
+                for number, (about_it, about_none) in enumerate(pairs):
+                    one = await answer(town, service, method, user, about_it)
+                    other = await answer(town, service, method, user, about_none)
+                    if one != other:
+                        oracles.append(f"{user} {method} {about_it}: {one} / {other}")
+                    if number == 0 and "StatusCode" in one and "CONVERSATION_NOT_FOUND" not in one:
+                        vain.append(f"{method}: {one}")
+    assert oracles == []
+    assert vain == [], "what is filled in is refused before anybody looks at the conversation"
