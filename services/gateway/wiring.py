@@ -21,7 +21,6 @@ from services.runtime.admin import admin_tokens
 from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
-from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import RpcServer, admins, connect
@@ -61,21 +60,12 @@ def build(config: Config) -> App:
         AccountsFeed(accounts, gateway.account_changed).handle,
         publisher,
     )
-    keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
         rpc.apis(gateway, Admin(gateway_id, registry, streams, clock)),
         rpc.ERRORS,
         service_tokens,
-        UserTokens(
-            keys,
-            config.server.jwt_issuer,
-            config.server.jwt_audience,
-            clock,
-            accounts,
-            max_life_s=config.server.jwt_max_life_s,
-            device_claim=config.server.jwt_device_claim,
-        ),
+        UserTokens.of(config.server, clock, accounts),
         on_drain=streams.drain,
         admins=admins(admin_tokens(config.server.admin, clock)),
     )

@@ -51,7 +51,6 @@ from services.runtime.clock import Clock, SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.ids import new_id, new_secret
-from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
@@ -196,7 +195,6 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     graph_copy = KafkaConsumer(config.kafka, facts, GraphCopy(relations).handle, publisher)
     told = Subscription(topics.ACCOUNTS, group=None)
     account_feed = KafkaConsumer(config.kafka, told, standings.AccountsFeed(revoked).handle, publisher)
-    keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
         [
@@ -207,15 +205,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         ],
         {**rpc.ERRORS, **relations_rpc.ERRORS},
         service_tokens,
-        UserTokens(
-            keys,
-            config.server.jwt_issuer,
-            config.server.jwt_audience,
-            clock,
-            revoked,
-            max_life_s=config.server.jwt_max_life_s,
-            device_claim=config.server.jwt_device_claim,
-        ),
+        UserTokens.of(config.server, clock, revoked),
         admit=gate_keeper(gate),
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )

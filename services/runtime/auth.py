@@ -9,8 +9,9 @@ from typing import NewType, Protocol
 import jwt
 
 from services.runtime.clock import CLOCK_SKEW_S, Clock
+from services.runtime.config import ServerConfig
 from services.runtime.errors import InvalidRequest, Unauthenticated
-from services.runtime.jwks import JwksKeys
+from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.times import check_life, check_times, is_expired, options
 
@@ -127,6 +128,19 @@ class UserTokens:
         self._roles_claim = roles_claim
         # By digest: a token is ten times as long, and a secret.
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+
+    @classmethod
+    def of(cls, config: ServerConfig, clock: Clock, standings: Standings) -> "UserTokens":
+        """The network's tokens, as the server is configured."""
+        return cls(
+            JwksKeys(http_jwks(config.jwks_url), clock),
+            config.jwt_issuer,
+            config.jwt_audience,
+            clock,
+            standings,
+            max_life_s=config.jwt_max_life_s,
+            device_claim=config.jwt_device_claim,
+        )
 
     async def verify(self, token: str) -> UserToken:
         """The token's user. Raises Unauthenticated (TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED), AccountDeleted,

@@ -15,7 +15,6 @@ from services.runtime.clock import Clock, SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.ids import new_id
-from services.runtime.jwks import JwksKeys, http_jwks
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
@@ -106,21 +105,12 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         *_consumers(config, service, NodeConsumer(nodes, look_now.set, clock), pusher, publisher),
         *_account_consumers(config, accounts, lifecycle, publisher),
     ]
-    keys = JwksKeys(http_jwks(config.server.jwks_url), clock)
     server = RpcServer(
         config.server,
         [*rpc.apis(service), *accounts_rpc.apis(account_store)],
         rpc.ERRORS,
         service_tokens,
-        UserTokens(
-            keys,
-            config.server.jwt_issuer,
-            config.server.jwt_audience,
-            clock,
-            accounts,
-            max_life_s=config.server.jwt_max_life_s,
-            device_claim=config.server.jwt_device_claim,
-        ),
+        UserTokens.of(config.server, clock, accounts),
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     workers: list[Part] = [

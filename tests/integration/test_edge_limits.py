@@ -142,6 +142,8 @@ async def running_edge(folder: Path, **changes: Any) -> AsyncIterator[Edge]:
         try:
             channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"{host}:{port}"))
             await _ready(f"http://{host}:{admin_port}")
+            # Its replicas are healthy before it has the issuer's keys, and only then does it listen.
+            await eventually(process.ready, what="the edge listens")
             yield Edge(channel, f"http://{host}:{port}")
         finally:
             envoy.terminate()

@@ -25,7 +25,7 @@ MIN_CHARS_OF_A_PHRASE = 6
 _WRITTEN = re.compile(r'\b(?:write|fill|pressSequentially)\([^)"\n]*"([^"\n]+)"')
 # Fields that name things rather than say something. Logs may hold ids.
 _NAMING = re.compile(
-    r"(_id|_ids|_type|_key|format|version|emoji|mime)$|^(id|ids|mid|kind|device|locale|domain|service)$"
+    r"(_id|_ids|_type|_key|format|version|emoji|mime)$|^(page_token|sync_token|id|ids|mid|kind|device|locale|domain|service)$"
 )
 SHAPES = {
     "a JWT": re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),

@@ -43,7 +43,6 @@ _DEFANGED = regex.compile(r" ?(?:[\[({] ?(?:\.|dot|punkt|point) ?[\])}]| dot ) ?
 _SPACED_DOT = regex.compile(r"(?<=[\p{L}\p{N}]) \. ?(?=\p{L}{2})")
 _SPACED_SCHEME = regex.compile(r"(?<=^|\W)(?:hxxps?|https?) ?: ?/{0,3} ?")
 _SPACES = regex.compile(r"\s+")
-_SCHEME = regex.compile(r"(?<=^|\W)(?:hxxps?|https?)\s*:\s*/*\s*", regex.I)
 _SCHEME = regex.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//*|^(?:https?|mailto):", regex.I)
 # The letters that touch a link.
 _WORD_END, _WORD_START = regex.compile(r"\S*+$"), regex.compile(r"\S*+")

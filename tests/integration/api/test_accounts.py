@@ -307,12 +307,23 @@ async def test_the_calls_of_a_deleted_account_end_and_nothing_of_them_stays(
     assert [person.user_id for person in entry.call.participants] == [alice.user_id]
 
 
-async def test_an_export_holds_calls_and_presence(world: World) -> None:
+async def test_an_export_holds_calls_and_presence(world: World, record: StackRecord) -> None:
     alice, bob, room = await world.pair_online()
     call = await alice.phone.start(room)
     await bob.phone.until_ring(DEADLINE_S)
     await bob.phone.decline(call.call_id)
     await until_call(alice, call.call_id, ENDED)
+    # Presence writes states down in the background.
+    connection = await asyncpg.connect(record.database_urls["parley_presence"])
+    try:
+
+        async def is_written() -> bool:
+            count = await connection.fetchval("SELECT count(*) FROM user_states WHERE user_id = $1", alice.user_id)
+            return bool(count == 1)
+
+        await eventually(is_written, what="the state of the person in presence")
+    finally:
+        await connection.close()
     job = (await alice.device.account.StartExport(accounts.StartExportRequest())).job
 
     async def is_done() -> bool:

@@ -83,10 +83,10 @@ async def test_who_was_deleted_since_the_backup_is_deleted_again(
         "INSERT INTO participants SELECT * FROM jsonb_populate_record(NULL::participants, $1::jsonb)",
         [(row,) for row in backup],
     )
-    await databases.of["parley_presence"].execute(
-        "INSERT INTO user_states (user_id, partition, standing, changed_time) VALUES ($1, 0, 0, now())", alice.user_id
-    )
-    assert all([await databases.count(name, alice.user_id) for name in ROWS])
+    # The device that is leaving may write a last state of its own, which the end of the deletion erases once more.
+    state = "INSERT INTO user_states (user_id, partition, standing, changed_time) VALUES ($1, 0, 0, now())"
+    await databases.of["parley_presence"].execute(f"{state} ON CONFLICT DO NOTHING", alice.user_id)
+    assert all([await databases.count(name, alice.user_id) for name in ROWS if name != "parley_presence"])
     path = tmp_path / "stack.json"
     record.write(path)
     assert "accounts are deleted again" in await delete_again(path)

@@ -327,7 +327,7 @@ async def test_what_a_persons_word_depends_on(store: Store, relations: RelationS
     pairs = [(ALICE, BOB), (BOB, ALICE), (BOB, CAROL)]
     word = await relations.regards(pairs)
     assert word[ALICE, BOB] == Regard(let_in=True, contacted=True)
-    assert word[BOB, ALICE] == Regard(Settings(messages=Audience.FOLLOWED))
+    assert word[BOB, ALICE] == Regard(Settings(messages=Audience.FOLLOWED), unanswered=1)
     assert word[BOB, CAROL] == Regard(Settings(messages=Audience.FOLLOWED))
     await store.append([text(clock, room, "reply", BOB)])
     assert (await relations.regards(pairs))[BOB, ALICE] == Regard(

@@ -75,7 +75,7 @@ async def test_a_failure_of_others_is_retried_until_it_passes(
 
 @pytest.mark.parametrize(
     ("failures", "reason"),
-    [([PoisonRecord("not what it says")] * 2, b"not what it says"), ([ValueError("a bug")] * 9, b"ValueError: a bug")],
+    [([PoisonRecord("not what it says")] * 2, b"not what it says"), ([ValueError("a bug")] * 9, b"ValueError")],
 )
 async def test_a_poison_record_is_parked_with_its_reason_and_the_next_go_on(
     kafka: KafkaConfig, publisher: KafkaPublisher, mark: bytes, failures: list[Exception], reason: bytes

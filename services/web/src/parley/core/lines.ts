@@ -9,7 +9,6 @@ const BY_REASON: Record<string, string> = {
   TOKEN_EXPIRED: "Your login has expired. Please log in again.",
   TOKEN_REVOKED: "This device was signed out. Please log in again.",
   CONVERSATION_NOT_FOUND: "This conversation could not be found.",
-  NOT_A_MEMBER: "You are not part of this conversation.",
   MESSAGE_NOT_FOUND: "This message could not be found.",
   MEMBER_NOT_FOUND: "This person is not in the group any more.",
   INVITE_NOT_FOUND: "This invite link is no longer valid. Ask for a new one.",
