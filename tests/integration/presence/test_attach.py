@@ -311,11 +311,17 @@ async def test_nobody_attaches_or_looks_without_a_service_token(
     async with grpc.aio.insecure_channel(f"127.0.0.1:{replica.server.port}") as channel:
         stranger = Gateway(channel, metadata)
         assert (await stranger.refusal())[0] is grpc.StatusCode.UNAUTHENTICATED
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await admin_pb2_grpc.PresenceAdminServiceStub(channel).DescribeReplica(
-                admin_pb2.DescribeReplicaRequest(), metadata=metadata
-            )
-        assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    ports = {
+        replica.server.port: grpc.StatusCode.UNIMPLEMENTED,
+        replica.server.admin_port: grpc.StatusCode.UNAUTHENTICATED,
+    }
+    for port, refusal in ports.items():
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await admin_pb2_grpc.PresenceAdminServiceStub(channel).DescribeReplica(
+                    admin_pb2.DescribeReplicaRequest(), metadata=metadata
+                )
+            assert raised.value.code() is refusal
     assert not replica.presence.describe().gateways
 
 
