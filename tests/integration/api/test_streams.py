@@ -232,7 +232,7 @@ async def test_an_operator_sees_the_gateway_its_slowest_devices_and_a_users_own(
 
 
 @pytest.mark.parametrize("who", ["user", "stranger", "nobody"])
-async def test_only_services_look_into_a_gateway_or_attach_to_a_router(
+async def test_only_operators_look_into_a_gateway_and_only_gateways_attach_to_a_router(
     world: World, record: StackRecord, who: str
 ) -> None:
     metadata = {
@@ -241,7 +241,7 @@ async def test_only_services_look_into_a_gateway_or_attach_to_a_router(
         "nobody": (),
     }[who]
     async with (
-        grpc.aio.insecure_channel(record.grpc_addresses["gateway"]) as to_gateway,
+        grpc.aio.insecure_channel(record.admin_addresses["gateway"]) as to_gateway,
         grpc.aio.insecure_channel(record.grpc_addresses["presence"]) as to_presence,
     ):
         admin: Any = admin_pb2_grpc.GatewayAdminServiceStub(to_gateway)
