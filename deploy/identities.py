@@ -38,6 +38,12 @@ def key_sets(services: Iterable[str] = IDENTITIES) -> dict[str, str]:
     return written({service: [new_key(service)] for service in services})
 
 
+def admin_key_sets() -> dict[str, str]:
+    """Of an issuer of people for development: `private` for who may read the stack's folder, PUBLIC for services."""
+    sets = key_sets(("admin",))
+    return {"private": sets["admin"], PUBLIC: sets[PUBLIC]}
+
+
 def written(keys: Mapping[str, list[dict[str, str]]]) -> dict[str, str]:
     """As key_sets, for keys that are there already: the first of a service signs."""
     public = [{name: value for name, value in key.items() if name != "d"} for row in keys.values() for key in row]

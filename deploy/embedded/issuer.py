@@ -7,6 +7,8 @@ POST /dev/login              {"user_id": "alice", "ttl_s": 3600, "device_id": "p
                              "expires_at"}; with a device_id, which may be left out, the token is that device's
 GET  /dev/users              {"users": [{"user_id", "name"}]}
 POST /dev/rotate             a new signing key -> {"kid"}
+GET  /admin/jwks.json        the key set of people's tokens, if there is one; who reads the key's file makes those, this
+                             process gives none, and the edge does not lead here
 GET  /healthz                200
 """
 
@@ -19,6 +21,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import jwt
 from aiohttp import web
@@ -38,6 +41,8 @@ LONGEST_BODY_BYTES = 4096
 DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 RING = web.AppKey("ring", KeyRing)
+ADMIN_JWKS = web.AppKey("admin_jwks", dict[str, Any])
+ADMIN_JWKS_PATH = "/admin/jwks.json"
 
 
 class LoginError(Exception):
@@ -81,16 +86,18 @@ def make_token(ring: KeyRing, user_id: str, *, now_s: int, ttl_s: int, device_id
     return jwt.encode(claims, ring.current.private, algorithm="EdDSA", headers={"kid": ring.current.kid})
 
 
-def make_app(ring: KeyRing) -> web.Application:
-    """The issuer over a ring of keys."""
+def make_app(ring: KeyRing, admin_keys: Path | None = None) -> web.Application:
+    """The issuer over a ring of keys, and the public keys of people's tokens."""
     app = web.Application(client_max_size=LONGEST_BODY_BYTES)
     app[RING] = ring
+    app[ADMIN_JWKS] = json.loads(admin_keys.read_text()) if admin_keys else {"keys": []}
     app.add_routes(
         [
             web.get("/.well-known/jwks.json", _jwks),
             web.post("/dev/login", _login),
             web.get("/dev/users", _users),
             web.post("/dev/rotate", _rotate),
+            web.get(ADMIN_JWKS_PATH, _admin_jwks),
             web.get("/healthz", _healthz),
         ]
     )
@@ -99,6 +106,10 @@ def make_app(ring: KeyRing) -> web.Application:
 
 async def _jwks(request: web.Request) -> web.Response:
     return web.json_response(request.app[RING].jwks(), headers={"Cache-Control": "max-age=60"})
+
+
+async def _admin_jwks(request: web.Request) -> web.Response:
+    return web.json_response(request.app[ADMIN_JWKS])
 
 
 async def _login(request: web.Request) -> web.Response:
@@ -132,8 +143,10 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--keys", type=Path, required=True)
+    parser.add_argument("--admin-keys", type=Path, help="a file with the public keys of people's tokens")
     arguments = parser.parse_args()
-    web.run_app(make_app(KeyRing(arguments.keys)), host=arguments.host, port=arguments.port, print=None)
+    app = make_app(KeyRing(arguments.keys), arguments.admin_keys)
+    web.run_app(app, host=arguments.host, port=arguments.port, print=None)
 
 
 if __name__ == "__main__":

@@ -26,11 +26,15 @@ class StackRecord:
     # By process name.
     pids: dict[str, int]
     grpc_addresses: dict[str, str]
+    # Where people call the admin services; of those that have any.
+    admin_addresses: dict[str, str]
     metrics_addresses: dict[str, str]
     media_addresses: dict[str, str]
     log_folder: str
     # With the keys of all who call services (see deploy/identities.py), for tools and tests. For its owner's eyes only.
     service_keys_folder: str
+    # Of the stack's issuer of people: who can read it is an operator. For its owner's eyes only.
+    admin_key_file: str
 
     def write(self, path: Path) -> None:
         """Replaces the file at once, so that a reader never sees half of it."""

@@ -24,9 +24,11 @@ from deploy.embedded.record import ROOT, StackRecord
 from deploy.embedded.settings import PARTS, START_ORDER, StackSettings
 from deploy.embedded.supervisor import Supervisor
 from deploy.envoy.values import EdgeValues
+from services.ops import credentials
 
 HOST = "127.0.0.1"
 GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu")
+ADMIN_SERVICES = ("messaging", "presence", "gateway", "signaling")
 # How long the edge may refuse tokens of a key that the issuer has just made.
 JWKS_CACHE_S = 5
 OBJECTS_BUCKET = "parley"
@@ -45,6 +47,7 @@ class Addresses:
     objects: str
     web: str
     grpc: dict[str, str]
+    admin: dict[str, str]
     metrics: dict[str, str]
     media: dict[str, str]
     media_tcp: dict[str, str]
@@ -64,6 +67,7 @@ class Stack:
         self._addresses = _allot(settings, ports)
         self._postgres = settings.folder.absolute() / "postgres"
         self._service_keys = settings.folder.absolute() / "service-keys"
+        self._admin_keys = settings.folder.absolute() / "admin-keys"
         self._resume_key = _new_key()
         self._objects_secret = _new_key()
         self._supervisor = Supervisor(sink, lambda: on_change(self.record()))
@@ -71,6 +75,7 @@ class Stack:
     async def start(self) -> None:
         """Starts everything in order. Raises StackError, with what was started still running."""
         await asyncio.to_thread(identities.write, self._service_keys, identities.key_sets())
+        await asyncio.to_thread(identities.write, self._admin_keys, identities.admin_key_sets())
         for row in START_ORDER:
             specs = [spec for part in row if part in self._settings.parts for spec in await self._specs(part)]
             if specs:
@@ -93,10 +98,12 @@ class Stack:
             database_urls={name: postgres.url(self._postgres, name) for name in postgres.DATABASES},
             pids=self._supervisor.pids(),
             grpc_addresses=at.grpc,
+            admin_addresses=at.admin,
             metrics_addresses=at.metrics,
             media_addresses=at.media,
             log_folder=str(self._settings.log_folder),
             service_keys_folder=str(self._service_keys),
+            admin_key_file=str(self._admin_keys / "private.json"),
         )
 
     async def _specs(self, part: str) -> list[ProcessSpec]:
@@ -133,6 +140,7 @@ class Stack:
             command=(
                 *(sys.executable, "-m", "deploy.embedded.issuer"),
                 *("--host", host, "--port", str(port), "--keys", str(keys)),
+                *("--admin-keys", str(self._admin_keys / f"{identities.PUBLIC}.json")),
             ),
             env=_python_env(),
             cwd=ROOT,
@@ -181,6 +189,9 @@ class Stack:
             "PARLEY_JWKS_URL": f"http://{at.issuer}/.well-known/jwks.json",
             "PARLEY_JWT_ISSUER": issuer.ISSUER,
             "PARLEY_JWT_AUDIENCE": issuer.AUDIENCE,
+            **({"PARLEY_ADMIN_ADDRESS": at.admin[name]} if name in at.admin else {}),
+            "PARLEY_ADMIN_JWKS_URL": f"http://{at.issuer}{issuer.ADMIN_JWKS_PATH}",
+            "PARLEY_ADMIN_JWT_ISSUER": credentials.ISSUER,
             "PARLEY_KAFKA_BOOTSTRAP": at.kafka,
             **(apache_kafka if self._is_apache else broker).CLIENT_SETTINGS,
         }
@@ -319,6 +330,9 @@ def _allot(settings: StackSettings, ports: Ports) -> Addresses:
         objects=f"{HOST}:{ports.tcp('objects')}",
         web=f"{HOST}:{ports.tcp('web')}",
         grpc={name: f"{HOST}:{ports.tcp(f'{name}-grpc')}" for name in grpc_names},
+        admin={
+            name: f"{HOST}:{ports.tcp(f'{name}-admin')}" for service in ADMIN_SERVICES for name in services[service]
+        },
         metrics={name: f"{HOST}:{ports.tcp(f'{name}-metrics')}" for name in every},
         media={
             name: f"{HOST}:{ports.udp('media' if index == 0 else f'{name}-media', media_port if index == 0 else 0)}"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import grpc
 from parley.presence.v1 import admin_pb2, admin_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy import identities
 from deploy.embedded.record import StackRecord
+from services.ops.credentials import DevelopmentAdmin
 from services.runtime.rpc import connect
 
 _TIMEOUT_S = 5.0
@@ -54,11 +55,11 @@ class Replicas:
 @asynccontextmanager
 async def replicas_of(record: StackRecord) -> AsyncIterator[Replicas]:
     """The presence replicas of a stack."""
-    tokens = identities.tokens_of(record.service_keys_folder, "ops")
+    tokens = DevelopmentAdmin(Path(record.admin_key_file), ["operator"])
     async with AsyncExitStack() as channels:
         stubs = {}
         for name in names_of(record, "presence"):
-            channel = await channels.enter_async_context(connect(record.grpc_addresses[name], tokens))
+            channel = await channels.enter_async_context(connect(record.admin_addresses[name], tokens))
             stubs[name] = admin_pb2_grpc.PresenceAdminServiceStub(channel)
         yield Replicas(stubs, len(names_of(record, "gateway")))
 

@@ -60,7 +60,7 @@ class Config:
         reader = EnvReader(env)
         config = cls(
             process=ProcessConfig.read(reader),
-            server=ServerConfig.read(reader, calls=True),
+            server=ServerConfig.read(reader, calls=True, admin=True),
             kafka=KafkaConfig.read(reader),
             presence_addresses=reader.addresses("PARLEY_PRESENCE_ADDRESSES"),
             messaging_address=",".join(reader.addresses("PARLEY_MESSAGING_ADDRESS")),

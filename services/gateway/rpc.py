@@ -49,7 +49,7 @@ def apis(gateway: Gateway, admin: Admin) -> list[Api]:
         ),
         Api(
             "parley.gateway.v1.GatewayAdminService",
-            Access.SERVICE,
+            Access.ADMIN,
             lambda server: admin_pb2_grpc.add_GatewayAdminServiceServicer_to_server(admin_servicer, server),
         ),
     ]

@@ -17,12 +17,13 @@ from services.gateway.service import Gateway
 from services.gateway.streams import Settings, Streams
 from services.gateway.uplink import PresenceUplinks
 from services.runtime.accounts import Accounts, AccountsFeed
+from services.runtime.admin import admin_tokens
 from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer, connect
+from services.runtime.rpc import RpcServer, admins, connect
 from services.runtime.service_keys import ServiceKeys
 
 ACCOUNTS_TOPIC = "accounts.events.v1"
@@ -66,6 +67,7 @@ def build(config: Config) -> App:
         service_tokens,
         UserTokens.of(config.server, clock, accounts),
         on_drain=streams.drain,
+        admins=admins(admin_tokens(config.server.admin, clock)),
     )
     return App(
         [

@@ -44,6 +44,8 @@ from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.messaging.vanishing.store import PostgresSweepStore
 from services.runtime import accounts as standings
 from services.runtime import auth
+from services.runtime.admin import admin_tokens
+from services.runtime.audit_store import PostgresTrail
 from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
@@ -52,7 +54,7 @@ from services.runtime.ids import new_id, new_secret
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import Admit, RpcServer
+from services.runtime.rpc import Admit, RpcServer, admins
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 
@@ -205,6 +207,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         service_tokens,
         UserTokens.of(config.server, clock, revoked),
         admit=gate_keeper(gate),
+        admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     return App(
         [

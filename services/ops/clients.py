@@ -16,9 +16,8 @@ from parley.presence.v1 import admin_pb2 as presence_api
 from parley.presence.v1 import admin_pb2_grpc as presence_grpc
 
 from services.ops.core import Attached, Device, Gateway, Replica, Unreachable
-from services.runtime.auth import ServiceTokens
 from services.runtime.errors import reason_of
-from services.runtime.rpc import connect
+from services.runtime.rpc import Credentials, connect
 
 if TYPE_CHECKING:
     from parley.calls.v1.operations_pb2_grpc import CallOperationsServiceAsyncStub
@@ -32,7 +31,7 @@ T = TypeVar("T")
 class Fleet:
     """All processes that were named. Who does not answer in time is Unreachable, and the others are told of."""
 
-    def __init__(self, presence: Mapping[str, str], gateways: Mapping[str, str], tokens: ServiceTokens) -> None:
+    def __init__(self, presence: Mapping[str, str], gateways: Mapping[str, str], tokens: Credentials) -> None:
         self._presence = presence
         self._gateways = gateways
         self._tokens = tokens
@@ -80,7 +79,7 @@ class Refused(Exception):
 class CallOperations:
     """Signaling's operations on calls and workers. Every method raises Refused."""
 
-    def __init__(self, signaling: Mapping[str, str], tokens: ServiceTokens) -> None:
+    def __init__(self, signaling: Mapping[str, str], tokens: Credentials) -> None:
         self._addresses = ",".join(signaling.values())
         self._tokens = tokens
 
@@ -114,7 +113,7 @@ class CallOperations:
 class Deletions:
     """Messaging's word on deleted accounts. Every method raises Refused."""
 
-    def __init__(self, messaging: Mapping[str, str], tokens: ServiceTokens) -> None:
+    def __init__(self, messaging: Mapping[str, str], tokens: Credentials) -> None:
         self._addresses = ",".join(messaging.values())
         self._tokens = tokens
 

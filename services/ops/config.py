@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.runtime.config import ConfigError, EnvReader, IdentityConfig, KafkaConfig
+from services.runtime.config import ConfigError, EnvReader, KafkaConfig
 
 # Where `make run` leaves its record.
 STACK = Path(".parley/run/stack.json")
@@ -19,7 +19,9 @@ class Config:
     gateways: Mapping[str, str]
     # Any replica of signaling will do.
     signaling: Mapping[str, str]
-    identity: IdentityConfig
+    # One of both, where a command asks services: a token, or the key of a stack's issuer.
+    token_file: str = ""
+    key_file: str = ""
     # Only for what asks the broker.
     kafka: KafkaConfig | None = None
     # Any replica of messaging will do.
@@ -37,7 +39,7 @@ class Config:
             presence=addresses("presence", "PARLEY_PRESENCE_ADDRESSES"),
             gateways=addresses("gateway", "PARLEY_GATEWAY_ADDRESSES"),
             signaling=addresses("signaling", "PARLEY_SIGNALING_ADDRESSES"),
-            identity=IdentityConfig.read(reader, calls=True),
+            token_file=reader.text("PARLEY_ADMIN_TOKEN_FILE") if set(needed) != {"kafka"} else "",
             kafka=KafkaConfig.read(reader) if "kafka" in needed else None,
             messaging=addresses("messaging", "PARLEY_MESSAGING_ADDRESS"),
         )
@@ -45,14 +47,13 @@ class Config:
         return config
 
     @classmethod
-    def from_stack(cls, path: Path, caller: str = "ops") -> "Config":
-        """Read the record of a running embedded stack, with the caller's key. Raises ConfigError."""
+    def from_stack(cls, path: Path) -> "Config":
+        """Read the record of a running embedded stack. Raises ConfigError."""
         try:
             record = json.loads(path.read_text())
-            addresses = dict(record["grpc_addresses"])
+            addresses = dict(record["admin_addresses"])
+            key_file = str(record["admin_key_file"])
             env = {
-                "PARLEY_SERVICE_PUBLIC_KEYS_FILE": f"{record['service_keys_folder']}/public.json",
-                "PARLEY_SERVICE_PRIVATE_KEYS_FILE": f"{record['service_keys_folder']}/{caller}.json",
                 "PARLEY_KAFKA_BOOTSTRAP": str(record["kafka_bootstrap"]),
                 "PARLEY_KAFKA_IDEMPOTENT": "false",
             }
@@ -63,7 +64,7 @@ class Config:
             presence={name: address for name, address in addresses.items() if name.startswith("presence")},
             gateways={name: address for name, address in addresses.items() if name.startswith("gateway")},
             signaling={name: address for name, address in addresses.items() if name.startswith("signaling")},
-            identity=IdentityConfig.read(reader, calls=True),
+            key_file=key_file,
             kafka=KafkaConfig.read(reader),
             messaging={name: address for name, address in addresses.items() if name.startswith("messaging")},
         )

@@ -12,12 +12,13 @@ from aiokafka.errors import KafkaError
 from services.ops import core
 from services.ops.clients import CallOperations, Deletions, Fleet, Refused
 from services.ops.config import STACK, Config
+from services.ops.credentials import DevelopmentAdmin, TokenFile
 from services.ops.stages import Broker
-from services.runtime.auth import ServiceTokens
 from services.runtime.clock import SystemClock
 from services.runtime.config import ConfigError
 from services.runtime.errors import BusUnavailable
-from services.runtime.service_keys import ServiceKeys
+from services.runtime.roles import OPERATOR, PRIVACY
+from services.runtime.rpc import Credentials
 
 # The services that a command asks.
 ASKED: Mapping[str, tuple[str, ...]] = {
@@ -32,22 +33,25 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "replay": ("kafka",),
     "delete-again": ("kafka", "messaging"),
 }
-# Whose key a command is signed with, where it is not that of `ops`: who runs services cannot delete people.
-CALLER: Mapping[str, str] = {"delete-again": "back-office"}
+# The role that a command takes, where it is not that of an operator: who runs services cannot delete people.
+ROLE: Mapping[str, str] = {"delete-again": PRIVACY}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit status: 1 when something did not answer or was refused, 2 for a setting to mend."""
     options = _parse(arguments)
     try:
-        needed, caller = ASKED[options.command], CALLER.get(options.command, "ops")
-        config = Config.from_stack(options.stack, caller) if options.stack else Config.from_env(os.environ, needed)
-        tokens = ServiceTokens(ServiceKeys.of(caller, config.identity), SystemClock())
+        needed, role = ASKED[options.command], ROLE.get(options.command, OPERATOR)
+        config = Config.from_stack(options.stack) if options.stack else Config.from_env(os.environ, needed)
+        credentials = _credentials(config, role)
     except ConfigError as error:
         sys.stderr.writelines(f"ops: {problem}\n" for problem in error.problems)
         return 2
     try:
-        lines, is_done = asyncio.run(_run(config, tokens, options))
+        lines, is_done = asyncio.run(_run(config, credentials, options))
+    except ConfigError as error:
+        sys.stderr.writelines(f"ops: {problem}\n" for problem in error.problems)
+        return 2
     except Refused as refused:
         sys.stderr.write(f"ops: {refused.reason}: {refused}\n")
         return 1
@@ -55,16 +59,25 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if is_done else 1
 
 
-async def _run(config: Config, tokens: ServiceTokens, options: argparse.Namespace) -> tuple[list[str], bool]:
+async def _run(config: Config, tokens: Credentials | None, options: argparse.Namespace) -> tuple[list[str], bool]:
     """What to print, and whether all is well."""
-    if config.kafka and options.command == "delete-again":
+    if config.kafka and tokens and options.command == "delete-again":
         return await _delete_again(Broker(config.kafka), Deletions(config.messaging, tokens))
     if config.kafka and "kafka" in ASKED[options.command]:
         return await _ask_broker(Broker(config.kafka), options)
+    if tokens is None:
+        raise RuntimeError(f"{options.command} asks services, and there is no token for them")
     if "signaling" in ASKED[options.command]:
         return await _operate(CallOperations(config.signaling, tokens), options)
     lines = await _show(Fleet(config.presence, config.gateways, tokens), options)
     return lines, not any("does not answer" in line for line in lines)
+
+
+def _credentials(config: Config, role: str) -> Credentials | None:
+    """What services are shown; None for what asks only the broker. Raises ConfigError."""
+    if config.key_file:
+        return DevelopmentAdmin(Path(config.key_file), [role])
+    return TokenFile(Path(config.token_file)) if config.token_file else None
 
 
 async def _delete_again(broker: Broker, deletions: Deletions) -> tuple[list[str], bool]:
@@ -116,13 +129,13 @@ async def _operate(operations: CallOperations, options: argparse.Namespace) -> t
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
-    # Without a key there are no settings here, so that a stack on this machine is meant.
-    default = None if "PARLEY_SERVICE_PRIVATE_KEYS_FILE" in os.environ else STACK
+    # Without any of these there are no settings here, so that a stack on this machine is meant.
+    default = None if {"PARLEY_ADMIN_TOKEN_FILE", "PARLEY_KAFKA_BOOTSTRAP"} & os.environ.keys() else STACK
     common.add_argument(
         "--stack",
         type=Path,
         default=default,
-        help=f"the record of an embedded stack (default {STACK}, or the environment when it names a key)",
+        help=f"the record of an embedded stack (default {STACK}, or the environment when it names a token or a broker)",
     )
     parser = argparse.ArgumentParser(
         prog="python -m services.ops", description="Looks at the running services, and moves calls."

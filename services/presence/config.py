@@ -32,7 +32,7 @@ class Config:
         reader = EnvReader(env)
         config = cls(
             process=ProcessConfig.read(reader),
-            server=ServerConfig.read(reader, public=False),
+            server=ServerConfig.read(reader, public=False, admin=True),
             kafka=KafkaConfig.read(reader),
             database=DatabaseConfig.read(reader),
             offline_delay_s=reader.number("PARLEY_OFFLINE_DELAY_S", 20, low=0, high=3600),

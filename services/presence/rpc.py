@@ -60,7 +60,7 @@ def apis(presence: Presence, clock: Clock, queue_size: int) -> list[Api]:
         Api(ROUTER_SERVICE, Access.SERVICE, lambda server: _add_router(servicer, server)),
         Api(
             "parley.presence.v1.PresenceAdminService",
-            Access.SERVICE,
+            Access.ADMIN,
             lambda server: admin_pb2_grpc.add_PresenceAdminServiceServicer_to_server(admin, server),
         ),
     ]

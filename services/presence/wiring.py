@@ -16,6 +16,8 @@ from services.presence.keeping import Keeper
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
 from services.presence.store import PostgresStates
+from services.runtime.admin import admin_tokens
+from services.runtime.audit_store import PostgresTrail
 from services.runtime.auth import ServiceTokens
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
@@ -23,7 +25,7 @@ from services.runtime.db import Database
 from services.runtime.groups import KafkaGroup
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer
+from services.runtime.rpc import RpcServer, admins
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 
@@ -68,7 +70,10 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     )
     tokens = ServiceTokens(ServiceKeys.of("presence", config.server.identity), clock)
     apis = [*rpc.apis(presence, clock, config.gateway_queue), *accounts_rpc.apis(store)]
-    server = RpcServer(config.server, apis, rpc.ERRORS, tokens)
+    server = RpcServer(
+        *(config.server, apis, rpc.ERRORS, tokens),
+        admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
+    )
     workers: list[Part] = [
         Probe("time", clock.is_told, essential=False),
         Worker("store-clock", clock.run),

@@ -47,6 +47,8 @@ class UserToken:
     expires_at: float
     issued_at: float = 0.0
     device_id: str = ""
+    # What a person may do at the admin services; of users there are none.
+    roles: frozenset[str] = frozenset()
     standings: Standings | None = field(default=None, compare=False, repr=False)
 
     def require_device(self, device_id: str) -> None:
@@ -114,6 +116,7 @@ class UserTokens:
         *,
         max_life_s: float = MAX_LIFE_S,
         device_claim: str = DEVICE_CLAIM,
+        roles_claim: str = "",
     ) -> None:
         self._keys = keys
         self._issuer = issuer
@@ -122,6 +125,7 @@ class UserTokens:
         self._standings = standings
         self._max_life_s = max_life_s
         self._device_claim = device_claim
+        self._roles_claim = roles_claim
         # By digest: a token is ten times as long, and a secret.
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
@@ -169,10 +173,11 @@ class UserTokens:
                 algorithms=USER_ALGORITHMS,
                 audience=self._audience,
                 issuer=self._issuer,
-                options=options("exp", "iss", "aud", "sub"),
+                options=options("exp", "iss", "aud", "sub", *(["iat"] if self._roles_claim else [])),
             )
             expires_at = check_times(claims, self._clock)
             issued_at = check_life(claims, self._max_life_s, self._clock)
+            roles = _roles(claims.get(self._roles_claim)) if self._roles_claim else frozenset()
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("TOKEN_INVALID", f"the token is not valid: {error}") from error
         user_id = claims["sub"]
@@ -181,8 +186,16 @@ class UserTokens:
         device_id = claims.get(self._device_claim, "") if self._device_claim else ""
         if not (isinstance(device_id, str) and (not device_id or is_user_id(device_id))):
             raise Unauthenticated("TOKEN_INVALID", f"the token's {self._device_claim} is not a device id")
-        token = UserToken(UserId(user_id), expires_at, issued_at, device_id, self._standings)
+        token = UserToken(UserId(user_id), expires_at, issued_at, device_id, roles, self._standings)
         return _Verified(token, key_id, key)
+
+
+def _roles(claim: object) -> frozenset[str]:
+    """A list of words, or as a `scope` has them (RFC 8693, section 4.2). Raises ValueError."""
+    words = [] if claim is None else claim.split() if isinstance(claim, str) else claim
+    if not isinstance(words, list) or not all(isinstance(word, str) and is_user_id(word) for word in words):
+        raise ValueError("its roles are not a list of words")
+    return frozenset(words)
 
 
 def is_user_id(value: str) -> bool:

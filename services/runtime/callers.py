@@ -1,6 +1,6 @@
 """Which service may call which method: the one table of the whole system. What has no row is called by nobody.
 
-`ops`, `moderation` and `back-office` are no services but people's tools: each has a key of its own.
+People are no callers of this table: their roles stand in roles.py.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from google.protobuf import descriptor_pool
 
 GATEWAY, MESSAGING, SIGNALING = frozenset({"gateway"}), frozenset({"messaging"}), frozenset({"signaling"})
-OPS, MODERATION, BACK_OFFICE = frozenset({"ops"}), frozenset({"moderation"}), frozenset({"back-office"})
 
 # gRPC service → method → callers. Only services of Access.SERVICE stand here.
 CALLERS: Mapping[str, Mapping[str, frozenset[str]]] = {
@@ -17,28 +16,9 @@ CALLERS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "FilterContacts": GATEWAY,
         "GetCallees": SIGNALING,
     },
-    "parley.messaging.v1.ModerationService": {
-        "ListReports": MODERATION,
-        "GetReport": MODERATION,
-        "ResolveReport": MODERATION,
-    },
-    "parley.messaging.v1.AccountAdminService": {
-        "DeleteUser": BACK_OFFICE,
-        "ExportUser": BACK_OFFICE,
-        "GetUserJob": BACK_OFFICE,
-        "SignOutUser": BACK_OFFICE,
-        "ListDeletedUsers": BACK_OFFICE,
-    },
     # Of whoever holds something of people: what an export takes along.
     "parley.accounts.v1.AccountDataService": {"ReadAccount": MESSAGING},
     "parley.presence.v1.RouterService": {"Attach": GATEWAY},
-    "parley.presence.v1.PresenceAdminService": {"DescribeReplica": OPS},
-    "parley.gateway.v1.GatewayAdminService": {
-        "DescribeGateway": OPS,
-        "ListSlowestDevices": OPS,
-        "FindDevices": OPS,
-    },
-    "parley.calls.v1.CallOperationsService": {"MoveCall": OPS, "LocateCall": OPS, "DrainWorker": OPS},
     "parley.sfu.v1.SfuService": {
         "Join": SIGNALING,
         "Remove": SIGNALING,

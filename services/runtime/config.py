@@ -227,6 +227,35 @@ class IdentityConfig:
 
 
 @dataclass(frozen=True)
+class AdminConfig:
+    """Where people call the admin services, and who vouches for them. Without an issuer the port is not opened."""
+
+    address: str
+    jwks_url: str
+    jwt_issuer: str
+    jwt_audience: str
+    # The claim that lists a person's roles (roles.py).
+    roles_claim: str
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "AdminConfig":
+        config = cls(
+            address=env.address("PARLEY_ADMIN_ADDRESS", "0.0.0.0:7001"),
+            jwks_url=env.text("PARLEY_ADMIN_JWKS_URL", ""),
+            jwt_issuer=env.text("PARLEY_ADMIN_JWT_ISSUER", ""),
+            jwt_audience=env.text("PARLEY_ADMIN_JWT_AUDIENCE", "parley-admin"),
+            roles_claim=env.text("PARLEY_ADMIN_ROLES_CLAIM", "roles"),
+        )
+        if bool(config.jwks_url) != bool(config.jwt_issuer):
+            env.problem("PARLEY_ADMIN_JWKS_URL and PARLEY_ADMIN_JWT_ISSUER go together")
+        # Whoever lets users in must not be able to make one an operator.
+        for own, name in ((config.jwks_url, "JWKS_URL"), (config.jwt_issuer, "JWT_ISSUER")):
+            if own and own == env.text(f"PARLEY_{name}", ""):
+                env.problem(f"PARLEY_ADMIN_{name} is that of the users: people need an issuer of their own")
+        return config
+
+
+@dataclass(frozen=True)
 class ServerConfig:
     """Where a service listens, whom it trusts, and how it stops."""
 
@@ -248,12 +277,14 @@ class ServerConfig:
     # The claim that names a token's device; empty: none does.
     jwt_device_claim: str = "device_id"
     user_limits: UserLimitsConfig = UserLimitsConfig()
+    # None in services that have nothing for people who run Parley.
+    admin: AdminConfig | None = None
 
     @classmethod
-    def read(cls, env: EnvReader, *, public: bool = True, calls: bool = False) -> "ServerConfig":
+    def read(cls, env: EnvReader, *, public: bool = True, calls: bool = False, admin: bool = False) -> "ServerConfig":
         """Read what every gRPC service needs; `public` services also need to know the network's tokens.
 
-        `calls`: it calls other services, for which it needs a private key.
+        `calls`: it calls other services, for which it needs a private key. `admin`: it has admin services.
         """
         return cls(
             grpc_address=env.address("PARLEY_GRPC_ADDRESS", "0.0.0.0:7000"),
@@ -267,6 +298,7 @@ class ServerConfig:
             jwt_max_life_s=env.number("PARLEY_JWT_MAX_LIFE_S", 86_400, low=60, high=2_592_000) if public else 0.0,
             jwt_device_claim=env.text("PARLEY_JWT_DEVICE_CLAIM", "device_id") if public else "",
             user_limits=UserLimitsConfig.read(env) if public else UserLimitsConfig(),
+            admin=AdminConfig.read(env) if admin else None,
         )
 
 

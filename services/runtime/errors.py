@@ -41,7 +41,7 @@ class AccountDeleted(Exception):
 
 
 class CallerNotAllowed(Exception):
-    """The calling service is known, but the table of callers does not have it at this method."""
+    """Who calls is known, but has no row at this method: a service in callers.py, a person's roles in roles.py."""
 
 
 class InvalidRequest(Exception):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from inspect import iscoroutinefunction
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import grpc
@@ -17,7 +17,9 @@ from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from services.runtime import audit, callers, metrics, tasks, tracing
+from services.runtime import callers, metrics, roles, tasks, tracing
+from services.runtime.admin import set_current_admin
+from services.runtime.audit import AuditedCall, Trail
 from services.runtime.auth import ServiceTokens, UserId, UserTokens, bearer_token, set_current_token
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import ServerConfig
@@ -61,6 +63,8 @@ class Access(Enum):
 
     USER = "user"
     SERVICE = "service"
+    # People, by role, at the admin address.
+    ADMIN = "admin"
     ANYONE = "anyone"
 
 
@@ -75,6 +79,26 @@ class Api:
     register: Callable[[grpc.aio.Server], None]
 
 
+class Credentials(Protocol):
+    """By what a caller is known."""
+
+    def token(self, audience: str, /) -> str:
+        """For calls of the gRPC service with this full name."""
+
+
+@dataclass(frozen=True)
+class Admins:
+    """Who vouches for people, and where the audit record of their calls is kept besides the log."""
+
+    tokens: UserTokens
+    trail: Trail | None = None
+
+
+def admins(tokens: UserTokens | None, trail: Trail | None = None) -> Admins | None:
+    """None when nobody vouches for people."""
+    return Admins(tokens, trail) if tokens else None
+
+
 @dataclass(frozen=True)
 class _Undecodable:
     """Stands in for a request whose bytes are not the message, so that it can be refused in the gRPC way."""
@@ -83,7 +107,10 @@ class _Undecodable:
 
 
 class RpcServer:
-    """A gRPC server with health, reflection, tokens, deadlines, the error table, metrics and an orderly drain."""
+    """A gRPC server with health, reflection, tokens, deadlines, the error table, metrics and an orderly drain.
+
+    Services of Access.ADMIN are served at an address of their own, and nowhere when no issuer of people is configured.
+    """
 
     name = "rpc"
 
@@ -97,11 +124,13 @@ class RpcServer:
         on_drain: Callable[[], None] | None = None,
         admit: Admit | None = None,
         clock: Clock | None = None,
+        admins: Admins | None = None,
     ) -> None:
         callers.require_rows(api.name for api in apis if api.access is Access.SERVICE)
+        for_admins = [api for api in apis if api.access is Access.ADMIN]
+        roles.require_rows(api.name for api in for_admins)
         self._config = config
         self._on_drain = on_drain
-        self._health = health.aio.HealthServicer()
         self._guard = _Guard(
             access={api.name: api.access for api in apis},
             errors={**BASE_TABLE, **errors},
@@ -110,30 +139,37 @@ class RpcServer:
             default_deadline_s=config.default_deadline_s,
             admit=admit,
             limits=UserLimits(config.user_limits, clock or SystemClock()),
+            admins=admins,
         )
-        self._server = grpc.aio.server(interceptors=[self._guard], options=_SERVER_OPTIONS)
-        self._names = [api.name for api in apis]
-        for api in apis:
-            api.register(self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        known = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(known, self._server)
-        self.port = 0
+        others = [api for api in apis if api.access is not Access.ADMIN]
+        self._main = _Listener(config.grpc_address, others, self._guard)
+        self._listeners = [self._main]
+        self._admin: _Listener | None = None
+        if for_admins and admins and config.admin:
+            self._admin = _Listener(config.admin.address, for_admins, self._guard)
+            self._listeners.append(self._admin)
+        elif for_admins:
+            log.warning("admin_port_closed", because="PARLEY_ADMIN_JWKS_URL is not set")
+
+    @property
+    def port(self) -> int:
+        """Where users and services call; 0 before the start."""
+        return self._main.port
+
+    @property
+    def admin_port(self) -> int:
+        """Where people call; 0 when nobody does."""
+        return self._admin.port if self._admin else 0
 
     async def start(self) -> None:
-        """Listen. Raises RuntimeError when the port is taken."""
-        self.port = self._server.add_insecure_port(self._config.grpc_address)
-        await self._server.start()
-        await self._health.set("", Serving.SERVING)
-        await self._health.set(LIVENESS, Serving.SERVING)
-        await self.set_ready(False)
-        log.info("rpc_listening", address=self._config.grpc_address)
+        """Listen. Raises RuntimeError when a port is taken."""
+        for listener in self._listeners:
+            await listener.start()
 
     async def set_ready(self, ready: bool) -> None:
         """Say through gRPC health whether calls would succeed now. Liveness never changes with it."""
-        status = Serving.SERVING if ready else Serving.NOT_SERVING
-        for name in (READINESS, *self._names):
-            await self._health.set(name, status)
+        for listener in self._listeners:
+            await listener.set_ready(ready)
 
     async def stop(self) -> None:
         """Drain: NOT_SERVING first, then no new calls, then wait for the running ones up to the grace.
@@ -141,7 +177,8 @@ class RpcServer:
         Unary calls that still run shortly before its end are refused (SHUTTING_DOWN): the same request may come again.
         """
         try:
-            await self._health.enter_graceful_shutdown()
+            for listener in self._listeners:
+                await listener.enter_graceful_shutdown()
             await asyncio.sleep(self._config.drain_delay_s)
             if self._on_drain:
                 self._on_drain()
@@ -150,8 +187,43 @@ class RpcServer:
             loop = asyncio.get_running_loop()
             ending = loop.call_later(max(grace_s / 2, grace_s - LAST_WORDS_S), self._guard.end_running)
             # A server that still runs when the loop ends spoils the process's memory.
-            await self._server.stop(grace_s)
+            await asyncio.gather(*(listener.stop(grace_s) for listener in self._listeners))
             ending.cancel()
+
+
+class _Listener:
+    """One address: the services there, with their health and their reflection."""
+
+    def __init__(self, address: str, apis: Sequence[Api], guard: "_Guard") -> None:
+        self._address = address
+        self._names = [api.name for api in apis]
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(interceptors=[guard], options=_SERVER_OPTIONS)
+        for api in apis:
+            api.register(self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        known = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(known, self._server)
+        self.port = 0
+
+    async def start(self) -> None:
+        self.port = self._server.add_insecure_port(self._address)
+        await self._server.start()
+        await self._health.set("", Serving.SERVING)
+        await self._health.set(LIVENESS, Serving.SERVING)
+        await self.set_ready(False)
+        log.info("rpc_listening", address=self._address, apis=self._names)
+
+    async def set_ready(self, ready: bool) -> None:
+        status = Serving.SERVING if ready else Serving.NOT_SERVING
+        for name in (READINESS, *self._names):
+            await self._health.set(name, status)
+
+    async def enter_graceful_shutdown(self) -> None:
+        await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace_s: float) -> None:
+        await self._server.stop(grace_s)
 
 
 # grpc measures the bandwidth with a PING for what comes, to open its windows: inside a cluster 64 KiB are many times
@@ -182,8 +254,10 @@ class _Guard(grpc.aio.ServerInterceptor):
         default_deadline_s: float,
         admit: Admit | None,
         limits: UserLimits,
+        admins: Admins | None,
     ) -> None:
         self._access = access
+        self._admins = admins
         self._limits = limits
         self._admit_user = admit
         self._errors = errors
@@ -224,14 +298,12 @@ class _Guard(grpc.aio.ServerInterceptor):
     ) -> Any:
         began = perf_counter()
         code = grpc.StatusCode.OK
-        request_id = uuid4().hex if service in audit.AUDITED else ""
+        audited = self._audited(service, method)
         try:
-            caller = await self._admit(context, service, method, request)
+            caller = await self._admit(context, service, method, request, audited)
             _refuse_undecodable(request)
-            if service in audit.AUDITED:
-                audit.begun(request_id, service, method, _peer(), request)
             deadline_s = _deadline_s(context, self._default_deadline_s)
-            return await self._within(deadline_s, self._in_turn(caller, inner, request, context))
+            return await self._within(deadline_s, self._in_turn(caller, audited, inner, request, context))
         except Exception as error:
             code, status = self._refusal(error, method)
             await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
@@ -247,10 +319,19 @@ class _Guard(grpc.aio.ServerInterceptor):
             span.failure = "" if code is grpc.StatusCode.OK else code.name
             metrics.RPC_SECONDS.labels(service, method).observe(perf_counter() - began, tracing.exemplar())
             metrics.RPC_HANDLED.labels(service, method, code.name).inc()
-            if service in audit.AUDITED:
-                audit.ended(request_id, service, method, _peer(), code.name)
+            if audited:
+                await audited.end(code.name)
 
-    async def _in_turn(self, caller: Caller | None, inner: Handler, request: Any, context: Context) -> Any:
+    def _audited(self, service: str, method: str) -> AuditedCall | None:
+        if self._access[service] is not Access.ADMIN or not self._admins:
+            return None
+        return AuditedCall(uuid4().hex, service, method, self._admins.trail)
+
+    async def _in_turn(
+        self, caller: Caller | None, audited: AuditedCall | None, inner: Handler, request: Any, context: Context
+    ) -> Any:
+        if audited:
+            await audited.begin(request)
         if caller is None:
             return await inner(request, context)
         async with self._limits.turn(caller):
@@ -320,7 +401,9 @@ class _Guard(grpc.aio.ServerInterceptor):
         header = _metadata(context).get(tracing.HEADER)
         return header if self._access[service] is Access.SERVICE else tracing.resampled(header)
 
-    async def _admit(self, context: Context, service: str, method: str, request: Any) -> Caller | None:
+    async def _admit(
+        self, context: Context, service: str, method: str, request: Any, audited: AuditedCall | None = None
+    ) -> Caller | None:
         """Let the call in. Who calls, when it is a user, charged before anything is asked of a store."""
         metadata = _metadata(context)
         structlog.contextvars.bind_contextvars(rpc=method)
@@ -342,7 +425,20 @@ class _Guard(grpc.aio.ServerInterceptor):
             structlog.contextvars.bind_contextvars(peer_service=peer)
             if not callers.may_call(peer, service, method):
                 raise CallerNotAllowed(f"{peer} may not call {method}")
+        if access is Access.ADMIN:
+            await self._admit_person(metadata, service, method, audited)
         return None
+
+    async def _admit_person(
+        self, metadata: dict[str, str], service: str, method: str, audited: AuditedCall | None
+    ) -> None:
+        if self._admins is None or audited is None:
+            raise RuntimeError(f"{service} takes people's tokens, but this server knows none")
+        person = await self._admins.tokens.verify(bearer_token(metadata))
+        audited.by(person)
+        if not roles.may_call(person.roles, service, method):
+            raise CallerNotAllowed(f"{method} takes the role {roles.ROLES[service][method].role}")
+        set_current_admin(person)
 
     def _refusal(self, error: Exception, method: str) -> tuple[grpc.StatusCode, status_pb2.Status]:
         refusal = find_refusal(self._errors, error)
@@ -352,11 +448,6 @@ class _Guard(grpc.aio.ServerInterceptor):
         else:
             log.info("rpc_refused", rpc=method, reason=refusal.reason, error=type(error).__name__)
         return refusal.code, status_details(refusal, error)
-
-
-def _peer() -> str:
-    """The service that calls, as far as it has proven so."""
-    return str(structlog.contextvars.get_contextvars().get("peer_service", ""))
 
 
 def _metadata(context: Context) -> dict[str, str]:
@@ -386,8 +477,8 @@ def _refuse_undecodable(request: Any) -> None:
         raise InvalidRequest("request", "not a valid message, or a string in it is not valid UTF-8")
 
 
-def connect(address: str, tokens: ServiceTokens | None, *, fresh: bool = False) -> grpc.aio.Channel:
-    """A channel to another service of ours: service token, trace context, keep-alive, round robin over all addresses.
+def connect(address: str, tokens: Credentials | None, *, fresh: bool = False) -> grpc.aio.Channel:
+    """A channel to a service of ours: token, trace context, keep-alive, round robin over all addresses.
 
     `address` is `host:port`, where the host may have many addresses, or several `ip:port` separated by commas.
     Without `tokens` it is good for health only.
@@ -412,7 +503,7 @@ def connect(address: str, tokens: ServiceTokens | None, *, fresh: bool = False) 
     )
 
 
-def _with_credentials(details: grpc.aio.ClientCallDetails, tokens: ServiceTokens) -> grpc.aio.ClientCallDetails:
+def _with_credentials(details: grpc.aio.ClientCallDetails, tokens: Credentials) -> grpc.aio.ClientCallDetails:
     metadata = grpc.aio.Metadata(*(details.metadata or ()))
     method = details.method.decode() if isinstance(details.method, bytes) else details.method
     metadata.add("authorization", f"Bearer {tokens.token(method.lstrip('/').partition('/')[0])}")
@@ -425,7 +516,7 @@ def _with_credentials(details: grpc.aio.ClientCallDetails, tokens: ServiceTokens
 
 
 class _UnaryCredentials(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, tokens: ServiceTokens) -> None:
+    def __init__(self, tokens: Credentials) -> None:
         self._tokens = tokens
 
     async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
@@ -433,7 +524,7 @@ class _UnaryCredentials(grpc.aio.UnaryUnaryClientInterceptor):
 
 
 class _StreamCredentials(grpc.aio.StreamStreamClientInterceptor):
-    def __init__(self, tokens: ServiceTokens) -> None:
+    def __init__(self, tokens: Credentials) -> None:
         self._tokens = tokens
 
     async def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:

@@ -65,7 +65,7 @@ def apis(service: CallsService) -> list[Api]:
     return [
         Api(
             "parley.calls.v1.CallOperationsService",
-            Access.SERVICE,
+            Access.ADMIN,
             lambda server: operations_pb2_grpc.add_CallOperationsServiceServicer_to_server(operations, server),
         ),
         Api(

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from services.runtime.accounts import Accounts, AccountsFeed
+from services.runtime.admin import admin_tokens
+from services.runtime.audit_store import PostgresTrail
 from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.bus import Incoming
 from services.runtime.clock import Clock, SystemClock
@@ -16,7 +18,7 @@ from services.runtime.ids import new_id
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer
+from services.runtime.rpc import RpcServer, admins
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 from services.signaling import rpc
@@ -109,6 +111,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, accounts),
+        admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
     workers: list[Part] = [
         Probe("time", clock.is_told, essential=False),

@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 from parley.calls.v1 import operations_pb2, operations_pb2_grpc
 
-from deploy import identities
 from deploy.embedded.record import StackRecord
 from services.runtime.rpc import connect
+from tests.support.admins import admin_of
 from tests.support.waiting import PATIENCE_S
 
 
@@ -30,7 +30,6 @@ async def _operate(record: StackRecord, method: str, request: type[Any]) -> Any:
     database = await asyncpg.connect(record.database_urls["parley_signaling"])
     call_id = await database.fetchval("SELECT call_id FROM calls WHERE state = 'active' ORDER BY call_id DESC")
     await database.close()
-    tokens = identities.tokens_of(record.service_keys_folder, "ops")
-    async with connect(record.grpc_addresses["signaling"], tokens) as channel:
+    async with connect(record.admin_addresses["signaling"], admin_of(record, "operator")) as channel:
         stub: Any = operations_pb2_grpc.CallOperationsServiceStub(channel)
         return await getattr(stub, method)(request(call_id=str(call_id)), timeout=PATIENCE_S)

@@ -12,11 +12,11 @@ import pytest
 from parley.messaging.v1 import accounts_pb2 as accounts
 from parley.messaging.v1 import accounts_pb2_grpc
 
-from deploy.identities import tokens_of
 from loadtests.headless.client import http_login
 from loadtests.headless.statuses import reason_of
 from services.runtime.rpc import connect
 from tests.integration.api.test_tokens import CALLS, Call, bearer
+from tests.support.admins import admin_of
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import eventually
 
@@ -60,8 +60,8 @@ async def test_after_a_kill_nobody_is_let_in_who_was_refused_before(faulty: Runn
         "TOKEN_REVOKED": (await login(revoked)).value,
         "ACCOUNT_DELETED": (await login(deleted)).value,
     }
-    tokens_of_office = tokens_of(faulty.record.service_keys_folder, "back-office")
-    async with connect(faulty.record.grpc_addresses["messaging"], tokens_of_office) as channel:
+    office_token = admin_of(faulty.record, "privacy")
+    async with connect(faulty.record.admin_addresses["messaging"], office_token) as channel:
         office: Any = accounts_pb2_grpc.AccountAdminServiceStub(channel)
         await office.SignOutUser(accounts.SignOutUserRequest(user_id=revoked), timeout=10)
         await office.DeleteUser(accounts.DeleteUserRequest(user_id=deleted), timeout=10)

@@ -17,11 +17,11 @@ import grpc
 import pytest
 from parley.calls.v1 import operations_pb2, operations_pb2_grpc
 
-from deploy import identities
 from deploy.embedded.record import ROOT
 from deploy.embedded.settings import PARTS
 from loadtests.headless.person import Person
 from services.runtime.rpc import connect
+from tests.support.admins import admin_of
 from tests.support.stack import RunningStack, run_stack
 from tests.support.talk import Talk, talking
 from tests.support.waiting import PATIENCE_S
@@ -56,8 +56,7 @@ class MovingTalk:
     async def operations(self, name: str, request: Any) -> Any:
         """What an operator asks of signaling."""
         record = self.farm.record
-        tokens = identities.tokens_of(record.service_keys_folder, "ops")
-        async with connect(record.grpc_addresses["signaling"], tokens) as channel:
+        async with connect(record.admin_addresses["signaling"], admin_of(record, "operator")) as channel:
             stub: Any = operations_pb2_grpc.CallOperationsServiceStub(channel)
             return await getattr(stub, name)(request, timeout=PATIENCE_S)
 

@@ -24,13 +24,13 @@ from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import events_pb2
 from parley.presence.v1 import service_pb2 as presence
 
-from deploy import identities
 from deploy.embedded.record import ROOT, StackRecord
 from deploy.embedded.settings import PARTS
 from loadtests.event_routing.replicas import counters, names_of, replicas_of
 from loadtests.headless.client import Device, Edge
 from loadtests.headless.conversations import delivery_faults
 from loadtests.headless.stream import EventStream
+from tests.support.admins import admin_of
 from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S, eventually
@@ -284,12 +284,14 @@ async def test_nothing_durable_is_missing_after_a_presence_replica_was_killed_un
 
 
 @pytest.mark.parametrize("what", ["sessions", "partitions", "slowest"])
-async def test_people_who_run_it_can_look(record: StackRecord, what: str) -> None:
+async def test_people_who_run_it_can_look(record: StackRecord, what: str, tmp_path: Path) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text(admin_of(record, "operator").token(""))
     env = {
         **os.environ,
-        **identities.environment(Path(record.service_keys_folder), "ops"),
-        "PARLEY_PRESENCE_ADDRESSES": ",".join(record.grpc_addresses[name] for name in PRESENCE),
-        "PARLEY_GATEWAY_ADDRESSES": ",".join(record.grpc_addresses[name] for name in names_of(record, "gateway")),
+        "PARLEY_ADMIN_TOKEN_FILE": str(token_file),
+        "PARLEY_PRESENCE_ADDRESSES": ",".join(record.admin_addresses[name] for name in PRESENCE),
+        "PARLEY_GATEWAY_ADDRESSES": ",".join(record.admin_addresses[name] for name in names_of(record, "gateway")),
     }
     command = [sys.executable, "-m", "services.ops", what]
     done = await asyncio.to_thread(

@@ -10,9 +10,10 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from services.runtime.callers import CALLERS
+from services.runtime.roles import ROLES
 
 # What services alone call among each other, or staff.
-INTERNAL = frozenset(CALLERS)
+INTERNAL = frozenset(CALLERS) | frozenset(ROLES)
 
 
 def protos() -> Iterator[str]:

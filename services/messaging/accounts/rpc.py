@@ -27,7 +27,7 @@ def apis(accounts: Accounts, sign_outs: SignOuts) -> list[Api]:
         ),
         Api(
             "parley.messaging.v1.AccountAdminService",
-            Access.SERVICE,
+            Access.ADMIN,
             lambda server: accounts_pb2_grpc.add_AccountAdminServiceServicer_to_server(internal, server),
         ),
     ]

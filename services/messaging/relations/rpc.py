@@ -12,6 +12,7 @@ from services.messaging.relations.core import errors
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import ReportRequest, State
 from services.messaging.relations.service import Relations, Reports
+from services.runtime.admin import current_admin
 from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.rpc import Access, Api, Context
@@ -48,7 +49,7 @@ def apis(relations: Relations, reports: Reports) -> list[Api]:
         ),
         Api(
             "parley.messaging.v1.ModerationService",
-            Access.SERVICE,
+            Access.ADMIN,
             lambda server: relations_pb2_grpc.add_ModerationServiceServicer_to_server(moderators, server),
         ),
     ]
@@ -146,7 +147,7 @@ class ModerationServicer(relations_pb2_grpc.ModerationServiceServicer):
         state = encoding.STATES_BACK.get(request.state)
         if state not in (State.UPHELD, State.DISMISSED):
             raise InvalidRequest("state", "must be UPHELD or DISMISSED")
-        report = await self._reports.resolve_report(request.report_id, state, request.resolved_by)
+        report = await self._reports.resolve_report(request.report_id, state, current_admin())
         return api.ResolveReportResponse(report=encoding.report_message(report))
 
 

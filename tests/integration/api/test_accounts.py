@@ -21,7 +21,6 @@ from parley.messaging.v1 import accounts_pb2 as accounts
 from parley.messaging.v1 import accounts_pb2_grpc
 
 from deploy.embedded.record import StackRecord
-from deploy.identities import tokens_of
 from loadtests.headless.calls import ACTIVE, ENDED
 from loadtests.headless.client import http_login
 from loadtests.headless.statuses import reason_of
@@ -29,6 +28,7 @@ from services.runtime.rpc import connect
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, read_to_the_end, refused
 from tests.integration.api.test_calls import until_call
 from tests.integration.api.test_tokens import CALLS, bearer
+from tests.support.admins import admin_of
 from tests.support.waiting import eventually
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
@@ -142,8 +142,7 @@ async def signed(record: StackRecord) -> AsyncIterator[MakeSigned]:
 @pytest.fixture
 async def office(record: StackRecord) -> AsyncIterator[Any]:
     """The network's back office."""
-    tokens = tokens_of(record.service_keys_folder, "back-office")
-    async with connect(record.grpc_addresses["messaging"], tokens) as channel:
+    async with connect(record.admin_addresses["messaging"], admin_of(record, "privacy")) as channel:
         yield accounts_pb2_grpc.AccountAdminServiceStub(channel)
 
 

@@ -16,11 +16,11 @@ from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import service_pb2 as messaging
 from yarl import URL
 
-from deploy import identities
 from deploy.embedded.record import StackRecord
 from loadtests.headless.client import Device
 from services.runtime.rpc import connect
 from tests.integration.api.conftest import DEADLINE_S, World, open_direct, refused, send
+from tests.support.admins import admin_of
 from tests.support.file_samples import OTHERS, png
 from tests.support.stack import RunningStack
 from tests.support.waiting import eventually
@@ -186,11 +186,10 @@ async def test_a_deleted_account_is_refused_and_its_messages_are_taken_back_live
     await finished(one.device, job)
 
 
-async def test_the_back_office_exports_and_deletes_with_a_service_token(world: World, record: StackRecord) -> None:
+async def test_the_back_office_exports_and_deletes_with_a_persons_token(world: World, record: StackRecord) -> None:
     one, _, room = await world.pair()
     await send(one, room, "hello")
-    tokens = identities.tokens_of(record.service_keys_folder, "back-office")
-    async with connect(record.grpc_addresses["messaging"], tokens) as channel:
+    async with connect(record.admin_addresses["messaging"], admin_of(record, "privacy")) as channel:
         admin = accounts_pb2_grpc.AccountAdminServiceStub(channel)
         exported = (await admin.ExportUser(accounts.ExportUserRequest(user_id=one.user_id), timeout=10)).job
         found = await admin.GetUserJob(accounts.GetUserJobRequest(job_id=exported.job_id), timeout=10)

@@ -27,13 +27,14 @@ from loadtests.headless.conversations import delivery_faults
 from loadtests.headless.stream import EventStream
 from services.runtime.rpc import connect
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, open_direct, read_to_the_end, refused, send
+from tests.support.admins import admin_of
 from tests.support.waiting import eventually
 
 # PING each 15 s and 10 s for its answer at the edge, 20 s and 10 s at the gateway, and a slow machine.
 SILENCE_DEADLINE_S = 90.0
 
 
-def service_channel(record: StackRecord, service: str, caller: str = "ops") -> grpc.aio.Channel:
+def service_channel(record: StackRecord, service: str, caller: str) -> grpc.aio.Channel:
     """A channel of the caller to a service of ours."""
     tokens = identities.tokens_of(record.service_keys_folder, caller)
     return connect(record.grpc_addresses[service], tokens)
@@ -41,7 +42,7 @@ def service_channel(record: StackRecord, service: str, caller: str = "ops") -> g
 
 @pytest.fixture
 async def admin(record: StackRecord) -> AsyncIterator[Any]:
-    async with service_channel(record, "gateway") as channel:
+    async with connect(record.admin_addresses["gateway"], admin_of(record, "operator")) as channel:
         yield admin_pb2_grpc.GatewayAdminServiceStub(channel)
 
 
@@ -231,7 +232,7 @@ async def test_an_operator_sees_the_gateway_its_slowest_devices_and_a_users_own(
 
 
 @pytest.mark.parametrize("who", ["user", "stranger", "nobody"])
-async def test_only_services_look_into_a_gateway_or_attach_to_a_router(
+async def test_only_operators_look_into_a_gateway_and_only_gateways_attach_to_a_router(
     world: World, record: StackRecord, who: str
 ) -> None:
     metadata = {
@@ -240,7 +241,7 @@ async def test_only_services_look_into_a_gateway_or_attach_to_a_router(
         "nobody": (),
     }[who]
     async with (
-        grpc.aio.insecure_channel(record.grpc_addresses["gateway"]) as to_gateway,
+        grpc.aio.insecure_channel(record.admin_addresses["gateway"]) as to_gateway,
         grpc.aio.insecure_channel(record.grpc_addresses["presence"]) as to_presence,
     ):
         admin: Any = admin_pb2_grpc.GatewayAdminServiceStub(to_gateway)

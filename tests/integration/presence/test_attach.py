@@ -24,7 +24,8 @@ from services.presence.wiring import partition_of
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.errors import reason_of
-from services.runtime.rpc import RpcServer, connect
+from services.runtime.rpc import Admins, RpcServer, connect
+from tests.support.admins import admin, verifier
 from tests.support.bus import MemoryPublisher
 from tests.support.identities import environment as identity_env
 from tests.support.identities import tokens_of
@@ -50,11 +51,15 @@ class Replica:
         self.presence = Presence(Router(20, SESSIONS, partition_of), keeper, store, self.expulsions, clock, 1.0)
         env = {
             "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
+            "PARLEY_ADMIN_ADDRESS": "127.0.0.1:0",
             **identity_env("presence"),
             "PARLEY_DRAIN_GRACE_S": "0",
         }
-        config = ServerConfig.read(EnvReader(env), public=False)
-        self.server = RpcServer(config, rpc.apis(self.presence, clock, queue_size=1_000), rpc.ERRORS, TOKENS)
+        config = ServerConfig.read(EnvReader(env), public=False, admin=True)
+        self.server = RpcServer(
+            *(config, rpc.apis(self.presence, clock, queue_size=1_000), rpc.ERRORS, TOKENS),
+            admins=Admins(verifier()),
+        )
 
     async def start(self) -> None:
         await self.presence.on_assigned(range(8), 16, "member-1")
@@ -62,7 +67,7 @@ class Replica:
         await self.server.start()
         # Fresh: a test before may have left gRPC waiting to try this very port again, after its server had gone.
         self.channel = connect(f"127.0.0.1:{self.server.port}", tokens_of("gateway"), fresh=True)
-        self.operator = connect(f"127.0.0.1:{self.server.port}", tokens_of("ops"), fresh=True)
+        self.operator = connect(f"127.0.0.1:{self.server.admin_port}", admin("operator"), fresh=True)
 
     async def stop(self) -> None:
         await self.channel.close()
@@ -306,11 +311,17 @@ async def test_nobody_attaches_or_looks_without_a_service_token(
     async with grpc.aio.insecure_channel(f"127.0.0.1:{replica.server.port}") as channel:
         stranger = Gateway(channel, metadata)
         assert (await stranger.refusal())[0] is grpc.StatusCode.UNAUTHENTICATED
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await admin_pb2_grpc.PresenceAdminServiceStub(channel).DescribeReplica(
-                admin_pb2.DescribeReplicaRequest(), metadata=metadata
-            )
-        assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    ports = {
+        replica.server.port: grpc.StatusCode.UNIMPLEMENTED,
+        replica.server.admin_port: grpc.StatusCode.UNAUTHENTICATED,
+    }
+    for port, refusal in ports.items():
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await admin_pb2_grpc.PresenceAdminServiceStub(channel).DescribeReplica(
+                    admin_pb2.DescribeReplicaRequest(), metadata=metadata
+                )
+            assert raised.value.code() is refusal
     assert not replica.presence.describe().gateways
 
 

@@ -10,6 +10,7 @@ import asyncpg
 import grpc
 import pytest
 
+from services.ops.credentials import ISSUER as ADMIN_ISSUER
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
 from services.runtime.producer import KafkaPublisher
@@ -106,6 +107,9 @@ async def neighbours(town_database: str, broker: str, folder: Path) -> AsyncIter
         env = {
             "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",
             "PARLEY_DRAIN_GRACE_S": "0",
+            "PARLEY_ADMIN_ADDRESS": "127.0.0.1:0",
+            "PARLEY_ADMIN_JWKS_URL": issuer.admin_url,
+            "PARLEY_ADMIN_JWT_ISSUER": ADMIN_ISSUER,
             "PARLEY_JWKS_URL": issuer.url,
             "PARLEY_JWT_ISSUER": "https://dev-issuer.parley.invalid",
             **identity_env("signaling"),

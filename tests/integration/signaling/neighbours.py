@@ -18,7 +18,7 @@ from parley.sfu.v1 import events_pb2 as sfu_events
 from parley.sfu.v1 import service_pb2 as sfu
 from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 
-from deploy.embedded.issuer import make_app, make_token
+from deploy.embedded.issuer import ADMIN_JWKS_PATH, make_app, make_token
 from deploy.embedded.keys import KeyRing
 from services.runtime.bus import Incoming, Outgoing
 from services.runtime.clock import SystemClock
@@ -28,6 +28,7 @@ from services.runtime.errors import BusUnavailable, ErrorTable, Refusal
 from services.runtime.ids import new_id
 from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import Access, Api, RpcServer
+from tests.support.admins import PUBLIC_KEYS
 from tests.support.identities import environment as identity_env
 from tests.support.identities import keys_of, tokens_of
 
@@ -102,8 +103,9 @@ class Issuer:
 
     def __init__(self, folder: Path) -> None:
         self._ring = KeyRing(folder / "keys.json")
-        self._runner = web.AppRunner(make_app(self._ring))
+        self._runner = web.AppRunner(make_app(self._ring, PUBLIC_KEYS))
         self.url = ""
+        self.admin_url = ""
 
     async def start(self) -> None:
         await self._runner.setup()
@@ -111,6 +113,7 @@ class Issuer:
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}/.well-known/jwks.json"
+        self.admin_url = f"http://{host}:{port}{ADMIN_JWKS_PATH}"
 
     async def stop(self) -> None:
         await self._runner.cleanup()

@@ -13,8 +13,8 @@ from parley.sfu.v1 import events_pb2 as sfu_events
 
 from services.runtime.bus import Outgoing
 from services.runtime.rpc import connect
-from tests.integration.signaling.neighbours import tokens_of
 from tests.integration.signaling.town import FAILED, PHONE, TABLET, Town, User, attempt, find_detail, refused
+from tests.support.admins import admin
 from tests.support.waiting import PATIENCE_S, eventually
 
 JOINED = messages_pb2.PARTICIPANT_STATE_JOINED
@@ -241,8 +241,9 @@ async def test_an_operator_moves_a_call_and_users_cannot(town: Town) -> None:
     start, _ = await pair.answered()
     call_id = start.call.call_id
     assert town.replica.app.server is not None
-    address = f"127.0.0.1:{town.replica.app.server.port}"
-    async with town.worker() as other, connect(address, tokens_of("ops")) as channel:
+    server = town.replica.app.server
+    address, for_users = f"127.0.0.1:{server.admin_port}", f"127.0.0.1:{server.port}"
+    async with town.worker() as other, connect(address, admin("operator")) as channel:
         stub = operations_pb2_grpc.CallOperationsServiceStub(channel)
         before = await stub.LocateCall(operations_pb2.LocateCallRequest(call_id=call_id), timeout=PATIENCE_S)
 
@@ -257,12 +258,14 @@ async def test_an_operator_moves_a_call_and_users_cannot(town: Town) -> None:
         renew = api.RenewMediaGrantRequest(call_id=call_id, device_id=PHONE)
         grant = (await alice.call("RenewMediaGrant", renew)).grant
         assert (grant.media_epoch, await alice.join(grant)) == (1, f"answer of {other.worker_id} to offer")
-        users = operations_pb2_grpc.CallOperationsServiceStub(alice.channel)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await users.LocateCall(
-                operations_pb2.LocateCallRequest(call_id=call_id), metadata=alice.metadata, timeout=PATIENCE_S
-            )
-        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    ports = {address: grpc.StatusCode.UNAUTHENTICATED, for_users: grpc.StatusCode.UNIMPLEMENTED}
+    for port, refusal in ports.items():
+        async with grpc.aio.insecure_channel(port) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await operations_pb2_grpc.CallOperationsServiceStub(channel).LocateCall(
+                    operations_pb2.LocateCallRequest(call_id=call_id), metadata=alice.metadata, timeout=PATIENCE_S
+                )
+            assert caught.value.code() is refusal
 
 
 async def test_a_draining_workers_calls_are_moved(town: Town) -> None:

@@ -19,8 +19,9 @@ from parley.calls.v1 import service_pb2 as api
 
 from services.runtime.rpc import connect
 from services.signaling.core.model import CallState, EndReason
-from tests.integration.signaling.neighbours import FakeSfu, Reader, tokens_of
+from tests.integration.signaling.neighbours import FakeSfu, Reader
 from tests.integration.signaling.town import NOT_LISTENING, PHONE, TABLET, Pair, Replica, Town, User, attempt, free_port
+from tests.support.admins import admin
 from tests.support.waiting import PATIENCE_S, eventually, until
 
 # What passes while a process starts.
@@ -32,10 +33,12 @@ class Process:
 
     def __init__(self, town: Town) -> None:
         self.address = f"127.0.0.1:{free_port()}"
+        self.admin_address = f"127.0.0.1:{free_port()}"
         self._env = {
             **os.environ,
             **town.env,
             "PARLEY_GRPC_ADDRESS": self.address,
+            "PARLEY_ADMIN_ADDRESS": self.admin_address,
             "PARLEY_METRICS_ADDRESS": "127.0.0.1:0",
             # Rings and lost media end while the tests look, and not while a process starts.
             "PARLEY_RING_TIMEOUT_S": "15",
@@ -115,7 +118,7 @@ async def active(scene: Scene) -> None:
 async def moving(scene: Scene) -> None:
     """The devices are told of the move, and none has followed."""
     await scene.talk()
-    async with connect(scene.process.address, tokens_of("ops")) as channel:
+    async with connect(scene.process.admin_address, admin("operator")) as channel:
         stub = operations_pb2_grpc.CallOperationsServiceStub(channel)
         request = operations_pb2.MoveCallRequest(call_id=scene.call_id)
         await eventually(lambda: attempt(stub.MoveCall(request, timeout=PATIENCE_S), [], *PASSING))

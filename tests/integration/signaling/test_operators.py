@@ -3,12 +3,13 @@
 import asyncio
 import os
 import sys
+from tempfile import NamedTemporaryFile
 from uuid import uuid4
 
 from parley.calls.v1 import service_pb2 as api
 
 from tests.integration.signaling.town import Town
-from tests.support.identities import environment
+from tests.support.admins import admin
 from tests.support.waiting import eventually
 
 # Each command is a process that has to start. Meanwhile no call ends by itself, although nobody brings it media, and no
@@ -22,12 +23,18 @@ SIGNALING_ENV = {
 
 async def operate(town: Town, *arguments: str) -> tuple[int, str, str]:
     """Exit status, output and complaints of a command, as an operator's shell has them."""
+    with NamedTemporaryFile("w") as token_file:
+        token_file.write(admin("operator").token(""))
+        token_file.flush()
+        return await run(town, token_file.name, *arguments)
+
+
+async def run(town: Town, token_file: str, *arguments: str) -> tuple[int, str, str]:
     assert town.replica.app.server is not None
     env = {
         **os.environ,
-        **town.env,
-        **environment("ops"),
-        "PARLEY_SIGNALING_ADDRESSES": f"127.0.0.1:{town.replica.app.server.port}",
+        "PARLEY_ADMIN_TOKEN_FILE": token_file,
+        "PARLEY_SIGNALING_ADDRESSES": f"127.0.0.1:{town.replica.app.server.admin_port}",
     }
     pipe = asyncio.subprocess.PIPE
     command = [sys.executable, "-m", "services.ops", *arguments]

@@ -147,7 +147,7 @@ DEFECTS: dict[str, Callable[[list[Object]], Any]] = {
     "a Service's target port is not the pod's": lambda o: get(o, "Service", "web")["spec"]["ports"][0].update(
         targetPort="htp"
     ),
-    "a probe asks a port that is not there": lambda o: container(o)["livenessProbe"]["grpc"].update(port=7001),
+    "a probe asks a port that is not there": lambda o: container(o)["livenessProbe"]["grpc"].update(port=7009),
     "liveness depends on the stores": lambda o: container(o)["livenessProbe"]["grpc"].update(service="readiness"),
     "a probe is missing": lambda o: container(o, "web").pop("readinessProbe"),
     "a policy names a port of another pod": lambda o: get(o, "NetworkPolicy", "web")["spec"]["ingress"][0]["ports"][

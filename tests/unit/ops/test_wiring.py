@@ -3,15 +3,18 @@ from pathlib import Path
 import pytest
 
 from services.ops.config import Config
+from services.ops.credentials import TokenFile
 from services.ops.wiring import ASKED, main
 from services.runtime.config import ConfigError
-from tests.support.identities import environment as identity_env
 
 
-def test_a_command_needs_the_addresses_that_it_asks_and_no_others() -> None:
-    env = {**identity_env("ops"), "PARLEY_SIGNALING_ADDRESSES": "a:1,b:2"}
+def test_a_command_needs_the_addresses_that_it_asks_and_no_others(tmp_path: Path) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text("a.b.c\n")
+    env = {"PARLEY_ADMIN_TOKEN_FILE": str(token_file), "PARLEY_SIGNALING_ADDRESSES": "a:1,b:2"}
     config = Config.from_env(env, ASKED["move-call"])
     assert (list(config.signaling), config.presence) == (["a:1", "b:2"], {})
+    assert TokenFile(Path(config.token_file)).token("") == "a.b.c"
     with pytest.raises(ConfigError) as caught:
         Config.from_env(env, ASKED["sessions"])
     assert [problem.split()[0] for problem in caught.value.problems] == [
