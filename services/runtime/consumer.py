@@ -21,10 +21,11 @@ from services.runtime.bus import (
 )
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import KafkaConfig
-from services.runtime.errors import BusUnavailable, StoreUnavailable
-from services.runtime.failures import named
+from services.runtime.errors import BusUnavailable, StatementCutOff, StoreUnavailable
+from services.runtime.failures import describe, named
 from services.runtime.rebalancing import Listener, Rebalanced
 from services.runtime.records import Unreadable, incoming
+from services.runtime.suspicion import Suspicion
 
 log = structlog.get_logger()
 
@@ -70,8 +71,8 @@ class KafkaConsumer:
     """Reads a topic and hands batches to a handler, at least once, each partition's records in order.
 
     Success is committed. TransientFailure, StoreUnavailable and BusUnavailable are retried with back-off without end;
-    PoisonRecord, and any other exception after POISON_ATTEMPTS, park the record in `<topic>.dlq`, and so does what
-    cannot be read at all (records.py).
+    PoisonRecord, any other exception after POISON_ATTEMPTS, and StatementCutOff again and again while the store serves
+    others (suspicion.py), park the record in `<topic>.dlq`, and so does what cannot be read at all (records.py).
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class KafkaConsumer:
         self._handled: dict[TopicPartition, int] = {}
         self._connected = False
         self._resting = False
+        self._suspicion = Suspicion()
         # Without a group: up to where the topic reached when we came, of the partitions that are not read so far yet.
         self._behind: dict[TopicPartition, int] = {}
 
@@ -272,7 +274,12 @@ class KafkaConsumer:
                 return await self._attempt([record])
             except PoisonRecord as error:
                 return await self._park(record, str(error))
+            except StatementCutOff as error:
+                log.warning("record_cut_off", topic=record.topic, error=describe(error), retry_s=delay_s)
+                if await self._is_at_fault(error):
+                    return await self._park(record, f"{named(error)}, while others passed")
             except (TransientFailure, StoreUnavailable, BusUnavailable) as error:
+                self._suspicion.note_outage()
                 log.warning("record_retried", topic=record.topic, error=type(error).__name__, retry_s=delay_s)
             except Exception as error:
                 attempts += 1
@@ -282,6 +289,11 @@ class KafkaConsumer:
             metrics.RECORDS.labels(record.topic, self._group, "retried").inc()
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, kafka.MAX_BACKOFF_S)
+
+    async def _is_at_fault(self, error: StatementCutOff) -> bool:
+        """Whether the record at hand is to be given up for it. Never while the store does not serve others either."""
+        others_pass = await error.others_pass()
+        return self._suspicion.note_cut_off(self._clock.monotonic(), others_pass=others_pass)
 
     async def _attempt(self, records: Sequence[Incoming]) -> None:
         structlog.contextvars.unbind_contextvars("trace_id")
@@ -302,6 +314,7 @@ class KafkaConsumer:
             _end(spans, type(error).__name__)
             raise
         _end(spans)
+        self._suspicion.note_handled()
         now = self._clock.now()
         age = metrics.RECORD_AGE.labels(records[0].topic, self._group)
         for record, span in zip(records, spans, strict=True):
