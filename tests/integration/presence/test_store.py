@@ -98,7 +98,7 @@ async def test_a_database_that_is_away_is_said_to_be_unavailable() -> None:
 @pytest.mark.parametrize("ahead_s", [3600.0, 86_400.0])
 async def test_a_row_of_a_wrong_clock_hides_no_later_state(database_url: str, ahead_s: float) -> None:
     """It came from a host that was ahead, or the database's own clock has been set back since."""
-    now = time.time()
+    now = float(int(time.time()))
     async with connected(Database(DatabaseConfig(database_url, 2), MIGRATIONS)) as database:
         store = PostgresStates(database)
         await store.save([present(ALICE, now + ahead_s, 3), offline(BOB, now + ahead_s, now + ahead_s)])
