@@ -1,7 +1,7 @@
 """Kafka: consumers that commit after success and park poison records."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,8 +21,8 @@ from services.runtime.bus import (
 )
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import KafkaConfig
-from services.runtime.errors import BusUnavailable, StatementCutOff, StoreUnavailable
-from services.runtime.failures import describe, named
+from services.runtime.errors import BusUnavailable, StoreUnavailable
+from services.runtime.failures import named
 from services.runtime.rebalancing import Listener, Rebalanced
 from services.runtime.records import Unreadable, incoming
 from services.runtime.suspicion import Suspicion
@@ -71,8 +71,9 @@ class KafkaConsumer:
     """Reads a topic and hands batches to a handler, at least once, each partition's records in order.
 
     Success is committed. TransientFailure, StoreUnavailable and BusUnavailable are retried with back-off without end;
-    PoisonRecord, any other exception after POISON_ATTEMPTS, and StatementCutOff again and again while the store serves
-    others (suspicion.py), park the record in `<topic>.dlq`, and so does what cannot be read at all (records.py).
+    PoisonRecord, any other exception after POISON_ATTEMPTS, and one that has `others_pass` (StatementCutOff), again and
+    again while others are served (suspicion.py), park the record in `<topic>.dlq`, and so does what cannot be read at
+    all (records.py).
     """
 
     def __init__(
@@ -274,13 +275,10 @@ class KafkaConsumer:
                 return await self._attempt([record])
             except PoisonRecord as error:
                 return await self._park(record, str(error))
-            except StatementCutOff as error:
-                log.warning("record_cut_off", topic=record.topic, error=describe(error), retry_s=delay_s)
+            except (TransientFailure, StoreUnavailable, BusUnavailable) as error:
+                log.warning("record_retried", topic=record.topic, error=type(error).__name__, retry_s=delay_s)
                 if await self._is_at_fault(error):
                     return await self._park(record, f"{named(error)}, while others passed")
-            except (TransientFailure, StoreUnavailable, BusUnavailable) as error:
-                self._suspicion.note_outage()
-                log.warning("record_retried", topic=record.topic, error=type(error).__name__, retry_s=delay_s)
             except Exception as error:
                 attempts += 1
                 log.exception("record_failed", topic=record.topic, offset=record.offset, attempt=attempts)
@@ -290,9 +288,10 @@ class KafkaConsumer:
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, kafka.MAX_BACKOFF_S)
 
-    async def _is_at_fault(self, error: StatementCutOff) -> bool:
-        """Whether the record at hand is to be given up for it. Never while the store does not serve others either."""
-        others_pass = await error.others_pass()
+    async def _is_at_fault(self, error: Exception) -> bool:
+        """Whether the record at hand is to be given up for it. Never while others are not served either."""
+        ask: Callable[[], Awaitable[bool]] | None = getattr(error, "others_pass", None)
+        others_pass = ask is not None and await ask()
         return self._suspicion.note_cut_off(self._clock.monotonic(), others_pass=others_pass)
 
     async def _attempt(self, records: Sequence[Incoming]) -> None:

@@ -30,7 +30,8 @@ class Suspicion:
     def note_cut_off(self, now_s: float, *, others_pass: bool) -> bool:
         """Its statement was cut off; whether to give the record up. `now_s` is monotonic."""
         if not others_pass:
-            self.note_outage()
+            # What came before may have been the same outage.
+            self._attempts = 0
             return False
         if self._attempts == 0:
             self._since_s = now_s
@@ -41,10 +42,6 @@ class Suspicion:
         self._given_up = min(self._given_up + 1, 16)
         self._attempts = 0
         return True
-
-    def note_outage(self) -> None:
-        """It failed for what is nobody's fault: what came before may have been the same."""
-        self._attempts = 0
 
     def note_handled(self) -> None:
         """A record was handled: nothing holds all of them up."""

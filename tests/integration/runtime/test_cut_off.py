@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from services.runtime.bus import REASON_HEADER, Incoming, Outgoing
+from services.runtime.bus import REASON_HEADER, Incoming, Outgoing, TransientFailure
 from services.runtime.clock import SystemClock
 from services.runtime.config import DatabaseConfig, KafkaConfig
 from services.runtime.consumer import KafkaConsumer, Subscription
@@ -160,6 +160,36 @@ async def test_a_record_that_is_always_cut_off_is_parked_and_the_next_go_on(
     assert value == b"bad"
     assert reason.startswith(b"StatementCutOff")
     assert b"others passed" in reason
+
+
+@pytest.mark.parametrize("others_pass", [True, False])
+async def test_a_record_for_which_a_neighbour_never_answers_is_parked_while_it_answers_others(
+    kafka: KafkaConfig, publisher: KafkaPublisher, others_pass: bool
+) -> None:
+    mark, tried, handled = secrets.token_hex(8).encode(), 0, list[bytes]()
+
+    async def answers() -> bool:
+        return others_pass
+
+    async def handle(records: Sequence[Incoming]) -> None:
+        nonlocal tried
+        for record in [record for record in records if record.key == mark]:
+            tried += 1
+            # An outage ends after many times the patience.
+            if record.value == b"bad" and (others_pass or tried < 12):
+                raise TransientFailure("no answer", answers)
+            handled.append(record.value or b"")
+
+    consumer = KafkaConsumer(kafka, Subscription(TOPIC, f"cut-{mark.decode()}"), handle, publisher, None, QuickClock())
+    await publisher.publish([Outgoing(TOPIC, mark, value) for value in (b"bad", b"last")])
+    await consumer.start()
+    try:
+        await until(lambda: b"last" in handled, what="the last record", progress=lambda: tried)
+    finally:
+        await consumer.stop()
+    letters = await dead_letters(kafka, mark)
+    assert [value for value, _ in letters] == ([b"bad"] if others_pass else [])
+    assert (b"bad" in handled) != others_pass
 
 
 async def test_a_real_outage_parks_nothing(
