@@ -43,7 +43,9 @@ class AccountLifecycle:
             except StoreUnavailable as error:
                 if await is_outage(error):
                     raise
-                # One person whose calls cannot be erased now must not keep the others' from it.
+                log.exception("erasing_failed")
+            except Exception:
+                # One person whose calls cannot be erased must not keep the others' from it.
                 log.exception("erasing_failed")
 
     async def _delete(self, user_id: UserId, *, is_last: bool) -> None:
