@@ -114,6 +114,7 @@ async def test_a_late_retry_does_not_take_the_call_back(town: Town) -> None:
     await bob.call("TakeOverCall", back)
     async with town.another() as other:
         # It reaches any replica.
+        await eventually(other.is_ready)
         late = await town.user(pair.bob, other).call("TakeOverCall", first)
     assert not late.HasField("grant")
     assert [seat.device_id for seat in late.call.participants] == [PHONE, TABLET]
