@@ -15,7 +15,14 @@ class PoisonRecord(Exception):
 
 
 class TransientFailure(Exception):
-    """Something else is away; the record is tried again for as long as it takes."""
+    """Something else is away; the record is tried again for as long as it takes.
+
+    `others_pass` asks whether what is away serves others: then it may be this record's own fault (suspicion.py).
+    """
+
+    def __init__(self, message: str = "", others_pass: Callable[[], Awaitable[bool]] | None = None) -> None:
+        super().__init__(message)
+        self.others_pass = others_pass
 
 
 Headers = tuple[tuple[str, bytes], ...]

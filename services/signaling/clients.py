@@ -19,7 +19,7 @@ from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 from services.runtime import tasks
 from services.runtime.auth import ServiceTokens
 from services.runtime.errors import reason_of
-from services.runtime.rpc import LIVENESS, connect
+from services.runtime.rpc import LIVENESS, READINESS, connect
 from services.signaling.core.errors import (
     ConversationNotFound,
     JoinTokenExpired,
@@ -38,6 +38,15 @@ log = structlog.get_logger()
 AnswerT = TypeVar("AnswerT")
 
 MEMBERS_TIMEOUT_S = 3.0
+# What one conversation may bring upon itself, every time. A token that is refused is not: it is so for all of them.
+_MAY_BE_OF_ONE = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
 # A join costs a DTLS certificate and a parse; a worker that needs longer is overloaded.
 JOIN_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 1.0
@@ -94,7 +103,19 @@ class GrpcMembers:
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 raise ConversationNotFound from error
             log.warning("members_unavailable", code=error.code().name, reason=reason_of(error))
-            raise MembersUnavailable("messaging cannot be reached") from error
+            of_one = error.code() in _MAY_BE_OF_ONE
+            raise MembersUnavailable("messaging cannot be reached", self._serves if of_one else None) from error
+
+    async def _serves(self) -> bool:
+        """Whether messaging says that it can do its work."""
+        if self._channel is None:
+            return False
+        asked = health_pb2.HealthCheckRequest(service=READINESS)
+        try:
+            response = await health_pb2_grpc.HealthStub(self._channel).Check(asked, timeout=MEMBERS_TIMEOUT_S)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 class SfuClient:

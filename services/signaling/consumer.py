@@ -110,8 +110,10 @@ class MembersConsumer:
                     await self._service.note_closed(conversation_id)
             except CallNotFound:
                 continue
-            except (Contended, MembersUnavailable) as error:
-                raise TransientFailure(str(error) or "the call changes too often") from error
+            except MembersUnavailable as error:
+                raise TransientFailure(str(error), error.others_pass) from error
+            except Contended as error:
+                raise TransientFailure("the call changes too often") from error
 
 
 def _conversation_event(value: bytes) -> tuple[str | None, ConversationId]:

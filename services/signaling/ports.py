@@ -31,10 +31,15 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True)
 class ClientKey:
-    """A client's own id for a call it places; unique per user."""
+    """A client's own id for a call it places, or for what it does in one; unique per user."""
 
     user_id: UserId
     client_call_id: str
+
+    @classmethod
+    def of_request(cls, user_id: UserId, call_id: CallId, kind: str, client_request_id: str) -> "ClientKey | None":
+        """Of a request in a call; None without an id. No client's id of a call has a line break."""
+        return cls(user_id, f"{kind}\n{call_id}\n{client_request_id}") if client_request_id else None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from services.runtime.ids import NewId
 
 _DUE = """
 SELECT conversation_id, seq FROM messages WHERE expires_at <= $1 AND kind IN ('text', 'call')
-ORDER BY expires_at LIMIT $2
+ORDER BY expires_at LIMIT $2 OFFSET $3
 """
 _STILL_DUE = """
 SELECT m.* FROM unnest($1::uuid[], $2::bigint[]) AS k (id, number)
@@ -47,9 +47,9 @@ class PostgresSweepStore:
         self._relay = relay
         self._new_id = new_id
 
-    async def expire_due(self, now: datetime, limit: int) -> int:
+    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
         async with self._database.transaction() as connection:
-            due = await connection.fetch(_DUE, now, limit)
+            due = await connection.fetch(_DUE, now, limit, passed_by)
             locked = await _lock(connection, {row["conversation_id"] for row in due})
             mine = [row for row in due if row["conversation_id"] in locked]
             # Again, after the locks: an unsending or another replica may have been faster.

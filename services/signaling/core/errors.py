@@ -1,5 +1,7 @@
 """Every refusal of signaling. One table in rpc.py gives each its gRPC status and reason."""
 
+from collections.abc import Awaitable, Callable
+
 
 class CallsError(Exception):
     """The base of them all."""
@@ -122,4 +124,8 @@ class Contended(CallsError):
 
 
 class MembersUnavailable(CallsError):
-    """Messaging cannot say now who is in the conversation."""
+    """Messaging cannot say now who is in the conversation. `others_pass` asks whether it serves others meanwhile."""
+
+    def __init__(self, message: str = "", others_pass: Callable[[], Awaitable[bool]] | None = None) -> None:
+        super().__init__(message)
+        self.others_pass = others_pass
