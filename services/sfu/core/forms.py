@@ -134,7 +134,7 @@ class Form:
 
 
 def form_of(line: MediaLine) -> Form:
-    """How a receive-only m-line wants its packets."""
+    """How an m-line on which the client receives wants its packets."""
     level = line.extensions.get(LEVEL_URI, 0) if line.kind == "audio" else 0
     uri = TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI
     stamp = line.extensions.get(uri, 0) if line.kind == "video" else 0

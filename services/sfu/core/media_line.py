@@ -54,7 +54,7 @@ class CodecLine:
 
 @dataclass(frozen=True, slots=True)
 class MediaLine:
-    """One m-line of an offer, cut down to what the SFU serves.
+    """One m-line of an offer, cut down to what the SFU serves. One that is sendrecv is own and a slot at once.
 
     `codecs` are in the client's order, empty when the line is not served (rejected by the client, or of a kind unknown
     here). `extensions` maps the URIs of interest to the client's ids. `port` is 0 for a line the client rejects.
@@ -82,7 +82,7 @@ class MediaLine:
     @property
     def is_slot(self) -> bool:
         """Whether the client receives another's media on this line."""
-        return bool(self.codecs) and self.direction == "recvonly"
+        return bool(self.codecs) and self.direction in ("sendrecv", "recvonly")
 
     @property
     def media_kind(self) -> Kind:
@@ -104,15 +104,17 @@ class MediaLine:
         """Whether the line takes part in transport-wide congestion control: video only (README, Bandwidth)."""
         extension_id = self.extensions.get(TRANSPORT_CC_URI, 0)
         # What is sent has room for ids of one byte's elements (forms.py).
-        is_fit = extension_id > 0 and (self.is_own or extension_id < 15)
+        is_fit = extension_id > 0 and (extension_id < 15 or not self.is_slot)
         return self.kind == "video" and "transport-cc" in self.feedback and is_fit
 
     @property
     def answered_codecs(self) -> tuple[CodecLine, ...]:
         """What the answer takes: the first for own video (agreement.py), all of own audio, and on a slot those that
-        together decode all that the client can."""
-        if self.is_own:
-            return self.codecs[:1] if self.kind == "video" else self.codecs
+        together decode all that the client can. On own video that is a slot too, the first is first among these."""
+        if self.is_own and self.kind == "audio":
+            return self.codecs
+        if self.is_own and not self.is_slot:
+            return self.codecs[:1]
         return tuple(dict.fromkeys(self.takes.values()))
 
     @property

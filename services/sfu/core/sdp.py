@@ -86,7 +86,8 @@ def parse_offer(text: str) -> Offer:
     """The offer of a client; SdpError names the first thing that is wrong with it."""
     session, sections = _split(text)
     common = read_extensions(session.all("extmap"), "the session")
-    media = tuple(_parse_media(section, common) for section in sections)
+    direction = _direction(session, "sendrecv")
+    media = tuple(_parse_media(section, common, direction) for section in sections)
     mids = [line.mid for line in media]
     if len(set(mids)) != len(mids):
         raise SdpError("two m-lines have the same a=mid")
@@ -144,7 +145,12 @@ def _check_bundle(session: _Section, media: tuple[MediaLine, ...]) -> None:
             raise SdpError(f"mid {line.mid} is not in a=group:BUNDLE")
 
 
-def _parse_media(section: _Section, common: dict[str, int]) -> MediaLine:
+def _direction(section: _Section, default: str) -> str:
+    """That of an m-line, or of the session for those that name none (RFC 8866 section 6.7)."""
+    return next((name for name in section.attributes if name in _DIRECTIONS), default)
+
+
+def _parse_media(section: _Section, common: dict[str, int], default_direction: str) -> MediaLine:
     parts = section.media.split(" ", 3)
     if len(parts) != 4 or not parts[1].isascii() or not parts[1].isdigit():
         raise SdpError("an m-line is not of the form m=kind port protocol formats")
@@ -154,7 +160,7 @@ def _parse_media(section: _Section, common: dict[str, int]) -> MediaLine:
     mid = section.first("mid")
     if mid is None or not _TOKEN.match(mid):
         raise SdpError("an m-line has no a=mid, or a malformed one")
-    direction = next((name for name in section.attributes if name in _DIRECTIONS), "sendrecv")
+    direction = _direction(section, default_direction)
     # A bundle-only line has port 0 and is wanted all the same (RFC 9143 section 6).
     port = 9 if section.has("bundle-only") else min(int(port_text[:6]), 65535)
     line = MediaLine(kind, mid, protocol, formats, direction, port)
