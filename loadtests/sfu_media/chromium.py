@@ -112,15 +112,19 @@ class Browser:
                 await asyncio.sleep(0.05)
         self._port = int(port_file.read_text().split()[0])
 
-    async def open(self, user: str, codec: str | None = None) -> Page:
-        """A tab in which the user has joined the call; with a codec, such as "video/VP9", in that one and one layer."""
+    async def open(self, user: str, codec: str | None = None, *, simply: bool = False) -> Page:
+        """A tab in which the user has joined the call; with a codec, such as "video/VP9", in that one and one layer.
+
+        `simply`: as pages do that know nothing of Parley: one line a kind, of both directions.
+        """
         url = f"http://127.0.0.1:{self._port}/json/new?{self._url}"
         async with self._http.put(url) as response:
             target = await response.json(content_type=None)
         page = Page(await self._http.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0))
         self._pages.append(page)
         await page.loaded("join")
-        await page.evaluate(f"join({json.dumps(user)}, {json.dumps(codec)})")
+        call = f"joinSimply({json.dumps(user)})" if simply else f"join({json.dumps(user)}, {json.dumps(codec)})"
+        await page.evaluate(call)
         return page
 
     async def stop(self) -> None:

@@ -200,8 +200,8 @@ class Router:
         return effects + forwarded if effects else forwarded
 
     def _handle_new(self, stream: InboundStream, now: float) -> list[Effect]:
-        """A stream began, or goes on after its end: what was off, or in another codec, gets its slots now, and who is on
-        them may want its layer."""
+        """A stream began, or goes on after its end: what was off, or in another codec, gets its slots now, and whoever
+        has these may want its layer."""
         publication = stream.publication
         was_on = publication.is_on(now)
         stream.last_packet_at = now
