@@ -194,11 +194,17 @@ def _sent(line: MediaLine, ssrcs: SlotSsrcs, stream: str) -> list[str]:
 
 def _extmaps(line: MediaLine) -> list[str]:
     """The extensions of what is served on the line; MID and RID are for what the client sends."""
-    uris = [MID_URI] if line.is_own else []
-    if line.kind == "audio":
-        uris.append(LEVEL_URI)
-    else:
-        uris.append(TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI)
-    if line.is_own and line.rids:
-        uris += [RID_URI, REPAIRED_RID_URI]
-    return [f"a=extmap:{line.extensions[uri]} {uri}" for uri in uris if uri in line.extensions]
+    bandwidth = TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI
+    common = LEVEL_URI if line.kind == "audio" else bandwidth
+    uris = [MID_URI, common, *((RID_URI, REPAIRED_RID_URI) if line.rids else ())]
+    lines = []
+    for uri in uris:
+        comes = line.is_own and uri in line.extensions
+        goes = line.is_slot and uri in line.received_extensions
+        if comes or (goes and uri == common):
+            # Without a direction of its own it has that of the line (RFC 8285 section 7).
+            is_plain = (comes, goes) == (line.is_own, line.is_slot)
+            direction = "" if is_plain else "/recvonly" if comes else "/sendonly"
+            number = line.extensions[uri] if comes else line.received_extensions[uri]
+            lines.append(f"a=extmap:{number}{direction} {uri}")
+    return lines

@@ -7,8 +7,11 @@ from services.sfu.core.errors import SdpError
 from services.sfu.core.media_line import (
     ENCODINGS,
     RID_URI,
+    Extension,
     MediaLine,
     integer,
+    list_received,
+    list_sent,
     read_codecs,
     read_extensions,
     read_rids,
@@ -150,7 +153,7 @@ def _direction(section: _Section, default: str) -> str:
     return next((name for name in section.attributes if name in _DIRECTIONS), default)
 
 
-def _parse_media(section: _Section, common: dict[str, int], default_direction: str) -> MediaLine:
+def _parse_media(section: _Section, common: dict[str, Extension], default_direction: str) -> MediaLine:
     parts = section.media.split(" ", 3)
     if len(parts) != 4 or not parts[1].isascii() or not parts[1].isdigit():
         raise SdpError("an m-line is not of the form m=kind port protocol formats")
@@ -182,7 +185,7 @@ def _parse_application(section: _Section, line: MediaLine) -> MediaLine:
     return replace(line, sctp_port=port)
 
 
-def _parse_rtp(section: _Section, common: dict[str, int], line: MediaLine) -> MediaLine:
+def _parse_rtp(section: _Section, common: dict[str, Extension], line: MediaLine) -> MediaLine:
     if line.formats.count(" ") >= MAX_FORMATS:
         raise SdpError(f"mid {line.mid}: more than {MAX_FORMATS} formats")
     if line.protocol not in _RTP_PROTOCOLS:
@@ -191,13 +194,15 @@ def _parse_rtp(section: _Section, common: dict[str, int], line: MediaLine) -> Me
         raise SdpError(f"mid {line.mid}: a=rtcp-mux is missing")
     ssrcs, rtx_ssrcs = read_ssrcs(section.all("ssrc"), section.all("ssrc-group"), line.mid)
     extensions = common | read_extensions(section.all("extmap"), f"mid {line.mid}")
+    sent = list_sent(extensions)
     rids = read_rids(section.all("rid"), section.all("simulcast"), line.mid)
     return replace(
         line,
         codecs=read_codecs(line.media_kind, line.formats, section.attributes, line.mid),
-        extensions=extensions,
+        extensions=sent,
+        received_extensions=list_received(extensions),
         # Without the extension that names them (RFC 8853 section 5.5) one stream is asked for.
-        rids=rids if RID_URI in extensions else (),
+        rids=rids if RID_URI in sent else (),
         ssrcs=ssrcs,
         rtx_ssrcs=rtx_ssrcs,
     )

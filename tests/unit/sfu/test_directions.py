@@ -167,6 +167,52 @@ def test_lines_of_both_are_in_one_stream_for_each_pair_and_slots_in_streams_of_t
     assert len({msid[1] for msid in msids.values() if msid}) == 6, "each track has a name of its own"
 
 
+ONE_WAY = {
+    # What an extension's line says, on a line of which direction; whether it comes, goes, and how it is answered.
+    ("", "sendrecv"): (True, True, ""),
+    ("/sendrecv", "sendrecv"): (True, True, ""),
+    ("/sendonly", "sendrecv"): (True, False, "/recvonly"),
+    ("/recvonly", "sendrecv"): (False, True, "/sendonly"),
+    ("/inactive", "sendrecv"): (False, False, None),
+    ("/sendonly", "sendonly"): (True, False, ""),
+    ("/recvonly", "sendonly"): (False, False, None),
+    ("/recvonly", "recvonly"): (False, True, ""),
+    ("/sendonly", "recvonly"): (False, False, None),
+}
+
+
+@pytest.mark.parametrize(("said", "direction"), ONE_WAY)
+@pytest.mark.parametrize("is_common", [False, True], ids=["of the line", "of the session"])
+def test_an_extension_is_used_in_the_directions_that_it_was_offered_for(
+    router: Router, said: str, direction: str, is_common: bool
+) -> None:
+    comes, goes, answered = ONE_WAY[said, direction]
+    text = offer_of(("audio", "0", direction), ("video", "1", "sendrecv"))
+    plain, restricted = f"a=extmap:1 {LEVEL_URI}\r\n", f"a=extmap:1{said} {LEVEL_URI}\r\n"
+    text = (
+        text.replace(plain, "").replace("a=setup", restricted + "a=setup", 1)
+        if is_common
+        else text.replace(plain, restricted)
+    )
+    ann = enter(router, "ann", text)
+    found = [line for line in answer_to(ann)["0"] if LEVEL_URI in line]
+    assert found == ([] if answered is None else [f"a=extmap:1{answered} {LEVEL_URI}"])
+    publication = next((p for p in ann.publications if p.kind == "audio"), None)
+    assert (publication is not None and publication.level_id == 1) == comes
+    slot = next((slot for slot in ann.slots if slot.kind == "audio"), None)
+    assert (slot is not None and slot.form.level_id == 1) == goes
+
+
+@pytest.mark.parametrize("said", ["/sendonly", "/recvonly"])
+def test_numbers_for_the_whole_transport_need_both_directions_of_a_line_of_both(router: Router, said: str) -> None:
+    text = offer_of(*BOTH).replace(f"a=extmap:3 {TRANSPORT_CC_URI}", f"a=extmap:3{said} {TRANSPORT_CC_URI}")
+    ann = enter(router, "ann", text)
+    part = answer_to(ann)["1"]
+    assert "a=rtcp-fb:96 goog-remb" in part
+    assert not [line for line in part if "transport" in line and line.startswith(("a=rtcp-fb", "a=extmap"))]
+    assert not ann.slots[1].form.stamp_id
+
+
 # Who sees and hears whom
 
 
@@ -364,7 +410,7 @@ def test_numbers_for_the_whole_transport_go_each_way(router: Router, two: tuple[
     assert bytes((0x31, 0, 77)) not in down[0], "by the SFU, not by who sent it"
     told = router.tick(1.6 + FEEDBACK_INTERVAL_S)
     feedback = {
-        m.key.user_id: [r for r in reports(told, m) if isinstance(r, rtcp.TransportFeedback)] for m in (ann, bob)
+        str(m.key.user_id): [r for r in reports(told, m) if isinstance(r, rtcp.TransportFeedback)] for m in (ann, bob)
     }
     parsed = parse_feedback(feedback["ann"][0].fci)
     assert parsed is not None
