@@ -1,4 +1,4 @@
-"""Clients that offer one sendrecv line a kind see and hear the others: aiortc, Chromium, Firefox (test_werift.py: werift)."""
+"""Clients that offer one sendrecv line a kind see and hear the others: aiortc, Chromium, Firefox."""
 
 import asyncio
 import json

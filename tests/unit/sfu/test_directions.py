@@ -9,6 +9,7 @@ import pytest
 
 from services.sfu.core import rtcp
 from services.sfu.core.answer import LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.budgets import MAX_CHANGES_PER_S
 from services.sfu.core.effects import Effect, LeaveReason, SendMedia, SendRtcp
 from services.sfu.core.ids import UserId
 from services.sfu.core.media_line import LEVEL_URI, MID_URI, RID_URI, TRANSPORT_CC_URI
@@ -21,6 +22,7 @@ from services.sfu.core.sdp import Fingerprint, Offer, parse_offer
 from services.sfu.core.transport_cc import FEEDBACK_INTERVAL_S, parse_feedback
 from services.sfu.core.wishes import Wish, Wishes
 from tests.unit.sfu.builders import AUDIO, CHANNEL, HEAD, SIMULCAST, VIDEO, key, make_router, receivers, rtp, video
+from tests.unit.sfu.counting import MOST_LINES, count_lines
 from tests.unit.sfu.effects import key_frame_requests, media, payload_of, repairs, reports, sent, unwrapped
 from tests.unit.sfu.publishing import LAYERS, send_layers
 
@@ -566,6 +568,27 @@ def test_a_repair_of_the_former_codec_is_refused(router: Router) -> None:
     router.handle_rtp(ann, rtp(11, 3, KEYS[98], pt=98, mid=b"1"), 1.1)
     with pytest.raises(ValueError, match="unknown_payload_type"):
         router.handle_rtp(ann, rtp(31, 2, b"\x00\x02" + KEYS[96], pt=97, mid=b"1"), 1.2)
+
+
+@pytest.mark.parametrize("others", [2, 9])
+def test_who_flickers_between_codecs_costs_what_a_few_changes_do(router: Router, others: int) -> None:
+    ann = enter(router, "ann", of_two_codecs(offer_of(*BOTH)))
+    for place in range(others):
+        enter(router, f"o{place}", of_two_codecs(offer_of(*BOTH, *APART[2:])))
+    shown(router, ann, 11, 96, 1, 1.0)
+    costs = 0
+    for number in range(20, 120):
+        payload_type = (96, 98)[number % 2]
+        packet = rtp(11, number, KEYS[payload_type], pt=payload_type, mid=b"1", timestamp=number * 3000)
+        costs += count_lines(lambda packet=packet: router.handle_rtp(ann, packet, 2.0))  # type: ignore[misc]
+    assert costs < (MAX_CHANGES_PER_S + 2) * MOST_LINES
+    assert len(ann.streams) == 1
+
+
+def test_who_offers_lines_of_both_has_a_say_in_the_codec_of_who_comes_later(router: Router) -> None:
+    enter(router, "ann", of_h264(offer_of(*BOTH)))
+    bob = enter(router, "bob", of_two_codecs(offer_of(*BOTH)))
+    assert bob.publications[1].format.startswith("h264")
 
 
 # Joining anew: there is no renegotiation
