@@ -173,7 +173,8 @@ class Heard:
 
 @dataclass
 class Client:
-    """A device with tone and picture, two receive slots of each kind, and the data channel."""
+    """A device with tone and picture, two receive slots of each kind, and the data channel. It plays whatever m-line it
+    receives on; `direction` is that of the lines of its own."""
 
     user: str
     grey: int = 128
@@ -181,6 +182,7 @@ class Client:
     slots: int = 2
     sends: str = "audio video"
     codec: str = "video/VP8"
+    direction: str = "sendonly"
     heard: dict[str, Heard] = field(default_factory=dict)
     maps: list[channel_pb2.SlotMap] = field(default_factory=list)
 
@@ -190,9 +192,9 @@ class Client:
         self._tasks: list[asyncio.Task[None]] = []
         self.picture = Picture(self.grey)
         if "audio" in self.sends:
-            self.pc.addTransceiver(Tone(), direction="sendonly")
+            self.pc.addTransceiver(Tone(), direction=self.direction)
         if "video" in self.sends:
-            camera = self.pc.addTransceiver(self.picture, direction="sendonly")
+            camera = self.pc.addTransceiver(self.picture, direction=self.direction)
             known = RTCRtpSender.getCapabilities("video").codecs
             camera.setCodecPreferences([codec for codec in known if codec.mimeType in (self.codec, "video/rtx")])
         for kind in ("audio", "video"):
@@ -216,7 +218,7 @@ class Client:
         """Take the answer and play what comes."""
         await self.pc.setRemoteDescription(answer)
         for transceiver in self.pc.getTransceivers():
-            if transceiver.direction == "recvonly":
+            if transceiver.direction in ("recvonly", "sendrecv"):
                 heard = self.heard.setdefault(str(transceiver.mid), Heard(transceiver.kind))
                 self._tasks.append(asyncio.create_task(_consume(transceiver.receiver.track, heard)))
 
