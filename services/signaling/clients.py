@@ -246,7 +246,7 @@ def _join_error(error: grpc.aio.AioRpcError) -> Exception:
         case "SDP_INVALID":
             return SdpInvalid(error.details() or "")
         case "JOIN_TOKEN_INVALID":
-            return JoinTokenInvalid("the worker does not take the token")
+            return JoinTokenInvalid()
         case "JOIN_TOKEN_EXPIRED":
             return JoinTokenExpired("the token is too old")
         case _:

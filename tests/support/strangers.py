@@ -15,6 +15,8 @@ from tests.support.filled_requests import Values, filled_requests
 # Fields whose values are the caller's own invention, and so name nothing of anybody.
 _OWN_NAMES = "client_"
 _NAMING = ("_id", "_ids", "token")
+# Findings in a failure.
+SHOWN = 10
 
 
 def request_of(method: MethodDescriptor) -> type[Message]:
@@ -72,6 +74,12 @@ class Findings:
     # Fields that name something, of which the test does not know what there is.
     unknown: list[str] = field(default_factory=list)
     asked: dict[str, int] = field(default_factory=dict)
+
+    def assert_none(self) -> None:
+        """Nothing is told, and nothing was asked in vain."""
+        assert not self.oracles, f"{len(self.oracles)} answers tell: " + "\n".join(self.oracles[:SHOWN])
+        assert not self.vain, "refused before anybody looked at what it is about: " + "\n".join(self.vain)
+        assert not self.unknown, "there is more to name than the test knows of: " + "\n".join(self.unknown)
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,10 @@ class NotInCall(CallsError):
 
 
 class JoinTokenInvalid(CallsError):
-    """The join token is forged, or was given to somebody else."""
+    """The join token is forged, or was given to somebody else: which of these is told apart nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__("the token admits to no call")
 
 
 class JoinTokenExpired(CallsError):

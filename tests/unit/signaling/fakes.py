@@ -27,6 +27,7 @@ from services.signaling.core.rate import RatePolicy, StartPolicy
 from services.signaling.moves import CallMoves
 from services.signaling.ports import (
     Callees,
+    Members,
     Membership,
     Record,
 )
@@ -235,7 +236,7 @@ class World:
 
 def make_service(
     changes: CallChanges,
-    members: FakeMembers,
+    members: Members,
     moves: CallMoves,
     new_id: Callable[[datetime], str],
     tokens: JwtJoinTokens | None = None,

@@ -248,7 +248,7 @@ async def test_a_join_token_serves_only_its_bearer_its_time_and_its_call(world: 
     assert world.media.joined == []
 
 
-@pytest.mark.parametrize("refusal", [SdpInvalid("no BUNDLE"), MediaUnavailable("down"), JoinTokenInvalid("key")])
+@pytest.mark.parametrize("refusal", [SdpInvalid("no BUNDLE"), MediaUnavailable("down"), JoinTokenInvalid()])
 async def test_what_the_worker_refuses_is_passed_on_and_counted(world: World, refusal: Exception) -> None:
     _, grant = await world.service.start_call(StartRequest(ALICE, PHONE, TALK, True, "first"))
     world.media.refusal = refusal
