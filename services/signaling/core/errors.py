@@ -95,6 +95,10 @@ class JoinTokenInvalid(CallsError):
         super().__init__("the token admits to no call")
 
 
+class WorkerNotOfCall(CallsError):
+    """A media worker speaks of a call that was never placed on it."""
+
+
 class JoinTokenExpired(CallsError):
     """The join token is too old, or the call has moved to another worker since."""
 

@@ -80,6 +80,12 @@ class FakeMembers:
         allowed = frozenset(members.user_ids) - self.closed - {caller_id}
         return Callees(members.user_ids, frozenset() if conversation_id in self.severed else allowed, members.group)
 
+    async def audience_of(self, conversation_id: ConversationId, user_id: UserId) -> frozenset[UserId]:
+        members = await self.members_of(conversation_id)
+        if user_id not in members.user_ids:
+            raise ConversationNotFound
+        return frozenset({user_id}) if conversation_id in self.severed else frozenset(members.user_ids)
+
 
 @dataclass
 class FakeMedia:

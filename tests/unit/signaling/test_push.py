@@ -16,6 +16,7 @@ from services.runtime.webhooks import sign
 from services.signaling.publisher import CALLS_TOPIC, CallAnnouncer
 from services.signaling.push import ATTEMPTS, WebhookPusher, read_request
 from tests.support.clock import ManualClock
+from tests.support.keyed import call_record
 from tests.unit.signaling.fakes import ALICE, BOB, CAROL, DAVE, GROUP_TALK, START, TABLET, TIMEOUTS, World
 
 SECRET = b"w" * 32
@@ -23,7 +24,7 @@ ANNOUNCE = CallAnnouncer(lambda now: UUID(int=9))
 
 
 def incoming(value: bytes) -> Incoming:
-    return Incoming(CALLS_TOPIC, 0, 0, b"", value, START, None)
+    return call_record(value, CALLS_TOPIC)
 
 
 @dataclass
