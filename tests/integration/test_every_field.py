@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.message import Message
 
 from services.runtime.auth import UserToken
+from services.signaling.core.errors import CallEnded, CallNotAllowed
 from services.signaling.core.inputs import SetHand
 from services.signaling.core.model import Call, UserId
 from tests.integration.messaging import test_every_field as of_messaging
@@ -217,6 +218,29 @@ async def test_who_went_is_told_nothing_of_what_came_after(town: ThreeServices) 
     for user_id in ("alice", "bob"):
         await town.calls.leave_call(call.call_id, UserId(user_id), device_of(user_id))
     assert {user_id: await answers(user_id) for user_id in ("gil", "uma")} == before
+
+
+async def test_a_removal_and_a_block_hold_before_anybody_has_heard_of_them(town: ThreeServices) -> None:
+    """What messaging answered holds in calls from then on, whatever its events take."""
+    room = await town.group("alice", "bob", "uma")
+    call = await town.ring("alice", room)
+    await town.enter(call, "bob")
+    await town.messaging.groups.remove_member(UserId("alice"), room, "uma")  # type: ignore[arg-type]
+    there, nowhere = {"call_id": call.call_id, "conversation_id": room}, {"call_id": town.new_id()}
+    questions = about(there, nowhere | {"conversation_id": town.new_id()}, device_id=[device_of("uma")])
+    for name in ("JoinCall", "AcceptCall", "StartCall"):
+        findings, method = Findings(), SERVICES[CALLS].methods_by_name[name]
+        ask = partial(town.ask, CALLS, name, token_of("uma"))
+        await ask_both(findings, "uma", method, questions, partial(told, ask, table=TABLE))
+        findings.assert_none()
+    talk = await town.pair("carol", "dave")
+    ringing = await town.ring("carol", talk)
+    await town.block("carol", "dave")
+    with pytest.raises(CallEnded):
+        await town.enter(ringing, "dave")
+    for caller in ("carol", "dave"):
+        with pytest.raises(CallNotAllowed):
+            await town.ring(caller, talk)
 
 
 def test_every_rpc_that_users_call_is_asked() -> None:

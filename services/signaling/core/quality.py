@@ -96,7 +96,7 @@ def interval(
     duration_s: float, packets: int, size: int, loss_ratio: float, jitter_ms: float, rtt_ms: float
 ) -> LegTotals:
     """One interval of one direction. `rtt_ms` 0 means not known; a loss of all packets counts as one lost."""
-    lost = packets * loss_ratio / (1 - loss_ratio) if loss_ratio < 1 else 1.0
+    lost = 1.0 if loss_ratio >= 1 else packets * loss_ratio / (1 - loss_ratio)
     rtt_s = duration_s if rtt_ms > 0 else 0.0
     jitter_ms_s, rtt_ms_s = jitter_ms * duration_s, rtt_ms * rtt_s
     return LegTotals(duration_s, packets, size, lost, jitter_ms_s, jitter_ms, rtt_ms_s, rtt_s, rtt_ms)
