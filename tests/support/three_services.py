@@ -209,7 +209,9 @@ class ThreeServices:
         if events:
             await FanOut(self.messaging.messaging, told).handle(events)
             await self.members_consumer.handle(events)
-        values = [record.value for record in (*records, *told.records) if record.topic == "delivery.v1"]
+        published = [(record.topic, record.value) for record in records]
+        published += [(record.topic, record.value) for record in told.records]
+        values = [value for topic, value in published if topic == "delivery.v1"]
         for value in values:
             delivery = presence_events.Delivery.FromString(value or b"")
             if delivery.relations_changed:
