@@ -64,4 +64,11 @@ class Incoming:
     trace: str | None
 
 
+def require_key(record: Incoming, named: str, what: str) -> None:
+    """Raises PoisonRecord for a record whose key is not what it is about: it came out of its order, or somebody who may
+    speak of one speaks of another."""
+    if record.key != named.encode():
+        raise PoisonRecord(f"the key is not the {what}")
+
+
 HandleBatch = Callable[[Sequence[Incoming]], Awaitable[None]]

@@ -92,6 +92,12 @@ class GrpcMembers:
         members = tuple(UserId(user_id) for user_id in response.member_user_ids)
         return Callees(members, frozenset(UserId(user_id) for user_id in response.user_ids), response.group)
 
+    async def audience_of(self, conversation_id: ConversationId, user_id: UserId) -> frozenset[UserId]:
+        """See ports.Members."""
+        request = messaging.GetMembersRequest(conversation_id=conversation_id, of_user_id=user_id)
+        response = await self._ask(lambda stub: stub.GetMembers(request, timeout=MEMBERS_TIMEOUT_S))
+        return frozenset(UserId(user_id) for user_id in response.user_ids)
+
     async def _ask(self, ask: Callable[["MembershipServiceAsyncStub"], Awaitable[AnswerT]]) -> AnswerT:
         if self._channel is None:
             raise MembersUnavailable("not started")
@@ -267,7 +273,7 @@ def _join_error(error: grpc.aio.AioRpcError) -> Exception:
         case "SDP_INVALID":
             return SdpInvalid(error.details() or "")
         case "JOIN_TOKEN_INVALID":
-            return JoinTokenInvalid("the worker does not take the token")
+            return JoinTokenInvalid()
         case "JOIN_TOKEN_EXPIRED":
             return JoinTokenExpired("the token is too old")
         case _:

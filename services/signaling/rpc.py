@@ -136,7 +136,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
         if not 0 < len(request.sdp_offer.encode()) <= MAX_OFFER_BYTES:
             raise InvalidRequest("sdp_offer", "is empty or over 64 KiB")
         if len(request.join_token) > MAX_TOKEN_CHARS:
-            raise errors.JoinTokenInvalid("the token is not one of ours")
+            raise errors.JoinTokenInvalid
         answer = await self._service.join_media(_me(), request.join_token, request.sdp_offer)
         return api.JoinMediaResponse(sdp_answer=answer)
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import structlog
+
 from services.runtime import tracing
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import (
@@ -12,6 +14,7 @@ from services.signaling.core.errors import (
     Contended,
     JoinTokenInvalid,
     MediaUnavailable,
+    MembersUnavailable,
     NotAdmin,
     NotInCall,
     SdpInvalid,
@@ -34,13 +37,15 @@ from services.signaling.core.inputs import (
     SetLock,
     TakeOver,
 )
-from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, UserId
+from services.signaling.core.model import RUNG, Call, CallId, CallState, ConversationId, DeviceId, UserId
 from services.signaling.core.quality import UserQuality
 from services.signaling.core.settings import CallSettings
 from services.signaling.moves import CallMoves
 from services.signaling.ports import ClientKey, JoinTokens, MediaWorkers, Store, TurnServers
 from services.signaling.roster import Roster
 from services.signaling.starting import CallStarter, StartRequest
+
+log = structlog.get_logger()
 
 # Each further attempt means that the call in the way changed meanwhile.
 SEAT_ATTEMPTS = 4
@@ -94,6 +99,9 @@ class CallsService:
         Raises CallNotFound, AnsweredElsewhere, CallEnded, NotCallee, and for a group what join_call raises.
         """
         key = ClientKey.of_request(user_id, call_id, "accept", request_id)
+        if done := await self._done_before(key):
+            return done.seen_by(user_id), self._grant_if_seated(done, user_id, device_id)
+        await self._check_answer(await self.store.find(call_id), user_id, device_id)
         call = await self._seat(call_id, Accept(user_id, device_id), key)
         return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
 
@@ -118,18 +126,14 @@ class CallsService:
         """Come into a group's call, and leave another one. Idempotent for the device that is in it, or was at its end:
         then without a grant.
 
-        Raises CallNotFound, NotGroupCall, CallEnded, CallLocked, CallFull, RemovedFromCall, AnsweredElsewhere.
+        Raises CallNotFound, NotGroupCall, CallEnded, CallLocked, CallFull, RemovedFromCall, AnsweredElsewhere,
+        MembersUnavailable.
         """
         key = ClientKey.of_request(user_id, call_id, "join", request_id)
-        if key and (done := await self.store.find_by_key(key)):
+        if done := await self._done_before(key):
             # Also of who has left the conversation since.
             return done.seen_by(user_id), self._grant_if_seated(done, user_id, device_id)
-        known = await self.store.find(call_id)
-        if known is None:
-            raise CallNotFound
-        if known.leg_of(user_id) is None:
-            # Perhaps the user has come into the conversation since.
-            await self._let_in(known, user_id)
+        await self._check_comer(await self.store.find(call_id), user_id, device_id)
         call = await self._seat(call_id, Join(user_id, device_id), key)
         return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
 
@@ -235,7 +239,10 @@ class CallsService:
             raise
 
     async def note_media(self, call_id: CallId, report: MediaConnected | MediaDisconnected) -> None:
-        """Take in what a worker says of a device's media. Idempotent; a call that is not ours is passed over."""
+        """Take in what a worker says of a device's media. Idempotent; a call that is not ours is passed over.
+
+        Raises WorkerNotOfCall when the call was never placed on that worker.
+        """
         try:
             await self.changes.apply(call_id, report)
         except CallNotFound:
@@ -257,11 +264,35 @@ class CallsService:
             # Whichever device it is on; one that only rings has none.
             await self.changes.apply(other.call_id, Leave(leg.user_id, leg.device_id or DeviceId("")))
 
-    async def _let_in(self, call: Call, user_id: UserId) -> None:
-        if call.state is CallState.ENDED or not call.group:
+    async def _check_comer(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
+        """Whoever comes into a group's call is looked for among the members as they are now: the news of having come,
+        or of having been removed, may be on its way. Raises CallNotFound, MembersUnavailable."""
+        if call and call.has_device(user_id, device_id):
+            return
+        if call and call.group and call.state is not CallState.ENDED:
+            if user_id not in await self.roster.sync(call):
+                raise CallNotFound
+        elif call is None or call.leg_of(user_id) is None:
+            # Asked all the same: whether there is such a call is told neither by the time nor by an outage.
+            await self.roster.ask_in_vain()
             raise CallNotFound
-        if user_id not in await self.roster.sync(call):
-            raise CallNotFound
+
+    async def _done_before(self, key: ClientKey | None) -> Call | None:
+        """The call of a request that had its effect, before anything is asked about who sends it again."""
+        return await self.store.find_by_key(key) if key else None
+
+    async def _check_answer(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
+        """The same for who answers; in a call of two, a block ends it. Raises MembersUnavailable."""
+        leg = call.leg_of(user_id) if call else None
+        if not call or not leg or call.state is CallState.ENDED or call.has_device(user_id, device_id):
+            return
+        try:
+            await self.roster.confirm(call, user_id)
+        except MembersUnavailable:
+            # Who is rung was asked about when it began to ring. Who comes later must wait.
+            if leg.state not in RUNG:
+                raise
+            log.warning("answer_unconfirmed", call_id=call.call_id)
 
     async def _moderate(self, call_id: CallId, given: Moderation, key: ClientKey | None = None) -> Call:
         """What is done already is answered before anybody asks whether the user may do it."""

@@ -91,7 +91,14 @@ class NotInCall(CallsError):
 
 
 class JoinTokenInvalid(CallsError):
-    """The join token is forged, or was given to somebody else."""
+    """The join token is forged, or was given to somebody else: which of these is told apart nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__("the token admits to no call")
+
+
+class WorkerNotOfCall(CallsError):
+    """A media worker speaks of a call that was never placed on it."""
 
 
 class JoinTokenExpired(CallsError):

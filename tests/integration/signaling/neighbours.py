@@ -135,6 +135,8 @@ class Membership(messaging_grpc.MembershipServiceServicer):
     async def GetMembers(self, request: messaging.GetMembersRequest, context: Any) -> messaging.GetMembersResponse:
         user_ids = self._find(request.conversation_id)
         is_group = len(user_ids) != 2
+        if request.of_user_id:
+            user_ids = [user_id for user_id in user_ids if user_id == request.of_user_id or user_id not in self._closed]
         admins = user_ids[:1] if is_group else []
         return messaging.GetMembersResponse(user_ids=user_ids, group=is_group, admin_user_ids=admins)
 
