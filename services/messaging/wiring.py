@@ -112,9 +112,7 @@ def account_policy(config: Config) -> AccountPolicy:
 def account_sources(config: Config, tokens: ServiceTokens) -> list[GrpcSource]:
     """The other services that hold something of people."""
     others = (("signaling", config.signaling_address), ("presence", config.presence_address))
-    return [
-        GrpcSource(name, address, tokens, Peer.of(config.server.tls, name)) for name, address in others if address
-    ]
+    return [GrpcSource(name, address, tokens, Peer.of(config.server.tls, name)) for name, address in others if address]
 
 
 def gate_keeper(gate: Gate) -> Admit:

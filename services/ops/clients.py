@@ -16,7 +16,7 @@ from parley.presence.v1 import admin_pb2 as presence_api
 from parley.presence.v1 import admin_pb2_grpc as presence_grpc
 
 from services.ops.core import Attached, Device, Gateway, Replica, Unreachable
-from services.runtime.config import TlsConfig
+from services.runtime.config import CLEAR_TEXT, TlsConfig
 from services.runtime.errors import reason_of
 from services.runtime.rpc import Credentials, connect
 from services.runtime.tls import Peer
@@ -38,7 +38,7 @@ class Fleet:
         presence: Mapping[str, str],
         gateways: Mapping[str, str],
         tokens: Credentials,
-        tls: TlsConfig = TlsConfig(),  # noqa: B008 - it is frozen
+        tls: TlsConfig = CLEAR_TEXT,
     ) -> None:
         self._presence = presence
         self._gateways = gateways

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.runtime.config import ConfigError, EnvReader, KafkaConfig, TlsConfig
+from services.runtime.config import CLEAR_TEXT, ConfigError, EnvReader, KafkaConfig, TlsConfig
 
 # Where `make run` leaves its record.
 STACK = Path(".parley/run/stack.json")
@@ -26,7 +26,7 @@ class Config:
     kafka: KafkaConfig | None = None
     # Any replica of messaging will do.
     messaging: Mapping[str, str] = field(default_factory=dict)
-    tls: TlsConfig = TlsConfig()
+    tls: TlsConfig = CLEAR_TEXT
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], needed: Collection[str]) -> "Config":
@@ -70,7 +70,7 @@ class Config:
             key_file=key_file,
             kafka=KafkaConfig.read(reader),
             messaging={name: address for name, address in addresses.items() if name.startswith("messaging")},
-            tls=TlsConfig.in_folder(Path(tls_folder) / "ops") if tls_folder else TlsConfig(),
+            tls=TlsConfig.in_folder(Path(tls_folder) / "ops") if tls_folder else CLEAR_TEXT,
         )
         reader.finish()
         return config

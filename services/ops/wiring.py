@@ -63,7 +63,9 @@ def main(arguments: Sequence[str]) -> int:
 async def _run(config: Config, tokens: Credentials | None, options: argparse.Namespace) -> tuple[list[str], bool]:
     """What to print, and whether all is well."""
     if config.kafka and tokens and options.command == "delete-again":
-        return await _delete_again(Broker(config.kafka), Deletions(config.messaging, tokens, Peer.of(config.tls, "messaging")))
+        return await _delete_again(
+            Broker(config.kafka), Deletions(config.messaging, tokens, Peer.of(config.tls, "messaging"))
+        )
     if config.kafka and "kafka" in ASKED[options.command]:
         return await _ask_broker(Broker(config.kafka), options)
     if tokens is None:

@@ -288,6 +288,9 @@ class TlsConfig:
         return cls(*files.values())
 
 
+CLEAR_TEXT = TlsConfig()
+
+
 @dataclass(frozen=True)
 class ServerConfig:
     """Where a service listens, whom it trusts, and how it stops."""
@@ -312,7 +315,7 @@ class ServerConfig:
     user_limits: UserLimitsConfig = UserLimitsConfig()
     # None in services that have nothing for people who run Parley.
     admin: AdminConfig | None = None
-    tls: TlsConfig = TlsConfig()
+    tls: TlsConfig = CLEAR_TEXT
     # With TLS: where who has no certificate (Kubernetes) asks for our health, in clear text, and for nothing else.
     health_address: str = "0.0.0.0:7200"
 

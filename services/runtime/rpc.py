@@ -22,7 +22,7 @@ from services.runtime.admin import set_current_admin
 from services.runtime.audit import AuditedCall, Trail
 from services.runtime.auth import ServiceTokens, UserId, UserTokens, bearer_token, set_current_token
 from services.runtime.clock import Clock, SystemClock
-from services.runtime.config import ServerConfig, TlsConfig
+from services.runtime.config import CLEAR_TEXT, ServerConfig, TlsConfig
 from services.runtime.errors import (
     BASE_TABLE,
     DETAILS_KEY,
@@ -210,7 +210,7 @@ class _Listener:
         address: str,
         apis: Sequence[Api] = (),
         guard: "_Guard | None" = None,
-        tls: TlsConfig = TlsConfig(),  # noqa: B008 - it is frozen
+        tls: TlsConfig = CLEAR_TEXT,
     ) -> None:
         self._address = address
         self._credentials = server_credentials(tls) if tls.is_on else None

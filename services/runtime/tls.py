@@ -1,4 +1,4 @@
-"""Mutual TLS between our processes, where it is configured: each shows a certificate of one authority, and asks for one.
+"""Mutual TLS between our processes, if configured: each shows a certificate of one authority, and demands one.
 
 It says who may connect; who may call what is said by tokens (auth.py, callers.py). Renewed files count for each new
 connection; connections that are open are not judged again.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -70,12 +71,18 @@ def server_credentials(config: TlsConfig) -> grpc.ServerCredentials:
         return _certificate_configuration(newest)
 
     return grpc.dynamic_ssl_server_credentials(
-        _certificate_configuration(served), renewed, require_client_authentication=True
+        _certificate_configuration(served),
+        renewed,  # type: ignore[arg-type]  # None is documented: as before
+        require_client_authentication=True,
     )
 
 
 def _certificate_configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
     return grpc.ssl_server_certificate_configuration([(files.key, files.certificate)], root_certificates=files.ca)
+
+
+def _let_go(_channel: grpc.aio.Channel, _call: object) -> None:
+    """Called at a call's end; it is what holds the channel until then."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +102,9 @@ class Peer:
 
 
 class SecureChannel(grpc.aio.Channel):
-    """A channel to a peer. Calls that begin after the files were renewed go over a channel that was made with the new ones.
+    """A channel to a peer. Calls that begin after its files were renewed go over a new channel of gRPC.
 
-    gRPC's own takes its certificate for life. A channel that was replaced stays until its last call has ended.
+    One of gRPC's keeps its certificate for life. What was replaced stays until its last call has ended.
     """
 
     def __init__(self, peer: Peer, make: Callable[[grpc.ChannelCredentials], grpc.aio.Channel]) -> None:
@@ -124,7 +131,7 @@ class SecureChannel(grpc.aio.Channel):
         def call(*arguments_of_call: Any, **more_of_call: Any) -> Any:
             channel = self._current()
             made = getattr(channel, shape)(*arguments, **more)(*arguments_of_call, **more_of_call)
-            made.add_done_callback(lambda _, held=channel: None)
+            made.add_done_callback(partial(_let_go, channel))
             return made
 
         return call
