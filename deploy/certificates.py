@@ -46,26 +46,33 @@ class Authority:
         self._write(name, names, pem.certificate, pem.key)
         return pem
 
-    def issue_to(self, service: str) -> TlsConfig:
+    def issue_to(self, service: str, life: timedelta = LIFE) -> TlsConfig:
         """What a service is given: a folder of its own, with files as cert-manager names them."""
         folder = self._folder / service
         folder.mkdir(exist_ok=True, mode=0o700)
         files = TlsConfig.in_folder(folder)
-        self._write(service, [service], Path(files.certificate_file), Path(files.key_file))
+        self._write(service, [service], Path(files.certificate_file), Path(files.key_file), life)
         Path(files.ca_file).write_bytes(self.ca.read_bytes())
         return files
 
-    def _write(self, subject: str, names: Sequence[str], certificate: Path, key: Path) -> None:
+    def _write(self, subject: str, names: Sequence[str], certificate: Path, key: Path, life: timedelta = LIFE) -> None:
         private = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
-        certificate.write_bytes(self._sign(name, private.public_key(), is_ca=False, names=[*map(_general_name, names)]))
+        general = [_general_name(each) for each in names]
+        certificate.write_bytes(self._sign(name, private.public_key(), is_ca=False, names=general, life=life))
         encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         descriptor = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(private.private_bytes(encoding, form, serialization.NoEncryption()))
 
     def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, is_ca: bool, names: list[x509.GeneralName]
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        *,
+        is_ca: bool,
+        names: list[x509.GeneralName],
+        life: timedelta = LIFE,
     ) -> bytes:
         now = datetime.now(UTC)
         builder = (
@@ -75,8 +82,11 @@ class Authority:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + LIFE)
+            .not_valid_after(now + life)
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+            # By these, of two authorities of one name, whoever believes both finds the one that signed.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if names:
             usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])

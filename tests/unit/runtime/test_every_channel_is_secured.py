@@ -15,7 +15,7 @@ OPENS = {"insecure_channel", "secure_channel", "add_insecure_port", "add_secure_
 
 
 def past_the_way(source: str) -> Iterator[str]:
-    """Each place that opens a channel or a port by itself, or calls `connect` without a peer (None, where TLS is off)."""
+    """Each place that opens a channel or a port by itself, or calls `connect` without a peer."""
     tree = ast.parse(source)
     names = {
         alias.asname or alias.name
