@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -15,6 +17,7 @@ from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import service_pb2 as presence
 
 from deploy.certificates import Authority
+from deploy.embedded import probes
 from deploy.embedded.stack import ADMIN_SERVICES, GRPC_SERVICES
 from loadtests.demo import run
 from loadtests.headless.client import Device
@@ -25,9 +28,9 @@ from services.ops.config import Config
 from services.ops.core import Gateway, Replica
 from services.runtime.config import TlsConfig
 from services.runtime.rpc import READINESS, connect
-from services.runtime.tls import Peer
+from services.runtime.tls import Peer, watch
 from tests.support.admins import admin_of
-from tests.support.rotation import load
+from tests.support.rotation import Load, load
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S, eventually
 
@@ -39,8 +42,8 @@ PORTS = [
     *(f"sfu worker {number}" for number in range(1, SFU_WORKERS + 1)),
     *(f"{service} admin" for service in ADMIN_SERVICES),
 ]
-# Who comes back after a renewal, while those who call them live on.
-RESTARTED = ("messaging", "presence", "sfu")
+# Who comes back after a renewal, while those who call them live on: the edge, gateway, signaling.
+RESTARTED = ("messaging", "presence")
 
 
 @pytest.fixture(scope="module")
@@ -175,38 +178,51 @@ class Renewal:
             unfinished.replace(folder / name)
 
 
-async def test_all_certificates_and_the_authority_are_renewed_without_a_refused_request(
-    stack: RunningStack, tmp_path: Path
-) -> None:
-    before = Authority(tmp_path / "before").issue_to("ops")
-    for name, file in (("tls.crt", before.certificate_file), ("tls.key", before.key_file), ("ca.crt", before.ca_file)):
-        Path(file).write_bytes((Path(stack.record.tls_folder) / "ops" / name).read_bytes())
+def kept(tls: TlsConfig, folder: Path) -> TlsConfig:
+    """A copy of the files, as they are now."""
+    return TlsConfig.in_folder(shutil.copytree(Path(tls.ca_file).parent, folder))
+
+
+async def restart(stack: RunningStack, *names: str) -> None:
+    pids = {name: await asyncio.to_thread(stack.kill, name) for name in names}
+    for name, pid in pids.items():
+        await asyncio.to_thread(stack.wait_for_restart, name, pid)
+        await eventually(probes.grpc_ready(stack.record.health_addresses[name]), what=f"{name} ready")
+
+
+@asynccontextmanager
+async def asking(stack: RunningStack) -> AsyncIterator[Load]:
+    """Requests through the edge to each service behind it; the gateway asks messaging besides."""
     device = Device(edge_of(stack.record), "asking", "device-0001")
 
     async def ask() -> None:
         await device.messaging.ListConversations(messaging.ListConversationsRequest())
         await device.calls.GetCallSettings(calls.GetCallSettingsRequest())
-        # The gateway asks messaging.
         await device.presence.SetTyping(presence.SetTypingRequest(conversation_id=room, typing=True))
 
     try:
         request = messaging.CreateDirectConversationRequest(peer_user_id="answering")
         room = (await device.messaging.CreateDirectConversation(request)).conversation.conversation_id
-        renewal = Renewal(stack, Authority(tmp_path / "new"))
         async with load(ask) as requests:
-            for step in (renewal.believe_both, renewal.take_certificates, renewal.believe_the_new_one):
-                await asyncio.to_thread(step)
-                await requests.goes_on(step.__name__)
+            yield requests
     finally:
         await device.close()
-    pids = {name: await asyncio.to_thread(stack.kill, name) for name in RESTARTED}
-    for name, pid in pids.items():
-        await asyncio.to_thread(stack.wait_for_restart, name, pid)
+
+
+async def test_all_certificates_and_the_authority_are_renewed_without_a_refused_request(
+    stack: RunningStack, tmp_path: Path
+) -> None:
+    before = watch(kept(files_of(stack, "ops"), tmp_path / "before"))
+    renewal = Renewal(stack, Authority(tmp_path / "new"))
+    async with asking(stack) as requests:
+        for step in (renewal.believe_both, renewal.take_certificates, renewal.believe_the_new_one):
+            await asyncio.to_thread(step)
+            await requests.goes_on(step.__name__)
+    # Who lives on finds those who come back.
+    await restart(stack, *RESTARTED)
     report = await run(edge_of(stack.record), 2, 0.5, SOURCE)
     assert report.errors == []
-    # Whoever still has a certificate of the authority before is a stranger now.
     for port in PORTS:
-        async with connect(
-            address_of(stack, port), None, Peer.of(before, port.partition(" ")[0]), fresh=True
-        ) as channel:
+        peer = Peer(port.partition(" ")[0], before)
+        async with connect(address_of(stack, port), None, peer, fresh=True) as channel:
             assert await answer(channel) is grpc.StatusCode.UNAVAILABLE
