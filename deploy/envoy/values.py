@@ -49,7 +49,7 @@ class EdgeValues:
     # Both or none, in one folder, which Envoy watches: it follows files that are moved there, as in a mounted Secret.
     tls_certificate_file: str = ""
     tls_key_file: str = ""
-    # Mutual TLS to the services (services/runtime/tls.py): all three or none, in one folder, which Envoy watches too.
+    # Mutual TLS to the services (services/runtime/tls.py): all three or none; they are followed as well.
     upstream_certificate_file: str = ""
     upstream_key_file: str = ""
     upstream_ca_file: str = ""
@@ -137,8 +137,8 @@ def _problems(values: EdgeValues) -> list[str]:
     upstream = (values.upstream_certificate_file, values.upstream_key_file, values.upstream_ca_file)
     if any(upstream) and not all(upstream):
         problems.append("upstream_certificate_file, upstream_key_file and upstream_ca_file go together")
-    elif len({PurePath(file).parent for file in upstream}) > 1:
-        problems.append("upstream_certificate_file, upstream_key_file and upstream_ca_file must be in one folder")
+    elif PurePath(values.upstream_certificate_file).parent != PurePath(values.upstream_key_file).parent:
+        problems.append("upstream_certificate_file and upstream_key_file must be in one folder")
     if values.dev_login and values.tls_certificate_file:
         # A certificate says that strangers come here, and the development login lets in whoever asks.
         problems.append("dev_login and tls_certificate_file exclude each other: a development login needs no password")
