@@ -3,7 +3,7 @@ them. Needs kubectl, and no cluster.
 
 1. Kubernetes' own schemas, strictly, of the oldest and the newest version that is supported.
 2. The operators' objects by their fields (fields.py), and all objects among each other (semantics.py,
-   settings.py, stores.py).
+   settings.py, stores.py, tls.py).
 3. Envoy takes the edge's configuration as rendered from the overlay's values.
 """
 
@@ -21,7 +21,7 @@ import yaml
 
 from deploy.envoy import validate as edge
 from deploy.envoy import values
-from deploy.k8s import fields, semantics, settings, stores
+from deploy.k8s import fields, semantics, settings, stores, tls
 from deploy.k8s.objects import FOLDER, Object, find, parse, title
 
 OLDEST, NEWEST = "1.31", "1.37"
@@ -67,7 +67,7 @@ def findings(objects: list[Object]) -> Iterator[str]:
     """All that is wrong with the rendered objects."""
     yield from schema_faults(objects)
     yield from fields.misfits(objects)
-    for rule in (*semantics.RULES, semantics.pinned, *settings.RULES, *stores.RULES):
+    for rule in (*semantics.RULES, semantics.pinned, *settings.RULES, *stores.RULES, *tls.RULES):
         yield from rule(objects)
 
 
