@@ -18,6 +18,7 @@ from parley.presence.v1 import service_pb2 as presence
 
 from deploy.certificates import Authority
 from deploy.embedded import probes
+from deploy.embedded.settings import PARTS
 from deploy.embedded.stack import ADMIN_SERVICES, GRPC_SERVICES
 from loadtests.demo import run
 from loadtests.headless.client import Device
@@ -56,7 +57,7 @@ def stack() -> Iterator[RunningStack]:
         "PARLEY_TYPING_BURST": "1000",
     }
     env = {"PARLEY_TLS": "mutual", "PARLEY_SFU_WORKERS": str(SFU_WORKERS), **limits}
-    with run_stack("mutual-tls", env=env) as running:
+    with run_stack("mutual-tls", parts=tuple(part for part in PARTS if part != "web"), env=env) as running:
         yield running
 
 
