@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -185,7 +186,8 @@ def kept(tls: TlsConfig, folder: Path) -> TlsConfig:
 
 
 async def restart(stack: RunningStack, *names: str) -> None:
-    pids = {name: await asyncio.to_thread(stack.kill, name) for name in names}
+    # In good order: the broker waits long for members of a group that were killed.
+    pids = {name: await asyncio.to_thread(stack.kill, name, signal.SIGTERM) for name in names}
     for name, pid in pids.items():
         await asyncio.to_thread(stack.wait_for_restart, name, pid)
         await eventually(probes.grpc_ready(stack.record.health_addresses[name]), what=f"{name} ready")
