@@ -114,6 +114,7 @@ class SecureChannel(grpc.aio.Channel):
         self._newest = self._made()
         # All that still have calls. A call holds its channel, which closes itself when nobody does any more.
         self._channels = WeakSet([self._newest])
+        self._is_closed = False
 
     def _made(self) -> grpc.aio.Channel:
         files = self._files
@@ -121,7 +122,8 @@ class SecureChannel(grpc.aio.Channel):
 
     def _current(self) -> grpc.aio.Channel:
         newest = self._peer.files.get()
-        if newest is not self._files:
+        # What is closed stays so: its calls are refused by gRPC.
+        if newest is not self._files and not self._is_closed:
             self._files = newest
             self._newest = self._made()
             self._channels.add(self._newest)
@@ -155,6 +157,7 @@ class SecureChannel(grpc.aio.Channel):
         await self.close()
 
     async def close(self, grace: float | None = None) -> None:
+        self._is_closed = True
         for channel in list(self._channels):
             await channel.close(grace)
 

@@ -251,3 +251,6 @@ async def test_a_channel_that_is_closed_ends_the_calls_of_all_that_it_was(
         gateway.take_certificate_of(authority)
     await channel.close()
     assert all(watch.done() for watch in watches)
+    gateway.take_certificate_of(authority)
+    with pytest.raises(grpc.aio.UsageError):
+        await members(channel)
