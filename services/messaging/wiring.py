@@ -57,6 +57,7 @@ from services.runtime.producer import KafkaPublisher
 from services.runtime.rpc import Admit, RpcServer, admins
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
+from services.runtime.tls import Peer
 
 log = structlog.get_logger()
 
@@ -111,7 +112,7 @@ def account_policy(config: Config) -> AccountPolicy:
 def account_sources(config: Config, tokens: ServiceTokens) -> list[GrpcSource]:
     """The other services that hold something of people."""
     others = (("signaling", config.signaling_address), ("presence", config.presence_address))
-    return [GrpcSource(name, address, tokens) for name, address in others if address]
+    return [GrpcSource(name, address, tokens, Peer.of(config.server.tls, name)) for name, address in others if address]
 
 
 def gate_keeper(gate: Gate) -> Admit:

@@ -22,7 +22,7 @@ from services.runtime.admin import set_current_admin
 from services.runtime.audit import AuditedCall, Trail
 from services.runtime.auth import ServiceTokens, UserId, UserTokens, bearer_token, set_current_token
 from services.runtime.clock import Clock, SystemClock
-from services.runtime.config import ServerConfig
+from services.runtime.config import CLEAR_TEXT, ServerConfig, TlsConfig
 from services.runtime.errors import (
     BASE_TABLE,
     DETAILS_KEY,
@@ -34,6 +34,7 @@ from services.runtime.errors import (
     find_refusal,
     status_details,
 )
+from services.runtime.tls import Peer, SecureChannel, server_credentials
 from services.runtime.user_limits import Caller, UserLimits
 
 log = structlog.get_logger()
@@ -110,6 +111,7 @@ class RpcServer:
     """A gRPC server with health, reflection, tokens, deadlines, the error table, metrics and an orderly drain.
 
     Services of Access.ADMIN are served at an address of their own, and nowhere when no issuer of people is configured.
+    With TLS, health is served in clear text too, at another one.
     """
 
     name = "rpc"
@@ -142,11 +144,15 @@ class RpcServer:
             admins=admins,
         )
         others = [api for api in apis if api.access is not Access.ADMIN]
-        self._main = _Listener(config.grpc_address, others, self._guard)
+        self._main = _Listener(config.grpc_address, others, self._guard, config.tls)
         self._listeners = [self._main]
         self._admin: _Listener | None = None
+        self._health: _Listener | None = None
+        if config.tls.is_on:
+            self._health = _Listener(config.health_address)
+            self._listeners.append(self._health)
         if for_admins and admins and config.admin:
-            self._admin = _Listener(config.admin.address, for_admins, self._guard)
+            self._admin = _Listener(config.admin.address, for_admins, self._guard, config.tls)
             self._listeners.append(self._admin)
         elif for_admins:
             log.warning("admin_port_closed", because="PARLEY_ADMIN_JWKS_URL is not set")
@@ -160,6 +166,11 @@ class RpcServer:
     def admin_port(self) -> int:
         """Where people call; 0 when nobody does."""
         return self._admin.port if self._admin else 0
+
+    @property
+    def health_port(self) -> int:
+        """Where health is told in clear text; 0 without TLS, when it is told at the other ports alone."""
+        return self._health.port if self._health else 0
 
     async def start(self) -> None:
         """Listen. Raises RuntimeError when a port is taken."""
@@ -192,22 +203,33 @@ class RpcServer:
 
 
 class _Listener:
-    """One address: the services there, with their health and their reflection."""
+    """One address: the services there, with their health and their reflection. Without a guard: health alone."""
 
-    def __init__(self, address: str, apis: Sequence[Api], guard: "_Guard") -> None:
+    def __init__(
+        self,
+        address: str,
+        apis: Sequence[Api] = (),
+        guard: "_Guard | None" = None,
+        tls: TlsConfig = CLEAR_TEXT,
+    ) -> None:
         self._address = address
+        self._credentials = server_credentials(tls) if tls.is_on else None
         self._names = [api.name for api in apis]
         self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(interceptors=[guard], options=_SERVER_OPTIONS)
+        self._server = grpc.aio.server(interceptors=[guard] if guard else [], options=_SERVER_OPTIONS)
         for api in apis:
             api.register(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        known = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(known, self._server)
+        if guard:
+            known = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(known, self._server)
         self.port = 0
 
     async def start(self) -> None:
-        self.port = self._server.add_insecure_port(self._address)
+        if self._credentials:
+            self.port = self._server.add_secure_port(self._address, self._credentials)
+        else:
+            self.port = self._server.add_insecure_port(self._address)
         await self._server.start()
         await self._health.set("", Serving.SERVING)
         await self._health.set(LIVENESS, Serving.SERVING)
@@ -477,29 +499,36 @@ def _refuse_undecodable(request: Any) -> None:
         raise InvalidRequest("request", "not a valid message, or a string in it is not valid UTF-8")
 
 
-def connect(address: str, tokens: Credentials | None, *, fresh: bool = False) -> grpc.aio.Channel:
+def connect(
+    address: str, tokens: Credentials | None, peer: Peer | None = None, *, fresh: bool = False
+) -> grpc.aio.Channel:
     """A channel to a service of ours: token, trace context, keep-alive, round robin over all addresses.
 
     `address` is `host:port`, where the host may have many addresses, or several `ip:port` separated by commas.
-    Without `tokens` it is good for health only.
+    Without `tokens` it is good for health only. `peer`: who must be there, over mutual TLS; without one, clear text.
     Give every call on it a timeout. `fresh`: it connects for itself, and at once, where it would else share the
     connection of other channels to the address, or the wait between their attempts: for who asks a process that has
     just come, or has just gone.
     """
-    return grpc.aio.insecure_channel(
-        f"ipv4:{address}" if "," in address else address,
-        options=[
-            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            ("grpc.http2.max_pings_without_data", 0),
-            _NO_PROBE,
-            ("grpc.lb_policy_name", "round_robin"),
-            ("grpc.initial_reconnect_backoff_ms", 200),
-            ("grpc.max_reconnect_backoff_ms", 2_000),
-            ("grpc.enable_retries", 1),
-            ("grpc.use_local_subchannel_pool", int(fresh)),
-        ],
-        interceptors=[_UnaryCredentials(tokens), _StreamCredentials(tokens)] if tokens else [],
+    target = f"ipv4:{address}" if "," in address else address
+    options = [
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.max_pings_without_data", 0),
+        _NO_PROBE,
+        ("grpc.lb_policy_name", "round_robin"),
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.enable_retries", 1),
+        ("grpc.use_local_subchannel_pool", int(fresh)),
+    ]
+    interceptors = [_UnaryCredentials(tokens), _StreamCredentials(tokens)] if tokens else []
+    if peer is None:
+        return grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)
+    # gRPC holds the server's certificate against this name.
+    options.append(("grpc.default_authority", peer.name))
+    return SecureChannel(
+        peer, lambda credentials: grpc.aio.secure_channel(target, credentials, options, interceptors=interceptors)
     )
 
 

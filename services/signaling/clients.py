@@ -20,6 +20,7 @@ from services.runtime import tasks
 from services.runtime.auth import ServiceTokens
 from services.runtime.errors import reason_of
 from services.runtime.rpc import LIVENESS, READINESS, connect
+from services.runtime.tls import Peer
 from services.signaling.core.errors import (
     ConversationNotFound,
     JoinTokenExpired,
@@ -66,13 +67,14 @@ class GrpcMembers:
 
     name = "messaging-client"
 
-    def __init__(self, address: str, tokens: ServiceTokens) -> None:
+    def __init__(self, address: str, tokens: ServiceTokens, peer: Peer | None = None) -> None:
         self._address = address
         self._tokens = tokens
+        self._peer = peer
         self._channel: grpc.aio.Channel | None = None
 
     async def start(self) -> None:
-        self._channel = connect(self._address, self._tokens)
+        self._channel = connect(self._address, self._tokens, self._peer)
 
     async def stop(self) -> None:
         if self._channel:
@@ -132,8 +134,9 @@ class SfuClient:
 
     name = "sfu-client"
 
-    def __init__(self, tokens: ServiceTokens) -> None:
+    def __init__(self, tokens: ServiceTokens, peer: Peer | None = None) -> None:
         self._tokens = tokens
+        self._peer = peer
         self._channels: OrderedDict[Worker, grpc.aio.Channel] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -178,7 +181,7 @@ class SfuClient:
 
     async def is_reachable(self, worker: Worker) -> bool:
         """See ports.MediaWorkers: asks for its liveness, over a new connection."""
-        async with connect(worker.address, self._tokens, fresh=True) as channel:
+        async with connect(worker.address, self._tokens, self._peer, fresh=True) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             try:
                 response = await stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS), timeout=PROBE_TIMEOUT_S)
@@ -189,7 +192,7 @@ class SfuClient:
     def _channel(self, worker: Worker) -> grpc.aio.Channel:
         channel = self._channels.get(worker)
         if channel is None:
-            channel = self._channels[worker] = connect(worker.address, self._tokens, fresh=True)
+            channel = self._channels[worker] = connect(worker.address, self._tokens, self._peer, fresh=True)
         self._channels.move_to_end(worker)
         if len(self._channels) > MAX_CHANNELS:
             _, oldest = self._channels.popitem(last=False)
