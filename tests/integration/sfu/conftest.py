@@ -234,10 +234,18 @@ class Client:
         """Pictures decoded on all slots."""
         return sum(heard.frames for heard in self.heard.values() if heard.kind == "video")
 
-    def frames_of(self, user: str) -> int:
-        """Pictures decoded on the slots where this person is now."""
+    async def packets_of(self, user: str) -> int:
+        """Packets that came on the video slots where this person is now, decoded or not."""
         mids = [mid for mid, publisher in self.publishers().items() if publisher == user]
-        return sum(self.heard[mid].frames for mid in mids if self.heard[mid].kind == "video")
+        receivers = [t.receiver for t in self.pc.getTransceivers() if t.kind == "video" and str(t.mid) in mids]
+        reports = [await receiver.getStats() for receiver in receivers]
+        return sum(s.packetsReceived for report in reports for s in report.values() if s.type == "inbound-rtp")
+
+    async def packets_sent(self) -> int:
+        """Packets of its camera."""
+        senders = [t.sender for t in self.pc.getTransceivers() if t.kind == "video" and t.sender.track]
+        reports = [await sender.getStats() for sender in senders]
+        return sum(s.packetsSent for report in reports for s in report.values() if s.type == "outbound-rtp")
 
     def hears(self) -> bool:
         return any(h.kind == "audio" and h.energy > 1000 for h in self.heard.values())
