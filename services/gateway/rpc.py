@@ -15,7 +15,8 @@ from services.gateway.ports import MembershipUnavailable
 from services.gateway.service import Gateway
 from services.runtime.auth import current_token, current_user
 from services.runtime.errors import ErrorTable, Refusal
-from services.runtime.rpc import Access, Api, Context
+from services.runtime.guard import Access, Context
+from services.runtime.rpc import Api
 
 ERRORS: ErrorTable = {
     errors.InvalidField: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),

@@ -19,11 +19,13 @@ from services.gateway.uplink import PresenceUplinks
 from services.runtime.accounts import Accounts, AccountsFeed
 from services.runtime.admin import admin_tokens
 from services.runtime.auth import ServiceTokens, UserTokens
+from services.runtime.channels import connect
 from services.runtime.clock import SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
+from services.runtime.guard import admins
 from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer, admins, connect
+from services.runtime.rpc import RpcServer
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.tls import Peer
 

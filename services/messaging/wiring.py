@@ -50,11 +50,12 @@ from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
+from services.runtime.guard import Admit, admins
 from services.runtime.ids import new_id, new_secret
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import Admit, RpcServer, admins
+from services.runtime.rpc import RpcServer
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 from services.runtime.tls import Peer

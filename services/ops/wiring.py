@@ -14,11 +14,11 @@ from services.ops.clients import CallOperations, Deletions, Fleet, Refused
 from services.ops.config import STACK, Config
 from services.ops.credentials import DevelopmentAdmin, TokenFile
 from services.ops.stages import Broker
+from services.runtime.channels import Credentials
 from services.runtime.clock import SystemClock
 from services.runtime.config import ConfigError
 from services.runtime.errors import BusUnavailable
 from services.runtime.roles import OPERATOR, PRIVACY
-from services.runtime.rpc import Credentials
 from services.runtime.tls import Peer
 
 # The services that a command asks.

@@ -16,8 +16,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.runtime import tasks
 from services.runtime.auth import ServiceTokens
+from services.runtime.channels import connect
 from services.runtime.errors import StoreUnavailable
-from services.runtime.rpc import LIVENESS, connect
+from services.runtime.rpc import LIVENESS
 from services.runtime.tls import Peer
 from services.signaling.core.model import Worker, WorkerId
 from services.signaling.core.placement import NodeTable

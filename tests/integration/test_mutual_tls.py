@@ -28,8 +28,9 @@ from loadtests.stacks import edge_of
 from services.ops.clients import CallOperations, Fleet, Refused
 from services.ops.config import Config
 from services.ops.core import Gateway, Replica
+from services.runtime.channels import connect
 from services.runtime.config import TlsConfig
-from services.runtime.rpc import READINESS, connect
+from services.runtime.rpc import READINESS
 from services.runtime.tls import Peer, watch
 from tests.support.admins import admin_of
 from tests.support.rotation import Load, load

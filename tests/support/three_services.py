@@ -25,11 +25,13 @@ from services.messaging.groups.service import GroupRequest
 from services.runtime.auth import UserId as CallerId
 from services.runtime.auth import UserToken, set_current_token
 from services.runtime.bus import Incoming
+from services.runtime.channels import connect
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
 from services.runtime.errors import BASE_TABLE, ErrorTable
+from services.runtime.guard import Access
 from services.runtime.ids import new_id
-from services.runtime.rpc import Access, Api, RpcServer, connect
+from services.runtime.rpc import Api, RpcServer
 from services.signaling import rpc as calls_rpc
 from services.signaling.changes import CallChanges
 from services.signaling.clients import GrpcMembers

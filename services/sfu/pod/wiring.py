@@ -11,11 +11,12 @@ from prometheus_client import CollectorRegistry
 
 from services.runtime.auth import ServiceTokens
 from services.runtime.bus import Outgoing, Publisher
+from services.runtime.channels import connect
 from services.runtime.clock import SystemClock
 from services.runtime.errors import BusUnavailable
 from services.runtime.lifecycle import App
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer, connect
+from services.runtime.rpc import RpcServer
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.tls import Peer
 from services.sfu.core.ids import WorkerId

@@ -25,9 +25,10 @@ from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, KafkaConfig, ServerConfig
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.errors import BusUnavailable, ErrorTable, Refusal
+from services.runtime.guard import Access
 from services.runtime.ids import new_id
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import Access, Api, RpcServer
+from services.runtime.rpc import Api, RpcServer
 from tests.support.admins import PUBLIC_KEYS
 from tests.support.identities import environment as identity_env
 from tests.support.identities import keys_of, tokens_of

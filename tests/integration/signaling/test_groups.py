@@ -12,7 +12,7 @@ from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
 from services.runtime.bus import Outgoing
-from services.runtime.rpc import connect
+from services.runtime.channels import connect
 from tests.integration.signaling.neighbours import read_join_token
 from tests.integration.signaling.town import FAILED, PHONE, TABLET, Town, User, attempt, find_detail, refused
 from tests.support.admins import admin

@@ -1,4 +1,4 @@
-"""No channel and no port of a service is opened past services/runtime/rpc.py, and each channel names its peer."""
+"""Services open channels in runtime/channels.py alone, ports in runtime/rpc.py, and each channel names its peer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVICES = ROOT / "services"
-THE_WAY = SERVICES / "runtime" / "rpc.py"
+THE_WAYS = [SERVICES / "runtime" / name for name in ("channels.py", "rpc.py")]
 OPENS = {"insecure_channel", "secure_channel", "add_insecure_port", "add_secure_port", "intercept_channel"}
 
 
@@ -20,7 +20,7 @@ def past_the_way(source: str) -> Iterator[str]:
     names = {
         alias.asname or alias.name
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "services.runtime.rpc"
+        if isinstance(node, ast.ImportFrom) and node.module == "services.runtime.channels"
         for alias in node.names
         if alias.name == "connect"
     }
@@ -30,7 +30,7 @@ def past_the_way(source: str) -> Iterator[str]:
                 yield f"{getattr(node, 'lineno', 0)}: {name}"
             case ast.Constant(value=str(name)) if name in OPENS:
                 yield f"{node.lineno}: {name} by its name"
-            case ast.Attribute(value=ast.Name(id="rpc"), attr="connect"):
+            case ast.Attribute(value=ast.Name(id="channels"), attr="connect"):
                 yield f"{node.lineno}: connect by another way than its name"
             case ast.Call(func=ast.Name(id=name)) if name in names:
                 given = [*node.args[2:3], *(word.value for word in node.keywords if word.arg == "peer")]
@@ -39,13 +39,13 @@ def past_the_way(source: str) -> Iterator[str]:
 
 
 def test_the_services_open_channels_and_ports_in_the_one_way() -> None:
-    sources = [path for path in SERVICES.rglob("*.py") if "node_modules" not in path.parts and path != THE_WAY]
+    sources = [path for path in SERVICES.rglob("*.py") if "node_modules" not in path.parts and path not in THE_WAYS]
     assert len(sources) > 100
     found = [f"{path.relative_to(ROOT)}:{place}" for path in sources for place in past_the_way(path.read_text())]
     assert found == []
 
 
-IMPORT = "from services.runtime.rpc import connect\n"
+IMPORT = "from services.runtime.channels import connect\n"
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ IMPORT = "from services.runtime.rpc import connect\n"
         IMPORT + "connect(address, tokens, fresh=True)",
         IMPORT + "connect(address, tokens, None)",
         IMPORT + "connect(address, tokens, peer=None)",
-        "from services.runtime.rpc import connect as to\nto(address, tokens)",
-        "from services.runtime import rpc\nrpc.connect(address, tokens)",
+        "from services.runtime.channels import connect as to\nto(address, tokens)",
+        "from services.runtime import channels\nchannels.connect(address, tokens)",
     ],
 )
 def test_a_channel_past_the_way_is_found(source: str) -> None:
