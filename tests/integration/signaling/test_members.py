@@ -73,7 +73,7 @@ async def test_a_messaging_that_is_not_there_is_an_outage(server: RpcServer, mem
 
 
 async def test_a_token_that_messaging_does_not_take_is_no_conversations_fault(server: RpcServer) -> None:
-    strangers = GrpcMembers(f"127.0.0.1:{server.port}", tokens_of("ops"))
+    strangers = GrpcMembers(f"127.0.0.1:{server.port}", tokens_of("messaging"))
     await strangers.start()
     try:
         assert (await refusal(strangers, GOOD)).others_pass is None
@@ -91,7 +91,7 @@ async def test_the_reader_of_conversations_hands_the_question_on(members: GrpcMe
 
     event = events_pb2.ConversationEvent(conversation_id=SLOW)
     event.conversation_changed.SetInParent()
-    record = Incoming("messaging.events.v1", 0, 0, b"k", event.SerializeToString(), SystemClock().now(), None)
+    record = Incoming("messaging.events.v1", 0, 0, SLOW.encode(), event.SerializeToString(), SystemClock().now(), None)
     with pytest.raises(TransientFailure) as raised:
         await MembersConsumer(Service()).handle([record])  # type: ignore[arg-type]
     assert raised.value.others_pass
