@@ -95,10 +95,11 @@ def stages(media_path: str, *, browsers: Sequence[str]) -> list[list[list[Part]]
         *("tests/integration", "--ignore-glob", "tests/integration/test_*.py"),
         *(word for name in ("api", "sfu", *CALLS) for word in ("--ignore", f"tests/integration/{name}")),
     )
-    # The media path as it ships: compiled. Its unit tests run on the sources as well.
+    # The media path as it ships: compiled. Its unit tests run on the sources as well, but for the matrix of peers.
     media = pytest_part("media", "-o", f"pythonpath={media_path} . gen", "tests/unit/sfu", "tests/integration/sfu")
+    matrix = ("--ignore", "tests/unit/sfu/test_foreign.py")
     return [
-        [[pytest_part("units", "-n", "2", "--dist", "loadfile", "tests/unit"), web]],
+        [[pytest_part("units", "-n", "2", "--dist", "loadfile", "tests/unit", *matrix), web]],
         # Three lanes on two cores: each of them waits a good part of its time.
         [[shared], [calls, media], [services]],
         # When the browsers are done: what kills services all the time leaves them no room. Most of it waits, for leases
