@@ -131,7 +131,9 @@ def is_address(value: str) -> bool:
 class LogConfig:
     """How to log: `json` for machines, `console` for people."""
 
+    # `json` for machines, `console` for people at a terminal.
     format: str
+    # The least that is logged.
     level: str
 
     @classmethod
@@ -146,7 +148,9 @@ class LogConfig:
 class TelemetryConfig:
     """Where spans go. An empty endpoint: nowhere."""
 
+    # A collector that takes OTLP over gRPC. Empty: no spans are made or sent.
     endpoint: str
+    # Whether the connection to the collector uses TLS.
     tls: bool
     # Share of the traces that begin here. Higher: more to store. Lower: a rare fault has no trace.
     ratio: float
@@ -167,11 +171,13 @@ class TelemetryConfig:
 class ProcessConfig:
     """What every process has: logs, a metrics port and, if wanted, traces."""
 
+    # Where Prometheus finds `/metrics`.
     metrics_address: str
     log: LogConfig
     telemetry: TelemetryConfig
-    # Finish what was begun before others on the core have their turn (SCHED_BATCH): without it, many processes on few
-    # cores interrupt each other at every message. Nothing changes while a core is free.
+    # Linux's SCHED_BATCH: a process finishes what it began before others on its core have their turn. `true` helps
+    # where more busy processes than cores run; it makes each message some milliseconds later, and changes nothing while
+    # a core is free.
     sched_batch: bool = False
 
     @classmethod
@@ -188,9 +194,11 @@ class ProcessConfig:
 class UserLimitsConfig:
     """What one user may ask of one replica; the edge sends all calls of a user to one (costs.py has the units)."""
 
-    # In the long run and at once. Raising them lets one user take more of what all share; lowering them refuses devices
-    # that log in with a large account: 50,000 conversations cost about 2,600 units.
+    # What one user may ask in the long run, in units of costs.py. Raising it lets one user take more of what all share;
+    # lowering it refuses devices that log in with a large account.
     units_per_s: float = 200
+    # What one user may ask at once, in units of costs.py. Raising it lets one user take more of what all share;
+    # lowering it refuses devices that log in with a large account: 50,000 conversations cost about 2,600 units.
     burst_units: float = 4_000
     # Calls that hold a database connection, at once. Raising it to the size of the pool lets one user have all of it;
     # lowering it makes a device's own calls wait for each other.
@@ -212,9 +220,11 @@ class UserLimitsConfig:
 class IdentityConfig:
     """By which keys services are known: files with JWK sets (see service_keys.py), read again when they change."""
 
-    # Of all who may call.
+    # A JWK set with the public Ed25519 keys of all who may call services; each key has a `kid` and a `parley_service`.
+    # Read again when it changes.
     public_keys_file: str
-    # Of this service. Empty: it calls nobody.
+    # A JWK set with the private keys of this service; the first signs. Read again when it changes. Empty: the service
+    # calls no other one.
     private_keys_file: str = ""
 
     @classmethod
@@ -230,9 +240,13 @@ class IdentityConfig:
 class AdminConfig:
     """Where people call the admin services, and who vouches for them. Without an issuer the port is not opened."""
 
+    # Where the admin services listen; nothing else is served there.
     address: str
+    # The keys of the issuer of operators' tokens; not the users'. Empty: the admin port is not opened.
     jwks_url: str
+    # The `iss` of operators' tokens; not the users'.
     jwt_issuer: str
+    # The `aud` of operators' tokens.
     jwt_audience: str
     # The claim that lists a person's roles (roles.py).
     roles_claim: str
@@ -259,11 +273,14 @@ class AdminConfig:
 class ServerConfig:
     """Where a service listens, whom it trusts, and how it stops."""
 
+    # Where users and services call.
     grpc_address: str
     identity: IdentityConfig
-    # Empty in services that no user calls.
+    # The keys of the social network's token issuer; empty in services that no user calls.
     jwks_url: str
+    # The `iss` of the network's tokens; empty in services that no user calls.
     jwt_issuer: str
+    # The `aud` of the network's tokens.
     jwt_audience: str
     # Time for load balancers to see NOT_SERVING before calls are refused. Higher: slower stops. Lower: refused calls.
     drain_delay_s: float
@@ -306,11 +323,14 @@ class ServerConfig:
 class KafkaTls:
     """TLS to the broker; its certificate and its name are always checked."""
 
+    # Whether the connection to the broker uses TLS.
     enabled: bool = False
     # PEM. Empty: the system's own authorities.
     ca_file: str = ""
-    # PEM, of ours; both or none. The broker knows us by it, if it asks.
+    # Our own certificate, PEM, by which the broker knows us if it asks. Read again at the next connection once the file
+    # has changed.
     certificate_file: str = ""
+    # The key of that certificate, PEM. Set both files or none.
     key_file: str = ""
 
     @classmethod
@@ -333,6 +353,7 @@ class KafkaTls:
 class KafkaConfig:
     """How to reach the broker."""
 
+    # The brokers that are asked first.
     bootstrap: str
     # Apache Kafka takes idempotent producers; the embedded broker does not know InitProducerId.
     idempotent: bool
@@ -364,6 +385,7 @@ class KafkaConfig:
 class DatabaseConfig:
     """How to reach PostgreSQL."""
 
+    # `postgresql://...`; several hosts are allowed. Only a server that takes writes is used.
     url: str
     # Higher: more parallel transactions and more server memory. Lower: calls queue for a connection.
     pool_size: int
