@@ -287,7 +287,7 @@ async def settle(world: People) -> Town:
     return town
 
 
-# What comes of a cell, and why: the reasons stand in the README (relations; what a retry gets) and beside the RPCs.
+# What comes of a cell, and why: the reasons stand in docs/design/groups-and-relations.md and beside the RPCs.
 RULES = {
     "K": ("first", "the key comes before every check: a retry gets the first result"),
     "O": ("first", "who is out still learns what became of the own request, and nothing that others did since"),

@@ -101,7 +101,7 @@ class MediaLine:
 
     @property
     def has_transport_cc(self) -> bool:
-        """Whether the line takes part in transport-wide congestion control: video only (README, Bandwidth)."""
+        """Whether the line takes part in transport-wide congestion control: video only (docs/design/bandwidth.md)."""
         extension_id = self.extensions.get(TRANSPORT_CC_URI, 0)
         # What is sent has room for ids of one byte's elements (forms.py).
         is_fit = extension_id > 0 and (self.is_own or extension_id < 15)
