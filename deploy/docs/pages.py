@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path, PurePosixPath
 from posixpath import normpath, relpath
 
@@ -15,13 +17,13 @@ _FENCE = re.compile(r"^ *(```|~~~)")
 _NAMED = re.compile(r"`((?:tests|services|deploy|loadtests)/[\w./-]+\.(?:py|ts|mjs|yaml))(?:::(\w+))?`")
 
 
+@cache
 def sources(root: Path = ROOT) -> list[str]:
     """Every Markdown file of the repository, by its path from the root."""
     found = []
-    for path in root.rglob("*.md"):
-        parts = path.relative_to(root).parts
-        if not any(part in _FOREIGN or (part.startswith(".") and part != ".github") for part in parts[:-1]):
-            found.append("/".join(parts))
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in _FOREIGN and not name.startswith(".")]
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files if name.endswith(".md")]
     return sorted(found)
 
 
