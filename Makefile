@@ -146,7 +146,7 @@ format: setup ## Bring Python and Markdown into the form that lint wants
 	ruff format .
 	python -m deploy.docs.markdown
 
-docs: gen/.stamp ## Build the documentation into build/site: open build/site/index.html
+docs: gen/.stamp ## Build the documentation into build/site; for its search: python -m http.server -d build/site
 	python -m deploy.docs build/site
 
 .PHONY: k8s-check

@@ -35,4 +35,9 @@ def test_no_page_fetches_anything_from_elsewhere(site: Path) -> None:
 def test_pages_beside_the_code_and_generated_ones_can_be_searched(site: Path) -> None:
     index = json.loads((site / "search" / "search_index.json").read_text())
     found = {entry["location"].partition("#")[0] for entry in index["docs"]}
-    assert {"services/gateway/", "reference/configuration/", "reference/api/messaging/", "threat-model/"} <= found
+    assert {
+        "services/gateway.html",
+        "reference/configuration.html",
+        "reference/api/messaging.html",
+        "threat-model.html",
+    } <= found
