@@ -9,8 +9,9 @@ from parley.messaging.v1 import messages_pb2, service_pb2_grpc
 from parley.messaging.v1 import service_pb2 as api
 
 from services.messaging import encoding
+from services.messaging.content_forms import read_text
 from services.messaging.core import errors
-from services.messaging.core.model import AddAudience, Text, UserId
+from services.messaging.core.model import AddAudience, UserId
 from services.messaging.core.own_state import OwnChange
 from services.messaging.core.request import Request
 from services.messaging.encoding import conversation_message, delta_message, message_message, to_timestamp
@@ -99,10 +100,6 @@ def _add_audience(value: int) -> AddAudience | None:
     return audience
 
 
-def _text(content: messages_pb2.TextContent) -> Text:
-    return Text(content.text, encoding.entities_of(content))
-
-
 class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
     """Translates; the use-cases stand in service.py and those of the features."""
 
@@ -147,7 +144,10 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         if request.WhichOneof("content") is None:
             raise InvalidRequest("content", "is not set")
         wanted = TextRequest(
-            request.client_message_id, _text(request.text), request.reply_to_seq, tuple(request.attachment_ids)
+            request.client_message_id,
+            read_text(request.text),
+            request.reply_to_seq,
+            tuple(request.attachment_ids),
         )
         message = await self._messaging.send_text(_me(), request.conversation_id, wanted)
         return api.SendMessageResponse(message=message_message(message))
@@ -278,7 +278,9 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         return api.JoinByInviteResponse(conversation=conversation_message(group))
 
     async def EditMessage(self, request: api.EditMessageRequest, context: Context) -> api.EditMessageResponse:
-        message = await self._messaging.edit_message(_me(), request.conversation_id, request.seq, _text(request.text))
+        message = await self._messaging.edit_message(
+            _me(), request.conversation_id, request.seq, read_text(request.text)
+        )
         return api.EditMessageResponse(message=message_message(message))
 
     async def ListEdits(self, request: api.ListEditsRequest, context: Context) -> api.ListEditsResponse:

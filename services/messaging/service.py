@@ -8,6 +8,7 @@ from services.messaging import metrics
 from services.messaging.core import changes, checks, model, paging, searching
 from services.messaging.core.account_sync import AccountCatchup, cut_page, token_at
 from services.messaging.core.changes import ChangePolicy, MessageChange
+from services.messaging.core.content import CallRecord, Content, Mention, Text, kind_of, text_of
 from services.messaging.core.errors import (
     AttachmentNotFound,
     ConversationNotFound,
@@ -19,8 +20,6 @@ from services.messaging.core.errors import (
 )
 from services.messaging.core.model import (
     Attachment,
-    CallRecord,
-    Content,
     Conversation,
     ConversationId,
     Cursor,
@@ -28,13 +27,11 @@ from services.messaging.core.model import (
     Draft,
     DraftKey,
     Edit,
-    Mention,
     Message,
     MessageId,
     PageMark,
     Recipient,
     Summary,
-    Text,
     UserId,
     require_member,
 )
@@ -254,7 +251,7 @@ class Messaging:
         conversation = await self._readable(user_id, conversation_id)
         message = await self._store.find_message(conversation.id, checks.check_seq("seq", seq))
         shown = self._shown([changes.find_visible(conversation, user_id, message)])[0]
-        if not isinstance(shown.content, Text):
+        if not shown.edit_count:
             return []
         edits = await self._store.list_edits(conversation.id, seq)
         return [replace(edit, text=Text(edit.text.text)) for edit in edits] if _waits(conversation, user_id) else edits
@@ -285,7 +282,7 @@ class Messaging:
         found = await self._store.search(user_id, words, within, below, limit + 1)
         page = found[: fitting([weigh_message(message) for message in found[:limit]], MAX_ANSWER_BYTES)]
         shown = self._shown(page, withheld=room is not None and _waits(room, user_id))
-        still_said = [message for message in shown if isinstance(message.content, Text)]
+        still_said = [message for message in shown if text_of(message.content)]
         return still_said, str(page[-1].id) if len(found) > len(page) else ""
 
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
@@ -381,7 +378,7 @@ class Messaging:
         )
         message = await self._sends.submit(draft)
         if message.id == message_id:
-            metrics.MESSAGES.labels("text" if isinstance(content, Text) else "call").inc()
+            metrics.MESSAGES.labels(kind_of(content).name).inc()
         return as_of(message, now)
 
     async def _change_message(

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 
 from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
+from services.messaging.core.content import CallOutcome, CallRecord, Text
 from services.messaging.core.errors import MessagingError
-from services.messaging.core.model import CallOutcome, CallRecord, Draft, MessageId, Text
+from services.messaging.core.model import Draft, MessageId
 from services.presence.core.frames import UserId as PresenceUser
 from services.presence.core.states import OngoingCall, Standing, UserState
 from services.presence.ports import StateRow

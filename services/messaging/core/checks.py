@@ -6,10 +6,11 @@ from uuid import UUID
 
 import regex
 
+from services.messaging.core.content import Entity, Link, Text
 from services.messaging.core.emojis import qualified
 from services.messaging.core.errors import InvalidField
 from services.messaging.core.links import host_of, names_its_host
-from services.messaging.core.model import Entity, Link, Text, UserId
+from services.messaging.core.model import UserId
 
 MAX_CLIENT_ID_CHARS = 64
 MAX_USER_ID_CHARS = 64

@@ -10,7 +10,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from services.messaging.attachments.service import UploadRequest
-from services.messaging.core.model import Text, UserId
+from services.messaging.core.content import Text
+from services.messaging.core.model import UserId
 from services.messaging.service import TextRequest
 from services.runtime.errors import find_refusal
 from tests.integration.messaging.test_any_request import ALICE, RPCS, SERVICES, TABLE, Town
