@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message as ProtoMessage
-from parley.messaging.v1 import messages_pb2
+from parley.messaging.v1 import messages_pb2, service_pb2
 
 from services.messaging.core import content as kinds
 from services.messaging.core.content import (
@@ -278,6 +278,12 @@ def put_content(message: messages_pb2.Message, content: Content) -> None:
     part.SetInParent()
 
 
+def read_content(request: service_pb2.SendMessageRequest) -> Content | None:
+    """What a device wants to send; None for nothing. Raises ValueError or OverflowError for what cannot be read."""
+    form = _form_in(request)
+    return form.from_wire(getattr(request, form.field)) if form else None
+
+
 def kind_in(message: messages_pb2.Message) -> ContentKind[Any] | None:
     """The kind of a message of an event; None for one that this release does not know."""
     form = _form_in(message)
@@ -298,6 +304,6 @@ def withhold_in(message: messages_pb2.Message) -> None:
         part.CopyFrom(form.to_wire(form.kind.withhold(form.from_wire(part))))
 
 
-def _form_in(message: messages_pb2.Message) -> ContentForm[Any, Any] | None:
+def _form_in(message: messages_pb2.Message | service_pb2.SendMessageRequest) -> ContentForm[Any, Any] | None:
     field = message.WhichOneof("content")
     return next((form for form in FORMS.values() if form.field == field), None)

@@ -9,8 +9,9 @@ from parley.messaging.v1 import messages_pb2, service_pb2_grpc
 from parley.messaging.v1 import service_pb2 as api
 
 from services.messaging import encoding
-from services.messaging.content_forms import read_text
+from services.messaging.content_forms import read_content, read_text
 from services.messaging.core import errors
+from services.messaging.core.content import Content
 from services.messaging.core.model import AddAudience, UserId
 from services.messaging.core.own_state import OwnChange
 from services.messaging.core.request import Request
@@ -18,7 +19,7 @@ from services.messaging.encoding import conversation_message, delta_message, mes
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest, Groups
 from services.messaging.receipts.service import Receipts
-from services.messaging.service import AccountSyncRequest, Messaging, TextRequest
+from services.messaging.service import AccountSyncRequest, Messaging, SendRequest, TextRequest
 from services.messaging.vanishing.service import Vanishing
 from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
@@ -100,6 +101,16 @@ def _add_audience(value: int) -> AddAudience | None:
     return audience
 
 
+def _content(request: api.SendMessageRequest) -> Content:
+    try:
+        content = read_content(request)
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(str(request.WhichOneof("content")), "cannot be read") from error
+    if content is None:
+        raise InvalidRequest("content", "is not set")
+    return content
+
+
 class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
     """Translates; the use-cases stand in service.py and those of the features."""
 
@@ -141,15 +152,13 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         )
 
     async def SendMessage(self, request: api.SendMessageRequest, context: Context) -> api.SendMessageResponse:
-        if request.WhichOneof("content") is None:
-            raise InvalidRequest("content", "is not set")
-        wanted = TextRequest(
-            request.client_message_id,
-            read_text(request.text),
-            request.reply_to_seq,
-            tuple(request.attachment_ids),
-        )
-        message = await self._messaging.send_text(_me(), request.conversation_id, wanted)
+        beside = (request.reply_to_seq, tuple(request.attachment_ids))
+        if request.HasField("text"):
+            text = TextRequest(request.client_message_id, read_text(request.text), *beside)
+            message = await self._messaging.send_text(_me(), request.conversation_id, text)
+        else:
+            wanted = SendRequest(request.client_message_id, _content(request), *beside)
+            message = await self._messaging.send(_me(), request.conversation_id, wanted)
         return api.SendMessageResponse(message=message_message(message))
 
     async def ListMessages(self, request: api.ListMessagesRequest, context: Context) -> api.ListMessagesResponse:

@@ -1,6 +1,6 @@
 """What messaging does for its callers."""
 
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -57,6 +57,8 @@ from services.runtime.ids import NewId
 
 # Decides on a message that the caller may see.
 DecideVisible = Callable[[Message], MessageChange | None]
+# What a person says in a conversation, checked. Raises MessagingError.
+CheckSaid = Callable[[ConversationId], Awaitable[Content]]
 
 MAX_CURSORS = 1_000
 MAX_SYNC_DELTAS = 200
@@ -103,6 +105,16 @@ class TextRequest:
 
     client_message_id: str
     text: Text
+    reply_to_seq: int = 0
+    attachment_ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class SendRequest:
+    """What a person says, of a kind whose row checks it."""
+
+    client_message_id: str
+    content: Content
     reply_to_seq: int = 0
     attachment_ids: Sequence[str] = ()
 
@@ -182,17 +194,21 @@ class Messaging:
 
         The key comes before every check: the retry of what was stored gets the first result, whatever changed since.
         """
-        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        client_id = checks.check_client_id("client_message_id", request.client_message_id)
-        key = DraftKey(target, user_id, client_id)
-        try:
-            reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
-            text = await self._checked_text(user_id, target, request.text, may_be_empty=bool(request.attachment_ids))
-            self._rates.take(user_id, self._clock.monotonic())
-            attachments = await self._take(key, request.attachment_ids)
-        except MessagingError as refusal:
-            return await self._done_before(user_id, refusal, self._store.find_sent(key))
-        return await self._send(target, user_id, client_id, text, reply_to, attachments)
+        may_be_empty = bool(request.attachment_ids)
+        return await self._say(
+            user_id,
+            conversation_id,
+            request,
+            lambda target: self._checked_text(user_id, target, request.text, may_be_empty=may_be_empty),
+        )
+
+    async def send(self, user_id: UserId, conversation_id: str, request: SendRequest) -> Message:
+        """Store what a person says that is no text. Idempotent and with errors as for send_text."""
+
+        async def checked(_: ConversationId) -> Content:
+            return checks.check_content(request.content, request.attachment_ids)
+
+        return await self._say(user_id, conversation_id, request, checked)
 
     async def record_call(self, conversation_id: ConversationId, caller: UserId, record: CallRecord) -> Message:
         """Put an ended call into its conversation. Idempotent by the call's id. Errors as for send_text."""
@@ -360,6 +376,22 @@ class Messaging:
             if user_id in members and not mentioned <= members:
                 raise InvalidField("text.entities.mention_user_id", "is not a member of the conversation")
         return checked
+
+    async def _say(
+        self, user_id: UserId, conversation_id: str, request: TextRequest | SendRequest, check: CheckSaid
+    ) -> Message:
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        client_id = checks.check_client_id("client_message_id", request.client_message_id)
+        key = DraftKey(target, user_id, client_id)
+        try:
+            reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
+            content = await check(target)
+            self._rates.take(user_id, self._clock.monotonic())
+            attachments = await self._take(key, request.attachment_ids)
+            checks.check_files(content, attachments)
+        except MessagingError as refusal:
+            return await self._done_before(user_id, refusal, self._store.find_sent(key))
+        return await self._send(target, user_id, client_id, content, reply_to, attachments)
 
     async def _send(
         self,

@@ -5,14 +5,14 @@ what is shown in Requests, the size of answers, and the erasing of accounts. How
 content_forms.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from services.messaging.core.ids import UserId
+from services.messaging.core.ids import AttachmentId, UserId
 from services.messaging.core.role import Role
 
 # Bytes of an answer that a part of a message takes beside its text.
@@ -49,6 +49,12 @@ class ContentKind(Generic[ContentT]):
     weight: Callable[[ContentT], int] | None = None
     # Without a person whose account is deleted; None: it names nobody, or keeps whom it names.
     without: Callable[[ContentT, UserId], ContentT] | None = None
+    # As a device may send it. Raises InvalidField. None: it comes in another way than by Messaging.send.
+    check: Callable[[ContentT], ContentT] | None = None
+    # The files that it is made of; a message of another kind that is sent so has none.
+    files: Callable[[ContentT], Sequence[AttachmentId]] | None = None
+    # How their media types begin.
+    file_type: str = ""
 
 
 # Texts.

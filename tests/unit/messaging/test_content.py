@@ -1,0 +1,147 @@
+"""What a message can hold stands in one table: nobody else spells out which kinds there are."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from parley.messaging.v1 import messages_pb2, service_pb2
+
+from services.messaging import content_forms, encoding
+from services.messaging.content_forms import FORMS
+from services.messaging.core.content import KINDS, Content, kind_of
+
+MESSAGING = Path(content_forms.__file__).parent
+TABLES = {"core/content.py", "content_forms.py"}
+CLASSES = {cls.__name__ for cls in KINDS}
+# Of kinds as SQL has them. Names of ours: no sign of an expression among them.
+_QUOTED = re.compile("'(" + "|".join(kind.name for kind in KINDS.values()) + ")'")
+_FIELDS = {form.field for form in FORMS.values()}
+# Calls that ask for one field of a message.
+_ASKS = {"HasField", "WhichOneof", "ClearField", "CopyFrom"}
+
+# Who is about one kind: the function, and why.
+ALLOWED = {
+    ("core/checks.py", "check_entities", "Text"): "entities are of texts",
+    ("core/model.py", "Edit", "Text"): "texts are edited",
+    ("core/changes.py", "edit", "Text"): "texts are edited",
+    ("core/changes.py", "unsend", "Unsent"): "makes it",
+    ("vanishing/core.py", "_tombstone", "Expired"): "makes it",
+    ("vanishing/core.py", "set_vanishing", "Line"): "makes it",
+    ("consumer.py", "CallRecords", "CallRecord"): "makes it",
+    ("service.py", "TextRequest", "Text"): "a text is sent",
+    ("service.py", "Messaging", "Text"): "send_text, edit_message: their checks know the limits and the members",
+    ("service.py", "Messaging", "CallRecord"): "record_call",
+    ("rpc.py", "MessagingServicer", "text"): "send_text",
+} | dict.fromkeys(
+    [
+        ("groups/core.py", place, "Line")
+        for place in (
+            *("GroupChange", "create_group", "remove_member", "leave", "set_role", "update", "_enter", "_without"),
+        )
+    ],
+    "makes it",
+)
+
+
+def spelled(source: str) -> Iterator[tuple[str, str]]:
+    """Each class or name of a kind that a module spells, with the function or class at its top that does."""
+    for top in ast.parse(source).body:
+        if isinstance(top, ast.Import | ast.ImportFrom):
+            continue
+        place = getattr(top, "name", "")
+        for node in ast.walk(top):
+            for word in _words(node):
+                yield place, word
+
+
+def _words(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Name) and node.id in CLASSES:
+        yield node.id
+    elif isinstance(node, ast.Attribute) and node.attr in CLASSES:
+        yield node.attr
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield from _QUOTED.findall(node.value)
+    elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in _ASKS:
+        yield from (each.value for each in node.args if isinstance(each, ast.Constant) and each.value in _FIELDS)
+    elif isinstance(node, ast.MatchValue) and isinstance(node.value, ast.Constant) and node.value.value in _FIELDS:
+        yield str(node.value.value)
+    elif isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        yield from (str(each.value) for each in sides if isinstance(each, ast.Constant) and each.value in _FIELDS)
+
+
+def test_nobody_but_the_tables_spells_out_kinds() -> None:
+    found = {
+        (str(path.relative_to(MESSAGING)), place, word)
+        for path in MESSAGING.rglob("*.py")
+        if str(path.relative_to(MESSAGING)) not in TABLES
+        for place, word in spelled(path.read_text())
+    }
+    assert found - ALLOWED.keys() == set()
+    assert ALLOWED.keys() - found == set(), "nobody needs it any more"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(c):\n    return isinstance(c, Text)",
+        "def f(c):\n    return type(c) is content.CallRecord",
+        "Q = \"SELECT 1 FROM messages WHERE kind IN ('text', 'call')\"",
+        "Q = f\"UPDATE {t} SET kind = 'expired'\"",
+        "def f(m):\n    return m.HasField('text')",
+        "def f(m):\n    match m.WhichOneof('content'):\n        case 'call':\n            pass",
+        "def f(row):\n    return row['kind'] == 'unsent'",
+    ],
+)
+def test_a_kind_that_is_spelled_is_seen(source: str) -> None:
+    assert list(spelled(source))
+
+
+def test_every_kind_has_a_form_and_every_field_of_a_message_is_a_kinds() -> None:
+    assert {form.kind for form in FORMS.values()} == set(KINDS.values())
+    assert all(name == form.kind.name for name, form in FORMS.items())
+    contents = messages_pb2.Message.DESCRIPTOR.oneofs_by_name["content"].fields
+    assert {form.field for form in FORMS.values()} == {field.name for field in contents}
+    assert {form.field: form.wire.DESCRIPTOR.full_name for form in FORMS.values()} == {
+        field.name: field.message_type.full_name for field in contents
+    }
+
+
+def test_what_devices_send_is_told_as_it_is_sent() -> None:
+    sent = service_pb2.SendMessageRequest.DESCRIPTOR.oneofs_by_name["content"].fields
+    told = {form.field: form for form in FORMS.values()}
+    for field in sent:
+        assert field.message_type.full_name == told[field.name].wire.DESCRIPTOR.full_name
+        assert field.name == "text" or told[field.name].kind.check is not None
+
+
+def test_no_row_of_the_table_contradicts_itself() -> None:
+    for cls, kind in KINDS.items():
+        assert issubclass(cls, Content)
+        assert not (kind.is_said and kind.is_gone), kind.name
+        assert kind.is_said or not (kind.is_record or kind.can_be_unsent or kind.check or kind.text), kind.name
+        assert not (kind.is_record and kind.can_be_unsent), "a record is not its sender's to take back"
+        assert bool(kind.files) == bool(kind.file_type), kind.name
+
+
+def test_the_kinds_that_nobody_says_are_those_of_the_sweepers_index() -> None:
+    """Another list needs a migration of messages_by_expiry."""
+    assert content_forms.is_said("m") == "m.kind NOT IN ('line', 'unsent', 'expired')"
+
+
+def test_what_a_newer_release_wrote_is_not_shown_to_who_has_not_let_it_in() -> None:
+    event = encoding.events_pb2.ConversationEvent()
+    event.message_sent.message.seq = 4
+    # A field that this release does not know.
+    event.message_sent.message.MergeFromString(b"\xfa\x3f\x06secret")
+    assert b"secret" in event.SerializeToString()
+    withheld = encoding.withheld_event(event)
+    assert b"secret" not in withheld.SerializeToString()
+    assert withheld.message_sent.message.seq == 4
+
+
+def test_a_stored_kind_of_a_newer_release_is_told_as_taken_back() -> None:
+    row = {"kind": "hologram", "body": "x", "content": b"\xff"}
+    assert kind_of(content_forms.from_columns(row)).is_gone
