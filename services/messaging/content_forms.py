@@ -24,9 +24,10 @@ from services.messaging.core.content import (
     Mention,
     Text,
     Unsent,
+    Voice,
     kind_of,
 )
-from services.messaging.core.ids import UserId
+from services.messaging.core.ids import AttachmentId, UserId
 from services.messaging.core.role import Role
 from services.messaging.wire_values import ROLES, ROLES_BACK, to_duration
 
@@ -123,6 +124,22 @@ def _entity_message(entity: Entity) -> messages_pb2.TextEntity:
     return encoded
 
 
+# Voice messages.
+
+
+def _voice_message(voice: Voice) -> messages_pb2.VoiceContent:
+    attachment_id = str(voice.attachment_id) if voice.attachment_id else ""
+    return messages_pb2.VoiceContent(
+        attachment_id=attachment_id, length=to_duration(voice.length), waveform=voice.waveform
+    )
+
+
+def _to_voice(encoded: messages_pb2.VoiceContent) -> Voice:
+    attachment_id = AttachmentId(UUID(encoded.attachment_id)) if encoded.attachment_id else None
+    length: timedelta = encoded.length.ToTimedelta()
+    return Voice(attachment_id, length, encoded.waveform)
+
+
 # Calls.
 
 
@@ -201,6 +218,7 @@ _TEXT = ContentForm(
     lambda content: Columns(kinds.TEXT.name, content.text, entity_bytes(content)),
     lambda row: to_text(row["body"], row["entities"]),
 )
+_VOICE = ContentForm(kinds.VOICE, "voice", messages_pb2.VoiceContent, _voice_message, _to_voice)
 _CALL = ContentForm(
     kinds.CALL,
     "call",
@@ -239,7 +257,9 @@ _EXPIRED = ContentForm(
 )
 
 # By the name of the kind.
-FORMS: dict[str, ContentForm[Any, Any]] = {form.kind.name: form for form in (_TEXT, _CALL, _LINE, _UNSENT, _EXPIRED)}
+FORMS: dict[str, ContentForm[Any, Any]] = {
+    form.kind.name: form for form in (_TEXT, _VOICE, _CALL, _LINE, _UNSENT, _EXPIRED)
+}
 
 
 # What reads the table.

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from services.messaging.core.errors import InvalidField
 from services.messaging.core.ids import AttachmentId, UserId
 from services.messaging.core.role import Role
 
@@ -103,6 +104,47 @@ TEXT = ContentKind(
 )
 
 
+# Voice messages.
+
+LEAST_VOICE, MOST_VOICE = timedelta(milliseconds=100), timedelta(minutes=15)
+# Bytes. Higher: a finer picture of the sound, and bigger messages and events.
+MAX_WAVEFORM = 128
+
+
+@dataclass(frozen=True)
+class Voice(Content):
+    """A sound that somebody spoke. `waveform`: its loudness in equal parts of its length, a byte each; may be empty."""
+
+    # None where it is withheld.
+    attachment_id: AttachmentId | None
+    length: timedelta
+    waveform: bytes = b""
+
+
+def _check_voice(content: Voice) -> Voice:
+    if content.attachment_id is None:
+        raise InvalidField("voice.attachment_id", "is not set")
+    if not LEAST_VOICE <= content.length <= MOST_VOICE:
+        raise InvalidField("voice.length", "must be 0.1 s to 15 min")
+    if len(content.waveform) > MAX_WAVEFORM:
+        raise InvalidField("voice.waveform", f"has {len(content.waveform)} bytes; at most {MAX_WAVEFORM} are allowed")
+    return content
+
+
+VOICE = ContentKind(
+    "voice",
+    Voice,
+    is_said=True,
+    can_be_unsent=True,
+    # Nothing to fetch or to draw.
+    withhold=lambda content: Voice(None, content.length),
+    weight=lambda content: PART_BYTES + len(content.waveform),
+    check=_check_voice,
+    files=lambda content: [content.attachment_id] if content.attachment_id else [],
+    file_type="audio/",
+)
+
+
 # Calls.
 
 
@@ -191,7 +233,9 @@ UNSENT = ContentKind("unsent", Unsent, is_gone=True)
 EXPIRED = ContentKind("expired", Expired, is_gone=True)
 
 
-KINDS: dict[type[Content], ContentKind[Any]] = {kind.content: kind for kind in (TEXT, CALL, LINE, UNSENT, EXPIRED)}
+KINDS: dict[type[Content], ContentKind[Any]] = {
+    kind.content: kind for kind in (TEXT, VOICE, CALL, LINE, UNSENT, EXPIRED)
+}
 
 
 def kind_of(content: Content) -> ContentKind[Any]:
