@@ -8,7 +8,7 @@ from services.messaging import metrics
 from services.messaging.core import changes, checks, model, paging, searching
 from services.messaging.core.account_sync import AccountCatchup, cut_page, token_at
 from services.messaging.core.changes import ChangePolicy, MessageChange
-from services.messaging.core.content import CallRecord, Content, Mention, Text, kind_of, text_of
+from services.messaging.core.content import CallRecord, Content, Mention, Text, kind_of, text_of, withheld
 from services.messaging.core.errors import (
     AttachmentNotFound,
     ConversationNotFound,
@@ -270,7 +270,7 @@ class Messaging:
         if not shown.edit_count:
             return []
         edits = await self._store.list_edits(conversation.id, seq)
-        return [replace(edit, text=Text(edit.text.text)) for edit in edits] if _waits(conversation, user_id) else edits
+        return [replace(edit, text=withheld(edit.text)) for edit in edits] if _waits(conversation, user_id) else edits
 
     async def list_messages(
         self, user_id: UserId, conversation_id: str, before_seq: int, page_size: int

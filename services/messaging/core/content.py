@@ -249,10 +249,10 @@ def text_of(content: Content) -> str:
     return kind.text(content) if kind.text else ""
 
 
-def withheld(content: Content) -> Content:
+def withheld(content: ContentT) -> ContentT:
     """What is shown of it where the conversation was not let in."""
     kind = kind_of(content)
-    shown: Content = kind.withhold(content) if kind.withhold else content
+    shown: ContentT = kind.withhold(content) if kind.withhold else content
     return shown
 
 
@@ -262,8 +262,8 @@ def weight_of(content: Content) -> int:
     return kind.weight(content) if kind.weight else 0
 
 
-def without(content: Content, user_id: UserId) -> Content:
+def without(content: ContentT, user_id: UserId) -> ContentT:
     """What stays of it when this person's account is deleted, who is not its sender."""
     kind = kind_of(content)
-    left: Content = kind.without(content, user_id) if kind.without else content
+    left: ContentT = kind.without(content, user_id) if kind.without else content
     return left
