@@ -3,15 +3,36 @@
 import ast
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from parley.messaging.v1 import messages_pb2, service_pb2
 
 from services.messaging import content_forms, encoding
 from services.messaging.content_forms import FORMS
-from services.messaging.core.content import KINDS, Content, kind_of
+from services.messaging.core.content import (
+    KINDS,
+    CallOutcome,
+    CallRecord,
+    Content,
+    Expired,
+    Line,
+    LineKind,
+    Link,
+    Text,
+    Unsent,
+    Voice,
+    kind_of,
+    text_of,
+    withheld,
+    without,
+)
+from services.messaging.core.model import AttachmentId, ConversationId, Message, MessageId, UserId
+from services.messaging.core.weighing import weigh_message
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MESSAGING = Path(content_forms.__file__).parent
 TABLES = {"core/content.py", "content_forms.py"}
 CLASSES = {cls.__name__ for cls in KINDS}
@@ -154,3 +175,51 @@ def test_what_a_newer_release_wrote_is_not_shown_to_who_has_not_let_it_in() -> N
 def test_a_stored_kind_of_a_newer_release_is_told_as_taken_back() -> None:
     row = {"kind": "hologram", "body": "x", "content": b"\xff"}
     assert kind_of(content_forms.from_columns(row)).is_gone
+
+
+PEOPLE = tuple(UserId(f"person-{number:057}") for number in range(256))
+# The largest of each kind.
+SAMPLES: dict[type[Content], Content] = {
+    Text: Text("€" * 10_000, tuple(Link(place, 1, "https://x.example/" + "x" * 2_000) for place in range(50))),
+    Voice: Voice(AttachmentId(UUID(int=7)), timedelta(minutes=15), b"\xff" * 128),
+    CallRecord: CallRecord(UUID(int=7), True, CallOutcome.COMPLETED, timedelta(hours=3), PEOPLE),
+    Line: Line(LineKind.ADDED, PEOPLE),
+    Unsent: Unsent(),
+    Expired: Expired(),
+}
+
+
+@pytest.mark.parametrize("cls", KINDS)
+def test_each_kind_comes_back_as_it_was_told_and_stored(cls: type[Content]) -> None:
+    content = SAMPLES[cls]
+    form = FORMS[kind_of(content).name]
+    assert form.from_wire(form.wire.FromString(form.to_wire(content).SerializeToString())) == content
+    assert content_forms.from_columns(content_forms.to_columns(content)._asdict()) == content
+    message = messages_pb2.Message()
+    content_forms.put_content(message, content)
+    assert message.WhichOneof("content") == form.field
+    assert content_forms.kind_in(message) is kind_of(content)
+    assert content_forms.text_in(message) == text_of(content)
+
+
+@pytest.mark.parametrize("cls", KINDS)
+def test_each_kind_weighs_what_it_takes_of_an_answer(cls: type[Content]) -> None:
+    """Answers are bounded by weight to a quarter of what clients take: twice is far enough."""
+    message = Message(MessageId(UUID(int=1)), ConversationId(UUID(int=2)), 1, PEOPLE[0], "k", NOW, SAMPLES[cls])
+    assert encoding.message_message(message).ByteSize() <= 2 * weigh_message(message)
+
+
+@pytest.mark.parametrize("cls", KINDS)
+def test_what_is_withheld_is_of_the_same_kind_and_withholds_nothing_more(cls: type[Content]) -> None:
+    shown = withheld(SAMPLES[cls])
+    assert type(shown) is cls
+    assert withheld(shown) == shown
+    form = FORMS[kind_of(shown).name]
+    assert form.from_wire(form.to_wire(shown)) == shown
+
+
+def test_whom_others_content_names_goes_out_of_it_or_is_kept_for_a_reason() -> None:
+    for cls, content in SAMPLES.items():
+        left = without(content, PEOPLE[3])
+        is_named = PEOPLE[3].encode() in FORMS[kind_of(left).name].to_wire(left).SerializeToString()
+        assert is_named is (cls is Line), "a group's own history names who came; nothing else does"
