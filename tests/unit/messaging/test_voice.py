@@ -8,22 +8,26 @@ import pytest
 from parley.messaging.v1 import messages_pb2, service_pb2
 
 from services.messaging import encoding
-from services.messaging.attachments.core import Upload
+from services.messaging.attachments.core import Scan, Upload
 from services.messaging.attachments.service import UploadRequest
 from services.messaging.content_forms import from_columns, read_content, to_columns
 from services.messaging.core.content import Text, Unsent, Voice
 from services.messaging.core.errors import (
     AttachmentNotFound,
+    AttachmentNotScanned,
     AttachmentNotUploaded,
     InvalidField,
     NotEditable,
     RequestPending,
+    SendRate,
 )
 from services.messaging.core.model import AttachmentId, Message
 from services.messaging.core.weighing import weigh_message
 from services.messaging.core.withholding import withhold
+from services.messaging.rates import SendRates
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from services.messaging.service import SendRequest
+from services.messaging.service import Limits, Messaging, SendRequest, TextRequest
+from services.runtime.ids import new_id
 from tests.support.file_samples import sound
 from tests.support.messaging_world import ALICE, BOB, World
 
@@ -122,6 +126,27 @@ async def test_its_sound_must_be_there_and_ones_own(world: World) -> None:
     theirs = SendRequest("k", replace(SPOKEN, attachment_id=id_), attachment_ids=[str(id_)])
     with pytest.raises(AttachmentNotFound):
         await world.messaging.send(BOB, room, theirs)
+
+
+async def test_the_scanner_is_asked_about_it_as_about_any_file(world: World) -> None:
+    room, upload = await world.room(), await put(world)
+    world.attachments._wake_scans = lambda: None
+    with pytest.raises(AttachmentNotScanned):
+        await speak(world, room, upload)
+    (waiting,) = await world.uploads.claim_scans(world.clock.now(), world.clock.now() + timedelta(seconds=30), 9)
+    await world.uploads.end_scan(upload.attachment.id, waiting.etag, Scan.CLEAN)
+    assert (await speak(world, room, upload)).attachments == (upload.attachment,)
+
+
+async def test_it_counts_as_a_send_of_the_person(world: World) -> None:
+    room, upload = await world.room(), await put(world)
+    slow = Messaging(
+        *(world.store, world.sends, SendRates(per_s=0.001, burst=1), world.clock, new_id), Limits(), world.attachments
+    )
+    id_ = upload.attachment.id
+    await slow.send_text(ALICE, room, TextRequest("t", Text("one")))
+    with pytest.raises(SendRate):
+        await slow.send(ALICE, room, SendRequest("k", replace(SPOKEN, attachment_id=id_), attachment_ids=[str(id_)]))
 
 
 async def test_before_anybody_lets_it_in_nothing_is_spoken(world: World) -> None:
