@@ -21,7 +21,7 @@ from services.messaging.core.request import Request
 from services.messaging.deliveries import deliveries
 from services.messaging.encoding import withheld_event
 from services.messaging.service import Messaging
-from services.runtime.bus import Incoming, PoisonRecord, Publisher, TransientFailure, trace_headers
+from services.runtime.bus import Incoming, PoisonRecord, Publisher, TransientFailure, require_key, trace_headers
 from services.runtime.failures import named
 
 _OUTCOMES = {
@@ -132,7 +132,10 @@ class CallRecords:
         """Record what ended. Errors: PoisonRecord, TransientFailure, StoreUnavailable."""
         for record in records:
             event = _parse(calls.CallEvent, record)
+            require_key(record, event.call_id, "call_id")
             call = event.call_changed.call
+            if event.HasField("call_changed") and call.call_id != event.call_id:
+                raise PoisonRecord("an event of one call that holds another")
             if event.HasField("call_changed") and call.state == call_messages.CALL_STATE_ENDED:
                 await self._record(call)
 
@@ -167,6 +170,7 @@ def _conversation_event(record: Incoming) -> events_pb2.ConversationEvent:
         UUID(event.conversation_id)
     except ValueError as error:
         raise PoisonRecord("conversation_id is not a UUID") from error
+    require_key(record, event.conversation_id, "conversation_id")
     if event.WhichOneof("event") is None:
         raise PoisonRecord("an event of an unknown kind")
     return event

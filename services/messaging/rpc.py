@@ -23,7 +23,8 @@ from services.messaging.service import AccountSyncRequest, Messaging, SendReques
 from services.messaging.vanishing.service import Vanishing
 from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
-from services.runtime.rpc import Access, Api, Context
+from services.runtime.guard import Access, Context
+from services.runtime.rpc import Api
 
 _CODE = grpc.StatusCode
 

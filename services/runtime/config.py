@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class ConfigError(Exception):
@@ -256,6 +257,41 @@ class AdminConfig:
 
 
 @dataclass(frozen=True)
+class TlsConfig:
+    """Mutual TLS between our processes (tls.py): all three files, or none, which is clear text."""
+
+    # PEM, read again when they change.
+    certificate_file: str = ""
+    key_file: str = ""
+    # Who signs the certificates of all who may connect, and of nobody else.
+    ca_file: str = ""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether connections are made and taken over mutual TLS, and over nothing else."""
+        return bool(self.certificate_file)
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> "TlsConfig":
+        """Files as cert-manager names them in a Secret."""
+        return cls(*(str(folder / name) for name in ("tls.crt", "tls.key", "ca.crt")))
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "TlsConfig":
+        files = {name: env.text(f"PARLEY_TLS_{name}_FILE", "") for name in ("CERTIFICATE", "KEY", "CA")}
+        missing = [f"PARLEY_TLS_{name}_FILE" for name, file in files.items() if not file]
+        if 0 < len(missing) < len(files):
+            env.problem(
+                "PARLEY_TLS_CERTIFICATE_FILE, _KEY_FILE and _CA_FILE go together:"
+                f" {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
+            )
+        return cls(*files.values())
+
+
+CLEAR_TEXT = TlsConfig()
+
+
+@dataclass(frozen=True)
 class ServerConfig:
     """Where a service listens, whom it trusts, and how it stops."""
 
@@ -279,6 +315,9 @@ class ServerConfig:
     user_limits: UserLimitsConfig = UserLimitsConfig()
     # None in services that have nothing for people who run Parley.
     admin: AdminConfig | None = None
+    tls: TlsConfig = CLEAR_TEXT
+    # With TLS: where who has no certificate (Kubernetes) asks for our health, in clear text, and for nothing else.
+    health_address: str = "0.0.0.0:7200"
 
     @classmethod
     def read(cls, env: EnvReader, *, public: bool = True, calls: bool = False, admin: bool = False) -> "ServerConfig":
@@ -299,6 +338,8 @@ class ServerConfig:
             jwt_device_claim=env.text("PARLEY_JWT_DEVICE_CLAIM", "device_id") if public else "",
             user_limits=UserLimitsConfig.read(env) if public else UserLimitsConfig(),
             admin=AdminConfig.read(env) if admin else None,
+            tls=TlsConfig.read(env),
+            health_address=env.address("PARLEY_HEALTH_ADDRESS", "0.0.0.0:7200"),
         )
 
 

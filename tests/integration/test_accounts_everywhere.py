@@ -21,7 +21,7 @@ from services.presence.store import PostgresStates
 from services.runtime.bus import Incoming
 from services.runtime.config import DatabaseConfig
 from services.runtime.db import Database
-from services.runtime.rpc import Context
+from services.runtime.guard import Context
 from services.signaling.accounts.consumer import AccountsConsumer
 from services.signaling.accounts.core import BELONGINGS as CALL_BELONGINGS
 from services.signaling.accounts.rpc import AccountDataServicer

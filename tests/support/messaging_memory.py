@@ -62,9 +62,9 @@ class MemoryStore(FakeStore):
                 wanted = min(seq, room.last_seq)
                 self._tell(id_, user_id, now, delivered_seq=wanted, is_live=len(room.members) <= told_members)
 
-    async def expire_due(self, now: datetime, limit: int) -> int:
+    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
         due = [message for messages in self._messages.values() for message in messages if is_due(message, now)]
-        due = sorted(due, key=lambda message: message.expires_at or now)[:limit]
+        due = sorted(due, key=lambda message: message.expires_at or now)[passed_by : passed_by + limit]
         revisions = {id_: room.revision for id_, room in self._conversations.items()}
         for message in bury(sorted(due, key=lambda message: (message.conversation_id, message.seq)), revisions):
             id_ = message.conversation_id

@@ -16,7 +16,7 @@ from services.runtime.ids import NewId
 
 _DUE = f"""
 SELECT m.conversation_id, m.seq FROM messages m WHERE m.expires_at <= $1 AND {is_said("m")}
-ORDER BY m.expires_at LIMIT $2
+ORDER BY m.expires_at LIMIT $2 OFFSET $3
 """  # noqa: S608
 _STILL_DUE = f"""
 SELECT m.* FROM unnest($1::uuid[], $2::bigint[]) AS k (id, number)
@@ -48,9 +48,9 @@ class PostgresSweepStore:
         self._relay = relay
         self._new_id = new_id
 
-    async def expire_due(self, now: datetime, limit: int) -> int:
+    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
         async with self._database.transaction() as connection:
-            due = await connection.fetch(_DUE, now, limit)
+            due = await connection.fetch(_DUE, now, limit, passed_by)
             locked = await _lock(connection, {row["conversation_id"] for row in due})
             mine = [row for row in due if row["conversation_id"] in locked]
             # Again, after the locks: an unsending or another replica may have been faster.
