@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -161,9 +162,8 @@ async def publisher(kafka: KafkaConfig) -> AsyncIterator[KafkaPublisher]:
     await publisher.stop()
 
 
-@pytest.fixture
-async def database_url(postgres: str) -> AsyncIterator[str]:
-    """An empty database of this test's own; it is dropped afterwards."""
+@asynccontextmanager
+async def _own_database(postgres: str) -> AsyncIterator[str]:
     name = f"test_{secrets.token_hex(6)}"
     admin = await asyncpg.connect(postgres)
     try:
@@ -172,3 +172,17 @@ async def database_url(postgres: str) -> AsyncIterator[str]:
         await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await admin.close()
+
+
+@pytest.fixture
+async def database_url(postgres: str) -> AsyncIterator[str]:
+    """An empty database of this test's own; it is dropped afterwards."""
+    async with _own_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+async def other_database_url(postgres: str) -> AsyncIterator[str]:
+    """One more, for a second service."""
+    async with _own_database(postgres) as url:
+        yield url

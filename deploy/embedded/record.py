@@ -35,6 +35,10 @@ class StackRecord:
     service_keys_folder: str
     # Of the stack's issuer of people: who can read it is an operator. For its owner's eyes only.
     admin_key_file: str
+    # With a folder of certificate and key for each who speaks mutual TLS, tools too; empty: all speak in clear text.
+    tls_folder: str
+    # Where the services tell their health in clear text; empty without TLS, when grpc_addresses do.
+    health_addresses: dict[str, str]
 
     def write(self, path: Path) -> None:
         """Replaces the file at once, so that a reader never sees half of it."""

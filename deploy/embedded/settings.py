@@ -19,6 +19,7 @@ START_ORDER = (
 )
 PARTS = tuple(part for row in START_ORDER for part in row)
 BROKERS = ("kafka", "tansu")
+TLS = ("off", "mutual")
 REPLICABLE = ("messaging", "presence", "gateway", "signaling", "sfu")
 
 
@@ -39,9 +40,14 @@ class StackSettings:
     # Which Kafka: Apache Kafka where it can run, else Tansu, which comes with the Python packages.
     broker: str = field(default_factory=lambda: os.environ.get("PARLEY_BROKER") or _default_broker())
 
+    # Between the processes of ours that speak gRPC.
+    tls: str = field(default_factory=lambda: os.environ.get("PARLEY_TLS") or "off")
+
     def __post_init__(self) -> None:
         if self.broker not in BROKERS:
             raise SettingsError(f"PARLEY_BROKER is {self.broker!r}; it can be {' or '.join(BROKERS)}.")
+        if self.tls not in TLS:
+            raise SettingsError(f"PARLEY_TLS is {self.tls!r}; it can be {' or '.join(TLS)}.")
         unknown = sorted(self.parts - set(PARTS))
         if unknown:
             raise SettingsError(f"There is no part {', '.join(unknown)}; the parts are {', '.join(PARTS)}.")

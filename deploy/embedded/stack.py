@@ -12,9 +12,10 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from deploy import identities, native
+from deploy.certificates import Authority, environment
 from deploy.embedded import apache_kafka, broker, envoy, issuer, postgres, probes
 from deploy.embedded.errors import SettingsError
 from deploy.embedded.logs import LogSink
@@ -25,6 +26,7 @@ from deploy.embedded.settings import PARTS, START_ORDER, StackSettings
 from deploy.embedded.supervisor import Supervisor
 from deploy.envoy.values import EdgeValues
 from services.ops import credentials
+from services.runtime.config import TlsConfig
 
 HOST = "127.0.0.1"
 GRPC_SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu")
@@ -48,6 +50,7 @@ class Addresses:
     web: str
     grpc: dict[str, str]
     admin: dict[str, str]
+    health: dict[str, str]
     metrics: dict[str, str]
     media: dict[str, str]
     media_tcp: dict[str, str]
@@ -68,6 +71,7 @@ class Stack:
         self._postgres = settings.folder.absolute() / "postgres"
         self._service_keys = settings.folder.absolute() / "service-keys"
         self._admin_keys = settings.folder.absolute() / "admin-keys"
+        self._tls = settings.folder.absolute() / "tls"
         self._resume_key = _new_key()
         self._objects_secret = _new_key()
         self._supervisor = Supervisor(sink, lambda: on_change(self.record()))
@@ -76,6 +80,8 @@ class Stack:
         """Starts everything in order. Raises StackError, with what was started still running."""
         await asyncio.to_thread(identities.write, self._service_keys, identities.key_sets())
         await asyncio.to_thread(identities.write, self._admin_keys, identities.admin_key_sets())
+        if self._is_tls:
+            await asyncio.to_thread(self._issue)
         for row in START_ORDER:
             specs = [spec for part in row if part in self._settings.parts for spec in await self._specs(part)]
             if specs:
@@ -104,6 +110,8 @@ class Stack:
             log_folder=str(self._settings.log_folder),
             service_keys_folder=str(self._service_keys),
             admin_key_file=str(self._admin_keys / "private.json"),
+            tls_folder=str(self._tls) if self._is_tls else "",
+            health_addresses=at.health,
         )
 
     async def _specs(self, part: str) -> list[ProcessSpec]:
@@ -120,6 +128,15 @@ class Stack:
                 return [envoy.spec(self._edge_values(), self._settings.folder / "edge")]
             case _:
                 return [self._service_spec(part, name) for name in self._settings.names(part)]
+
+    @property
+    def _is_tls(self) -> bool:
+        return self._settings.tls == "mutual"
+
+    def _issue(self) -> None:
+        authority = Authority(self._tls)
+        for name in (*GRPC_SERVICES, "edge", "ops"):
+            authority.issue_to(name)
 
     @property
     def _is_apache(self) -> bool:
@@ -166,18 +183,29 @@ class Stack:
         return {"PARLEY_OBJECTS_KEY_ID": "embedded", "PARLEY_OBJECTS_SECRET": self._objects_secret}
 
     def _service_spec(self, service: str, name: str) -> ProcessSpec:
-        health = probes.http(f"http://{self._addresses.web}/healthz")
+        at = self._addresses
+        if service == "web":
+            ready = probes.http(f"http://{at.web}/healthz")
+        else:
+            ready = probes.grpc_ready((at.health if self._is_tls else at.grpc)[name])
         return ProcessSpec(
             name=name,
             command=(sys.executable, "-m", f"services.{service}"),
             env={**_python_env(), **self._service_env(service, name)},
             cwd=native.home(service),
-            ready=health if service == "web" else probes.grpc_ready(self._addresses.grpc[name]),
+            ready=ready,
         )
 
     def _service_env(self, service: str, name: str) -> dict[str, str]:
         keys = identities.environment(self._service_keys, service)
-        return {**self._common_env(name), **keys, **self._own_env(service, name), **self._settings.env}
+        own = self._own_env(service, name)
+        return {**self._common_env(name), **keys, **self._tls_env(service, name), **own, **self._settings.env}
+
+    def _tls_env(self, service: str, name: str) -> dict[str, str]:
+        if not self._is_tls or service not in GRPC_SERVICES:
+            return {}
+        files = environment(TlsConfig.in_folder(self._tls / service))
+        return {**files, "PARLEY_HEALTH_ADDRESS": self._addresses.health[name]}
 
     def _common_env(self, name: str) -> dict[str, str]:
         at = self._addresses
@@ -271,7 +299,18 @@ class Stack:
             # Everybody is at one address here, load generators too.
             address_rate_per_s=EdgeValues.rate_limit_per_s,
             address_rate_burst=EdgeValues.rate_limit_burst,
+            **self._edge_tls(),
         )
+
+    def _edge_tls(self) -> dict[str, Any]:
+        if not self._is_tls:
+            return {}
+        files = TlsConfig.in_folder(self._tls / "edge")
+        return {
+            "upstream_certificate_file": files.certificate_file,
+            "upstream_key_file": files.key_file,
+            "upstream_ca_file": files.ca_file,
+        }
 
     def _all_of(self, service: str) -> str:
         return self._all(service) if service in self._settings.parts else ""
@@ -318,6 +357,7 @@ def _allot(settings: StackSettings, ports: Ports) -> Addresses:
     services = {part: settings.names(part) for part in PARTS if part in (*GRPC_SERVICES, "web")}
     grpc_names = [name for service in GRPC_SERVICES for name in services[service]]
     every = [*(name for names in services.values() for name in names), "edge"]
+    is_tls = settings.tls == "mutual"
     # The ports that people use are only claimed by who serves them.
     edge_port = EDGE_PORT if "edge" in settings.parts else 0
     media_port = MEDIA_PORT if "sfu" in settings.parts else 0
@@ -333,6 +373,7 @@ def _allot(settings: StackSettings, ports: Ports) -> Addresses:
         admin={
             name: f"{HOST}:{ports.tcp(f'{name}-admin')}" for service in ADMIN_SERVICES for name in services[service]
         },
+        health={name: f"{HOST}:{ports.tcp(f'{name}-health')}" for name in (grpc_names if is_tls else ())},
         metrics={name: f"{HOST}:{ports.tcp(f'{name}-metrics')}" for name in every},
         media={
             name: f"{HOST}:{ports.udp('media' if index == 0 else f'{name}-media', media_port if index == 0 else 0)}"

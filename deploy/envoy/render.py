@@ -17,7 +17,7 @@ from string import Template
 
 from deploy.envoy.values import EdgeValues, ValuesError, from_env, template_values
 
-_CERTIFICATE_SOURCE = "certificate.yaml"
+SOURCES = ("certificate.yaml", "upstream-certificate.yaml", "upstream-ca.yaml")
 TEMPLATE = Path(__file__).with_name("envoy.yaml.tmpl")
 _EACH = re.compile(r"#each (?P<variable>[A-Z]+) in (?P<items>.+)")
 
@@ -30,34 +30,60 @@ def write(values: EdgeValues, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "envoy.yaml"
     config.write_text(render(values, folder))
-    if values.tls_certificate_file:
-        (folder / _CERTIFICATE_SOURCE).write_text(render_certificate_source(values))
+    for name, source in sources(values).items():
+        (folder / name).write_text(source)
     return config
 
 
 def render(values: EdgeValues, folder: Path) -> str:
     """The configuration with these values, for this folder. Raises ValuesError."""
-    texts = {**template_values(values), "CERTIFICATE_SOURCE": str(folder.absolute() / _CERTIFICATE_SOURCE)}
+    paths = {_variable(name): str(folder.absolute() / name) for name in SOURCES}
+    texts = {**template_values(values), **paths}
     lines = _chosen(_repeated(iter(TEMPLATE.read_text().splitlines())), texts)
     # Comments may speak of ${NAME} without meaning it.
     kept = (line for line in lines if not line.lstrip().startswith("#"))
     return Template("\n".join(kept) + "\n").substitute(texts)
 
 
-def render_certificate_source(values: EdgeValues) -> str:
-    """Where the certificate is, as Envoy's secret discovery takes it: of secrets that come so, it follows the files.
+def sources(values: EdgeValues) -> dict[str, str]:
+    """Where the certificates are, by name of a file for Envoy's secret discovery, which follows them.
 
     https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/security/secret
     """
-    certificate = {
-        "certificate_chain": {"filename": values.tls_certificate_file},
-        "private_key": {"filename": values.tls_key_file},
-        # A Secret's files are links through one name here, which is moved when they change.
-        "watched_directory": {"path": str(Path(values.tls_certificate_file).parent)},
+    found = {}
+    if values.tls_certificate_file:
+        found["certificate.yaml"] = _certificate("edge", values.tls_certificate_file, values.tls_key_file)
+    if values.upstream_certificate_file:
+        found["upstream-certificate.yaml"] = _certificate(
+            "upstream-certificate", values.upstream_certificate_file, values.upstream_key_file
+        )
+        ca = {"trusted_ca": {"filename": values.upstream_ca_file}, **_watched(values.upstream_ca_file)}
+        found["upstream-ca.yaml"] = _secret("upstream-ca", "validation_context", ca)
+    return found
+
+
+def _variable(source: str) -> str:
+    return f"{source.removesuffix('.yaml').upper().replace('-', '_')}_SOURCE"
+
+
+def _certificate(name: str, certificate: str, key: str) -> str:
+    files = {"certificate_chain": {"filename": certificate}, "private_key": {"filename": key}}
+    return _secret(name, "tls_certificate", {**files, **_watched(certificate)})
+
+
+def _watched(file: str) -> dict[str, object]:
+    # A Secret's files are links through one name in their folder, which is moved when they change.
+    return {"watched_directory": {"path": str(Path(file).parent)}}
+
+
+def _secret(name: str, kind: str, value: Mapping[str, object]) -> str:
+    secret = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": name,
+        kind: value,
     }
-    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
     # JSON is YAML too.
-    return json.dumps({"resources": [{"@type": kind, "name": "edge", "tls_certificate": certificate}]}, indent=2) + "\n"
+    return json.dumps({"resources": [secret]}, indent=2) + "\n"
 
 
 def _repeated(lines: Iterator[str]) -> Iterator[str]:
@@ -83,13 +109,15 @@ def _chosen(lines: Iterable[str], texts: Mapping[str, str]) -> Iterator[str]:
             continue
         body = list(_until_end(remaining))
         if texts[line.removeprefix("#if ")] == "true":
-            yield from body
+            yield from _chosen(body, texts)
 
 
 def _until_end(lines: Iterator[str]) -> Iterator[str]:
+    depth = 0
     for line in lines:
-        if line == "#end":
+        if line == "#end" and not depth:
             return
+        depth += line.startswith(("#if ", "#each ")) - (line == "#end")
         yield line
     raise ValuesError("The template lacks an #end.")
 

@@ -58,6 +58,10 @@ class EdgeValues:
     # Both or none, in one folder, which Envoy watches: it follows files that are moved there, as in a mounted Secret.
     tls_certificate_file: str = ""
     tls_key_file: str = ""
+    # Mutual TLS to the services (services/runtime/tls.py), PEM: all three files or none; they are followed as well.
+    upstream_certificate_file: str = ""
+    upstream_key_file: str = ""
+    upstream_ca_file: str = ""
     # The bundle that an https issuer is checked against.
     ca_file: str = "/etc/ssl/certs/ca-certificates.crt"
     # Which pages of other origins may call the API; the default is none.
@@ -124,6 +128,7 @@ def template_values(values: EdgeValues) -> dict[str, str]:
         "ISSUER_TLS": _text(issuer.scheme == "https"),
         "METRICS": _text(values.metrics_port > 0),
         "TLS": _text(bool(values.tls_certificate_file)),
+        "UPSTREAM_TLS": _text(bool(values.upstream_certificate_file)),
     }
 
 
@@ -140,6 +145,11 @@ def _problems(values: EdgeValues) -> list[str]:
         problems.append("tls_certificate_file and tls_key_file go together")
     elif PurePath(values.tls_certificate_file).parent != PurePath(values.tls_key_file).parent:
         problems.append("tls_certificate_file and tls_key_file must be in one folder")
+    upstream = (values.upstream_certificate_file, values.upstream_key_file, values.upstream_ca_file)
+    if any(upstream) and not all(upstream):
+        problems.append("upstream_certificate_file, upstream_key_file and upstream_ca_file go together")
+    elif PurePath(values.upstream_certificate_file).parent != PurePath(values.upstream_key_file).parent:
+        problems.append("upstream_certificate_file and upstream_key_file must be in one folder")
     if values.dev_login and values.tls_certificate_file:
         # A certificate says that strangers come here, and the development login lets in whoever asks.
         problems.append("dev_login and tls_certificate_file exclude each other: a development login needs no password")

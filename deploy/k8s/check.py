@@ -1,45 +1,73 @@
-"""`python -m deploy.k8s.check` (make k8s-check): renders every overlay and checks it. Needs kubectl, and no cluster.
+"""`python -m deploy.k8s.check` (make k8s-check): renders every overlay, and production with each component, and checks
+them. Needs kubectl, and no cluster.
 
 1. Kubernetes' own schemas, strictly, of the oldest and the newest version that is supported.
 2. The operators' objects by their fields (fields.py), and all objects among each other (semantics.py,
-   settings.py, stores.py).
+   settings.py, stores.py, tls.py).
 3. Envoy takes the edge's configuration as rendered from the overlay's values.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import kubernetes_validate
+import yaml
 
 from deploy.envoy import validate as edge
 from deploy.envoy import values
-from deploy.k8s import fields, semantics, settings, stores
+from deploy.k8s import fields, semantics, settings, stores, tls
 from deploy.k8s.objects import FOLDER, Object, find, parse, title
 
 OLDEST, NEWEST = "1.31", "1.37"
-OVERLAYS = ("dev", "production")
+# By name: the overlay, and components that it takes besides.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "dev": ("dev",),
+    "production": ("production",),
+    "production-mutual-tls": ("production", "mutual-tls"),
+}
 BUILD = Path("build") / "k8s"
+_EDGE_FILES = ("_CERTIFICATE_FILE", "_KEY_FILE", "_CA_FILE")
 
 
-def render(overlay: str) -> list[Object]:
-    """The overlay's objects; the text is left in build/k8s. Raises CalledProcessError."""
-    command = ["kubectl", "kustomize", str(FOLDER / "overlays" / overlay)]
+def render(variant: str) -> list[Object]:
+    """The variant's objects; the text is left in build/k8s. Raises CalledProcessError."""
+    overlay, *components = VARIANTS[variant]
+    command = ["kubectl", "kustomize", str(_with(variant, overlay, components) if components else _overlay(overlay))]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own folder
     BUILD.mkdir(parents=True, exist_ok=True)
-    (BUILD / f"{overlay}.yaml").write_text(text)
+    (BUILD / f"{variant}.yaml").write_text(text)
     return parse(text)
+
+
+def _overlay(name: str) -> Path:
+    return FOLDER / "overlays" / name
+
+
+def _with(variant: str, overlay: str, components: Sequence[str]) -> Path:
+    """An overlay of the overlay, with the components, as a site would write it."""
+    folder = (BUILD / variant).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(_overlay(overlay).absolute(), folder)],
+        "components": [os.path.relpath((FOLDER / "components" / name).absolute(), folder) for name in components],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return folder
 
 
 def findings(objects: list[Object]) -> Iterator[str]:
     """All that is wrong with the rendered objects."""
     yield from schema_faults(objects)
     yield from fields.misfits(objects)
-    for rule in (*semantics.RULES, semantics.pinned, *settings.RULES, *stores.RULES):
+    for rule in (*semantics.RULES, semantics.pinned, *settings.RULES, *stores.RULES, *tls.RULES):
         yield from rule(objects)
 
 
@@ -58,20 +86,17 @@ def schema_faults(objects: list[Object]) -> Iterator[str]:
                 yield f"{title(item)}: {error.message}"
 
 
-def edge_is_accepted(overlay: str, objects: list[Object]) -> bool:
+def edge_is_accepted(variant: str, objects: list[Object]) -> bool:
     """Whether Envoy takes the configuration that the init container would write; says so."""
     config = find(objects, "ConfigMap", "parley", "parley-edge")
     edge.FOLDER.mkdir(parents=True, exist_ok=True)
     certificate, key = edge.FOLDER / "tls.crt", edge.FOLDER / "tls.key"
     edge.write_certificate(certificate, key)
     env = dict(config["data"]) if config else {}
-    env |= {"PARLEY_EDGE_CA_FILE": str(certificate.absolute())}
-    if env.get("PARLEY_EDGE_TLS_CERTIFICATE_FILE"):
-        env |= {
-            "PARLEY_EDGE_TLS_CERTIFICATE_FILE": str(certificate.absolute()),
-            "PARLEY_EDGE_TLS_KEY_FILE": str(key.absolute()),
-        }
-    return edge.accepts(f"k8s-{overlay}", values.from_env(env))
+    env.setdefault("PARLEY_EDGE_CA_FILE", str(certificate))
+    for name in [name for name, value in env.items() if name.endswith(_EDGE_FILES) and value]:
+        env[name] = str((key if name.endswith("_KEY_FILE") else certificate).absolute())
+    return edge.accepts(f"k8s-{variant}", values.from_env(env))
 
 
 def main() -> int:
@@ -80,19 +105,19 @@ def main() -> int:
         sys.stderr.write("There is no kubectl here: one since 1.27 renders the overlays, without a cluster.\n")
         return 1
     status = 0
-    for overlay in OVERLAYS:
+    for variant in VARIANTS:
         try:
-            objects = render(overlay)
+            objects = render(variant)
         except subprocess.CalledProcessError as error:
-            sys.stderr.write(f"{overlay}: {error.stderr}\n")
+            sys.stderr.write(f"{variant}: {error.stderr}\n")
             status = 1
             continue
-        found = [*findings(objects), *(settings.for_development(objects) if overlay == "production" else ())]
-        sys.stderr.writelines(f"{overlay}: {line}\n" for line in found)
+        found = [*findings(objects), *(settings.for_development(objects) if "production" in VARIANTS[variant] else ())]
+        sys.stderr.writelines(f"{variant}: {line}\n" for line in found)
         sys.stdout.write(
-            f"{overlay}: {len(objects)} objects, {len(found)} findings (Kubernetes {OLDEST} and {NEWEST})\n"
+            f"{variant}: {len(objects)} objects, {len(found)} findings (Kubernetes {OLDEST} and {NEWEST})\n"
         )
-        if found or not edge_is_accepted(overlay, objects):
+        if found or not edge_is_accepted(variant, objects):
             status = 1
     return status
 

@@ -81,7 +81,12 @@ FIELDS: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("cert-manager.io/v1", "Certificate"): {
         "secretName": str,
+        "commonName": str,
         "dnsNames": list,
+        "isCA": bool,
+        "usages": list,
+        "duration": str,
+        "renewBefore": str,
         "privateKey": {"algorithm": str, "size": int, "rotationPolicy": str},
         "issuerRef": {"group": str, "kind": str, "name": str},
     },

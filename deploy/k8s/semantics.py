@@ -159,7 +159,7 @@ def _missing(objects: list[Object], pod: Pod) -> Iterator[str]:
     volumes = {volume["name"]: volume for volume in pod.spec.get("volumes", [])}
     for volume in volumes.values():
         if "secret" in volume:
-            yield from _missing_keys(_made_secrets(objects), pod.namespace, volume["secret"])
+            yield from _missing_keys(made_secrets(objects), pod.namespace, volume["secret"])
     for container in pod.containers:
         mounts = (mount["name"] for mount in container.get("volumeMounts", []))
         yield from (f"there is no volume {name}" for name in mounts if name not in volumes)
@@ -291,7 +291,7 @@ def _peers(policy: Object) -> Iterator[Object]:
         yield from rule.get("to", [])
 
 
-def _made_secrets(objects: list[Object]) -> dict[tuple[str, str], tuple[str, ...]]:
+def made_secrets(objects: list[Object]) -> dict[tuple[str, str], tuple[str, ...]]:
     """The keys of all Secrets, by (namespace, name)."""
     made = {**SECRETS, **COPIES}
     for item in of_kind(objects, *MAKERS):

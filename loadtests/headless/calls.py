@@ -61,6 +61,11 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
     return await call()
 
 
+def _request_id() -> str:
+    """Of one request and its retries, so that a late one undoes nothing."""
+    return str(uuid.uuid4())
+
+
 class Phone:
     """The calls of one device, one at a time.
 
@@ -148,21 +153,27 @@ class Phone:
 
     async def accept(self, call_id: str) -> calls.Call:
         """Answers on this device."""
-        request = api.AcceptCallRequest(call_id=call_id, device_id=self._device.device_id)
+        request = api.AcceptCallRequest(
+            call_id=call_id, device_id=self._device.device_id, client_request_id=_request_id()
+        )
         answer = await patiently(lambda: self._device.calls.AcceptCall(request))
         self._take(answer.call, answer.grant if answer.HasField("grant") else None)
         return answer.call
 
     async def join(self, call_id: str) -> calls.Call:
         """Comes into a group's call that runs, or back into it."""
-        request = api.JoinCallRequest(call_id=call_id, device_id=self._device.device_id)
+        request = api.JoinCallRequest(
+            call_id=call_id, device_id=self._device.device_id, client_request_id=_request_id()
+        )
         answer = await patiently(lambda: self._device.calls.JoinCall(request))
         self._take(answer.call, answer.grant if answer.HasField("grant") else None)
         return answer.call
 
     async def take_over(self, call_id: str) -> calls.Call:
         """Goes on with a call that another device of this user is in."""
-        request = api.TakeOverCallRequest(call_id=call_id, device_id=self._device.device_id)
+        request = api.TakeOverCallRequest(
+            call_id=call_id, device_id=self._device.device_id, client_request_id=_request_id()
+        )
         answer = await patiently(lambda: self._device.calls.TakeOverCall(request))
         self._take(answer.call, answer.grant if answer.HasField("grant") else None)
         return answer.call
@@ -194,7 +205,9 @@ class Phone:
         """Leaves the call and closes the media. Idempotent."""
         try:
             if self.call_id:
-                request = api.LeaveCallRequest(call_id=self.call_id, device_id=self._device.device_id)
+                request = api.LeaveCallRequest(
+                    call_id=self.call_id, device_id=self._device.device_id, client_request_id=_request_id()
+                )
                 await patiently(lambda: self._device.calls.LeaveCall(request))
         finally:
             await self._close_media()

@@ -80,7 +80,10 @@ class Page:
 
 
 class Browser:
-    """A Chromium process with a profile of its own, and the server of its page. `fps`: of the camera, at most 15."""
+    """A Chromium process with a profile of its own, and the server of its page. `fps`: of the camera, at most 15.
+
+    `url` is where its page is served.
+    """
 
     def __init__(self, join: Join, fps: int = 15) -> None:
         self._join_call = join
@@ -103,7 +106,7 @@ class Browser:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
-        self._url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
         self._http = aiohttp.ClientSession()
         port_file = Path(self._profile.name) / "DevToolsActivePort"
         async with asyncio.timeout(_ANSWER_S):
@@ -112,15 +115,19 @@ class Browser:
                 await asyncio.sleep(0.05)
         self._port = int(port_file.read_text().split()[0])
 
-    async def open(self, user: str, codec: str | None = None) -> Page:
-        """A tab in which the user has joined the call; with a codec, such as "video/VP9", in that one and one layer."""
-        url = f"http://127.0.0.1:{self._port}/json/new?{self._url}"
+    async def open(self, user: str, codec: str | None = None, *, simply: bool = False) -> Page:
+        """A tab in which the user has joined the call; with a codec, such as "video/VP9", in that one and one layer.
+
+        `simply`: as pages do that know nothing of Parley: one line a kind, of both directions.
+        """
+        url = f"http://127.0.0.1:{self._port}/json/new?{self.url}"
         async with self._http.put(url) as response:
             target = await response.json(content_type=None)
         page = Page(await self._http.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0))
         self._pages.append(page)
         await page.loaded("join")
-        await page.evaluate(f"join({json.dumps(user)}, {json.dumps(codec)})")
+        call = f"joinSimply({json.dumps(user)})" if simply else f"join({json.dumps(user)}, {json.dumps(codec)})"
+        await page.evaluate(call)
         return page
 
     async def stop(self) -> None:

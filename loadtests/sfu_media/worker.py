@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy import identities, native
 from services.runtime.auth import ServiceTokens
-from services.runtime.rpc import connect
+from services.runtime.channels import connect
 from services.runtime.service_keys import ServiceKeys
 
 WORKER_ID = "bench"

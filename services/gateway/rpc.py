@@ -15,7 +15,8 @@ from services.gateway.ports import MembershipUnavailable
 from services.gateway.service import Gateway
 from services.runtime.auth import current_token, current_user
 from services.runtime.errors import ErrorTable, Refusal
-from services.runtime.rpc import Access, Api, Context
+from services.runtime.guard import Access, Context
+from services.runtime.rpc import Api
 
 ERRORS: ErrorTable = {
     errors.InvalidField: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
@@ -38,10 +39,11 @@ ADDRESS_KEY = "x-parley-address"
 
 def apis(gateway: Gateway, admin: Admin) -> list[Api]:
     """What the server serves."""
+    streams = GatewayServicer(gateway)
     presence = PresenceServicer(gateway)
     admin_servicer = AdminServicer(admin)
     return [
-        Api(GATEWAY_SERVICE, Access.USER, lambda server: _add_gateway(gateway, server)),
+        Api(GATEWAY_SERVICE, Access.USER, lambda server: _add_gateway(streams, server)),
         Api(
             "parley.presence.v1.PresenceService",
             Access.USER,
@@ -55,12 +57,15 @@ def apis(gateway: Gateway, admin: Admin) -> list[Api]:
     ]
 
 
-def _add_gateway(gateway: Gateway, server: grpc.aio.Server) -> None:
-    """GatewayService by hand: its frames come serialized and are written as they are."""
+class GatewayServicer:
+    """Subscribe, which writes its frames by itself: they come serialized."""
 
-    async def subscribe(request: gateway_api.SubscribeRequest, context: Context) -> None:
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def Subscribe(self, request: gateway_api.SubscribeRequest, context: Context) -> None:
         token = current_token()
-        await gateway.subscribe(
+        await self._gateway.subscribe(
             token.user_id,
             request.device_id,
             token.expires_at,
@@ -71,8 +76,11 @@ def _add_gateway(gateway: Gateway, server: grpc.aio.Server) -> None:
             partial(token.require_device, request.device_id),
         )
 
+
+def _add_gateway(servicer: GatewayServicer, server: grpc.aio.Server) -> None:
+    """GatewayService by hand: its frames are written as they are."""
     handler: Any = grpc.unary_stream_rpc_method_handler(
-        subscribe,
+        servicer.Subscribe,
         request_deserializer=gateway_api.SubscribeRequest.FromString,
         response_serializer=None,
     )

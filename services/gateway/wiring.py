@@ -19,12 +19,15 @@ from services.gateway.uplink import PresenceUplinks
 from services.runtime.accounts import Accounts, AccountsFeed
 from services.runtime.admin import admin_tokens
 from services.runtime.auth import ServiceTokens, UserTokens
+from services.runtime.channels import connect
 from services.runtime.clock import SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
+from services.runtime.guard import admins
 from services.runtime.lifecycle import App, Probe, Worker
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer, admins, connect
+from services.runtime.rpc import RpcServer
 from services.runtime.service_keys import ServiceKeys
+from services.runtime.tls import Peer
 
 ACCOUNTS_TOPIC = "accounts.events.v1"
 # What is left of the grace for the statuses to be written.
@@ -37,7 +40,10 @@ def build(config: Config) -> App:
     service_tokens = ServiceTokens(ServiceKeys.of("gateway", config.server.identity), clock)
     instance = secrets.token_bytes(GATEWAY_ID_BYTES)
     gateway_id = f"gateway-{instance.hex()}"
-    uplinks = PresenceUplinks(config.presence_addresses, gateway_id, lambda address: connect(address, service_tokens))
+    presence = Peer.of(config.server.tls, "presence")
+    uplinks = PresenceUplinks(
+        config.presence_addresses, gateway_id, lambda address: connect(address, service_tokens, presence)
+    )
     registry = Registry(config.devices_per_user)
     streams = Streams(
         registry,
@@ -50,7 +56,8 @@ def build(config: Config) -> App:
         random.random,
         settings(config),
     )
-    membership = GrpcMembership(connect(config.messaging_address, service_tokens), clock)
+    messaging = Peer.of(config.server.tls, "messaging")
+    membership = GrpcMembership(connect(config.messaging_address, service_tokens, messaging), clock)
     gateway = Gateway(registry, streams, membership, TypingPace(config.typing_per_s, config.typing_burst), clock)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
     publisher = KafkaPublisher(config.kafka)

@@ -10,16 +10,18 @@ from parley.calls.v1 import events_pb2 as calls
 from parley.calls.v1 import messages_pb2 as call_messages
 from parley.messaging.v1 import events_pb2, messages_pb2
 
+from services.messaging.content_forms import kind_in, text_in
 from services.messaging.core import model
 from services.messaging.core.checks import check_uuid
+from services.messaging.core.content import CallOutcome, CallRecord
 from services.messaging.core.errors import MessagingError, Overloaded
-from services.messaging.core.model import CallOutcome, CallRecord, ConversationId, Recipient
+from services.messaging.core.model import ConversationId, Recipient
 from services.messaging.core.placing import REQUEST_MESSAGES
 from services.messaging.core.request import Request
 from services.messaging.deliveries import deliveries
 from services.messaging.encoding import withheld_event
 from services.messaging.service import Messaging
-from services.runtime.bus import Incoming, PoisonRecord, Publisher, TransientFailure, trace_headers
+from services.runtime.bus import Incoming, PoisonRecord, Publisher, TransientFailure, require_key, trace_headers
 from services.runtime.failures import named
 
 _OUTCOMES = {
@@ -63,7 +65,8 @@ class FanOut:
             waiting = {member.user_id for member in members if member.request is Request.PENDING}
             receivers = _receivers(event, members, self._request_messages)
             told += deliveries(event, [user for user in receivers if user not in waiting], headers)
-            told += deliveries(withheld_event(event), [user for user in receivers if user in waiting], headers)
+            if waiting:
+                told += deliveries(withheld_event(event), [user for user in receivers if user in waiting], headers)
         await self._publisher.publish(told)
 
 
@@ -91,9 +94,14 @@ def _is_told(member: Recipient, message: messages_pb2.Message, request_messages:
     and of what is left of one when nothing is: the rest is there when they look."""
     if message.seq <= member.visible_after_seq:
         return False
-    if member.request is Request.NONE or message.HasField("unsent") or message.HasField("expired"):
+    if member.request is Request.NONE or _is_gone(message):
         return True
     return request_messages > 0 and message.seq <= member.visible_after_seq + 1 + request_messages
+
+
+def _is_gone(message: messages_pb2.Message) -> bool:
+    kind = kind_in(message)
+    return kind is not None and kind.is_gone
 
 
 class SearchIndex:
@@ -108,7 +116,7 @@ class SearchIndex:
         for record in records:
             event = _conversation_event(record)
             message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
-            if message.HasField("text"):
+            if text_in(message):
                 keys.append((ConversationId(UUID(event.conversation_id)), message.seq))
         if keys:
             await self._messaging.index_words(list(dict.fromkeys(keys)))
@@ -124,7 +132,10 @@ class CallRecords:
         """Record what ended. Errors: PoisonRecord, TransientFailure, StoreUnavailable."""
         for record in records:
             event = _parse(calls.CallEvent, record)
+            require_key(record, event.call_id, "call_id")
             call = event.call_changed.call
+            if event.HasField("call_changed") and call.call_id != event.call_id:
+                raise PoisonRecord("an event of one call that holds another")
             if event.HasField("call_changed") and call.state == call_messages.CALL_STATE_ENDED:
                 await self._record(call)
 
@@ -159,6 +170,7 @@ def _conversation_event(record: Incoming) -> events_pb2.ConversationEvent:
         UUID(event.conversation_id)
     except ValueError as error:
         raise PoisonRecord("conversation_id is not a UUID") from error
+    require_key(record, event.conversation_id, "conversation_id")
     if event.WhichOneof("event") is None:
         raise PoisonRecord("an event of an unknown kind")
     return event

@@ -28,12 +28,19 @@ def deliveries(event: events_pb2.ConversationEvent, user_ids: Collection[str], h
     if not user_ids:
         return []
     frame = gateway_service.SubscribeResponse(event=_device_event(event)).SerializeToString()
+    gone = set(event.conversation_changed.removed_user_ids)
     metrics.DELIVERIES.inc(len(user_ids))
     return [
         Outgoing(
             topics.DELIVERY,
             user_id.encode(),
-            presence.Delivery(user_id=user_id, frame=frame, event_time=event.event_time).SerializeToString(),
+            presence.Delivery(
+                user_id=user_id,
+                frame=frame,
+                event_time=event.event_time,
+                # Whoever went may not see those whom they met here alone, nor tell them anything, and the other way.
+                relations_changed=user_id in gone,
+            ).SerializeToString(),
             headers,
         )
         for user_id in user_ids

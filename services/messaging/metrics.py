@@ -7,6 +7,9 @@ COMMIT_BATCH = Histogram(
     "messaging_commit_batch_size", "Messages committed together.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
 ERASED = Counter("messaging_messages_erased", "Messages erased by the sweeper, by why.", ["reason"])
+SWEEPS_CUT_OFF = Counter(
+    "messaging_sweeps_cut_off", "Statements of the sweeper that PostgreSQL cut off while it served others.", ["reason"]
+)
 DELIVERIES = Counter("messaging_deliveries_published", "Deliveries produced by the fan-out, one a member and event.")
 OBJECTS_DELETED = Counter("messaging_objects_deleted", "Objects of attachments and exports deleted for good.")
 SCANS = Counter(

@@ -50,13 +50,15 @@ from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
+from services.runtime.guard import Admit, admins
 from services.runtime.ids import new_id, new_secret
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import Admit, RpcServer, admins
+from services.runtime.rpc import RpcServer
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
+from services.runtime.tls import Peer
 
 log = structlog.get_logger()
 
@@ -111,7 +113,7 @@ def account_policy(config: Config) -> AccountPolicy:
 def account_sources(config: Config, tokens: ServiceTokens) -> list[GrpcSource]:
     """The other services that hold something of people."""
     others = (("signaling", config.signaling_address), ("presence", config.presence_address))
-    return [GrpcSource(name, address, tokens) for name, address in others if address]
+    return [GrpcSource(name, address, tokens, Peer.of(config.server.tls, name)) for name, address in others if address]
 
 
 def gate_keeper(gate: Gate) -> Admit:

@@ -16,8 +16,10 @@ from parley.presence.v1 import admin_pb2 as presence_api
 from parley.presence.v1 import admin_pb2_grpc as presence_grpc
 
 from services.ops.core import Attached, Device, Gateway, Replica, Unreachable
+from services.runtime.channels import Credentials, connect
+from services.runtime.config import CLEAR_TEXT, TlsConfig
 from services.runtime.errors import reason_of
-from services.runtime.rpc import Credentials, connect
+from services.runtime.tls import Peer
 
 if TYPE_CHECKING:
     from parley.calls.v1.operations_pb2_grpc import CallOperationsServiceAsyncStub
@@ -31,18 +33,25 @@ T = TypeVar("T")
 class Fleet:
     """All processes that were named. Who does not answer in time is Unreachable, and the others are told of."""
 
-    def __init__(self, presence: Mapping[str, str], gateways: Mapping[str, str], tokens: Credentials) -> None:
+    def __init__(
+        self,
+        presence: Mapping[str, str],
+        gateways: Mapping[str, str],
+        tokens: Credentials,
+        tls: TlsConfig = CLEAR_TEXT,
+    ) -> None:
         self._presence = presence
         self._gateways = gateways
         self._tokens = tokens
+        self._tls = tls
 
     async def replicas(self) -> Sequence[Replica | Unreachable]:
         """The presence replicas."""
-        return await self._ask_all(self._presence, _replica)
+        return await self._ask_all("presence", self._presence, _replica)
 
     async def gateways(self) -> Sequence[Gateway | Unreachable]:
         """The gateways."""
-        return await self._ask_all(self._gateways, _gateway)
+        return await self._ask_all("gateway", self._gateways, _gateway)
 
     async def slowest(self, limit: int) -> tuple[Sequence[Device], Sequence[Unreachable]]:
         """The slowest devices of each gateway, so many of each, in no order."""
@@ -50,15 +59,17 @@ class Fleet:
         async def ask(name: str, channel: grpc.aio.Channel) -> list[Device]:
             return await _slowest(name, channel, limit)
 
-        found = await self._ask_all(self._gateways, ask)
+        found = await self._ask_all("gateway", self._gateways, ask)
         devices = [device for entry in found if not isinstance(entry, Unreachable) for device in entry]
         return devices, [entry for entry in found if isinstance(entry, Unreachable)]
 
     async def _ask_all(
-        self, addresses: Mapping[str, str], ask: Callable[[str, grpc.aio.Channel], Awaitable[T]]
+        self, service: str, addresses: Mapping[str, str], ask: Callable[[str, grpc.aio.Channel], Awaitable[T]]
     ) -> list[T | Unreachable]:
+        peer = Peer.of(self._tls, service)
+
         async def answer(name: str, address: str) -> T | Unreachable:
-            channel = await channels.enter_async_context(connect(address, self._tokens))
+            channel = await channels.enter_async_context(connect(address, self._tokens, peer))
             try:
                 return await ask(name, channel)
             except grpc.aio.AioRpcError as error:
@@ -79,9 +90,10 @@ class Refused(Exception):
 class CallOperations:
     """Signaling's operations on calls and workers. Every method raises Refused."""
 
-    def __init__(self, signaling: Mapping[str, str], tokens: Credentials) -> None:
+    def __init__(self, signaling: Mapping[str, str], tokens: Credentials, peer: Peer | None = None) -> None:
         self._addresses = ",".join(signaling.values())
         self._tokens = tokens
+        self._peer = peer
 
     async def locate(self, call_id: str) -> tuple[str, int]:
         """Which worker carries the call, and how often it has moved."""
@@ -102,7 +114,7 @@ class CallOperations:
         return answer.calls_left
 
     async def _ask(self, ask: Callable[["CallOperationsServiceAsyncStub"], Awaitable[T]]) -> T:
-        async with connect(self._addresses, self._tokens) as channel:
+        async with connect(self._addresses, self._tokens, self._peer) as channel:
             stub: CallOperationsServiceAsyncStub = calls_grpc.CallOperationsServiceStub(channel)
             try:
                 return await ask(stub)
@@ -113,14 +125,15 @@ class CallOperations:
 class Deletions:
     """Messaging's word on deleted accounts. Every method raises Refused."""
 
-    def __init__(self, messaging: Mapping[str, str], tokens: Credentials) -> None:
+    def __init__(self, messaging: Mapping[str, str], tokens: Credentials, peer: Peer | None = None) -> None:
         self._addresses = ",".join(messaging.values())
         self._tokens = tokens
+        self._peer = peer
 
     async def known(self) -> list[str]:
         """Who was ever deleted, as messaging's database has it."""
         found: list[str] = []
-        async with connect(self._addresses, self._tokens) as channel:
+        async with connect(self._addresses, self._tokens, self._peer) as channel:
             stub = accounts_grpc.AccountAdminServiceStub(channel)
             while True:
                 request = accounts_api.ListDeletedUsersRequest(after_user_id=found[-1] if found else "")
@@ -131,7 +144,7 @@ class Deletions:
 
     async def again(self, user_ids: Sequence[str]) -> None:
         """Have these deleted, once more by those that know it. Idempotent."""
-        async with connect(self._addresses, self._tokens) as channel:
+        async with connect(self._addresses, self._tokens, self._peer) as channel:
             stub = accounts_grpc.AccountAdminServiceStub(channel)
             for user_id in user_ids:
                 await _answered(stub.DeleteUser(accounts_api.DeleteUserRequest(user_id=user_id), timeout=TIMEOUT_S))

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.runtime.config import ConfigError, EnvReader, KafkaConfig
+from services.runtime.config import CLEAR_TEXT, ConfigError, EnvReader, KafkaConfig, TlsConfig
 
 # Where `make run` leaves its record.
 STACK = Path(".parley/run/stack.json")
@@ -29,6 +29,8 @@ class Config:
     kafka: KafkaConfig | None = None
     # Messaging at its admin port; any replica will do.
     messaging: Mapping[str, str] = field(default_factory=dict)
+    # Where services speak mutual TLS.
+    tls: TlsConfig = CLEAR_TEXT
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], needed: Collection[str]) -> "Config":
@@ -45,6 +47,7 @@ class Config:
             token_file=reader.text("PARLEY_ADMIN_TOKEN_FILE") if set(needed) != {"kafka"} else "",
             kafka=KafkaConfig.read(reader) if "kafka" in needed else None,
             messaging=addresses("messaging", "PARLEY_MESSAGING_ADDRESS"),
+            tls=TlsConfig.read(reader),
         )
         reader.finish()
         return config
@@ -56,6 +59,7 @@ class Config:
             record = json.loads(path.read_text())
             addresses = dict(record["admin_addresses"])
             key_file = str(record["admin_key_file"])
+            tls_folder = str(record["tls_folder"])
             env = {
                 "PARLEY_KAFKA_BOOTSTRAP": str(record["kafka_bootstrap"]),
                 "PARLEY_KAFKA_IDEMPOTENT": "false",
@@ -70,6 +74,7 @@ class Config:
             key_file=key_file,
             kafka=KafkaConfig.read(reader),
             messaging={name: address for name, address in addresses.items() if name.startswith("messaging")},
+            tls=TlsConfig.in_folder(Path(tls_folder) / "ops") if tls_folder else CLEAR_TEXT,
         )
         reader.finish()
         return config

@@ -14,11 +14,12 @@ from services.ops.clients import CallOperations, Deletions, Fleet, Refused
 from services.ops.config import STACK, Config
 from services.ops.credentials import DevelopmentAdmin, TokenFile
 from services.ops.stages import Broker
+from services.runtime.channels import Credentials
 from services.runtime.clock import SystemClock
 from services.runtime.config import ConfigError
 from services.runtime.errors import BusUnavailable
 from services.runtime.roles import OPERATOR, PRIVACY
-from services.runtime.rpc import Credentials
+from services.runtime.tls import Peer
 
 # The services that a command asks.
 ASKED: Mapping[str, tuple[str, ...]] = {
@@ -62,14 +63,16 @@ def main(arguments: Sequence[str]) -> int:
 async def _run(config: Config, tokens: Credentials | None, options: argparse.Namespace) -> tuple[list[str], bool]:
     """What to print, and whether all is well."""
     if config.kafka and tokens and options.command == "delete-again":
-        return await _delete_again(Broker(config.kafka), Deletions(config.messaging, tokens))
+        return await _delete_again(
+            Broker(config.kafka), Deletions(config.messaging, tokens, Peer.of(config.tls, "messaging"))
+        )
     if config.kafka and "kafka" in ASKED[options.command]:
         return await _ask_broker(Broker(config.kafka), options)
     if tokens is None:
         raise RuntimeError(f"{options.command} asks services, and there is no token for them")
     if "signaling" in ASKED[options.command]:
-        return await _operate(CallOperations(config.signaling, tokens), options)
-    lines = await _show(Fleet(config.presence, config.gateways, tokens), options)
+        return await _operate(CallOperations(config.signaling, tokens, Peer.of(config.tls, "signaling")), options)
+    lines = await _show(Fleet(config.presence, config.gateways, tokens, config.tls), options)
     return lines, not any("does not answer" in line for line in lines)
 
 

@@ -9,7 +9,7 @@ from services.presence.core.frames import UserId
 from services.presence.core.states import CallActivity
 from services.presence.service import Presence
 from services.runtime import tracing
-from services.runtime.bus import Incoming, PoisonRecord
+from services.runtime.bus import Incoming, PoisonRecord, require_key
 
 TOPIC = "delivery.v1"
 # accounts/consumer.py
@@ -30,8 +30,7 @@ class Deliveries:
                 delivery = events_pb2.Delivery.FromString(record.value or b"")
             except DecodeError as error:
                 raise PoisonRecord("not a Delivery") from error
-            if delivery.user_id.encode() != record.key:
-                raise PoisonRecord("the key is not the user_id, so the record is in the wrong partition")
+            require_key(record, delivery.user_id, "user_id")
             self._handle(UserId(delivery.user_id), delivery, tracing.kept(record.trace))
 
     def _handle(self, user_id: UserId, delivery: events_pb2.Delivery, trace: str) -> None:

@@ -15,7 +15,7 @@ from services.presence import metrics
 from services.presence.core.frames import UserId
 from services.presence.ports import StateFeed, StateRow, StateStore
 from services.runtime import tasks
-from services.runtime.errors import BusUnavailable, StoreUnavailable
+from services.runtime.errors import BusUnavailable, StatementCutOff, StoreUnavailable, is_outage
 from services.runtime.failures import describe
 
 log = structlog.get_logger()
@@ -24,6 +24,12 @@ log = structlog.get_logger()
 BACKLOG_LIMIT = 500_000
 # Rows a statement, records a batch. Higher: longer statements. Lower: more round trips.
 BATCH = 2_000
+# A batch that is cut off is tried again with so many times fewer rows. Higher: the culprit is found in fewer steps.
+# Lower: fewer of the others wait for it.
+SMALLER = 8
+# Rows that are put off until the next round. Higher: a table that is locked holds a round up for longer (each takes up
+# to 10 s). Lower: so many culprits at once keep the others from being written.
+MOST_PUT_OFF = 10
 STOP_TIMEOUT_S = 2.0
 
 
@@ -46,15 +52,29 @@ class Backlog:
             metrics.STATES_DROPPED.labels(self._name).inc()
 
     async def drain(self, write: Callable[[Sequence[StateRow]], Awaitable[None]]) -> None:
-        """Write all that waits, in batches. What could not be written waits again, unless it is superseded."""
-        while self._rows:
-            batch = [self._rows.pop(user_id) for user_id in list(islice(self._rows, BATCH))]
+        """Write all that waits, in batches. What could not be written waits again, unless it is superseded.
+
+        One row that the store cuts off while it serves others is found by smaller batches, and waits behind all others.
+        """
+        size, put_off = BATCH, 0
+        while len(self._rows) > put_off:
+            batch = [
+                self._rows.pop(user_id) for user_id in list(islice(self._rows, min(size, len(self._rows) - put_off)))
+            ]
             try:
                 await write(batch)
-            except BaseException:
+            except BaseException as error:
                 self._rows = {**{row.user_id: row for row in batch}, **self._rows}
-                raise
+                if not isinstance(error, StatementCutOff) or put_off == MOST_PUT_OFF or await is_outage(error):
+                    raise
+                log.exception("states_cut_off", rows=len(batch))
+                if len(batch) == 1:
+                    self._rows[batch[0].user_id] = self._rows.pop(batch[0].user_id)
+                    put_off += 1
+                size = max(1, len(batch) // SMALLER)
+                continue
             metrics.STATES_WRITTEN.labels(self._name).inc(len(batch))
+            size = min(size * SMALLER, BATCH)
 
 
 class Keeper:

@@ -47,7 +47,10 @@ class StateStore(Protocol):
 
     async def save(self, rows: Sequence[StateRow]) -> None:
         """Write all in one statement (deletions in another); a row that is older than what stands changes nothing.
-        Each user stands once in `rows`. Idempotent."""
+
+        What stands from the future, by the store's clock, came from a wrong clock and hides nothing.
+        Each user stands once in `rows`. Idempotent.
+        """
 
     async def last_seen(self, user_ids: Sequence[UserId]) -> Mapping[UserId, float | None]:
         """When these were last seen, in one query: Unix seconds, None where it is not known."""

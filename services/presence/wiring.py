@@ -23,9 +23,10 @@ from services.runtime.clock import Clock, SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
 from services.runtime.groups import KafkaGroup
+from services.runtime.guard import admins
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer, admins
+from services.runtime.rpc import RpcServer
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
 

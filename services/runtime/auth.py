@@ -47,9 +47,9 @@ class UserToken:
     expires_at: float
     issued_at: float = 0.0
     device_id: str = ""
+    standings: Standings | None = field(default=None, compare=False, repr=False)
     # What a person may do at the admin services; of users there are none.
     roles: frozenset[str] = frozenset()
-    standings: Standings | None = field(default=None, compare=False, repr=False)
 
     def require_device(self, device_id: str) -> None:
         """Whether this token may speak for the device that a request names, now; what lasts asks again later.
@@ -186,7 +186,7 @@ class UserTokens:
         device_id = claims.get(self._device_claim, "") if self._device_claim else ""
         if not (isinstance(device_id, str) and (not device_id or is_user_id(device_id))):
             raise Unauthenticated("TOKEN_INVALID", f"the token's {self._device_claim} is not a device id")
-        token = UserToken(UserId(user_id), expires_at, issued_at, device_id, roles, self._standings)
+        token = UserToken(UserId(user_id), expires_at, issued_at, device_id, self._standings, roles)
         return _Verified(token, key_id, key)
 
 

@@ -15,7 +15,14 @@ class PoisonRecord(Exception):
 
 
 class TransientFailure(Exception):
-    """Something else is away; the record is tried again for as long as it takes."""
+    """Something else is away; the record is tried again for as long as it takes.
+
+    `others_pass` asks whether what is away serves others: then it may be this record's own fault (suspicion.py).
+    """
+
+    def __init__(self, message: str = "", others_pass: Callable[[], Awaitable[bool]] | None = None) -> None:
+        super().__init__(message)
+        self.others_pass = others_pass
 
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -55,6 +62,13 @@ class Incoming:
     value: bytes | None
     time: datetime
     trace: str | None
+
+
+def require_key(record: Incoming, named: str, what: str) -> None:
+    """Raises PoisonRecord for a record whose key is not what it is about: it came out of its order, or somebody who may
+    speak of one speaks of another."""
+    if record.key != named.encode():
+        raise PoisonRecord(f"the key is not the {what}")
 
 
 HandleBatch = Callable[[Sequence[Incoming]], Awaitable[None]]

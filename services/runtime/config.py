@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class ConfigError(Exception):
@@ -270,6 +271,47 @@ class AdminConfig:
 
 
 @dataclass(frozen=True)
+class TlsConfig:
+    """Mutual TLS between our processes (tls.py): all three files, or none, which is clear text."""
+
+    # Our own certificate, PEM. All three files, or none: then services speak clear text. Read again when it changes.
+    certificate_file: str = ""
+    # The key of our certificate, PEM. Read again when it changes.
+    key_file: str = ""
+    # PEM: who signs the certificates of all who may connect, and of nobody else. Read again when it changes.
+    ca_file: str = ""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether connections are made and taken over mutual TLS, and over nothing else."""
+        return bool(self.certificate_file)
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> "TlsConfig":
+        """Files as cert-manager names them in a Secret."""
+        return cls(*(str(folder / name) for name in ("tls.crt", "tls.key", "ca.crt")))
+
+    @classmethod
+    def read(cls, env: EnvReader) -> "TlsConfig":
+        config = cls(
+            certificate_file=env.text("PARLEY_TLS_CERTIFICATE_FILE", ""),
+            key_file=env.text("PARLEY_TLS_KEY_FILE", ""),
+            ca_file=env.text("PARLEY_TLS_CA_FILE", ""),
+        )
+        files = {"CERTIFICATE": config.certificate_file, "KEY": config.key_file, "CA": config.ca_file}
+        missing = [f"PARLEY_TLS_{name}_FILE" for name, file in files.items() if not file]
+        if 0 < len(missing) < len(files):
+            env.problem(
+                "PARLEY_TLS_CERTIFICATE_FILE, _KEY_FILE and _CA_FILE go together:"
+                f" {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
+            )
+        return config
+
+
+CLEAR_TEXT = TlsConfig()
+
+
+@dataclass(frozen=True)
 class ServerConfig:
     """Where a service listens, whom it trusts, and how it stops."""
 
@@ -296,6 +338,10 @@ class ServerConfig:
     user_limits: UserLimitsConfig = UserLimitsConfig()
     # None in services that have nothing for people who run Parley.
     admin: AdminConfig | None = None
+    tls: TlsConfig = CLEAR_TEXT
+    # With mutual TLS: where health, and nothing else, is told in clear text to who has no certificate, such as
+    # Kubernetes' probes. The SFU workers of a pod take the ports that follow.
+    health_address: str = "0.0.0.0:7200"
 
     @classmethod
     def read(cls, env: EnvReader, *, public: bool = True, calls: bool = False, admin: bool = False) -> "ServerConfig":
@@ -316,6 +362,8 @@ class ServerConfig:
             jwt_device_claim=env.text("PARLEY_JWT_DEVICE_CLAIM", "device_id") if public else "",
             user_limits=UserLimitsConfig.read(env) if public else UserLimitsConfig(),
             admin=AdminConfig.read(env) if admin else None,
+            tls=TlsConfig.read(env),
+            health_address=env.address("PARLEY_HEALTH_ADDRESS", "0.0.0.0:7200"),
         )
 
 

@@ -1,7 +1,7 @@
 """Kafka: consumers that commit after success and park poison records."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from services.runtime.errors import BusUnavailable, StoreUnavailable
 from services.runtime.failures import named
 from services.runtime.rebalancing import Listener, Rebalanced
 from services.runtime.records import Unreadable, incoming
+from services.runtime.suspicion import Suspicion
 
 log = structlog.get_logger()
 
@@ -70,8 +71,9 @@ class KafkaConsumer:
     """Reads a topic and hands batches to a handler, at least once, each partition's records in order.
 
     Success is committed. TransientFailure, StoreUnavailable and BusUnavailable are retried with back-off without end;
-    PoisonRecord, and any other exception after POISON_ATTEMPTS, park the record in `<topic>.dlq`, and so does what
-    cannot be read at all (records.py).
+    PoisonRecord, any other exception after POISON_ATTEMPTS, and one that has `others_pass` (StatementCutOff), again and
+    again while others are served (suspicion.py), park the record in `<topic>.dlq`, and so does what cannot be read at
+    all (records.py).
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class KafkaConsumer:
         self._handled: dict[TopicPartition, int] = {}
         self._connected = False
         self._resting = False
+        self._suspicion = Suspicion()
         # Without a group: up to where the topic reached when we came, of the partitions that are not read so far yet.
         self._behind: dict[TopicPartition, int] = {}
 
@@ -274,6 +277,8 @@ class KafkaConsumer:
                 return await self._park(record, str(error))
             except (TransientFailure, StoreUnavailable, BusUnavailable) as error:
                 log.warning("record_retried", topic=record.topic, error=type(error).__name__, retry_s=delay_s)
+                if await self._is_at_fault(error):
+                    return await self._park(record, f"{named(error)}, while others passed")
             except Exception as error:
                 attempts += 1
                 log.exception("record_failed", topic=record.topic, offset=record.offset, attempt=attempts)
@@ -282,6 +287,12 @@ class KafkaConsumer:
             metrics.RECORDS.labels(record.topic, self._group, "retried").inc()
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, kafka.MAX_BACKOFF_S)
+
+    async def _is_at_fault(self, error: Exception) -> bool:
+        """Whether the record at hand is to be given up for it. Never while others are not served either."""
+        ask: Callable[[], Awaitable[bool]] | None = getattr(error, "others_pass", None)
+        others_pass = ask is not None and await ask()
+        return self._suspicion.note_cut_off(self._clock.monotonic(), others_pass=others_pass)
 
     async def _attempt(self, records: Sequence[Incoming]) -> None:
         structlog.contextvars.unbind_contextvars("trace_id")
@@ -302,6 +313,7 @@ class KafkaConsumer:
             _end(spans, type(error).__name__)
             raise
         _end(spans)
+        self._suspicion.note_handled()
         now = self._clock.now()
         age = metrics.RECORD_AGE.labels(records[0].topic, self._group)
         for record, span in zip(records, spans, strict=True):

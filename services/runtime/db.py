@@ -12,9 +12,9 @@ from asyncpg.connect_utils import SessionAttribute
 
 from services.runtime import tasks
 from services.runtime.config import DatabaseConfig
-from services.runtime.errors import StoreUnavailable
+from services.runtime.errors import StatementCutOff, StoreUnavailable
 from services.runtime.failures import named
-from services.runtime.refusals import READ_ONLY, passes
+from services.runtime.refusals import READ_ONLY, may_be_of_one, passes
 
 log = structlog.get_logger()
 
@@ -22,6 +22,8 @@ Connection = asyncpg.pool.PoolConnectionProxy
 # Any fixed number serves; it only has to be the same in all replicas.
 _MIGRATION_LOCK = 0x7061726C6579
 _MIGRATION_WITHIN_S = 3600.0
+# What serves others answers within it. As readiness does (lifecycle.py).
+_ASK_WITHIN_S = 8.0
 # After so long in the middle of a transaction without a statement, the server ends it: a replica whose host or network
 # is gone, or that is stopped, would hold its locks (the outbox's shards, rows) until TCP gives up, which by default is
 # after two hours. Higher: the others wait longer for them. Lower than what the broker may take to acknowledge (10 s):
@@ -104,12 +106,18 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection of the pool. Errors: StoreUnavailable when PostgreSQL is away or goes away."""
+        """A connection of the pool.
+
+        Errors: StoreUnavailable when PostgreSQL is away or goes away; of it StatementCutOff, when a statement was under
+        way that may be at fault itself.
+        """
         if self._pool is None:
             raise StoreUnavailable("the database is not connected yet")
         pool = self._pool
+        was_reached = False
         try:
             async with pool.acquire(timeout=5) as connection:
+                was_reached = True
                 yield connection
         except Exception as error:
             if not passes(error):
@@ -117,6 +125,8 @@ class Database:
             if getattr(error, "sqlstate", None) == READ_ONLY:
                 # It was demoted under us: each connection is made anew before its next use, to whoever is primary then.
                 await pool.expire_connections()
+            if was_reached and may_be_of_one(error):
+                raise StatementCutOff(_why(error), self._serves_others) from error
             raise StoreUnavailable(_why(error)) from error
 
     @asynccontextmanager
@@ -141,6 +151,14 @@ class Database:
                     await connection.execute("ROLLBACK")
                 raise
             await connection.execute("COMMIT")
+
+    async def _serves_others(self) -> bool:
+        try:
+            async with asyncio.timeout(_ASK_WITHIN_S):
+                return await self.ready()
+        except Exception:
+            # Whoever cannot even answer that is away.
+            return False
 
     async def _connect(self) -> None:
         delay_s = 0.1

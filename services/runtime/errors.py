@@ -1,6 +1,6 @@
 """How a service's own exceptions become gRPC statuses with google.rpc details."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -54,6 +54,22 @@ class InvalidRequest(Exception):
 
 class StoreUnavailable(Exception):
     """PostgreSQL cannot be reached now; the same request may succeed later."""
+
+
+class StatementCutOff(StoreUnavailable):
+    """PostgreSQL was reached and did not finish a statement: a limit of time, a lock, a connection that broke under it.
+
+    It may be an outage, or this one statement's fault. `others_pass` asks whether the store serves others now.
+    """
+
+    def __init__(self, message: str, others_pass: Callable[[], Awaitable[bool]]) -> None:
+        super().__init__(message)
+        self.others_pass = others_pass
+
+
+async def is_outage(error: StoreUnavailable) -> bool:
+    """Whether the store serves nobody now. False: it serves others, so that they need not wait for this one."""
+    return not (isinstance(error, StatementCutOff) and await error.others_pass())
 
 
 class BusUnavailable(Exception):

@@ -28,6 +28,9 @@ PASSING: dict[str, str] = {
     "57": "an operator or a time limit stepped in: cancelled, shut down, starting up, database dropped",
     "58": "the server's system failed it: I/O",
 }
+# Of these, what a statement may bring upon itself, every time, while the server takes others. What an operator does,
+# and what the server lacks for everybody (disk space, connections, rights, a primary), is not among them.
+_OF_ONE = frozenset({"08", "25P03", "25P04", "40001", "40003", "40P01", "53200", "53400", "55P03", "57014"})
 # What a demoted primary says: its connections are of no more use, though they live.
 READ_ONLY = "25006"
 
@@ -54,3 +57,15 @@ def passes(error: BaseException) -> bool:
         return True
     code = str(getattr(error, "sqlstate", None) or "") if isinstance(error, asyncpg.PostgresError) else ""
     return code in PASSING or code[:2] in PASSING
+
+
+def may_be_of_one(error: BaseException) -> bool:
+    """Whether what passes may also be this statement's own fault: it takes or waits for too long, or takes too much.
+
+    Asked of a statement that was sent; who gets no connection is never at fault.
+    """
+    if not passes(error) or not isinstance(error, asyncpg.PostgresError):
+        # Broken connections and the client's own limit of time.
+        return passes(error)
+    code = str(error.sqlstate or "")
+    return code in _OF_ONE or code[:2] in _OF_ONE

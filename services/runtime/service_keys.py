@@ -5,24 +5,19 @@ itself. A service that calls nobody has no private key.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import jwt
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from services.runtime.config import ConfigError, IdentityConfig
+from services.runtime.config import IdentityConfig
 from services.runtime.times import options
-
-log = structlog.get_logger()
+from services.runtime.watched import Watched
 
 ALGORITHM = "EdDSA"
 OWNER = "parley_service"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +45,12 @@ class ServiceKeys:
 
     def __init__(self, service: str, public_file: str, private_file: str = "") -> None:
         self.service = service
-        self._public = _Watched(Path(public_file), read_public)
-        self._private = _Watched(Path(private_file), lambda text: read_private(text, service)) if private_file else None
+        self._public = Watched("service_keys", [public_file], lambda read: read_public(read[0]))
+        self._private = (
+            Watched("service_keys", [private_file], lambda read: read_private(read[0], service))
+            if private_file
+            else None
+        )
 
     @classmethod
     def of(cls, service: str, config: IdentityConfig) -> "ServiceKeys":
@@ -92,46 +91,7 @@ class ServiceKeys:
         return owned.service, claims
 
 
-class _Watched(Generic[T]):
-    """What a file says, read again when it was replaced."""
-
-    def __init__(self, path: Path, read: Callable[[str], T]) -> None:
-        self._path = path
-        self._read = read
-        try:
-            self._seen = _stamp(path)
-            self._value = read(path.read_text())
-        except (OSError, ValueError) as error:
-            # Never the text: it may hold a private key.
-            raise ConfigError([f"{path}: {_fault(error)}"]) from None
-
-    def get(self) -> T:
-        """The newest good value."""
-        seen: object = None
-        try:
-            seen = _stamp(self._path)
-            if seen != self._seen:
-                self._value = self._read(self._path.read_text())
-                log.info("service_keys_read", path=str(self._path))
-        except (OSError, ValueError) as error:
-            if seen != self._seen:
-                log.warning("service_keys_faulty", path=str(self._path), fault=_fault(error))
-        self._seen = seen
-        return self._value
-
-
-def _stamp(path: Path) -> object:
-    found = path.stat()
-    return found.st_mtime_ns, found.st_ino, found.st_size
-
-
-def _fault(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return f"cannot be read ({error.strerror})"
-    return "is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
-
-
-def read_private(text: str, service: str) -> tuple[SigningKey, ...]:
+def read_private(text: str | bytes, service: str) -> tuple[SigningKey, ...]:
     """The private keys in a JWK set, in their order. Raises ValueError; no message holds a key."""
     entries = _entries(text)
     if any(entry.get(OWNER) != service for entry in entries):
@@ -139,7 +99,7 @@ def read_private(text: str, service: str) -> tuple[SigningKey, ...]:
     return tuple(SigningKey(_key_id(entry), _private(entry)) for entry in entries)
 
 
-def read_public(text: str) -> dict[str, OwnedKey]:
+def read_public(text: str | bytes) -> dict[str, OwnedKey]:
     """The public keys in a JWK set, by id. Raises ValueError, also for an id of two keys and for a private key."""
     keys: dict[str, OwnedKey] = {}
     for entry in _entries(text):
@@ -152,7 +112,7 @@ def read_public(text: str) -> dict[str, OwnedKey]:
     return keys
 
 
-def _entries(text: str) -> list[dict[str, Any]]:
+def _entries(text: str | bytes) -> list[dict[str, Any]]:
     document = json.loads(text)
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):

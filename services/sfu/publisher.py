@@ -56,7 +56,7 @@ class KafkaEvents:
     def __init__(self, publisher: Publisher, worker_id: WorkerId, clock: Clock, new_id: NewId) -> None:
         self._publisher = publisher
         self._worker_id = worker_id
-        self._clock = clock
+        self._time = _SteadyTime(clock)
         self._new_id = new_id
         self._queue: asyncio.Queue[Outgoing] = asyncio.Queue(MAX_QUEUE)
         self._task: asyncio.Task[None] | None = None
@@ -95,7 +95,7 @@ class KafkaEvents:
             user_id=key.user_id,
             device_id=key.device_id,
             worker_id=self._worker_id,
-            report_time=_timestamp(self._clock),
+            report_time=_to_timestamp(self._time.now()),
             interval_s=quality.interval_s,
             uplink=_leg(quality.uplink),
             downlink=_leg(quality.downlink),
@@ -107,8 +107,10 @@ class KafkaEvents:
         self._put("quality", Outgoing(QUALITY_TOPIC, key.call_id.encode(), report.SerializeToString()))
 
     def _event(self, key: ParticipantKey) -> calls_events.CallEvent:
-        event_id = str(self._new_id(self._clock.now()))
-        return calls_events.CallEvent(event_id=event_id, call_id=key.call_id, event_time=_timestamp(self._clock))
+        now = self._time.now()
+        return calls_events.CallEvent(
+            event_id=str(self._new_id(now)), call_id=key.call_id, event_time=_to_timestamp(now)
+        )
 
     def _put(self, kind: str, record: Outgoing) -> None:
         try:
@@ -136,6 +138,19 @@ class KafkaEvents:
                 await asyncio.sleep(RETRY_S)
 
 
+class _SteadyTime:
+    """Orders what one process says: never goes back, even where the host's wall clock is set back."""
+
+    def __init__(self, clock: Clock) -> None:
+        # Also tells this process from the one before under the same id.
+        self.start_time = clock.now()
+        self._clock = clock
+        self._started_at = clock.monotonic()
+
+    def now(self) -> datetime:
+        return self.start_time + timedelta(seconds=self._clock.monotonic() - self._started_at)
+
+
 class Announcer:
     """Announces the worker on sfu.nodes.v1 until it stops, then leaves a tombstone."""
 
@@ -157,9 +172,7 @@ class Announcer:
         self._participant_count = participant_count
         self._is_draining = is_draining
         self._drain_deadline = drain_deadline
-        # Tells this process from the one before under the same id.
-        self._start_time = clock.now()
-        self._started_at = clock.monotonic()
+        self._time = _SteadyTime(clock)
         self._task: asyncio.Task[None] | None = None
         self._busy_s, self._measured_at = time.process_time(), clock.monotonic()
         self._cpu_ratio = 0.0
@@ -182,12 +195,12 @@ class Announcer:
             worker_id=self._node.worker_id,
             grpc_address=self._node.grpc_address,
             region=self._node.region,
-            announce_time=_to_timestamp(self._time()),
+            announce_time=_to_timestamp(self._time.now()),
             participants=self._participant_count(),
             max_participants=self._node.max_participants,
             cpu_ratio=self._cpu_ratio,
             draining=self._is_draining(),
-            start_time=_to_timestamp(self._start_time),
+            start_time=_to_timestamp(self._time.start_time),
             drain_deadline_time=_to_timestamp(deadline) if deadline else None,
         )
         record = Outgoing(NODES_TOPIC, self._node.worker_id.encode(), announcement.SerializeToString())
@@ -208,19 +221,11 @@ class Announcer:
             # Only over a whole interval: over the first instants of a process, its start looks like full load.
             self._measure_cpu()
 
-    def _time(self) -> datetime:
-        """Orders the announcements: never goes back, even where the wall clock is set back."""
-        return self._start_time + timedelta(seconds=self._clock.monotonic() - self._started_at)
-
     def _measure_cpu(self) -> None:
         busy_s, now = time.process_time(), self._clock.monotonic()
         if now > self._measured_at:
             self._cpu_ratio = min((busy_s - self._busy_s) / (now - self._measured_at), 1.0)
         self._busy_s, self._measured_at = busy_s, now
-
-
-def _timestamp(clock: Clock) -> Timestamp:
-    return _to_timestamp(clock.now())
 
 
 def _to_timestamp(time: datetime) -> Timestamp:

@@ -35,12 +35,16 @@ class CallChanges:
     async def apply(self, call_id: CallId, given: Input, key: ClientKey | None = None) -> Call:
         """The call after the input; an input that has had its effect changes nothing.
 
-        `key` is remembered with the change. Raises CallNotFound, the state table's refusals, UserTaken, and Contended.
+        `key` is remembered with the change; where it is known already, its call is given as it stands.
+        Raises CallNotFound, the state table's refusals, UserTaken, and Contended.
         """
         for _ in range(MAX_ATTEMPTS):
             before = await self.store.find(call_id)
             if before is None:
                 raise CallNotFound
+            # After the call was read: whoever remembers the key in between changes the call, which is a conflict.
+            if key and (known := await self.store.find_by_key(key)):
+                return known
             now = self.clock.now()
             decision = handle(before, given, now, self.timeouts)
             if decision.call is not before:

@@ -18,8 +18,10 @@ from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 
 from services.runtime import tasks
 from services.runtime.auth import ServiceTokens
+from services.runtime.channels import connect
 from services.runtime.errors import reason_of
-from services.runtime.rpc import LIVENESS, connect
+from services.runtime.rpc import LIVENESS, READINESS
+from services.runtime.tls import Peer
 from services.signaling.core.errors import (
     ConversationNotFound,
     JoinTokenExpired,
@@ -38,6 +40,15 @@ log = structlog.get_logger()
 AnswerT = TypeVar("AnswerT")
 
 MEMBERS_TIMEOUT_S = 3.0
+# What one conversation may bring upon itself, every time. A token that is refused is not: it is so for all of them.
+_MAY_BE_OF_ONE = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
 # A join costs a DTLS certificate and a parse; a worker that needs longer is overloaded.
 JOIN_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 1.0
@@ -57,13 +68,14 @@ class GrpcMembers:
 
     name = "messaging-client"
 
-    def __init__(self, address: str, tokens: ServiceTokens) -> None:
+    def __init__(self, address: str, tokens: ServiceTokens, peer: Peer | None = None) -> None:
         self._address = address
         self._tokens = tokens
+        self._peer = peer
         self._channel: grpc.aio.Channel | None = None
 
     async def start(self) -> None:
-        self._channel = connect(self._address, self._tokens)
+        self._channel = connect(self._address, self._tokens, self._peer)
 
     async def stop(self) -> None:
         if self._channel:
@@ -83,6 +95,12 @@ class GrpcMembers:
         members = tuple(UserId(user_id) for user_id in response.member_user_ids)
         return Callees(members, frozenset(UserId(user_id) for user_id in response.user_ids), response.group)
 
+    async def audience_of(self, conversation_id: ConversationId, user_id: UserId) -> frozenset[UserId]:
+        """See ports.Members."""
+        request = messaging.GetMembersRequest(conversation_id=conversation_id, of_user_id=user_id)
+        response = await self._ask(lambda stub: stub.GetMembers(request, timeout=MEMBERS_TIMEOUT_S))
+        return frozenset(UserId(user_id) for user_id in response.user_ids)
+
     async def _ask(self, ask: Callable[["MembershipServiceAsyncStub"], Awaitable[AnswerT]]) -> AnswerT:
         if self._channel is None:
             raise MembersUnavailable("not started")
@@ -94,7 +112,19 @@ class GrpcMembers:
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 raise ConversationNotFound from error
             log.warning("members_unavailable", code=error.code().name, reason=reason_of(error))
-            raise MembersUnavailable("messaging cannot be reached") from error
+            of_one = error.code() in _MAY_BE_OF_ONE
+            raise MembersUnavailable("messaging cannot be reached", self._serves if of_one else None) from error
+
+    async def _serves(self) -> bool:
+        """Whether messaging says that it can do its work."""
+        if self._channel is None:
+            return False
+        asked = health_pb2.HealthCheckRequest(service=READINESS)
+        try:
+            response = await health_pb2_grpc.HealthStub(self._channel).Check(asked, timeout=MEMBERS_TIMEOUT_S)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 class SfuClient:
@@ -105,8 +135,9 @@ class SfuClient:
 
     name = "sfu-client"
 
-    def __init__(self, tokens: ServiceTokens) -> None:
+    def __init__(self, tokens: ServiceTokens, peer: Peer | None = None) -> None:
         self._tokens = tokens
+        self._peer = peer
         self._channels: OrderedDict[Worker, grpc.aio.Channel] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -151,7 +182,7 @@ class SfuClient:
 
     async def is_reachable(self, worker: Worker) -> bool:
         """See ports.MediaWorkers: asks for its liveness, over a new connection."""
-        async with connect(worker.address, self._tokens, fresh=True) as channel:
+        async with connect(worker.address, self._tokens, self._peer, fresh=True) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             try:
                 response = await stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS), timeout=PROBE_TIMEOUT_S)
@@ -162,7 +193,7 @@ class SfuClient:
     def _channel(self, worker: Worker) -> grpc.aio.Channel:
         channel = self._channels.get(worker)
         if channel is None:
-            channel = self._channels[worker] = connect(worker.address, self._tokens, fresh=True)
+            channel = self._channels[worker] = connect(worker.address, self._tokens, self._peer, fresh=True)
         self._channels.move_to_end(worker)
         if len(self._channels) > MAX_CHANNELS:
             _, oldest = self._channels.popitem(last=False)
@@ -246,7 +277,7 @@ def _join_error(error: grpc.aio.AioRpcError) -> Exception:
         case "SDP_INVALID":
             return SdpInvalid(error.details() or "")
         case "JOIN_TOKEN_INVALID":
-            return JoinTokenInvalid("the worker does not take the token")
+            return JoinTokenInvalid()
         case "JOIN_TOKEN_EXPIRED":
             return JoinTokenExpired("the token is too old")
         case _:

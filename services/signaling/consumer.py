@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC
+from math import inf
 from uuid import UUID
 
 import structlog
@@ -10,13 +11,14 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
-from services.runtime.bus import Incoming, PoisonRecord, TransientFailure
+from services.runtime.bus import Incoming, PoisonRecord, TransientFailure, require_key
 from services.runtime.config import is_address
-from services.signaling.core.errors import CallNotFound, Contended, MembersUnavailable
+from services.signaling.core.errors import CallNotFound, Contended, MembersUnavailable, WorkerNotOfCall
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker, WorkerId
 from services.signaling.core.placement import Node, NodeTable
-from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
+from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval, is_plausible
+from services.signaling.metrics import ANNOUNCEMENTS_PASSED_OVER
 from services.signaling.ports import Store, WallClock
 from services.signaling.service import CallsService
 
@@ -51,9 +53,10 @@ class NodeConsumer:
                 self._nodes.remove(WorkerId(record.key.decode(errors="replace")))
                 self._nudge()
                 continue
-            node = _decode_node(record.value)
+            node = _decode_node(record)
             if node is None:
                 # Not parked: each replica reads it at each start, and the worker says it anew in 2 s.
+                ANNOUNCEMENTS_PASSED_OVER.inc()
                 log.warning("announcement_unreadable", offset=record.offset)
             elif self._nodes.announce(node, self._clock.now()):
                 self._nudge()
@@ -63,20 +66,23 @@ class MediaConsumer:
     """Gives the workers' reports to the calls; other events are passed over.
 
     Believed is a report of the worker that carries the call (the core asks); which worker wrote it the broker cannot
-    tell, since all workers are one Kafka user.
+    tell, since all workers are one Kafka user. Parked is what no honest worker says: of a call under another's key, of
+    one that was never placed on it, or what is not for workers to say.
     """
 
     def __init__(self, service: CallsService) -> None:
         self._service = service
 
     async def handle(self, records: Sequence[Incoming]) -> None:
-        """Idempotent. Raises PoisonRecord for bytes that are no event, TransientFailure for a contended call."""
+        """Idempotent. Raises PoisonRecord, TransientFailure for a contended call."""
         for record in records:
-            call_id, report = _decode_report(record.value or b"")
+            call_id, report = _decode_report(record)
             if report is None:
                 continue
             try:
                 await self._service.note_media(call_id, report)
+            except WorkerNotOfCall as error:
+                raise PoisonRecord("the call was never placed on this worker") from error
             except Contended as error:
                 raise TransientFailure("the call changes too often") from error
             log.info("media_reported", call_id=call_id, report=type(report).__name__, device_id=report.device_id)
@@ -90,7 +96,7 @@ class QualityConsumer:
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Idempotent. Raises PoisonRecord for bytes that are no report, StoreUnavailable."""
-        await self._store.add_quality([_decode_quality(record.value or b"") for record in records])
+        await self._store.add_quality([_decode_quality(record) for record in records])
 
 
 class MembersConsumer:
@@ -102,7 +108,7 @@ class MembersConsumer:
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Idempotent: asks who is in it now. Raises PoisonRecord, TransientFailure, StoreUnavailable."""
-        for kind, conversation_id in dict.fromkeys(_conversation_event(record.value or b"") for record in records):
+        for kind, conversation_id in dict.fromkeys(_conversation_event(record) for record in records):
             try:
                 if kind == "conversation_changed":
                     await self._service.note_members(conversation_id)
@@ -110,21 +116,24 @@ class MembersConsumer:
                     await self._service.note_closed(conversation_id)
             except CallNotFound:
                 continue
-            except (Contended, MembersUnavailable) as error:
-                raise TransientFailure(str(error) or "the call changes too often") from error
+            except MembersUnavailable as error:
+                raise TransientFailure(str(error), error.others_pass) from error
+            except Contended as error:
+                raise TransientFailure("the call changes too often") from error
 
 
-def _conversation_event(value: bytes) -> tuple[str | None, ConversationId]:
+def _conversation_event(record: Incoming) -> tuple[str | None, ConversationId]:
     try:
-        event = messaging_events.ConversationEvent.FromString(value)
+        event = messaging_events.ConversationEvent.FromString(record.value or b"")
     except DecodeError as error:
         raise PoisonRecord("not a conversation event") from error
+    require_key(record, event.conversation_id, "conversation_id")
     return event.WhichOneof("event"), ConversationId(event.conversation_id)
 
 
-def _decode_quality(value: bytes) -> QualityReport:
+def _decode_quality(record: Incoming) -> QualityReport:
     try:
-        report = sfu_events.QualityReport.FromString(value)
+        report = sfu_events.QualityReport.FromString(record.value or b"")
         key = QualityKey(
             CallId(str(UUID(report.call_id))),
             UserId(report.user_id),
@@ -134,26 +143,29 @@ def _decode_quality(value: bytes) -> QualityReport:
         report_time = report.report_time.ToDatetime(UTC)
     except (DecodeError, ValueError, OverflowError) as error:
         raise PoisonRecord(f"not a quality report: {type(error).__name__}") from error
-    legs = {Direction.UPLINK: report.uplink, Direction.DOWNLINK: report.downlink}
-    return QualityReport(
-        key,
-        report_time,
-        {
-            direction: interval(report.interval_s, leg.packets, leg.bytes, leg.loss_ratio, leg.jitter_ms, leg.rtt_ms)
-            for direction, leg in legs.items()
-        },
-    )
+    require_key(record, report.call_id, "call_id")
+    sent = {Direction.UPLINK: report.uplink, Direction.DOWNLINK: report.downlink}
+    legs = {
+        direction: interval(report.interval_s, leg.packets, leg.bytes, leg.loss_ratio, leg.jitter_ms, leg.rtt_ms)
+        for direction, leg in sent.items()
+    }
+    if not all(map(is_plausible, legs.values())):
+        raise PoisonRecord("a figure that nobody measured")
+    return QualityReport(key, report_time, legs)
 
 
-def _decode_node(value: bytes) -> Node | None:
+def _decode_node(record: Incoming) -> Node | None:
     try:
-        message = sfu_events.NodeAnnouncement.FromString(value)
+        message = sfu_events.NodeAnnouncement.FromString(record.value or b"")
         announce_time = message.announce_time.ToDatetime(UTC)
         start_time = message.start_time.ToDatetime(UTC) if message.HasField("start_time") else None
         deadline = message.drain_deadline_time.ToDatetime(UTC) if message.HasField("drain_deadline_time") else None
     except (DecodeError, ValueError, OverflowError):
         return None
-    if not (message.worker_id and is_address(message.grpc_address) and message.max_participants > 0):
+    if not message.worker_id or message.worker_id.encode() != record.key or not is_address(message.grpc_address):
+        return None
+    # What is no number would be more than all others to a comparison, or less.
+    if message.max_participants <= 0 or message.participants < 0 or not 0 <= message.cpu_ratio < inf:
         return None
     return Node(
         worker=Worker(WorkerId(message.worker_id), message.grpc_address, start_time),
@@ -167,12 +179,13 @@ def _decode_node(value: bytes) -> Node | None:
     )
 
 
-def _decode_report(value: bytes) -> tuple[CallId, MediaConnected | MediaDisconnected | None]:
+def _decode_report(record: Incoming) -> tuple[CallId, MediaConnected | MediaDisconnected | None]:
     try:
-        event = calls_events.CallEvent.FromString(value)
+        event = calls_events.CallEvent.FromString(record.value or b"")
         call_id = CallId(str(UUID(event.call_id)))
     except (DecodeError, ValueError) as error:
         raise PoisonRecord(f"not a call event: {type(error).__name__}") from error
+    require_key(record, event.call_id, "call_id")
     match event.WhichOneof("event"):
         case "media_connected":
             connected = event.media_connected
@@ -185,5 +198,8 @@ def _decode_report(value: bytes) -> tuple[CallId, MediaConnected | MediaDisconne
             return call_id, MediaDisconnected(
                 UserId(gone.user_id), DeviceId(gone.device_id), WorkerId(gone.worker_id), replaced
             )
+        case "call_changed" | "push_requested" if record.topic == MEDIA_TOPIC:
+            raise PoisonRecord("a media worker says what only signaling may")
         case _:
+            # Our own, or of a newer release.
             return call_id, None

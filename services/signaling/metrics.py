@@ -28,6 +28,9 @@ MOVE_SECONDS = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60),
 )
 PUSHES = Counter("signaling_pushes", "Push webhooks by outcome: sent, refused, failed, late.", ["outcome"])
+ANNOUNCEMENTS_PASSED_OVER = Counter(
+    "signaling_announcements_passed_over", "Announcements of media workers that have no meaning, or another's key."
+)
 CALLS_ENDED = Counter("signaling_calls_ended", "Calls ended, by reason.", ["reason"])
 CALLS = Gauge("signaling_calls", "Calls that ring or run, of all replicas: take the greatest, not the sum.", ["state"])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from services.runtime.errors import StoreUnavailable
+from services.runtime.errors import StoreUnavailable, is_outage
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker, WorkerNotFound
 from services.signaling.core.inputs import Move, WorkerLost
@@ -113,8 +113,11 @@ class CallMoves:
             async with room:
                 try:
                     return await self._move_away(call_id, worker, why)
-                except StoreUnavailable:
-                    raise
+                except StoreUnavailable as error:
+                    if await is_outage(error):
+                        raise
+                    log.exception("move_failed", call_id=call_id)
+                    return False
                 except Exception:
                     # The others must not stay behind for one that cannot be moved.
                     log.exception("move_failed", call_id=call_id)

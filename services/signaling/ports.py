@@ -31,10 +31,15 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True)
 class ClientKey:
-    """A client's own id for a call it places; unique per user."""
+    """A client's own id for a call it places, or for what it does in one; unique per user."""
 
     user_id: UserId
     client_call_id: str
+
+    @classmethod
+    def of_request(cls, user_id: UserId, call_id: CallId, kind: str, client_request_id: str) -> "ClientKey | None":
+        """Of a request in a call; None without an id. No client's id of a call has a line break."""
+        return cls(user_id, f"{kind}\n{call_id}\n{client_request_id}") if client_request_id else None
 
 
 @dataclass(frozen=True)
@@ -193,6 +198,12 @@ class Members(Protocol):
 
     async def callees_of(self, conversation_id: ConversationId, caller_id: UserId) -> Callees:
         """Whom this caller may ring there. Raises ConversationNotFound, also for a stranger, and MembersUnavailable."""
+
+    async def audience_of(self, conversation_id: ConversationId, user_id: UserId) -> frozenset[UserId]:
+        """The members who may learn what this one does there, and this one: nobody between whom a block stands.
+
+        Raises ConversationNotFound, also for a stranger, and MembersUnavailable.
+        """
 
 
 class MediaWorkers(Protocol):

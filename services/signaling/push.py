@@ -13,7 +13,7 @@ import structlog
 from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls_events
 
-from services.runtime.bus import Incoming, PoisonRecord
+from services.runtime.bus import Incoming, PoisonRecord, require_key
 from services.runtime.webhooks import signed_headers
 from services.signaling.metrics import PUSHES
 from services.signaling.ports import WallClock
@@ -44,13 +44,14 @@ class PushRequest:
     useful_until: datetime
 
 
-def read_request(value: bytes) -> PushRequest | None:
+def read_request(record: Incoming) -> PushRequest | None:
     """The push that an event of calls.events.v1 asks for; None for other events. Raises PoisonRecord."""
     try:
-        event = calls_events.CallEvent.FromString(value)
+        event = calls_events.CallEvent.FromString(record.value or b"")
         call_id = str(UUID(event.call_id))
     except (DecodeError, ValueError) as error:
         raise PoisonRecord(f"not a call event: {type(error).__name__}") from error
+    require_key(record, event.call_id, "call_id")
     push = event.push_requested
     if not event.HasField("push_requested") or push.kind not in _KINDS:
         return None
@@ -100,7 +101,7 @@ class WebhookPusher:
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Post what a batch asks for. Raises PoisonRecord; a provider that refuses or is away is counted."""
-        requests = [read_request(record.value or b"") for record in records]
+        requests = [read_request(record) for record in records]
         await asyncio.gather(*(self.deliver(request) for request in requests if request))
 
     async def deliver(self, request: PushRequest) -> None:

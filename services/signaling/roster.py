@@ -10,6 +10,8 @@ from services.signaling.ports import Members, Store
 
 # Each further attempt means that the members changed between two readings.
 SYNC_ATTEMPTS = 6
+# No conversation has it.
+NOWHERE = ConversationId("00000000-0000-0000-0000-000000000000")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,26 @@ class Roster:
             user_ids = read_again
         raise Contended
 
+    async def settle(self, call: Call) -> None:
+        """What has just begun, by what was known before: those who went meanwhile are not in it, and who may not ring
+        the other does not. The event of it may have come before there was a call. Raises MembersUnavailable, Contended.
+        """
+        if call.group:
+            await self.sync(call)
+        elif not await self._may_ring(call):
+            await self.changes.apply(call.call_id, Sever())
+
+    async def confirm(self, call: Call, user_id: UserId) -> None:
+        """The same when somebody answers, who consents by that: settings do not count, a block does."""
+        if call.group:
+            await self.sync(call)
+        elif not await self._may_talk(call, user_id):
+            await self.changes.apply(call.call_id, Sever())
+
+    async def ask_in_vain(self) -> None:
+        """Take the time of a question, and have its outages. Raises MembersUnavailable."""
+        await self._members_of(NOWHERE)
+
     async def sync_group(self, conversation_id: ConversationId) -> None:
         """The same for the call that runs in a group, if there is one."""
         call = await self.store.find_of_group(conversation_id)
@@ -47,7 +69,7 @@ class Roster:
         """End the call of two who may not talk any more. Raises MembersUnavailable, Contended."""
         for user_id in await self._members_of(conversation_id):
             call = await self.store.find_holding(user_id)
-            if call and call.conversation_id == conversation_id and not await self._may_talk(call):
+            if call and call.conversation_id == conversation_id and not await self._may_ring(call):
                 await self.changes.apply(call.call_id, Sever())
 
     async def admins_of(self, call: Call) -> frozenset[UserId]:
@@ -57,7 +79,13 @@ class Roster:
         except ConversationNotFound:
             return frozenset()
 
-    async def _may_talk(self, call: Call) -> bool:
+    async def _may_talk(self, call: Call, user_id: UserId) -> bool:
+        try:
+            return len(await self.members.audience_of(call.conversation_id, user_id)) > 1
+        except ConversationNotFound:
+            return False
+
+    async def _may_ring(self, call: Call) -> bool:
         try:
             callees = await self.members.callees_of(call.conversation_id, call.caller_id)
         except ConversationNotFound:

@@ -1,6 +1,7 @@
 """CallsService over gRPC: checks the form of requests, translates, and names each refusal."""
 
 import re
+from typing import Protocol
 from uuid import UUID
 
 import grpc
@@ -10,7 +11,8 @@ from parley.calls.v1 import service_pb2 as api
 from services.runtime import tracing
 from services.runtime.auth import current_token, current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
-from services.runtime.rpc import Access, Api, Context
+from services.runtime.guard import Access, Context
+from services.runtime.rpc import Api
 from services.signaling.core import errors
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
 from services.signaling.core.settings import find_fault
@@ -98,7 +100,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
 
     async def AcceptCall(self, request: api.AcceptCallRequest, context: Context) -> api.AcceptCallResponse:
         device_id = _device_id(request.device_id)
-        call, grant = await self._service.accept_call(_call_id(request.call_id), _me(), device_id)
+        call, grant = await self._service.accept_call(_call_id(request.call_id), _me(), device_id, _request_id(request))
         return api.AcceptCallResponse(call=encode_call(call), grant=encode_grant(grant))
 
     async def DeclineCall(self, request: api.DeclineCallRequest, context: Context) -> api.DeclineCallResponse:
@@ -111,7 +113,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
 
     async def LeaveCall(self, request: api.LeaveCallRequest, context: Context) -> api.LeaveCallResponse:
         device_id = _device_id(request.device_id)
-        call = await self._service.leave_call(_call_id(request.call_id), _me(), device_id)
+        call = await self._service.leave_call(_call_id(request.call_id), _me(), device_id, _request_id(request))
         return api.LeaveCallResponse(call=encode_call(call))
 
     async def GetCall(self, request: api.GetCallRequest, context: Context) -> api.GetCallResponse:
@@ -135,26 +137,28 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
         if not 0 < len(request.sdp_offer.encode()) <= MAX_OFFER_BYTES:
             raise InvalidRequest("sdp_offer", "is empty or over 64 KiB")
         if len(request.join_token) > MAX_TOKEN_CHARS:
-            raise errors.JoinTokenInvalid("the token is not one of ours")
+            raise errors.JoinTokenInvalid
         answer = await self._service.join_media(_me(), request.join_token, request.sdp_offer)
         return api.JoinMediaResponse(sdp_answer=answer)
 
     async def JoinCall(self, request: api.JoinCallRequest, context: Context) -> api.JoinCallResponse:
         device_id = _device_id(request.device_id)
-        call, grant = await self._service.join_call(_call_id(request.call_id), _me(), device_id)
+        call, grant = await self._service.join_call(_call_id(request.call_id), _me(), device_id, _request_id(request))
         return api.JoinCallResponse(call=encode_call(call), grant=encode_grant(grant))
 
     async def TakeOverCall(self, request: api.TakeOverCallRequest, context: Context) -> api.TakeOverCallResponse:
         device_id = _device_id(request.device_id)
-        call, grant = await self._service.take_over(_call_id(request.call_id), _me(), device_id)
+        call, grant = await self._service.take_over(_call_id(request.call_id), _me(), device_id, _request_id(request))
         return api.TakeOverCallResponse(call=encode_call(call), grant=encode_grant(grant))
 
     async def SetHand(self, request: api.SetHandRequest, context: Context) -> api.SetHandResponse:
-        call = await self._service.set_hand(_call_id(request.call_id), _me(), request.raised)
+        call = await self._service.set_hand(_call_id(request.call_id), _me(), request.raised, _request_id(request))
         return api.SetHandResponse(call=encode_call(call))
 
     async def RequestMute(self, request: api.RequestMuteRequest, context: Context) -> api.RequestMuteResponse:
-        call = await self._service.request_mute(_call_id(request.call_id), _me(), _user_id(request.user_id))
+        call = await self._service.request_mute(
+            _call_id(request.call_id), _me(), _user_id(request.user_id), _request_id(request)
+        )
         return api.RequestMuteResponse(call=encode_call(call))
 
     async def RemoveParticipant(
@@ -164,7 +168,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
         return api.RemoveParticipantResponse(call=encode_call(call))
 
     async def SetLock(self, request: api.SetLockRequest, context: Context) -> api.SetLockResponse:
-        call = await self._service.set_lock(_call_id(request.call_id), _me(), request.locked)
+        call = await self._service.set_lock(_call_id(request.call_id), _me(), request.locked, _request_id(request))
         return api.SetLockResponse(call=encode_call(call))
 
     async def EndCall(self, request: api.EndCallRequest, context: Context) -> api.EndCallResponse:
@@ -243,6 +247,17 @@ def _uuid(field: str, value: str) -> str:
         return str(UUID(value))
     except ValueError as error:
         raise InvalidRequest(field, "is not a UUID") from error
+
+
+class _Keyed(Protocol):
+    client_request_id: str
+
+
+def _request_id(request: _Keyed) -> str:
+    """Empty where there is none."""
+    if request.client_request_id and not _CLIENT_ID.fullmatch(request.client_request_id):
+        raise InvalidRequest("client_request_id", "is not 1 to 64 printable ASCII characters")
+    return request.client_request_id
 
 
 def _device_id(value: str) -> DeviceId:

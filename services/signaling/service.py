@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import structlog
+
 from services.runtime import tracing
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import (
@@ -12,6 +14,7 @@ from services.signaling.core.errors import (
     Contended,
     JoinTokenInvalid,
     MediaUnavailable,
+    MembersUnavailable,
     NotAdmin,
     NotInCall,
     SdpInvalid,
@@ -34,13 +37,15 @@ from services.signaling.core.inputs import (
     SetLock,
     TakeOver,
 )
-from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, UserId
+from services.signaling.core.model import RUNG, Call, CallId, CallState, ConversationId, DeviceId, UserId
 from services.signaling.core.quality import UserQuality
 from services.signaling.core.settings import CallSettings
 from services.signaling.moves import CallMoves
-from services.signaling.ports import JoinTokens, MediaWorkers, Store, TurnServers
+from services.signaling.ports import ClientKey, JoinTokens, MediaWorkers, Store, TurnServers
 from services.signaling.roster import Roster
 from services.signaling.starting import CallStarter, StartRequest
+
+log = structlog.get_logger()
 
 # Each further attempt means that the call in the way changed meanwhile.
 SEAT_ATTEMPTS = 4
@@ -57,7 +62,10 @@ class EndedPage:
 
 @dataclass(frozen=True)
 class CallsService:
-    """The use-cases. Every method may raise StoreUnavailable, and Contended when a call changes too often."""
+    """The use-cases. Every method may raise StoreUnavailable, and Contended when a call changes too often.
+
+    `request_id` is the client's, the same in each retry of a request: what has happened since is then not undone.
+    """
 
     store: Store
     changes: CallChanges
@@ -83,13 +91,19 @@ class CallsService:
         grant = self._grant_if_seated(call, request.caller_id, request.device_id)
         return call.seen_by(request.caller_id), grant
 
-    async def accept_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant | None]:
+    async def accept_call(
+        self, call_id: CallId, user_id: UserId, device_id: DeviceId, request_id: str = ""
+    ) -> tuple[Call, Grant | None]:
         """Answer, and leave another call. Idempotent for the device that won: no grant once the call has ended.
 
         Raises CallNotFound, AnsweredElsewhere, CallEnded, NotCallee, and for a group what join_call raises.
         """
-        call = await self._seat(call_id, Accept(user_id, device_id))
-        return call, self._grant_if_seated(call, user_id, device_id)
+        key = ClientKey.of_request(user_id, call_id, "accept", request_id)
+        if done := await self._done_before(key):
+            return done.seen_by(user_id), self._grant_if_seated(done, user_id, device_id)
+        await self._check_answer(await self.store.find(call_id), user_id, device_id)
+        call = await self._seat(call_id, Accept(user_id, device_id), key)
+        return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
 
     async def decline_call(self, call_id: CallId, user_id: UserId) -> Call:
         """Refuse on all devices. Idempotent. Raises CallNotFound, AlreadyAnswered, NotCallee."""
@@ -99,43 +113,49 @@ class CallsService:
         """Give up while it rings. Idempotent. Raises CallNotFound, AlreadyAnswered, NotCaller."""
         return await self.changes.apply(call_id, Cancel(user_id))
 
-    async def leave_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> Call:
+    async def leave_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId, request_id: str = "") -> Call:
         """Hang up, cancel or decline, as the call stands. Idempotent. Raises CallNotFound."""
-        return (await self.changes.apply(call_id, Leave(user_id, device_id))).seen_by(user_id)
+        key = ClientKey.of_request(user_id, call_id, "leave", request_id)
+        return (await self.changes.apply(call_id, Leave(user_id, device_id), key)).seen_by(user_id)
 
     # Groups.
 
-    async def join_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant | None]:
+    async def join_call(
+        self, call_id: CallId, user_id: UserId, device_id: DeviceId, request_id: str = ""
+    ) -> tuple[Call, Grant | None]:
         """Come into a group's call, and leave another one. Idempotent for the device that is in it, or was at its end:
         then without a grant.
 
-        Raises CallNotFound, NotGroupCall, CallEnded, CallLocked, CallFull, RemovedFromCall, AnsweredElsewhere.
+        Raises CallNotFound, NotGroupCall, CallEnded, CallLocked, CallFull, RemovedFromCall, AnsweredElsewhere,
+        MembersUnavailable.
         """
-        known = await self.store.find(call_id)
-        if known is None:
-            raise CallNotFound
-        if known.leg_of(user_id) is None:
-            # Perhaps the user has come into the conversation since.
-            await self._let_in(known, user_id)
-        call = await self._seat(call_id, Join(user_id, device_id))
-        return call, self._grant_if_seated(call, user_id, device_id)
+        key = ClientKey.of_request(user_id, call_id, "join", request_id)
+        if done := await self._done_before(key):
+            # Also of who has left the conversation since.
+            return done.seen_by(user_id), self._grant_if_seated(done, user_id, device_id)
+        await self._check_comer(await self.store.find(call_id), user_id, device_id)
+        call = await self._seat(call_id, Join(user_id, device_id), key)
+        return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
 
-    async def set_hand(self, call_id: CallId, user_id: UserId, raised: bool) -> Call:
+    async def set_hand(self, call_id: CallId, user_id: UserId, raised: bool, request_id: str = "") -> Call:
         """Raise or lower one's hand. Idempotent. Raises CallNotFound, CallEnded, NotInCall."""
-        return await self.changes.apply(call_id, SetHand(user_id, raised))
+        key = ClientKey.of_request(user_id, call_id, "hand", request_id)
+        return (await self.changes.apply(call_id, SetHand(user_id, raised), key)).seen_by(user_id)
 
-    async def request_mute(self, call_id: CallId, user_id: UserId, target_id: UserId) -> Call:
+    async def request_mute(self, call_id: CallId, user_id: UserId, target_id: UserId, request_id: str = "") -> Call:
         """Ask somebody for silence. This and the next three raise CallNotFound, NotGroupCall, NotAdmin, CallEnded,
         MembersUnavailable; this one ParticipantNotFound. None of them for what stands already."""
-        return await self._moderate(call_id, RequestMute(user_id, target_id, by_admin=False))
+        key = ClientKey.of_request(user_id, call_id, "mute", request_id)
+        return await self._moderate(call_id, RequestMute(user_id, target_id, by_admin=False), key)
 
     async def remove_participant(self, call_id: CallId, user_id: UserId, target_id: UserId) -> Call:
         """Put somebody out of a group's call for good. Idempotent. Raises ParticipantNotFound."""
         return await self._moderate(call_id, Remove(user_id, target_id, by_admin=False))
 
-    async def set_lock(self, call_id: CallId, user_id: UserId, locked: bool) -> Call:
+    async def set_lock(self, call_id: CallId, user_id: UserId, locked: bool, request_id: str = "") -> Call:
         """Close a group's call to others, or open it. Idempotent."""
-        return await self._moderate(call_id, SetLock(user_id, locked, by_admin=False))
+        key = ClientKey.of_request(user_id, call_id, "lock", request_id)
+        return await self._moderate(call_id, SetLock(user_id, locked, by_admin=False), key)
 
     async def end_for_all(self, call_id: CallId, user_id: UserId) -> Call:
         """End a group's call. Idempotent."""
@@ -180,13 +200,16 @@ class CallsService:
 
     # Media.
 
-    async def take_over(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> tuple[Call, Grant | None]:
+    async def take_over(
+        self, call_id: CallId, user_id: UserId, device_id: DeviceId, request_id: str = ""
+    ) -> tuple[Call, Grant | None]:
         """Go on with this device in place of another one. Idempotent: no grant once the call has ended.
 
         Raises CallNotFound, CallEnded, NotInCall.
         """
-        call = await self.changes.apply(call_id, TakeOver(user_id, device_id))
-        return call, self._grant_if_seated(call, user_id, device_id)
+        key = ClientKey.of_request(user_id, call_id, "take over", request_id)
+        call = await self.changes.apply(call_id, TakeOver(user_id, device_id), key)
+        return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
 
     async def renew_grant(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> Grant:
         """A new join token; a call whose worker is dead goes to another one first.
@@ -216,17 +239,20 @@ class CallsService:
             raise
 
     async def note_media(self, call_id: CallId, report: MediaConnected | MediaDisconnected) -> None:
-        """Take in what a worker says of a device's media. Idempotent; a call that is not ours is passed over."""
+        """Take in what a worker says of a device's media. Idempotent; a call that is not ours is passed over.
+
+        Raises WorkerNotOfCall when the call was never placed on that worker.
+        """
         try:
             await self.changes.apply(call_id, report)
         except CallNotFound:
             return
 
-    async def _seat(self, call_id: CallId, given: Accept | Join) -> Call:
+    async def _seat(self, call_id: CallId, given: Accept | Join, key: ClientKey | None) -> Call:
         """The call with the device in it, out of any other one that holds the user."""
         for _ in range(SEAT_ATTEMPTS):
             try:
-                return await self.changes.apply(call_id, given)
+                return await self.changes.apply(call_id, given, key)
             except UserTaken as taken:
                 await self._leave_other(taken)
         raise Contended
@@ -238,21 +264,45 @@ class CallsService:
             # Whichever device it is on; one that only rings has none.
             await self.changes.apply(other.call_id, Leave(leg.user_id, leg.device_id or DeviceId("")))
 
-    async def _let_in(self, call: Call, user_id: UserId) -> None:
-        if call.state is CallState.ENDED or not call.group:
-            raise CallNotFound
-        if user_id not in await self.roster.sync(call):
+    async def _check_comer(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
+        """Whoever comes into a group's call is looked for among the members as they are now: the news of having come,
+        or of having been removed, may be on its way. Raises CallNotFound, MembersUnavailable."""
+        if call and call.has_device(user_id, device_id):
+            return
+        if call and call.group and call.state is not CallState.ENDED:
+            if user_id not in await self.roster.sync(call):
+                raise CallNotFound
+        elif call is None or call.leg_of(user_id) is None:
+            # Asked all the same: whether there is such a call is told neither by the time nor by an outage.
+            await self.roster.ask_in_vain()
             raise CallNotFound
 
-    async def _moderate(self, call_id: CallId, given: Moderation) -> Call:
+    async def _done_before(self, key: ClientKey | None) -> Call | None:
+        """The call of a request that had its effect, before anything is asked about who sends it again."""
+        return await self.store.find_by_key(key) if key else None
+
+    async def _check_answer(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
+        """The same for who answers; in a call of two, a block ends it. Raises MembersUnavailable."""
+        leg = call.leg_of(user_id) if call else None
+        if not call or not leg or call.state is CallState.ENDED or call.has_device(user_id, device_id):
+            return
+        try:
+            await self.roster.confirm(call, user_id)
+        except MembersUnavailable:
+            # Who is rung was asked about when it began to ring. Who comes later must wait.
+            if leg.state not in RUNG:
+                raise
+            log.warning("answer_unconfirmed", call_id=call.call_id)
+
+    async def _moderate(self, call_id: CallId, given: Moderation, key: ClientKey | None = None) -> Call:
         """What is done already is answered before anybody asks whether the user may do it."""
         try:
-            return await self.changes.apply(call_id, given)
+            return (await self.changes.apply(call_id, given, key)).seen_by(given.user_id)
         except NotAdmin:
             call = await self.get_call(call_id, given.user_id)
             if given.user_id not in await self.roster.admins_of(call):
                 raise
-        return await self.changes.apply(call_id, replace(given, by_admin=True))
+        return await self.changes.apply(call_id, replace(given, by_admin=True), key)
 
     def _grant(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant:
         now = self.changes.clock.now()

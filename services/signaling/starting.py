@@ -96,13 +96,14 @@ class CallStarter:
         raise Contended
 
     async def _settle(self, call: Call) -> Call:
-        """The group's call without those who left the group while it began: their event found no call yet."""
-        if not call.group or call.state is CallState.ENDED:
+        """The call without those who left the group while it began, and ended if the callee has blocked the caller: the
+        event of it found no call yet."""
+        if call.state is CallState.ENDED:
             return call
         try:
-            await self.roster.sync(call)
+            await self.roster.settle(call)
         except MembersUnavailable:
-            # The call stands, and messaging was there a moment ago: the next change of the group mends it.
+            # The call stands, and messaging was there a moment ago: the next event mends it.
             log.warning("call_members_unsettled", call_id=call.call_id)
             return call
         return await self.store.find(call.call_id) or call

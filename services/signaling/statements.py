@@ -145,7 +145,10 @@ VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id) DO UPDATE SET
 _ADD_QUALITY = """
 INSERT INTO media_quality AS known (call_id, user_id, device_id, worker_id, direction, last_report_time, {names})
 SELECT $1::uuid, $2, $3, $4, $5, $6::timestamptz, {values}
-WHERE EXISTS (SELECT FROM participants WHERE call_id = $1 AND user_id = $2)
+WHERE EXISTS (
+    SELECT FROM participants JOIN calls USING (call_id)
+    WHERE call_id = $1 AND user_id = $2 AND (calls.worker_id = $4 OR media_epoch > 0)
+)
 ON CONFLICT (call_id, user_id, device_id, worker_id, direction) DO UPDATE SET
     last_report_time = excluded.last_report_time, {sums}
 WHERE known.last_report_time < excluded.last_report_time

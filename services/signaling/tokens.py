@@ -45,9 +45,9 @@ class JwtJoinTokens:
             issue_time = datetime.fromtimestamp(int(payload["iat"]), UTC)
             expire_time = datetime.fromtimestamp(int(payload["exp"]), UTC)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError) as error:
-            raise JoinTokenInvalid("the token is not one of ours") from error
+            raise JoinTokenInvalid from error
         if signer != self._keys.service or not all(isinstance(payload[name], str) for name in _CLAIMS):
-            raise JoinTokenInvalid("the token is not one of ours")
+            raise JoinTokenInvalid
         return Claims(
             call_id=CallId(payload["call"]),
             user_id=UserId(payload["sub"]),

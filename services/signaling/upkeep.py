@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from services.runtime.errors import StoreUnavailable
+from services.runtime.errors import StoreUnavailable, is_outage
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallNotFound, Contended
 from services.signaling.core.inputs import Tick, WorkerFound
@@ -55,8 +55,10 @@ class Upkeep:
         for call_id in await self.store.claim_due(self.changes.clock.now(), CLAIM_LEASE, SWEEP_LIMIT):
             try:
                 await self.tick(call_id)
-            except StoreUnavailable:
-                raise
+            except StoreUnavailable as error:
+                if await is_outage(error):
+                    raise
+                log.exception("upkeep_failed", call_id=call_id)
             except Exception:
                 # One call that cannot be looked at must not keep the others from it.
                 log.exception("upkeep_failed", call_id=call_id)

@@ -16,8 +16,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.runtime import tasks
 from services.runtime.auth import ServiceTokens
+from services.runtime.channels import connect
 from services.runtime.errors import StoreUnavailable
-from services.runtime.rpc import LIVENESS, connect
+from services.runtime.rpc import LIVENESS
+from services.runtime.tls import Peer
 from services.signaling.core.model import Worker, WorkerId
 from services.signaling.core.placement import NodeTable
 from services.signaling.ports import WallClock
@@ -44,11 +46,13 @@ class WorkerWatch:
         clock: WallClock,
         tokens: ServiceTokens,
         on_broken: Callable[[Worker], Awaitable[None]],
+        peer: Peer | None = None,
     ) -> None:
         self._nodes = nodes
         self._clock = clock
         self._tokens = tokens
         self._on_broken = on_broken
+        self._peer = peer
         self._watches: dict[WorkerId, tuple[Worker, asyncio.Task[None]]] = {}
         # Apart from the watches: a look forgets the worker, and must not end with its watch before all calls are moved.
         self._looks: set[asyncio.Task[None]] = set()
@@ -74,7 +78,7 @@ class WorkerWatch:
                 self._watches[worker_id] = (worker, task)
 
     async def _watch(self, worker: Worker) -> None:
-        async with connect(worker.address, self._tokens, fresh=True) as channel:
+        async with connect(worker.address, self._tokens, self._peer, fresh=True) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             signs = [
                 tasks.awaited(sign(stub), why="ends with the watch of its worker")

@@ -14,13 +14,15 @@ from services.runtime.bus import Incoming
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.db import Database
+from services.runtime.guard import admins
 from services.runtime.ids import new_id
 from services.runtime.lifecycle import App, Part, Probe, Worker
 from services.runtime.outbox import OutboxRelay
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer, admins
+from services.runtime.rpc import RpcServer
 from services.runtime.service_keys import ServiceKeys
 from services.runtime.store_clock import StoreClock
+from services.runtime.tls import Peer
 from services.signaling import rpc
 from services.signaling.accounts import rpc as accounts_rpc
 from services.signaling.accounts.consumer import AccountsConsumer
@@ -75,8 +77,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     publisher = KafkaPublisher(config.kafka)
     relay = OutboxRelay(database, publisher)
     store = PostgresStore(database, relay.wake)
-    members = GrpcMembers(config.messaging_address, service_tokens)
-    media = SfuClient(service_tokens)
+    members = GrpcMembers(config.messaging_address, service_tokens, Peer.of(config.server.tls, "messaging"))
+    sfu = Peer.of(config.server.tls, "sfu")
+    media = SfuClient(service_tokens, sfu)
     closer = BackgroundCloser(media)
     nodes = NodeTable(config.placement, began=clock.now())
     alarms = Alarms()
@@ -119,7 +122,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
         *(Worker(routine.name, routine.run) for routine in routines(upkeep, moves, look_now)),
         Worker("erase-accounts", Routine("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S).run),
-        Worker(WorkerWatch.name, WorkerWatch(nodes, clock, service_tokens, moves.check_worker).run),
+        Worker(WorkerWatch.name, WorkerWatch(nodes, clock, service_tokens, moves.check_worker, sfu).run),
     ]
 
     async def has_media_worker() -> bool:

@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 
 # Shorter values stand in logs for other reasons: "hello", "audio", names of people. Phrases do not.
 MIN_CHARS = 16
+LEAST_DISTINCT = 4
 MIN_CHARS_OF_A_PHRASE = 6
 # What scripts of browsers write, by their own words for it.
 _WRITTEN = re.compile(r'\b(?:write|fill|pressSequentially)\([^)"\n]*"([^"\n]+)"')
@@ -52,6 +53,9 @@ class Canaries:
         """Something that no log may hold; `where` is what a finding calls it."""
         # Logs are JSON, in which a line is what it is up to its first escaped character.
         longest = max(re.split(r'[\x00-\x1f"\\]|[^\x00-\x7f]', value), key=len)[:200]
+        # A few characters again and again are no secret, and stand in names too.
+        if len(set(longest)) < LEAST_DISTINCT:
+            return
         is_phrase = len(longest) >= MIN_CHARS_OF_A_PHRASE and " " in longest.strip()
         if is_phrase or len(longest) >= MIN_CHARS:
             self._said.setdefault(longest, where)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,11 +102,6 @@ class Coturn:
             PATIENCE_S,
             lambda: f"coturn did not start:\n{self.log[-2000:]}",
         )
-
-    def read_certificate_anew(self) -> None:
-        """Tell it that its files have changed."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGUSR2)
 
     def stop(self) -> None:
         """End it, and with it all that it relays."""

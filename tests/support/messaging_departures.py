@@ -12,18 +12,9 @@ from uuid import UUID
 
 from services.messaging.attachments.core import Upload
 from services.messaging.attachments.service import UploadRequest
+from services.messaging.core.content import CallOutcome, CallRecord, Mention, Text
 from services.messaging.core.errors import MessagingError
-from services.messaging.core.model import (
-    CallOutcome,
-    CallRecord,
-    Conversation,
-    ConversationId,
-    Mention,
-    Message,
-    Role,
-    Text,
-    UserId,
-)
+from services.messaging.core.model import Conversation, ConversationId, Message, Role, UserId
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.relations.core.reports import Reason, Report, ReportRequest

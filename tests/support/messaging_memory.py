@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging import encoding
-from services.messaging.core.model import ConversationId, Expired, Message, Text, UserId
+from services.messaging.core.content import Expired, kind_of
+from services.messaging.core.model import ConversationId, Message, UserId
 from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.core.request import Request
 from services.messaging.vanishing.core import bury, end_of_old, is_due
@@ -61,9 +62,9 @@ class MemoryStore(FakeStore):
                 wanted = min(seq, room.last_seq)
                 self._tell(id_, user_id, now, delivered_seq=wanted, is_live=len(room.members) <= told_members)
 
-    async def expire_due(self, now: datetime, limit: int) -> int:
+    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
         due = [message for messages in self._messages.values() for message in messages if is_due(message, now)]
-        due = sorted(due, key=lambda message: message.expires_at or now)[:limit]
+        due = sorted(due, key=lambda message: message.expires_at or now)[passed_by : passed_by + limit]
         revisions = {id_: room.revision for id_, room in self._conversations.items()}
         for message in bury(sorted(due, key=lambda message: (message.conversation_id, message.seq)), revisions):
             id_ = message.conversation_id
@@ -76,7 +77,7 @@ class MemoryStore(FakeStore):
     async def take_back(self, conversation_id: ConversationId, user_id: UserId) -> None:
         """What is left of the messages of a person whose account is deleted."""
         for message in [m for m in self._messages[conversation_id] if m.sender_id == user_id]:
-            if isinstance(message.content, Text):
+            if kind_of(message.content).is_said:
                 self._replace(replace(message, content=Expired(), reactions=(), reply_to_seq=0))
                 self._erase_hanging(message)
 

@@ -1,4 +1,4 @@
-"""Certificates of an authority of the test's own, and a TLS front before something that speaks in clear."""
+"""A TLS front before something that speaks in clear; its certificates are of an authority of the test's own."""
 
 from __future__ import annotations
 
@@ -7,76 +7,15 @@ import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from deploy.certificates import Authority, Pem
+
+__all__ = ["HOST", "Authority", "Pem", "postgres_front", "tls_front"]
 
 HOST = "127.0.0.1"
 _SSL_REQUEST = struct.pack(">II", 8, 80877103)
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-@dataclass(frozen=True)
-class Pem:
-    """A certificate and its key, as files."""
-
-    certificate: Path
-    key: Path
-
-
-class Authority:
-    """Signs certificates for the loopback; `ca` is its own."""
-
-    def __init__(self, folder: Path, name: str = "authority") -> None:
-        self._folder = folder
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None), [])
-        self.ca = folder / f"{name}.pem"
-        self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def issue(self, name: str) -> Pem:
-        """A certificate for 127.0.0.1."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        names: list[x509.GeneralName] = [x509.IPAddress(ip_address(HOST))]
-        certificate = self._sign(subject, key, x509.BasicConstraints(ca=False, path_length=None), names)
-        pem = Pem(self._folder / f"{name}.crt", self._folder / f"{name}.key")
-        pem.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        pem.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return pem
-
-    def _sign(
-        self,
-        subject: x509.Name,
-        key: ec.EllipticCurvePrivateKey,
-        constraints: x509.BasicConstraints,
-        names: list[x509.GeneralName],
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + timedelta(hours=1))
-            .add_extension(constraints, critical=True)
-        )
-        if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        return builder.sign(self._key, hashes.SHA256())
 
 
 @asynccontextmanager

@@ -8,8 +8,9 @@ from parley.accounts.v1 import service_pb2, service_pb2_grpc
 from services.messaging.accounts.ports import SourceUnavailable
 from services.messaging.core.model import UserId
 from services.runtime.auth import ServiceTokens
+from services.runtime.channels import connect
 from services.runtime.errors import reason_of
-from services.runtime.rpc import connect
+from services.runtime.tls import Peer
 
 # Of one page. Higher: a job is in the hands of one that hangs for longer, within its lease. Lower: a busy one is late.
 TIMEOUT_S = 20.0
@@ -18,14 +19,15 @@ TIMEOUT_S = 20.0
 class GrpcSource:
     """See ports.AccountSource."""
 
-    def __init__(self, name: str, address: str, tokens: ServiceTokens) -> None:
+    def __init__(self, name: str, address: str, tokens: ServiceTokens, peer: Peer | None = None) -> None:
         self.name = name
         self._address = address
         self._tokens = tokens
+        self._peer = peer
         self._channel: grpc.aio.Channel | None = None
 
     async def start(self) -> None:
-        self._channel = connect(self._address, self._tokens)
+        self._channel = connect(self._address, self._tokens, self._peer)
 
     async def stop(self) -> None:
         if self._channel:

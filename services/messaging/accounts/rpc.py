@@ -9,7 +9,8 @@ from services.messaging.accounts.signing_out import SignOuts
 from services.messaging.core.model import UserId
 from services.messaging.encoding import to_timestamp
 from services.runtime.auth import current_token, current_user
-from services.runtime.rpc import Access, Api, Context
+from services.runtime.guard import Access, Context
+from services.runtime.rpc import Api
 
 ACCOUNT_SERVICE = "parley.messaging.v1.AccountService"
 

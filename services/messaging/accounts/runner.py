@@ -36,7 +36,7 @@ from services.messaging.core.model import ConversationId, MessageId, UserId
 from services.messaging.groups import core as groups
 from services.messaging.ports import LineStamp, Store
 from services.runtime.clock import Clock
-from services.runtime.errors import StoreUnavailable
+from services.runtime.errors import StatementCutOff, StoreUnavailable, is_outage
 from services.runtime.failures import describe
 from services.runtime.ids import NewId
 
@@ -90,8 +90,8 @@ class JobRunner:
         """Work for ever."""
         while True:
             worked = False
+            await self._expire()
             try:
-                await self._jobs.expire(self._clock.now(), EXPIRE_BATCH)
                 worked = await self.run_next()
             except StoreUnavailable as error:
                 log.warning("account_jobs_wait", error=describe(error))
@@ -99,6 +99,15 @@ class JobRunner:
                 log.exception("account_jobs_failed")
             if not worked:
                 await asyncio.sleep(POLL_S)
+
+    async def _expire(self) -> None:
+        """Forget exports whose time is over. What fails here must not keep the jobs from being done."""
+        try:
+            await self._jobs.expire(self._clock.now(), EXPIRE_BATCH)
+        except StoreUnavailable as error:
+            log.warning("exports_not_expired", error=describe(error))
+        except Exception:
+            log.exception("exports_not_expired")
 
     async def run_next(self) -> bool:
         """Work on one due job to its end; False when none is due. Errors: StoreUnavailable.
@@ -115,6 +124,9 @@ class JobRunner:
         except LeaseLost:
             log.warning("account_job_lost", job_id=str(claim.job_id))
         except (StoreUnavailable, ObjectsUnavailable, SourceUnavailable) as error:
+            if isinstance(error, StatementCutOff) and not await is_outage(error):
+                # It may be this job's own fault: people must see it. The others go on meanwhile.
+                metrics.ACCOUNT_JOBS.labels(claim.kind.value, "failed").inc()
             log.warning("account_job_waits", job_id=str(claim.job_id), error=describe(error))
             await self._put_off(claim)
         except Exception:

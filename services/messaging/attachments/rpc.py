@@ -11,7 +11,8 @@ from services.messaging.core.model import UserId
 from services.messaging.encoding import attachment_message, to_timestamp
 from services.runtime.auth import current_user
 from services.runtime.errors import InvalidRequest
-from services.runtime.rpc import Access, Api, Context
+from services.runtime.guard import Access, Context
+from services.runtime.rpc import Api
 
 
 def apis(attachments: Attachments) -> list[Api]:

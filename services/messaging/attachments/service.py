@@ -32,7 +32,7 @@ from services.messaging.core.model import Attachment, AttachmentId, Conversation
 from services.messaging.core.request import Request
 from services.messaging.ports import Store
 from services.runtime.clock import Clock
-from services.runtime.errors import StoreUnavailable
+from services.runtime.errors import StoreUnavailable, is_outage
 from services.runtime.failures import describe
 from services.runtime.ids import NewId
 
@@ -201,7 +201,14 @@ class Collector:
     async def collect(self) -> int:
         """One round; how much it found. Errors: StoreUnavailable."""
         now = self._clock.now()
-        unused = await self._store.doom_unused(now, COLLECT_BATCH)
+        try:
+            unused = await self._store.doom_unused(now, COLLECT_BATCH)
+        except StoreUnavailable as error:
+            if await is_outage(error):
+                raise
+            # What is doomed already is deleted all the same.
+            log.exception("dooming_cut_off")
+            unused = 0
         doomed = await self._store.claim_doomed(now, now + CLAIM, COLLECT_BATCH)
         if doomed:
             await self._delete(doomed, now)

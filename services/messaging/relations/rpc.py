@@ -15,7 +15,8 @@ from services.messaging.relations.service import Relations, Reports
 from services.runtime.admin import current_admin
 from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
-from services.runtime.rpc import Access, Api, Context
+from services.runtime.guard import Access, Context
+from services.runtime.rpc import Api
 
 _EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 

@@ -22,8 +22,11 @@ class SweepStore(Protocol):
     Devices are told in the same transaction. Errors of every method: runtime's StoreUnavailable.
     """
 
-    async def expire_due(self, now: datetime, limit: int) -> int:
-        """Make tombstones of at most `limit` messages whose time is over, the longest overdue first; how many."""
+    async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
+        """Make tombstones of at most `limit` messages whose time is over, the longest overdue first; how many.
+
+        So many of the longest overdue ones are passed by.
+        """
 
     async def find_old(
         self, cutoff: datetime, after: ConversationId | None, limit: int

@@ -1,8 +1,9 @@
 """Vanishing messages and retention, as use-cases."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -13,11 +14,18 @@ from services.messaging.ports import LineStamp
 from services.messaging.vanishing import core
 from services.messaging.vanishing.ports import ConversationStore, SweepStore
 from services.runtime.clock import Clock
-from services.runtime.errors import StoreUnavailable
+from services.runtime.errors import StoreUnavailable, is_outage
 from services.runtime.failures import describe
 from services.runtime.ids import NewId
 
 log = structlog.get_logger()
+
+# A batch that is cut off is tried again with so many times fewer messages. Higher: the culprit is found in fewer steps.
+# Lower: fewer of the others wait for it.
+SMALLER = 8
+# Messages of one sweep that cannot be erased. Higher: a table that is locked holds the sweep up for longer (each takes
+# up to 10 s). Lower: so many culprits at once keep the others from being erased.
+MOST_PASSED_BY = 10
 
 
 class Vanishing:
@@ -64,33 +72,62 @@ class Sweeper:
     async def run(self) -> None:
         """Sweep for ever."""
         while True:
-            try:
-                await self.sweep()
-            except StoreUnavailable as error:
-                log.warning("sweep_waiting", error=describe(error))
-            except Exception:
-                # Messages that never go would be a silent failure; the next sweep tries again.
-                log.exception("sweep_failed")
+            for part in (self._expire, self._retain):
+                # What cannot vanish must not keep old messages from going.
+                await self._try(part)
             await asyncio.sleep(self._policy.interval_s)
 
     async def sweep(self) -> None:
         """Erase all that is due by vanishing, and walk on for retention. Errors: StoreUnavailable."""
         await self._expire()
-        if self._policy.retention is not None:
-            await self._retain(self._policy.retention)
+        await self._retain()
+
+    async def _try(self, part: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await part()
+        except StoreUnavailable as error:
+            log.warning("sweep_waiting", error=describe(error))
+        except Exception:
+            # Messages that never go would be a silent failure; the next sweep tries again.
+            log.exception("sweep_failed")
 
     async def _expire(self) -> None:
-        count = self._policy.batch
-        while count == self._policy.batch:
-            count = await self._store.expire_due(self._clock.now(), self._policy.batch)
+        """The longest overdue come first, so one that cannot be erased would be met again and again: it is looked for
+        by smaller batches, and passed by until the next sweep."""
+        limit, passed_by = self._policy.batch, 0
+        while True:
+            try:
+                count = await self._store.expire_due(self._clock.now(), limit, passed_by)
+            except StoreUnavailable as error:
+                if passed_by == MOST_PASSED_BY or await is_outage(error):
+                    raise
+                log.exception("vanishing_cut_off", messages=limit)
+                passed_by, limit = (passed_by + 1, 1) if limit == 1 else (passed_by, max(1, limit // SMALLER))
+                metrics.SWEEPS_CUT_OFF.labels("vanished").inc()
+                continue
             metrics.ERASED.labels("vanished").inc(count)
+            if count < limit:
+                return
+            limit = min(limit * SMALLER, self._policy.batch)
 
-    async def _retain(self, retention: timedelta) -> None:
+    async def _retain(self) -> None:
+        if self._policy.retention is None:
+            return
         now = self._clock.now()
-        cutoff = now - retention
+        cutoff = now - self._policy.retention
         old, self._after = await self._store.find_old(cutoff, self._after, self._policy.walk)
         for conversation_id in old:
-            count = self._policy.batch
-            while count == self._policy.batch:
-                count = await self._store.delete_old(conversation_id, cutoff, now, self._policy.batch)
-                metrics.ERASED.labels("retention").inc(count)
+            try:
+                await self._delete_old(conversation_id, cutoff, now)
+            except StoreUnavailable as error:
+                if await is_outage(error):
+                    raise
+                # The next walk comes by it again.
+                log.exception("retention_cut_off", conversation_id=str(conversation_id))
+                metrics.SWEEPS_CUT_OFF.labels("retention").inc()
+
+    async def _delete_old(self, conversation_id: ConversationId, cutoff: datetime, now: datetime) -> None:
+        count = self._policy.batch
+        while count == self._policy.batch:
+            count = await self._store.delete_old(conversation_id, cutoff, now, self._policy.batch)
+            metrics.ERASED.labels("retention").inc(count)

@@ -9,7 +9,8 @@ from services.presence.core.frames import UserId
 from services.presence.ports import StateStore
 from services.runtime.auth import is_user_id
 from services.runtime.errors import InvalidRequest
-from services.runtime.rpc import Access, Api, Context
+from services.runtime.guard import Access, Context
+from services.runtime.rpc import Api
 
 
 def apis(store: StateStore) -> list[Api]:

@@ -31,6 +31,15 @@ class _Person:
     deleted: bool = False
 
 
+@dataclass(slots=True)
+class _Meanwhile:
+    """What came to be known here while the store was still to be read: of these its rows may be older."""
+
+    # Who went offline, or whose account went.
+    gone: set[UserId] = field(default_factory=set)
+    calls: dict[UserId, CallActivity] = field(default_factory=dict)
+
+
 class People:
     """`now` is monotonic seconds. Each method that may change a user's state returns whether it did."""
 
@@ -42,6 +51,8 @@ class People:
         self._calls: dict[UserId, tuple[OngoingCall, float]] = {}
         # The most recent last; None: the store knows nothing either.
         self._last_seen: dict[UserId, float | None] = {}
+        # None once the store was read.
+        self._meanwhile: _Meanwhile | None = _Meanwhile()
 
     def __len__(self) -> int:
         """People with a device here, and those who left a moment ago."""
@@ -51,6 +62,7 @@ class People:
         """Nothing is known; another replica may have been the owner meanwhile."""
         for state in (self._people, self._leaving, self._calls, self._last_seen):
             state.clear()
+        self._meanwhile = _Meanwhile()
 
     def devices_of(self, user_id: UserId) -> Collection[SessionRef]:
         """The streams of a user."""
@@ -106,6 +118,7 @@ class People:
             if not person.deleted:
                 self._last_seen[user_id] = left
                 self._trim()
+                self._note_gone(user_id)
                 changed.append(user_id)
             person.standing = standing_of(person.sessions.values(), person.standing, leaving=False)
             if not person.sessions:
@@ -122,6 +135,8 @@ class People:
         is_same = known is not None and known.call_id == activity.call_id
         if known and is_same and known.version > activity.version:
             return False
+        if self._meanwhile:
+            self._meanwhile.calls[user_id] = activity
         if activity.in_call:
             self._calls.pop(user_id, None)
             self._calls[user_id] = OngoingCall(activity.call_id, activity.version), now + CALL_LIMIT_S
@@ -139,11 +154,18 @@ class People:
     def restore(self, stored: Collection[Stored], now: float) -> list[UserId]:
         """What the owner before kept; those whose state is another now.
 
-        A user who is not here any more is about to be offline, and who was in a call is still.
+        A user who is not here any more is about to be offline, and who was in a call is still. What came to be known
+        here since is newer.
         """
+        meanwhile, self._meanwhile = self._meanwhile or _Meanwhile(), None
+        stored = [row for row in stored if row.user_id not in meanwhile.gone]
         before = {row.user_id: (row.standing, row.call is not None) for row in stored}
         for row in stored:
-            if row.call and row.user_id not in self._calls:
+            if (
+                row.call
+                and row.user_id not in self._calls
+                and not _has_ended(row.call, meanwhile.calls.get(row.user_id))
+            ):
                 self._calls[row.user_id] = row.call, now + CALL_LIMIT_S
             person = self._people.setdefault(row.user_id, _Person())
             if person.standing is Standing.OFFLINE:
@@ -159,9 +181,14 @@ class People:
         """The account is gone."""
         self._last_seen.pop(user_id, None)
         self._calls.pop(user_id, None)
+        self._note_gone(user_id)
         person = self._people.get(user_id)
         if person:
             person.deleted = True
+
+    def _note_gone(self, user_id: UserId) -> None:
+        if self._meanwhile:
+            self._meanwhile.gone.add(user_id)
 
     def _is_present(self, user_id: UserId) -> bool:
         person = self._people.get(user_id)
@@ -189,6 +216,11 @@ class People:
     def _trim(self) -> None:
         while len(self._last_seen) > LAST_SEEN_LIMIT:
             del self._last_seen[next(iter(self._last_seen))]
+
+
+def _has_ended(call: OngoingCall, told: CallActivity | None) -> bool:
+    """Whether what was told of the user is the end of this call, and not older than what the store has of it."""
+    return told is not None and not told.in_call and told.call_id == call.call_id and told.version >= call.version
 
 
 def _due(deadlines: Iterable[tuple[UserId, float]], now: float) -> list[UserId]:

@@ -26,6 +26,13 @@ SCTP_PORT = 5000
 _HOST, _UDP_PREFERENCE, _TCP_PASSIVE = 126, 65535, 4 << 13
 # As the registrations write them; the rest is in capitals.
 _SPELLINGS = {"opus": "opus", "red": "red"}
+# By whether the client sends on the line, and whether it receives on it.
+_DIRECTIONS = {
+    (True, True): "sendrecv",
+    (True, False): "recvonly",
+    (False, True): "sendonly",
+    (False, False): "inactive",
+}
 
 
 class SlotSsrcs(NamedTuple):
@@ -55,6 +62,7 @@ class LocalTransport:
 def build_answer(offer: Offer, transport: LocalTransport, slot_ssrcs: Mapping[str, SlotSsrcs], session_id: int) -> str:
     """The SDP answer; `slot_ssrcs` gives the SSRCs of each receive slot by its MID."""
     served = [line for line in offer.media if is_served(line)]
+    streams = _name_streams(served)
     lines = [
         "v=0",
         f"o=- {session_id} 1 IN IP4 0.0.0.0",
@@ -72,7 +80,7 @@ def build_answer(offer: Offer, transport: LocalTransport, slot_ssrcs: Mapping[st
         if line.sctp_port is not None:
             lines += _application(line)
         else:
-            lines += _rtp(line, slot_ssrcs.get(line.mid))
+            lines += _rtp(line, slot_ssrcs.get(line.mid), streams.get(line.mid, ""))
         lines += _transport(transport)
     return "\r\n".join(lines) + "\r\n"
 
@@ -80,6 +88,24 @@ def build_answer(offer: Offer, transport: LocalTransport, slot_ssrcs: Mapping[st
 def is_served(line: MediaLine) -> bool:
     """Whether the answer takes the m-line rather than rejects it."""
     return line.port != 0 and (bool(line.codecs) or line.sctp_port is not None)
+
+
+def _name_streams(lines: Sequence[MediaLine]) -> dict[str, str]:
+    """The stream (a=msid) of each slot by its MID.
+
+    Each has one of its own: the slots of one user change, and players must not tie the wrong ones together. But the
+    first sendrecv line of each kind are in one, and so are the second ones: simple clients play the stream that the
+    last of their tracks is in, and would lose the others.
+    """
+    names: dict[str, str] = {}
+    pairs = {"audio": 0, "video": 0}
+    for line in lines:
+        if line.is_slot and line.is_own:
+            pairs[line.media_kind] += 1
+            names[line.mid] = f"both-{pairs[line.media_kind]}"
+        elif line.is_slot:
+            names[line.mid] = f"slot-{line.mid}"
+    return names
 
 
 def _transport(transport: LocalTransport) -> list[str]:
@@ -113,7 +139,7 @@ def _application(line: MediaLine) -> list[str]:
     ]
 
 
-def _rtp(line: MediaLine, ssrcs: SlotSsrcs | None) -> list[str]:
+def _rtp(line: MediaLine, ssrcs: SlotSsrcs | None, stream: str) -> list[str]:
     types = [t for codec in line.answered_codecs for t in (codec.payload_type, codec.rtx_payload_type) if t is not None]
     lines = [
         f"m={line.kind} 9 {line.protocol} " + " ".join(map(str, types)),
@@ -124,11 +150,14 @@ def _rtp(line: MediaLine, ssrcs: SlotSsrcs | None) -> list[str]:
     ]
     for codec in line.answered_codecs:
         lines += _codec(line, codec)
-    if line.is_own:
-        return lines + _own(line)
-    if ssrcs is None:
-        return [*lines, "a=inactive"]
-    return lines + _slot(line, ssrcs)
+    direction = _DIRECTIONS[line.is_own, ssrcs is not None]
+    lines.append(f"a={direction}")
+    if direction != "inactive":
+        lines += _extmaps(line)
+    if line.is_own and line.rids:
+        lines += [f"a=rid:{rid} recv" for rid in line.rids]
+        lines.append("a=simulcast:recv " + ";".join(line.rids))
+    return lines if ssrcs is None else lines + _sent(line, ssrcs, stream)
 
 
 def _codec(line: MediaLine, codec: CodecLine) -> list[str]:
@@ -151,33 +180,31 @@ def _is_taken(line: MediaLine, feedback: str) -> bool:
     return feedback != "goog-remb" or not line.has_transport_cc
 
 
-def _own(line: MediaLine) -> list[str]:
-    wanted = [MID_URI, LEVEL_URI] if line.kind == "audio" else [MID_URI, *_bandwidth_uris(line)]
-    if line.rids:
-        wanted += [RID_URI, REPAIRED_RID_URI]
-    lines = ["a=recvonly", *_extmaps(line, wanted)]
-    if line.rids:
-        lines += [f"a=rid:{rid} recv" for rid in line.rids]
-        lines.append("a=simulcast:recv " + ";".join(line.rids))
-    return lines
-
-
-def _slot(line: MediaLine, ssrcs: SlotSsrcs) -> list[str]:
-    lines = ["a=sendonly", *_extmaps(line, [LEVEL_URI] if line.kind == "audio" else _bandwidth_uris(line))]
-    # A stream id of its own: the slots of one user change, and players must not tie the wrong ones together.
-    name = f"slot-{line.mid}"
-    lines.append(f"a=msid:{name} {name}")
+def _sent(line: MediaLine, ssrcs: SlotSsrcs, stream: str) -> list[str]:
+    """What the SFU sends on a slot."""
+    name = f"{stream} slot-{line.mid}"
+    lines = [f"a=msid:{name}"]
     repaired = any(codec.rtx_payload_type is not None for codec in line.answered_codecs)
     if repaired:
         lines.append(f"a=ssrc-group:FID {ssrcs.media} {ssrcs.repair}")
     for ssrc in (ssrcs.media, ssrcs.repair) if repaired else (ssrcs.media,):
-        lines += [f"a=ssrc:{ssrc} cname:parley", f"a=ssrc:{ssrc} msid:{name} {name}"]
+        lines += [f"a=ssrc:{ssrc} cname:parley", f"a=ssrc:{ssrc} msid:{name}"]
     return lines
 
 
-def _bandwidth_uris(line: MediaLine) -> list[str]:
-    return [TRANSPORT_CC_URI] if line.has_transport_cc else [SEND_TIME_URI]
-
-
-def _extmaps(line: MediaLine, uris: Sequence[str]) -> list[str]:
-    return [f"a=extmap:{line.extensions[uri]} {uri}" for uri in uris if uri in line.extensions]
+def _extmaps(line: MediaLine) -> list[str]:
+    """The extensions of what is served on the line; MID and RID are for what the client sends."""
+    bandwidth = TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI
+    common = LEVEL_URI if line.kind == "audio" else bandwidth
+    uris = [MID_URI, common, *((RID_URI, REPAIRED_RID_URI) if line.rids else ())]
+    lines = []
+    for uri in uris:
+        comes = line.is_own and uri in line.extensions
+        goes = line.is_slot and uri in line.received_extensions
+        if comes or (goes and uri == common):
+            # Without a direction of its own it has that of the line (RFC 8285 section 7).
+            is_plain = (comes, goes) == (line.is_own, line.is_slot)
+            direction = "" if is_plain else "/recvonly" if comes else "/sendonly"
+            number = line.extensions[uri] if comes else line.received_extensions[uri]
+            lines.append(f"a=extmap:{number}{direction} {uri}")
+    return lines

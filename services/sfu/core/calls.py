@@ -45,7 +45,7 @@ class Call:
         members = self._connected()
         if len(members) < MIN_RANKED:
             return self._watch(members, now)
-        own = [publication for member in members for publication in member.publications if publication.kind == "audio"]
+        own = [publication for member in members for publication in member.microphones]
         loudness = list(zip(own, compare([p.level for p in own], now), strict=True))
         self._ranked = rank(loudness, self._ranked)
         order = self._order(members, now)
@@ -101,9 +101,9 @@ class Call:
         darkened: list[ParticipantNumber] = []
         for member in members:
             spoke_at = _spoke_at(member)
+            audio += member.microphones
             for p in member.publications:
                 if p.kind == "audio":
-                    audio.append(p)
                     continue
                 is_on = p.is_on(now)
                 if p.is_dark == is_on:
@@ -134,8 +134,8 @@ class _Stage(NamedTuple):
 
 
 def _list_on(members: Sequence[Participant], now: float) -> tuple[object, ...]:
-    """All that time changes of what is on."""
-    return tuple(p for member in members for p in member.publications if p.kind == "video" and p.is_on(now))
+    """All that time changes of what is on, and in which format."""
+    return tuple((p, p.format) for member in members for p in member.publications if p.kind == "video" and p.is_on(now))
 
 
 def _note_unseen(member: Participant, stage: _Stage) -> bool:
@@ -206,7 +206,8 @@ def _place(slots: Sequence[ReceiveSlot], chosen: Sequence[Publication]) -> bool:
     """Put the chosen on the slots; whoever is on one stays there."""
     changed = False
     for slot in slots:
-        if slot.publication is not None and slot.publication not in chosen:
+        held = slot.publication
+        if held is not None and (held not in chosen or not _is_fit(slot, held)):
             _free(slot)
             changed = True
     for publication in chosen:

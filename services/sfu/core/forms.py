@@ -134,10 +134,10 @@ class Form:
 
 
 def form_of(line: MediaLine) -> Form:
-    """How a receive-only m-line wants its packets."""
-    level = line.extensions.get(LEVEL_URI, 0) if line.kind == "audio" else 0
+    """How an m-line on which the client receives wants its packets."""
+    level = line.received_extensions.get(LEVEL_URI, 0) if line.kind == "audio" else 0
     uri = TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI
-    stamp = line.extensions.get(uri, 0) if line.kind == "video" else 0
+    stamp = line.received_extensions.get(uri, 0) if line.kind == "video" else 0
     return Form(
         tuple((name, codec.payload_type) for name, codec in line.takes.items()),
         # Ids beyond 14 would need elements of two bytes.

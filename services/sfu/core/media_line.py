@@ -1,8 +1,9 @@
 """One RTP m-line of an offer: its codecs, feedback, header extensions, rids and SSRCs, cut down to what is served."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from services.sfu.core.errors import SdpError
 from services.sfu.core.formats import Codec, Format, list_decodable, name_format
@@ -54,10 +55,11 @@ class CodecLine:
 
 @dataclass(frozen=True, slots=True)
 class MediaLine:
-    """One m-line of an offer, cut down to what the SFU serves.
+    """One m-line of an offer, cut down to what the SFU serves. One that is sendrecv is own and a slot at once.
 
     `codecs` are in the client's order, empty when the line is not served (rejected by the client, or of a kind unknown
-    here). `extensions` maps the URIs of interest to the client's ids. `port` is 0 for a line the client rejects.
+    here). `extensions` maps the URIs of interest to the client's ids for what it sends, `received_extensions` for what
+    it receives. `port` is 0 for a line the client rejects.
     `rtx_ssrcs` maps the SSRC of a repair stream to that which it repairs.
     """
 
@@ -69,6 +71,7 @@ class MediaLine:
     port: int
     codecs: tuple[CodecLine, ...] = ()
     extensions: dict[str, int] = field(default_factory=dict)
+    received_extensions: dict[str, int] = field(default_factory=dict)
     rids: tuple[str, ...] = ()
     ssrcs: tuple[int, ...] = ()
     rtx_ssrcs: dict[int, int] = field(default_factory=dict)
@@ -82,7 +85,7 @@ class MediaLine:
     @property
     def is_slot(self) -> bool:
         """Whether the client receives another's media on this line."""
-        return bool(self.codecs) and self.direction == "recvonly"
+        return bool(self.codecs) and self.direction in ("sendrecv", "recvonly")
 
     @property
     def media_kind(self) -> Kind:
@@ -102,17 +105,19 @@ class MediaLine:
     @property
     def has_transport_cc(self) -> bool:
         """Whether the line takes part in transport-wide congestion control: video only (docs/design/bandwidth.md)."""
-        extension_id = self.extensions.get(TRANSPORT_CC_URI, 0)
-        # What is sent has room for ids of one byte's elements (forms.py).
-        is_fit = extension_id > 0 and (self.is_own or extension_id < 15)
-        return self.kind == "video" and "transport-cc" in self.feedback and is_fit
+        is_sent = not self.is_own or TRANSPORT_CC_URI in self.extensions
+        # What goes to the client has room for ids of one byte's elements (forms.py).
+        is_taken = not self.is_slot or 0 < self.received_extensions.get(TRANSPORT_CC_URI, 0) < 15
+        return self.kind == "video" and "transport-cc" in self.feedback and is_sent and is_taken
 
     @property
     def answered_codecs(self) -> tuple[CodecLine, ...]:
         """What the answer takes: the first for own video (agreement.py), all of own audio, and on a slot those that
-        together decode all that the client can."""
-        if self.is_own:
-            return self.codecs[:1] if self.kind == "video" else self.codecs
+        together decode all that the client can. On own video that is a slot too, the first is first among these."""
+        if self.is_own and self.kind == "audio":
+            return self.codecs
+        if self.is_own and not self.is_slot:
+            return self.codecs[:1]
         return tuple(dict.fromkeys(self.takes.values()))
 
     @property
@@ -150,19 +155,37 @@ def read_codecs(kind: Kind, formats: str, attributes: dict[str, list[str]], mid:
     return tuple(found.values())
 
 
-def read_extensions(entries: Sequence[str], where: str) -> dict[str, int]:
-    """The ids of the header extensions of interest by their URIs."""
-    found: dict[str, int] = {}
+class Extension(NamedTuple):
+    """A header extension of an offer: its id, and the direction in which it is used (RFC 8285 section 7)."""
+
+    id: int
+    direction: str = ""
+
+
+def list_sent(extensions: Mapping[str, Extension]) -> dict[str, int]:
+    """The ids of those that the client sends."""
+    return {uri: e.id for uri, e in extensions.items() if e.direction not in ("recvonly", "inactive")}
+
+
+def list_received(extensions: Mapping[str, Extension]) -> dict[str, int]:
+    """The ids of those that the client receives."""
+    return {uri: e.id for uri, e in extensions.items() if e.direction not in ("sendonly", "inactive")}
+
+
+def read_extensions(entries: Sequence[str], where: str) -> dict[str, Extension]:
+    """The header extensions of interest by their URIs."""
+    found: dict[str, Extension] = {}
     for entry in entries:
         number, _, rest = entry.partition(" ")
         uri = rest.split(" ", 1)[0]
         if uri in _SERVED_URIS:
-            extension_id = integer(number.partition("/")[0], f"{where}: a=extmap")
+            number, _, direction = number.partition("/")
+            extension_id = integer(number, f"{where}: a=extmap")
             if extension_id in _PLACEHOLDER_IDS:
                 continue
             if not 1 <= extension_id <= 255:
                 raise SdpError(f"{where}: extmap id {extension_id} is out of range")
-            found[uri] = extension_id
+            found[uri] = Extension(extension_id, direction)
     return found
 
 

@@ -83,7 +83,8 @@ class Participant:
         self.repairs: dict[int, InboundStream] = {}
         self.repair_types = frozenset(number for p in self.publications for number in p.repair_types)
         self.uplink = UplinkPath(self.publications)
-        slots = [line for line in offer.media if line.is_slot]
+        # Those on which the client only receives come first: some play nothing of the lines that they send on.
+        slots = sorted((line for line in offer.media if line.is_slot), key=lambda line: line.is_own)
         self.path = DownlinkPath(any(line.has_transport_cc for line in slots))
         ssrcs = _distinct_ssrcs(random, {ssrc for line in offer.media for ssrc in (*line.ssrcs, *line.rtx_ssrcs)})
         # The SFU's own sender in feedback to this participant.
@@ -111,6 +112,15 @@ class Participant:
         """Between the worker and the client, as receiver reports prove it."""
         return self.path.round_trip_s
 
+    @property
+    def microphones(self) -> list[Publication]:
+        """What it has to be heard: of several own audio lines those that brought something, else the first.
+
+        Some clients offer lines as sendrecv that they only receive on.
+        """
+        audio = [publication for publication in self.publications if publication.kind == "audio"]
+        return audio if len(audio) < 2 else [p for p in audio if p.layers] or audio[:1]
+
     def find_stream(self, datagram: bytes, header: RtpHeader, now: float) -> InboundStream:
         """The stream of a packet, opened at its first; PacketError when the packet is of none.
 
@@ -120,7 +130,7 @@ class Participant:
         home = find_home(self.publications, self._learnt, datagram, header)
         if home is None:
             raise PacketError("unknown_ssrc" if stream is None else "unknown_payload_type")
-        if stream is None or home.publication is not stream.publication:
+        if stream is None or home.publication is not stream.publication or not stream.takes(header.payload_type):
             return self._open_stream(header, home)
         self._learnt[header.ssrc] = home
         home.publication.take_back(stream, home.rid, home.is_sure, now)
@@ -151,7 +161,7 @@ class Participant:
                 del self.repairs[next(iter(self.repairs))]
             stream = self.repairs[header.ssrc] = found
         repaired = stream.publication.repair_types.get(header.payload_type)
-        if repaired is None:
+        if repaired is None or not stream.takes(repaired):
             raise PacketError("unknown_payload_type")
         return stream, unwrap_repair(datagram, header, repaired, stream.ssrc)
 
@@ -177,7 +187,7 @@ class Participant:
         self._ssrcs_seen += 1
 
     def slot_map(self) -> list[SlotEntry]:
-        """Who is on which slot, in the order of the offer."""
+        """Who is on which slot, in the order in which these are filled."""
         return [_entry(slot) for slot in self.slots]
 
 

@@ -93,11 +93,15 @@ class InboundStream:
         """Whether a packet that was not received has numbers of a new beginning."""
         return self.stats.extend(header.sequence_number) < self.stats.highest - MAX_JUMP
 
+    def takes(self, payload_type: int) -> bool:
+        """Whether it can have packets of this type; a video that goes over to another codec is another stream."""
+        return self.publication.kind == "audio" or self.publication.codecs.get(payload_type) == self.format
+
     def settle(self, is_sure: bool) -> None:
         """It is known whose the SSRC is; or, where that was guessed, what comes tells no more of it after a while."""
         self._looks_left -= 1
         if is_sure or not self._looks_left:
-            self.payload_types = frozenset(self.publication.codecs)
+            self.payload_types = frozenset(filter(self.takes, self.publication.codecs))
 
     def doubt(self) -> None:
         """Look again at whose the SSRC is when it comes the next time."""
@@ -166,7 +170,8 @@ class Publication:
     """One own m-line of a participant; `slots` is where it goes to.
 
     `said_on` is what the publisher says of itself, None while it says nothing. `is_dark`: a video that shows nothing
-    now, as the receivers were told last.
+    now, as the receivers were told last. `format` is what it sends now, before it begins the first of those that the
+    answer took.
     """
 
     def __init__(self, line: MediaLine, publisher: ParticipantKey, is_screen: bool = False, now: float = 0.0) -> None:
@@ -177,6 +182,7 @@ class Publication:
         self.mid = line.mid
         self._lines = {codec.payload_type: codec for codec in line.answered_codecs}
         self.codecs: dict[int, Format] = {number: codec.format for number, codec in self._lines.items()}
+        self.format: Format = next(iter(self.codecs.values()))
         self.level_id = line.extensions.get(LEVEL_URI)
         self.transport_cc_id = line.extensions[TRANSPORT_CC_URI] if line.has_transport_cc else None
         self.send_time_id = None if line.has_transport_cc else line.extensions.get(SEND_TIME_URI)
@@ -211,11 +217,6 @@ class Publication:
         self._wants_key_frame: InboundStream | None = None
         self._key_frame_asked_at: float | None = None
         self.key_frames_asked = 0
-
-    @property
-    def format(self) -> Format:
-        """The first of those that the answer took."""
-        return next(iter(self.codecs.values()))
 
     @property
     def source(self) -> VideoSource | None:
@@ -336,6 +337,8 @@ class Publication:
         if former is not None:
             former.doubt()
         self.layers[rid] = stream
+        if self.kind == "video":
+            self.format = stream.format
         self._options.clear()
 
     def forget(self, stream: InboundStream) -> None:
@@ -345,8 +348,9 @@ class Publication:
             self._options.clear()
 
     def streams_upwards(self) -> list[InboundStream]:
-        """The layers that have come so far, from the lowest."""
-        return [self.layers[rid] for rid in self.ordered_rids if rid in self.layers]
+        """The layers that have come so far, from the lowest; of a video those in the codec that it is sent in now."""
+        streams = [self.layers[rid] for rid in self.ordered_rids if rid in self.layers]
+        return streams if self.kind == "audio" else [stream for stream in streams if stream.format == self.format]
 
     def options(self, max_height: int, now: float) -> tuple[list[InboundStream], list[Option]]:
         """The layers from the lowest, and the pictures to have of them (layers.py); the same for all receivers, so that

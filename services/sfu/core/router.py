@@ -200,8 +200,8 @@ class Router:
         return effects + forwarded if effects else forwarded
 
     def _handle_new(self, stream: InboundStream, now: float) -> list[Effect]:
-        """A stream began, or goes on after its end: a video that was off gets its slots now, and everybody on its slots
-        may want its layer."""
+        """A stream began, or goes on after its end: what was off, or in another codec, gets its slots now, and whoever
+        has these may want its layer."""
         publication = stream.publication
         was_on = publication.is_on(now)
         stream.last_packet_at = now
@@ -209,7 +209,7 @@ class Router:
         participant = self.find(publication.publisher)
         if participant is None or not self._may_change(participant, now):
             return effects
-        if publication.kind == "video" and (not was_on or len(publication.layers) == 1):
+        if len(publication.layers) == 1 or (publication.kind == "video" and not was_on):
             effects = self._settle(participant, now)
         return effects + self._aim([self._participants[slot.receiver] for slot in publication.slots], now)
 

@@ -7,8 +7,11 @@ from services.sfu.core.errors import SdpError
 from services.sfu.core.media_line import (
     ENCODINGS,
     RID_URI,
+    Extension,
     MediaLine,
     integer,
+    list_received,
+    list_sent,
     read_codecs,
     read_extensions,
     read_rids,
@@ -86,7 +89,8 @@ def parse_offer(text: str) -> Offer:
     """The offer of a client; SdpError names the first thing that is wrong with it."""
     session, sections = _split(text)
     common = read_extensions(session.all("extmap"), "the session")
-    media = tuple(_parse_media(section, common) for section in sections)
+    direction = _direction(session, "sendrecv")
+    media = tuple(_parse_media(section, common, direction) for section in sections)
     mids = [line.mid for line in media]
     if len(set(mids)) != len(mids):
         raise SdpError("two m-lines have the same a=mid")
@@ -144,7 +148,12 @@ def _check_bundle(session: _Section, media: tuple[MediaLine, ...]) -> None:
             raise SdpError(f"mid {line.mid} is not in a=group:BUNDLE")
 
 
-def _parse_media(section: _Section, common: dict[str, int]) -> MediaLine:
+def _direction(section: _Section, default: str) -> str:
+    """That of an m-line, or of the session for those that name none (RFC 8866 section 6.7)."""
+    return next((name for name in section.attributes if name in _DIRECTIONS), default)
+
+
+def _parse_media(section: _Section, common: dict[str, Extension], default_direction: str) -> MediaLine:
     parts = section.media.split(" ", 3)
     if len(parts) != 4 or not parts[1].isascii() or not parts[1].isdigit():
         raise SdpError("an m-line is not of the form m=kind port protocol formats")
@@ -154,7 +163,7 @@ def _parse_media(section: _Section, common: dict[str, int]) -> MediaLine:
     mid = section.first("mid")
     if mid is None or not _TOKEN.match(mid):
         raise SdpError("an m-line has no a=mid, or a malformed one")
-    direction = next((name for name in section.attributes if name in _DIRECTIONS), "sendrecv")
+    direction = _direction(section, default_direction)
     # A bundle-only line has port 0 and is wanted all the same (RFC 9143 section 6).
     port = 9 if section.has("bundle-only") else min(int(port_text[:6]), 65535)
     line = MediaLine(kind, mid, protocol, formats, direction, port)
@@ -176,7 +185,7 @@ def _parse_application(section: _Section, line: MediaLine) -> MediaLine:
     return replace(line, sctp_port=port)
 
 
-def _parse_rtp(section: _Section, common: dict[str, int], line: MediaLine) -> MediaLine:
+def _parse_rtp(section: _Section, common: dict[str, Extension], line: MediaLine) -> MediaLine:
     if line.formats.count(" ") >= MAX_FORMATS:
         raise SdpError(f"mid {line.mid}: more than {MAX_FORMATS} formats")
     if line.protocol not in _RTP_PROTOCOLS:
@@ -185,13 +194,15 @@ def _parse_rtp(section: _Section, common: dict[str, int], line: MediaLine) -> Me
         raise SdpError(f"mid {line.mid}: a=rtcp-mux is missing")
     ssrcs, rtx_ssrcs = read_ssrcs(section.all("ssrc"), section.all("ssrc-group"), line.mid)
     extensions = common | read_extensions(section.all("extmap"), f"mid {line.mid}")
+    sent = list_sent(extensions)
     rids = read_rids(section.all("rid"), section.all("simulcast"), line.mid)
     return replace(
         line,
         codecs=read_codecs(line.media_kind, line.formats, section.attributes, line.mid),
-        extensions=extensions,
+        extensions=sent,
+        received_extensions=list_received(extensions),
         # Without the extension that names them (RFC 8853 section 5.5) one stream is asked for.
-        rids=rids if RID_URI in extensions else (),
+        rids=rids if RID_URI in sent else (),
         ssrcs=ssrcs,
         rtx_ssrcs=rtx_ssrcs,
     )

@@ -60,7 +60,7 @@ class Numbering:
 
 
 class ReceiveSlot(Taker):
-    """One receive-only m-line of a participant, the `receiver`, at the end of its `path`."""
+    """One m-line of a participant on which it receives, the `receiver`, at the end of its `path`."""
 
     def __init__(self, receiver: ParticipantNumber, line: MediaLine, numbering: Numbering, path: DownlinkPath) -> None:
         super().__init__(receiver)

@@ -55,6 +55,7 @@ def _worker(index: int, config: Config, env: Mapping[str, str]) -> WorkerSpec:
         "PARLEY_SFU_UDP_ADDRESS": _shifted(_joined(config.media.bind), index),
         "PARLEY_SFU_TCP_ADDRESS": _shifted(_joined(config.media.tcp), index),
         "PARLEY_GRPC_ADDRESS": grpc_address,
+        "PARLEY_HEALTH_ADDRESS": _shifted(config.server.health_address, index + 1),
         "PARLEY_SFU_GRPC_ADVERTISED": _shifted(config.node.grpc_address, index + 1),
         "PARLEY_METRICS_ADDRESS": metrics_address,
     }

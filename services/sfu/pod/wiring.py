@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from contextlib import suppress
+from functools import partial
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -10,12 +11,14 @@ from prometheus_client import CollectorRegistry
 
 from services.runtime.auth import ServiceTokens
 from services.runtime.bus import Outgoing, Publisher
+from services.runtime.channels import connect
 from services.runtime.clock import SystemClock
 from services.runtime.errors import BusUnavailable
 from services.runtime.lifecycle import App
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer, connect
+from services.runtime.rpc import RpcServer
 from services.runtime.service_keys import ServiceKeys
+from services.runtime.tls import Peer
 from services.sfu.core.ids import WorkerId
 from services.sfu.pod.config import PodConfig, WorkerSpec
 from services.sfu.pod.exposition import WorkerCollector
@@ -34,7 +37,7 @@ def build_pod(config: PodConfig) -> App:
     pod = Pod(
         config.workers,
         launch,
-        is_serving,
+        partial(is_serving, peer=Peer.of(config.server.tls, "sfu")),
         lambda worker_id: announce_gone(kafka, worker_id),
         clock,
         config.stop_timeout_s,
@@ -55,9 +58,9 @@ async def launch(spec: WorkerSpec) -> WorkerProcess:
     return await asyncio.create_subprocess_exec(*command, env=spec.env, stdin=asyncio.subprocess.PIPE)
 
 
-async def is_serving(spec: WorkerSpec, service: str) -> bool:
+async def is_serving(spec: WorkerSpec, service: str, peer: Peer | None = None) -> bool:
     """Whether the worker says so by gRPC health."""
-    async with connect(spec.grpc_address, None) as channel:
+    async with connect(spec.grpc_address, None, peer) as channel:
         check = health_pb2.HealthCheckRequest(service=service)
         try:
             answer = await health_pb2_grpc.HealthStub(channel).Check(check, timeout=CHECK_TIMEOUT_S)

@@ -10,7 +10,8 @@ from parley.accounts.v1 import service_pb2_grpc
 
 from services.runtime.auth import is_user_id
 from services.runtime.errors import InvalidRequest
-from services.runtime.rpc import Access, Api, Context
+from services.runtime.guard import Access, Context
+from services.runtime.rpc import Api
 from services.signaling.accounts.ports import AccountStore, OwnCall
 from services.signaling.core.model import CallId, UserId
 from services.signaling.encoding import encode_record

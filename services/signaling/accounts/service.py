@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.runtime.accounts import Standing
+from services.runtime.errors import StoreUnavailable, is_outage
 from services.signaling.accounts import core
 from services.signaling.accounts.ports import AccountStore
 from services.signaling.changes import CallChanges
@@ -37,7 +38,15 @@ class AccountLifecycle:
     async def sweep(self) -> None:
         """Erase those whose calls went on when they were deleted. Errors: StoreUnavailable."""
         for user_id in await self.store.list_deletions(SWEEP_DELETIONS):
-            await self._erase(user_id)
+            try:
+                await self._erase(user_id)
+            except StoreUnavailable as error:
+                if await is_outage(error):
+                    raise
+                log.exception("erasing_failed")
+            except Exception:
+                # One person whose calls cannot be erased must not keep the others' from it.
+                log.exception("erasing_failed")
 
     async def _delete(self, user_id: UserId, *, is_last: bool) -> None:
         await self.store.note_deletion(user_id, is_last=is_last)

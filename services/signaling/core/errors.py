@@ -1,5 +1,7 @@
 """Every refusal of signaling. One table in rpc.py gives each its gRPC status and reason."""
 
+from collections.abc import Awaitable, Callable
+
 
 class CallsError(Exception):
     """The base of them all."""
@@ -89,7 +91,14 @@ class NotInCall(CallsError):
 
 
 class JoinTokenInvalid(CallsError):
-    """The join token is forged, or was given to somebody else."""
+    """The join token is forged, or was given to somebody else: which of these is told apart nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__("the token admits to no call")
+
+
+class WorkerNotOfCall(CallsError):
+    """A media worker speaks of a call that was never placed on it."""
 
 
 class JoinTokenExpired(CallsError):
@@ -122,4 +131,8 @@ class Contended(CallsError):
 
 
 class MembersUnavailable(CallsError):
-    """Messaging cannot say now who is in the conversation."""
+    """Messaging cannot say now who is in the conversation. `others_pass` asks whether it serves others meanwhile."""
+
+    def __init__(self, message: str = "", others_pass: Callable[[], Awaitable[bool]] | None = None) -> None:
+        super().__init__(message)
+        self.others_pass = others_pass

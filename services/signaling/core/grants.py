@@ -101,7 +101,7 @@ def claim(
 def check_bearer(claims: Claims, user_id: UserId, now: datetime) -> None:
     """Raises JoinTokenInvalid for another user's token, JoinTokenExpired for an old one."""
     if claims.user_id != user_id:
-        raise JoinTokenInvalid("the token was given to another user")
+        raise JoinTokenInvalid
     if now >= claims.expire_time + LEEWAY:
         raise JoinTokenExpired("the token is too old")
 
@@ -112,7 +112,7 @@ def admit(claims: Claims, call: Call | None) -> Worker:
     Raises JoinTokenInvalid, CallEnded, or JoinTokenExpired when the call has moved to another worker since.
     """
     if call is None or not call.has_device(claims.user_id, claims.device_id):
-        raise JoinTokenInvalid("the token does not fit the call")
+        raise JoinTokenInvalid
     if call.state is CallState.ENDED or call.worker is None:
         raise CallEnded
     if call.worker.worker_id != claims.worker_id:

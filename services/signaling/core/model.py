@@ -207,12 +207,25 @@ class Call:
         return next((leg for leg in self.legs if leg.user_id == user_id), None)
 
     def seen_by(self, user_id: UserId) -> "Call":
-        """The call as this person is answered: who is out of the conversation learns nothing of the others."""
+        """The call as this person is answered. To who is out of the conversation it is over: they learn nothing of the
+        others, and it never changes again, whatever comes after."""
         leg = self.past_leg_of(user_id)
         if leg is None or leg.state is not LegState.GONE:
             return self
-        # OUT, as one who hung up.
-        return replace(self, legs=(replace(leg, state=LegState.OUT),), locked=False, move_reason=None)
+        was_answered = self.answer_time and leg.leave_time and self.answer_time <= leg.leave_time
+        return replace(
+            self,
+            # Below any copy of a call: whoever comes back to the conversation takes the next one.
+            version=0,
+            state=CallState.ENDED,
+            end_reason=EndReason.HUNG_UP if leg.join_time else EndReason.MISSED,
+            # OUT, as one who hung up.
+            legs=(replace(leg, state=LegState.OUT),),
+            locked=False,
+            move_reason=None,
+            answer_time=self.answer_time if was_answered else None,
+            end_time=leg.leave_time,
+        )
 
     def has_device(self, user_id: UserId, device_id: DeviceId) -> bool:
         """Whether the user is in the call with this very device."""

@@ -7,6 +7,11 @@ from enum import Enum
 
 from services.signaling.core.model import CallId, DeviceId, UserId, WorkerId
 
+# No interval has more of anything. Lower: what a busy device measured is thrown away. Higher: sums are falsified more.
+MOST = 1e12
+# Intervals are of some seconds; a worker that stalled gives longer ones.
+MOST_INTERVAL_S = 3_600.0
+
 
 class Direction(Enum):
     """From the client to the SFU, and back."""
@@ -91,10 +96,16 @@ def interval(
     duration_s: float, packets: int, size: int, loss_ratio: float, jitter_ms: float, rtt_ms: float
 ) -> LegTotals:
     """One interval of one direction. `rtt_ms` 0 means not known; a loss of all packets counts as one lost."""
-    lost = packets * loss_ratio / (1 - loss_ratio) if loss_ratio < 1 else 1.0
+    lost = 1.0 if loss_ratio >= 1 else packets * loss_ratio / (1 - loss_ratio)
     rtt_s = duration_s if rtt_ms > 0 else 0.0
     jitter_ms_s, rtt_ms_s = jitter_ms * duration_s, rtt_ms * rtt_s
     return LegTotals(duration_s, packets, size, lost, jitter_ms_s, jitter_ms, rtt_ms_s, rtt_s, rtt_ms)
+
+
+def is_plausible(totals: LegTotals) -> bool:
+    """Whether somebody may have measured this in one interval. What is out of bounds would stay in the sums."""
+    figures = (value for value in vars(totals).values())
+    return all(0 <= value <= MOST for value in figures) and totals.duration_s <= MOST_INTERVAL_S
 
 
 def sum_up(parts: Iterable[tuple[UserId, Direction, LegTotals]]) -> list[UserQuality]:

@@ -22,6 +22,7 @@ from services.signaling.core.errors import (
     NotInCall,
     ParticipantNotFound,
     RemovedFromCall,
+    WorkerNotOfCall,
 )
 from services.signaling.core.model import CallState, EndReason
 
@@ -80,6 +81,7 @@ class Trigger(Enum):
     MEDIA_CONNECTED = "media connected"
     MEDIA_DISCONNECTED = "media disconnected"
     MEDIA_STALE = "media event of another device or worker"
+    MEDIA_FOREIGN = "media event of a worker that never had the call"
     WORKER_LOST = "SFU worker lost, no other one free"
     WORKER_FOUND = "SFU worker was not lost after all"
     MOVE = "moved to another SFU worker"
@@ -226,6 +228,7 @@ _ROWS: dict[Trigger, Row] = {
     Trigger.MEDIA_CONNECTED: _both(*_CONNECT, _CLOSE_AGAIN),
     Trigger.MEDIA_DISCONNECTED: (Rule(_R, _LOSE_LEG), Rule(_A, _LOSE_LEG), _STAY[_E]),
     Trigger.MEDIA_STALE: _NOTHING,
+    Trigger.MEDIA_FOREIGN: _never(WorkerNotOfCall),
     Trigger.WORKER_LOST: (_STAY[_R], Rule(_A, (Change.DOUBT_MEDIA,)), _STAY[_E]),
     Trigger.WORKER_FOUND: (_STAY[_R], Rule(_A, (Change.TRUST_MEDIA,)), _STAY[_E]),
     Trigger.MOVE: _both(*_MOVE, CallEnded),

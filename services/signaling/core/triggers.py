@@ -196,6 +196,8 @@ def _leaves_somebody(call: Call, gone: Collection[UserId]) -> bool:
 
 
 def _classify_media(call: Call, given: MediaConnected | MediaDisconnected) -> Trigger:
+    if not _may_have_carried(call, given.worker_id):
+        return Trigger.MEDIA_FOREIGN
     if not (_carries(call, given.worker_id) and _has_leg_with(call, given)):
         return Trigger.MEDIA_STALE
     if isinstance(given, MediaConnected):
@@ -233,6 +235,11 @@ def _classify_tick(call: Call, now: datetime) -> Trigger:
         return Trigger.NOTHING_DUE
     some_stay = call.group and _leaves_somebody(call, expired)
     return Trigger.MEDIA_EXPIRED_OF_SOME if some_stay else Trigger.MEDIA_EXPIRED
+
+
+def _may_have_carried(call: Call, worker_id: str) -> bool:
+    """Of a call that has moved, earlier workers are not known any more; their last reports come late."""
+    return call.media_epoch > 0 or _carries(call, worker_id)
 
 
 def _carries(call: Call, worker_id: str) -> bool:

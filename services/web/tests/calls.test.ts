@@ -193,9 +193,9 @@ describe("calls", () => {
     for (const track of [tracks?.camera, tracks?.microphone]) expect((track as unknown as { stopped: boolean }).stopped).toBe(true);
   });
 
-  test("a hang-up that the server did not hear is repeated", async () => {
+  test.each([Code.Unavailable, Code.Canceled])("a hang-up that the server did not hear is repeated (%i)", async (code) => {
     const [alice, bob] = await connected();
-    world.backend.fault = new ConnectError("down", Code.Unavailable);
+    world.backend.fault = new ConnectError("down", code);
     alice.calls.hangUp();
     await until("first try", () => (world.backend.requests["leaveCall"] ?? 0) >= 1);
     world.backend.fault = undefined;

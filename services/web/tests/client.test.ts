@@ -96,6 +96,16 @@ describe("client", () => {
     await until("a new stream", () => world.backend.requests["subscribe"] === before + 1 && alice.stream.kind === "live");
   });
 
+  test("a message whose sending a proxy cancelled is sent again by itself, once", async () => {
+    const [alice, bob] = await pair();
+    world.backend.faults.set("sendMessage", new ConnectError("stream reset", Code.Canceled));
+    alice.messaging.send(ROOM, "hello");
+    await until("the first try", () => (world.backend.requests["sendMessage"] ?? 0) >= 1);
+    world.backend.faults.clear();
+    await until("it arrived", () => texts(bob)?.length === 1);
+    expect(alice.messaging.store.outgoing()).toEqual([]);
+  });
+
   test("while the services are down the client goes on trying, and then catches up", async () => {
     world.backend.open("alice", "bob");
     world.backend.fault = down();

@@ -1,10 +1,10 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { MockBackend } from "../mock/backend";
-import { LeaveCallRequestSchema } from "../src/gen/parley/calls/v1/service_pb";
+import { CallsService, LeaveCallRequestSchema } from "../src/gen/parley/calls/v1/service_pb";
 import { createApi } from "../src/parley/api";
-import { readFailure } from "../src/parley/errors";
+import { giveUp, readFailure } from "../src/parley/errors";
 import type { StreamState } from "../src/parley/event-stream";
 import { EventStream } from "../src/parley/event-stream";
 import { sayFarewell } from "../src/parley/farewell";
@@ -37,6 +37,30 @@ describe("failures", () => {
   test("a network error of the browser is transient and readable", () => {
     const failure = readFailure(new TypeError("Failed to fetch"));
     expect(failure).toMatchObject({ transient: true, line: "Parley cannot be reached right now." });
+  });
+
+  test("what a server or a proxy cancelled may be sent again", () => {
+    const failure = readFailure(new ConnectError("stream reset", Code.Canceled));
+    expect(failure).toMatchObject({ code: "canceled", transient: true, line: "Parley cannot be reached right now." });
+  });
+
+  test("what this page gave up is not, whether it was under way or not sent yet", async () => {
+    const api = createApi(createRouterTransport(({ service }) => service(CallsService, { getCall: () => new Promise<never>(() => undefined) })));
+    const [before, during] = [new AbortController(), new AbortController()];
+    giveUp(before);
+    const running = api.calls.getCall({ callId: "1" }, { signal: during.signal });
+    setTimeout(() => giveUp(during));
+    const requests = [running, api.calls.getCall({ callId: "1" }, { signal: before.signal })];
+    for (const failure of await Promise.all(requests.map((request) => request.then(() => undefined, readFailure)))) {
+      expect(failure).toMatchObject({ code: "canceled", transient: false });
+    }
+    expect(readFailure(new DOMException("cancelled", "AbortError"))).toMatchObject({ transient: false });
+  });
+
+  test("this page gives requests up in one way, so that its own are known", () => {
+    const sources = import.meta.glob<string>("../src/**/*.{ts,tsx}", { query: "?raw", import: "default", eager: true });
+    const others = Object.entries(sources).filter(([path, text]) => !path.includes("/gen/") && /\b(?!request\b)\w+\??\.abort\(/.test(text));
+    expect(others.map(([path]) => path)).toEqual(["../src/parley/errors.ts"]);
   });
 });
 

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -138,9 +138,14 @@ async def opens_more(server: Server, database: Database) -> None:
     """Let the pool open connections."""
     before = await server.connections()
     async with AsyncExitStack() as stack:
-        # The load may give some back meanwhile.
-        while await server.connections() <= before:
-            await stack.enter_async_context(database.connection())
+
+        async def has_more() -> bool:
+            # The load may give some back meanwhile, and a slow machine may not open one in time.
+            with suppress(StoreUnavailable):
+                await stack.enter_async_context(database.connection())
+            return await server.connections() > before
+
+        await eventually(has_more, what="a connection more")
 
 
 async def roll(serving: Serving[Database], following: Database) -> None:

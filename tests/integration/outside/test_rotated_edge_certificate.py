@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,34 +18,14 @@ from deploy.embedded.logs import LogSink
 from deploy.embedded.ports import Ports
 from deploy.embedded.process import ManagedProcess
 from deploy.envoy.values import EdgeValues
+from tests.support.mounted import MountedSecret
 from tests.support.rotation import load
 from tests.support.tls import HOST, Authority, Pem
 from tests.support.waiting import eventually
 
 
-class MountedSecret:
-    """A folder as the kubelet makes it: names that lead through `..data`, which is replaced at once."""
-
-    def __init__(self, folder: Path, first: Pem) -> None:
-        self.folder = folder
-        self._count = 0
-        folder.mkdir()
-        self.replace(first.certificate, first.key)
-        for name in ("tls.crt", "tls.key"):
-            (folder / name).symlink_to(Path("..data") / name)
-
-    def replace(self, certificate: Path, key: Path) -> None:
-        """Both files are others from now on; those before are gone."""
-        self._count += 1
-        data, before = self.folder / "..data", self.folder / f"..{self._count - 1}"
-        version = self.folder / f"..{self._count}"
-        version.mkdir()
-        shutil.copy(certificate, version / "tls.crt")
-        shutil.copy(key, version / "tls.key")
-        link = self.folder / "..data_tmp"
-        link.symlink_to(version.name)
-        link.replace(data)
-        shutil.rmtree(before, ignore_errors=True)
+def files(pem: Pem) -> dict[str, Path]:
+    return {"tls.crt": pem.certificate, "tls.key": pem.key}
 
 
 class Connection:
@@ -130,7 +109,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def secret(tmp_path: Path, authority: Authority) -> MountedSecret:
-    return MountedSecret(tmp_path / "tls", authority.issue("first"))
+    return MountedSecret(tmp_path / "tls", files(authority.issue("first")))
 
 
 @pytest.fixture
@@ -184,7 +163,7 @@ async def test_new_connections_get_the_new_certificate_and_open_ones_go_on(
         async with load(ask) as pages:
             for name in ("second", "third"):
                 renewed = authority.issue(name)
-                secret.replace(renewed.certificate, renewed.key)
+                secret.replace(files(renewed))
                 await eventually(lambda shown=renewed: edge.shows(shown.certificate), what=f"the {name} certificate")
                 await pages.goes_on(f"the {name} certificate")
         assert kept.serial == before
@@ -205,10 +184,10 @@ async def test_files_that_are_no_help_leave_the_certificate_before_until_the_nex
         faulty.certificate.write_bytes(faulty.certificate.read_bytes()[:100])
     await eventually(lambda: succeeds(ask), what="the edge's first answer")
     async with load(ask) as pages:
-        secret.replace(faulty.certificate, faulty.key)
+        secret.replace(files(faulty))
         await eventually(edge.has_refused_a_certificate, what="the edge's word on the faulty files")
         await pages.goes_on("the faulty files")
         assert await edge.shows(first)
         renewed = authority.issue("second")
-        secret.replace(renewed.certificate, renewed.key)
+        secret.replace(files(renewed))
         await eventually(lambda: edge.shows(renewed.certificate), what="the second certificate")

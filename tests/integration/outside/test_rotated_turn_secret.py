@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import ssl
-from contextlib import ExitStack
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from aioice.stun import TransactionFailed
 from aioice.turn import create_turn_endpoint
 
+from deploy.k8s.objects import find, load_base
 from services.runtime.clock import SystemClock
 from services.signaling.core.grants import IceServer
 from services.signaling.turn import HmacTurnServers
 from tests.support.coturn import COTURN, HOST, Coturn, run_coturn
 from tests.support.rotation import Serving, load
 from tests.support.tls import Authority, Pem
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.skipif(COTURN is None, reason="no coturn here; .ci/coturn installs it")
 OLD, NEW = "the old secret", "the new secret"
@@ -102,7 +107,28 @@ async def shows(relay: Coturn, tls: ssl.SSLContext, pem: Pem) -> bool:
     return bool(certificate == ssl.PEM_cert_to_DER_cert(text))
 
 
-async def test_the_relay_shows_a_renewed_certificate_once_it_is_told(tmp_path: Path) -> None:
+@contextmanager
+def sidecar(folder: Path, relay: Coturn) -> Iterator[None]:
+    """The manifest's container beside coturn, as it stands there, with this test's files in place of the pod's."""
+    deployment = find(load_base(), "Deployment", "parley-media", "coturn")
+    assert deployment is not None
+    (container,) = deployment["spec"]["template"]["spec"]["initContainers"]
+    shell, option, script = container["command"]
+    for theirs, ours in {
+        "/etc/tls/tls.crt": relay.certificate,
+        "/run/turn/turnserver.pid": folder / "coturn.pid",
+        "/run/turn/": f"{folder}/",
+    }.items():
+        script = script.replace(theirs, str(ours))
+    process = subprocess.Popen([shell, option, script], env={**os.environ, "LOOK_EVERY_S": "0.1"})
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+async def test_the_relay_shows_a_renewed_certificate_of_which_its_pod_tells_it(tmp_path: Path) -> None:
     """It does not look by itself: without a signal or a start it would show the first one past its end."""
     relay, authority = Coturn(tmp_path, OLD), Authority(tmp_path)
     tls = ssl.create_default_context(cafile=authority.ca)
@@ -118,8 +144,10 @@ async def test_the_relay_shows_a_renewed_certificate_once_it_is_told(tmp_path: P
         async with load(lambda: allocate(relay, credentials(OLD), tls)) as calls:
             put(renewed)
             assert await shows(relay, tls, before)
-            relay.read_certificate_anew()
-            await eventually(lambda: shows(relay, tls, renewed), what="the renewed certificate")
-            await calls.goes_on("the renewed certificate")
+            with sidecar(tmp_path, relay):
+                for after in (renewed, authority.issue("renewed again")):
+                    put(after)
+                    await eventually(partial(shows, relay, tls, after), what="the renewed certificate")
+                    await calls.goes_on("the renewed certificate")
     finally:
         relay.stop()

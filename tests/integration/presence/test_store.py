@@ -1,5 +1,6 @@
 """One contract for the store of states, on the fake and on PostgreSQL."""
 
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -92,3 +93,23 @@ async def test_a_database_that_is_away_is_said_to_be_unavailable() -> None:
         await store.save([offline(ALICE, 1, 1)])
     with pytest.raises(StoreUnavailable):
         await store.last_seen([ALICE])
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, 86_400.0])
+async def test_a_row_of_a_wrong_clock_hides_no_later_state(database_url: str, ahead_s: float) -> None:
+    """It came from a host that was ahead, or the database's own clock has been set back since."""
+    now = float(int(time.time()))
+    async with connected(Database(DatabaseConfig(database_url, 2), MIGRATIONS)) as database:
+        store = PostgresStates(database)
+        await store.save([present(ALICE, now + ahead_s, 3), offline(BOB, now + ahead_s, now + ahead_s)])
+        seen = (await store.last_seen([BOB]))[BOB]
+        assert seen is not None
+        assert seen < now + ahead_s / 2
+        await store.save([offline(ALICE, time.time(), now), offline(BOB, time.time(), now)])
+        assert await store.present([3]) == []
+        assert await store.last_seen([ALICE, BOB]) == {ALICE: now, BOB: now}
+        async with database.connection() as connection:
+            # As a database whose clock went back finds its rows.
+            await connection.execute("UPDATE user_states SET changed_time = now() + interval '1 hour'")
+        await store.save([present(ALICE, time.time(), 3)])
+        assert [row.user_id for row in await store.present([3])] == [ALICE]

@@ -16,10 +16,12 @@ from structlog.testing import capture_logs
 
 from services.runtime.audit import AUDITED, AuditedCall, Entry, Trail
 from services.runtime.audit_store import PostgresTrail
+from services.runtime.channels import Credentials, connect
 from services.runtime.config import DatabaseConfig, EnvReader, ServerConfig
 from services.runtime.db import Database
 from services.runtime.errors import StoreUnavailable, reason_of
-from services.runtime.rpc import Access, Admins, Api, Credentials, RpcServer, connect
+from services.runtime.guard import Access, Admins
+from services.runtime.rpc import Api, RpcServer
 from tests.support.admins import admin, verifier
 from tests.support.identities import environment, tokens_of
 from tests.support.waiting import eventually, until

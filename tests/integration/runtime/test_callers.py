@@ -11,7 +11,8 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from services.runtime import callers
 from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.errors import reason_of
-from services.runtime.rpc import Access, Api, RpcServer
+from services.runtime.guard import Access
+from services.runtime.rpc import Api, RpcServer
 from tests.support.client_rpcs import protos
 from tests.support.identities import environment, tokens_of
 

@@ -13,7 +13,8 @@ from services.runtime import callers, roles
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.errors import reason_of
-from services.runtime.rpc import Access, Admins, Api, RpcServer
+from services.runtime.guard import Access, Admins
+from services.runtime.rpc import Api, RpcServer
 from tests.support import admins
 from tests.support.client_rpcs import protos
 from tests.support.identities import environment, tokens_of

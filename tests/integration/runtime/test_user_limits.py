@@ -15,11 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.rpc import error_details_pb2, status_pb2
 
 from services.runtime.auth import UserTokens, current_user
+from services.runtime.channels import connect
 from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.costs import COSTS
 from services.runtime.errors import DETAILS_KEY, reason_of
+from services.runtime.guard import Access, Context
 from services.runtime.jwks import JwksKeys
-from services.runtime.rpc import Access, Api, Context, RpcServer, connect
+from services.runtime.rpc import Api, RpcServer
 from tests.support.client_rpcs import client_rpcs
 from tests.support.clock import ManualClock
 from tests.support.identities import environment, tokens_of

@@ -173,7 +173,8 @@ class Heard:
 
 @dataclass
 class Client:
-    """A device with tone and picture, two receive slots of each kind, and the data channel."""
+    """A device with tone and picture, two receive slots of each kind, and the data channel. It plays whatever m-line it
+    receives on; `direction` is that of the lines of its own."""
 
     user: str
     grey: int = 128
@@ -181,6 +182,7 @@ class Client:
     slots: int = 2
     sends: str = "audio video"
     codec: str = "video/VP8"
+    direction: str = "sendonly"
     heard: dict[str, Heard] = field(default_factory=dict)
     maps: list[channel_pb2.SlotMap] = field(default_factory=list)
 
@@ -190,9 +192,9 @@ class Client:
         self._tasks: list[asyncio.Task[None]] = []
         self.picture = Picture(self.grey)
         if "audio" in self.sends:
-            self.pc.addTransceiver(Tone(), direction="sendonly")
+            self.pc.addTransceiver(Tone(), direction=self.direction)
         if "video" in self.sends:
-            camera = self.pc.addTransceiver(self.picture, direction="sendonly")
+            camera = self.pc.addTransceiver(self.picture, direction=self.direction)
             known = RTCRtpSender.getCapabilities("video").codecs
             camera.setCodecPreferences([codec for codec in known if codec.mimeType in (self.codec, "video/rtx")])
         for kind in ("audio", "video"):
@@ -216,7 +218,7 @@ class Client:
         """Take the answer and play what comes."""
         await self.pc.setRemoteDescription(answer)
         for transceiver in self.pc.getTransceivers():
-            if transceiver.direction == "recvonly":
+            if transceiver.direction in ("recvonly", "sendrecv"):
                 heard = self.heard.setdefault(str(transceiver.mid), Heard(transceiver.kind))
                 self._tasks.append(asyncio.create_task(_consume(transceiver.receiver.track, heard)))
 
@@ -232,10 +234,18 @@ class Client:
         """Pictures decoded on all slots."""
         return sum(heard.frames for heard in self.heard.values() if heard.kind == "video")
 
-    def frames_of(self, user: str) -> int:
-        """Pictures decoded on the slots where this person is now."""
+    async def packets_of(self, user: str) -> int:
+        """Packets that came on the video slots where this person is now, decoded or not."""
         mids = [mid for mid, publisher in self.publishers().items() if publisher == user]
-        return sum(self.heard[mid].frames for mid in mids if self.heard[mid].kind == "video")
+        receivers = [t.receiver for t in self.pc.getTransceivers() if t.kind == "video" and str(t.mid) in mids]
+        reports = [await receiver.getStats() for receiver in receivers]
+        return sum(s.packetsReceived for report in reports for s in report.values() if s.type == "inbound-rtp")
+
+    async def packets_sent(self) -> int:
+        """Packets of its camera."""
+        senders = [t.sender for t in self.pc.getTransceivers() if t.kind == "video" and t.sender.track]
+        reports = [await sender.getStats() for sender in senders]
+        return sum(s.packetsSent for report in reports for s in report.values() if s.type == "outbound-rtp")
 
     def hears(self) -> bool:
         return any(h.kind == "audio" and h.energy > 1000 for h in self.heard.values())

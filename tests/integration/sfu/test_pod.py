@@ -19,7 +19,7 @@ from parley.sfu.v1 import events_pb2, service_pb2, service_pb2_grpc
 
 from deploy import native
 from services.runtime.auth import ServiceTokens
-from services.runtime.rpc import connect
+from services.runtime.channels import connect
 from tests.integration.sfu.conftest import Client, environment, join_token
 from tests.support.identities import tokens_of
 from tests.support.waiting import PATIENCE_S, until

@@ -70,17 +70,19 @@ class Peer:
 
 
 @asynccontextmanager
-async def joined(worker: RunningWorker, user: str, *, named: bool) -> AsyncIterator[Peer]:
-    """A peer of werift in the call; `named`: with MID and audio levels in its packets."""
+async def joined(worker: RunningWorker, user: str, *, named: bool, direction: str) -> AsyncIterator[Peer]:
+    """A peer of werift in the call; `named`: with MID and audio levels in its packets. `direction`: of its own lines;
+    where these only send, it has others to receive on."""
     script = str(Path(__file__).with_name("werift_peer.mjs"))
     process = await asyncio.create_subprocess_exec(
         "node", script, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     peer = Peer(process)
     try:
-        peer.write(audio=voice(), video=picture(), named=named)
+        peer.write(audio=voice(), video=picture(), named=named, direction=direction)
         offer = (await peer.read())["offer"]
         assert ("sdes:mid" in offer) == named
+        assert offer.count("m=audio") == offer.count("m=video") == (1 if direction == "sendrecv" else 2)
         peer.write(answer=await worker.join(offer, user))
         following = asyncio.create_task(peer.follow())
         yield peer
@@ -94,9 +96,12 @@ async def joined(worker: RunningWorker, user: str, *, named: bool) -> AsyncItera
 
 @pytest.mark.parametrize("named", [True, False], ids=["with MID and levels", "without header extensions"])
 @pytest.mark.parametrize("people", [2, 4], ids=["two", "more than slots"])
-async def test_it_is_seen_and_heard_and_sees_and_hears(worker: RunningWorker, named: bool, people: int) -> None:
+@pytest.mark.parametrize("direction", ["sendonly", "sendrecv"])
+async def test_it_is_seen_and_heard_and_sees_and_hears(
+    worker: RunningWorker, named: bool, people: int, direction: str
+) -> None:
     others = [Client(f"u{place}", grey=200, slots=1) for place in range(people - 1)]
-    async with joined(worker, "wer", named=named) as peer:
+    async with joined(worker, "wer", named=named, direction=direction) as peer:
         for other in others:
             await other.join(worker)
             # So that it is the one who speaks.

@@ -10,7 +10,7 @@ const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const read = async () => JSON.parse((await lines.next()).value);
 const tell = (facts) => console.log(JSON.stringify(facts));
 
-const { audio, video, named } = await read();
+const { audio, video, named, direction } = await read();
 const pc = new RTCPeerConnection({
   iceAdditionalHostAddresses: ["127.0.0.1"],
   iceServers: [],
@@ -19,12 +19,14 @@ const pc = new RTCPeerConnection({
 });
 const voice = new MediaStreamTrack({ kind: "audio" });
 const picture = new MediaStreamTrack({ kind: "video" });
-pc.addTransceiver(voice, { direction: "sendonly" });
-const camera = pc.addTransceiver(picture, { direction: "sendonly" });
+const microphone = pc.addTransceiver(voice, { direction });
+const camera = pc.addTransceiver(picture, { direction });
 
 const facts = { state: "new", audio: 0, video: 0, keyFrames: 0, requests: 0, maps: 0 };
 for (const kind of ["audio", "video"]) {
-  pc.addTransceiver(kind, { direction: "recvonly" }).onTrack.subscribe((track) =>
+  const own = kind === "audio" ? microphone : camera;
+  const slot = direction === "sendrecv" ? own : pc.addTransceiver(kind, { direction: "recvonly" });
+  slot.onTrack.subscribe((track) =>
     track.onReceiveRtp.subscribe((packet) => {
       facts[kind] += 1;
       // VP8's descriptor: the start of a frame's first partition, and then that it is a key frame.

@@ -25,9 +25,10 @@ from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, KafkaConfig, ServerConfig
 from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.errors import BusUnavailable, ErrorTable, Refusal
+from services.runtime.guard import Access
 from services.runtime.ids import new_id
 from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import Access, Api, RpcServer
+from services.runtime.rpc import Api, RpcServer
 from tests.support.admins import PUBLIC_KEYS
 from tests.support.identities import environment as identity_env
 from tests.support.identities import keys_of, tokens_of
@@ -135,6 +136,8 @@ class Membership(messaging_grpc.MembershipServiceServicer):
     async def GetMembers(self, request: messaging.GetMembersRequest, context: Any) -> messaging.GetMembersResponse:
         user_ids = self._find(request.conversation_id)
         is_group = len(user_ids) != 2
+        if request.of_user_id:
+            user_ids = [user_id for user_id in user_ids if user_id == request.of_user_id or user_id not in self._closed]
         admins = user_ids[:1] if is_group else []
         return messaging.GetMembersResponse(user_ids=user_ids, group=is_group, admin_user_ids=admins)
 

@@ -12,7 +12,8 @@ from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
 from services.runtime.bus import Outgoing
-from services.runtime.rpc import connect
+from services.runtime.channels import connect
+from tests.integration.signaling.neighbours import read_join_token
 from tests.integration.signaling.town import FAILED, PHONE, TABLET, Town, User, attempt, find_detail, refused
 from tests.support.admins import admin
 from tests.support.waiting import PATIENCE_S, eventually
@@ -198,8 +199,9 @@ async def test_ended_calls_are_listed_in_pages_with_their_quality(town: Town) ->
         start = await pair.ring()
         ids.append(start.call.call_id)
         await alice.call("CancelCall", api.CancelCallRequest(call_id=start.call.call_id))
+    worker_id = read_join_token(start.grant.join_token)["worker"]
     report = sfu_events.QualityReport(
-        call_id=ids[-1], user_id=pair.alice, device_id=PHONE, worker_id="w", interval_s=5.0
+        call_id=ids[-1], user_id=pair.alice, device_id=PHONE, worker_id=worker_id, interval_s=5.0
     )
     report.report_time.FromDatetime(datetime.now(UTC))
     report.uplink.packets, report.uplink.rtt_ms = 250, 40.0

@@ -104,6 +104,22 @@ async def test_other_devices_are_told_answered_elsewhere(town: Town) -> None:
     assert again.call == accept.call
 
 
+async def test_a_late_retry_does_not_take_the_call_back(town: Town) -> None:
+    pair = town.pair()
+    start, _ = await pair.answered()
+    bob, call_id = town.user(pair.bob), start.call.call_id
+    first = api.TakeOverCallRequest(call_id=call_id, device_id=LAPTOP, client_request_id="one wish")
+    assert (await bob.call("TakeOverCall", first)).HasField("grant")
+    back = api.TakeOverCallRequest(call_id=call_id, device_id=TABLET, client_request_id="another")
+    await bob.call("TakeOverCall", back)
+    async with town.another() as other:
+        # It reaches any replica.
+        await eventually(other.is_ready)
+        late = await town.user(pair.bob, other).call("TakeOverCall", first)
+    assert not late.HasField("grant")
+    assert [seat.device_id for seat in late.call.participants] == [PHONE, TABLET]
+
+
 async def test_any_replica_serves_any_request(town: Town) -> None:
     pair = town.pair()
     async with town.another() as other:
@@ -283,6 +299,18 @@ async def test_a_faulty_field_is_named(town: Town) -> None:
         ("AcceptCall", api.AcceptCallRequest(call_id="x", device_id=PHONE), "call_id"),
         ("AcceptCall", api.AcceptCallRequest(call_id=some), "device_id"),
         ("LeaveCall", api.LeaveCallRequest(call_id=some, device_id="a" * 65), "device_id"),
+        *(
+            (name, kind(call_id=some, client_request_id="a" * 65, **fields), "client_request_id")
+            for name, kind, fields in (
+                ("AcceptCall", api.AcceptCallRequest, {"device_id": PHONE}),
+                ("LeaveCall", api.LeaveCallRequest, {"device_id": PHONE}),
+                ("JoinCall", api.JoinCallRequest, {"device_id": PHONE}),
+                ("TakeOverCall", api.TakeOverCallRequest, {"device_id": PHONE}),
+                ("SetHand", api.SetHandRequest, {}),
+                ("SetLock", api.SetLockRequest, {}),
+                ("RequestMute", api.RequestMuteRequest, {"user_id": "bob"}),
+            )
+        ),
         ("GetCall", api.GetCallRequest(), "call_id"),
         ("JoinMedia", api.JoinMediaRequest(join_token="t"), "sdp_offer"),
         ("JoinMedia", api.JoinMediaRequest(join_token="t", sdp_offer="v" * 65_537), "sdp_offer"),

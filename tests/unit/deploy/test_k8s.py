@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from deploy.embedded.issuer import ISSUER
-from deploy.k8s import fields, semantics, settings, stores, topics
+from deploy.k8s import fields, semantics, settings, stores, tls, topics
 from deploy.k8s.objects import FOLDER, Object, find, load_base, pods
 from deploy.k8s.secrets import SECRETS, manifests
 from services.ops.core import STAGES
@@ -24,7 +24,7 @@ BASE = load_base()
 
 
 def findings(objects: list[Object]) -> Iterator[str]:
-    for rule in (*semantics.RULES, *settings.RULES, *stores.RULES, fields.misfits):
+    for rule in (*semantics.RULES, *settings.RULES, *stores.RULES, *tls.RULES, fields.misfits):
         yield from rule(objects)
 
 

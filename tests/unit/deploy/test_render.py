@@ -200,3 +200,50 @@ def test_browsers_are_told_to_come_by_tls_alone_where_there_is_tls() -> None:
 
     assert headers("kubernetes") == ["strict-transport-security"]
     assert headers("embedded") == []
+
+
+SERVICES = ("gateway", "messaging", "signaling")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_upstream_is_held_against_its_own_name_over_mutual_tls(service: str, tmp_path: Path) -> None:
+    values = VARIANTS["kubernetes"]
+    write(values, tmp_path)
+    found = next(
+        each
+        for each in yaml.safe_load((tmp_path / "envoy.yaml").read_text())["static_resources"]["clusters"]
+        if each["name"] == service
+    )["transport_socket"]["typed_config"]
+    common = found["common_tls_context"]
+    validation = common["combined_validation_context"]
+    (name,) = validation["default_validation_context"]["match_typed_subject_alt_names"]
+    assert (found["sni"], name) == (service, {"san_type": "DNS", "matcher": {"exact": service}})
+    shown = source_of(common["tls_certificate_sds_secret_configs"][0])["tls_certificate"]
+    believed = source_of(validation["validation_context_sds_secret_config"])["validation_context"]
+    assert shown["private_key"]["filename"] == values.upstream_key_file
+    assert believed["trusted_ca"]["filename"] == values.upstream_ca_file
+    assert all("watched_directory" in each for each in (shown, believed))
+
+
+def source_of(config: dict[str, Any]) -> dict[str, Any]:
+    """The one secret to which a configuration of secret discovery leads."""
+    (resource,) = yaml.safe_load(Path(config["sds_config"]["path_config_source"]["path"]).read_text())["resources"]
+    assert resource["name"] == config["name"]
+    return resource  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_upstreams_are_spoken_to_in_clear_text_where_no_certificate_is_set(service: str) -> None:
+    assert "transport_socket" not in cluster(EMBEDDED, service)
+
+
+@pytest.mark.parametrize("missing", ["upstream_certificate_file", "upstream_key_file", "upstream_ca_file"])
+def test_mutual_tls_to_upstreams_that_is_half_set_is_refused(missing: str) -> None:
+    """Without its authority, Envoy would take anybody's certificate."""
+    with pytest.raises(ValuesError, match="go together"):
+        render(replace(VARIANTS["kubernetes"], **{missing: ""}), FOLDER)
+
+
+def test_the_upstreams_certificate_and_key_are_in_one_folder_that_is_watched() -> None:
+    with pytest.raises(ValuesError, match="in one folder"):
+        render(replace(VARIANTS["kubernetes"], upstream_key_file="/elsewhere/tls.key"), FOLDER)

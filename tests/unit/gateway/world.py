@@ -15,7 +15,7 @@ from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import ResumeTokens
 from services.gateway.pacing import StreamPace, TypingPace
-from services.gateway.ports import MembershipUnavailable
+from services.gateway.ports import Membership, MembershipUnavailable
 from services.gateway.service import Gateway
 from services.gateway.streams import Settings, Streams
 from tests.support.clock import ManualClock
@@ -137,6 +137,8 @@ class GatewayWorld:
         devices_per_user: int = 20,
         user_per_s: float = 1e6,
         per_address: int = 1_000_000,
+        typing_burst: int = 3,
+        membership: Membership | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.clock.advance(1_000)
@@ -154,7 +156,8 @@ class GatewayWorld:
             lambda: 0.5,
             settings,
         )
-        self.gateway = Gateway(self.registry, self.streams, self.membership, TypingPace(per_s=2, burst=3), self.clock)
+        pace = TypingPace(per_s=2, burst=typing_burst)
+        self.gateway = Gateway(self.registry, self.streams, membership or self.membership, pace, self.clock)
         self.presence.gateway = self.gateway
         self.gateway.assigned(REPLICA, 1, range(16), 16)
         self._ticks = 0

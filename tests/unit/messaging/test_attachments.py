@@ -1,8 +1,9 @@
 """Attachments: what may be announced, sent and fetched, by whom, and what is collected."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -15,6 +16,7 @@ from services.messaging.attachments.core import (
     object_key,
 )
 from services.messaging.attachments.service import UploadRequest
+from services.messaging.core.content import Text, Unsent
 from services.messaging.core.errors import (
     AttachmentNotFound,
     AttachmentNotUploaded,
@@ -24,10 +26,12 @@ from services.messaging.core.errors import (
     TooManyUploads,
 )
 from services.messaging.core.media_types import ALIASES, media_type
-from services.messaging.core.model import Attachment, AttachmentId, Message, Text, Unsent, UserId
+from services.messaging.core.model import Attachment, AttachmentId, Message, UserId
 from services.messaging.groups.service import GroupRequest
 from services.messaging.service import TextRequest
+from services.runtime.errors import StoreUnavailable
 from services.runtime.ids import new_id
+from tests.support.cut_off import cut_off
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World
 
 PNG = UploadRequest("u", "a.png", "image/png", 80, 4, 3)
@@ -328,3 +332,20 @@ def test_every_alias_leads_to_a_type_that_can_be_sent_and_every_such_type_is_its
 def test_configured_types_are_compared_alike() -> None:
     policy = UploadPolicy(types=frozenset({"Audio/X-M4A"}))
     assert check_content_type("audio/mp4", "a", policy) == "audio/mp4"
+
+
+@pytest.mark.parametrize("others_pass", [True, False])
+async def test_what_is_doomed_is_deleted_although_nothing_more_can_be_doomed(
+    world: World, monkeypatch: pytest.MonkeyPatch, others_pass: bool
+) -> None:
+    room = await world.room()
+    sent = await send_with(world, room, await uploaded(world))
+    await world.messaging.unsend_message(ALICE, room, sent.seq)
+
+    async def doom_unused(now: datetime, limit: int) -> int:
+        raise cut_off(others_pass=others_pass)
+
+    monkeypatch.setattr(world.collector._store, "doom_unused", doom_unused)
+    with nullcontext() if others_pass else pytest.raises(StoreUnavailable):
+        await world.collector.collect()
+    assert (world.objects.held == {}) == others_pass

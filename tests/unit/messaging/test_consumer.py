@@ -1,5 +1,6 @@
 """Who is told of what."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,27 +10,21 @@ from parley.calls.v1 import events_pb2 as calls
 from parley.calls.v1 import messages_pb2 as call_messages
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.gateway.v1 import service_pb2 as gateway_service
+from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging import encoding
-from services.messaging.consumer import CallRecords, FanOut
-from services.messaging.core.model import (
-    CallOutcome,
-    CallRecord,
-    Conversation,
-    ConversationId,
-    Message,
-    MessageId,
-    Text,
-    UserId,
-    open_direct,
-)
+from services.messaging.consumer import CallRecords, FanOut, SearchIndex
+from services.messaging.core.content import CallOutcome, CallRecord, Text
+from services.messaging.core.model import Conversation, ConversationId, Message, MessageId, UserId, open_direct
+from services.messaging.deliveries import deliveries
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
 from services.messaging.ports import LineStamp
 from services.messaging.relations.core.quotas import day_quota
 from services.runtime.bus import Incoming, PoisonRecord
 from tests.support.bus import MemoryPublisher
+from tests.support.keyed import call_record, conversation_record
 from tests.support.messaging_world import World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -38,7 +33,7 @@ ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
 
 
 def incoming(value: bytes | None) -> Incoming:
-    return Incoming("topic", 0, 0, b"", value, NOW, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    return conversation_record(value, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 
 
 async def told(world: World, *events: bytes) -> list[tuple[str, gateway.DeviceEvent]]:
@@ -134,13 +129,13 @@ def ended_call(reason: call_messages.EndReason.ValueType, conversation_id: str) 
             call_messages.Participant(user_id="never-came"),
         ],
     )
-    return calls.CallEvent(call_changed=calls.CallChanged(call=call))
+    return calls.CallEvent(call_id=call.call_id, call_changed=calls.CallChanged(call=call))
 
 
 async def test_an_ended_call_is_recorded_once(world: World) -> None:
     room = await world.room()
     event = ended_call(call_messages.END_REASON_HUNG_UP, room).SerializeToString()
-    await CallRecords(world.messaging).handle([incoming(event), incoming(event)])
+    await CallRecords(world.messaging).handle([call_record(event), call_record(event)])
     messages, _ = await world.messaging.list_messages(ALICE, room, 0, 0)
     record = CallRecord(UUID(int=7), True, CallOutcome.COMPLETED, timedelta(seconds=83), (ALICE, BOB))
     assert [(entry.sender_id, entry.content) for entry in messages] == [(ALICE, record)]
@@ -150,7 +145,7 @@ async def test_a_call_that_goes_on_is_not_recorded(world: World) -> None:
     room = await world.room()
     event = ended_call(call_messages.END_REASON_HUNG_UP, room)
     event.call_changed.call.state = call_messages.CALL_STATE_ACTIVE
-    await CallRecords(world.messaging).handle([incoming(event.SerializeToString())])
+    await CallRecords(world.messaging).handle([call_record(event.SerializeToString())])
     assert (await world.messaging.list_messages(ALICE, room, 0, 0))[0] == []
 
 
@@ -158,4 +153,30 @@ async def test_a_call_that_goes_on_is_not_recorded(world: World) -> None:
 async def test_a_record_for_no_conversation_is_poison(world: World, conversation_id: str) -> None:
     event = ended_call(call_messages.END_REASON_MISSED, conversation_id)
     with pytest.raises(PoisonRecord):
-        await CallRecords(world.messaging).handle([incoming(event.SerializeToString())])
+        await CallRecords(world.messaging).handle([call_record(event.SerializeToString())])
+
+
+async def test_an_event_under_the_key_of_another_conversation_is_poison(world: World) -> None:
+    event = encoding.pair_closed(UUID(int=9), ROOM, NOW)
+    record = replace(incoming(event), key=str(UUID(int=2)).encode())
+    for consumer in (FanOut(world.messaging, MemoryPublisher()), SearchIndex(world.messaging)):
+        with pytest.raises(PoisonRecord, match="key"):
+            await consumer.handle([record])
+
+
+async def test_an_event_of_one_call_that_holds_another_is_recorded_nowhere(world: World) -> None:
+    room = await world.room()
+    event = ended_call(call_messages.END_REASON_HUNG_UP, room)
+    under_another_key = replace(call_record(event.SerializeToString()), key=str(UUID(int=8)).encode())
+    event.call_id = str(UUID(int=8))
+    for record in (under_another_key, call_record(event.SerializeToString())):
+        with pytest.raises(PoisonRecord):
+            await CallRecords(world.messaging).handle([record])
+    assert (await world.messaging.list_messages(ALICE, room, 0, 0))[0] == []
+
+
+def test_whoever_went_is_asked_about_anew_and_nobody_else() -> None:
+    event = events_pb2.ConversationEvent(conversation_id=str(ROOM))
+    event.conversation_changed.removed_user_ids.append(BOB)
+    told = [presence.Delivery.FromString(one.value or b"") for one in deliveries(event, [ALICE, BOB], ())]
+    assert {one.user_id: one.relations_changed for one in told} == {ALICE: False, BOB: True}

@@ -7,12 +7,13 @@ import pytest
 
 from services.messaging.attachments.service import UploadRequest
 from services.messaging.consumer import FanOut
+from services.messaging.core.content import Link, Mention, Text
 from services.messaging.core.errors import (
     NotAllowed,
     RequestPending,
     RequestPendingLimit,
 )
-from services.messaging.core.model import Attachment, Link, Mention, Text, UserId
+from services.messaging.core.model import Attachment, UserId
 from services.messaging.core.placing import REQUEST_MESSAGES
 from services.messaging.core.request import Request
 from services.messaging.groups.core import Settings
@@ -22,8 +23,8 @@ from services.messaging.relations.core.reach import MAX_UNANSWERED, Audience, Se
 from services.messaging.relations.core.reports import Reason, ReportRequest, State
 from services.messaging.relations.core.throttling import FREE_REPORTERS, requests_allowed
 from services.messaging.service import AccountSyncRequest, TextRequest
-from services.runtime.bus import Incoming
 from tests.support.bus import MemoryPublisher
+from tests.support.keyed import conversation_record
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
 
 CAROL = UserId("carol")
@@ -237,7 +238,7 @@ async def test_who_has_not_let_a_group_in_hears_of_its_first_texts_alone_and_pla
     for number in range(20):
         await send(world, MALLORY, room, f"k{number}", "spam")
     publisher = MemoryPublisher()
-    events = [Incoming("events", 0, 0, b"", event, world.clock.now(), "") for event in world.store.events]
+    events = [conversation_record(event) for event in world.store.events]
     await FanOut(world.messaging, publisher).handle(events)
     told = [record for record in publisher.records if record.key == b"alice"]
     frames = b"".join(record.value or b"" for record in told)

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
@@ -25,8 +25,9 @@ from services.messaging import encoding
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.consumer import FanOut
+from services.messaging.core.content import Text
 from services.messaging.core.errors import InvalidField, MessagingError, SyncTokenUnknown, TooManyConversations
-from services.messaging.core.model import Role, Text, UserId
+from services.messaging.core.model import Role, UserId
 from services.messaging.core.own_state import OwnChange
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.core import Settings
@@ -37,12 +38,12 @@ from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations
 from services.messaging.service import AccountSyncRequest, Limits, Messaging, TextRequest
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
-from services.runtime.bus import Incoming
 from services.runtime.ids import uuid7
 from tests.support.account_device import AccountDevice
 from tests.support.attachments import FakeAttachments, MemoryObjects
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
+from tests.support.keyed import conversation_record
 from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_world import World as Small
 from tests.support.messaging_world import send
@@ -196,7 +197,7 @@ class World:
         publisher = MemoryPublisher()
         fan_out = FanOut(self.messaging, publisher)
         news, self._told = self.store.events[self._told :], len(self.store.events)
-        await fan_out.handle([incoming(event) for event in news])
+        await fan_out.handle([conversation_record(event) for event in news])
         for record in publisher.records:
             delivery = presence.Delivery.FromString(record.value or b"")
             event = gateway.SubscribeResponse.FromString(delivery.frame).event
@@ -264,10 +265,6 @@ async def small() -> AsyncIterator[Small]:
     committer = asyncio.create_task(world.sends.run())
     yield world
     committer.cancel()
-
-
-def incoming(value: bytes) -> Incoming:
-    return Incoming("messaging.events.v1", 0, 0, b"", value, datetime(2026, 1, 1, tzinfo=UTC), None)
 
 
 @dataclass(frozen=True)

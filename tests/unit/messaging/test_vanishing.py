@@ -1,19 +1,25 @@
 """Vanishing messages and retention: who sets it, what is shown, and what the sweeper asks of the store."""
 
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 
 import pytest
 
 from services.messaging.core.changes import ChangePolicy, react, unsend
+from services.messaging.core.content import Expired, Line, LineKind, Text
 from services.messaging.core.errors import ConversationNotFound, InvalidField, NotAllowed, NotEditable, RoleTooLow
-from services.messaging.core.model import Expired, Line, LineKind, Message, Text, UserId
+from services.messaging.core.model import ConversationId, Message, UserId
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.service import TextRequest
 from services.messaging.vanishing.core import as_of, check_vanish_after, end_of_old
 from services.messaging.vanishing.service import Sweeper, SweepPolicy
+from services.runtime import tasks
+from services.runtime.errors import StatementCutOff
 from tests.support.clock import ManualClock
+from tests.support.cut_off import cut_off
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
+from tests.support.waiting import eventually
 
 FIVE_MINUTES, HOUR = timedelta(minutes=5), timedelta(hours=1)
 
@@ -138,6 +144,84 @@ async def test_a_sweep_takes_all_that_is_due_in_batches(world: World) -> None:
     world.clock.advance(600)
     await Sweeper(world.store, world.clock, SweepPolicy(batch=3)).sweep()
     assert [type(message.content) for message in await listed(world, room)] == [Line, *[Expired] * 7]
+
+
+@pytest.mark.parametrize("culprits", [1, 3])
+async def test_messages_that_cannot_be_erased_do_not_keep_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch, culprits: int
+) -> None:
+    """Their statement is cut off whenever they are in it, and they are the longest overdue."""
+    await vanishing(world, 30)
+    world.clock.advance(600)
+    erase, erased = world.store.expire_due, 0
+
+    async def expire_due(now: datetime, limit: int, passed_by: int = 0) -> int:
+        if passed_by < culprits:
+            raise cut_off()
+        nonlocal erased
+        erased += (count := await erase(now, limit, passed_by))
+        return count
+
+    monkeypatch.setattr(world.store, "expire_due", expire_due)
+    await Sweeper(world.store, world.clock, SweepPolicy(batch=20)).sweep()
+    assert erased == 30 - culprits
+
+
+@pytest.mark.parametrize("others_pass", [True, False])
+async def test_a_sweep_ends_when_nothing_can_be_erased(
+    world: World, monkeypatch: pytest.MonkeyPatch, others_pass: bool
+) -> None:
+    tried = 0
+
+    async def expire_due(now: datetime, limit: int, passed_by: int = 0) -> int:
+        nonlocal tried
+        tried += 1
+        raise cut_off(others_pass=others_pass)
+
+    monkeypatch.setattr(world.store, "expire_due", expire_due)
+    with pytest.raises(StatementCutOff):
+        await Sweeper(world.store, world.clock, SweepPolicy()).sweep()
+    assert tried == 1 if not others_pass else tried < 20
+
+
+async def test_a_conversation_that_cannot_be_emptied_does_not_keep_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = [str((await world.messaging.open_direct(ALICE, UserId(f"peer{number}"))).id) for number in range(3)]
+    for room in rooms:
+        await send(world, ALICE, room, "k", "old")
+    world.clock.advance(86_400 * 31)
+    delete, bad = world.store.delete_old, sorted(rooms)[0]
+
+    async def delete_old(conversation_id: ConversationId, cutoff: datetime, now: datetime, limit: int) -> int:
+        if str(conversation_id) == bad:
+            raise cut_off()
+        return await delete(conversation_id, cutoff, now, limit)
+
+    monkeypatch.setattr(world.store, "delete_old", delete_old)
+    await Sweeper(world.store, world.clock, SweepPolicy(retention=timedelta(days=30))).sweep()
+    left = [len((await world.messaging.list_messages(ALICE, room, 0, 0))[0]) for room in sorted(rooms)]
+    assert left == [1, 0, 0]
+
+
+async def test_what_cannot_vanish_does_not_keep_old_messages_from_going(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await world.room()
+    await send(world, ALICE, room, "k", "old")
+    world.clock.advance(86_400 * 31)
+
+    async def expire_due(now: datetime, limit: int, passed_by: int = 0) -> int:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(world.store, "expire_due", expire_due)
+    sweeping = asyncio.create_task(Sweeper(world.store, world.clock, SweepPolicy(timedelta(days=30))).run())
+    await eventually(lambda: _is_empty(world, room), what="the old message to go")
+    await tasks.stop(sweeping)
+
+
+async def _is_empty(world: World, room: str) -> bool:
+    return await listed(world, room) == []
 
 
 async def test_without_a_policy_messages_are_kept_for_ever(world: World) -> None:

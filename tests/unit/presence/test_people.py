@@ -237,6 +237,36 @@ def test_the_new_owner_takes_calls_up_from_the_store_and_tells_of_what_changed_m
     assert router.tick(now=120) == [Changed(UserId("gone"), 0, gone_at(100), None)]
 
 
+def test_what_came_to_be_known_since_is_newer_than_what_the_store_has() -> None:
+    """The store is read while people come and go, or long after, when it was away."""
+    router = router_with(G1)
+    router.register(G1, 1, [session(1, ALICE), session(2, BOB)], now=0)
+    router.watch(G1, 1, 2, [ALICE])
+    router.unregister(G1, [1], now=1)
+    assert told(G1, 2, ALICE, gone_at(1)) in router.tick(now=30, unix=30)
+    router.restore(1, [Stored(ALICE, Standing.ONLINE, None), Stored(BOB, Standing.ONLINE, None)], now=30)
+    came = router.register(G1, 1, [session(3, ALICE)], now=31)
+    assert Changed(ALICE, 0, ONLINE, None) in came
+    assert told(G1, 2, ALICE, ONLINE) in came
+
+
+@pytest.mark.parametrize(("ended", "shown"), [(4, ONLINE), (3, ONLINE), (2, IN_CALL)])
+def test_a_call_that_ended_before_the_store_was_read_is_over(ended: int, shown: UserState) -> None:
+    """Unless what was told is older than what the store has."""
+    router = router_with(G1)
+    router.register(G1, 1, [session(1, BOB)], now=0)
+    router.note_call(BOB, CallActivity("call-1", ended, in_call=False), now=0)
+    router.restore(1, [Stored(BOB, Standing.ONLINE, OngoingCall("call-1", 3))], now=1)
+    assert router.watch(G1, 1, 1, [BOB]) == [told(G1, 1, BOB, shown)]
+
+
+def test_an_account_that_went_before_the_store_was_read_is_not_taken_up() -> None:
+    router = router_with(G1)
+    router.forget(BOB)
+    assert router.restore(1, [Stored(BOB, Standing.ONLINE, OngoingCall("call-1", 3))], now=1) == []
+    assert router.tick(now=1000) == []
+
+
 def test_what_the_store_has_of_another_assignment_or_of_others_users_is_passed_over() -> None:
     router = router_with(G1, partitions=[3])
     gone = [Stored(UserId("p3-gone"), Standing.ONLINE, None)]

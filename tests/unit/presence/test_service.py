@@ -20,6 +20,7 @@ from services.runtime.bus import Incoming, PoisonRecord
 from services.runtime.errors import StoreUnavailable
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
+from tests.support.cut_off import cut_off
 from tests.support.presence_group import MemoryGroup
 from tests.support.presence_store import MemoryStates
 from tests.support.waiting import until
@@ -209,6 +210,44 @@ async def test_only_so_many_states_wait_and_the_oldest_go_first() -> None:
 
     await backlog.drain(write)
     assert [row.user_id for row in written] == ["user-1", "user-2"]
+
+
+@pytest.mark.parametrize("culprits", [{"user-0"}, {"user-0", "user-1", "user-77"}])
+async def test_states_that_cannot_be_written_do_not_keep_the_others(culprits: set[str]) -> None:
+    backlog, written = Backlog("store"), set[str]()
+    for number in range(100):
+        backlog.add(StateRow(UserId(f"user-{number}"), number))
+
+    async def write(rows: Sequence[StateRow]) -> None:
+        if culprits & {row.user_id for row in rows}:
+            raise cut_off()
+        written.update(row.user_id for row in rows)
+
+    await backlog.drain(write)
+    assert len(written) == 100 - len(culprits)
+    # They are tried again, behind all others.
+    assert len(backlog) == len(culprits)
+    backlog.add(StateRow(UserId("user-100"), 100))
+    culprits.clear()
+    await backlog.drain(write)
+    assert len(written) == 101
+
+
+@pytest.mark.parametrize("others_pass", [True, False])
+async def test_a_round_ends_when_no_state_can_be_written(others_pass: bool) -> None:
+    backlog, tried = Backlog("store"), 0
+    for number in range(100):
+        backlog.add(StateRow(UserId(f"user-{number}"), number))
+
+    async def write(rows: Sequence[StateRow]) -> None:
+        nonlocal tried
+        tried += 1
+        raise cut_off(others_pass=others_pass)
+
+    with pytest.raises(StoreUnavailable):
+        await backlog.drain(write)
+    assert tried == 1 if not others_pass else tried < 20
+    assert len(backlog) == 100
 
 
 async def test_what_could_not_be_written_does_not_hide_what_came_meanwhile() -> None:

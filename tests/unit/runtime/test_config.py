@@ -1,7 +1,9 @@
+from itertools import combinations
+
 import pytest
 
 from services.messaging.config import Config
-from services.runtime.config import ConfigError, EnvReader, KafkaConfig
+from services.runtime.config import ConfigError, EnvReader, KafkaConfig, ServerConfig, TlsConfig
 
 GOOD = {
     "PARLEY_SERVICE_PUBLIC_KEYS_FILE": "/keys/public.json",
@@ -82,3 +84,36 @@ def test_tls_to_the_broker_has_both_files_or_none_and_never_speaks_in_clear_by_a
     assert not problems(PARLEY_KAFKA_TLS="true")
     assert "go together" in problems(PARLEY_KAFKA_TLS="true", PARLEY_KAFKA_KEY_FILE="key")[0]
     assert "is not true" in problems(**good)[0]
+
+
+TLS = {"PARLEY_TLS_CERTIFICATE_FILE": "crt", "PARLEY_TLS_KEY_FILE": "key", "PARLEY_TLS_CA_FILE": "ca"}
+
+
+def read_tls(env: dict[str, str]) -> TlsConfig:
+    reader = EnvReader(env)
+    config = TlsConfig.read(reader)
+    reader.finish()
+    return config
+
+
+def test_mutual_tls_is_off_until_its_three_files_are_named() -> None:
+    assert not read_tls({}).is_on
+    assert read_tls(TLS) == TlsConfig("crt", "key", "ca")
+    assert read_tls(TLS).is_on
+
+
+@pytest.mark.parametrize("named", [names for count in (1, 2) for names in combinations(TLS, count)])
+def test_mutual_tls_that_is_half_set_is_refused_and_what_lacks_is_named(named: tuple[str, ...]) -> None:
+    """Clear text by oversight would let in whoever reaches the port."""
+    with pytest.raises(ConfigError) as refused:
+        read_tls({name: TLS[name] for name in named})
+    (problem,) = refused.value.problems
+    lacking = problem.partition(": ")[2]
+    assert all((name in lacking) != (name in named) for name in TLS)
+
+
+def test_every_server_reads_the_settings_of_tls() -> None:
+    env = EnvReader({**TLS, "PARLEY_SERVICE_PUBLIC_KEYS_FILE": "keys", "PARLEY_HEALTH_ADDRESS": "127.0.0.1:7999"})
+    config = ServerConfig.read(env, public=False)
+    assert config.tls.is_on
+    assert config.health_address == "127.0.0.1:7999"

@@ -5,7 +5,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 from services.runtime.errors import BASE_TABLE, StoreUnavailable, find_refusal, status_details
-from services.runtime.refusals import PASSING, passes
+from services.runtime.refusals import PASSING, may_be_of_one, passes
 from tests.support.db import error_of
 
 # Codes of the classes that pass as a whole: each that PostgreSQL has.
@@ -62,3 +62,36 @@ def test_callers_are_told_to_come_again() -> None:
     assert refusal
     details = status_details(refusal, StoreUnavailable("away")).details
     assert any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in details)
+
+
+@pytest.mark.parametrize("code", ["08006", "25P03", "25P04", "40001", "40P01", "53200", "53400", "55P03", "57014"])
+def test_what_a_statement_may_bring_upon_itself_is_told_apart(code: str) -> None:
+    assert passes(error_of(code))
+    assert may_be_of_one(error_of(code))
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError(), asyncpg.ConnectionDoesNotExistError()])
+def test_so_is_what_the_client_says_of_a_statement(error: Exception) -> None:
+    assert may_be_of_one(error)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "25006",
+        "28000",
+        "28P01",
+        "3D000",
+        "42501",
+        "53100",
+        "53300",
+        "55000",
+        "55006",
+        "57P01",
+        "57P03",
+        "58030",
+        *NEVER,
+    ],
+)
+def test_what_an_operator_does_or_the_server_lacks_is_no_statements_fault(code: str) -> None:
+    assert not may_be_of_one(error_of(code))

@@ -68,14 +68,21 @@ a=sctp-port:5000
 
 
 def offer_text(
-    *, simulcast: bool = False, rtx: bool = True, transport_cc: bool = True, slots: int = 1, screen: bool = False
+    *,
+    simulcast: bool = False,
+    rtx: bool = True,
+    transport_cc: bool = True,
+    slots: int = 1,
+    screen: bool = False,
+    direction: str = "sendonly",
 ) -> str:
-    """Own audio (0) and video (1), `slots` of each (2, 3, then a20, v20, ...), the channel (4), and a screen (5)."""
-    mids = [("2", "3"), *((f"a2{n}", f"v2{n}") for n in range(slots - 1))]
+    """Own audio (0) and video (1) of this `direction`, `slots` of each to receive on (2, 3, then a20, v20, ...), the
+    channel (4), and a screen (5)."""
+    mids = [("2", "3"), *((f"a2{n}", f"v2{n}") for n in range(slots - 1))][:slots]
     parts = [
         HEAD.replace("0 1 2 3 4", " ".join(["0 1 2 3 4", *(mid for pair in mids[1:] for mid in pair)]) + " 5" * screen),
-        AUDIO.format(mid=0, direction="sendonly"),
-        VIDEO.format(mid=1, direction="sendrecv") + SIMULCAST * simulcast,
+        AUDIO.format(mid=0, direction=direction),
+        VIDEO.format(mid=1, direction=direction) + SIMULCAST * simulcast,
         *(AUDIO.format(mid=audio, direction="recvonly") for audio, _ in mids),
         *(VIDEO.format(mid=video, direction="recvonly") for _, video in mids),
         CHANNEL,

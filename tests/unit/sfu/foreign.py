@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from struct import pack
+from typing import NamedTuple
 
 from services.sfu.core import rtcp
 from services.sfu.core.effects import Effect, SendMedia, SendRtcp
@@ -17,6 +18,13 @@ from services.sfu.core.sdp import parse_offer
 from tests.unit.sfu.builders import copies, key, make_router, offer_text, vp8
 
 LOUD, QUIET = 0x80 | 20, 0x80 | 60
+
+
+class Lines(NamedTuple):
+    """The direction of the m-lines that a peer sends on, and how many of each kind it has that only receive."""
+
+    own: str
+    receiving: int
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,11 @@ class Manner:
 class Peer:
     """A participant that sends a voice and a picture, a key frame first and when it is asked for one."""
 
-    def __init__(self, router: Router, name: str, manner: Manner, slots: int, now: float) -> None:
+    def __init__(
+        self, router: Router, name: str, manner: Manner, slots: int, now: float, direction: str = "sendonly"
+    ) -> None:
         self.name, self.manner, self._router = name, manner, router
-        text = manner.edit(offer_text(simulcast=manner.simulcast, slots=slots))
+        text = manner.edit(offer_text(simulcast=manner.simulcast, slots=slots, direction=direction))
         self.member, _ = router.join(key(name), parse_offer(text), now)
         router.handle_transport_up(self.member, now)
         self.ssrcs = {"audio": 1000, **{rid: 2000 + place for place, rid in enumerate(manner.rids)}}
@@ -151,14 +161,18 @@ class Peer:
 
 
 class Meeting:
-    """A call of peers; the first one is the odd one, and the one who speaks."""
+    """A call of peers; the first one is the odd one, and the one who speaks.
 
-    def __init__(self, odd: Manner, people: int, slots: int) -> None:
+    The others have `slots` m-lines of each kind to receive on; the odd one has as many, or those that `lines` says.
+    """
+
+    def __init__(self, odd: Manner, people: int, slots: int, lines: Lines | None = None) -> None:
         self.router = make_router()
         self.now = 1.0
-        manners = [odd, *[Manner()] * (people - 1)]
-        self.peers = [Peer(self.router, f"u{n}", manner, slots, self.now) for n, manner in enumerate(manners)]
-        self.odd, self.others = self.peers[0], self.peers[1:]
+        lines = lines or Lines("sendonly", slots)
+        self.odd = Peer(self.router, "u0", odd, lines.receiving, self.now, lines.own)
+        self.others = [Peer(self.router, f"u{n}", Manner(), slots, self.now) for n in range(1, people)]
+        self.peers = [self.odd, *self.others]
         self.sent: list[tuple[int, int, int, float]] = []
 
     def run(self, seconds: float, *, pictures: bool = True) -> None:

@@ -408,6 +408,9 @@ OFFERS: dict[str, str] = {
     "long parameters": with_lines("a=fmtp:96 " + "a=1;" * 10_000, 1),
     "feedback": with_lines("a=rtcp-fb:* nack"),
     "feedback of many codecs": with_sections(CODECS + "a=rtcp-fb:* nack\r\n" * 190),
+    "feedback of many codecs, of both directions": with_sections(
+        CODECS.replace("recvonly", "sendrecv") + "a=rtcp-fb:* nack\r\n" * 190
+    ),
     "extensions": with_lines("a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid", 1000),
     "extensions of the session": with_sections(SECTION, "a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid\r\n" * 390),
     "layers": with_lines("a=rid:r# send"),
@@ -417,6 +420,7 @@ OFFERS: dict[str, str] = {
     "empty lines": OFFER + "\r\n" * 20_000,
     "formats": OFFER.replace("SAVPF 96 97", "SAVPF " + "96 " * 15_000 + "97", 1),
     "m-lines": with_sections(SECTION),
+    "m-lines of both directions": with_sections(SECTION.replace("recvonly", "sendrecv")),
     "a bundle of many": OFFER.replace("BUNDLE 0", "BUNDLE " + "y " * 25_000 + "0", 1),
     "fingerprints": with_lines("a=fingerprint:md5 x"),
     "one long line": with_lines("a=" + "x" * 60_000, 1),

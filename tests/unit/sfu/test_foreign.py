@@ -1,5 +1,6 @@
 """Foreign peers, by a matrix: each leaves one thing out, or does it otherwise, in calls of two and of more people than
-slots. It is heard and seen all the same, and hears and sees the others."""
+slots, on lines that send or receive, that do both, and on both sorts. It is heard and seen all the same, and hears and
+sees the others."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from services.sfu.core.media_line import (
     SEND_TIME_URI,
     TRANSPORT_CC_URI,
 )
-from tests.unit.sfu.foreign import Manner, Meeting
+from tests.unit.sfu.foreign import Lines, Manner, Meeting
 
 Edit = Callable[[str], str]
 THREE = {"simulcast": True, "rids": ("q", "h", "f"), "sizes": (100, 300, 900)}
@@ -141,7 +142,22 @@ OTHERWISE = {
     "Opus without its channels": Manner(replaced("opus/48000/2", "OPUS/48000")),
 }
 MATRIX = {**{f"without {name}": manner for name, manner in LEFT_OUT.items()}, **OTHERWISE}
-SIZES = pytest.mark.parametrize(("people", "slots"), [(2, 1), (5, 2)], ids=["two", "more than slots"])
+# How many people, the slots of each kind that the others have, and the lines of the odd one.
+APART = {"two": (2, 1, Lines("sendonly", 1)), "more than slots": (5, 2, Lines("sendonly", 2))}
+BOTH = {
+    "two, sendrecv": (2, 1, Lines("sendrecv", 0)),
+    "more than slots, sendrecv": (5, 2, Lines("sendrecv", 0)),
+    "two, sendrecv and recvonly": (2, 1, Lines("sendrecv", 1)),
+    "more than slots, sendrecv and recvonly": (5, 2, Lines("sendrecv", 1)),
+}
+
+
+def sizes(ways: dict[str, tuple[int, int, Lines]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(("people", "slots", "lines"), ways.values(), ids=ways.keys())
+
+
+ALL_SIZES = sizes(APART | BOTH)
+SIZES = sizes(APART | {"three, sendrecv": (3, 1, Lines("sendrecv", 0))})
 
 
 def assert_all_see_and_hear(meeting: Meeting) -> None:
@@ -159,19 +175,19 @@ def assert_all_see_and_hear(meeting: Meeting) -> None:
         assert {payload_type for lately in got for payload_type, _ in lately} <= own
 
 
-@SIZES
+@ALL_SIZES
 @pytest.mark.parametrize("name", MATRIX)
-def test_peer_is_heard_and_seen(name: str, people: int, slots: int) -> None:
-    meeting = Meeting(MATRIX[name], people, slots)
+def test_peer_is_heard_and_seen(name: str, people: int, slots: int, lines: Lines) -> None:
+    meeting = Meeting(MATRIX[name], people, slots, lines)
     meeting.run(6.0)
     assert_all_see_and_hear(meeting)
 
 
 @SIZES
 @pytest.mark.parametrize("name", MATRIX)
-def test_peer_is_heard_and_seen_after_a_pause_with_bye(name: str, people: int, slots: int) -> None:
+def test_peer_is_heard_and_seen_after_a_pause_with_bye(name: str, people: int, slots: int, lines: Lines) -> None:
     """As libwebrtc does when a track is taken away and given back: the same SSRCs, and no RID any more."""
-    meeting = Meeting(MATRIX[name], people, slots)
+    meeting = Meeting(MATRIX[name], people, slots, lines)
     meeting.run(2.0)
     meeting.take(meeting.odd.say_bye(meeting.now, *meeting.odd.manner.rids))
     meeting.run(6.0, pictures=False)
@@ -182,8 +198,8 @@ def test_peer_is_heard_and_seen_after_a_pause_with_bye(name: str, people: int, s
 
 @SIZES
 @pytest.mark.parametrize("name", MATRIX)
-def test_peer_is_heard_and_seen_when_its_ssrcs_change(name: str, people: int, slots: int) -> None:
-    meeting = Meeting(MATRIX[name], people, slots)
+def test_peer_is_heard_and_seen_when_its_ssrcs_change(name: str, people: int, slots: int, lines: Lines) -> None:
+    meeting = Meeting(MATRIX[name], people, slots, lines)
     meeting.run(2.0)
     meeting.odd.change_ssrcs()
     meeting.run(6.0)
@@ -192,8 +208,8 @@ def test_peer_is_heard_and_seen_when_its_ssrcs_change(name: str, people: int, sl
 
 @SIZES
 @pytest.mark.parametrize("name", MATRIX)
-def test_peer_is_heard_and_seen_when_its_numbers_begin_anew(name: str, people: int, slots: int) -> None:
-    meeting = Meeting(MATRIX[name], people, slots)
+def test_peer_is_heard_and_seen_when_its_numbers_begin_anew(name: str, people: int, slots: int, lines: Lines) -> None:
+    meeting = Meeting(MATRIX[name], people, slots, lines)
     meeting.run(2.0)
     meeting.odd.restart_numbers(20_000)
     meeting.run(2.0)

@@ -181,6 +181,7 @@ def test_each_worker_has_ports_and_a_name_of_its_own() -> None:
     assert last["PARLEY_SFU_WORKERS"] == "1"
     assert last["PARLEY_SFU_UDP_ADDRESS"] == "0.0.0.0:7802"
     assert last["PARLEY_GRPC_ADDRESS"] == "0.0.0.0:7003"
+    assert last["PARLEY_HEALTH_ADDRESS"] == "0.0.0.0:7203"
     assert last["PARLEY_SFU_GRPC_ADVERTISED"] == "10.0.0.9:7003"
     assert (workers[2].grpc_address, workers[2].metrics_address) == ("127.0.0.1:7003", "127.0.0.1:9103")
 

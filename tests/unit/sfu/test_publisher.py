@@ -126,3 +126,33 @@ async def test_who_could_not_announce_itself_at_the_start_does_so_long_before_th
     publisher.down = False
     await until(lambda: publisher.records, what="the announcement")
     await announcer.stop()
+
+
+@pytest.mark.parametrize("by_s", [-3600, 3600])
+async def test_what_a_worker_says_keeps_its_order_when_its_clock_is_set(by_s: int) -> None:
+    """Signaling adds up only reports that are later than the last; else an hour of a call would not be measured."""
+    publisher, clock = MemoryPublisher(), ManualClock()
+    began = clock.now()
+    events = KafkaEvents(publisher, WorkerId("w1"), clock, new_id)
+    announcer = Announcer(publisher, Node(WorkerId("w1"), "a:1", "r", 1), clock, lambda: 0, lambda: False, lambda: None)
+    await events.start()
+    for _ in range(2):
+        events.quality_measured(key("ann"), QUALITY)
+        events.media_connected(key("ann"))
+        await until(events._queue.empty, what="the events to go")
+        await announcer.announce()
+        clock.step(by_s)
+        clock.advance(5)
+    await events.stop()
+    said = {"media.quality.v1": [], "media.events.v1": [], "sfu.nodes.v1": []}
+    for record in publisher.records:
+        value = record.value or b""
+        match record.topic:
+            case "media.quality.v1":
+                time = sfu_events.QualityReport.FromString(value).report_time
+            case "media.events.v1":
+                time = calls_events.CallEvent.FromString(value).event_time
+            case _:
+                time = sfu_events.NodeAnnouncement.FromString(value).announce_time
+        said[record.topic].append((time.ToDatetime(UTC) - began).total_seconds())
+    assert said == {topic: [0.0, 5.0] for topic in said}

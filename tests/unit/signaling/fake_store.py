@@ -141,7 +141,7 @@ class FakeStore:
             for direction, totals in report.legs.items():
                 last, sums = self._quality.get((report.key, direction), (None, LegTotals()))
                 call = self._calls.get(report.key.call_id)
-                is_known = call is not None and report.key.user_id in call.user_ids
+                is_known = call is not None and report.key.user_id in call.user_ids and _had(call, report)
                 if is_known and (last is None or last < report.report_time):
                     self._quality[report.key, direction] = (report.report_time, sums.add(totals))
 
@@ -191,3 +191,7 @@ class FakeStore:
         if self.down:
             self.refused += 1
             raise StoreUnavailable
+
+
+def _had(call: Call, report: QualityReport) -> bool:
+    return call.media_epoch > 0 or (call.worker is not None and call.worker.worker_id == report.key.worker_id)

@@ -27,6 +27,7 @@ from services.signaling.core.rate import RatePolicy, StartPolicy
 from services.signaling.moves import CallMoves
 from services.signaling.ports import (
     Callees,
+    Members,
     Membership,
     Record,
 )
@@ -78,6 +79,12 @@ class FakeMembers:
             raise ConversationNotFound
         allowed = frozenset(members.user_ids) - self.closed - {caller_id}
         return Callees(members.user_ids, frozenset() if conversation_id in self.severed else allowed, members.group)
+
+    async def audience_of(self, conversation_id: ConversationId, user_id: UserId) -> frozenset[UserId]:
+        members = await self.members_of(conversation_id)
+        if user_id not in members.user_ids:
+            raise ConversationNotFound
+        return frozenset({user_id}) if conversation_id in self.severed else frozenset(members.user_ids)
 
 
 @dataclass
@@ -235,7 +242,7 @@ class World:
 
 def make_service(
     changes: CallChanges,
-    members: FakeMembers,
+    members: Members,
     moves: CallMoves,
     new_id: Callable[[datetime], str],
     tokens: JwtJoinTokens | None = None,

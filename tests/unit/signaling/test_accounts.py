@@ -1,15 +1,18 @@
 """Calls of people who are deleted, and of devices that are signed out."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from services.runtime.accounts import Standing
+from services.runtime.errors import StoreUnavailable
 from services.signaling.accounts.ports import OwnCall
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.core.model import Call, CallId, CallState, EndReason, UserId
+from tests.support.cut_off import cut_off
 from tests.unit.signaling.fakes import ALICE, BOB, CAROL, GROUP_TALK, LAPTOP, PHONE, TABLET, WORKER, FakeMembers, World
 
 
@@ -135,3 +138,24 @@ async def test_the_device_that_signed_the_others_out_stays_in_its_call(
     await lifecycle.note(ALICE, Standing(valid_from=time, kept_device=LAPTOP))
     assert (await world.service.get_call(call.call_id, BOB)).end_reason is EndReason.HUNG_UP
     assert world.closer.closed == [(WORKER, call.call_id)]
+
+
+@pytest.mark.parametrize(
+    ("error", "goes_on"), [(cut_off(), True), (ValueError("a bug"), True), (cut_off(others_pass=False), False)]
+)
+async def test_somebody_who_cannot_be_erased_does_not_keep_the_others(
+    world: World, error: Exception, goes_on: bool
+) -> None:
+    erased: list[UserId] = []
+
+    class Accounts(FakeAccounts):
+        async def erase(self, user_id: UserId, limit: int) -> bool:
+            if user_id == ALICE:
+                raise error
+            erased.append(user_id)
+            return False
+
+    lifecycle = AccountLifecycle(Accounts(world, {ALICE: True, BOB: True}), world.changes)
+    with nullcontext() if goes_on else pytest.raises(StoreUnavailable):
+        await lifecycle.sweep()
+    assert erased == ([BOB] if goes_on else [])

@@ -208,7 +208,6 @@ def test_media_events_of_other_devices_and_workers_change_nothing() -> None:
     call = connected()
     for step in (
         MediaDisconnected(BOB, LAPTOP, WORKER.worker_id),
-        MediaDisconnected(BOB, TABLET, OTHER_WORKER.worker_id),
         MediaDisconnected(CAROL, TABLET, WORKER.worker_id),
         WorkerLost(OTHER_WORKER.worker_id),
         Move(OTHER_WORKER, WORKER, MoveReason.OPERATOR),

@@ -11,12 +11,12 @@ from itertools import product
 import pytest
 from parley.messaging.v1 import events_pb2
 
-from services.runtime.bus import Incoming
 from services.signaling.consumer import MembersConsumer
 from services.signaling.core.errors import CallNotFound, CallsError, MediaUnavailable
 from services.signaling.core.grants import Grant
 from services.signaling.core.model import RUNG, Call, CallId, CallState, ConversationId, DeviceId, LegState, UserId
 from services.signaling.starting import StartRequest
+from tests.support.keyed import conversation_record
 from tests.unit.signaling.fakes import (
     ALICE,
     BOB,
@@ -26,7 +26,6 @@ from tests.unit.signaling.fakes import (
     LAPTOP,
     OTHER_WORKER,
     PHONE,
-    START,
     TABLET,
     TALK,
     WORKER,
@@ -152,8 +151,7 @@ ACTIONS: dict[str, tuple[Callable[[Town], Awaitable[None]], Act]] = {
 
 # What happens.
 async def tell(town: Town, event: events_pb2.ConversationEvent) -> None:
-    record = Incoming("messaging.events.v1", 0, 0, b"", event.SerializeToString(), START, None)
-    await MembersConsumer(town.world.service).handle([record])
+    await MembersConsumer(town.world.service).handle([conversation_record(event.SerializeToString())])
 
 
 async def out_of_the_group(town: Town, user_id: UserId) -> None:

@@ -1,13 +1,16 @@
 """Calls go to another worker: who notices, where to, and what is left behind."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
+from services.runtime.errors import StoreUnavailable
 from services.signaling import moves
 from services.signaling.core.errors import CallEnded, MediaUnavailable, NoMediaWorker, WorkerNotFound
 from services.signaling.core.inputs import MediaConnected
-from services.signaling.core.model import Call, CallState, ConversationId, MoveReason, UserId, WorkerId
+from services.signaling.core.model import Call, CallId, CallState, ConversationId, MoveReason, UserId, WorkerId
+from tests.support.cut_off import cut_off
 from tests.unit.signaling.fakes import ALICE, BOB, OTHER_WORKER, PHONE, START, TABLET, TIMEOUTS, WORKER, World
 
 
@@ -124,6 +127,33 @@ async def test_a_full_workers_calls_all_move_in_one_look(world: World, monkeypat
     found = [await world.store.find(call.call_id) for call in calls]
     assert [call.worker for call in found if call] == [OTHER_WORKER] * 5
     assert world.metrics.moves == [MoveReason.WORKER_LOST] * 5
+
+
+@pytest.mark.parametrize("others_pass", [True, False])
+async def test_a_call_whose_statement_is_cut_off_does_not_keep_the_others_on_a_lost_worker(
+    world: World, monkeypatch: pytest.MonkeyPatch, others_pass: bool
+) -> None:
+    calls = []
+    for number in range(3):
+        talk = ConversationId(f"talk-{number}")
+        caller, callee = UserId(f"caller-{number}"), UserId(f"callee-{number}")
+        world.members.conversations[talk] = [caller, callee]
+        calls.append(await world.start(caller, key="first", talk=talk))
+    find_one = world.store.find
+
+    async def find_some(call_id: CallId) -> Call | None:
+        if call_id == calls[0].call_id:
+            raise cut_off(others_pass=others_pass)
+        return await find_one(call_id)
+
+    monkeypatch.setattr(world.store, "find", find_some)
+    world.hear(OTHER_WORKER)
+    world.media.unreachable.add(WORKER.worker_id)
+    with nullcontext() if others_pass else pytest.raises(StoreUnavailable):
+        await world.moves.check_worker(WORKER)
+    if others_pass:
+        found = [await find_one(call.call_id) for call in calls]
+        assert [call.worker for call in found if call] == [WORKER, OTHER_WORKER, OTHER_WORKER]
 
 
 async def test_without_another_worker_a_look_at_a_lost_full_worker_ends(

@@ -16,6 +16,7 @@ from services.runtime.webhooks import sign
 from services.signaling.publisher import CALLS_TOPIC, CallAnnouncer
 from services.signaling.push import ATTEMPTS, WebhookPusher, read_request
 from tests.support.clock import ManualClock
+from tests.support.keyed import call_record
 from tests.unit.signaling.fakes import ALICE, BOB, CAROL, DAVE, GROUP_TALK, START, TABLET, TIMEOUTS, World
 
 SECRET = b"w" * 32
@@ -23,7 +24,7 @@ ANNOUNCE = CallAnnouncer(lambda now: UUID(int=9))
 
 
 def incoming(value: bytes) -> Incoming:
-    return Incoming(CALLS_TOPIC, 0, 0, b"", value, START, None)
+    return call_record(value, CALLS_TOPIC)
 
 
 @dataclass
@@ -131,9 +132,9 @@ async def test_a_provider_that_is_away_holds_nothing_up(clock: ManualClock) -> N
 
 def test_what_is_no_call_event_is_poison_and_other_events_ask_for_nothing() -> None:
     with pytest.raises(PoisonRecord):
-        read_request(b"nonsense")
+        read_request(incoming(b"nonsense"))
     other = calls_events.CallEvent(call_id=str(UUID(int=1)), media_connected=calls_events.MediaConnected())
-    assert read_request(other.SerializeToString()) is None
+    assert read_request(incoming(other.SerializeToString())) is None
 
 
 async def test_each_who_is_rung_is_pushed_and_told_once_when_the_ring_is_over() -> None:

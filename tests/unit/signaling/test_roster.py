@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from services.signaling.core.errors import CallNotFound, MembersUnavailable
-from services.signaling.core.model import Call, CallState, ConversationId, EndReason, UserId
+from services.signaling.core.errors import CallEnded, CallNotFound, ConversationNotFound, MembersUnavailable
+from services.signaling.core.model import Call, CallId, CallState, ConversationId, EndReason, UserId
 from services.signaling.ports import Callees, Membership
+from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import ALICE, BOB, CAROL, DAVE, GROUP_TALK, PHONE, TABLET, TALK, FakeMembers, World
 
 
@@ -123,3 +124,75 @@ async def test_a_call_begins_although_messaging_goes_away_meanwhile(world: World
     members.then = goes_away
     call = await world.start(device=PHONE, talk=GROUP_TALK)
     assert call.state is CallState.RINGING
+
+
+async def test_who_was_removed_comes_into_no_call_from_that_moment_on(world: World, members: ShiftingMembers) -> None:
+    """No event has come yet."""
+    call = await world.start(talk=GROUP_TALK)
+    await world.service.accept_call(call.call_id, CAROL, TABLET)
+    members.conversations[GROUP_TALK].remove(BOB)
+    for comes_in in (
+        world.service.join_call(call.call_id, BOB, TABLET),
+        world.service.accept_call(call.call_id, BOB, TABLET),
+    ):
+        with pytest.raises(CallNotFound):
+            await comes_in
+    with pytest.raises(ConversationNotFound):
+        await world.start(BOB, TABLET, "k", GROUP_TALK)
+    assert BOB not in (await stored(world, call)).audience
+
+
+async def test_while_messaging_is_away_who_is_rung_may_answer_and_nobody_else_comes_in(
+    world: World, members: ShiftingMembers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = await world.start(talk=GROUP_TALK)
+    await world.service.decline_call(call.call_id, DAVE)
+
+    async def away(*_: object) -> Membership:
+        raise MembersUnavailable
+
+    monkeypatch.setattr(members, "members_of", away)
+    await world.service.accept_call(call.call_id, BOB, TABLET)
+    for comes_in in (world.service.join_call, world.service.accept_call):
+        with pytest.raises(MembersUnavailable):
+            await comes_in(call.call_id, DAVE, TABLET)
+    # Whoever is in it goes on.
+    assert (await world.service.join_call(call.call_id, BOB, TABLET))[1]
+    assert await world.service.renew_grant(call.call_id, BOB, TABLET)
+
+
+async def test_a_stranger_is_told_the_same_of_a_call_as_of_none_while_messaging_is_away(
+    world: World, members: ShiftingMembers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = await world.start(talk=GROUP_TALK)
+
+    async def away(*_: object) -> Membership:
+        raise MembersUnavailable
+
+    monkeypatch.setattr(members, "members_of", away)
+    for call_id in (call.call_id, CallId("0190f000-0000-7000-8000-00000000ffff")):
+        with pytest.raises(MembersUnavailable):
+            await world.service.join_call(call_id, UserId("mallory"), PHONE)
+
+
+async def test_a_block_while_the_call_begins_ends_it(world: World, members: ShiftingMembers) -> None:
+    """Its event comes before there is a call that it could end."""
+    members.then = lambda: members.severed.add(TALK)
+    call, grant = await world.service.start_call(StartRequest(ALICE, PHONE, TALK, True, "k"))
+    assert (call.end_reason, grant) == (EndReason.MISSED, None)
+    assert call == await stored(world, call)
+    assert await world.store.find_holding(BOB) is None
+
+
+async def test_who_was_blocked_while_it_rang_is_not_answered(world: World, members: ShiftingMembers) -> None:
+    call = await world.start()
+    members.severed.add(TALK)
+    with pytest.raises(CallEnded):
+        await world.service.accept_call(call.call_id, BOB, TABLET)
+    assert (await stored(world, call)).end_reason is EndReason.MISSED
+
+
+async def test_who_answers_is_asked_for_no_setting(world: World, members: ShiftingMembers) -> None:
+    call = await world.start()
+    members.closed.add(BOB)
+    assert (await world.service.accept_call(call.call_id, BOB, TABLET))[1]

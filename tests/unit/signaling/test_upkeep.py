@@ -1,11 +1,14 @@
 """What happens to calls without anybody asking."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from services.runtime.errors import StoreUnavailable
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
-from services.signaling.core.model import Call, CallId, CallState, EndReason
+from services.signaling.core.model import Call, CallId, CallState, ConversationId, EndReason, UserId
 from services.signaling.upkeep import CLAIM_LEASE
+from tests.support.cut_off import cut_off
 from tests.unit.signaling.fakes import ALICE, BOB, PHONE, TABLET, TIMEOUTS, WORKER, World
 
 
@@ -139,3 +142,31 @@ async def test_a_tick_for_an_unknown_call_is_nothing_and_an_outage_is_reported(w
     world.store.down = True
     with pytest.raises(StoreUnavailable):
         await world.upkeep.sweep()
+
+
+@pytest.mark.parametrize("others_pass", [True, False])
+async def test_a_call_whose_statement_is_cut_off_does_not_keep_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch, others_pass: bool
+) -> None:
+    talk, caller, callee = ConversationId("other-talk"), UserId("caller"), UserId("callee")
+    world.members.conversations[talk] = [caller, callee]
+    bad, good = await world.start(), await world.start(caller, talk=talk)
+    world.clock.advance(TIMEOUTS.ring_s)
+    find = world.store.find
+
+    async def find_some(call_id: CallId) -> Call | None:
+        if call_id == bad.call_id:
+            raise cut_off(others_pass=others_pass)
+        return await find(call_id)
+
+    monkeypatch.setattr(world.store, "find", find_some)
+    monkeypatch.setattr(world.store, "claim_due", lambda *_: _these([bad.call_id, good.call_id]))
+    with nullcontext() if others_pass else pytest.raises(StoreUnavailable):
+        await world.upkeep.sweep()
+    ended = await find(good.call_id)
+    assert ended
+    assert (ended.state is CallState.ENDED) == others_pass
+
+
+async def _these(call_ids: list[CallId]) -> list[CallId]:
+    return call_ids

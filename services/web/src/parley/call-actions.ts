@@ -11,12 +11,12 @@ export class CallActions {
   ) {}
 
   setHand(raised: boolean): Promise<void> {
-    return this.run(this.api.calls.setHand({ callId: this.callId(), raised }));
+    return this.run(this.api.calls.setHand({ callId: this.callId(), raised, clientRequestId: crypto.randomUUID() }));
   }
 
   /** Their device mutes itself and tells them; they can unmute. */
   askForSilence(userId: string): Promise<void> {
-    return this.run(this.api.calls.requestMute({ callId: this.callId(), userId }));
+    return this.run(this.api.calls.requestMute({ callId: this.callId(), userId, clientRequestId: crypto.randomUUID() }));
   }
 
   /** Puts somebody out for good. */
@@ -26,7 +26,7 @@ export class CallActions {
 
   /** Locked, nobody new gets in. */
   setLocked(locked: boolean): Promise<void> {
-    return this.run(this.api.calls.setLock({ callId: this.callId(), locked }));
+    return this.run(this.api.calls.setLock({ callId: this.callId(), locked, clientRequestId: crypto.randomUUID() }));
   }
 
   endForAll(): Promise<void> {

@@ -294,7 +294,7 @@ export class Calls {
       send_join: () => void this.request(() => this.seat((key) => this.api.calls.joinCall(key))),
       send_take_over: () => void this.request(() => this.seat((key) => this.api.calls.takeOverCall(key))),
       send_decline: () => this.leave((callId) => this.api.calls.declineCall({ callId })),
-      send_leave: () => this.leave((callId) => this.api.calls.leaveCall({ callId, deviceId: this.deviceId })),
+      send_leave: () => this.leave((callId, clientRequestId) => this.api.calls.leaveCall({ callId, deviceId: this.deviceId, clientRequestId })),
       renew_and_join: () => void this.request(() => this.renewAndJoin()),
       open_devices: () => void this.local.open(this.video),
       join_media: () => this.joinMedia(),
@@ -331,16 +331,17 @@ export class Calls {
     if (!call) throw new Error("no call in the answer");
     if (this.phase !== "starting" || this.clientCallId !== clientCallId) {
       const { callId } = call;
-      this.departures.tell(callId, () => this.api.calls.leaveCall({ callId, deviceId }));
+      const clientRequestId = crypto.randomUUID();
+      this.departures.tell(callId, () => this.api.calls.leaveCall({ callId, deviceId, clientRequestId }));
       return;
     }
     this.adopt(readCall(call), grant);
   }
 
   /** Takes a seat in the call for this device: by answering, joining or taking over. */
-  private async seat(send: (key: { callId: string; deviceId: string }) => Promise<{ call?: WireCall | undefined; grant?: MediaGrant | undefined }>): Promise<void> {
+  private async seat(send: (key: { callId: string; deviceId: string; clientRequestId: string }) => Promise<{ call?: WireCall | undefined; grant?: MediaGrant | undefined }>): Promise<void> {
     const callId = this.call?.id ?? "";
-    const { call, grant } = await send({ callId, deviceId: this.deviceId });
+    const { call, grant } = await send({ callId, deviceId: this.deviceId, clientRequestId: crypto.randomUUID() });
     if (call && this.phase === "accepting" && this.call?.id === callId) this.adopt(readCall(call), grant);
   }
 
@@ -384,9 +385,11 @@ export class Calls {
     this.local.close();
   }
 
-  private leave(send: (callId: string) => Promise<unknown>): void {
+  /** Told again until it is heard, and known again by the server: a late one must not hang up a call that was joined anew. */
+  private leave(send: (callId: string, clientRequestId: string) => Promise<unknown>): void {
     const callId = this.call?.id;
-    if (callId) this.departures.tell(callId, () => send(callId));
+    const clientRequestId = crypto.randomUUID();
+    if (callId) this.departures.tell(callId, () => send(callId, clientRequestId));
   }
 
   private tellElsewhere(): void {

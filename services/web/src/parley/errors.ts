@@ -18,7 +18,19 @@ export interface Failure {
   readonly line: string;
 }
 
-const TRANSIENT = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Aborted, Code.Internal, Code.Unknown]);
+/** CANCELED of a server or a proxy: it ended while the request was on its way, as when the edge is started anew. */
+const TRANSIENT = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Aborted, Code.Internal, Code.Unknown, Code.Canceled]);
+/** Marks CANCELED of our own. */
+const GIVEN_UP = Symbol("given up");
+
+/** Ends a request that this page wants no more: its failure is not transient, so that nobody repeats it. */
+export function giveUp(abort: AbortController | undefined): void {
+  abort?.abort(new ConnectError("given up", Code.Canceled, undefined, undefined, GIVEN_UP));
+}
+
+function isGivenUp(thrown: unknown): boolean {
+  return thrown instanceof Error && (thrown.cause === GIVEN_UP || thrown.name === "AbortError");
+}
 
 /** Reads any thrown value. Never throws; details that cannot be read count as absent. */
 export function readFailure(thrown: unknown): Failure {
@@ -29,7 +41,7 @@ export function readFailure(thrown: unknown): Failure {
   const delayMs = retryDelayMs(error);
   const line = errorLine(code, reason, { field, retryDelayMs: delayMs });
   // A precondition that comes about by itself.
-  const transient = TRANSIENT.has(error.code) || reason === "ATTACHMENT_NOT_SCANNED";
+  const transient = (TRANSIENT.has(error.code) && !isGivenUp(thrown)) || reason === "ATTACHMENT_NOT_SCANNED";
   return { code, reason, field, retryDelayMs: delayMs, transient, line };
 }
 

@@ -2,7 +2,7 @@ import type { DeviceEvent } from "../gen/parley/gateway/v1/messages_pb";
 import type { Api } from "./api";
 import { backoffMs } from "./core/backoff";
 import type { Failure } from "./errors";
-import { readFailure } from "./errors";
+import { giveUp, readFailure } from "./errors";
 
 /** How the device's event stream stands. */
 export type StreamState =
@@ -76,7 +76,7 @@ export class EventStream {
   /** The way to the network changed: what runs over the old one may be dead without a sign, so open a new stream. */
   restart(): void {
     this.impatient = true;
-    this.abort?.abort();
+    giveUp(this.abort);
     this.wake?.();
   }
 
@@ -132,7 +132,7 @@ export class EventStream {
 
   private feedWatchdog(abort: AbortController): void {
     clearTimeout(this.watchdog);
-    this.watchdog = setTimeout(() => abort.abort(), this.silenceMs);
+    this.watchdog = setTimeout(() => giveUp(abort), this.silenceMs);
   }
 
   private isFinal(failure: Failure): boolean {
@@ -152,7 +152,7 @@ export class EventStream {
   private finish(state: StreamState): void {
     if (this.stopped) return;
     this.stopped = true;
-    this.abort?.abort();
+    giveUp(this.abort);
     clearTimeout(this.watchdog);
     this.wake?.();
     this.listener.onState(state);

@@ -4,7 +4,7 @@ import { strip } from "./core/metadata";
 import type { Attachment } from "./core/model";
 import type { Upload, UploadInput } from "./core/uploads";
 import { stepUpload } from "./core/uploads";
-import { readFailure } from "./errors";
+import { giveUp, readFailure } from "./errors";
 import type { Put } from "./transfer";
 import { TransferError } from "./transfer";
 import { readAttachment } from "./wire";
@@ -68,7 +68,7 @@ export class Uploads {
   cancel(uploadId: string): void {
     const job = this.jobs.find(({ upload }) => upload.id === uploadId);
     this.jobs = this.jobs.filter((other) => other !== job);
-    job?.abort?.abort();
+    giveUp(job?.abort);
     this.startWaiting();
     this.changed();
   }
@@ -83,7 +83,7 @@ export class Uploads {
 
   /** Cancels everything. */
   close(): void {
-    for (const job of this.jobs) job.abort?.abort();
+    for (const job of this.jobs) giveUp(job.abort);
     this.jobs = [];
   }
 

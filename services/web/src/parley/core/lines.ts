@@ -74,6 +74,7 @@ const BY_CODE: Record<string, string> = {
   unauthenticated: "Please log in again.",
   resource_exhausted: "That was too much at once. Please try again in a moment.",
   unavailable: "Parley cannot be reached right now.",
+  canceled: "Parley cannot be reached right now.",
   deadline_exceeded: "Parley took too long to answer.",
 };
 
