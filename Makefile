@@ -109,7 +109,7 @@ bench-impaired: gen/.stamp build/native.stamp ## Two browsers in a call over bad
 
 # ---- Check
 
-.PHONY: test test-slow unit integration e2e lint
+.PHONY: test test-slow unit integration e2e lint format docs
 test: setup ## All tests; ends with a table of passed, failed, left out
 	@exec .ci/test
 
@@ -130,14 +130,24 @@ integration-tansu: setup ## The tests of events and of kills once more, on the s
 e2e: setup ## A message and a call between two real browsers
 	@chromium=$$(.ci/chromium) && firefox=$$(.ci/firefox) && PARLEY_CHROMIUM=$$chromium PARLEY_FIREFOX=$$firefox exec python -m pytest tests/e2e
 
-lint: setup ## Style, types, protos, the edge's configuration
+lint: setup ## Style, types, protos, the edge's configuration, the documentation
 	ruff check .
 	ruff format --check .
 	mypy $(TYPED)
 	buf lint
 	.ci/buf-breaking
 	python -m deploy.envoy.validate
+	python -m deploy.docs.markdown --check
+	python -m deploy.docs build/site
 	cd services/web && npm run --silent lint
+
+format: setup ## Bring Python and Markdown into the form that lint wants
+	ruff check --fix .
+	ruff format .
+	python -m deploy.docs.markdown
+
+docs: gen/.stamp ## Build the documentation into build/site; for its search: python -m http.server -d build/site
+	python -m deploy.docs build/site
 
 .PHONY: k8s-check
 k8s-check: gen/.stamp ## Render and check the Kubernetes manifests, the alerts and their tests; no cluster is needed

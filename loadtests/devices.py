@@ -19,7 +19,7 @@ from loadtests.stacks import own_stack
 
 REPORT = ROOT / "build" / "reports" / "devices.json"
 LOGS = ROOT / ".parley" / "load-devices-logs"
-# The aim of the design. What grpcio leaves of it stands in loadtests/README.md.
+# The aim. What grpcio leaves of it stands in docs/benchmarks/devices.md.
 AIM_KIB = 20
 HEADLINE = ("devices", "kib_per_device", "idle_cpu_percent", "connect_all_s", "reconnect_all_s")
 # The edge allows so many streams a connection; a gateway has the edges' connections, with as many as they like.

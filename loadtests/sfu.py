@@ -29,7 +29,7 @@ POINTS = ("fanout50", "voice", "joins")
 PROFILED = replace(Plan(), measured_s=10.0, warm_up_s=1.0, joins=80)
 # Short turns, so that there are many samples.
 SOAK = replace(QUICK, measured_s=5.0)
-# What a core may be used for forwarding and for calls (issue 6).
+# What a core may be used for forwarding and for calls.
 FORWARDING_SHARE, VOICE_SHARE = 0.9, 0.8
 
 

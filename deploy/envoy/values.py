@@ -28,19 +28,28 @@ class ValuesError(Exception):
 class EdgeValues:
     """Read from `PARLEY_EDGE_<FIELD>`. Endpoints are `host:port[,host:port...]`; a name is resolved again and again."""
 
+    # The gateways, `host:port`, separated by commas.
     gateway: str
+    # Messaging, `host:port`, separated by commas.
     messaging: str
+    # Signaling, `host:port`, separated by commas.
     signaling: str
+    # The web client's server, `host:port`, separated by commas.
     web: str
     # Where the key set of the social network is; its host is what Envoy connects to.
     jwks_url: str
+    # The `iss` of the network's tokens.
     jwt_issuer: str
+    # The `aud` of the network's tokens.
     jwt_audience: str = "parley"
     # Envoy fetches the keys again after this time and at no other: a token of an unknown key is refused until then.
     # Longer spares the issuer; shorter learns a new key sooner. See NEW_KEY_NOTICE_S.
     jwks_cache_s: int = 10
+    # The address on which the edge listens.
     listen_host: str = "0.0.0.0"  # noqa: S104 - in a container this is the pod's own address
+    # The port on which the edge listens.
     listen_port: int = 8080
+    # Envoy's own admin interface, on loopback.
     admin_port: int = 9901
     # Where probes and scrapes come, and nothing else of the admin's: /ready and /metrics. 0 is nowhere.
     metrics_port: int = 0
@@ -49,7 +58,7 @@ class EdgeValues:
     # Both or none, in one folder, which Envoy watches: it follows files that are moved there, as in a mounted Secret.
     tls_certificate_file: str = ""
     tls_key_file: str = ""
-    # Mutual TLS to the services (services/runtime/tls.py): all three or none; they are followed as well.
+    # Mutual TLS to the services (services/runtime/tls.py), PEM: all three files or none; they are followed as well.
     upstream_certificate_file: str = ""
     upstream_key_file: str = ""
     upstream_ca_file: str = ""
@@ -70,11 +79,13 @@ class EdgeValues:
     # Addresses, and users, whose bucket is remembered; the one not seen for longest is forgotten. Higher: memory, about
     # 1 KiB each. Lower: who has many addresses begins anew with each sooner.
     rate_limit_entries: int = 20_000
-    # What all users together may ask of one Envoy: the last guard. Raising it moves the limit to the services; lowering
-    # it refuses honest bursts.
+    # What all users together may ask of one Envoy, a second and at once: the last guard. Raising it moves the limit to
+    # the services; lowering it refuses honest bursts.
     rate_limit_per_s: int = 5_000
     rate_limit_burst: int = 10_000
+    # Connections of all clients together. Raising it costs memory; lowering it turns clients away earlier.
     max_connections: int = 50_000
+    # Memory at which Envoy refuses new work.
     max_heap_bytes: int = 1_073_741_824
     # Shorter notices a dead service sooner; each replica is asked that often by each edge.
     health_interval_s: int = 5

@@ -30,7 +30,7 @@ SECRETS: dict[tuple[str, str], tuple[str, ...]] = {
     ("parley", "parley-turn"): ("secret",),
     ("parley-media", "parley-turn"): ("secret",),
 }
-# What Strimzi makes in `parley` and a pod in another namespace mounts: a copy (deploy/README.md).
+# What Strimzi makes in `parley` and a pod in another namespace mounts: a copy (docs/operations/kubernetes.md).
 COPIES: dict[tuple[str, str], tuple[str, ...]] = {
     ("parley-media", "parley-cluster-ca-cert"): ("ca.crt",),
     ("parley-media", "kafka-sfu"): ("user.crt", "user.key"),

@@ -53,7 +53,7 @@ class Entry:
 
 
 # What counts as unread, and vanishes.
-COUNTED = ("text", "call")
+COUNTED = ("text", "voice", "call")
 
 
 @dataclass(frozen=True)

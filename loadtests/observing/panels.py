@@ -17,6 +17,7 @@ EMPTY_IN_PEACE = {
     ("parley-calls", "Calls that move"): "no worker drains or dies",
     ("parley-calls", "Time of a move"): "no call moves",
     ("parley-calls", "Push webhooks"): "no push provider is configured",
+    ("parley-edge", "Users over their own limits"): "no user asks for too much",
     ("parley-gateway", "Streams refused"): "no stream is refused",
     ("parley-gateway", "Resumes"): "no device comes back",
     ("parley-gateway", "Resyncs"): "no device has to sync anew",

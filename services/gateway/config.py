@@ -1,4 +1,4 @@
-"""Configuration of the gateway; every variable is listed in README.md."""
+"""Configuration of the gateway; `make docs` lists every variable, by the comments below."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,17 @@ from services.runtime.config import EnvReader, KafkaConfig, ProcessConfig, Serve
 
 @dataclass(frozen=True)
 class Config:
-    """See README.md."""
+    """Everything that the gateway takes from the environment."""
 
     process: ProcessConfig
     server: ServerConfig
     # Where accounts that were deleted, and tokens that were revoked, are told of.
     kafka: KafkaConfig
+    # Every presence replica. A name is looked up each second, and each address behind it counts as a replica.
     presence_addresses: tuple[str, ...]
+    # Messaging. Several addresses, or a name with many, are balanced.
     messaging_address: str
-    # Of the gateways alone; the first signs, all are believed.
+    # Signs resume tokens; the gateways' alone. Two while one is replaced: the first signs, both are believed.
     resume_key: tuple[bytes, ...]
     # Between heartbeats. Higher: dead streams are found later. Lower: idle devices wake more often.
     heartbeat_s: int
@@ -47,7 +49,8 @@ class Config:
     streams_per_address: int
     # Streams of one user on this gateway. Higher: one user may hold more of it. Lower: honest users lose a device.
     devices_per_user: int
-    # Typing notices of one user in the long run, and at once.
+    # Typing notices of one user in the long run, and at once. Raising it sends watchers more; lowering it drops
+    # notices.
     typing_per_s: float
     typing_burst: int
     # Over how long the reconnects of a drain are spread. Streams end within PARLEY_DRAIN_GRACE_S in any case; whose

@@ -1,4 +1,4 @@
-"""Configuration of messaging; every variable is listed in README.md."""
+"""Configuration of messaging; `make docs` lists every variable, by the comments below."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,17 @@ from services.runtime.config import DatabaseConfig, EnvReader, KafkaConfig, Proc
 class ObjectsConfig:
     """An S3-compatible bucket, addressed by path, without a slash at the end of the endpoints."""
 
-    # Where messaging finds it, and where devices do: an http or https origin.
+    # The S3-compatible store as messaging reaches it, such as `https://s3.example`. Buckets are addressed by path.
     endpoint: str
+    # The same store as devices reach it. The web server takes this variable too, for the page's policy.
     public_endpoint: str
+    # A private bucket. It needs CORS for the pages' origins (PUT, GET; `content-type`, `if-none-match`).
     bucket: str
+    # Part of each signature.
     region: str
+    # A key that may get, put and delete objects of the bucket, and nothing else.
     key_id: str
+    # The secret of that key.
     secret: str
 
     @classmethod
@@ -43,10 +48,12 @@ def _origin(env: EnvReader, name: str, default: str | None) -> str:
 class ScannerConfig:
     """Who is asked before a file may be sent; no address means nobody."""
 
+    # Who is asked before a file may be sent: an http or https address. Empty: files are not scanned.
     url: str
-    # Each signs: the scanner takes the one that it knows.
+    # Signs the questions to the scanner. Several while the secret is changed: the scanner takes the one that it knows.
     secrets: tuple[bytes, ...]
-    # Of one file. Higher: larger files are scanned in time, and a stuck scanner holds its places longer.
+    # For one file. Raising it lets larger files be scanned in time; lowering it holds a place for less long when the
+    # scanner is stuck.
     timeout_s: int
 
     @classmethod
@@ -60,7 +67,7 @@ class ScannerConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """See README.md."""
+    """Everything that messaging takes from the environment."""
 
     process: ProcessConfig
     server: ServerConfig
@@ -72,8 +79,10 @@ class Config:
     send_queue: int
     # People in a group. Higher: bigger events and more deliveries a message.
     group_members: int
-    # How long after the sending a text can be edited, and how often.
+    # How long after it was sent a text can be edited. Raising it makes what was read less certain; lowering it refuses
+    # late corrections.
     edit_window_s: int
+    # How often a text can be edited. Raising it keeps more former texts; lowering it refuses corrections.
     max_edits: int
     # The largest conversation that is told live what reached whom. Higher: more events a message, of more members.
     receipt_members: int
@@ -81,35 +90,52 @@ class Config:
     retention_days: int
     # How often a replica looks for messages whose time is over. Higher: they stay in the tables longer, unseen.
     sweep_interval_s: int
-    # What one person may write at one replica, and how much of it at once after a pause.
+    # Sends, edits, reactions and new groups of one person at one replica in the long run. Raising it lets one person
+    # write more of what all share; lowering it refuses bots and imports.
     send_rate_per_s: int
+    # The same at once, after a pause.
     send_burst: int
-    # Of a user. Higher: a spammer reaches more people. Lower: busy people are refused.
+    # Conversations that one user may open. Raising it lets a spammer reach more people; lowering it refuses busy
+    # people.
     new_conversations_per_day: int
     # Texts of a person that go before anybody else let the conversation in. Higher: a stranger says more unasked.
     request_messages: int
-    # People with whom a user may wait a day. Higher: a spammer reaches more. Lower: who is new here meets fewer.
+    # People who have to let one user's conversations in. Reports lower it. Raising it lets a spammer reach more people;
+    # lowering it lets newcomers meet fewer.
     requests_per_day: int
-    # Of a user, in Parley. Higher: longer lists to keep. Lower: who is harassed by many runs out.
+    # People whom one user may block in Parley. Raising it makes longer lists; lowering it leaves people without a way
+    # to block who are harassed by many.
     max_blocks: int
-    # Of a user. Higher: more for the moderators to read. Lower: true ones are refused.
+    # Reports of one user. Raising it gives the moderators more to read; lowering it refuses true reports.
     reports_per_day: int
     objects: ObjectsConfig
     scanner: ScannerConfig
-    # The costs of raising and lowering these stand in attachments/core.py: UploadPolicy.
+    # The largest file; one PUT takes 5 GiB at most. Raising it costs storage and longer transfers; lowering it refuses
+    # videos.
     upload_bytes: int
+    # The media types that may be uploaded. More types: more programs of receivers that may be attacked. Fewer: people's
+    # files are refused.
     upload_types: tuple[str, ...]
+    # Files of one message. Raising it makes bigger events, and more questions to the object store a send.
     attachments: int
+    # Files of one person that are in no message yet. Raising it lets one person fill more storage without sending.
     uploads_waiting: int
+    # How long the address of an upload is good; signatures allow a week. Raising it helps who finds a leaked address;
+    # lowering it refuses slow devices.
     upload_ttl_s: int
+    # How long an upload waits for its message. Raising it keeps dead files longer; lowering it takes the files of
+    # drafts away.
     upload_unused_s: int
+    # How long the address of a download is good. Raising it lets it be passed on for longer; lowering it makes slow
+    # devices ask twice.
     download_ttl_s: int
     # Until when a finished export is kept. Higher: all of a person's data lies about for longer.
     export_kept_s: int
     # How long a replica may not know that an account is deleted. Higher: deletions begin later. Lower: more queries.
     account_check_s: float
-    # Who else holds something of people, to be asked for exports; empty: there is no such service.
+    # Signaling, which is asked for exports of a person's data. Empty: exports hold nothing of it.
     signaling_address: str
+    # Presence, which is asked for exports of a person's data. Empty: exports hold nothing of it.
     presence_address: str
 
     @classmethod
@@ -138,12 +164,10 @@ class Config:
             reports_per_day=reader.integer("PARLEY_REPORTS_PER_DAY", 50, low=1, high=100_000),
             objects=ObjectsConfig.read(reader),
             scanner=ScannerConfig.read(reader),
-            # One PUT takes 5 GiB at most.
             upload_bytes=reader.integer("PARLEY_UPLOAD_BYTES", 100 * 1024 * 1024, low=1, high=5 * 1024**3),
             upload_types=reader.words("PARLEY_UPLOAD_TYPES", DEFAULT_TYPES),
             attachments=reader.integer("PARLEY_ATTACHMENTS", 10, low=1, high=100),
             uploads_waiting=reader.integer("PARLEY_UPLOADS_WAITING", 100, low=1, high=100_000),
-            # Signature Version 4 allows a week.
             upload_ttl_s=reader.integer("PARLEY_UPLOAD_TTL_S", 900, low=1, high=604_800),
             upload_unused_s=reader.integer("PARLEY_UPLOAD_UNUSED_S", 86_400, low=1, high=10_000_000),
             download_ttl_s=reader.integer("PARLEY_DOWNLOAD_TTL_S", 300, low=1, high=604_800),

@@ -10,10 +10,12 @@ from parley.calls.v1 import events_pb2 as calls
 from parley.calls.v1 import messages_pb2 as call_messages
 from parley.messaging.v1 import events_pb2, messages_pb2
 
+from services.messaging.content_forms import kind_in, text_in
 from services.messaging.core import model
 from services.messaging.core.checks import check_uuid
+from services.messaging.core.content import CallOutcome, CallRecord
 from services.messaging.core.errors import MessagingError, Overloaded
-from services.messaging.core.model import CallOutcome, CallRecord, ConversationId, Recipient
+from services.messaging.core.model import ConversationId, Recipient
 from services.messaging.core.placing import REQUEST_MESSAGES
 from services.messaging.core.request import Request
 from services.messaging.deliveries import deliveries
@@ -63,7 +65,8 @@ class FanOut:
             waiting = {member.user_id for member in members if member.request is Request.PENDING}
             receivers = _receivers(event, members, self._request_messages)
             told += deliveries(event, [user for user in receivers if user not in waiting], headers)
-            told += deliveries(withheld_event(event), [user for user in receivers if user in waiting], headers)
+            if waiting:
+                told += deliveries(withheld_event(event), [user for user in receivers if user in waiting], headers)
         await self._publisher.publish(told)
 
 
@@ -91,9 +94,14 @@ def _is_told(member: Recipient, message: messages_pb2.Message, request_messages:
     and of what is left of one when nothing is: the rest is there when they look."""
     if message.seq <= member.visible_after_seq:
         return False
-    if member.request is Request.NONE or message.HasField("unsent") or message.HasField("expired"):
+    if member.request is Request.NONE or _is_gone(message):
         return True
     return request_messages > 0 and message.seq <= member.visible_after_seq + 1 + request_messages
+
+
+def _is_gone(message: messages_pb2.Message) -> bool:
+    kind = kind_in(message)
+    return kind is not None and kind.is_gone
 
 
 class SearchIndex:
@@ -108,7 +116,7 @@ class SearchIndex:
         for record in records:
             event = _conversation_event(record)
             message = event.message_sent.message if event.HasField("message_sent") else event.message_changed.message
-            if message.HasField("text"):
+            if text_in(message):
                 keys.append((ConversationId(UUID(event.conversation_id)), message.seq))
         if keys:
             await self._messaging.index_words(list(dict.fromkeys(keys)))

@@ -1,60 +1,37 @@
 """Between the core's types and the protobufs of the API and the events."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2, messages_pb2
 from parley.presence.v1 import events_pb2 as presence
 
+from services.messaging.content_forms import put_content, text_message, withhold_in
 from services.messaging.core.file_names import safe_file_name
 from services.messaging.core.model import (
     AddAudience,
     Attachment,
     AttachmentId,
-    CallOutcome,
-    CallRecord,
-    Content,
     Conversation,
     ConversationKind,
     Delta,
     Edit,
-    Entity,
-    Expired,
-    Line,
-    LineKind,
-    Link,
-    Mention,
     Message,
     Role,
-    Text,
-    Unsent,
     UserId,
 )
 from services.messaging.core.own_state import OwnState
 from services.messaging.core.request import Request
 from services.messaging.groups.core import Ban
+from services.messaging.wire_values import ROLES, ROLES_BACK, to_duration
+from services.messaging.wire_values import to_timestamp as to_timestamp
 
 _KINDS = {
     ConversationKind.DIRECT: messages_pb2.CONVERSATION_KIND_DIRECT,
     ConversationKind.GROUP: messages_pb2.CONVERSATION_KIND_GROUP,
-}
-_ROLES = {
-    Role.MEMBER: messages_pb2.MEMBER_ROLE_MEMBER,
-    Role.ADMIN: messages_pb2.MEMBER_ROLE_ADMIN,
-    Role.OWNER: messages_pb2.MEMBER_ROLE_OWNER,
-}
-_OUTCOMES = {
-    CallOutcome.COMPLETED: messages_pb2.CALL_OUTCOME_COMPLETED,
-    CallOutcome.MISSED: messages_pb2.CALL_OUTCOME_MISSED,
-    CallOutcome.DECLINED: messages_pb2.CALL_OUTCOME_DECLINED,
-    CallOutcome.CANCELLED: messages_pb2.CALL_OUTCOME_CANCELLED,
-    CallOutcome.BUSY: messages_pb2.CALL_OUTCOME_BUSY,
-    CallOutcome.FAILED: messages_pb2.CALL_OUTCOME_FAILED,
 }
 _REQUESTS = {
     Request.NONE: messages_pb2.REQUEST_STATE_UNSPECIFIED,
@@ -66,27 +43,11 @@ _ADD_AUDIENCES = {
     AddAudience.ADMINS: messages_pb2.ADD_AUDIENCE_ADMINS,
 }
 ADD_AUDIENCES_BACK = {value: key for key, value in _ADD_AUDIENCES.items()}
-_ROLES_BACK = {value: key for key, value in _ROLES.items()}
-_OUTCOMES_BACK = {value: key for key, value in _OUTCOMES.items()}
-
-
-def to_timestamp(instant: datetime) -> Timestamp:
-    """A protobuf time."""
-    stamp = Timestamp()
-    stamp.FromDatetime(instant)
-    return stamp
-
-
-def to_duration(length: timedelta) -> Duration:
-    """A protobuf duration."""
-    duration = Duration()
-    duration.FromTimedelta(length)
-    return duration
 
 
 def role_of(value: int) -> Role | None:
     """The role of a request; None for none or an unknown one."""
-    return _ROLES_BACK.get(messages_pb2.MemberRole.ValueType(value))
+    return ROLES_BACK.get(messages_pb2.MemberRole.ValueType(value))
 
 
 def conversation_message(conversation: Conversation) -> messages_pb2.Conversation:
@@ -101,7 +62,7 @@ def conversation_message(conversation: Conversation) -> messages_pb2.Conversatio
                 user_id=member.user_id,
                 join_time=to_timestamp(member.joined_at),
                 read_seq=member.read_seq,
-                role=_ROLES[member.role],
+                role=ROLES[member.role],
                 visible_after_seq=member.visible_after_seq,
                 delivered_seq=member.delivered_seq,
             )
@@ -145,17 +106,7 @@ def message_message(message: Message) -> messages_pb2.Message:
         expire_time=to_timestamp(message.expires_at) if message.expires_at else None,
         attachments=[attachment_message(attachment) for attachment in message.attachments],
     )
-    match message.content:
-        case Text() as text:
-            encoded.text.CopyFrom(text_message(text))
-        case CallRecord() as record:
-            encoded.call.CopyFrom(call_message(record))
-        case Line() as line:
-            encoded.system.CopyFrom(line_message(line))
-        case Unsent():
-            encoded.unsent.SetInParent()
-        case Expired():
-            encoded.expired.SetInParent()
+    put_content(encoded, message.content)
     return encoded
 
 
@@ -194,108 +145,6 @@ def to_attachments(data: bytes) -> tuple[Attachment, ...]:
         )
         for each in messages_pb2.Message.FromString(data).attachments
     )
-
-
-def text_message(text: Text) -> messages_pb2.TextContent:
-    """The API's form of a text."""
-    return messages_pb2.TextContent(text=text.text, entities=[_entity_message(entity) for entity in text.entities])
-
-
-def entities_of(content: messages_pb2.TextContent) -> tuple[Entity, ...]:
-    """The entities of a request or a row; those of kinds that this version does not know are left out."""
-    entities: list[Entity] = []
-    for entity in content.entities:
-        if entity.WhichOneof("entity") == "mention_user_id":
-            entities.append(Mention(entity.offset, entity.length, UserId(entity.mention_user_id)))
-        elif entity.WhichOneof("entity") == "link_url":
-            entities.append(Link(entity.offset, entity.length, entity.link_url))
-    return tuple(entities)
-
-
-def call_message(record: CallRecord) -> messages_pb2.CallContent:
-    """The API's form of a call record."""
-    return messages_pb2.CallContent(
-        call_id=str(record.call_id),
-        video=record.video,
-        outcome=_OUTCOMES[record.outcome],
-        length=to_duration(record.length),
-        participant_user_ids=record.participants,
-    )
-
-
-def line_message(line: Line) -> messages_pb2.SystemContent:
-    """The API's form of a line about the group."""
-    user_id = line.user_ids[0] if line.user_ids else ""
-    match line.kind:
-        case LineKind.CREATED:
-            return messages_pb2.SystemContent(created=messages_pb2.GroupCreated())
-        case LineKind.ADDED:
-            return messages_pb2.SystemContent(members_added=messages_pb2.MembersAdded(user_ids=line.user_ids))
-        case LineKind.REMOVED:
-            return messages_pb2.SystemContent(member_removed=messages_pb2.MemberRemoved(user_id=user_id))
-        case LineKind.LEFT:
-            return messages_pb2.SystemContent(member_left=messages_pb2.MemberLeft())
-        case LineKind.JOINED:
-            return messages_pb2.SystemContent(member_joined=messages_pb2.MemberJoined())
-        case LineKind.RENAMED:
-            return messages_pb2.SystemContent(renamed=messages_pb2.GroupRenamed(title=line.title))
-        case LineKind.ROLE_CHANGED:
-            role = _ROLES[line.role or Role.MEMBER]
-            return messages_pb2.SystemContent(role_changed=messages_pb2.RoleChanged(user_id=user_id, role=role))
-        case LineKind.VANISHING_CHANGED:
-            changed = messages_pb2.VanishingChanged(vanish_after=to_duration(line.vanish_after))
-            return messages_pb2.SystemContent(vanishing_changed=changed)
-
-
-def to_line(data: bytes) -> Line:
-    """A stored line."""
-    encoded = messages_pb2.SystemContent.FromString(data)
-    match encoded.WhichOneof("event"):
-        case "members_added":
-            return Line(LineKind.ADDED, tuple(UserId(user_id) for user_id in encoded.members_added.user_ids))
-        case "member_removed":
-            return Line(LineKind.REMOVED, (UserId(encoded.member_removed.user_id),))
-        case "member_left":
-            return Line(LineKind.LEFT)
-        case "member_joined":
-            return Line(LineKind.JOINED)
-        case "renamed":
-            return Line(LineKind.RENAMED, title=encoded.renamed.title)
-        case "role_changed":
-            changed = encoded.role_changed
-            return Line(LineKind.ROLE_CHANGED, (UserId(changed.user_id),), role=_ROLES_BACK[changed.role])
-        case "vanishing_changed":
-            length: timedelta = encoded.vanishing_changed.vanish_after.ToTimedelta()
-            return Line(LineKind.VANISHING_CHANGED, vanish_after=length)
-        case _:
-            return Line(LineKind.CREATED)
-
-
-def to_text(body: str, entities: bytes | None) -> Text:
-    """A stored text."""
-    if not entities:
-        return Text(body)
-    return Text(body, entities_of(messages_pb2.TextContent.FromString(entities)))
-
-
-def entity_bytes(text: Text) -> bytes | None:
-    """The column of a text's entities."""
-    if not text.entities:
-        return None
-    return messages_pb2.TextContent(entities=text_message(text).entities).SerializeToString()
-
-
-def to_call(data: bytes) -> CallRecord:
-    """A stored call record."""
-    encoded = messages_pb2.CallContent.FromString(data)
-    length: timedelta = encoded.length.ToTimedelta()
-    participants = tuple(UserId(user_id) for user_id in encoded.participant_user_ids)
-    return CallRecord(UUID(encoded.call_id), encoded.video, _OUTCOMES_BACK[encoded.outcome], length, participants)
-
-
-def kind_of(content: Content) -> str:
-    """The column that names a content's kind."""
-    return {Text: "text", CallRecord: "call", Line: "line", Unsent: "unsent", Expired: "expired"}[type(content)]
 
 
 def edit_message(edit: Edit) -> messages_pb2.Edit:
@@ -344,15 +193,6 @@ def own_state_delivery(
 def account_gone_delivery(user_id: UserId, time: datetime) -> bytes:
     """What presence is told of a deleted account; devices read nothing of it."""
     return presence.Delivery(user_id=user_id, event_time=to_timestamp(time), user_deleted=True).SerializeToString()
-
-
-def _entity_message(entity: Entity) -> messages_pb2.TextEntity:
-    encoded = messages_pb2.TextEntity(offset=entity.offset, length=entity.length)
-    if isinstance(entity, Mention):
-        encoded.mention_user_id = entity.user_id
-    else:
-        encoded.link_url = entity.url
-    return encoded
 
 
 # Events.
@@ -436,5 +276,6 @@ def withheld_event(event: events_pb2.ConversationEvent) -> events_pb2.Conversati
 
 def _withhold(message: messages_pb2.Message) -> None:
     message.ClearField("attachments")
-    if message.HasField("text"):
-        message.text.ClearField("entities")
+    withhold_in(message)
+    # What a newer release wrote, and this one cannot tell what to show of.
+    message.DiscardUnknownFields()

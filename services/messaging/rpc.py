@@ -9,15 +9,17 @@ from parley.messaging.v1 import messages_pb2, service_pb2_grpc
 from parley.messaging.v1 import service_pb2 as api
 
 from services.messaging import encoding
+from services.messaging.content_forms import read_content, read_text
 from services.messaging.core import errors
-from services.messaging.core.model import AddAudience, Text, UserId
+from services.messaging.core.content import Content
+from services.messaging.core.model import AddAudience, UserId
 from services.messaging.core.own_state import OwnChange
 from services.messaging.core.request import Request
 from services.messaging.encoding import conversation_message, delta_message, message_message, to_timestamp
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest, Groups
 from services.messaging.receipts.service import Receipts
-from services.messaging.service import AccountSyncRequest, Messaging, TextRequest
+from services.messaging.service import AccountSyncRequest, Messaging, SendRequest, TextRequest
 from services.messaging.vanishing.service import Vanishing
 from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
@@ -100,8 +102,14 @@ def _add_audience(value: int) -> AddAudience | None:
     return audience
 
 
-def _text(content: messages_pb2.TextContent) -> Text:
-    return Text(content.text, encoding.entities_of(content))
+def _content(request: api.SendMessageRequest) -> Content:
+    try:
+        content = read_content(request)
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(str(request.WhichOneof("content")), "cannot be read") from error
+    if content is None:
+        raise InvalidRequest("content", "is not set")
+    return content
 
 
 class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
@@ -145,12 +153,13 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         )
 
     async def SendMessage(self, request: api.SendMessageRequest, context: Context) -> api.SendMessageResponse:
-        if request.WhichOneof("content") is None:
-            raise InvalidRequest("content", "is not set")
-        wanted = TextRequest(
-            request.client_message_id, _text(request.text), request.reply_to_seq, tuple(request.attachment_ids)
-        )
-        message = await self._messaging.send_text(_me(), request.conversation_id, wanted)
+        beside = (request.reply_to_seq, tuple(request.attachment_ids))
+        if request.HasField("text"):
+            text = TextRequest(request.client_message_id, read_text(request.text), *beside)
+            message = await self._messaging.send_text(_me(), request.conversation_id, text)
+        else:
+            wanted = SendRequest(request.client_message_id, _content(request), *beside)
+            message = await self._messaging.send(_me(), request.conversation_id, wanted)
         return api.SendMessageResponse(message=message_message(message))
 
     async def ListMessages(self, request: api.ListMessagesRequest, context: Context) -> api.ListMessagesResponse:
@@ -279,7 +288,9 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         return api.JoinByInviteResponse(conversation=conversation_message(group))
 
     async def EditMessage(self, request: api.EditMessageRequest, context: Context) -> api.EditMessageResponse:
-        message = await self._messaging.edit_message(_me(), request.conversation_id, request.seq, _text(request.text))
+        message = await self._messaging.edit_message(
+            _me(), request.conversation_id, request.seq, read_text(request.text)
+        )
         return api.EditMessageResponse(message=message_message(message))
 
     async def ListEdits(self, request: api.ListEditsRequest, context: Context) -> api.ListEditsResponse:

@@ -1,6 +1,6 @@
 """What messaging does for its callers."""
 
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -8,6 +8,7 @@ from services.messaging import metrics
 from services.messaging.core import changes, checks, model, paging, searching
 from services.messaging.core.account_sync import AccountCatchup, cut_page, token_at
 from services.messaging.core.changes import ChangePolicy, MessageChange
+from services.messaging.core.content import CallRecord, Content, Mention, Text, kind_of, text_of, withheld
 from services.messaging.core.errors import (
     AttachmentNotFound,
     ConversationNotFound,
@@ -19,8 +20,6 @@ from services.messaging.core.errors import (
 )
 from services.messaging.core.model import (
     Attachment,
-    CallRecord,
-    Content,
     Conversation,
     ConversationId,
     Cursor,
@@ -28,13 +27,11 @@ from services.messaging.core.model import (
     Draft,
     DraftKey,
     Edit,
-    Mention,
     Message,
     MessageId,
     PageMark,
     Recipient,
     Summary,
-    Text,
     UserId,
     require_member,
 )
@@ -60,6 +57,8 @@ from services.runtime.ids import NewId
 
 # Decides on a message that the caller may see.
 DecideVisible = Callable[[Message], MessageChange | None]
+# What a person says in a conversation, checked. Raises MessagingError.
+CheckSaid = Callable[[ConversationId], Awaitable[Content]]
 
 MAX_CURSORS = 1_000
 MAX_SYNC_DELTAS = 200
@@ -106,6 +105,16 @@ class TextRequest:
 
     client_message_id: str
     text: Text
+    reply_to_seq: int = 0
+    attachment_ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class SendRequest:
+    """What a person says, of a kind whose row checks it."""
+
+    client_message_id: str
+    content: Content
     reply_to_seq: int = 0
     attachment_ids: Sequence[str] = ()
 
@@ -185,17 +194,21 @@ class Messaging:
 
         The key comes before every check: the retry of what was stored gets the first result, whatever changed since.
         """
-        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        client_id = checks.check_client_id("client_message_id", request.client_message_id)
-        key = DraftKey(target, user_id, client_id)
-        try:
-            reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
-            text = await self._checked_text(user_id, target, request.text, may_be_empty=bool(request.attachment_ids))
-            self._rates.take(user_id, self._clock.monotonic())
-            attachments = await self._take(key, request.attachment_ids)
-        except MessagingError as refusal:
-            return await self._done_before(user_id, refusal, self._store.find_sent(key))
-        return await self._send(target, user_id, client_id, text, reply_to, attachments)
+        may_be_empty = bool(request.attachment_ids)
+        return await self._say(
+            user_id,
+            conversation_id,
+            request,
+            lambda target: self._checked_text(user_id, target, request.text, may_be_empty=may_be_empty),
+        )
+
+    async def send(self, user_id: UserId, conversation_id: str, request: SendRequest) -> Message:
+        """Store what a person says that is no text. Idempotent and with errors as for send_text."""
+
+        async def checked(_: ConversationId) -> Content:
+            return checks.check_content(request.content, request.attachment_ids)
+
+        return await self._say(user_id, conversation_id, request, checked)
 
     async def record_call(self, conversation_id: ConversationId, caller: UserId, record: CallRecord) -> Message:
         """Put an ended call into its conversation. Idempotent by the call's id. Errors as for send_text."""
@@ -254,10 +267,10 @@ class Messaging:
         conversation = await self._readable(user_id, conversation_id)
         message = await self._store.find_message(conversation.id, checks.check_seq("seq", seq))
         shown = self._shown([changes.find_visible(conversation, user_id, message)])[0]
-        if not isinstance(shown.content, Text):
+        if not shown.edit_count:
             return []
         edits = await self._store.list_edits(conversation.id, seq)
-        return [replace(edit, text=Text(edit.text.text)) for edit in edits] if _waits(conversation, user_id) else edits
+        return [replace(edit, text=withheld(edit.text)) for edit in edits] if _waits(conversation, user_id) else edits
 
     async def list_messages(
         self, user_id: UserId, conversation_id: str, before_seq: int, page_size: int
@@ -285,7 +298,7 @@ class Messaging:
         found = await self._store.search(user_id, words, within, below, limit + 1)
         page = found[: fitting([weigh_message(message) for message in found[:limit]], MAX_ANSWER_BYTES)]
         shown = self._shown(page, withheld=room is not None and _waits(room, user_id))
-        still_said = [message for message in shown if isinstance(message.content, Text)]
+        still_said = [message for message in shown if text_of(message.content)]
         return still_said, str(page[-1].id) if len(found) > len(page) else ""
 
     async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
@@ -364,6 +377,22 @@ class Messaging:
                 raise InvalidField("text.entities.mention_user_id", "is not a member of the conversation")
         return checked
 
+    async def _say(
+        self, user_id: UserId, conversation_id: str, request: TextRequest | SendRequest, check: CheckSaid
+    ) -> Message:
+        target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
+        client_id = checks.check_client_id("client_message_id", request.client_message_id)
+        key = DraftKey(target, user_id, client_id)
+        try:
+            reply_to = checks.check_seq("reply_to_seq", request.reply_to_seq)
+            content = await check(target)
+            self._rates.take(user_id, self._clock.monotonic())
+            attachments = await self._take(key, request.attachment_ids)
+            checks.check_files(content, attachments)
+        except MessagingError as refusal:
+            return await self._done_before(user_id, refusal, self._store.find_sent(key))
+        return await self._send(target, user_id, client_id, content, reply_to, attachments)
+
     async def _send(
         self,
         conversation_id: ConversationId,
@@ -381,7 +410,7 @@ class Messaging:
         )
         message = await self._sends.submit(draft)
         if message.id == message_id:
-            metrics.MESSAGES.labels("text" if isinstance(content, Text) else "call").inc()
+            metrics.MESSAGES.labels(kind_of(content).name).inc()
         return as_of(message, now)
 
     async def _change_message(

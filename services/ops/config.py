@@ -13,19 +13,23 @@ STACK = Path(".parley/run/stack.json")
 
 @dataclass(frozen=True)
 class Config:
-    """See README.md. Addresses by the name under which they are shown."""
+    """Whom the tools ask. Addresses by the name under which they are shown."""
 
+    # Presence replicas, at their admin ports.
     presence: Mapping[str, str]
+    # Gateways, at their admin ports.
     gateways: Mapping[str, str]
-    # Any replica of signaling will do.
+    # Signaling at its admin port; any replica will do.
     signaling: Mapping[str, str]
-    # One of both, where a command asks services: a token, or the key of a stack's issuer.
+    # A file with a token of the operators' issuer. With the record of an embedded stack, its issuer's key takes the
+    # place of it.
     token_file: str = ""
     key_file: str = ""
     # Only for what asks the broker.
     kafka: KafkaConfig | None = None
-    # Any replica of messaging will do.
+    # Messaging at its admin port; any replica will do.
     messaging: Mapping[str, str] = field(default_factory=dict)
+    # Where services speak mutual TLS.
     tls: TlsConfig = CLEAR_TEXT
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Configuration of presence; every variable is listed in README.md."""
+"""Configuration of presence; `make docs` lists every variable, by the comments below."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from services.runtime.config import DatabaseConfig, EnvReader, KafkaConfig, Proc
 
 @dataclass(frozen=True)
 class Config:
-    """See README.md."""
+    """Everything that presence takes from the environment."""
 
     process: ProcessConfig
     server: ServerConfig

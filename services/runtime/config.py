@@ -132,7 +132,9 @@ def is_address(value: str) -> bool:
 class LogConfig:
     """How to log: `json` for machines, `console` for people."""
 
+    # `json` for machines, `console` for people at a terminal.
     format: str
+    # The least that is logged.
     level: str
 
     @classmethod
@@ -147,7 +149,9 @@ class LogConfig:
 class TelemetryConfig:
     """Where spans go. An empty endpoint: nowhere."""
 
+    # A collector that takes OTLP over gRPC. Empty: no spans are made or sent.
     endpoint: str
+    # Whether the connection to the collector uses TLS.
     tls: bool
     # Share of the traces that begin here. Higher: more to store. Lower: a rare fault has no trace.
     ratio: float
@@ -168,11 +172,13 @@ class TelemetryConfig:
 class ProcessConfig:
     """What every process has: logs, a metrics port and, if wanted, traces."""
 
+    # Where Prometheus finds `/metrics`.
     metrics_address: str
     log: LogConfig
     telemetry: TelemetryConfig
-    # Finish what was begun before others on the core have their turn (SCHED_BATCH): without it, many processes on few
-    # cores interrupt each other at every message. Nothing changes while a core is free.
+    # Linux's SCHED_BATCH: a process finishes what it began before others on its core have their turn. `true` helps
+    # where more busy processes than cores run; it makes each message some milliseconds later, and changes nothing while
+    # a core is free.
     sched_batch: bool = False
 
     @classmethod
@@ -189,9 +195,11 @@ class ProcessConfig:
 class UserLimitsConfig:
     """What one user may ask of one replica; the edge sends all calls of a user to one (costs.py has the units)."""
 
-    # In the long run and at once. Raising them lets one user take more of what all share; lowering them refuses devices
-    # that log in with a large account: 50,000 conversations cost about 2,600 units.
+    # What one user may ask in the long run, in units of costs.py. Raising it lets one user take more of what all share;
+    # lowering it refuses devices that log in with a large account.
     units_per_s: float = 200
+    # What one user may ask at once, in units of costs.py. Raising it lets one user take more of what all share;
+    # lowering it refuses devices that log in with a large account: 50,000 conversations cost about 2,600 units.
     burst_units: float = 4_000
     # Calls that hold a database connection, at once. Raising it to the size of the pool lets one user have all of it;
     # lowering it makes a device's own calls wait for each other.
@@ -213,9 +221,11 @@ class UserLimitsConfig:
 class IdentityConfig:
     """By which keys services are known: files with JWK sets (see service_keys.py), read again when they change."""
 
-    # Of all who may call.
+    # A JWK set with the public Ed25519 keys of all who may call services; each key has a `kid` and a `parley_service`.
+    # Read again when it changes.
     public_keys_file: str
-    # Of this service. Empty: it calls nobody.
+    # A JWK set with the private keys of this service; the first signs. Read again when it changes. Empty: the service
+    # calls no other one.
     private_keys_file: str = ""
 
     @classmethod
@@ -231,9 +241,13 @@ class IdentityConfig:
 class AdminConfig:
     """Where people call the admin services, and who vouches for them. Without an issuer the port is not opened."""
 
+    # Where the admin services listen; nothing else is served there.
     address: str
+    # The keys of the issuer of operators' tokens; not the users'. Empty: the admin port is not opened.
     jwks_url: str
+    # The `iss` of operators' tokens; not the users'.
     jwt_issuer: str
+    # The `aud` of operators' tokens.
     jwt_audience: str
     # The claim that lists a person's roles (roles.py).
     roles_claim: str
@@ -260,10 +274,11 @@ class AdminConfig:
 class TlsConfig:
     """Mutual TLS between our processes (tls.py): all three files, or none, which is clear text."""
 
-    # PEM, read again when they change.
+    # Our own certificate, PEM. All three files, or none: then services speak clear text. Read again when it changes.
     certificate_file: str = ""
+    # The key of our certificate, PEM. Read again when it changes.
     key_file: str = ""
-    # Who signs the certificates of all who may connect, and of nobody else.
+    # PEM: who signs the certificates of all who may connect, and of nobody else. Read again when it changes.
     ca_file: str = ""
 
     @property
@@ -278,14 +293,19 @@ class TlsConfig:
 
     @classmethod
     def read(cls, env: EnvReader) -> "TlsConfig":
-        files = {name: env.text(f"PARLEY_TLS_{name}_FILE", "") for name in ("CERTIFICATE", "KEY", "CA")}
+        config = cls(
+            certificate_file=env.text("PARLEY_TLS_CERTIFICATE_FILE", ""),
+            key_file=env.text("PARLEY_TLS_KEY_FILE", ""),
+            ca_file=env.text("PARLEY_TLS_CA_FILE", ""),
+        )
+        files = {"CERTIFICATE": config.certificate_file, "KEY": config.key_file, "CA": config.ca_file}
         missing = [f"PARLEY_TLS_{name}_FILE" for name, file in files.items() if not file]
         if 0 < len(missing) < len(files):
             env.problem(
                 "PARLEY_TLS_CERTIFICATE_FILE, _KEY_FILE and _CA_FILE go together:"
                 f" {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
             )
-        return cls(*files.values())
+        return config
 
 
 CLEAR_TEXT = TlsConfig()
@@ -295,11 +315,14 @@ CLEAR_TEXT = TlsConfig()
 class ServerConfig:
     """Where a service listens, whom it trusts, and how it stops."""
 
+    # Where users and services call.
     grpc_address: str
     identity: IdentityConfig
-    # Empty in services that no user calls.
+    # The keys of the social network's token issuer; empty in services that no user calls.
     jwks_url: str
+    # The `iss` of the network's tokens; empty in services that no user calls.
     jwt_issuer: str
+    # The `aud` of the network's tokens.
     jwt_audience: str
     # Time for load balancers to see NOT_SERVING before calls are refused. Higher: slower stops. Lower: refused calls.
     drain_delay_s: float
@@ -316,7 +339,8 @@ class ServerConfig:
     # None in services that have nothing for people who run Parley.
     admin: AdminConfig | None = None
     tls: TlsConfig = CLEAR_TEXT
-    # With TLS: where who has no certificate (Kubernetes) asks for our health, in clear text, and for nothing else.
+    # With mutual TLS: where health, and nothing else, is told in clear text to who has no certificate, such as
+    # Kubernetes' probes. The SFU workers of a pod take the ports that follow.
     health_address: str = "0.0.0.0:7200"
 
     @classmethod
@@ -347,11 +371,14 @@ class ServerConfig:
 class KafkaTls:
     """TLS to the broker; its certificate and its name are always checked."""
 
+    # Whether the connection to the broker uses TLS.
     enabled: bool = False
     # PEM. Empty: the system's own authorities.
     ca_file: str = ""
-    # PEM, of ours; both or none. The broker knows us by it, if it asks.
+    # Our own certificate, PEM, by which the broker knows us if it asks. Read again at the next connection once the file
+    # has changed.
     certificate_file: str = ""
+    # The key of that certificate, PEM. Set both files or none.
     key_file: str = ""
 
     @classmethod
@@ -374,6 +401,7 @@ class KafkaTls:
 class KafkaConfig:
     """How to reach the broker."""
 
+    # The brokers that are asked first.
     bootstrap: str
     # Apache Kafka takes idempotent producers; the embedded broker does not know InitProducerId.
     idempotent: bool
@@ -405,6 +433,7 @@ class KafkaConfig:
 class DatabaseConfig:
     """How to reach PostgreSQL."""
 
+    # `postgresql://...`; several hosts are allowed. Only a server that takes writes is used.
     url: str
     # Higher: more parallel transactions and more server memory. Lower: calls queue for a connection.
     pool_size: int

@@ -1,4 +1,4 @@
-"""Configuration of the SFU; every variable is listed in README.md."""
+"""Configuration of the SFU; `make docs` lists every variable, by the comments below."""
 
 import ipaddress
 import os
@@ -26,15 +26,19 @@ class MediaConfig:
 class Node:
     """What a worker says of itself all its life."""
 
+    # This worker's name, to which join tokens are bound. With several workers, the beginning of their names.
     worker_id: WorkerId
+    # Where signaling reaches this worker, as it is announced.
     grpc_address: str
+    # Where this worker is, as it is announced.
     region: str
+    # Joins beyond this are refused. Raising it may overload a core; lowering it leaves seats unused.
     max_participants: int
 
 
 @dataclass(frozen=True)
 class Config:
-    """See README.md."""
+    """Everything that an SFU worker takes from the environment."""
 
     process: ProcessConfig
     server: ServerConfig
@@ -78,6 +82,8 @@ def wanted_workers(env: Mapping[str, str]) -> int:
 
 
 def _read_workers(reader: EnvReader) -> int:
+    # Processes of the pod, one a core; the default is the cores that it may use. Raising it above them makes workers
+    # take turns; lowering it leaves cores unused.
     return reader.integer("PARLEY_SFU_WORKERS", usable_cores(), low=1, high=MAX_WORKERS)
 
 
@@ -87,11 +93,14 @@ def usable_cores() -> int:
 
 
 def _read_media(reader: EnvReader) -> MediaConfig:
+    # Where media is received. `[::]:7800` hears IPv6 as well.
     udp = reader.address("PARLEY_SFU_UDP_ADDRESS", "0.0.0.0:7800")
     media = MediaConfig(
         bind=_split(udp),
+        # Where clients connect that can send no UDP.
         tcp=_split(reader.address("PARLEY_SFU_TCP_ADDRESS", udp)),
         public_ip=_read_public_ip(reader),
+        # One more address for the candidates, of IPv6.
         public_ip6=reader.text("PARLEY_SFU_PUBLIC_IP6", ""),
     )
     _check_ip(reader, "PARLEY_SFU_PUBLIC_IP", media.public_ip)
@@ -117,8 +126,11 @@ def _check_ip(reader: EnvReader, name: str, value: str) -> None:
 
 
 def _read_public_ip(reader: EnvReader) -> str:
+    # A file with the public address, in place of the variable; `python -m services.sfu.public_address host:port` writes
+    # one with the help of a STUN server.
     path = reader.text("PARLEY_SFU_PUBLIC_IP_FILE", "")
     if not path:
+        # The address that clients send media to, of either family.
         return reader.text("PARLEY_SFU_PUBLIC_IP")
     try:
         found = Path(path).read_text().strip()

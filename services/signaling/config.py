@@ -15,7 +15,10 @@ from services.signaling.core.rate import RatePolicy, StartPolicy
 class TurnConfig:
     """coturn's shared secret and the addresses to give to clients; no addresses means no relay."""
 
+    # coturn's addresses, such as `turn:host:3478?transport=udp` or `turns:host:5349?transport=tcp`, separated by
+    # commas. Empty: no relay.
     urls: tuple[str, ...]
+    # The `static-auth-secret` of coturn.
     secret: bytes
     # An hour at most. Higher: leaked credentials relay for longer. Lower: slow clients cannot relay.
     # A call that outlives them goes on; to change its path its client joins again, with a new grant's credentials.
@@ -35,8 +38,9 @@ class TurnConfig:
 class PushConfig:
     """Where ring notifications are posted; no address means nowhere."""
 
+    # Where rings are posted for devices that are offline: an http or https address. Empty: nowhere.
     url: str
-    # Each signs: the receiver takes the one that it knows.
+    # Signs the posts. Several while the secret is changed: the receiver takes the one that it knows.
     secret: tuple[bytes, ...]
 
     @classmethod
@@ -55,6 +59,7 @@ class Config:
     server: ServerConfig
     kafka: KafkaConfig
     database: DatabaseConfig
+    # Messaging, which is asked who may be rung.
     messaging_address: str
     timeouts: Timeouts
     grants: GrantPolicy

@@ -16,9 +16,11 @@ class Config:
     """Where to listen, and the folder of the built client."""
 
     process: ProcessConfig
+    # Where the page is served.
     http_address: str
+    # The folder of the built client.
     web_root: Path
-    # Where attachments are put and fetched, as for messaging; the page may speak to nobody else. Empty for none.
+    # The object store as devices reach it, as for messaging; the page may speak to nobody else. Empty: none.
     objects_origin: str
 
     @classmethod

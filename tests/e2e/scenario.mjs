@@ -1,4 +1,4 @@
-// Two people in two browsers: what issue 2 says that a user gets, done by clicking.
+// Two people in two browsers: what a user gets, done by clicking.
 import { received, says } from "./browsers.mjs";
 import { goesOn } from "./calling.mjs";
 import { faults, open, play, shoot, url } from "./play.mjs";

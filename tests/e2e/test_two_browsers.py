@@ -1,4 +1,4 @@
-"""What issue 2 says that a user gets, seen in two contexts of headless Chromium."""
+"""What a user gets, seen in two contexts of headless Chromium."""
 
 from __future__ import annotations
 

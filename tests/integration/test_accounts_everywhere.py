@@ -199,6 +199,7 @@ async def test_the_life_reaches_every_table_or_the_table_is_nobodys(everywhere: 
 
 async def test_a_deletion_leaves_nothing_in_any_column_but_what_is_named(everywhere: Everywhere) -> None:
     before = await everywhere.found(ALICE) | await everywhere.found(DEVICE)
+    assert ("messaging", "messages", "content") in await everywhere.found(WORDS)
     assert before >= {("signaling", one.table, one.column) for one in CALL_BELONGINGS if one.exported}
     await everywhere.delete()
     left = {place for place in await everywhere.found(ALICE) if place[0] != "signaling"}

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 
 from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
+from services.messaging.core.content import CallOutcome, CallRecord, Text, Voice
 from services.messaging.core.errors import MessagingError
-from services.messaging.core.model import CallOutcome, CallRecord, Draft, MessageId, Text
+from services.messaging.core.model import Draft, MessageId
 from services.presence.core.frames import UserId as PresenceUser
 from services.presence.core.states import OngoingCall, Standing, UserState
 from services.presence.ports import StateRow
@@ -80,6 +81,9 @@ async def live_in_messaging(town: Town) -> None:
         now,
     )
     await town.store.index_words([(town.pair.id, message.seq)])
+    # A kind that has no columns of its own.
+    spoken = Voice(None, timedelta(seconds=2), WORDS.encode())
+    await town.store.append([Draft(MessageId(new_id(now)), town.pair.id, ALICE, "spoken", now, spoken)])
     await town.sign_outs.devices(ALICE, [DEVICE])
     async with town.database.transaction() as connection:
         for statement, *values in _messaging_rows(now):

@@ -16,7 +16,8 @@ from services.messaging.attachments.service import Collector
 from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.model import Conversation, Draft, Message, MessageId, Text
+from services.messaging.core.content import Text
+from services.messaging.core.model import Conversation, Draft, Message, MessageId
 from services.messaging.core.own_state import OwnChange
 from services.messaging.groups.ports import Invite
 from services.messaging.groups.store import PostgresInvites

@@ -60,9 +60,9 @@ class MemoryObjects:
     async def ready(self) -> bool:
         return not self.away
 
-    def receive(self, upload: Upload) -> None:
-        """The bytes of an upload come in."""
-        self.held[object_key(upload.attachment.id)] = png(upload.attachment.size_bytes)
+    def receive(self, upload: Upload, data: bytes | None = None) -> None:
+        """The bytes of an upload come in: a picture, unless they are given."""
+        self.held[object_key(upload.attachment.id)] = data or png(upload.attachment.size_bytes)
 
     def _reach(self) -> None:
         if self.away:

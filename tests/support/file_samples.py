@@ -22,6 +22,11 @@ def png(size_bytes: int = 0, width: int = 1, height: int = 1) -> bytes:
     return start + (chunk(b"paDd", b"\x00" * (lacking - 12)) if lacking >= 12 else b"") + end
 
 
+def sound(size_bytes: int) -> bytes:
+    """The beginning of what a device records in Ogg, and bytes of no meaning."""
+    return SAMPLES["audio/ogg"][0].ljust(size_bytes, b"\x00")
+
+
 def archive(*names: str) -> bytes:
     """A ZIP with these files in it."""
     buffer = io.BytesIO()

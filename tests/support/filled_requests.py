@@ -13,6 +13,7 @@ MessageT = TypeVar("MessageT", bound=Message)
 Values = Mapping[str, Sequence[Any]]
 
 _NUMBERS = (1, 2, 10_000, 0, -1)
+_BYTES = (b"\x00\xff", b"", b"\x80" * 20_000)
 _UNSIGNED = (FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_UINT64)
 _TEXTS = ("hello", "", "x" * 20_000)
 
@@ -86,6 +87,8 @@ def _choices(field: Any, values: Values) -> Sequence[Any]:
         return [value.number for value in reversed(field.enum_type.values)] + [99]
     if field.type == FieldDescriptor.TYPE_BOOL:
         return (True, False)
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return _BYTES
     if field.type in _UNSIGNED:
         return [number for number in _NUMBERS if number >= 0]
     return _TEXTS if field.type == FieldDescriptor.TYPE_STRING else _NUMBERS

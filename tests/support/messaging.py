@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from services.messaging import encoding
 from services.messaging.attachments.core import Doomed, Upload, object_key
 from services.messaging.core.account_sync import AccountPage, Mark, Snapshot, Step, SyncToken, begin_walk
+from services.messaging.core.content import kind_of, text_of
 from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
 from services.messaging.core.model import (
     AttachmentId,
-    CallRecord,
     Conversation,
     ConversationId,
     Cursor,
@@ -25,8 +25,6 @@ from services.messaging.core.model import (
     PageMark,
     Recipient,
     Summary,
-    Text,
-    Unsent,
     UserId,
     pair_key,
 )
@@ -145,7 +143,7 @@ class FakeStore:
             self._edits.setdefault((conversation_id, seq), []).append(change.edit)
         if change.reaction is None:
             self._indexed.discard((conversation_id, seq))
-        if isinstance(after.content, Unsent):
+        if kind_of(after.content).is_gone:
             self._edits.pop((conversation_id, seq), None)
             self._release(before)
         self.events.append(encoding.message_changed(after.id, after, now))
@@ -380,8 +378,7 @@ class FakeStore:
             and (id_, message.seq) in self._indexed
             and message.seq > self._visible_after(id_, user_id)
             and (below is None or message.id < below)
-            and isinstance(message.content, Text)
-            and answers(words_of(message.content.text), query)
+            and answers(words_of(text_of(message.content)), query)
         ]
         return sorted(found, key=lambda message: message.id, reverse=True)[:limit]
 
@@ -528,9 +525,7 @@ class FakeStore:
         unread = [
             message
             for message in self._messages[conversation_id]
-            if message.seq > start
-            and message.sender_id != user_id
-            and isinstance(as_of(message, now).content, Text | CallRecord)
+            if message.seq > start and message.sender_id != user_id and kind_of(as_of(message, now).content).is_said
         ]
         kept = self._own.get((user_id, conversation_id), OwnState())
         request = self._request(conversation_id, user_id)

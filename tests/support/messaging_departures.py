@@ -12,18 +12,9 @@ from uuid import UUID
 
 from services.messaging.attachments.core import Upload
 from services.messaging.attachments.service import UploadRequest
+from services.messaging.core.content import CallOutcome, CallRecord, Mention, Text
 from services.messaging.core.errors import MessagingError
-from services.messaging.core.model import (
-    CallOutcome,
-    CallRecord,
-    Conversation,
-    ConversationId,
-    Mention,
-    Message,
-    Role,
-    Text,
-    UserId,
-)
+from services.messaging.core.model import Conversation, ConversationId, Message, Role, UserId
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.relations.core.reports import Reason, Report, ReportRequest
@@ -287,7 +278,7 @@ async def settle(world: People) -> Town:
     return town
 
 
-# What comes of a cell, and why: the reasons stand in the README (relations; what a retry gets) and beside the RPCs.
+# What comes of a cell, and why: the reasons stand in docs/design/groups-and-relations.md and beside the RPCs.
 RULES = {
     "K": ("first", "the key comes before every check: a retry gets the first result"),
     "O": ("first", "who is out still learns what became of the own request, and nothing that others did since"),

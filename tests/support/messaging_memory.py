@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging import encoding
-from services.messaging.core.model import ConversationId, Expired, Message, Text, UserId
+from services.messaging.core.content import Expired, kind_of
+from services.messaging.core.model import ConversationId, Message, UserId
 from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.core.request import Request
 from services.messaging.vanishing.core import bury, end_of_old, is_due
@@ -76,7 +77,7 @@ class MemoryStore(FakeStore):
     async def take_back(self, conversation_id: ConversationId, user_id: UserId) -> None:
         """What is left of the messages of a person whose account is deleted."""
         for message in [m for m in self._messages[conversation_id] if m.sender_id == user_id]:
-            if isinstance(message.content, Text):
+            if kind_of(message.content).is_said:
                 self._replace(replace(message, content=Expired(), reactions=(), reply_to_seq=0))
                 self._erase_hanging(message)
 

@@ -2,16 +2,8 @@
 
 from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.model import (
-    Conversation,
-    ConversationId,
-    Draft,
-    Message,
-    MessageId,
-    Text,
-    UserId,
-    open_direct,
-)
+from services.messaging.core.content import Text
+from services.messaging.core.model import Conversation, ConversationId, Draft, Message, MessageId, UserId, open_direct
 from services.messaging.core.own_state import OwnState
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings

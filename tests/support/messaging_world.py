@@ -4,7 +4,8 @@ from typing import Protocol
 
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, Collector
-from services.messaging.core.model import ConversationKind, Message, Text, UserId
+from services.messaging.core.content import Text
+from services.messaging.core.model import ConversationKind, Message, UserId
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.rates import SendRates

@@ -68,4 +68,6 @@ def _value(field: Any, text: TextOf) -> st.SearchStrategy[Any]:
         return text(field)
     if field.type == FieldDescriptor.TYPE_BOOL:
         return st.booleans()
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return st.binary(max_size=300)
     return _INTEGERS[field.type]

@@ -1,4 +1,4 @@
-"""The layering of STYLE: who may import whom inside services/. The rules are proved on seeded breaches below."""
+"""The layering of docs/style.md: what may import what inside services/. Seeded breaches below prove the rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each process has one event loop: grpc.aio does not survive a loop that closes under it (tests/README.md).
+"""Each process has one event loop: grpc.aio does not survive a loop that closes under it (docs/testing.md).
 
 The places that start a loop are all in the table below; what is not there may make none, nor fork, nor take a loop for
 less than the session. The rule is proved on seeded breaches.

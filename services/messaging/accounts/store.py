@@ -207,7 +207,7 @@ class PostgresAccounts:
             if not changed:
                 changed = await deleting.withdraw_reactions(connection, conversation, user_id, limit)
             if not changed:
-                changed = await deleting.leave_calls(connection, conversation, user_id, limit)
+                changed = await deleting.withdraw_name(connection, conversation, user_id, limit)
             if changed:
                 await deleting.tell_changes(connection, conversation, changed, self._new_id, now)
             else:

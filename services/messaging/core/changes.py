@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.messaging.core import checks
+from services.messaging.core.content import Text, Unsent, kind_of
 from services.messaging.core.emojis import bare, qualified
 from services.messaging.core.errors import (
     EditTooLate,
@@ -16,7 +17,7 @@ from services.messaging.core.errors import (
     TooManyEdits,
     TooManyReactions,
 )
-from services.messaging.core.model import Conversation, Edit, Expired, Line, Message, Reaction, Text, Unsent, UserId
+from services.messaging.core.model import Conversation, Edit, Message, Reaction, UserId
 from services.messaging.core.request import Request
 
 
@@ -90,7 +91,7 @@ def unsend(message: Message, user: UserId) -> MessageChange | None:
     _require_sender(message, user)
     if isinstance(message.content, Unsent):
         return None
-    if not isinstance(message.content, Text):
+    if not kind_of(message.content).can_be_unsent:
         raise NotEditable("only what a person wrote can be unsent")
     bare = replace(message, reply_to_seq=0, edited_at=None, edit_count=0, reactions=(), attachments=())
     return MessageChange(replace(bare, content=Unsent()))
@@ -113,7 +114,7 @@ def react(message: Message, user: UserId, emoji: str, policy: ChangePolicy, *, p
 
 def can_be_reacted_to(message: Message) -> bool:
     """Whether it says something, and a person said it."""
-    return not isinstance(message.content, Unsent | Expired | Line)
+    return kind_of(message.content).is_said
 
 
 def has_reacted(message: Message, user: UserId, emoji: str) -> bool:

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import regex
 
+from services.messaging.core.content import Content, Entity, Link, Text, kind_of
 from services.messaging.core.emojis import qualified
 from services.messaging.core.errors import InvalidField
 from services.messaging.core.links import host_of, names_its_host
-from services.messaging.core.model import Entity, Link, Text, UserId
+from services.messaging.core.model import Attachment, UserId
 
 MAX_CLIENT_ID_CHARS = 64
 MAX_USER_ID_CHARS = 64
@@ -107,6 +108,26 @@ def check_entities(text: str, entities: Sequence[Entity]) -> Text:
         else:
             check_user_id("text.entities.mention_user_id", entity.user_id)
     return Text(text, tuple(entities))
+
+
+def check_content(content: Content, attachment_ids: Sequence[str]) -> Content:
+    """What a device sends, as the row of its kind checks it, with the files that it names and no others. Raises
+    InvalidField."""
+    kind = kind_of(content)
+    if kind.check is None:
+        raise InvalidField("content", "is of a kind that is not sent so")
+    checked: Content = kind.check(content)
+    named = list(kind.files(checked)) if kind.files else []
+    if [check_uuid("attachment_ids", value) for value in attachment_ids] != named:
+        raise InvalidField("attachment_ids", "must be the files that the content names, and no others")
+    return checked
+
+
+def check_files(content: Content, attachments: Sequence[Attachment]) -> None:
+    """Whether a content may be made of these files. Raises InvalidField."""
+    file_type = kind_of(content).file_type
+    if not all(each.content_type.startswith(file_type) for each in attachments):
+        raise InvalidField("attachment_ids", f"must be of type {file_type}*")
 
 
 def check_link(text: str, link: Link) -> None:

@@ -1,19 +1,19 @@
-"""The nouns: conversations, members, messages and what they hold."""
+"""The nouns: conversations, members and messages. What messages hold is content.py."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import NewType
-from uuid import UUID
 
+from services.messaging.core.content import Content, Text
 from services.messaging.core.errors import ConversationNotFound, InvalidField
+from services.messaging.core.ids import NOBODY
+from services.messaging.core.ids import AttachmentId as AttachmentId
+from services.messaging.core.ids import ConversationId as ConversationId
+from services.messaging.core.ids import MessageId as MessageId
+from services.messaging.core.ids import UserId as UserId
 from services.messaging.core.own_state import OwnState
 from services.messaging.core.request import Request
-
-UserId = NewType("UserId", str)
-ConversationId = NewType("ConversationId", UUID)
-MessageId = NewType("MessageId", UUID)
-AttachmentId = NewType("AttachmentId", UUID)
+from services.messaging.core.role import Role as Role
 
 # Outside of what a user may choose as a client_message_id, so that nobody can take a call record's place.
 CALL_KEY_PREFIX = "\x1fcall/"
@@ -22,14 +22,6 @@ CALL_KEY_PREFIX = "\x1fcall/"
 class ConversationKind(Enum):
     DIRECT = "direct"
     GROUP = "group"
-
-
-class Role(Enum):
-    """What a member may do in a group, from the least to the most."""
-
-    MEMBER = "member"
-    ADMIN = "admin"
-    OWNER = "owner"
 
 
 class AddAudience(Enum):
@@ -54,7 +46,7 @@ class Member:
     delivered_seq: int = 0
     request: Request = Request.NONE
     # Who brought the member in; empty for who came by oneself.
-    added_by: UserId = UserId("")
+    added_by: UserId = NOBODY
 
 
 @dataclass(frozen=True)
@@ -90,89 +82,6 @@ class Conversation:
         """Whether there are others besides this member, none of whom has let the conversation in."""
         others = [member for member in self.members if member.user_id != user_id]
         return bool(others) and all(member.request is not Request.NONE for member in others)
-
-
-class CallOutcome(Enum):
-    COMPLETED = "completed"
-    MISSED = "missed"
-    DECLINED = "declined"
-    CANCELLED = "cancelled"
-    BUSY = "busy"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Mention:
-    """A member's name in a text; offset and length in code points."""
-
-    offset: int
-    length: int
-    user_id: UserId
-
-
-@dataclass(frozen=True)
-class Link:
-    """An address in a text; offset and length in code points."""
-
-    offset: int
-    length: int
-    url: str
-
-
-Entity = Mention | Link
-
-
-@dataclass(frozen=True)
-class Text:
-    text: str
-    entities: tuple[Entity, ...] = ()
-
-
-@dataclass(frozen=True)
-class Unsent:
-    """The sender took it back; nothing of it is kept."""
-
-
-@dataclass(frozen=True)
-class Expired:
-    """Its time was over, or its sender's account was deleted; nothing of it is kept."""
-
-
-@dataclass(frozen=True)
-class CallRecord:
-    call_id: UUID
-    video: bool
-    outcome: CallOutcome
-    length: timedelta
-    # Who was in it, the caller first.
-    participants: tuple[UserId, ...] = ()
-
-
-class LineKind(Enum):
-    """What a line about the group tells."""
-
-    CREATED = "created"
-    ADDED = "added"
-    REMOVED = "removed"
-    LEFT = "left"
-    JOINED = "joined"
-    RENAMED = "renamed"
-    ROLE_CHANGED = "role_changed"
-    VANISHING_CHANGED = "vanishing_changed"
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line about the group; the sender of the message is who did it."""
-
-    kind: LineKind
-    user_ids: tuple[UserId, ...] = ()
-    title: str = ""
-    role: Role | None = None
-    vanish_after: timedelta = timedelta(0)
-
-
-Content = Text | CallRecord | Line | Unsent | Expired
 
 
 @dataclass(frozen=True)

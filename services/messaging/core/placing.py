@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from services.messaging.core.content import kind_of, withheld
 from services.messaging.core.errors import (
     AttachmentNotFound,
     ConversationNotFound,
@@ -14,17 +15,8 @@ from services.messaging.core.errors import (
     RequestPending,
     RequestPendingLimit,
 )
-from services.messaging.core.model import (
-    AttachmentId,
-    CallRecord,
-    ConversationId,
-    Draft,
-    DraftKey,
-    Message,
-    UserId,
-)
+from services.messaging.core.model import AttachmentId, ConversationId, Draft, DraftKey, Message, UserId
 from services.messaging.core.request import Request
-from services.messaging.core.withholding import plain
 
 
 @dataclass(frozen=True)
@@ -85,7 +77,7 @@ def place_drafts(
     asking = dict(places.asking)
     for draft in drafts:
         sender = (draft.conversation_id, draft.sender_id)
-        is_record = isinstance(draft.content, CallRecord)
+        is_record = kind_of(draft.content).is_record
         if draft.conversation_id not in placement.last_seqs:
             placement.outcomes.append(ConversationNotFound())
         elif draft.key in known:
@@ -100,7 +92,7 @@ def place_drafts(
             seq = placement.last_seqs[draft.conversation_id] + 1
             message = _at(draft, seq, places.vanish_after.get(draft.conversation_id))
             if sender in asking:
-                message = replace(message, content=plain(message.content))
+                message = replace(message, content=withheld(message.content))
                 asking[sender] += not is_record
             placement.last_seqs[draft.conversation_id] = message.seq
             known[draft.key] = message

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from services.messaging.core.model import Conversation, Delta, Message, Text
+from services.messaging.core.content import PART_BYTES, weight_of
+from services.messaging.core.model import Conversation, Delta, Message
 
 # Higher: fewer requests. Lower: less at once for devices on bad networks. With one conversation more it must stay
 # below 4 MiB.
@@ -10,7 +11,6 @@ MAX_ANSWER_BYTES = 1024 * 1024
 # Of the new messages of one conversation, and of its changed ones.
 MAX_DELTA_BYTES = 512 * 1024
 _MESSAGE_BYTES = 256
-_PART_BYTES = 32
 _CONVERSATION_BYTES = 1024
 _MEMBER_BYTES = 48
 _ATTACHMENT_BYTES = 128
@@ -18,15 +18,9 @@ _ATTACHMENT_BYTES = 128
 
 def weigh_message(message: Message) -> int:
     """Bytes."""
-    content = message.content
-    text = (
-        len(content.text.encode()) + sum(_PART_BYTES + len(str(each)) for each in content.entities)
-        if isinstance(content, Text)
-        else 0
-    )
-    reactions = sum(_PART_BYTES + sum(len(user) + 4 for user in each.user_ids) for each in message.reactions)
+    reactions = sum(PART_BYTES + sum(len(user) + 4 for user in each.user_ids) for each in message.reactions)
     files = sum(_ATTACHMENT_BYTES + len(each.file_name.encode()) for each in message.attachments)
-    return _MESSAGE_BYTES + text + reactions + files
+    return _MESSAGE_BYTES + weight_of(message.content) + reactions + files
 
 
 def weigh_delta(delta: Delta) -> int:

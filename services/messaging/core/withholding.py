@@ -2,18 +2,14 @@
 
 from dataclasses import replace
 
-from services.messaging.core.model import Content, Conversation, Message, Text, UserId
+from services.messaging.core.content import withheld
+from services.messaging.core.model import Conversation, Message, UserId
 from services.messaging.core.request import Request
-
-
-def plain(content: Content) -> Content:
-    """What it says as a text alone, without links and mentions."""
-    return Text(content.text) if isinstance(content, Text) else content
 
 
 def withhold(message: Message) -> Message:
     """The message as it is shown in Requests: without files too."""
-    return replace(message, content=plain(message.content), attachments=())
+    return replace(message, content=withheld(message.content), attachments=())
 
 
 def shown_to(conversation: Conversation, user_id: UserId) -> Conversation:

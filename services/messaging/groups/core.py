@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
+from services.messaging.core.content import Line, LineKind
 from services.messaging.core.errors import (
     Banned,
     ConversationNotFound,
@@ -21,8 +22,6 @@ from services.messaging.core.model import (
     Conversation,
     ConversationId,
     ConversationKind,
-    Line,
-    LineKind,
     Member,
     Role,
     UserId,

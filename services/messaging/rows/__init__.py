@@ -34,6 +34,7 @@ from services.messaging.rows.messages import (
     lock_statement,
     to_messages,
     write_change,
+    write_content,
 )
 from services.messaging.rows.own_states import load_own_states, write_own_state
 from services.messaging.rows.search import index_old, index_words, search_words
@@ -79,6 +80,7 @@ __all__ = [
     "walk_inbox",
     "write_bans",
     "write_change",
+    "write_content",
     "write_group",
     "write_history_start",
     "write_own_state",

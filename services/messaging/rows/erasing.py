@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from services.messaging.core.content import EXPIRED
 from services.messaging.core.model import ConversationId, Message
 from services.messaging.rows.attachments import release_attachments
 from services.messaging.vanishing import core
@@ -12,8 +13,8 @@ from services.runtime.db import Connection
 _HANGING = ("message_edits", "reactions", "message_words")
 
 _BLANK = """
-UPDATE messages SET body = '', entities = NULL, call = NULL, edited_at = NULL, edit_count = 0, reply_to_seq = 0,
-    attachments = NULL
+UPDATE messages SET body = '', entities = NULL, call = NULL, content = NULL, attachments = NULL,
+    edited_at = NULL, edit_count = 0, reply_to_seq = 0
 FROM unnest($1::uuid[], $2::bigint[]) AS k (id, number)
 WHERE conversation_id = k.id AND seq = k.number
 """
@@ -21,11 +22,11 @@ _NEXT_REVISIONS = """
 UPDATE conversations c SET revision = c.revision + k.count FROM unnest($1::uuid[], $2::bigint[]) AS k (id, count)
 WHERE c.id = k.id RETURNING c.id, c.revision - k.count AS before
 """
-_MARK_EXPIRED = """
-UPDATE messages SET kind = 'expired', revision = k.revision
+_MARK_EXPIRED = f"""
+UPDATE messages SET kind = '{EXPIRED.name}', revision = k.revision
 FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS k (id, number, revision)
 WHERE conversation_id = k.id AND seq = k.number
-"""
+"""  # noqa: S608
 
 
 async def erase_hanging(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:

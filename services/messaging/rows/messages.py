@@ -8,23 +8,10 @@ from uuid import UUID
 import asyncpg
 
 from services.messaging import encoding
+from services.messaging.content_forms import entity_bytes, from_columns, to_columns, to_text
 from services.messaging.core.changes import MessageChange, gather_reactions
-from services.messaging.core.model import (
-    CallRecord,
-    Content,
-    ConversationId,
-    Draft,
-    DraftKey,
-    Edit,
-    Expired,
-    Line,
-    Message,
-    MessageId,
-    Reaction,
-    Text,
-    Unsent,
-    UserId,
-)
+from services.messaging.core.content import Content, kind_of
+from services.messaging.core.model import ConversationId, Draft, DraftKey, Edit, Message, MessageId, Reaction, UserId
 from services.messaging.core.placing import Places
 from services.messaging.core.request import Request
 from services.messaging.rows.conversations import DIRECT_PEOPLE
@@ -119,8 +106,8 @@ async def to_messages(connection: Connection, rows: Sequence[asyncpg.Record]) ->
 _INSERT_MESSAGES = f"""
 WITH row AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-        $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bigint[], $13::timestamptz[]) AS r
-        (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,
+        $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bigint[], $14::timestamptz[]) AS r
+        (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line, content,
         reply_to_seq, expires_at)
 ),
 top AS (
@@ -128,7 +115,7 @@ top AS (
 ),
 held AS (
     SELECT c.id FROM top JOIN conversations c USING (id)
-    LEFT JOIN unnest($14::uuid[], $15::bigint[]) AS known (id, facts) USING (id)
+    LEFT JOIN unnest($15::uuid[], $16::bigint[]) AS known (id, facts) USING (id)
     WHERE known.facts IS NULL OR (c.last_seq = top.before AND c.facts = known.facts)
     FOR UPDATE OF c SKIP LOCKED
 ),
@@ -139,12 +126,12 @@ counted AS (
 ),
 stored AS (
     INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call,
-        line, reply_to_seq, expires_at)
+        line, content, reply_to_seq, expires_at)
     SELECT conversation_id, seq, id, sender_id, client_message_id, sent_at, kind, body, entities, call, line,
-        reply_to_seq, expires_at
+        content, reply_to_seq, expires_at
     FROM row WHERE conversation_id IN (SELECT id FROM counted)
 ),
-told AS ({outbox.insertion(16, "key IN (SELECT id::text FROM counted)")})
+told AS ({outbox.insertion(17, "key IN (SELECT id::text FROM counted)")})
 SELECT id FROM counted
 """  # noqa: S608
 
@@ -169,7 +156,7 @@ async def insert_messages(
         [message.sender_id for message in messages],
         [message.client_message_id for message in messages],
         [message.sent_at for message in messages],
-        *zip(*(_columns(message.content) for message in messages), strict=True),
+        *zip(*(to_columns(message.content) for message in messages), strict=True),
         [message.reply_to_seq for message in messages],
         [message.expires_at for message in messages],
         list(known_facts.keys()),
@@ -186,10 +173,23 @@ _TAKE_AWAY = (
 )
 
 
+# As Columns has them.
+_SET_CONTENT = "kind = $3, body = $4, entities = $5, call = $6, line = $7, content = $8"
+
+
+async def write_content(connection: Connection, conversation_id: ConversationId, seq: int, content: Content) -> None:
+    """Make the content of a message what it is after a change, and leave the rest of its row."""
+    await connection.execute(
+        f"UPDATE messages SET {_SET_CONTENT} WHERE conversation_id = $1 AND seq = $2",  # noqa: S608
+        conversation_id,
+        seq,
+        *to_columns(content),
+    )
+
+
 async def write_change(connection: Connection, change: MessageChange) -> None:
     """Make the rows of a message what it is after a change."""
     after = change.after
-    kind, body, entities, _, _ = _columns(after.content)
     key = (after.conversation_id, after.seq)
     await connection.execute("UPDATE conversations SET revision = $2 WHERE id = $1", key[0], after.revision)
     if change.reaction:
@@ -204,12 +204,10 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
         await connection.execute(statement, *key, change.reaction.emoji, change.reaction.user_id)
         return
     await connection.execute(
-        "UPDATE messages SET kind = $3, body = $4, entities = $5, revision = $6, edited_at = $7, edit_count = $8,"
-        " reply_to_seq = $9 WHERE conversation_id = $1 AND seq = $2",
+        f"UPDATE messages SET {_SET_CONTENT}, revision = $9, edited_at = $10, edit_count = $11, reply_to_seq = $12"  # noqa: S608
+        " WHERE conversation_id = $1 AND seq = $2",
         *key,
-        kind,
-        body,
-        entities,
+        *to_columns(after.content),
         after.revision,
         after.edited_at,
         after.edit_count,
@@ -222,10 +220,10 @@ async def write_change(connection: Connection, change: MessageChange) -> None:
             *key,
             after.edit_count,
             change.edit.text.text,
-            encoding.entity_bytes(change.edit.text),
+            entity_bytes(change.edit.text),
             change.edit.written_at,
         )
-    if isinstance(after.content, Unsent):
+    if kind_of(after.content).is_gone:
         await erase_content(connection, [key])
     else:
         # The words of the former text go with it; those of the new one come by the consumer.
@@ -263,7 +261,7 @@ async def load_edits(connection: Connection, conversation_id: ConversationId, se
     rows = await connection.fetch(
         "SELECT * FROM message_edits WHERE conversation_id = $1 AND seq = $2 ORDER BY edit_no", conversation_id, seq
     )
-    return [Edit(encoding.to_text(row["body"], row["entities"]), row["written_at"]) for row in rows]
+    return [Edit(to_text(row["body"], row["entities"]), row["written_at"]) for row in rows]
 
 
 async def _load_reactions(
@@ -282,35 +280,8 @@ async def _load_reactions(
     return {key: gather_reactions(pairs) for key, pairs in put.items()}
 
 
-def _columns(content: Content) -> tuple[str, str, bytes | None, bytes | None, bytes | None]:
-    """kind, body, entities, call, line."""
-    kind = encoding.kind_of(content)
-    match content:
-        case Text():
-            return kind, content.text, encoding.entity_bytes(content), None, None
-        case CallRecord():
-            return kind, "", None, encoding.call_message(content).SerializeToString(), None
-        case Line():
-            return kind, "", None, None, encoding.line_message(content).SerializeToString()
-        case Unsent() | Expired():
-            return kind, "", None, None, None
-
-
-def _content(row: asyncpg.Record) -> Content:
-    match row["kind"]:
-        case "text":
-            return encoding.to_text(row["body"], row["entities"])
-        case "call":
-            return encoding.to_call(row["call"])
-        case "line":
-            return encoding.to_line(row["line"])
-        case "expired":
-            return Expired()
-        case _:
-            return Unsent()
-
-
 def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
+    content = from_columns(row)
     return Message(
         id=MessageId(row["id"]),
         conversation_id=ConversationId(row["conversation_id"]),
@@ -318,13 +289,15 @@ def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
         sender_id=UserId(row["sender_id"]),
         client_message_id=row["client_message_id"],
         sent_at=row["sent_at"],
-        content=_content(row),
+        content=content,
         reply_to_seq=row["reply_to_seq"],
         revision=row["revision"],
         edited_at=row["edited_at"],
         edit_count=row["edit_count"],
         reactions=reactions,
         expires_at=row["expires_at"],
-        # A replica of the release before erases a message without knowing of this column.
-        attachments=encoding.to_attachments(row["attachments"]) if row["attachments"] and row["kind"] == "text" else (),
+        # A release that does not know a kind leaves its files where it takes the rest away.
+        attachments=encoding.to_attachments(row["attachments"])
+        if row["attachments"] and kind_of(content).is_said
+        else (),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
+from services.messaging.content_forms import is_said
 from services.messaging.core.model import (
     ConversationId,
     UserId,
@@ -11,14 +12,14 @@ from services.messaging.core.own_state import MAX_UNREAD, OwnState
 from services.messaging.core.request import Request
 from services.runtime.db import Connection
 
-_OWN_STATES = """
+_OWN_STATES = f"""
 SELECT m.conversation_id, m.request, o.pinned, o.archived, o.marked_unread, o.muted_until,
     greatest(m.read_seq, m.own_read_seq) AS read_seq, (
     SELECT count(*) FROM (
         SELECT FROM messages x
         WHERE x.conversation_id = m.conversation_id
             AND x.seq > greatest(m.read_seq, m.own_read_seq, m.visible_after_seq)
-            AND x.sender_id <> m.user_id AND x.kind IN ('text', 'call')
+            AND x.sender_id <> m.user_id AND {is_said("x")}
             AND (x.expires_at IS NULL OR x.expires_at > $4)
         LIMIT $3
     ) AS unread
@@ -27,7 +28,7 @@ SELECT m.conversation_id, m.request, o.pinned, o.archived, o.marked_unread, o.mu
 FROM unnest($2::uuid[]) AS wanted (id)
 CROSS JOIN LATERAL (SELECT * FROM members WHERE conversation_id = wanted.id AND user_id = $1 OFFSET 0) AS m
 LEFT JOIN LATERAL (SELECT * FROM own_states WHERE user_id = $1 AND conversation_id = wanted.id OFFSET 0) AS o ON true
-"""
+"""  # noqa: S608
 
 
 async def load_own_states(

@@ -14,10 +14,10 @@ from services.runtime.db import Connection
 
 
 async def index_words(connection: Connection, keys: Sequence[tuple[ConversationId, int]]) -> None:
-    """Index the texts as they stand now; what is no text (any more) gets no words. Idempotent."""
+    """Index what messages say as it stands now; what says nothing (any more) gets no words. Idempotent."""
     found = await connection.fetch(
         "SELECT m.conversation_id, m.seq, m.id, m.revision, m.body FROM unnest($1::uuid[], $2::bigint[])"
-        " AS k (conversation_id, seq) JOIN messages m USING (conversation_id, seq) WHERE m.kind = 'text'"
+        " AS k (conversation_id, seq) JOIN messages m USING (conversation_id, seq) WHERE m.body <> ''"
         # Against an edit or an unsending in between, which takes the row's lock too.
         " ORDER BY m.conversation_id, m.seq FOR SHARE OF m",
         [conversation_id for conversation_id, _ in keys],
@@ -60,7 +60,7 @@ async def search_words(
         "SELECT m.* FROM message_words w"
         " JOIN members me ON me.conversation_id = w.conversation_id AND me.user_id = $1"
         " JOIN messages m ON m.conversation_id = w.conversation_id AND m.seq = w.seq"
-        " WHERE w.words @@ $2::text::tsquery AND w.seq > me.visible_after_seq AND m.kind = 'text'"
+        " WHERE w.words @@ $2::text::tsquery AND w.seq > me.visible_after_seq AND m.body <> ''"
         # In all conversations: those that one let in.
         " AND (w.conversation_id = $3 OR ($3::uuid IS NULL AND me.request = ''))"
         " AND ($4::uuid IS NULL OR w.message_id < $4)"

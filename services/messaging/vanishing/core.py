@@ -5,19 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.messaging.core.changes import require_open
+from services.messaging.core.content import Expired, Line, LineKind, kind_of
 from services.messaging.core.errors import ConversationNotFound, InvalidField
-from services.messaging.core.model import (
-    CallRecord,
-    Conversation,
-    ConversationId,
-    ConversationKind,
-    Expired,
-    Line,
-    LineKind,
-    Message,
-    Text,
-    UserId,
-)
+from services.messaging.core.model import Conversation, ConversationId, ConversationKind, Message, UserId
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Act, GroupChange
 
@@ -52,7 +42,7 @@ def set_vanishing(conversation: Conversation, actor: UserId, vanish_after: timed
 def is_due(message: Message, now: datetime) -> bool:
     """Whether its time is over and it still says something."""
     is_over = message.expires_at is not None and message.expires_at <= now
-    return is_over and isinstance(message.content, Text | CallRecord)
+    return is_over and kind_of(message.content).is_said
 
 
 def as_of(message: Message, now: datetime) -> Message:

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.messaging import encoding, rows
+from services.messaging.content_forms import is_said
 from services.messaging.core.model import ConversationId, UserId, told_directly
 from services.messaging.outgoing import to_outbox
 from services.messaging.vanishing.core import end_of_old
@@ -13,15 +14,15 @@ from services.runtime import outbox
 from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
 
-_DUE = """
-SELECT conversation_id, seq FROM messages WHERE expires_at <= $1 AND kind IN ('text', 'call')
-ORDER BY expires_at LIMIT $2 OFFSET $3
-"""
-_STILL_DUE = """
+_DUE = f"""
+SELECT m.conversation_id, m.seq FROM messages m WHERE m.expires_at <= $1 AND {is_said("m")}
+ORDER BY m.expires_at LIMIT $2 OFFSET $3
+"""  # noqa: S608
+_STILL_DUE = f"""
 SELECT m.* FROM unnest($1::uuid[], $2::bigint[]) AS k (id, number)
 JOIN messages m ON m.conversation_id = k.id AND m.seq = k.number
-WHERE m.expires_at <= $3 AND m.kind IN ('text', 'call') ORDER BY m.conversation_id, m.seq
-"""
+WHERE m.expires_at <= $3 AND {is_said("m")} ORDER BY m.conversation_id, m.seq
+"""  # noqa: S608
 _LOCK = f"""
 SELECT c.id, {rows.DIRECT_PEOPLE} AS people FROM conversations c WHERE c.id = ANY($1)
 ORDER BY c.id FOR UPDATE OF c SKIP LOCKED

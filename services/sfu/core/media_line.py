@@ -104,7 +104,7 @@ class MediaLine:
 
     @property
     def has_transport_cc(self) -> bool:
-        """Whether the line takes part in transport-wide congestion control: video only (README, Bandwidth)."""
+        """Whether the line takes part in transport-wide congestion control: video only (docs/design/bandwidth.md)."""
         is_sent = not self.is_own or TRANSPORT_CC_URI in self.extensions
         # What goes to the client has room for ids of one byte's elements (forms.py).
         is_taken = not self.is_slot or 0 < self.received_extensions.get(TRANSPORT_CC_URI, 0) < 15

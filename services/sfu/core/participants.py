@@ -199,7 +199,7 @@ def _entry(slot: ReceiveSlot) -> SlotEntry:
 
 
 def _publications(offer: Offer, key: ParticipantKey, now: float) -> list[Publication]:
-    """One for each own m-line; the second and later ones of video are screens (README, What a client offers)."""
+    """One for each own m-line; the second and later ones of video are screens (docs/design/sfu.md)."""
     found: list[Publication] = []
     for line in offer.media:
         if line.is_own:

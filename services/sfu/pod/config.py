@@ -23,7 +23,7 @@ class WorkerSpec:
 
 @dataclass(frozen=True)
 class PodConfig:
-    """See README.md: "Many workers"."""
+    """What the pod needs to start its workers and to watch them."""
 
     process: ProcessConfig
     server: ServerConfig

@@ -17,8 +17,10 @@ class GrantPolicy:
 
     # Higher: a token that leaks is of use for longer. Lower: a slow phone must renew before it joins.
     token_ttl_s: float
-    # Higher: larger offers, and more streams to receive at once. Lower: people in the call without a slot.
+    # Receive slots for sound that a device offers. Higher: larger offers, and more streams to receive at once. Lower:
+    # people in the call who are not heard.
     audio_slots: int
+    # The same for pictures: people in the call who are not seen.
     video_slots: int
     # The same in a group's call.
     group_audio_slots: int = 4

@@ -1,6 +1,6 @@
 """The state machine of a call: (state, trigger) -> (changes, effects, state) or a named refusal. It is total.
 
-`python -m services.signaling.core.table services/signaling/README.md` renders it into that file.
+`python -m services.signaling.core.table docs/design/call-states.md` renders it into that file.
 """
 
 import sys
@@ -28,7 +28,7 @@ from services.signaling.core.model import CallState, EndReason
 
 
 class Trigger(Enum):
-    """An input, told apart by who gave it. The value is its line in the README."""
+    """An input, told apart by who gave it. The value is its line in the table."""
 
     ACCEPT = "callee accepts"
     ACCEPT_AGAIN = "accepts or joins again on the device that is in the call"
@@ -257,7 +257,7 @@ def insert(document: str) -> str:
     _, end, tail = rest.partition(END)
     if not (begin and end):
         raise ValueError("the document has no markers for the state table")
-    return f"{head}{BEGIN}\n{render()}\n{END}{tail}"
+    return f"{head}{BEGIN}\n\n{render()}\n\n{END}{tail}"
 
 
 def _render_cell(state: CallState, entry: Rule | Refusal) -> str:

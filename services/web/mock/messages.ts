@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { ConversationKind, type Cursor, type Message, MessageSchema, RequestState, type TextContent } from "../src/gen/parley/messaging/v1/messages_pb";
-import { ConversationFolder } from "../src/gen/parley/messaging/v1/service_pb";
+import { ConversationKind, type Cursor, type Message, MessageSchema, RequestState } from "../src/gen/parley/messaging/v1/messages_pb";
+import { ConversationFolder, type SendMessageRequest } from "../src/gen/parley/messaging/v1/service_pb";
 import { type MockBackend, memberIds, type Room } from "./backend";
 
 interface SendRequest {
@@ -9,7 +9,7 @@ interface SendRequest {
   readonly clientMessageId: string;
   readonly replyToSeq: bigint;
   readonly attachmentIds: readonly string[];
-  readonly content: { case: "text"; value: TextContent } | { case: undefined };
+  readonly content: SendMessageRequest["content"];
 }
 
 /** Conversations and messages for one user. */

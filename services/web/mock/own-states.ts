@@ -13,7 +13,7 @@ export class MockOwnStates {
   of(userId: string, room: Room): OwnState {
     const state = this.states.get(key(userId, room.conversation.conversationId)) ?? create(OwnStateSchema);
     const others = room.messages.filter((m) => m.seq > state.readSeq && m.senderId !== userId);
-    const unreadCount = others.filter((m) => m.content.case === "text" || m.content.case === "call").length;
+    const unreadCount = others.filter((m) => m.content.case === "text" || m.content.case === "voice" || m.content.case === "call").length;
     return { ...state, unreadCount };
   }
 

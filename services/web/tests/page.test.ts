@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ConversationView, Message } from "../src/parley";
+import { isOfAPerson } from "../src/parley";
+import { countsAsUnread } from "../src/parley/core/receipts";
 import { pictureOf, symbolReference } from "../src/ui/avatar";
 import { avatarTone, callLine, dayLabel, duration, initials, lengthLine, presenceLine } from "../src/ui/format";
 import { attachmentsLine, groupLine, previewLine, reactionLine, typingLine } from "../src/ui/people";
@@ -121,6 +123,14 @@ describe("people", () => {
     expect(previewLine(message(1, "bob", NOON), "group", READER)).toBe("Bob: 1");
     expect(previewLine(message(1, "bob", NOON), "direct", READER)).toBe("1");
     expect(previewLine(message(1, "bob", NOON, { kind: "unsent" }), "group", READER)).toBe("Message unsent");
+  });
+
+  test("a voice message stands with its length, counts as unread, and is its sender's to take back", () => {
+    const spoken = { kind: "voice", lengthS: 12.4 } as const;
+    expect(previewLine(message(1, "bob", NOON, spoken), "group", READER)).toBe("Bob: Voice message · 0:12");
+    expect(layOut(view([message(1, "bob", NOON, spoken)]), "alice", NOON)).toMatchObject([{ kind: "day" }, { kind: "text", text: "Voice message · 0:12" }]);
+    expect(countsAsUnread(message(1, "bob", NOON, spoken), "alice")).toBe(true);
+    expect(isOfAPerson(spoken)).toBe(true);
   });
 
   test("files without a text are named", () => {

@@ -1,10 +1,10 @@
 """What people write: taken unchanged, or refused by the name of the field."""
 
 from services.messaging.core import checks
+from services.messaging.core.content import Link
 from services.messaging.core.emojis import qualified
 from services.messaging.core.errors import InvalidField
 from services.messaging.core.media_types import media_type
-from services.messaging.core.model import Link
 
 _TEXTS = ("hello", "\x00", "\ud800", "❤️", "👍🏽", "https://example.com/a?b", "é" * 99, "a" + "\u0301" * 40)
 SEEDS = tuple(text.encode("utf-8", "surrogatepass") for text in (*_TEXTS, "image/png;x=y"))

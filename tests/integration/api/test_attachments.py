@@ -21,7 +21,7 @@ from loadtests.headless.client import Device
 from services.runtime.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, open_direct, refused, send
 from tests.support.admins import admin_of
-from tests.support.file_samples import OTHERS, png
+from tests.support.file_samples import OTHERS, png, sound
 from tests.support.stack import RunningStack
 from tests.support.waiting import eventually
 
@@ -40,10 +40,10 @@ async def fetch(
 
 
 async def announce(
-    device: Device, size_bytes: int = len(PICTURE), name: str = "café.png"
+    device: Device, size_bytes: int = len(PICTURE), name: str = "café.png", content_type: str = "image/png"
 ) -> attachments.CreateUploadResponse:
     request = attachments.CreateUploadRequest(
-        client_upload_id=secrets.token_hex(8), file_name=name, content_type="image/png", size_bytes=size_bytes
+        client_upload_id=secrets.token_hex(8), file_name=name, content_type=content_type, size_bytes=size_bytes
     )
     return await device.attachments.CreateUpload(request)
 
@@ -89,6 +89,42 @@ async def test_a_picture_is_put_sent_fetched_by_the_other_and_gone_when_it_is_un
         return (await fetch("GET", url))[0] == 404
 
     await eventually(is_gone, DEADLINE_S)
+
+
+async def test_a_voice_message_is_spoken_heard_by_the_other_and_gone_when_it_is_unsent(world: World) -> None:
+    one, other, room = await world.pair_online()
+    spoken = sound(400)
+    announced = await announce(one.device, len(spoken), "a.ogg", "audio/ogg")
+    assert (await fetch("PUT", announced.upload_url, announced.headers, spoken))[0] == 200
+    id_ = announced.attachment.attachment_id
+    voice = messages.VoiceContent(attachment_id=id_, length={"seconds": 3}, waveform=b"\x00\x80\xff")
+    request = messaging.SendMessageRequest(
+        conversation_id=room, client_message_id="spoken", attachment_ids=[id_], voice=voice
+    )
+    sent = (await one.device.messaging.SendMessage(request)).message
+    assert (sent.voice, sent.attachments[0].content_type) == (voice, "audio/ogg")
+    await other.until_seq(room, sent.seq)
+    entry = other.stream.inbox.conversations.history(room).entry(sent.seq)
+    assert entry is not None
+    assert (entry.kind, entry.attachments) == ("voice", (id_,))
+    wanted = attachments.GetDownloadRequest(conversation_id=room, seq=sent.seq, attachment_id=id_)
+    url = (await other.device.attachments.GetDownload(wanted)).download_url
+    assert (await fetch("GET", url))[:2] == (200, spoken)
+    for wrong, field in (
+        (messages.VoiceContent(attachment_id="x", length={"seconds": 3}), "voice"),
+        (messages.VoiceContent(attachment_id=id_, length={"seconds": 2**62}), "voice"),
+        (messages.VoiceContent(attachment_id=id_, length={"seconds": 901}), "voice.length"),
+        (messages.VoiceContent(attachment_id=id_, length={"seconds": 3}, waveform=b"x" * 129), "voice.waveform"),
+    ):
+        request = messaging.SendMessageRequest(
+            conversation_id=room, client_message_id=field, attachment_ids=[id_], voice=wrong
+        )
+        with refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID") as why:
+            await one.device.messaging.SendMessage(request)
+        assert why.fields == (field,)
+    await one.device.messaging.UnsendMessage(messaging.UnsendMessageRequest(conversation_id=room, seq=sent.seq))
+    with refused(grpc.StatusCode.NOT_FOUND, "ATTACHMENT_NOT_FOUND"):
+        await other.device.attachments.GetDownload(wanted)
 
 
 async def test_bytes_of_another_size_or_type_are_refused_and_unfinished_uploads_cannot_be_sent(world: World) -> None:

@@ -12,8 +12,9 @@ from parley.presence.v1 import events_pb2 as delivery_pb2
 
 from services.messaging.accounts.core import BELONGINGS, Job
 from services.messaging.accounts.service import Gate
+from services.messaging.core.content import Line, LineKind, Text
 from services.messaging.core.errors import AccountDeleted
-from services.messaging.core.model import Line, LineKind, Role, Text
+from services.messaging.core.model import Role
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
 from services.messaging.vanishing import core as vanishing

@@ -21,7 +21,8 @@ from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.rpc import AttachmentsServicer
 from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core.model import Text, UserId
+from services.messaging.core.content import Text
+from services.messaging.core.model import UserId
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.groups.store import PostgresInvites

@@ -22,8 +22,9 @@ from services.messaging.accounts.store import PostgresAccounts, PostgresJobs
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, Collector
 from services.messaging.attachments.store import PostgresAttachments
+from services.messaging.core.content import Expired, Text
 from services.messaging.core.errors import AccountDeleted
-from services.messaging.core.model import ConversationId, Expired, Text, UserId
+from services.messaging.core.model import ConversationId, UserId
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.store import PostgresInvites

@@ -10,7 +10,8 @@ from parley.gateway.v1 import service_pb2 as gateway
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.consumer import FanOut
-from services.messaging.core.model import ConversationId, Draft, MessageId, Text, UserId, open_direct
+from services.messaging.core.content import Text
+from services.messaging.core.model import ConversationId, Draft, MessageId, UserId, open_direct
 from services.messaging.deliveries import direct_deliveries
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings

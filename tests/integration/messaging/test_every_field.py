@@ -10,9 +10,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from services.messaging.attachments.service import UploadRequest
-from services.messaging.core.model import Text, UserId
+from services.messaging.core.content import Text
+from services.messaging.core.model import UserId
 from services.messaging.service import TextRequest
 from tests.integration.messaging.test_any_request import ALICE, RPCS, SERVICES, TABLE, Town
+from tests.support.file_samples import sound
 from tests.support.filled_requests import Values
 from tests.support.strangers import Findings, Questions, ask_both, request_of, told
 
@@ -42,8 +44,8 @@ async def town(database_url: str) -> AsyncIterator[Town]:
 
 
 async def own_upload(town: Town, user: str) -> str:
-    upload, _ = await town.attachments.create_upload(UserId(user), UploadRequest("own", "a.png", "image/png", 80))
-    town.objects.receive(upload)
+    upload, _ = await town.attachments.create_upload(UserId(user), UploadRequest("own", "a.ogg", "audio/ogg", 80))
+    town.objects.receive(upload, sound(80))
     return str(upload.attachment.id)
 
 
@@ -55,7 +57,7 @@ def values_of(town: Town, room: str, own_file: str) -> Values:
         **dict.fromkeys(("user_id", "mention_user_id", "peer_user_id"), users),
         "user_ids": users,
         "attachment_ids": [own_file, *town.known["attachment_id"], NOWHERE, "x"],
-        "attachment_id": [*town.known["attachment_id"], own_file, NOWHERE],
+        "attachment_id": [own_file, *town.known["attachment_id"], NOWHERE],
         "seq": [1, 2, 3, 99, 0, -1],
         "seqs": [1, 2, 3, 99, -1],
         "reply_to_seq": [1, 2, 99, -1, 0],

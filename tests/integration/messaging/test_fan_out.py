@@ -13,7 +13,8 @@ from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging import encoding, topics
 from services.messaging.consumer import FanOut
-from services.messaging.core.model import ConversationId, Message, MessageId, Text, UserId
+from services.messaging.core.content import Text
+from services.messaging.core.model import ConversationId, Message, MessageId, UserId
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
 from services.messaging.ports import LineStamp

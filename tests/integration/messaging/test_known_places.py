@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.messaging.core.content import Text
 from services.messaging.core.errors import ConversationNotFound, MessagingError, NotAllowed
-from services.messaging.core.model import ConversationId, Draft, Message, MessageId, Text, UserId, open_direct
+from services.messaging.core.model import ConversationId, Draft, Message, MessageId, UserId, open_direct
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
 from services.messaging.ports import LineStamp

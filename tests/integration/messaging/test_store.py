@@ -4,19 +4,9 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+from services.messaging.core.content import CallOutcome, CallRecord, Text
 from services.messaging.core.errors import ConversationNotFound
-from services.messaging.core.model import (
-    CallOutcome,
-    CallRecord,
-    ConversationId,
-    Cursor,
-    Draft,
-    Message,
-    MessageId,
-    PageMark,
-    Text,
-    UserId,
-)
+from services.messaging.core.model import ConversationId, Cursor, Draft, Message, MessageId, PageMark, UserId
 from services.messaging.ports import Store
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock

@@ -9,8 +9,9 @@ from services.messaging.attachments.core import Scan, object_key
 from services.messaging.attachments.ports import AttachmentStore
 from services.messaging.attachments.store import PostgresAttachments
 from services.messaging.core import changes
+from services.messaging.core.content import Text
 from services.messaging.core.errors import AttachmentNotFound, TooManyUploads
-from services.messaging.core.model import Attachment, Conversation, Draft, Message, MessageId, Text, UserId
+from services.messaging.core.model import Attachment, Conversation, Draft, Message, MessageId, UserId
 from services.messaging.ports import Store
 from services.messaging.relations.core.quotas import day_quota
 from services.messaging.relations.core.reports import Reason, Report, copy_of

@@ -9,24 +9,9 @@ import pytest
 
 from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
+from services.messaging.core.content import CallOutcome, CallRecord, Line, LineKind, Mention, Text, Unsent
 from services.messaging.core.errors import ConversationNotFound, RoleTooLow
-from services.messaging.core.model import (
-    CallOutcome,
-    CallRecord,
-    ConversationId,
-    Cursor,
-    Draft,
-    Edit,
-    Line,
-    LineKind,
-    Mention,
-    Message,
-    MessageId,
-    Role,
-    Text,
-    Unsent,
-    UserId,
-)
+from services.messaging.core.model import ConversationId, Cursor, Draft, Edit, Message, MessageId, Role, UserId
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
 from services.messaging.groups.ports import Invite, InviteStore

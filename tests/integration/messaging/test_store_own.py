@@ -6,14 +6,8 @@ import pytest
 
 from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.model import (
-    Conversation,
-    Draft,
-    Message,
-    MessageId,
-    Text,
-    UserId,
-)
+from services.messaging.core.content import Text
+from services.messaging.core.model import Conversation, Draft, Message, MessageId, UserId
 from services.messaging.core.own_state import OwnChange, OwnState
 from services.messaging.core.searching import FORM, query_of
 from services.messaging.indexing import Reindexer

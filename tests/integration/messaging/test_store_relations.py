@@ -8,11 +8,10 @@ from uuid import UUID
 import pytest
 
 from services.messaging.core import changes
+from services.messaging.core.content import CallOutcome, CallRecord
 from services.messaging.core.errors import NotAllowed
 from services.messaging.core.model import (
     CALL_KEY_PREFIX,
-    CallOutcome,
-    CallRecord,
     Conversation,
     ConversationId,
     Cursor,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from services.messaging.core.content import Link, Text
 from services.messaging.core.errors import MessagingError, RequestPending, RequestPendingLimit
 from services.messaging.core.model import (
     Attachment,
@@ -12,9 +13,7 @@ from services.messaging.core.model import (
     Conversation,
     ConversationId,
     Draft,
-    Link,
     Message,
-    Text,
     UserId,
     open_direct,
 )

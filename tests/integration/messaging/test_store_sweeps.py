@@ -7,8 +7,9 @@ import pytest
 
 from services.messaging.core import changes
 from services.messaging.core.changes import ChangePolicy
+from services.messaging.core.content import Expired, Text
 from services.messaging.core.errors import MessageNotFound
-from services.messaging.core.model import Conversation, Cursor, Expired, Message, Text
+from services.messaging.core.model import Conversation, Cursor, Message
 from services.messaging.core.searching import query_of
 from services.messaging.ports import Store
 from services.messaging.receipts.ports import ReceiptStore

@@ -16,6 +16,7 @@ from services.messaging.attachments.core import (
     object_key,
 )
 from services.messaging.attachments.service import UploadRequest
+from services.messaging.core.content import Text, Unsent
 from services.messaging.core.errors import (
     AttachmentNotFound,
     AttachmentNotUploaded,
@@ -25,7 +26,7 @@ from services.messaging.core.errors import (
     TooManyUploads,
 )
 from services.messaging.core.media_types import ALIASES, media_type
-from services.messaging.core.model import Attachment, AttachmentId, Message, Text, Unsent, UserId
+from services.messaging.core.model import Attachment, AttachmentId, Message, UserId
 from services.messaging.groups.service import GroupRequest
 from services.messaging.service import TextRequest
 from services.runtime.errors import StoreUnavailable

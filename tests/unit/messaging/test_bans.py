@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 
+from services.messaging.core.content import Text
 from services.messaging.core.errors import (
     Banned,
     ConversationNotFound,
@@ -15,7 +16,7 @@ from services.messaging.core.errors import (
     NotAGroup,
     RoleTooLow,
 )
-from services.messaging.core.model import AddAudience, Role, Text, UserId
+from services.messaging.core.model import AddAudience, Role, UserId
 from services.messaging.core.request import Request
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.messaging.core import changes, checks
 from services.messaging.core.changes import ChangePolicy, MessageChange, ReactionChange
+from services.messaging.core.content import CallOutcome, CallRecord, Line, LineKind, Link, Mention, Text, Unsent
 from services.messaging.core.emojis import bare
 from services.messaging.core.errors import (
     EditTooLate,
@@ -20,22 +21,7 @@ from services.messaging.core.errors import (
     TooManyEdits,
     TooManyReactions,
 )
-from services.messaging.core.model import (
-    CallOutcome,
-    CallRecord,
-    ConversationId,
-    Line,
-    LineKind,
-    Link,
-    Mention,
-    Message,
-    MessageId,
-    Reaction,
-    Text,
-    Unsent,
-    UserId,
-    open_direct,
-)
+from services.messaging.core.model import ConversationId, Message, MessageId, Reaction, UserId, open_direct
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROOM = ConversationId(UUID(int=1))

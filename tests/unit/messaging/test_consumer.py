@@ -15,17 +15,8 @@ from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging import encoding
 from services.messaging.consumer import CallRecords, FanOut, SearchIndex
-from services.messaging.core.model import (
-    CallOutcome,
-    CallRecord,
-    Conversation,
-    ConversationId,
-    Message,
-    MessageId,
-    Text,
-    UserId,
-    open_direct,
-)
+from services.messaging.core.content import CallOutcome, CallRecord, Text
+from services.messaging.core.model import Conversation, ConversationId, Message, MessageId, UserId, open_direct
 from services.messaging.deliveries import deliveries
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings

@@ -7,18 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.messaging.core import checks, model, paging
+from services.messaging.core.content import CallOutcome, CallRecord, Text
 from services.messaging.core.errors import ConversationNotFound, InvalidField, NotAllowed
-from services.messaging.core.model import (
-    CallOutcome,
-    CallRecord,
-    ConversationId,
-    Draft,
-    Message,
-    MessageId,
-    PageMark,
-    Text,
-    UserId,
-)
+from services.messaging.core.model import ConversationId, Draft, Message, MessageId, PageMark, UserId
 from services.messaging.core.placing import Places, place_drafts
 from services.messaging.core.request import Request
 

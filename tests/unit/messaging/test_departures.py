@@ -9,13 +9,9 @@ import pytest
 
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, UploadRequest
+from services.messaging.core.content import Mention, Text
 from services.messaging.core.errors import ConversationNotFound, InvalidField, InviteNotFound
-from services.messaging.core.model import (
-    Mention,
-    Role,
-    Text,
-    UserId,
-)
+from services.messaging.core.model import Role, UserId
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.service import Limits, Messaging, TextRequest
 from services.runtime.ids import new_id, new_secret

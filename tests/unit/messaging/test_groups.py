@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from services.messaging.core import checks
+from services.messaging.core.content import LineKind
 from services.messaging.core.errors import (
     Banned,
     ConversationNotFound,
@@ -20,15 +21,7 @@ from services.messaging.core.errors import (
     RoleTooLow,
     TooManyMembers,
 )
-from services.messaging.core.model import (
-    AddAudience,
-    Conversation,
-    ConversationId,
-    LineKind,
-    Role,
-    UserId,
-    open_direct,
-)
+from services.messaging.core.model import AddAudience, Conversation, ConversationId, Role, UserId, open_direct
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Act, GroupChange, Settings
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.messaging.core.checks import check_entities
+from services.messaging.core.content import Link, Text
 from services.messaging.core.errors import InvalidField
 from services.messaging.core.links import host_of, names_its_host
-from services.messaging.core.model import Link, Text
 from services.messaging.service import TextRequest
 from tests.support.link_tricks import LINK_TRICKS, LinkTrick
 from tests.support.messaging_world import ALICE, World

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.messaging.core.content import Text
 from services.messaging.core.errors import SendRate
-from services.messaging.core.model import Text, UserId
+from services.messaging.core.model import UserId
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.rates import SendRates
 from services.messaging.service import Limits, Messaging, TextRequest

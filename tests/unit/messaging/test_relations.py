@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from services.messaging.core.content import Text
 from services.messaging.core.errors import (
     ConversationNotFound,
     InvalidField,
     InviteNotFound,
     NotAllowed,
 )
-from services.messaging.core.model import Text, UserId
+from services.messaging.core.model import UserId
 from services.messaging.core.request import Request
 from services.messaging.relations.core.errors import (
     ConversationQuota,

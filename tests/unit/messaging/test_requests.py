@@ -7,12 +7,13 @@ import pytest
 
 from services.messaging.attachments.service import UploadRequest
 from services.messaging.consumer import FanOut
+from services.messaging.core.content import Link, Mention, Text
 from services.messaging.core.errors import (
     NotAllowed,
     RequestPending,
     RequestPendingLimit,
 )
-from services.messaging.core.model import Attachment, Link, Mention, Text, UserId
+from services.messaging.core.model import Attachment, UserId
 from services.messaging.core.placing import REQUEST_MESSAGES
 from services.messaging.core.request import Request
 from services.messaging.groups.core import Settings

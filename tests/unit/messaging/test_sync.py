@@ -25,8 +25,9 @@ from services.messaging import encoding
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.consumer import FanOut
+from services.messaging.core.content import Text
 from services.messaging.core.errors import InvalidField, MessagingError, SyncTokenUnknown, TooManyConversations
-from services.messaging.core.model import Role, Text, UserId
+from services.messaging.core.model import Role, UserId
 from services.messaging.core.own_state import OwnChange
 from services.messaging.group_commit import GroupCommit
 from services.messaging.groups.core import Settings

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from services.messaging.core.changes import ChangePolicy, react, unsend
+from services.messaging.core.content import Expired, Line, LineKind, Text
 from services.messaging.core.errors import ConversationNotFound, InvalidField, NotAllowed, NotEditable, RoleTooLow
-from services.messaging.core.model import ConversationId, Expired, Line, LineKind, Message, Text, UserId
+from services.messaging.core.model import ConversationId, Message, UserId
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest
 from services.messaging.service import TextRequest

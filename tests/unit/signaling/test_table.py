@@ -1,4 +1,4 @@
-"""The state table: total, and the README shows it as it is."""
+"""The state table: total, and the documentation shows it as it is."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from services.signaling.core.errors import CallsError
 from services.signaling.core.model import CallState, EndReason
 from services.signaling.core.table import BEGIN, END, TABLE, Effect, Rule, Trigger, insert
 
-README = Path(__file__).parents[3] / "services" / "signaling" / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "design" / "call-states.md"
 
 
 def test_every_state_and_trigger_has_a_rule_or_a_named_refusal() -> None:
@@ -41,9 +41,9 @@ def test_a_call_never_goes_back_to_ringing() -> None:
             assert state is CallState.RINGING
 
 
-def test_the_readme_shows_the_table_as_it_is() -> None:
-    text = README.read_text()
-    assert insert(text) == text, "run: python -m services.signaling.core.table services/signaling/README.md"
+def test_the_page_shows_the_table_as_it_is() -> None:
+    text = PAGE.read_text()
+    assert insert(text) == text, "run: python -m services.signaling.core.table docs/design/call-states.md"
 
 
 def test_the_table_replaces_what_stands_between_the_markers() -> None:

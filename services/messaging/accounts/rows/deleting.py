@@ -1,23 +1,24 @@
 """Statements that take a person out of what they left behind."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from services.messaging import encoding, rows, topics
 from services.messaging.accounts.core import Belonging
 from services.messaging.attachments.core import UPLOADS_PREFIX
+from services.messaging.content_forms import from_columns, is_said
+from services.messaging.core.content import EXPIRED, without
 from services.messaging.core.model import Conversation, ConversationId, UserId, told_directly
 from services.runtime import outbox
 from services.runtime.db import Connection
 from services.runtime.ids import NewId
 
-_NUMBER_CHANGES = """
+_NUMBER_CHANGES = f"""
 WITH changed AS (SELECT seq, place FROM unnest($2::bigint[]) WITH ORDINALITY AS k (seq, place)),
 counted AS (UPDATE conversations SET revision = revision + cardinality($2) WHERE id = $1)
-UPDATE messages m SET revision = $3 + changed.place, kind = CASE WHEN $4 THEN 'expired' ELSE m.kind END
+UPDATE messages m SET revision = $3 + changed.place, kind = CASE WHEN $4 THEN '{EXPIRED.name}' ELSE m.kind END
 FROM changed WHERE m.conversation_id = $1 AND m.seq = changed.seq
-"""
+"""  # noqa: S608
 
 
 async def expire_messages(
@@ -25,8 +26,8 @@ async def expire_messages(
 ) -> Sequence[int]:
     """Erase some of what the person wrote in a locked conversation; the places stay. Returns their seqs."""
     found = await connection.fetch(
-        "SELECT seq FROM messages WHERE conversation_id = $1 AND sender_id = $2 AND kind IN ('text', 'call')"
-        " ORDER BY seq LIMIT $3",
+        f"SELECT m.seq FROM messages m WHERE m.conversation_id = $1 AND m.sender_id = $2 AND {is_said('m')}"  # noqa: S608
+        " ORDER BY m.seq LIMIT $3",
         conversation.id,
         user_id,
         limit,
@@ -60,26 +61,26 @@ async def withdraw_reactions(
     return seqs
 
 
-async def leave_calls(connection: Connection, conversation: Conversation, user_id: UserId, limit: int) -> Sequence[int]:
-    """Take the person out of some of the call records that stay, in a locked conversation: the others keep the line.
+async def withdraw_name(
+    connection: Connection, conversation: Conversation, user_id: UserId, limit: int
+) -> Sequence[int]:
+    """Take the person out of some of what others said that names them, in a locked conversation: the others keep it.
 
     Returns the seqs of the messages.
     """
     found = await connection.fetch(
-        "SELECT seq, call FROM messages WHERE conversation_id = $1 AND kind = 'call'"
-        " AND position(convert_to($2, 'UTF8') IN call) > 0 ORDER BY seq",
+        "SELECT seq, kind, body, entities, call, line, content FROM messages WHERE conversation_id = $1"
+        " AND (position(convert_to($2, 'UTF8') IN call) > 0 OR position(convert_to($2, 'UTF8') IN content) > 0)"
+        " ORDER BY seq",
         conversation.id,
         user_id,
     )
-    records = {row["seq"]: encoding.to_call(row["call"]) for row in found}
+    contents = [(row["seq"], from_columns(row)) for row in found]
+    left = [(seq, content, without(content, user_id)) for seq, content in contents]
     # An id may be a part of another one.
-    mine = [(seq, record) for seq, record in records.items() if user_id in record.participants][:limit]
-    for seq, record in mine:
-        others = tuple(person for person in record.participants if person != user_id)
-        call = encoding.call_message(replace(record, participants=others)).SerializeToString()
-        await connection.execute(
-            "UPDATE messages SET call = $3 WHERE conversation_id = $1 AND seq = $2", conversation.id, seq, call
-        )
+    mine = [(seq, after) for seq, before, after in left if after != before][:limit]
+    for seq, after in mine:
+        await rows.write_content(connection, conversation.id, seq, after)
     seqs = [seq for seq, _ in mine]
     if seqs:
         await connection.execute(_NUMBER_CHANGES, conversation.id, seqs, conversation.revision, False)

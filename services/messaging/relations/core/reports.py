@@ -7,8 +7,9 @@ from enum import Enum
 from uuid import UUID
 
 from services.messaging.core.checks import check_client_id, check_seq, check_storable
+from services.messaging.core.content import text_of
 from services.messaging.core.errors import InvalidField
-from services.messaging.core.model import ConversationId, Message, Text, UserId
+from services.messaging.core.model import ConversationId, Message, UserId
 from services.messaging.relations.core.errors import ReportClosed
 
 # Copies of a report. Higher: more context for the moderators, and more of what others wrote is copied.
@@ -85,9 +86,8 @@ def check_request(request: ReportRequest) -> tuple[Reason, tuple[int, ...]]:
 
 def copy_of(message: Message) -> ReportedMessage:
     """The copy of a message."""
-    text = message.content.text if isinstance(message.content, Text) else ""
     attachment_ids = tuple(str(attachment.id) for attachment in message.attachments)
-    return ReportedMessage(message.seq, message.sender_id, message.sent_at, text, attachment_ids)
+    return ReportedMessage(message.seq, message.sender_id, message.sent_at, text_of(message.content), attachment_ids)
 
 
 def reported_by(reporter: UserId, messages: Sequence[Message]) -> tuple[UserId, ...]:

@@ -14,7 +14,7 @@ export { excerpt, highlight, type Marked } from "./core/highlight";
 export { endLine, groupEndLine } from "./core/lines";
 export type * from "./core/model";
 export { type Folder, folderOf, isMuted } from "./core/own-state";
-export { type Receipt, reachedBy, receiptOf } from "./core/receipts";
+export { isOfAPerson, type Receipt, reachedBy, receiptOf } from "./core/receipts";
 export * from "./core/relations";
 export { type Rights, rightsOf } from "./core/roles";
 export { allDone, type Upload } from "./core/uploads";

@@ -145,6 +145,8 @@ function readContent(content: WireMessage["content"]): model.Content {
       return { kind: "text", text: content.value.text, entities: content.value.entities.flatMap(readEntity) };
     case "call":
       return readCallContent(content.value);
+    case "voice":
+      return { kind: "voice", lengthS: seconds(content.value.length) };
     case "system":
       return readSystemContent(content.value.event);
     case "unsent":

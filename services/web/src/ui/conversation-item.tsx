@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { Call, ConversationView, ParleyClient } from "../parley";
-import { isMuted, joined, receiptOf } from "../parley";
+import { isMuted, isOfAPerson, joined, receiptOf } from "../parley";
 import { Avatar } from "./avatar";
 import { ConversationMenu } from "./conversation-menu";
 import { listTime } from "./format";
@@ -118,7 +118,7 @@ function Preview({ client, view, reader, current }: PreviewProps): JSX.Element {
     );
   }
   if (!newest) return <span class="item-preview">{view.messages.length > 0 ? "No messages" : "Say hello"}</span>;
-  const ticks = kind === "direct" && newest.senderId === reader.selfId && newest.content.kind === "text";
+  const ticks = kind === "direct" && newest.senderId === reader.selfId && isOfAPerson(newest.content);
   return (
     <span class={`item-preview ${view.unread > 0 || view.own.markedUnread ? "strong" : ""}`}>
       {ticks && <Ticks receipt={receiptOf(view.conversation, newest.seq, reader.selfId)} />}

@@ -73,6 +73,11 @@ export function dateTime(ms: number): string {
   return new Date(ms).toLocaleString([], { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 }
 
+/** A voice message; its sound stands beside it as a file. */
+export function voiceLine(lengthS: number): string {
+  return `Voice message · ${duration(lengthS)}`;
+}
+
 type CallContent = Extract<Message["content"], { kind: "call" }>;
 
 /** The record of a call, as the conversation shows it. `own` when this user placed it. */

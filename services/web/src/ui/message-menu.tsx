@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import type { Message, ParleyClient } from "../parley";
-import { isSameEmoji } from "../parley";
+import { isOfAPerson, isSameEmoji } from "../parley";
 import { copyText } from "./clipboard";
 import type { IconName } from "./icons";
 import { Icon } from "./icons";
@@ -51,6 +51,7 @@ export function MessageMenu({ client, message, target, group, actions }: Message
   const { content } = message;
   const close = (): void => actions.openMenu(undefined);
   const own = message.senderId === client.userId;
+  const said = isOfAPerson(content);
   const text = content.kind === "text" ? content.text : undefined;
   const choose = (act: (message: Message) => void) => () => {
     close();
@@ -65,10 +66,10 @@ export function MessageMenu({ client, message, target, group, actions }: Message
           <MenuItem icon="reply" label="Reply" onClick={choose(actions.reply)} />
           {text && <MenuItem icon="copy" label="Copy text" onClick={choose(() => void copy())} />}
           {message.edited && <MenuItem icon="history" label="Edit history" onClick={choose(actions.history)} />}
-          {own && group && text !== undefined && <MenuItem icon="eye" label="Read by…" onClick={choose(actions.readers)} />}
+          {own && group && said && <MenuItem icon="eye" label="Read by…" onClick={choose(actions.readers)} />}
           {!own && <MenuItem icon="flag" label="Report" danger onClick={choose(actions.report)} />}
           {own && text !== undefined && <MenuItem icon="edit" label="Edit" onClick={choose(actions.edit)} />}
-          {own && text !== undefined && <MenuItem icon="undo" label="Unsend" danger onClick={choose(actions.unsend)} />}
+          {own && said && <MenuItem icon="undo" label="Unsend" danger onClick={choose(actions.unsend)} />}
         </>
       )}
     </Menu>

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import type { Outgoing, ParleyClient } from "../parley";
-import { beginning } from "../parley";
+import { beginning, isOfAPerson } from "../parley";
 import { Attachments } from "./attachments";
 import { Avatar } from "./avatar";
 import { callLine, dateTime, timeOfDay } from "./format";
@@ -46,7 +46,7 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
   const body = useRef<HTMLDivElement>(null);
   const press = useLongPress(() => body.current?.querySelector<HTMLElement>(".message-actions")?.click());
   const open = message !== undefined && message.content.kind !== "unsent";
-  const faint = message ? message.content.kind !== "text" : false;
+  const faint = message ? !isOfAPerson(message.content) : false;
   const side = own ? "own" : "other";
   const classes = ["row", side, row.first && "first", row.last && "last", row.outgoing?.state, faint && "faint", group && "in-group"];
   return (

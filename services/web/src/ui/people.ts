@@ -1,6 +1,6 @@
 import type { Attachment, Conversation, GroupEvent, Message } from "../parley";
-import { shownName } from "../parley";
-import { callLine, lengthLine } from "./format";
+import { isOfAPerson, shownName } from "../parley";
+import { callLine, lengthLine, voiceLine } from "./format";
 
 /** Who reads, and how people are called. */
 export interface Reader {
@@ -63,6 +63,8 @@ export function messageLine({ content, senderId, attachments }: Message, reader:
   switch (content.kind) {
     case "text":
       return shownName(content.text).replace(/\s+/g, " ") || attachmentsLine(attachments);
+    case "voice":
+      return voiceLine(content.lengthS);
     case "call":
       return callLine(content, senderId === reader.selfId);
     case "system":
@@ -88,7 +90,7 @@ export function attachmentsLine(attachments: readonly Attachment[]): string {
 /** A message as one line of the list; in a group it says who wrote. */
 export function previewLine(message: Message, kind: Conversation["kind"], reader: Reader): string {
   const line = messageLine(message, reader);
-  if (message.content.kind !== "text") return line;
+  if (!isOfAPerson(message.content)) return line;
   if (message.senderId === reader.selfId) return `You: ${line}`;
   return kind === "group" ? `${firstName(reader.nameOf(message.senderId))}: ${line}` : line;
 }

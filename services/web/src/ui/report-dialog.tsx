@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Conversation, Failure, ParleyClient, ReportReason } from "../parley";
-import { MAX_COMMENT, MAX_REPORTED } from "../parley";
+import { isOfAPerson, MAX_COMMENT, MAX_REPORTED } from "../parley";
 import { Modal } from "./modal";
 import { faceOf, type Reader } from "./people";
 
@@ -80,6 +80,6 @@ export function ReportDialog({ client, conversation, reader, seqs, userId, onClo
 
 function messagesOf(client: ParleyClient, conversationId: string, userId: string): number[] {
   const messages = client.messaging.store.get(conversationId)?.messages ?? [];
-  const theirs = messages.filter((m) => m.senderId === userId && m.content.kind === "text");
+  const theirs = messages.filter((m) => m.senderId === userId && isOfAPerson(m.content));
   return theirs.slice(-MAX_REPORTED).map((m) => m.seq);
 }

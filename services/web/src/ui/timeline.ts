@@ -1,6 +1,6 @@
 import type { Attachment, ConversationView, Message, Outgoing, Receipt } from "../parley";
-import { receiptOf } from "../parley";
-import { dayLabel } from "./format";
+import { isOfAPerson, receiptOf } from "../parley";
+import { dayLabel, voiceLine } from "./format";
 
 /** One row of a conversation, top to bottom. */
 export type Row =
@@ -67,7 +67,7 @@ export function layOut(view: ConversationView, selfId: string, nowMs: number): R
     const first = newDay || !sameRun(before, line);
     const last = !after || !sameRun(line, after) || dayKey(after.timeMs) !== dayKey(timeMs);
     const direct = view.conversation.kind === "direct";
-    const receipt = own && direct && message?.content.kind === "text" ? receiptOf(view.conversation, message.seq, selfId) : undefined;
+    const receipt = own && direct && message && isOfAPerson(message.content) ? receiptOf(view.conversation, message.seq, selfId) : undefined;
     const status = !direct && line === newestOwn && !after && message ? readStatus(view, message, selfId) : undefined;
     const { attachments } = line;
     rows.push({ kind: "text", key, own, senderId, text, timeMs, first, last, message, outgoing, attachments, receipt, quote: quote(view, line.replyToSeq), status });
@@ -94,6 +94,8 @@ function bubbleText({ content }: Message): string | undefined {
   switch (content.kind) {
     case "text":
       return content.text;
+    case "voice":
+      return voiceLine(content.lengthS);
     case "unsent":
       return "Message unsent";
     case "unknown":

@@ -1,4 +1,4 @@
-import type { Conversation, Message } from "./model";
+import type { Content, Conversation, Message } from "./model";
 
 /** How far a message of one's own got, as far as the others let one know. */
 export type Receipt = "sent" | "delivered" | "read";
@@ -25,7 +25,10 @@ export function reachedBy({ members }: Conversation, seq: number, selfId: string
   return { read: read.map((m) => m.userId), delivered: delivered.map((m) => m.userId) };
 }
 
-/** Whether a message counts as unread above the read cursor: texts and calls of others that stand. */
+/** Whether a person wrote or spoke it, so that it can be unsent, reported and seen to be read. */
+export const isOfAPerson = ({ kind }: Content): boolean => kind === "text" || kind === "voice";
+
+/** Whether a message counts as unread above the read cursor: texts, voice messages and calls of others that stand. */
 export function countsAsUnread(message: Message, selfId: string): boolean {
-  return message.senderId !== selfId && (message.content.kind === "text" || message.content.kind === "call");
+  return message.senderId !== selfId && (isOfAPerson(message.content) || message.content.kind === "call");
 }

@@ -1,0 +1,33 @@
+"""The pages of the API: every RPC and message, with what the protos say of it."""
+
+from __future__ import annotations
+
+from deploy.docs import api
+
+PAGES = api.pages()
+
+
+def test_every_package_has_its_page() -> None:
+    assert set(PAGES) == {f"{folder.name}.md" for folder in (api.PROTOS / "parley").iterdir() if folder.is_dir()}
+
+
+def test_every_rpc_and_message_is_there() -> None:
+    for file in api.read().file:
+        page = PAGES.get(f"{file.package.split('.')[1]}.md", "") if file.package.startswith("parley.") else ""
+        if page:
+            for service in file.service:
+                assert all(f"### {service.name}.{method.name}\n" in page for method in service.method)
+            assert all(f"### {message.name}\n" in page for message in file.message_type)
+
+
+def test_a_comment_is_there_as_it_is_written_and_reasons_are_code() -> None:
+    page = PAGES["gateway.md"]
+    assert "Opens the event stream of one device, until the client or the server ends it." in page
+    assert "ABORTED (REPLACED; `DEVICE_LIMIT`:" in page
+    assert "\n\nErrors: UNAUTHENTICATED (`TOKEN_MISSING`," in page
+    assert "| `device_id` | string | 1 | Chosen by the device once and kept: 8 to 64 of \\[A-Za-z0-9\\_-\\]. |" in page
+
+
+def test_a_type_of_ours_is_a_link_and_a_map_says_what_it_maps() -> None:
+    assert "[DeviceEvent](gateway.md#deviceevent)" in PAGES["gateway.md"]
+    assert "map of string to string" in PAGES["messaging.md"]
