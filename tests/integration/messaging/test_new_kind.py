@@ -88,7 +88,7 @@ def stored() -> float:
 def records(events: Iterable[events_pb2.ConversationEvent]) -> list[Incoming]:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     return [
-        Incoming("messaging.events.v1", 0, offset, b"k", event.SerializeToString(), at, None)
+        Incoming("messaging.events.v1", 0, offset, event.conversation_id.encode(), event.SerializeToString(), at, None)
         for offset, event in enumerate(events)
     ]
 
