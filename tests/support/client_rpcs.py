@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -27,6 +28,16 @@ def services() -> Iterator[ServiceDescriptor]:
     """Every service of every proto."""
     for proto in protos():
         yield from import_module(f"{proto}_pb2").DESCRIPTOR.services_by_name.values()
+
+
+def services_in(table: Container[str]) -> dict[str, tuple[ServiceDescriptor, Any]]:
+    """The services that a table names by their full names, each with the module of its servicer."""
+    return {
+        service.full_name: (service, import_module(f"{proto}_pb2_grpc"))
+        for proto in protos()
+        for service in import_module(f"{proto}_pb2").DESCRIPTOR.services_by_name.values()
+        if service.full_name in table
+    }
 
 
 def client_rpcs() -> dict[str, MethodDescriptor]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import grpc
 
 from deploy.certificates import Authority, Pem
 
-__all__ = ["HOST", "Authority", "Pem", "postgres_front", "tls_front"]
+__all__ = ["HOST", "Authority", "Pem", "overheard", "postgres_front", "tls_front"]
 
 HOST = "127.0.0.1"
 _SSL_REQUEST = struct.pack(">II", 8, 80877103)
@@ -74,3 +77,27 @@ async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> No
             sink.write(chunk)
             await sink.drain()
     sink.close()
+
+
+@asynccontextmanager
+async def overheard(
+    credentials: grpc.ServerCredentials | None, *adds: Callable[[grpc.aio.Server], None]
+) -> AsyncIterator[tuple[str, list[str]]]:
+    """A server of these services, its address, and the calls that reached it. None: it listens in clear text."""
+    heard: list[str] = []
+
+    class Ear(grpc.aio.ServerInterceptor):
+        async def intercept_service(self, continuation: Callable[..., Any], details: Any) -> Any:
+            heard.append(details.method)
+            return await continuation(details)
+
+    server = grpc.aio.server(interceptors=[Ear()])
+    for add in adds:
+        add(server)
+    address = f"{HOST}:0"
+    port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+    await server.start()
+    try:
+        yield f"{HOST}:{port}", heard
+    finally:
+        await server.stop(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +21,17 @@ from deploy.embedded.process import ManagedProcess
 from deploy.envoy.values import EdgeValues
 from services.runtime.config import TlsConfig
 from services.runtime.tls import server_credentials
-from tests.support.tls import HOST
+from tests.support.tls import HOST, overheard
 from tests.support.waiting import eventually
 
 
 @asynccontextmanager
 async def upstream(credentials: grpc.ServerCredentials | None) -> AsyncIterator[tuple[str, list[str]]]:
     """A server that says it is ready, its address, and the calls that reached it."""
-    heard: list[str] = []
-
-    class Ear(grpc.aio.ServerInterceptor):
-        async def intercept_service(self, continuation: Callable[..., Any], details: Any) -> Any:
-            heard.append(details.method)
-            return await continuation(details)
-
-    server, told = grpc.aio.server(interceptors=[Ear()]), health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(told, server)
+    told = health.aio.HealthServicer()
     await told.set("readiness", health_pb2.HealthCheckResponse.SERVING)
-    address = f"{HOST}:0"
-    port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
-    await server.start()
-    try:
-        yield f"{HOST}:{port}", heard
-    finally:
-        await server.stop(0)
+    async with overheard(credentials, partial(health_pb2_grpc.add_HealthServicer_to_server, told)) as listening:
+        yield listening
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """The table of callers against a real server: each pair of caller and method, from the descriptors of all protos."""
 
-import importlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,22 +12,10 @@ from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.errors import reason_of
 from services.runtime.guard import Access
 from services.runtime.rpc import Api, RpcServer
-from tests.support.client_rpcs import protos
+from tests.support.client_rpcs import services_in
 from tests.support.identities import environment, tokens_of
 
-
-def services() -> dict[str, tuple[ServiceDescriptor, Any]]:
-    """All services of the protos that the table names, each with the module of its servicer."""
-    found = {}
-    for proto in protos():
-        messages, grpc_module = (importlib.import_module(f"{proto}_{ending}") for ending in ("pb2", "pb2_grpc"))
-        for service in messages.DESCRIPTOR.services_by_name.values():
-            if service.full_name in callers.CALLERS:
-                found[service.full_name] = (service, grpc_module)
-    return found
-
-
-SERVICES = services()
+SERVICES = services_in(callers.CALLERS)
 METHODS = [method for service, _ in SERVICES.values() for method in service.methods]
 
 

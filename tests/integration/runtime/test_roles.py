@@ -1,6 +1,5 @@
 """The admin port against a real server: each pair of role and method, from the descriptors of all protos."""
 
-import importlib
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,25 +15,14 @@ from services.runtime.errors import reason_of
 from services.runtime.guard import Access, Admins
 from services.runtime.rpc import Api, RpcServer
 from tests.support import admins
-from tests.support.client_rpcs import protos
+from tests.support.client_rpcs import services_in
 from tests.support.identities import environment, tokens_of
 
 OPS = "parley.calls.v1.CallOperationsService"
 ALL_ROLES = (roles.MODERATOR, roles.OPERATOR, roles.PRIVACY)
 
 
-def services() -> dict[str, tuple[ServiceDescriptor, Any]]:
-    """All services of the protos that the table names, each with the module of its servicer."""
-    found = {}
-    for proto in protos():
-        messages, grpc_module = (importlib.import_module(f"{proto}_{ending}") for ending in ("pb2", "pb2_grpc"))
-        for service in messages.DESCRIPTOR.services_by_name.values():
-            if service.full_name in roles.ROLES:
-                found[service.full_name] = (service, grpc_module)
-    return found
-
-
-SERVICES = services()
+SERVICES = services_in(roles.ROLES)
 METHODS = [method for service, _ in SERVICES.values() for method in service.methods]
 
 

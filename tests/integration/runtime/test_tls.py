@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -26,7 +26,7 @@ from tests.support.identities import environment as identity_env
 from tests.support.identities import tokens_of
 from tests.support.mounted import MountedSecret
 from tests.support.rotation import load
-from tests.support.tls import HOST
+from tests.support.tls import HOST, overheard
 from tests.support.waiting import PATIENCE_S
 
 SERVICE = "parley.messaging.v1.MembershipService"
@@ -96,25 +96,9 @@ async def test_one_channel_spreads_over_all_replicas_and_checks_each(authority: 
                 await members(channel)
 
 
-@asynccontextmanager
-async def impostor(credentials: grpc.ServerCredentials | None) -> AsyncIterator[tuple[str, list[str]]]:
+def impostor(credentials: grpc.ServerCredentials | None) -> AbstractAsyncContextManager[tuple[str, list[str]]]:
     """Whoever listens where a service should, and which calls reached it."""
-    heard: list[str] = []
-
-    class Ear(grpc.aio.ServerInterceptor):
-        async def intercept_service(self, continuation: Callable[..., Any], details: Any) -> Any:
-            heard.append(details.method)
-            return await continuation(details)
-
-    server = grpc.aio.server(interceptors=[Ear()])
-    service_pb2_grpc.add_MembershipServiceServicer_to_server(Servicer(), server)
-    address = f"{HOST}:0"
-    port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
-    await server.start()
-    try:
-        yield f"{HOST}:{port}", heard
-    finally:
-        await server.stop(0)
+    return overheard(credentials, partial(service_pb2_grpc.add_MembershipServiceServicer_to_server, Servicer()))
 
 
 def showing(tls: TlsConfig) -> grpc.ServerCredentials:
