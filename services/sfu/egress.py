@@ -1,5 +1,6 @@
 """What goes out: each receiver's copies written, encrypted and put into the batch that the next flush sends."""
 
+from collections import deque
 from collections.abc import Mapping
 
 from services.sfu.batch import Batch
@@ -13,6 +14,10 @@ from services.sfu.ports import Metrics
 from services.sfu.srtp import SrtpSession
 from services.sfu.udp import BATCH_SIZE
 
+# Datagrams of a handshake that wait until their address is proven. Higher: more memory for who invents addresses.
+# Lower: a flight of small records is cut, and the client asks for it again after a second.
+MAX_HELD = 16
+
 # Packets of one group that are to go out together: who gets them, their images, and the sizes of these.
 _Run = tuple[Members, list[Image], list[int]]
 
@@ -20,13 +25,16 @@ _Run = tuple[Members, list[Image], list[int]]
 class Outlet:
     """Where a receiver's packets leave: dropped until there are keys, and an address as the kernel wants it.
 
-    `allowance` bounds what goes to an address that is not proven (addresses.py); None for one that is.
+    `allowance` bounds what goes to an address that is not proven (addresses.py); None for one that is. `held`: what of
+    a handshake waits for the proof, which comes a moment after the first flight was asked for; a client would ask for a
+    lost one after a second.
     """
 
     def __init__(self) -> None:
         self.srtp: SrtpSession | None = None
         self.destination: bytes | None = None
         self.allowance: Allowance | None = None
+        self.held: deque[bytes] = deque(maxlen=MAX_HELD)
 
 
 class Egress:
@@ -130,9 +138,20 @@ class Egress:
             self._batch.commit((size,), outlet.destination)
 
     def send_dtls(self, outlet: Outlet, datagram: bytes) -> None:
-        """A datagram of DTLS, at once; nothing without a destination."""
-        if outlet.destination is not None and self._may_send(outlet, len(datagram)):
-            self.send_datagram(outlet.destination, datagram)
+        """A datagram of DTLS, at once, or when its address may have it; nothing without a destination."""
+        if outlet.destination is None:
+            return
+        if len(outlet.held) == MAX_HELD:
+            self._metrics.dropped("unproven_address")
+        outlet.held.append(datagram)
+        self.release(outlet)
+
+    def release(self, outlet: Outlet) -> None:
+        """Send what was held, in order, as far as its address may have it now."""
+        while outlet.held and outlet.destination is not None:
+            if outlet.allowance is not None and not outlet.allowance.spend(len(outlet.held[0])):
+                return
+            self.send_datagram(outlet.destination, outlet.held.popleft())
 
     def send_datagram(self, destination: bytes, datagram: bytes) -> None:
         """STUN, at once."""

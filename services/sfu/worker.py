@@ -243,6 +243,7 @@ class MediaWorker:
             raise PacketError("flood")
         if connection.allowance is not None and source == connection.destination:
             connection.allowance.earn(len(datagram))
+            self._egress.release(connection)
         connection.dtls.receive(datagram)
 
     def _handle_stun(self, datagram: bytes, source: bytes, now: float) -> None:
@@ -280,6 +281,8 @@ class MediaWorker:
             connection.destination = source
             self._log(connection.participant, event)
         connection.allowance = connection.route.allowance
+        if connection.held:
+            self._egress.release(connection)
 
     def _ask(self, connection: Connection, address: Address, source: bytes, now: float) -> None:
         """Ask an address whether it receives, when that is due."""
@@ -337,6 +340,7 @@ class MediaWorker:
         connection.srtp = srtp
         self._book.handle_handshake(connection.route, self._clock.monotonic())
         connection.allowance = connection.route.allowance
+        self._egress.release(connection)
         if connection.sctp_port is not None:
             connection.channel = connection.dtls.open_channel(
                 on_open=lambda: self._maps_due.add(number),

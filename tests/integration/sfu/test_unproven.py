@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 from aioice import stun
 
-from tests.integration.sfu.conftest import Client, RunningWorker
+from loadtests.sfu_media.peer import Peer
+from services.sfu.dtls import Certificate
+from tests.integration.sfu.conftest import Client, RunningWorker, dropped
 from tests.integration.sfu.relay import Relay
 from tests.support.waiting import until
 
@@ -122,6 +124,17 @@ async def test_handshake_does_not_go_where_a_check_points(worker: RunningWorker,
 
     await until(is_answered, what="the worker has answered something")
     await ann.close()
+
+
+async def test_nothing_of_a_handshake_is_lost_to_who_begins_it_before_the_address_is_proven(
+    worker: RunningWorker,
+) -> None:
+    """A client may send its ClientHello right behind its check; what is lost of the flight it asks for a second later."""
+    lost = dropped("unproven_address")
+    eager = Peer(Certificate.generateCertificate(), 9)
+    await eager.join(lambda offer: worker.join(offer, "eve"))
+    assert dropped("unproven_address") == lost
+    await eager.close()
 
 
 async def test_client_answers_the_workers_question_and_moves_in_a_round_trip(worker: RunningWorker) -> None:

@@ -6,10 +6,11 @@ from itertools import chain
 import pylibsrtp
 import pytest
 
+from services.sfu.core.addresses import Allowance
 from services.sfu.core.effects import SendMedia
 from services.sfu.core.participants import Participant
 from services.sfu.core.router import Router
-from services.sfu.egress import Egress, Outlet
+from services.sfu.egress import MAX_HELD, Egress, Outlet
 from services.sfu.metrics import PrometheusMetrics
 from services.sfu.srtp import PacketBuffer, SrtpSession
 from services.sfu.udp import BATCH_SIZE
@@ -112,3 +113,57 @@ def test_a_burst_larger_than_a_batch_goes_out_whole(stage: Stage) -> None:
     stage.send(*range(2, last + 1))
     stage.egress.flush()
     assert stage.batch.all_to(stage.bob) == list(range(last))
+
+
+class Handshake:
+    """What goes out of a handshake to an address that is not proven."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.outlet = Outlet()
+        self.outlet.destination, self.outlet.allowance = b"there", Allowance()
+        self.egress = Egress(self, {}, PrometheusMetrics())
+        self._buffer = PacketBuffer()
+
+    def claim(self, wanted: int) -> Sequence[PacketBuffer]:
+        assert wanted == 1
+        return [self._buffer]
+
+    def commit(self, sizes: Sequence[int], destination: bytes) -> None:
+        assert destination == b"there"
+        self.sent += [bytes(self._buffer.view[:size]) for size in sizes]
+
+    def flush(self) -> tuple[int, int]:
+        return 0, 0
+
+    def say(self, *datagrams: bytes) -> None:
+        for datagram in datagrams:
+            self.egress.send_dtls(self.outlet, datagram)
+
+
+def test_a_flight_that_an_address_may_not_have_yet_comes_in_order_when_it_is_proven() -> None:
+    handshake = Handshake()
+    assert handshake.outlet.allowance
+    handshake.outlet.allowance.earn(5)
+    handshake.say(b"a" * 10, b"b" * 10, b"c" * 5)
+    assert handshake.sent == [b"a" * 10]
+    handshake.outlet.allowance = None
+    handshake.egress.release(handshake.outlet)
+    assert handshake.sent == [b"a" * 10, b"b" * 10, b"c" * 5]
+
+
+def test_what_comes_from_an_address_that_is_not_proven_brings_it_three_times_as_much() -> None:
+    handshake = Handshake()
+    handshake.say(*(bytes((number,)) * 10 for number in range(4)))
+    assert handshake.outlet.allowance
+    handshake.outlet.allowance.earn(7)
+    handshake.egress.release(handshake.outlet)
+    assert [datagram[0] for datagram in handshake.sent] == [0, 1]
+
+
+def test_only_so_much_waits_for_a_proof() -> None:
+    handshake = Handshake()
+    handshake.say(*(bytes((number,)) for number in range(100)))
+    handshake.outlet.allowance = None
+    handshake.egress.release(handshake.outlet)
+    assert [datagram[0] for datagram in handshake.sent] == list(range(100 - MAX_HELD, 100))
