@@ -129,7 +129,7 @@ async def test_handshake_does_not_go_where_a_check_points(worker: RunningWorker,
 async def test_nothing_of_a_handshake_is_lost_to_who_begins_it_before_the_address_is_proven(
     worker: RunningWorker,
 ) -> None:
-    """A client may send its ClientHello right behind its check; what is lost of the flight it asks for a second later."""
+    """A client may send its ClientHello right behind its check: what is lost of its flight comes a second later."""
     lost = dropped("unproven_address")
     eager = Peer(Certificate.generateCertificate(), 9)
     await eager.join(lambda offer: worker.join(offer, "eve"))
