@@ -170,6 +170,14 @@ class History:
             self.held_back = {seq: entry for seq, entry in self.held_back.items() if seq > self.base}
             self._show_what_follows()
 
+    def read_anew(self) -> None:
+        """Forgets the messages, which the next Sync brings again: those that came while the conversation waited in
+        Requests lack files and links, and no revision says that they may be seen now.
+        """
+        self.shown, self.held_back, self._seq_by_message_id = [], {}, {}
+        self.base = self.card.visible_after_seq if self.card else 0
+        self.is_listed = self.missed = True
+
     def hide_through(self, seq: int) -> None:
         """Forgets what one may not see (any more): all messages up to this seq."""
         if seq > self.base:

@@ -106,7 +106,7 @@ class Inbox:
         elif kind == "call":
             self.take_call(event.call, now_s)
         elif kind is not None:
-            self._take_other(kind, event)
+            must_sync = self._take_other(kind, event)
         self.changes.notify()
         return must_sync
 
@@ -114,7 +114,7 @@ class Inbox:
         """Takes what Sync says of one conversation. False when the answer was not gapless.
 
         `is_named`: it was made for a cursor of this device. Of one that was not, and leaves a gap behind what the
-        device has, only own state and cursors are taken: None.
+        device has, only own state and cursors are taken: None. None as well when its messages must be read anew.
         """
         told = Delta(
             card=to_card(delta.conversation, self.me),
@@ -124,8 +124,10 @@ class Inbox:
             last_seq=delta.conversation.last_seq,
         )
         is_taken = is_named or self.conversations.is_continued_by(told)
+        had_messages = bool(self.conversations.history(told.card.conversation_id).shown)
         gapless = self.conversations.add_delta(told) if is_taken else None
-        self._take_own_state(delta.conversation.conversation_id, delta.own_state)
+        if self._take_own_state(told.card.conversation_id, delta.own_state, had_messages=had_messages):
+            gapless = gapless and None
         self._take_cursors(delta.conversation)
         self.changes.notify()
         return gapless
@@ -134,7 +136,9 @@ class Inbox:
         """Takes a line of the list. `is_first`: Sync comes after it; else of what is known it would be old news."""
         is_new = self.conversations.add_card(to_card(summary.conversation, self.me))
         if is_new or is_first:
-            self._take_own_state(summary.conversation.conversation_id, summary.own_state)
+            conversation_id = summary.conversation.conversation_id
+            had_messages = bool(self.conversations.history(conversation_id).shown)
+            self._take_own_state(conversation_id, summary.own_state, had_messages=had_messages)
             self._take_cursors(summary.conversation)
             self.changes.notify()
 
@@ -160,9 +164,11 @@ class Inbox:
 
     def _take_conversation(self, conversation: messaging.Conversation) -> bool:
         arrival = self.conversations.take_card(to_card(conversation, self.me), self.me)
-        if conversation.conversation_id in self.conversations:
-            self._take_cursors(conversation)
-        return arrival is Arrival.GAP
+        if conversation.conversation_id not in self.conversations:
+            return False
+        self._take_cursors(conversation)
+        # Only its own state, which Sync brings, tells whether a new one waits in Requests.
+        return arrival is Arrival.GAP or conversation.conversation_id not in self.own_states
 
     def _take_cursors(self, conversation: messaging.Conversation) -> None:
         history = self.conversations.history(conversation.conversation_id)
@@ -172,12 +178,21 @@ class Inbox:
                 # One's own is never below what the others know.
                 history.move_own_read(member.read_seq)
 
-    def _take_own_state(self, conversation_id: str, state: messaging.OwnState) -> None:
+    def _take_own_state(self, conversation_id: str, state: messaging.OwnState, *, had_messages: bool) -> bool:
+        """True when messages may have come while the conversation waited in Requests, which is over: read them anew."""
+        known = self.own_states.get(conversation_id)
         self.own_states[conversation_id] = state
         # Of an unknown conversation, Sync tells it.
-        self.conversations.history(conversation_id).move_own_read(state.read_seq)
+        history = self.conversations.history(conversation_id)
+        history.move_own_read(state.read_seq)
+        # Whether a new conversation waits is not known before its own state is.
+        waited = known is None or known.request != messaging.REQUEST_STATE_UNSPECIFIED
+        is_over = waited and had_messages and state.request == messaging.REQUEST_STATE_UNSPECIFIED
+        if is_over:
+            history.read_anew()
+        return is_over
 
-    def _take_other(self, kind: str, event: gateway.DeviceEvent) -> None:
+    def _take_other(self, kind: str, event: gateway.DeviceEvent) -> bool:
         if kind == "read":
             # Of an unknown conversation, Sync tells it.
             read = event.read
@@ -185,10 +200,14 @@ class Inbox:
                 read.user_id, read.read_seq, read.delivered_seq
             )
         elif kind == "own_state":
-            self._take_own_state(event.own_state.conversation_id, event.own_state.own_state)
-            if event.own_state.own_state.request == messaging.REQUEST_STATE_DECLINED:
-                self.conversations.forget(event.own_state.conversation_id)
-        elif kind == "typing":
+            conversation_id, state = event.own_state.conversation_id, event.own_state.own_state
+            had_messages = bool(self.conversations.history(conversation_id).shown)
+            must_sync = self._take_own_state(conversation_id, state, had_messages=had_messages)
+            if state.request == messaging.REQUEST_STATE_DECLINED:
+                self.conversations.forget(conversation_id)
+            return must_sync
+        if kind == "typing":
             self.typing[event.typing.conversation_id, event.typing.user_id] = event.typing.typing
         elif kind == "presence":
             self.presence[event.presence.user_id] = event.presence
+        return False

@@ -60,6 +60,20 @@ describe("who may reach whom", () => {
       });
   });
 
+  test("what came without its links is read anew by a device that learns from Sync that it was let in", async () => {
+    const [, bob] = await request();
+    const tablet = await ready("bob", "bobs-tablet");
+    const held = world.backend.room(ROOM).messages[0];
+    if (held?.content.case === "text") held.content.value.text = "may I? https://x.example/";
+    // It is told nothing while it is away.
+    world.backend.dropStreams("bob");
+    await bob.relations.accept(ROOM);
+    await until("the whole text is there", () => {
+      const content = tablet.messaging.store.get(ROOM)?.messages[0]?.content;
+      return content?.kind === "text" && content.text.includes("x.example");
+    });
+  });
+
   test("a declined request is put away, and with a block its sender can write no more", async () => {
     const [alice, bob] = await request();
     await bob.relations.decline(ROOM, true);

@@ -118,7 +118,8 @@ async def started(env: dict[str, str], clock: HostClock) -> AsyncIterator[Town]:
     assert app.server is not None
     channel = connect(f"127.0.0.1:{app.server.port}", tokens_of("gateway"), fresh=True)
     town = Town(channel)
-    listening = asyncio.create_task(town.listen())
+    # grpc may tell of a refused stream, whose first frame could not be written, as cancelled: begin again then too.
+    listening = tasks.keep("gateway", town.listen)
     try:
         yield town
     finally:

@@ -147,7 +147,10 @@ export class Messaging {
   }
 
   private apply(delta: Delta, named: boolean): boolean {
-    return named ? this.store.applyDelta(delta) : this.store.applyNewest(delta);
+    const before = this.requestOf(delta.conversation.id);
+    const moved = named ? this.store.applyDelta(delta) : this.store.applyNewest(delta);
+    this.readAnewIfLetIn(delta.conversation.id, before);
+    return moved;
   }
 
   /** A message from the event stream, new or changed. What does not fit starts a sync. */
@@ -169,13 +172,21 @@ export class Messaging {
 
   /** What one of the user's devices did to a conversation. */
   receiveOwnState(conversationId: string, own: OwnState): void {
-    const before = this.store.get(conversationId)?.own.request ?? "none";
+    const before = this.requestOf(conversationId);
     this.syncIfMissing(this.store.applyOwnState(conversationId, own));
     this.changed();
-    if (before !== "none" && own.request === "none") void this.readAnew(conversationId).catch(() => undefined);
+    this.readAnewIfLetIn(conversationId, before);
   }
 
-  /** Messages came without files and links while the conversation was not let in. */
+  private requestOf(conversationId: string): RequestState {
+    return this.store.get(conversationId)?.own.request ?? "none";
+  }
+
+  /** Messages came without files and links while the conversation was not let in, by this device or another one. */
+  private readAnewIfLetIn(conversationId: string, before: RequestState): void {
+    if (before !== "none" && this.requestOf(conversationId) === "none") void this.readAnew(conversationId).catch(() => undefined);
+  }
+
   private async readAnew(conversationId: string): Promise<void> {
     const page = await this.api.messaging.listMessages({ conversationId, pageSize: HISTORY_PAGE });
     this.store.replaceMessages(conversationId, page.messages.map(readMessage));
