@@ -123,11 +123,11 @@ class Inbox:
             revision=delta.cursor.revision,
             last_seq=delta.conversation.last_seq,
         )
-        is_taken = is_named or self.conversations.is_continued_by(told)
-        had_messages = bool(self.conversations.history(told.card.conversation_id).shown)
+        # What is held of one that was let in meanwhile is other than what Sync tells of it now.
+        is_let_in = self._let_in(told.card.conversation_id, delta.own_state)
+        is_taken = not is_let_in and (is_named or self.conversations.is_continued_by(told))
         gapless = self.conversations.add_delta(told) if is_taken else None
-        if self._take_own_state(told.card.conversation_id, delta.own_state, had_messages=had_messages):
-            gapless = gapless and None
+        self._take_own_state(told.card.conversation_id, delta.own_state)
         self._take_cursors(delta.conversation)
         self.changes.notify()
         return gapless
@@ -136,9 +136,8 @@ class Inbox:
         """Takes a line of the list. `is_first`: Sync comes after it; else of what is known it would be old news."""
         is_new = self.conversations.add_card(to_card(summary.conversation, self.me))
         if is_new or is_first:
-            conversation_id = summary.conversation.conversation_id
-            had_messages = bool(self.conversations.history(conversation_id).shown)
-            self._take_own_state(conversation_id, summary.own_state, had_messages=had_messages)
+            self._let_in(summary.conversation.conversation_id, summary.own_state)
+            self._take_own_state(summary.conversation.conversation_id, summary.own_state)
             self._take_cursors(summary.conversation)
             self.changes.notify()
 
@@ -178,16 +177,20 @@ class Inbox:
                 # One's own is never below what the others know.
                 history.move_own_read(member.read_seq)
 
-    def _take_own_state(self, conversation_id: str, state: messaging.OwnState, *, had_messages: bool) -> bool:
-        """True when messages may have come while the conversation waited in Requests, which is over: read them anew."""
-        known = self.own_states.get(conversation_id)
+    def _take_own_state(self, conversation_id: str, state: messaging.OwnState) -> None:
         self.own_states[conversation_id] = state
         # Of an unknown conversation, Sync tells it.
-        history = self.conversations.history(conversation_id)
-        history.move_own_read(state.read_seq)
+        self.conversations.history(conversation_id).move_own_read(state.read_seq)
+
+    def _let_in(self, conversation_id: str, state: messaging.OwnState) -> bool:
+        """Forgets the messages that may have come while a conversation waited in Requests, if that is over. True then."""
+        known = self.own_states.get(conversation_id)
         # Whether a new conversation waits is not known before its own state is.
         waited = known is None or known.request != messaging.REQUEST_STATE_UNSPECIFIED
-        is_over = waited and had_messages and state.request == messaging.REQUEST_STATE_UNSPECIFIED
+        history = self.conversations.history(conversation_id)
+        # Of an unknown conversation, Sync brings all.
+        has_messages = history.card is not None and bool(history.shown)
+        is_over = waited and has_messages and state.request == messaging.REQUEST_STATE_UNSPECIFIED
         if is_over:
             history.read_anew()
         return is_over
@@ -201,8 +204,8 @@ class Inbox:
             )
         elif kind == "own_state":
             conversation_id, state = event.own_state.conversation_id, event.own_state.own_state
-            had_messages = bool(self.conversations.history(conversation_id).shown)
-            must_sync = self._take_own_state(conversation_id, state, had_messages=had_messages)
+            must_sync = self._let_in(conversation_id, state)
+            self._take_own_state(conversation_id, state)
             if state.request == messaging.REQUEST_STATE_DECLINED:
                 self.conversations.forget(conversation_id)
             return must_sync
