@@ -183,7 +183,7 @@ class Inbox:
         self.conversations.history(conversation_id).move_own_read(state.read_seq)
 
     def _let_in(self, conversation_id: str, state: messaging.OwnState) -> bool:
-        """Forgets the messages that may have come while a conversation waited in Requests, if that is over. True then."""
+        """Forgets messages that may have come while a conversation waited in Requests, if that is over. True then."""
         known = self.own_states.get(conversation_id)
         # Whether a new conversation waits is not known before its own state is.
         waited = known is None or known.request != messaging.REQUEST_STATE_UNSPECIFIED
