@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from random import Random
 
@@ -44,7 +45,8 @@ def test_same_port_is_not_given_to_two_parts() -> None:
 
 
 def test_what_one_stack_was_given_no_other_chooses_although_nothing_listens_there_yet() -> None:
-    one, other = (Ports({}, chance=Random(7)) for _ in range(2))
+    # By the process: runs beside this one would ask for the same ports in the same order.
+    one, other = (Ports({}, chance=Random(os.getpid())) for _ in range(2))
     assert not {one.tcp(f"part-{number}") for number in range(30)} & {
         other.tcp(f"part-{number}") for number in range(30)
     }
