@@ -382,9 +382,7 @@ async def test_a_device_that_missed_nothing_syncs_only_for_conversations_that_ar
     async with living(seed, open_share=0.0, relates=False) as world:
         for _ in range(150):
             await world.do_something()
-            known = {
-                user: {history.conversation_id for history in world.devices[user].conversations} for user in PEOPLE
-            }
+            known = {user: conversations_of(device) for user, device in world.devices.items()}
             await world.fan_out(0.0)
             for user, kind in world.must_sync:
                 device = world.devices[user]
