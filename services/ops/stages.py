@@ -65,7 +65,8 @@ class Broker:
         publisher = KafkaPublisher(self._config)
         await publisher.start()
         try:
-            await asyncio.wait_for(publisher.wait_connected(), READ_WITHIN_S)
+            async with asyncio.timeout(READ_WITHIN_S):
+                await publisher.wait_connected()
             await publisher.publish([Outgoing(topic, record.key or b"", record.value, headers)])
         finally:
             await publisher.stop()
@@ -153,7 +154,8 @@ async def _records(
     reader.seek(partition, begin)
     while True:
         try:
-            record = await asyncio.wait_for(reader.getone(partition), READ_WITHIN_S)
+            async with asyncio.timeout(READ_WITHIN_S):
+                record = await reader.getone(partition)
         except TimeoutError:
             if await reader.position(partition) >= end:
                 # The rest were no records: what ends a transaction has an offset too.

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence, Sized
-from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -96,9 +95,7 @@ class RouterServicer:
                 for response in _encode_batch(batch) if hello.reads_delivers else map(_encode, batch):
                     yield response
         finally:
-            reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await reader
+            await tasks.stop(reader)
             self._presence.detach(link_id)
             log.info("gateway_detached", gateway_id=gateway_id)
 

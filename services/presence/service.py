@@ -173,7 +173,8 @@ class Presence:
         self._collected.clear()
         self._carry_out(self._router.assign(partitions, partition_count, member_id))
         try:
-            await asyncio.wait_for(self._collected.wait(), self._collect_s)
+            async with asyncio.timeout(self._collect_s):
+                await self._collected.wait()
         except TimeoutError:
             log.warning("registrations_missing", waited_s=self._collect_s)
             self._carry_out(self._router.give_up_collecting())

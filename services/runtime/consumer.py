@@ -111,7 +111,7 @@ class KafkaConsumer:
         self._task = tasks.keep(self.name, self._run, label="kafka-consumer")
 
     async def stop(self) -> None:
-        await kafka.cancel(self._task)
+        await tasks.stop(self._task)
         await self._close()
 
     async def ready(self) -> bool:
@@ -171,14 +171,16 @@ class KafkaConsumer:
         self._connected = False
         self._resting = False
         consumer, self._consumer = self._consumer, None
-        await kafka.cancel(self._committing)
+        await tasks.stop(self._committing)
         self._committing = None
         if consumer:
             with suppress(TimeoutError, KafkaError, OSError):
                 # What was handled shall be committed also when the consumer is stopped.
-                await asyncio.wait_for(self._commit(consumer), timeout=2)
+                async with asyncio.timeout(2):
+                    await self._commit(consumer)
             try:
-                await asyncio.wait_for(consumer.stop(), timeout=5)
+                async with asyncio.timeout(5):
+                    await consumer.stop()
             except (TimeoutError, KafkaError, OSError):
                 await _abandon(consumer)
 
@@ -349,10 +351,11 @@ def _last_offset(record: ConsumerRecord) -> int:
 async def _abandon(consumer: AIOKafkaConsumer) -> None:
     """End what is left of a client that could not take leave of its group in time. It has no public way to do so."""
     for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task"):
-        await kafka.cancel(getattr(consumer._coordinator, name, None))
+        await tasks.stop(getattr(consumer._coordinator, name, None))
     for close in (consumer._fetcher.close, consumer._client.close):
         with suppress(TimeoutError, KafkaError, OSError):
-            await asyncio.wait_for(close(), timeout=1)
+            async with asyncio.timeout(1):
+                await close()
 
 
 def _within(record: Incoming, span: tracing.Span | None) -> Incoming:

@@ -1,8 +1,6 @@
 """What our producer and consumers share: how they reach the broker, with TLS or without, and how they wait."""
 
-import asyncio
 import ssl
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +63,3 @@ class FollowedFiles(ssl.SSLContext):
         names = (self._tls.ca_file, self._tls.certificate_file, self._tls.key_file)
         stats = [Path(name).stat() for name in names if name]
         return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)
-
-
-async def cancel(task: asyncio.Task[None] | None) -> None:
-    """End a client's task, whatever it was about to do or to say."""
-    if task:
-        task.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await task

@@ -98,7 +98,8 @@ class KafkaPublisher:
     async def _publish_alone(self, record: Outgoing) -> list[Outgoing]:
         # The one before may just have been abandoned, for the record before.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.wait_connected(), SEND_TIMEOUT_S)
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await self.wait_connected()
         if self._producer is None:
             raise BusUnavailable("the broker is not connected any more")
         return await self._publish(self._producer, [record])
@@ -182,4 +183,5 @@ class KafkaPublisher:
 
 async def _close(producer: AIOKafkaProducer) -> None:
     with suppress(TimeoutError, KafkaError, OSError):
-        await asyncio.wait_for(producer.stop(), timeout=_CLOSE_TIMEOUT_S)
+        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+            await producer.stop()

@@ -11,12 +11,13 @@ The rule:
 - `Fatal` ends the process at once: a person must do something first, or there is nothing left to run for.
 - `awaited` and `detached` are for tasks that end by themselves. Both ask for the reason why that is so.
 
-`asyncio.create_task` and its like stand nowhere else in the services; a test reads the sources for them.
+`asyncio.create_task` and its like stand nowhere else in the services; a test reads the sources for them. Nor does
+`asyncio.wait_for`, which in Python 3.11 forgets a cancellation that comes together with the result: a task that is
+stopped just then would go on for ever. `asyncio.timeout` does not.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from time import monotonic
@@ -119,13 +120,19 @@ def detached(work: Coroutine[Any, Any, ResultT], *, why: str, name: str, label: 
 
 
 async def stop(*stopped: asyncio.Task[Any] | None) -> None:
-    """Cancel tasks and wait for their ends, whatever they were about to do or to say."""
+    """Cancel tasks and wait for their ends, whatever they were about to do or to say.
+
+    A cancellation of the caller is the caller's, also while it waits here.
+    """
     running = [task for task in stopped if task is not None]
     for task in running:
         task.cancel()
+    if running:
+        await asyncio.wait(running)
     for task in running:
-        with suppress(asyncio.CancelledError, Exception):
-            await task
+        # Looked at, so that asyncio does not complain that nobody did.
+        if not task.cancelled():
+            task.exception()
 
 
 def is_cancelled() -> bool:

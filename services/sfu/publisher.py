@@ -68,7 +68,8 @@ class KafkaEvents:
     async def stop(self) -> None:
         """Publish what waits, for a short while, then end."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._queue.join(), FLUSH_TIMEOUT_S)
+            async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                await self._queue.join()
         await tasks.stop(self._task)
 
     def media_connected(self, key: ParticipantKey) -> None:
@@ -186,7 +187,8 @@ class Announcer:
         await tasks.stop(self._task)
         with suppress(TimeoutError, BusUnavailable):
             record = Outgoing(NODES_TOPIC, self._node.worker_id.encode(), None)
-            await asyncio.wait_for(self._publisher.publish([record]), FLUSH_TIMEOUT_S)
+            async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                await self._publisher.publish([record])
 
     async def announce(self) -> bool:
         """Announce once, now; whether the broker took it. One that is away is left alone until the next time."""
@@ -205,7 +207,8 @@ class Announcer:
         )
         record = Outgoing(NODES_TOPIC, self._node.worker_id.encode(), announcement.SerializeToString())
         try:
-            await asyncio.wait_for(self._publisher.publish([record]), FLUSH_TIMEOUT_S)
+            async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                await self._publisher.publish([record])
         except (BusUnavailable, TimeoutError) as error:
             log.warning("announcement_lost", error=describe(error))
             return False

@@ -140,7 +140,8 @@ class MediaWorker:
                 await asyncio.sleep(TICK_S)
             else:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._occupied.wait(), IDLE_TICK_S)
+                    async with asyncio.timeout(IDLE_TICK_S):
+                        await self._occupied.wait()
             self.tick()
 
     def tick(self) -> None:
@@ -281,8 +282,7 @@ class MediaWorker:
             connection.destination = source
             self._log(connection.participant, event)
         connection.allowance = connection.route.allowance
-        if connection.held:
-            self._egress.release(connection)
+        self._egress.release(connection)
 
     def _ask(self, connection: Connection, address: Address, source: bytes, now: float) -> None:
         """Ask an address whether it receives, when that is due."""

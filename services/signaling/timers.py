@@ -86,7 +86,8 @@ class Routine:
             except StoreUnavailable:
                 log.info("upkeep_waiting", routine=self.name)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.nudged.wait(), self.interval_s)
+                async with asyncio.timeout(self.interval_s):
+                    await self.nudged.wait()
 
 
 def routines(upkeep: Upkeep, moves: CallMoves, nudged: asyncio.Event) -> Sequence[Routine]:

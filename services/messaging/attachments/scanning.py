@@ -44,7 +44,8 @@ class Scans:
         """Scan for ever."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), SWEEP_S)
+                async with asyncio.timeout(SWEEP_S):
+                    await self._woken.wait()
             self._woken.clear()
             try:
                 while await self.scan_due() == AT_ONCE:

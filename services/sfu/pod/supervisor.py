@@ -132,7 +132,8 @@ class Pod:
 
     async def _end(self, worker_id: WorkerId, process: WorkerProcess) -> None:
         try:
-            await asyncio.wait_for(process.wait(), self._stop_timeout_s)
+            async with asyncio.timeout(self._stop_timeout_s):
+                await process.wait()
         except TimeoutError:
             log.error("sfu_worker_killed", worker_id=worker_id)
             _kill(process)

@@ -73,4 +73,5 @@ async def announce_gone(publisher: Publisher, worker_id: WorkerId) -> None:
     """The tombstone that the worker cannot leave any more: signaling moves its calls at once. Gives up soon."""
     with suppress(TimeoutError, BusUnavailable):
         record = Outgoing(NODES_TOPIC, worker_id.encode(), None)
-        await asyncio.wait_for(publisher.publish([record]), FLUSH_TIMEOUT_S)
+        async with asyncio.timeout(FLUSH_TIMEOUT_S):
+            await publisher.publish([record])

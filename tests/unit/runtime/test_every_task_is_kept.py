@@ -1,4 +1,4 @@
-"""No task of a service is started past services/runtime/tasks.py: the sources are walked for one that is."""
+"""No task of a service is started past services/runtime/tasks.py, or forgets that it was cancelled: by the sources."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ SERVICES = ROOT / "services"
 THE_WAY = SERVICES / "runtime" / "tasks.py"
 # Whatever they are called on: a loop, a group, the module under any name.
 STARTS = {"create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe", "eager_task_factory"}
+# In Python 3.11 it gives the result and forgets a cancellation that comes as the result does, so that a task that is
+# stopped just then goes on for ever. `asyncio.timeout` does not.
+FORGETS = {"wait_for"}
 NEEDS_REASON = {"awaited", "detached"}
 
 
 def past_the_way(source: str) -> Iterator[str]:
-    """Each place where a source starts a task by itself, or leaves out why a task ends by itself."""
+    """Each place where a source starts a task by itself, leaves out why one ends, or waits deaf to being cancelled."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Attribute(attr=name) | ast.Name(id=name) | ast.alias(name=name) if name in STARTS:
                 yield f"{getattr(node, 'lineno', 0)}: {name}"
-            case ast.Constant(value=str(name)) if name in STARTS:
+            case ast.Attribute(attr=name) | ast.alias(name=name) if name in FORGETS:
+                yield f"{getattr(node, 'lineno', 0)}: {name} forgets a cancellation"
+            case ast.Constant(value=str(name)) if name in STARTS | FORGETS:
                 yield f"{node.lineno}: {name} by its name"
             case ast.Call(func=ast.Attribute(value=ast.Name(id="asyncio"), attr="Task") | ast.Name(id="Task")):
                 yield f"{node.lineno}: Task"
@@ -51,6 +56,8 @@ def test_the_services_start_all_tasks_in_the_one_way() -> None:
         "asyncio.Task(f())",
         "getattr(asyncio, 'create_task')(f())",
         "asyncio.run_coroutine_threadsafe(f(), loop)",
+        "asyncio.wait_for(f(), 1)",
+        "from asyncio import wait_for as within\nwithin(f(), 1)",
         "tasks.awaited(f())",
         "tasks.detached(f(), name='x', why='')",
     ],

@@ -107,6 +107,26 @@ async def test_our_own_cancel_is_no_failure(board: Board) -> None:
     assert (failures("own"), board.failing(), task.cancelled()) == (before, [], True)
 
 
+async def test_who_is_cancelled_while_it_stops_another_task_is_cancelled(board: Board) -> None:
+    may_end = asyncio.Event()
+
+    async def slow_to_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await may_end.wait()
+
+    slow = tasks.keep("slow", slow_to_end)
+    await asyncio.sleep(0)
+    stopping = tasks.awaited(tasks.stop(slow), why="cancelled below")
+    await until(lambda: slow.cancelling(), what="the cancellation")
+    stopping.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    await asyncio.wait([stopping, slow])
+    assert stopping.cancelled()
+
+
 async def test_the_failure_of_a_detached_task_is_counted(board: Board) -> None:
     async def fail() -> None:
         raise ValueError("a bug")

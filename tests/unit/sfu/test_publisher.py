@@ -1,3 +1,5 @@
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, timedelta
 
 import pytest
@@ -5,6 +7,7 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 from prometheus_client import REGISTRY
 
+from services.runtime.bus import Outgoing
 from services.runtime.ids import new_id
 from services.sfu.config import Node
 from services.sfu.core.effects import LeaveReason
@@ -14,7 +17,7 @@ from services.sfu.core.quality import Leg, Quality
 from services.sfu.publisher import MAX_QUEUE, Announcer, KafkaEvents
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 from tests.unit.sfu.builders import key
 
 QUALITY = Quality(
@@ -126,6 +129,31 @@ async def test_who_could_not_announce_itself_at_the_start_does_so_long_before_th
     publisher.down = False
     await until(lambda: publisher.records, what="the announcement")
     await announcer.stop()
+
+
+class TellingPublisher(MemoryPublisher):
+    """Tells at once that something was taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = asyncio.Event()
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        await super().publish(records)
+        self.taken.set()
+
+
+async def test_who_is_stopped_just_as_an_announcement_is_taken_goes_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.sfu.publisher.ANNOUNCE_INTERVAL_S", 3600.0)
+    publisher = TellingPublisher()
+    announcer = make_announcer(publisher)
+    await announcer.start()
+    # It is cancelled between the broker's word and its own next step.
+    await publisher.taken.wait()
+    async with asyncio.timeout(PATIENCE_S) as limit:
+        await announcer.stop()
+    assert not limit.expired()
+    assert publisher.records[-1].value is None
 
 
 @pytest.mark.parametrize("by_s", [-3600, 3600])
