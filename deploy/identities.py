@@ -11,11 +11,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.runtime.auth import ServiceTokens
-from services.runtime.callers import IDENTITIES
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, IdentityConfig
-from services.runtime.service_keys import OWNER, ServiceKeys
+from services.runtime.identity.auth import ServiceTokens
+from services.runtime.identity.callers import IDENTITIES
+from services.runtime.identity.service_keys import OWNER, ServiceKeys
 
 PUBLIC = "public"
 

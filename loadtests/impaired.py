@@ -22,7 +22,7 @@ from loadtests.sfu_media import chromium
 from loadtests.sfu_media.impairment import Condition, ImpairedRelay
 from loadtests.sfu_media.playback import Sample, row_of, sample_of, time_to_ms
 from loadtests.sfu_media.worker import WorkerProcess, run_worker
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
 
 REPORT = ROOT / "build" / "reports" / "impaired.json"
 LOG = ROOT / ".parley" / "bench-impaired.log"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from services.runtime.config import KafkaConfig
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.canary import CANARIES
 from tests.support.coturn import COTURN, Coturn, run_coturn
 from tests.support.figures import FIGURE

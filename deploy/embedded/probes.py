@@ -43,7 +43,7 @@ def http(url: str) -> Probe:
     return probe
 
 
-# The name under which every service tells whether it can do its work (services/runtime/rpc.py).
+# The name under which every service tells whether it can do its work (services/runtime/grpc/server.py).
 READINESS = "readiness"
 
 

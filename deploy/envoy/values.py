@@ -58,7 +58,7 @@ class EdgeValues:
     # Both or none, in one folder, which Envoy watches: it follows files that are moved there, as in a mounted Secret.
     tls_certificate_file: str = ""
     tls_key_file: str = ""
-    # Mutual TLS to the services (services/runtime/tls.py), PEM: all three files or none; they are followed as well.
+    # Mutual TLS to the services (services/runtime/grpc/tls.py), PEM: all three files or none; they are followed too.
     upstream_certificate_file: str = ""
     upstream_key_file: str = ""
     upstream_ca_file: str = ""

@@ -12,7 +12,7 @@ import sys
 import yaml
 
 from deploy import identities
-from services.runtime.callers import IDENTITIES
+from services.runtime.identity.callers import IDENTITIES
 
 _KEY = "parley-key-"
 # (namespace, name) → keys. Same name and key in two namespaces: same value.

@@ -15,7 +15,8 @@ from prometheus_client import REGISTRY
 
 FOLDER = Path(__file__).parent
 RULE_FILES = ("alerts.yaml", "slos.yaml")
-SERVICES = ("runtime", "messaging", "presence", "gateway", "signaling", "sfu", "web")
+_SERVICES = ("messaging", "presence", "gateway", "signaling", "sfu", "web")
+METRICS = ("services.runtime.observability.metrics", *(f"services.{service}.metrics" for service in _SERVICES))
 # Prometheus's own, and labels that the scrape adds.
 OWN_METRICS = {"up"}
 _UPSTREAM, _DOWNSTREAM = {"envoy_cluster_name"}, {"envoy_http_conn_manager_prefix"}
@@ -92,8 +93,8 @@ def queries() -> Iterator[tuple[str, str]]:
 
 def declared() -> dict[str, set[str]]:
     """Every series that a service declares in its metrics.py, and those of the edge, with their labels."""
-    for service in SERVICES:
-        import_module(f"services.{service}.metrics")
+    for module in METRICS:
+        import_module(module)
     found: dict[str, set[str]] = dict(EDGE_METRICS)
     # prometheus_client tells the labels of a metric that was never used by its own attributes only.
     for collector, names in REGISTRY._collector_to_names.items():

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.embedded.record import StackRecord
 from services.ops.credentials import DevelopmentAdmin
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
 
 _TIMEOUT_S = 5.0
 _LOOK_EVERY_S = 0.1

@@ -22,9 +22,9 @@ from loadtests.event_routing.figures import Run
 from loadtests.event_routing.replicas import counters, names_of, replicas_of
 from loadtests.message_path.processes import cpu_s, used_since
 from loadtests.stacks import own_stack
-from services.runtime.bus import Outgoing
 from services.runtime.config import KafkaConfig
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.bus import Outgoing
+from services.runtime.kafka.producer import KafkaPublisher
 
 LOGS = ROOT / ".parley" / "load-routing-logs"
 PARTS = frozenset({"postgres", "broker", "issuer", "presence", "gateway"})

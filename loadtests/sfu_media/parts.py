@@ -19,7 +19,7 @@ from loadtests.message_path.figures import percentiles
 from loadtests.message_path.processes import cpu_s
 from loadtests.sfu_media.peer import Peer
 from loadtests.sfu_media.worker import WorkerProcess
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
 from services.sfu.dtls import Certificate
 
 FRAME_RATE = 30

@@ -13,8 +13,8 @@ import socket
 import sys
 from pathlib import Path
 
-from services.runtime.bus import Publisher
 from services.runtime.clock import Clock
+from services.runtime.kafka.bus import Publisher
 from services.runtime.lifecycle import main
 from services.sfu import wiring
 from services.sfu.config import Config

@@ -18,9 +18,9 @@ from pathlib import Path
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy import identities, native
-from services.runtime.auth import ServiceTokens
-from services.runtime.channels import connect
-from services.runtime.service_keys import ServiceKeys
+from services.runtime.grpc.channels import connect
+from services.runtime.identity.auth import ServiceTokens
+from services.runtime.identity.service_keys import ServiceKeys
 
 WORKER_ID = "bench"
 _START_S = 30.0

@@ -1,7 +1,7 @@
 """How often one user may open a stream, or say that they type; core/admission.py has what all share."""
 
 from services.gateway.core.errors import TooManyStreams, TypingTooOften
-from services.runtime.limits import Rates
+from services.runtime.limits.token_buckets import Rates
 
 # Users whose pace is remembered. Higher: more memory. Lower: those who took least are forgiven sooner.
 PACE_LIMIT = 50_000

@@ -13,10 +13,10 @@ from services.gateway.admin import Admin, StreamView
 from services.gateway.core import errors
 from services.gateway.ports import MembershipUnavailable
 from services.gateway.service import Gateway
-from services.runtime.auth import current_token, current_user
 from services.runtime.errors import ErrorTable, Refusal
-from services.runtime.guard import Access, Context
-from services.runtime.rpc import Api
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import Api
+from services.runtime.identity.auth import current_token, current_user
 
 ERRORS: ErrorTable = {
     errors.InvalidField: Refusal(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),

@@ -7,7 +7,7 @@ from services.gateway import frames
 from services.gateway.core.errors import Replaced, SlowConsumer
 from services.gateway.core.frames import Session, UserId
 from services.gateway.core.queue import DeviceQueue, QueueLimits
-from services.runtime import tracing
+from services.runtime.observability import tracing
 
 Write = Callable[[bytes], Awaitable[None]]
 Now = Callable[[], float]

@@ -29,7 +29,7 @@ from services.gateway.core.frames import (
 from services.gateway.core.registry import REGISTER_BATCH
 from services.gateway.service import Gateway
 from services.runtime import tasks
-from services.runtime.failures import describe
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 

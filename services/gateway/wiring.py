@@ -16,18 +16,18 @@ from services.gateway.pacing import StreamPace, TypingPace
 from services.gateway.service import Gateway
 from services.gateway.streams import Settings, Streams
 from services.gateway.uplink import PresenceUplinks
-from services.runtime.accounts import Accounts, AccountsFeed
-from services.runtime.admin import admin_tokens
-from services.runtime.auth import ServiceTokens, UserTokens
-from services.runtime.channels import connect
 from services.runtime.clock import SystemClock
-from services.runtime.consumer import KafkaConsumer, Subscription
-from services.runtime.guard import admins
+from services.runtime.grpc.channels import connect
+from services.runtime.grpc.guard import admins
+from services.runtime.grpc.server import RpcServer
+from services.runtime.grpc.tls import Peer
+from services.runtime.identity.accounts import Accounts, AccountsFeed
+from services.runtime.identity.admin import admin_tokens
+from services.runtime.identity.auth import ServiceTokens, UserTokens
+from services.runtime.identity.service_keys import ServiceKeys
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Probe, Worker
-from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer
-from services.runtime.service_keys import ServiceKeys
-from services.runtime.tls import Peer
 
 ACCOUNTS_TOPIC = "accounts.events.v1"
 # What is left of the grace for the statuses to be written.

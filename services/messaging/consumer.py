@@ -21,8 +21,15 @@ from services.messaging.core.request import Request
 from services.messaging.deliveries import deliveries
 from services.messaging.encoding import withheld_event
 from services.messaging.service import Messaging
-from services.runtime.bus import Incoming, PoisonRecord, Publisher, TransientFailure, require_key, trace_headers
-from services.runtime.failures import named
+from services.runtime.kafka.bus import (
+    Incoming,
+    PoisonRecord,
+    Publisher,
+    TransientFailure,
+    require_key,
+    trace_headers,
+)
+from services.runtime.observability.failures import named
 
 _OUTCOMES = {
     call_messages.END_REASON_HUNG_UP: CallOutcome.COMPLETED,

@@ -8,7 +8,7 @@ from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging import metrics, topics
-from services.runtime.bus import Headers, Outgoing
+from services.runtime.kafka.bus import Headers, Outgoing
 
 
 def direct_deliveries(record: Outgoing) -> Sequence[Outgoing]:

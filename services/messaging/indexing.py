@@ -6,7 +6,7 @@ from typing import Protocol
 import structlog
 
 from services.runtime.errors import StoreUnavailable
-from services.runtime.failures import describe
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 

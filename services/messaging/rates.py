@@ -2,7 +2,7 @@
 
 from services.messaging.core.errors import SendRate
 from services.messaging.core.model import UserId
-from services.runtime.limits import Rates
+from services.runtime.limits.token_buckets import Rates
 
 
 class SendRates:

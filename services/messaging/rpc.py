@@ -21,10 +21,10 @@ from services.messaging.groups.service import GroupRequest, Groups
 from services.messaging.receipts.service import Receipts
 from services.messaging.service import AccountSyncRequest, Messaging, SendRequest, TextRequest
 from services.messaging.vanishing.service import Vanishing
-from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
-from services.runtime.guard import Access, Context
-from services.runtime.rpc import Api
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import Api
+from services.runtime.identity.auth import current_user
 
 _CODE = grpc.StatusCode
 

@@ -51,9 +51,9 @@ from services.messaging.ports import Store, Uploads
 from services.messaging.rates import SendRates
 from services.messaging.relations.core.quotas import day_quota
 from services.messaging.vanishing.core import as_of
-from services.runtime import tracing
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
+from services.runtime.observability import tracing
 
 # Decides on a message that the caller may see.
 DecideVisible = Callable[[Message], MessageChange | None]

@@ -42,9 +42,9 @@ from services.messaging.relations.core.reach import bring
 from services.messaging.relations.rows import requests
 from services.messaging.relations.rows.people import load_regards, lock_pair
 from services.messaging.relations.rows.quotas import count_new_conversation, count_requests
-from services.runtime import outbox
-from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Connection, Database
 
 log = structlog.get_logger()
 

@@ -42,23 +42,23 @@ from services.messaging.service import Limits, Messaging
 from services.messaging.store import PostgresStore
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.messaging.vanishing.store import PostgresSweepStore
-from services.runtime import accounts as standings
-from services.runtime import auth
-from services.runtime.admin import admin_tokens
-from services.runtime.audit_store import PostgresTrail
-from services.runtime.auth import ServiceTokens, UserTokens
 from services.runtime.clock import Clock, SystemClock
-from services.runtime.consumer import KafkaConsumer, Subscription
-from services.runtime.db import Database
-from services.runtime.guard import Admit, admins
+from services.runtime.grpc.guard import Admit, admins
+from services.runtime.grpc.server import RpcServer
+from services.runtime.grpc.tls import Peer
+from services.runtime.identity import accounts as standings
+from services.runtime.identity import auth
+from services.runtime.identity.admin import admin_tokens
+from services.runtime.identity.audit_store import PostgresTrail
+from services.runtime.identity.auth import ServiceTokens, UserTokens
+from services.runtime.identity.service_keys import ServiceKeys
 from services.runtime.ids import new_id, new_secret
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Probe, Worker
-from services.runtime.outbox import OutboxRelay
-from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer
-from services.runtime.service_keys import ServiceKeys
-from services.runtime.store_clock import StoreClock
-from services.runtime.tls import Peer
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import OutboxRelay
+from services.runtime.postgres.store_clock import StoreClock
 
 log = structlog.get_logger()
 

@@ -16,10 +16,10 @@ from parley.presence.v1 import admin_pb2 as presence_api
 from parley.presence.v1 import admin_pb2_grpc as presence_grpc
 
 from services.ops.core import Attached, Device, Gateway, Replica, Unreachable
-from services.runtime.channels import Credentials, connect
 from services.runtime.config import CLEAR_TEXT, TlsConfig
 from services.runtime.errors import reason_of
-from services.runtime.tls import Peer
+from services.runtime.grpc.channels import Credentials, connect
+from services.runtime.grpc.tls import Peer
 
 if TYPE_CHECKING:
     from parley.calls.v1.operations_pb2_grpc import CallOperationsServiceAsyncStub

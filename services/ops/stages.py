@@ -10,13 +10,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from services.ops.core import DEAD_LETTER_SUFFIX, STAGES, Letter, Stage
-from services.runtime import kafka
-from services.runtime.accounts import Standing, decode
-from services.runtime.bus import REASON_HEADER, Outgoing
 from services.runtime.config import KafkaConfig
-from services.runtime.dead_letters import HEADER_PREFIX, PART_HEADER
-from services.runtime.producer import KafkaPublisher
-from services.runtime.records import Unreadable, incoming, time_of
+from services.runtime.identity.accounts import Standing, decode
+from services.runtime.kafka.bus import REASON_HEADER, Outgoing
+from services.runtime.kafka.connection import connection
+from services.runtime.kafka.dead_letters import HEADER_PREFIX, PART_HEADER
+from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.records import Unreadable, incoming, time_of
 
 ACCOUNTS = "accounts.events.v1"
 # For one record that the broker has; it answers at once unless it is about to be deleted.
@@ -87,7 +87,9 @@ class Broker:
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
         reader = AIOKafkaConsumer(
-            **kafka.connection(self._config), enable_auto_commit=False, fetch_max_wait_ms=self._config.fetch_wait_ms
+            **connection.connection(self._config),
+            enable_auto_commit=False,
+            fetch_max_wait_ms=self._config.fetch_wait_ms,
         )
         await reader.start()
         try:
@@ -97,7 +99,7 @@ class Broker:
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(**kafka.connection(self._config))
+        admin = AIOKafkaAdminClient(**connection.connection(self._config))
         await admin.start()
         try:
             yield admin

@@ -14,12 +14,12 @@ from services.ops.clients import CallOperations, Deletions, Fleet, Refused
 from services.ops.config import STACK, Config
 from services.ops.credentials import DevelopmentAdmin, TokenFile
 from services.ops.stages import Broker
-from services.runtime.channels import Credentials
 from services.runtime.clock import SystemClock
 from services.runtime.config import ConfigError
 from services.runtime.errors import BusUnavailable
-from services.runtime.roles import OPERATOR, PRIVACY
-from services.runtime.tls import Peer
+from services.runtime.grpc.channels import Credentials
+from services.runtime.grpc.tls import Peer
+from services.runtime.identity.roles import OPERATOR, PRIVACY
 
 # The services that a command asks.
 ASKED: Mapping[str, tuple[str, ...]] = {

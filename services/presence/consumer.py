@@ -8,8 +8,8 @@ from parley.presence.v1 import events_pb2
 from services.presence.core.frames import UserId
 from services.presence.core.states import CallActivity
 from services.presence.service import Presence
-from services.runtime import tracing
-from services.runtime.bus import Incoming, PoisonRecord, require_key
+from services.runtime.kafka.bus import Incoming, PoisonRecord, require_key
+from services.runtime.observability import tracing
 
 TOPIC = "delivery.v1"
 # accounts/consumer.py

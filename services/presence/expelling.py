@@ -10,7 +10,7 @@ from services.presence.core.deaths import MEMBERS_LIMIT, Deaths
 from services.presence.core.frames import LinkId
 from services.presence.ports import Group
 from services.runtime.errors import BusUnavailable
-from services.runtime.failures import describe
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 

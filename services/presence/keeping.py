@@ -16,7 +16,7 @@ from services.presence.core.frames import UserId
 from services.presence.ports import StateFeed, StateRow, StateStore
 from services.runtime import tasks
 from services.runtime.errors import BusUnavailable, StatementCutOff, StoreUnavailable, is_outage
-from services.runtime.failures import describe
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from services.presence.encoding import encode_event
 from services.presence.ports import StateRow
-from services.runtime.bus import Outgoing, Publisher
+from services.runtime.kafka.bus import Outgoing, Publisher
 
 TOPIC = "presence.events.v1"
 

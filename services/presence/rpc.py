@@ -29,8 +29,8 @@ from services.presence.service import GatewayReplaced, GatewayView, Presence, To
 from services.runtime import tasks
 from services.runtime.clock import Clock
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
-from services.runtime.guard import Access, Context
-from services.runtime.rpc import Api
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import Api
 
 log = structlog.get_logger()
 

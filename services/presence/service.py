@@ -30,7 +30,7 @@ from services.presence.keeping import Keeper
 from services.presence.ports import Link, StateRow, StateStore
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
-from services.runtime.failures import describe
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 

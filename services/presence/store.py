@@ -9,7 +9,7 @@ from services.presence.core.frames import UserId
 from services.presence.core.people import Stored
 from services.presence.core.states import OngoingCall, Standing
 from services.presence.ports import StateRow
-from services.runtime.db import Database
+from services.runtime.postgres.database import Database
 
 _SAVE = """
 INSERT INTO user_states (user_id, partition, standing, last_seen_time, call_id, call_version, changed_time)

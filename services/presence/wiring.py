@@ -16,19 +16,19 @@ from services.presence.keeping import Keeper
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
 from services.presence.store import PostgresStates
-from services.runtime.admin import admin_tokens
-from services.runtime.audit_store import PostgresTrail
-from services.runtime.auth import ServiceTokens
 from services.runtime.clock import Clock, SystemClock
-from services.runtime.consumer import KafkaConsumer, Subscription
-from services.runtime.db import Database
-from services.runtime.groups import KafkaGroup
-from services.runtime.guard import admins
+from services.runtime.grpc.guard import admins
+from services.runtime.grpc.server import RpcServer
+from services.runtime.identity.admin import admin_tokens
+from services.runtime.identity.audit_store import PostgresTrail
+from services.runtime.identity.auth import ServiceTokens
+from services.runtime.identity.service_keys import ServiceKeys
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.groups import KafkaGroup
+from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Probe, Worker
-from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer
-from services.runtime.service_keys import ServiceKeys
-from services.runtime.store_clock import StoreClock
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.store_clock import StoreClock
 
 GROUP = "presence"
 MIGRATIONS = Path(__file__).parent / "migrations"

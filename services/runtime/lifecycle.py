@@ -13,10 +13,11 @@ import structlog
 import uvloop
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from services.runtime import logs, metrics, tasks, tracing
+from services.runtime import tasks
 from services.runtime.config import ConfigError, ProcessConfig, TelemetryConfig
-from services.runtime.failures import describe
-from services.runtime.rpc import RpcServer
+from services.runtime.grpc.server import RpcServer
+from services.runtime.observability import logs, metrics, tracing
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
@@ -239,7 +240,7 @@ def _spans_kept(config: TelemetryConfig, service: str) -> Iterator[None]:
         yield
         return
     # Not at the top: who sends no spans shall not pay for the exporter's memory.
-    from services.runtime.telemetry import OtlpRecorder
+    from services.runtime.observability.telemetry import OtlpRecorder
 
     recorder = OtlpRecorder(config, service)
     tracing.use(recorder)

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from services.runtime import metrics
+from services.runtime.observability import metrics
 from services.runtime.restarts import HEALTHY_AFTER_S, next_pause_s
 
 log = structlog.get_logger()

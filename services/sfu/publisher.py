@@ -12,11 +12,11 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
 from services.runtime import tasks
-from services.runtime.bus import Outgoing, Publisher
 from services.runtime.clock import Clock
 from services.runtime.errors import BusUnavailable
-from services.runtime.failures import describe
 from services.runtime.ids import NewId
+from services.runtime.kafka.bus import Outgoing, Publisher
+from services.runtime.observability.failures import describe
 from services.sfu.config import Node
 from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import ParticipantKey, WorkerId

@@ -4,8 +4,8 @@ import grpc
 from parley.sfu.v1 import service_pb2, service_pb2_grpc
 
 from services.runtime.errors import ErrorTable, Refusal
-from services.runtime.guard import Access, Context
-from services.runtime.rpc import Api
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import Api
 from services.sfu.core.errors import Draining, JoinTokenExpired, JoinTokenInvalid, SdpError, WorkerFull
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId
 from services.sfu.service import Sfu

@@ -3,8 +3,8 @@
 import jwt
 
 from services.runtime.clock import Clock
-from services.runtime.service_keys import ServiceKeys
-from services.runtime.times import check_life, check_times, is_expired
+from services.runtime.identity.service_keys import ServiceKeys
+from services.runtime.identity.token_times import check_life, check_times, is_expired
 from services.sfu.core.errors import JoinTokenExpired, JoinTokenInvalid
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId, WorkerId
 

@@ -1,6 +1,6 @@
 """The trace of each join, kept until the participant's first media: how long it took, as a span of its own."""
 
-from services.runtime import tracing
+from services.runtime.observability import tracing
 from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import ParticipantKey
 from services.sfu.core.quality import Quality

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import structlog
 
-from services.runtime.auth import ServiceTokens
-from services.runtime.bus import Publisher
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.grpc.server import RpcServer
+from services.runtime.identity.auth import ServiceTokens
+from services.runtime.identity.service_keys import ServiceKeys
 from services.runtime.ids import new_id
+from services.runtime.kafka.bus import Publisher
+from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Worker
-from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer
-from services.runtime.service_keys import ServiceKeys
 from services.sfu import rpc, worker
 from services.sfu.config import Config
 from services.sfu.metrics import PrometheusMetrics

@@ -17,11 +17,11 @@ from parley.sfu.v1 import service_pb2 as sfu
 from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 
 from services.runtime import tasks
-from services.runtime.auth import ServiceTokens
-from services.runtime.channels import connect
 from services.runtime.errors import reason_of
-from services.runtime.rpc import LIVENESS, READINESS
-from services.runtime.tls import Peer
+from services.runtime.grpc.channels import connect
+from services.runtime.grpc.server import LIVENESS, READINESS
+from services.runtime.grpc.tls import Peer
+from services.runtime.identity.auth import ServiceTokens
 from services.signaling.core.errors import (
     ConversationNotFound,
     JoinTokenExpired,

@@ -11,8 +11,8 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
-from services.runtime.bus import Incoming, PoisonRecord, TransientFailure, require_key
 from services.runtime.config import is_address
+from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure, require_key
 from services.signaling.core.errors import CallNotFound, Contended, MembersUnavailable, WorkerNotOfCall
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker, WorkerId

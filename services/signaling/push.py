@@ -13,8 +13,8 @@ import structlog
 from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls_events
 
-from services.runtime.bus import Incoming, PoisonRecord, require_key
-from services.runtime.webhooks import signed_headers
+from services.runtime.http.webhooks import signed_headers
+from services.runtime.kafka.bus import Incoming, PoisonRecord, require_key
 from services.signaling.metrics import PUSHES
 from services.signaling.ports import WallClock
 

@@ -8,11 +8,11 @@ import grpc
 from parley.calls.v1 import operations_pb2, operations_pb2_grpc, service_pb2_grpc
 from parley.calls.v1 import service_pb2 as api
 
-from services.runtime import tracing
-from services.runtime.auth import current_token, current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
-from services.runtime.guard import Access, Context
-from services.runtime.rpc import Api
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import Api
+from services.runtime.identity.auth import current_token, current_user
+from services.runtime.observability import tracing
 from services.signaling.core import errors
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
 from services.signaling.core.settings import find_fault

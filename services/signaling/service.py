@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from services.runtime import tracing
+from services.runtime.observability import tracing
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import (
     CallEnded,

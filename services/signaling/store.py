@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
-from services.runtime import outbox
-from services.runtime.db import Connection, Database
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Connection, Database
 from services.signaling import rows
 from services.signaling import statements as sql
 from services.signaling.core.errors import UserTaken, VersionConflict

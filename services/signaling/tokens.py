@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import jwt
 
-from services.runtime.service_keys import ServiceKeys
+from services.runtime.identity.service_keys import ServiceKeys
 from services.signaling.core.errors import JoinTokenInvalid
 from services.signaling.core.grants import Claims
 from services.signaling.core.model import CallId, DeviceId, UserId, WorkerId

@@ -15,11 +15,11 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.runtime import tasks
-from services.runtime.auth import ServiceTokens
-from services.runtime.channels import connect
 from services.runtime.errors import StoreUnavailable
-from services.runtime.rpc import LIVENESS
-from services.runtime.tls import Peer
+from services.runtime.grpc.channels import connect
+from services.runtime.grpc.server import LIVENESS
+from services.runtime.grpc.tls import Peer
+from services.runtime.identity.auth import ServiceTokens
 from services.signaling.core.model import Worker, WorkerId
 from services.signaling.core.placement import NodeTable
 from services.signaling.ports import WallClock

@@ -6,23 +6,23 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from services.runtime.accounts import Accounts, AccountsFeed
-from services.runtime.admin import admin_tokens
-from services.runtime.audit_store import PostgresTrail
-from services.runtime.auth import ServiceTokens, UserTokens
-from services.runtime.bus import Incoming
 from services.runtime.clock import Clock, SystemClock
-from services.runtime.consumer import KafkaConsumer, Subscription
-from services.runtime.db import Database
-from services.runtime.guard import admins
+from services.runtime.grpc.guard import admins
+from services.runtime.grpc.server import RpcServer
+from services.runtime.grpc.tls import Peer
+from services.runtime.identity.accounts import Accounts, AccountsFeed
+from services.runtime.identity.admin import admin_tokens
+from services.runtime.identity.audit_store import PostgresTrail
+from services.runtime.identity.auth import ServiceTokens, UserTokens
+from services.runtime.identity.service_keys import ServiceKeys
 from services.runtime.ids import new_id
+from services.runtime.kafka.bus import Incoming
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App, Part, Probe, Worker
-from services.runtime.outbox import OutboxRelay
-from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer
-from services.runtime.service_keys import ServiceKeys
-from services.runtime.store_clock import StoreClock
-from services.runtime.tls import Peer
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import OutboxRelay
+from services.runtime.postgres.store_clock import StoreClock
 from services.signaling import rpc
 from services.signaling.accounts import rpc as accounts_rpc
 from services.signaling.accounts.consumer import AccountsConsumer

@@ -9,7 +9,7 @@ import asyncpg
 from parley.calls.v1 import operations_pb2, operations_pb2_grpc
 
 from deploy.embedded.record import StackRecord
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
 from tests.support.admins import admin_of
 from tests.support.waiting import PATIENCE_S
 

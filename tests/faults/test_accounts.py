@@ -14,7 +14,7 @@ from parley.messaging.v1 import accounts_pb2_grpc
 
 from loadtests.headless.client import http_login
 from loadtests.headless.statuses import reason_of
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
 from tests.integration.api.test_tokens import CALLS, Call, bearer
 from tests.support.admins import admin_of
 from tests.support.stack import RunningStack, run_stack

@@ -18,10 +18,10 @@ from services.presence.accounts.consumer import AccountsConsumer as PresenceCons
 from services.presence.accounts.rpc import AccountDataServicer as PresenceData
 from services.presence.publisher import KafkaFeed
 from services.presence.store import PostgresStates
-from services.runtime.bus import Incoming
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
-from services.runtime.guard import Context
+from services.runtime.grpc.guard import Context
+from services.runtime.kafka.bus import Incoming
+from services.runtime.postgres.database import Database
 from services.signaling.accounts.consumer import AccountsConsumer
 from services.signaling.accounts.core import BELONGINGS as CALL_BELONGINGS
 from services.signaling.accounts.rpc import AccountDataServicer

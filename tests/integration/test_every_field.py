@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from services.runtime.auth import UserToken
+from services.runtime.identity.auth import UserToken
 from services.signaling.core.errors import CallEnded, CallNotAllowed
 from services.signaling.core.inputs import SetHand
 from services.signaling.core.model import Call, UserId

@@ -28,10 +28,10 @@ from loadtests.stacks import edge_of
 from services.ops.clients import CallOperations, Fleet, Refused
 from services.ops.config import Config
 from services.ops.core import Gateway, Replica
-from services.runtime.channels import connect
 from services.runtime.config import TlsConfig
-from services.runtime.rpc import READINESS
-from services.runtime.tls import Peer, watch
+from services.runtime.grpc.channels import connect
+from services.runtime.grpc.server import READINESS
+from services.runtime.grpc.tls import Peer, watch
 from tests.support.admins import admin_of
 from tests.support.rotation import Load, load
 from tests.support.stack import RunningStack, run_stack

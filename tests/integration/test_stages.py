@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from services.ops.core import Stage
 from services.ops.stages import Broker
-from services.runtime.bus import HandleBatch, Incoming, Outgoing, PoisonRecord
 from services.runtime.config import KafkaConfig
-from services.runtime.consumer import KafkaConsumer, Subscription
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.bus import HandleBatch, Incoming, Outgoing, PoisonRecord
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.waiting import eventually, until
 
 QUALITY = "media.quality.v1"

@@ -12,8 +12,8 @@ import grpc
 import pytest
 
 from deploy.embedded.record import StackRecord
-from services.runtime.costs import COSTS
 from services.runtime.errors import reason_of
+from services.runtime.limits.costs import COSTS
 from tests.support.client_rpcs import client_rpcs
 from tests.support.stack import run_stack
 from tests.support.waiting import PATIENCE_S

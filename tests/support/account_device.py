@@ -11,8 +11,8 @@ from loadtests.headless.inbox import Inbox
 from services.messaging.core.model import UserId
 from services.messaging.rpc import MessagingServicer
 from services.messaging.service import Messaging
-from services.runtime.auth import UserId as Caller
-from services.runtime.auth import UserToken, set_current_token
+from services.runtime.identity.auth import UserId as Caller
+from services.runtime.identity.auth import UserToken, set_current_token
 
 # What a client of gRPC takes of one answer when nobody tells it otherwise.
 MOST_BYTES = 4 * 1024 * 1024

@@ -16,9 +16,9 @@ from services.presence.core.frames import UserId as PresenceUser
 from services.presence.core.states import OngoingCall, Standing, UserState
 from services.presence.ports import StateRow
 from services.presence.store import PostgresStates
-from services.runtime.bus import Incoming
-from services.runtime.db import Database
 from services.runtime.ids import new_id
+from services.runtime.kafka.bus import Incoming
+from services.runtime.postgres.database import Database
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.accounts.store import PostgresAccounts
 from services.signaling.changes import CallChanges

@@ -22,9 +22,9 @@ from services.messaging.core.own_state import OwnChange
 from services.messaging.groups.ports import Invite
 from services.messaging.groups.store import PostgresInvites
 from services.messaging.store import PostgresStore
-from services.runtime.db import Database
 from services.runtime.ids import new_id
-from services.runtime.outbox import OutboxRelay
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.accounts import Budget, Mortal
 from tests.support.attachments import MemoryObjects, announced
 from tests.support.bus import MemoryPublisher

@@ -10,10 +10,10 @@ import jwt
 from deploy import identities
 from deploy.embedded.record import StackRecord
 from services.ops.credentials import AUDIENCE, ISSUER, DevelopmentAdmin
-from services.runtime.admin import ADMIN_MAX_LIFE_S
-from services.runtime.auth import UserTokens
 from services.runtime.clock import Clock, SystemClock
-from services.runtime.jwks import JwksKeys
+from services.runtime.identity.admin import ADMIN_MAX_LIFE_S
+from services.runtime.identity.auth import UserTokens
+from services.runtime.identity.jwks import JwksKeys
 from tests.support.identities import FOLDER
 
 identities.write(FOLDER / "admin", identities.admin_key_sets())

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from services.runtime.bus import Outgoing
 from services.runtime.errors import BusUnavailable
+from services.runtime.kafka.bus import Outgoing
 
 
 class MemoryPublisher:
-    """See services.runtime.bus.Publisher. `down` makes it refuse; `refused` counts how often it did."""
+    """See services.runtime.kafka.bus.Publisher. `down` makes it refuse; `refused` counts how often it did."""
 
     def __init__(self) -> None:
         self.records: list[Outgoing] = []

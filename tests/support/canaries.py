@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from services.runtime.db import Connection, Database
+from services.runtime.postgres.database import Connection, Database
 
 
 class Column(NamedTuple):

@@ -10,8 +10,8 @@ from typing import Any
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from services.runtime.callers import CALLERS
-from services.runtime.roles import ROLES
+from services.runtime.identity.callers import CALLERS
+from services.runtime.identity.roles import ROLES
 
 # What services alone call among each other, or staff.
 INTERNAL = frozenset(CALLERS) | frozenset(ROLES)

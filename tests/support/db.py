@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from services.runtime.db import Database
+from services.runtime.postgres.database import Database
 
 
 @asynccontextmanager

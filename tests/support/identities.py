@@ -10,9 +10,9 @@ from typing import Any
 import jwt
 
 from deploy import identities
-from services.runtime.auth import ServiceTokens
 from services.runtime.clock import Clock, SystemClock
-from services.runtime.service_keys import ServiceKeys
+from services.runtime.identity.auth import ServiceTokens
+from services.runtime.identity.service_keys import ServiceKeys
 
 FOLDER = Path(tempfile.mkdtemp(prefix="parley-identities-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)

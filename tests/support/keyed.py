@@ -6,7 +6,7 @@ from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls
 from parley.messaging.v1 import events_pb2 as messaging
 
-from services.runtime.bus import Incoming
+from services.runtime.kafka.bus import Incoming
 
 _TIME = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from parley.presence.v1 import events_pb2 as presence
 from services.messaging import encoding, topics
 from services.messaging.core.model import ConversationId, UserId
 from services.messaging.core.request import Request
-from services.runtime.db import Database
+from services.runtime.postgres.database import Database
 from tests.support.clock import ManualClock
 from tests.support.messaging_memory import MemoryStore
 

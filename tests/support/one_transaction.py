@@ -7,11 +7,11 @@ from typing import cast
 
 import asyncpg
 
-from services.runtime.db import Connection, Database
+from services.runtime.postgres.database import Connection, Database
 
 
 class OneTransaction(Database):
-    """Stands for `services.runtime.db.Database`: every connection is the one given, every transaction a savepoint.
+    """Stands for runtime's `Database`: every connection is the one given, every transaction a savepoint.
 
     Tasks take turns. Nothing here waits for another transaction's locks: what depends on that needs real ones.
     """

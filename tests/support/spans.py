@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from services.runtime import tracing
+from services.runtime.observability import tracing
 
 
 class Kept:

@@ -22,16 +22,16 @@ from services.gateway.core.frames import UpFrame, Watch
 from services.gateway.membership import GrpcMembership
 from services.messaging.consumer import FanOut
 from services.messaging.groups.service import GroupRequest
-from services.runtime.auth import UserId as CallerId
-from services.runtime.auth import UserToken, set_current_token
-from services.runtime.bus import Incoming
-from services.runtime.channels import connect
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
 from services.runtime.errors import BASE_TABLE, ErrorTable
-from services.runtime.guard import Access
+from services.runtime.grpc.channels import connect
+from services.runtime.grpc.guard import Access
+from services.runtime.grpc.server import Api, RpcServer
+from services.runtime.identity.auth import UserId as CallerId
+from services.runtime.identity.auth import UserToken, set_current_token
 from services.runtime.ids import new_id
-from services.runtime.rpc import Api, RpcServer
+from services.runtime.kafka.bus import Incoming
+from services.runtime.postgres.database import Database
 from services.signaling import rpc as calls_rpc
 from services.signaling.changes import CallChanges
 from services.signaling.clients import GrpcMembers

@@ -18,7 +18,7 @@ TREES = ("services", "deploy", "loadtests", "tests")
 # Who makes a loop, and how many times that stands there. Each is the entry of a process, but for the last ones.
 ENTRIES = {
     "services/runtime/lifecycle.py": 1,
-    "services/runtime/migrate.py": 1,
+    "services/runtime/postgres/migrate.py": 1,
     "services/ops/wiring.py": 1,
     "deploy/embedded/__main__.py": 1,
     "deploy/k8s/podman/topics.py": 1,

@@ -7,10 +7,10 @@ from parley.accounts.v1 import service_pb2, service_pb2_grpc
 
 from services.messaging.accounts.ports import SourceUnavailable
 from services.messaging.core.model import UserId
-from services.runtime.auth import ServiceTokens
-from services.runtime.channels import connect
 from services.runtime.errors import reason_of
-from services.runtime.tls import Peer
+from services.runtime.grpc.channels import connect
+from services.runtime.grpc.tls import Peer
+from services.runtime.identity.auth import ServiceTokens
 
 # Of one page. Higher: a job is in the hands of one that hangs for longer, within its lease. Lower: a busy one is late.
 TIMEOUT_S = 20.0

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from services.messaging.accounts.core import Revocations
 from services.messaging.core.model import UserId
-from services.runtime.accounts import Standing, encode
+from services.runtime.identity.accounts import Standing, encode
 
 
 def deleted_account(user_id: UserId, delete_time: datetime, now: datetime, *, erased: bool) -> bytes:

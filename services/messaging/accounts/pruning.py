@@ -6,7 +6,7 @@ import structlog
 
 from services.messaging.accounts.signing_out import SignOuts
 from services.runtime.errors import StoreUnavailable
-from services.runtime.failures import describe
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 

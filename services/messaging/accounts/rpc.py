@@ -8,9 +8,9 @@ from services.messaging.accounts.service import Accounts
 from services.messaging.accounts.signing_out import SignOuts
 from services.messaging.core.model import UserId
 from services.messaging.encoding import to_timestamp
-from services.runtime.auth import current_token, current_user
-from services.runtime.guard import Access, Context
-from services.runtime.rpc import Api
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import Api
+from services.runtime.identity.auth import current_token, current_user
 
 ACCOUNT_SERVICE = "parley.messaging.v1.AccountService"
 

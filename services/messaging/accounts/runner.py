@@ -37,8 +37,8 @@ from services.messaging.groups import core as groups
 from services.messaging.ports import LineStamp, Store
 from services.runtime.clock import Clock
 from services.runtime.errors import StatementCutOff, StoreUnavailable, is_outage
-from services.runtime.failures import describe
 from services.runtime.ids import NewId
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 

@@ -22,10 +22,10 @@ from services.messaging.accounts.core import (
 from services.messaging.accounts.ports import ExportBatch
 from services.messaging.accounts.rows import deleting, exporting, jobs, sessions
 from services.messaging.core.model import ConversationId, ConversationKind, UserId
-from services.runtime import outbox
-from services.runtime.db import Database
 from services.runtime.ids import NewId
-from services.runtime.outbox import OutboxRelay
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import OutboxRelay
 
 
 class PostgresJobs:

@@ -21,8 +21,8 @@ from services.messaging.config import ObjectsConfig
 from services.messaging.core.errors import ObjectsUnavailable
 from services.messaging.core.file_types import HEAD_BYTES
 from services.runtime.clock import Clock
+from services.runtime.http.reading import read_beginning
 from services.runtime.ids import new_id
-from services.runtime.reading import read_beginning
 
 # Of one of our own requests. Higher: a stuck store holds sends for longer. Lower: a slow one is taken for dead.
 TIMEOUT_S = 5.0

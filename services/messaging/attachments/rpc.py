@@ -9,10 +9,10 @@ from parley.messaging.v1 import attachments_pb2_grpc
 from services.messaging.attachments.service import Attachments, UploadRequest
 from services.messaging.core.model import UserId
 from services.messaging.encoding import attachment_message, to_timestamp
-from services.runtime.auth import current_user
 from services.runtime.errors import InvalidRequest
-from services.runtime.guard import Access, Context
-from services.runtime.rpc import Api
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import Api
+from services.runtime.identity.auth import current_user
 
 
 def apis(attachments: Attachments) -> list[Api]:

@@ -12,8 +12,8 @@ import structlog
 
 from services.messaging.attachments.core import Scan, Upload
 from services.runtime.clock import Clock
-from services.runtime.reading import BodyTooLarge, read_bounded
-from services.runtime.webhooks import signed_headers
+from services.runtime.http.reading import BodyTooLarge, read_bounded
+from services.runtime.http.webhooks import signed_headers
 
 log = structlog.get_logger()
 

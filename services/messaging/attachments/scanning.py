@@ -11,7 +11,7 @@ from services.messaging.attachments.core import Upload, object_key, scan_retry_d
 from services.messaging.attachments.ports import AttachmentStore, ObjectStore, Scanner
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
-from services.runtime.failures import describe
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 

@@ -33,8 +33,8 @@ from services.messaging.core.request import Request
 from services.messaging.ports import Store
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable, is_outage
-from services.runtime.failures import describe
 from services.runtime.ids import NewId
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ import asyncpg
 from services.messaging.attachments.core import UPLOADS_PREFIX, Doomed, Scan, Upload
 from services.messaging.core.errors import TooManyUploads
 from services.messaging.core.model import Attachment, AttachmentId, DraftKey, UserId
-from services.runtime.db import Database
+from services.runtime.postgres.database import Database
 
 _INSERT = """
 INSERT INTO attachments (id, owner_id, client_upload_id, file_name, content_type, size_bytes, width, height, length,

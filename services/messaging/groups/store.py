@@ -8,7 +8,7 @@ from services.messaging.core.errors import ConversationNotFound
 from services.messaging.core.model import ConversationId, UserId
 from services.messaging.groups.core import Ban
 from services.messaging.groups.ports import Invite
-from services.runtime.db import Database
+from services.runtime.postgres.database import Database
 
 # How long who came in by an invite may ask again after it ended. Higher: more rows. Lower: late retries are refused.
 KEPT = timedelta(days=37)

@@ -43,7 +43,7 @@ CREATE TABLE messages_5 PARTITION OF messages FOR VALUES WITH (MODULUS 8, REMAIN
 CREATE TABLE messages_6 PARTITION OF messages FOR VALUES WITH (MODULUS 8, REMAINDER 6);
 CREATE TABLE messages_7 PARTITION OF messages FOR VALUES WITH (MODULUS 8, REMAINDER 7);
 
--- Published rows are deleted; see services/runtime/outbox.py.
+-- Published rows are deleted; see services/runtime/postgres/outbox.py.
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     shard smallint NOT NULL,

@@ -8,9 +8,9 @@ import asyncpg
 from services.messaging import encoding, rows, topics
 from services.messaging.core.model import Conversation, ConversationId, UserId
 from services.messaging.outgoing import to_outbox
-from services.runtime import outbox
-from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Connection, Database
 
 # The member's row is the lock of all that one keeps of a conversation.
 _LOCK = f"""

@@ -11,7 +11,7 @@ from services.messaging.core.errors import InvalidField
 from services.messaging.core.model import UserId
 from services.messaging.relations.core.graph import Fact, FactKind, check_other
 from services.messaging.relations.service import Relations
-from services.runtime.bus import Incoming, PoisonRecord
+from services.runtime.kafka.bus import Incoming, PoisonRecord
 
 
 class GraphCopy:

@@ -12,11 +12,11 @@ from services.messaging.relations.core import errors
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import ReportRequest, State
 from services.messaging.relations.service import Relations, Reports
-from services.runtime.admin import current_admin
-from services.runtime.auth import current_user
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
-from services.runtime.guard import Access, Context
-from services.runtime.rpc import Api
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import Api
+from services.runtime.identity.admin import current_admin
+from services.runtime.identity.auth import current_user
 
 _EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 

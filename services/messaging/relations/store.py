@@ -14,8 +14,8 @@ from services.messaging.relations.core.reports import Report, State
 from services.messaging.relations.ports import DecideReport, Pair
 from services.messaging.relations.rows import graph, people, reports, requests
 from services.messaging.rows import lock_counters
-from services.runtime.db import Connection, Database
 from services.runtime.ids import new_id
+from services.runtime.postgres.database import Connection, Database
 
 # Wakes the relay for a key whose rows were committed.
 Wake = Callable[[str], None]

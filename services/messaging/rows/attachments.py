@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from services.messaging import encoding
 from services.messaging.attachments.core import UPLOADS_PREFIX
 from services.messaging.core.model import AttachmentId, ConversationId, Draft, Message
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 
 async def lock_unused(connection: Connection, drafts: Sequence[Draft]) -> set[AttachmentId]:

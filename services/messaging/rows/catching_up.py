@@ -13,7 +13,7 @@ from services.messaging.core.model import (
     UserId,
 )
 from services.messaging.rows.messages import to_messages
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 _BEHIND = """
 SELECT c.id, c.last_seq, cursor.seq, coalesce(cursor.revision, c.revision) AS revision,

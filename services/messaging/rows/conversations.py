@@ -18,8 +18,8 @@ from services.messaging.core.model import (
     UserId,
 )
 from services.messaging.core.request import Request
-from services.runtime import outbox
-from services.runtime.db import Connection
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Connection
 
 # Whom the news of a direct conversation `c` are for; nobody of a group's, which the fan-out looks up.
 DIRECT_PEOPLE = (

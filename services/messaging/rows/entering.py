@@ -4,7 +4,7 @@ from datetime import datetime
 
 from services.messaging.core.model import Conversation, ConversationId, UserId
 from services.messaging.groups.ports import REQUEST_KEYS_KEPT
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 
 async def load_bans(connection: Connection, conversation_id: ConversationId) -> frozenset[UserId]:

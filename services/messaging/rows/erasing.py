@@ -7,7 +7,7 @@ from services.messaging.core.content import EXPIRED
 from services.messaging.core.model import ConversationId, Message
 from services.messaging.rows.attachments import release_attachments
 from services.messaging.vanishing import core
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 # What hangs on a message and is content of it, by (conversation_id, seq).
 _HANGING = ("message_edits", "reactions", "message_words")

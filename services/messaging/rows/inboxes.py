@@ -13,7 +13,7 @@ import asyncpg
 from services.messaging.core.account_sync import Snapshot, SyncToken
 from services.messaging.core.model import ConversationId, Cursor, PageMark, UserId
 from services.messaging.core.request import Request
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 _LAST_ID = UUID(int=2**128 - 1)
 # Row comparisons with a bound that is always there: an index finds a page's first row, however far down it begins.

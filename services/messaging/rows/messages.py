@@ -16,8 +16,8 @@ from services.messaging.core.placing import Places
 from services.messaging.core.request import Request
 from services.messaging.rows.conversations import DIRECT_PEOPLE
 from services.messaging.rows.erasing import erase_content
-from services.runtime import outbox
-from services.runtime.db import Connection
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Connection
 
 
 def lock_statement(ids: Iterable[ConversationId]) -> str:

@@ -10,7 +10,7 @@ from services.messaging.core.model import (
 )
 from services.messaging.core.own_state import MAX_UNREAD, OwnState
 from services.messaging.core.request import Request
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 _OWN_STATES = f"""
 SELECT m.conversation_id, m.request, o.pinned, o.archived, o.marked_unread, o.muted_until,

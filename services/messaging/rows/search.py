@@ -10,7 +10,7 @@ from services.messaging.core.model import (
 )
 from services.messaging.core.searching import FORM, words_of
 from services.messaging.rows.messages import to_messages
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 
 async def index_words(connection: Connection, keys: Sequence[tuple[ConversationId, int]]) -> None:

@@ -15,8 +15,8 @@ from services.messaging.vanishing import core
 from services.messaging.vanishing.ports import ConversationStore, SweepStore
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable, is_outage
-from services.runtime.failures import describe
 from services.runtime.ids import NewId
+from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 

@@ -10,9 +10,9 @@ from services.messaging.content_forms import is_said
 from services.messaging.core.model import ConversationId, UserId, told_directly
 from services.messaging.outgoing import to_outbox
 from services.messaging.vanishing.core import end_of_old
-from services.runtime import outbox
-from services.runtime.db import Connection, Database
 from services.runtime.ids import NewId
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Connection, Database
 
 _DUE = f"""
 SELECT m.conversation_id, m.seq FROM messages m WHERE m.expires_at <= $1 AND {is_said("m")}

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from services.presence.core.frames import UserId
 from services.presence.ports import StateFeed, StateRow, StateStore
-from services.runtime.accounts import decode
-from services.runtime.bus import Incoming, PoisonRecord
 from services.runtime.clock import Clock
-from services.runtime.failures import describe
+from services.runtime.identity.accounts import decode
+from services.runtime.kafka.bus import Incoming, PoisonRecord
+from services.runtime.observability.failures import describe
 
 
 class AccountsConsumer:

@@ -7,10 +7,10 @@ from parley.accounts.v1 import service_pb2_grpc
 
 from services.presence.core.frames import UserId
 from services.presence.ports import StateStore
-from services.runtime.auth import is_user_id
 from services.runtime.errors import InvalidRequest
-from services.runtime.guard import Access, Context
-from services.runtime.rpc import Api
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import Api
+from services.runtime.identity.auth import is_user_id
 
 
 def apis(store: StateStore) -> list[Api]:

@@ -9,16 +9,16 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
-from services.runtime.auth import ServiceTokens
-from services.runtime.bus import Outgoing, Publisher
-from services.runtime.channels import connect
 from services.runtime.clock import SystemClock
 from services.runtime.errors import BusUnavailable
+from services.runtime.grpc.channels import connect
+from services.runtime.grpc.server import RpcServer
+from services.runtime.grpc.tls import Peer
+from services.runtime.identity.auth import ServiceTokens
+from services.runtime.identity.service_keys import ServiceKeys
+from services.runtime.kafka.bus import Outgoing, Publisher
+from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App
-from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import RpcServer
-from services.runtime.service_keys import ServiceKeys
-from services.runtime.tls import Peer
 from services.sfu.core.ids import WorkerId
 from services.sfu.pod.config import PodConfig, WorkerSpec
 from services.sfu.pod.exposition import WorkerCollector

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from services.runtime.accounts import decode
-from services.runtime.bus import Incoming, PoisonRecord, TransientFailure
-from services.runtime.failures import describe
+from services.runtime.identity.accounts import decode
+from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure
+from services.runtime.observability.failures import describe
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.core.errors import Contended
 from services.signaling.core.model import UserId

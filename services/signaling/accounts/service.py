@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.runtime.accounts import Standing
 from services.runtime.errors import StoreUnavailable, is_outage
+from services.runtime.identity.accounts import Standing
 from services.signaling.accounts import core
 from services.signaling.accounts.ports import AccountStore
 from services.signaling.changes import CallChanges

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from services.runtime.db import Database
+from services.runtime.postgres.database import Database
 from services.signaling import rows
 from services.signaling import statements as sql
 from services.signaling.accounts.ports import OwnCall

@@ -4,7 +4,7 @@ import gzip
 
 import cramjam
 
-from services.runtime import codecs
+from services.runtime.kafka import codecs
 
 _TEXT = b"some text, some text, some text"
 SEEDS = (

@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from parley.graph.v1 import events_pb2
 
 from services.messaging.relations.consumer import _fact
-from services.runtime.bus import Incoming, PoisonRecord
+from services.runtime.kafka.bus import Incoming, PoisonRecord
 
 _TIME = Timestamp(seconds=1_700_000_000)
 _EVENT = events_pb2.GraphEvent(user_id="alice", event_time=_TIME)

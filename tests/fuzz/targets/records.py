@@ -4,7 +4,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
-from services.runtime import records
+from services.runtime.kafka import records
 from tests.support.odd_records import batch, replaced
 
 _PLACE = TopicPartition("delivery.v1", 0)

@@ -18,8 +18,8 @@ from services.messaging.attachments.rpc import AttachmentsServicer
 from services.messaging.relations.rpc import ERRORS as RELATION_ERRORS
 from services.messaging.relations.rpc import RelationsServicer
 from services.messaging.rpc import ERRORS, MessagingServicer
-from services.runtime.auth import UserId, UserToken, set_current_token
 from services.runtime.errors import BASE_TABLE, find_refusal
+from services.runtime.identity.auth import UserId, UserToken, set_current_token
 from tests.support.messaging_world import ALICE, BOB, World
 
 LINES, LINES_PER_BYTE = 200_000, 4_000

@@ -1,6 +1,6 @@
 """Trace contexts of strangers (W3C): meant as written, or nothing."""
 
-from services.runtime import tracing
+from services.runtime.observability import tracing
 
 SEEDS = (
     b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",

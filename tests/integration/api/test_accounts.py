@@ -24,7 +24,7 @@ from deploy.embedded.record import StackRecord
 from loadtests.headless.calls import ACTIVE, ENDED
 from loadtests.headless.client import http_login
 from loadtests.headless.statuses import reason_of
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, read_to_the_end, refused
 from tests.integration.api.test_calls import until_call
 from tests.integration.api.test_tokens import CALLS, bearer

@@ -18,7 +18,7 @@ from yarl import URL
 
 from deploy.embedded.record import StackRecord
 from loadtests.headless.client import Device
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, open_direct, refused, send
 from tests.support.admins import admin_of
 from tests.support.file_samples import OTHERS, png, sound

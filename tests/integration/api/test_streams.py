@@ -25,7 +25,7 @@ from deploy.embedded.record import StackRecord
 from loadtests.headless.client import Device, Edge
 from loadtests.headless.conversations import delivery_faults
 from loadtests.headless.stream import EventStream
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, open_direct, read_to_the_end, refused, send
 from tests.support.admins import admin_of
 from tests.support.waiting import eventually

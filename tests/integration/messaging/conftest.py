@@ -18,9 +18,9 @@ from services.messaging.vanishing.ports import SweepStore
 from services.messaging.vanishing.store import PostgresSweepStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
 from services.runtime.ids import new_id
-from services.runtime.outbox import OutboxRelay
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.attachments import FakeAttachments
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock

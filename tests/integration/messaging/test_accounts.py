@@ -20,7 +20,7 @@ from services.messaging.groups.core import Settings
 from services.messaging.vanishing import core as vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
+from services.runtime.postgres.database import Database
 from tests.support.account_town import Town
 from tests.support.db import connected
 from tests.support.messaging_store import ALICE, BOB, CAROL, founded, reacted, stamp, text

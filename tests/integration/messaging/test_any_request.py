@@ -39,15 +39,15 @@ from services.messaging.service import Limits, Messaging, TextRequest
 from services.messaging.store import PostgresStore
 from services.messaging.vanishing.service import Vanishing
 from services.messaging.wiring import MIGRATIONS
-from services.runtime.admin import set_current_admin
-from services.runtime.auth import UserId as CallerId
-from services.runtime.auth import UserToken, set_current_token
 from services.runtime.clock import SystemClock
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
 from services.runtime.errors import BASE_TABLE, find_refusal
+from services.runtime.identity.admin import set_current_admin
+from services.runtime.identity.auth import UserId as CallerId
+from services.runtime.identity.auth import UserToken, set_current_token
 from services.runtime.ids import new_id, new_secret
-from services.runtime.outbox import OutboxRelay
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.attachments import MemoryObjects
 from tests.support.bus import MemoryPublisher
 from tests.support.requests import any_request

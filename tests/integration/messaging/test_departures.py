@@ -39,9 +39,9 @@ from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.messaging.vanishing.store import PostgresSweepStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
 from services.runtime.ids import new_id, new_secret
-from services.runtime.outbox import OutboxRelay
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.accounts import Budget, Mortal
 from tests.support.attachments import MemoryObjects
 from tests.support.bus import MemoryPublisher

@@ -20,11 +20,11 @@ from services.messaging.receipts.store import PostgresReceipts
 from services.messaging.relations.core.quotas import day_quota
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
-from services.runtime.bus import Incoming
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
 from services.runtime.ids import new_id
-from services.runtime.outbox import SHARDS, OutboxRelay
+from services.runtime.kafka.bus import Incoming
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import SHARDS, OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
 from tests.support.messaging_world import World

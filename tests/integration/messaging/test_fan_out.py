@@ -19,10 +19,10 @@ from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
 from services.messaging.ports import LineStamp
 from services.messaging.relations.core.quotas import day_quota
-from services.runtime.bus import Outgoing
 from services.runtime.config import KafkaConfig
-from services.runtime.consumer import KafkaConsumer, Subscription
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.bus import Outgoing
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.bus import MemoryPublisher
 from tests.support.messaging_world import World
 from tests.support.waiting import until

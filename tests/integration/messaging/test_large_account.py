@@ -22,9 +22,9 @@ from services.messaging.service import Limits, Messaging
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
 from services.runtime.ids import new_id
-from services.runtime.outbox import OutboxRelay
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.account_device import AccountDevice
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock

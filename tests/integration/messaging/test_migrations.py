@@ -15,9 +15,9 @@ from services.messaging.rows import load_own_states
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database, migrate
 from services.runtime.ids import new_id
-from services.runtime.outbox import OutboxRelay
+from services.runtime.postgres.database import Database, migrate
+from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
 

@@ -28,10 +28,10 @@ from services.messaging.service import AccountSyncRequest, Limits, Messaging, Se
 from services.messaging.vanishing.service import Vanishing
 from services.messaging.vanishing.store import PostgresSweepStore
 from services.messaging.wiring import MIGRATIONS
-from services.runtime.bus import Incoming
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database, migrate
 from services.runtime.ids import new_id
+from services.runtime.kafka.bus import Incoming
+from services.runtime.postgres.database import Database, migrate
 from tests.support.account_town import Town
 from tests.support.bus import MemoryPublisher
 from tests.support.canaries import where

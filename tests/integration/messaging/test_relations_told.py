@@ -23,9 +23,9 @@ from services.messaging.relations.store import PostgresRelations
 from services.messaging.store import PostgresStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
 from services.runtime.ids import new_id
-from services.runtime.outbox import SHARDS, OutboxRelay
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import SHARDS, OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected

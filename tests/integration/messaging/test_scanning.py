@@ -21,8 +21,8 @@ from services.messaging.core.model import Attachment, ConversationId, DraftKey
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.clock import SystemClock
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
 from services.runtime.ids import new_id
+from services.runtime.postgres.database import Database
 from tests.support.attachments import object_server
 from tests.support.db import connected
 from tests.support.messaging_memory import MemoryStore

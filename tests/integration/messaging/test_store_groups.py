@@ -17,8 +17,8 @@ from services.messaging.groups.core import Settings
 from services.messaging.groups.ports import Invite, InviteStore
 from services.messaging.ports import Store
 from services.messaging.relations.ports import RelationStore
-from services.runtime.db import Database
 from services.runtime.ids import new_id
+from services.runtime.postgres.database import Database
 from tests.support.clock import ManualClock
 from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_store import (

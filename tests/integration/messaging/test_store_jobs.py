@@ -10,8 +10,8 @@ from services.messaging.accounts.core import Claim, ExportCursor, Job, JobId, Jo
 from services.messaging.accounts.ports import JobStore, LeaseLost
 from services.messaging.accounts.store import PostgresJobs
 from services.messaging.core.model import UserId
-from services.runtime.db import Database
 from services.runtime.ids import new_id
+from services.runtime.postgres.database import Database
 from tests.support.accounts import FakeJobs
 from tests.support.clock import ManualClock
 from tests.support.messaging_memory import MemoryStore

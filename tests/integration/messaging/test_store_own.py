@@ -14,9 +14,9 @@ from services.messaging.indexing import Reindexer
 from services.messaging.ports import Store
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.store import PostgresStore
-from services.runtime.db import Database
 from services.runtime.ids import new_id
-from services.runtime.outbox import OutboxRelay
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.messaging_memory import MemoryStore

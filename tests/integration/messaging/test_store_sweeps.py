@@ -15,7 +15,7 @@ from services.messaging.ports import Store
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.vanishing.core import set_vanishing
 from services.messaging.vanishing.ports import SweepStore
-from services.runtime.db import Database
+from services.runtime.postgres.database import Database
 from tests.support.clock import ManualClock
 from tests.support.messaging_news import News
 from tests.support.messaging_store import ALICE, BOB, fail, fill, founded, opened, own, reacted, stamp, text

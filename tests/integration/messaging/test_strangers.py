@@ -11,7 +11,7 @@ from parley.messaging.v1 import messages_pb2, service_pb2
 from services.messaging.accounts import rpc as accounts_rpc
 from services.messaging.relations import rpc as relations_rpc
 from services.runtime.errors import find_refusal
-from services.runtime.guard import Access
+from services.runtime.grpc.guard import Access
 from tests.integration.messaging.test_any_request import RPCS, SERVICES, TABLE, Town
 
 STRANGER = "mallory"

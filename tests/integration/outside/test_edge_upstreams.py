@@ -20,7 +20,7 @@ from deploy.embedded.ports import Ports
 from deploy.embedded.process import ManagedProcess
 from deploy.envoy.values import EdgeValues
 from services.runtime.config import TlsConfig
-from services.runtime.tls import server_credentials
+from services.runtime.grpc.tls import server_credentials
 from tests.support.tls import HOST, overheard
 from tests.support.waiting import eventually
 

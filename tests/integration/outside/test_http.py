@@ -17,9 +17,9 @@ from services.messaging.core.model import UserId
 from services.runtime.clock import SystemClock
 from services.runtime.config import TelemetryConfig
 from services.runtime.errors import KeysUnavailable
-from services.runtime.jwks import JWKS_MAX_BYTES, JwksKeys, http_jwks
-from services.runtime.telemetry import QUEUE, OtlpRecorder
-from services.runtime.tracing import Kind, Span, TraceContext
+from services.runtime.identity.jwks import JWKS_MAX_BYTES, JwksKeys, http_jwks
+from services.runtime.observability.telemetry import QUEUE, OtlpRecorder
+from services.runtime.observability.tracing import Kind, Span, TraceContext
 from services.signaling.push import ATTEMPTS, PushRequest, WebhookPusher
 from tests.support.attachments import announced
 from tests.support.clock import ManualClock

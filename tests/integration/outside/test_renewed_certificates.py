@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.config import KafkaTls
-from services.runtime.kafka import followed
+from services.runtime.kafka.connection import followed
 from tests.support.tls import HOST, Authority, Pem
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from deploy.embedded.ports import Ports
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
 from services.runtime.errors import StoreUnavailable
+from services.runtime.postgres.database import Database
 from tests.support.db import connected
 from tests.support.rotation import Load, Serving, load
 from tests.support.tls import HOST, Authority, postgres_front

@@ -15,12 +15,12 @@ from deploy.embedded.ports import Ports
 from deploy.embedded.probes import tcp
 from deploy.embedded.process import ManagedProcess, ProcessSpec
 from services.messaging.wiring import MIGRATIONS
-from services.runtime.bus import Incoming, Outgoing
 from services.runtime.config import DatabaseConfig, KafkaConfig
-from services.runtime.consumer import KafkaConsumer, Subscription
-from services.runtime.db import Database
 from services.runtime.errors import BusUnavailable, StoreUnavailable
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.bus import Incoming, Outgoing
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.postgres.database import Database
 from services.signaling.clients import GrpcMembers
 from services.signaling.core.errors import MembersUnavailable
 from services.signaling.core.model import ConversationId

@@ -21,12 +21,12 @@ from services.presence.keeping import Keeper
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
 from services.presence.wiring import partition_of
-from services.runtime.channels import connect
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.errors import reason_of
-from services.runtime.guard import Admins
-from services.runtime.rpc import RpcServer
+from services.runtime.grpc.channels import connect
+from services.runtime.grpc.guard import Admins
+from services.runtime.grpc.server import RpcServer
 from tests.support.admins import admin, verifier
 from tests.support.bus import MemoryPublisher
 from tests.support.identities import environment as identity_env

@@ -21,7 +21,7 @@ from services.presence.config import Config
 from services.presence.publisher import TOPIC
 from services.presence.wiring import build
 from services.runtime import tasks
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
 from tests.integration.presence.test_attach import Gateway
 from tests.support.clock import HostClock
 from tests.support.identities import environment as identity_env

@@ -12,8 +12,8 @@ from services.presence.ports import StateRow, StateStore
 from services.presence.store import PostgresStates
 from services.presence.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
 from services.runtime.errors import StoreUnavailable
+from services.runtime.postgres.database import Database
 from tests.support.db import connected
 from tests.support.presence_store import MemoryStates
 

@@ -14,14 +14,14 @@ import pytest
 from parley.messaging.v1 import accounts_pb2, accounts_pb2_grpc, relations_pb2, relations_pb2_grpc, service_pb2
 from structlog.testing import capture_logs
 
-from services.runtime.audit import AUDITED, AuditedCall, Entry, Trail
-from services.runtime.audit_store import PostgresTrail
-from services.runtime.channels import Credentials, connect
 from services.runtime.config import DatabaseConfig, EnvReader, ServerConfig
-from services.runtime.db import Database
 from services.runtime.errors import StoreUnavailable, reason_of
-from services.runtime.guard import Access, Admins
-from services.runtime.rpc import Api, RpcServer
+from services.runtime.grpc.channels import Credentials, connect
+from services.runtime.grpc.guard import Access, Admins
+from services.runtime.grpc.server import Api, RpcServer
+from services.runtime.identity.audit import AUDITED, AuditedCall, Entry, Trail
+from services.runtime.identity.audit_store import PostgresTrail
+from services.runtime.postgres.database import Database
 from tests.support.admins import admin, verifier
 from tests.support.identities import environment, tokens_of
 from tests.support.waiting import eventually, until

@@ -6,11 +6,18 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from services.runtime.bus import REASON_HEADER, HandleBatch, Incoming, Outgoing, PoisonRecord, TransientFailure
 from services.runtime.config import KafkaConfig
-from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.errors import BusUnavailable
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.bus import (
+    REASON_HEADER,
+    HandleBatch,
+    Incoming,
+    Outgoing,
+    PoisonRecord,
+    TransientFailure,
+)
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.waiting import eventually, until
 
 TOPIC = "graph.events.v1"

@@ -7,11 +7,11 @@ import grpc
 import pytest
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from services.runtime import callers
 from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.errors import reason_of
-from services.runtime.guard import Access
-from services.runtime.rpc import Api, RpcServer
+from services.runtime.grpc.guard import Access
+from services.runtime.grpc.server import Api, RpcServer
+from services.runtime.identity import callers
 from tests.support.client_rpcs import services_in
 from tests.support.identities import environment, tokens_of
 

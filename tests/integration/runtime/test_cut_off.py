@@ -11,14 +11,14 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from services.runtime.bus import REASON_HEADER, Incoming, Outgoing, TransientFailure
 from services.runtime.clock import SystemClock
 from services.runtime.config import DatabaseConfig, KafkaConfig
-from services.runtime.consumer import KafkaConsumer, Subscription
-from services.runtime.db import Connection, Database
 from services.runtime.errors import StatementCutOff, StoreUnavailable, is_outage
-from services.runtime.producer import KafkaPublisher
-from services.runtime.suspicion import FIRST_PATIENCE_S
+from services.runtime.kafka.bus import REASON_HEADER, Incoming, Outgoing, TransientFailure
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.kafka.suspicion import FIRST_PATIENCE_S
+from services.runtime.postgres.database import Connection, Database
 from tests.support.db import connected
 from tests.support.waiting import until
 

@@ -11,7 +11,7 @@ import pytest
 from deploy.embedded.ports import Ports
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
+from services.runtime.postgres.database import Database
 from tests.support.db import connected
 from tests.support.tls import HOST, Authority, postgres_front
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from aiokafka.partitioner import murmur2
 
-from services.runtime.bus import Incoming, Outgoing
 from services.runtime.config import KafkaConfig
-from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.errors import BusUnavailable
-from services.runtime.groups import KafkaGroup
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.bus import Incoming, Outgoing
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.groups import KafkaGroup
+from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.bus import MemoryPublisher
 from tests.support.waiting import until
 

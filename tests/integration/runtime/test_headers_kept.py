@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from services.runtime.dead_letters import dead_letter, post
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.dead_letters import dead_letter, post
+from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.canary import Canaries
 from tests.support.headers import keep_headers
 

@@ -13,10 +13,10 @@ from deploy.embedded.logs import LogSink
 from deploy.embedded.ports import Ports
 from deploy.embedded.probes import tcp
 from deploy.embedded.process import ManagedProcess, ProcessSpec
-from services.runtime.bus import Incoming, Outgoing
 from services.runtime.config import KafkaConfig, KafkaTls
-from services.runtime.consumer import KafkaConsumer, Subscription
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.bus import Incoming, Outgoing
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.tls import HOST, Authority, tls_front
 from tests.support.waiting import until
 

@@ -9,13 +9,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
-from services.runtime.bus import REASON_HEADER, Incoming, Outgoing
-from services.runtime.codecs import MOST_BYTES
 from services.runtime.config import KafkaConfig
-from services.runtime.consumer import KafkaConsumer, Subscription
-from services.runtime.dead_letters import OFFSET_HEADER, PART_HEADER
 from services.runtime.errors import BusUnavailable, RecordRefused
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.bus import REASON_HEADER, Incoming, Outgoing
+from services.runtime.kafka.codecs import MOST_BYTES
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.dead_letters import OFFSET_HEADER, PART_HEADER
+from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.odd_records import ATTRIBUTES_AT, RECORDS_AT, Odd, batch, replaced, send_raw
 from tests.support.waiting import eventually, until
 
@@ -234,7 +234,7 @@ async def test_a_batch_that_cannot_be_unpacked_is_parked_and_is_not_met_again(
 
 async def _write_behind_the_broker(place: Place, raw: bytes) -> None:
     """The broker itself refuses such a batch, so that a good one is damaged in the answer to the client instead."""
-    from services.runtime import records
+    from services.runtime.kafka import records
 
     await place.send(batch(PLAIN, PLAIN))
     good = records._Answer
@@ -257,7 +257,7 @@ async def _write_behind_the_broker(place: Place, raw: bytes) -> None:
 
 @pytest.fixture(autouse=True)
 def undamaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    from services.runtime import records
+    from services.runtime.kafka import records
 
     monkeypatch.setattr(records.fetcher, "MemoryRecords", records._Answer)
 

@@ -6,14 +6,14 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.messaging.wiring import MIGRATIONS
-from services.runtime import outbox
-from services.runtime.bus import Outgoing
 from services.runtime.config import DatabaseConfig, KafkaConfig
-from services.runtime.db import Database
-from services.runtime.dead_letters import KEPT_VALUE_BYTES
 from services.runtime.errors import BusUnavailable, StoreUnavailable
-from services.runtime.outbox import OutboxRelay
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.bus import Outgoing
+from services.runtime.kafka.dead_letters import KEPT_VALUE_BYTES
+from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
 from tests.support.waiting import eventually, until

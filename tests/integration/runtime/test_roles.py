@@ -8,12 +8,12 @@ import grpc
 import pytest
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from services.runtime import callers, roles
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.errors import reason_of
-from services.runtime.guard import Access, Admins
-from services.runtime.rpc import Api, RpcServer
+from services.runtime.grpc.guard import Access, Admins
+from services.runtime.grpc.server import Api, RpcServer
+from services.runtime.identity import callers, roles
 from tests.support import admins
 from tests.support.client_rpcs import services_in
 from tests.support.identities import environment, tokens_of

@@ -12,11 +12,11 @@ from parley.messaging.v1 import service_pb2 as api
 from parley.messaging.v1 import service_pb2_grpc
 
 from deploy import identities
-from services.runtime.channels import connect
 from services.runtime.config import EnvReader, ServerConfig
 from services.runtime.errors import reason_of
-from services.runtime.guard import Access, Context
-from services.runtime.rpc import Api, RpcServer
+from services.runtime.grpc.channels import connect
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import Api, RpcServer
 from tests.support.identities import environment as identity_env
 from tests.support.identities import tokens_of
 

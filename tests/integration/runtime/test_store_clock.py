@@ -6,8 +6,8 @@ import pytest
 
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
-from services.runtime.store_clock import StoreClock
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.store_clock import StoreClock
 from tests.support.clock import ManualClock
 from tests.support.db import connected
 

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
 from services.runtime.errors import StoreUnavailable
 from services.runtime.lifecycle import App
+from services.runtime.postgres.database import Database
 from services.runtime.tasks import Fatal
 from tests.support.db import connected
 from tests.support.waiting import eventually, until

@@ -16,12 +16,12 @@ from parley.messaging.v1 import service_pb2 as api
 from parley.messaging.v1 import service_pb2_grpc
 
 from deploy.certificates import Authority, environment
-from services.runtime.channels import connect
 from services.runtime.config import EnvReader, ServerConfig, TlsConfig
 from services.runtime.errors import reason_of
-from services.runtime.guard import Access, Context
-from services.runtime.rpc import LIVENESS, READINESS, Api, RpcServer
-from services.runtime.tls import Peer
+from services.runtime.grpc.channels import connect
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import LIVENESS, READINESS, Api, RpcServer
+from services.runtime.grpc.tls import Peer
 from tests.support.identities import environment as identity_env
 from tests.support.identities import tokens_of
 from tests.support.mounted import MountedSecret

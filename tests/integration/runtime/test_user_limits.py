@@ -14,14 +14,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.rpc import error_details_pb2, status_pb2
 
-from services.runtime.auth import UserTokens, current_user
-from services.runtime.channels import connect
 from services.runtime.config import EnvReader, ServerConfig
-from services.runtime.costs import COSTS
 from services.runtime.errors import DETAILS_KEY, reason_of
-from services.runtime.guard import Access, Context
-from services.runtime.jwks import JwksKeys
-from services.runtime.rpc import Api, RpcServer
+from services.runtime.grpc.channels import connect
+from services.runtime.grpc.guard import Access, Context
+from services.runtime.grpc.server import Api, RpcServer
+from services.runtime.identity.auth import UserTokens, current_user
+from services.runtime.identity.jwks import JwksKeys
+from services.runtime.limits.costs import COSTS
 from tests.support.client_rpcs import client_rpcs
 from tests.support.clock import ManualClock
 from tests.support.identities import environment, tokens_of

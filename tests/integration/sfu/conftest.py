@@ -23,8 +23,8 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.sfu.v1 import channel_pb2
 from prometheus_client import REGISTRY
 
-from services.runtime.bus import Outgoing
 from services.runtime.clock import SystemClock
+from services.runtime.kafka.bus import Outgoing
 from services.sfu.config import Config
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, UserId
 from services.sfu.wiring import Services, build_services

@@ -9,7 +9,7 @@ from parley.sfu.v1 import events_pb2 as sfu_events
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, KafkaConfig
 from services.runtime.ids import new_id
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.producer import KafkaPublisher
 from services.sfu.config import Node
 from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import WorkerId

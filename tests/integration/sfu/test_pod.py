@@ -18,8 +18,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.sfu.v1 import events_pb2, service_pb2, service_pb2_grpc
 
 from deploy import native
-from services.runtime.auth import ServiceTokens
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
+from services.runtime.identity.auth import ServiceTokens
 from tests.integration.sfu.conftest import Client, environment, join_token
 from tests.support.identities import tokens_of
 from tests.support.waiting import PATIENCE_S, until

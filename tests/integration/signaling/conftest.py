@@ -12,8 +12,8 @@ import pytest
 
 from services.ops.credentials import ISSUER as ADMIN_ISSUER
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
-from services.runtime.producer import KafkaPublisher
+from services.runtime.kafka.producer import KafkaPublisher
+from services.runtime.postgres.database import Database
 from services.signaling.config import Config
 from services.signaling.ports import Record
 from services.signaling.store import PostgresStore

@@ -20,15 +20,15 @@ from parley.sfu.v1 import service_pb2_grpc as sfu_grpc
 
 from deploy.embedded.issuer import ADMIN_JWKS_PATH, make_app, make_token
 from deploy.embedded.keys import KeyRing
-from services.runtime.bus import Incoming, Outgoing
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, KafkaConfig, ServerConfig
-from services.runtime.consumer import KafkaConsumer, Subscription
 from services.runtime.errors import BusUnavailable, ErrorTable, Refusal
-from services.runtime.guard import Access
+from services.runtime.grpc.guard import Access
+from services.runtime.grpc.server import Api, RpcServer
 from services.runtime.ids import new_id
-from services.runtime.producer import KafkaPublisher
-from services.runtime.rpc import Api, RpcServer
+from services.runtime.kafka.bus import Incoming, Outgoing
+from services.runtime.kafka.consumer import KafkaConsumer, Subscription
+from services.runtime.kafka.producer import KafkaPublisher
 from tests.support.admins import PUBLIC_KEYS
 from tests.support.identities import environment as identity_env
 from tests.support.identities import keys_of, tokens_of

@@ -11,8 +11,8 @@ from parley.calls.v1 import service_pb2 as api
 from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
-from services.runtime.bus import Outgoing
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
+from services.runtime.kafka.bus import Outgoing
 from tests.integration.signaling.neighbours import read_join_token
 from tests.integration.signaling.town import FAILED, PHONE, TABLET, Town, User, attempt, find_detail, refused
 from tests.support.admins import admin

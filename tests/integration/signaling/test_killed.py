@@ -17,7 +17,7 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.calls.v1 import messages_pb2, operations_pb2, operations_pb2_grpc
 from parley.calls.v1 import service_pb2 as api
 
-from services.runtime.channels import connect
+from services.runtime.grpc.channels import connect
 from services.signaling.core.model import CallState, EndReason
 from tests.integration.signaling.neighbours import FakeSfu, Reader
 from tests.integration.signaling.town import NOT_LISTENING, PHONE, TABLET, Pair, Replica, Town, User, attempt, free_port

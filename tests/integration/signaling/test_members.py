@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from parley.messaging.v1 import events_pb2
 
-from services.runtime.bus import Incoming, TransientFailure
 from services.runtime.clock import SystemClock
 from services.runtime.errors import StoreUnavailable
-from services.runtime.rpc import RpcServer
+from services.runtime.grpc.server import RpcServer
+from services.runtime.kafka.bus import Incoming, TransientFailure
 from services.signaling.clients import GrpcMembers
 from services.signaling.consumer import MembersConsumer
 from services.signaling.core.errors import ConversationNotFound, MembersUnavailable

@@ -7,8 +7,8 @@ from aiokafka import AIOKafkaConsumer
 from parley.calls.v1 import events_pb2 as calls_events
 from parley.calls.v1 import service_pb2 as api
 
-from services.runtime import metrics
-from services.runtime.bus import REASON_HEADER, Outgoing
+from services.runtime.kafka.bus import REASON_HEADER, Outgoing
+from services.runtime.observability import metrics
 from services.signaling.consumer import MEDIA_GROUP, MEDIA_TOPIC
 from tests.integration.signaling.neighbours import FakeSfu
 from tests.integration.signaling.town import PHONE, TABLET, Pair, Town

@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.runtime.db import Database
+from services.runtime.postgres.database import Database
 from services.signaling.changes import CallChanges
 from services.signaling.core.calls import refuse_as_busy
 from services.signaling.core.errors import AlreadyAnswered, AnsweredElsewhere, CallEnded, CallsError, VersionConflict

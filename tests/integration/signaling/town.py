@@ -16,8 +16,8 @@ from parley.calls.v1 import service_pb2 as api
 
 from services.runtime.clock import Clock
 from services.runtime.errors import DETAILS_KEY, reason_of
+from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.lifecycle import App
-from services.runtime.producer import KafkaPublisher
 from services.signaling.config import Config
 from services.signaling.wiring import build
 from tests.integration.signaling.neighbours import (

@@ -18,7 +18,7 @@ from deploy.k8s import fields, semantics, settings, stores, tls, topics
 from deploy.k8s.objects import FOLDER, Object, find, load_base, pods
 from deploy.k8s.secrets import SECRETS, manifests
 from services.ops.core import STAGES
-from services.runtime.callers import IDENTITIES
+from services.runtime.identity.callers import IDENTITIES
 
 BASE = load_base()
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.gateway.core.frames import Unregister
-from services.runtime.accounts import Accounts, Standing
-from services.runtime.auth import UserId, UserToken
 from services.runtime.errors import AccountDeleted, Unauthenticated
+from services.runtime.identity.accounts import Accounts, Standing
+from services.runtime.identity.auth import UserId, UserToken
 from tests.support.waiting import until
 from tests.unit.gateway.world import FakeDevice, GatewayWorld
 

@@ -22,7 +22,7 @@ from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
 from services.messaging.ports import LineStamp
 from services.messaging.relations.core.quotas import day_quota
-from services.runtime.bus import Incoming, PoisonRecord
+from services.runtime.kafka.bus import Incoming, PoisonRecord
 from tests.support.bus import MemoryPublisher
 from tests.support.keyed import call_record, conversation_record
 from tests.support.messaging_world import World

@@ -10,7 +10,7 @@ from parley.graph.v1 import events_pb2
 from services.messaging.encoding import to_timestamp
 from services.messaging.relations.consumer import GraphCopy
 from services.messaging.relations.core.reach import Regard, Settings
-from services.runtime.bus import Incoming, PoisonRecord
+from services.runtime.kafka.bus import Incoming, PoisonRecord
 from tests.support.messaging_world import ALICE, BOB, World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -20,7 +20,7 @@ from services.messaging.accounts.service import Gate
 from services.messaging.accounts.signing_out import SignOuts
 from services.messaging.core.errors import AccountDeleted, InvalidField
 from services.messaging.core.model import UserId
-from services.runtime.accounts import Standing
+from services.runtime.identity.accounts import Standing
 from tests.support.accounts import FakeJobs
 from tests.support.clock import ManualClock
 

@@ -16,8 +16,8 @@ from services.presence.link import QueueLink
 from services.presence.ports import StateRow
 from services.presence.publisher import TOPIC, KafkaFeed
 from services.presence.service import GatewayReplaced, Presence
-from services.runtime.bus import Incoming, PoisonRecord
 from services.runtime.errors import StoreUnavailable
+from services.runtime.kafka.bus import Incoming, PoisonRecord
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.cut_off import cut_off

@@ -4,12 +4,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.runtime import accounts as module
-from services.runtime.accounts import Accounts, AccountsFeed, Standing, decode, encode
-from services.runtime.auth import UserId, UserToken
-from services.runtime.bus import Incoming
 from services.runtime.clock import CLOCK_SKEW_S
 from services.runtime.errors import AccountDeleted, Unauthenticated
+from services.runtime.identity import accounts as module
+from services.runtime.identity.accounts import (
+    Accounts,
+    AccountsFeed,
+    Standing,
+    decode,
+    encode,
+)
+from services.runtime.identity.auth import UserId, UserToken
+from services.runtime.kafka.bus import Incoming
 from tests.support.clock import ManualClock
 
 ALICE = UserId("alice")

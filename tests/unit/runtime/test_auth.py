@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
-from services.runtime.accounts import Accounts, Standing
-from services.runtime.auth import UserTokens, bearer_token
 from services.runtime.clock import CLOCK_SKEW_S
 from services.runtime.errors import AccountDeleted, InvalidRequest, Unauthenticated
-from services.runtime.jwks import JwksKeys
+from services.runtime.identity.accounts import Accounts, Standing
+from services.runtime.identity.auth import UserTokens, bearer_token
+from services.runtime.identity.jwks import JwksKeys
 from tests.support.clock import ManualClock
 from tests.support.identities import tokens_of
 

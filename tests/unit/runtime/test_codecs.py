@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime import codecs
-from services.runtime.codecs import MOST_BYTES, UnfoldsTooLarge
+from services.runtime.kafka import codecs
+from services.runtime.kafka.codecs import MOST_BYTES, UnfoldsTooLarge
 
 CODECS: list[tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = [
     (written.gzip_encode, codecs.gzip_decode),

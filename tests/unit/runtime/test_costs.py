@@ -12,7 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from deploy.envoy.render import render
 from deploy.envoy.validate import variants
 from services.runtime.config import UserLimitsConfig
-from services.runtime.costs import COSTS
+from services.runtime.limits.costs import COSTS
 from tests.support.client_rpcs import INTERNAL, client_rpcs, services
 
 RPCS = client_rpcs()

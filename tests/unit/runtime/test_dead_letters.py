@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.bus import REASON_HEADER, Outgoing
-from services.runtime.dead_letters import (
+from services.runtime.errors import BusUnavailable, RecordRefused
+from services.runtime.kafka.bus import REASON_HEADER, Outgoing
+from services.runtime.kafka.dead_letters import (
     KEPT_KEY_BYTES,
     KEPT_VALUE_BYTES,
     MAX_REASON_BYTES,
@@ -15,8 +16,7 @@ from services.runtime.dead_letters import (
     post,
     post_patiently,
 )
-from services.runtime.errors import BusUnavailable, RecordRefused
-from services.runtime.records import time_of
+from services.runtime.kafka.records import time_of
 
 
 class Broker:
@@ -60,7 +60,7 @@ async def test_a_letter_that_is_refused_even_so_stops_nobody() -> None:
 
 
 async def test_a_letter_waits_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.runtime.dead_letters.FIRST_RETRY_S", 0.0)
+    monkeypatch.setattr("services.runtime.kafka.dead_letters.FIRST_RETRY_S", 0.0)
     broker = Broker(room=1_000, away=3)
     await post_patiently(broker, dead_letter("t", b"k", b"v", "why"))
     assert [letter.topic for letter in broker.taken] == ["t.dlq"]

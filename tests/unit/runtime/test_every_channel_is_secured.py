@@ -1,4 +1,4 @@
-"""Services open channels in runtime/channels.py alone, ports in runtime/rpc.py, and each channel names its peer."""
+"""Services open channels in grpc/channels.py of runtime alone, ports in grpc/server.py; each channel names its peer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVICES = ROOT / "services"
-THE_WAYS = [SERVICES / "runtime" / name for name in ("channels.py", "rpc.py")]
+THE_WAYS = [SERVICES / "runtime" / "grpc" / name for name in ("channels.py", "server.py")]
 OPENS = {"insecure_channel", "secure_channel", "add_insecure_port", "add_secure_port", "intercept_channel"}
 
 
@@ -20,7 +20,7 @@ def past_the_way(source: str) -> Iterator[str]:
     names = {
         alias.asname or alias.name
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "services.runtime.channels"
+        if isinstance(node, ast.ImportFrom) and node.module == "services.runtime.grpc.channels"
         for alias in node.names
         if alias.name == "connect"
     }
@@ -45,7 +45,7 @@ def test_the_services_open_channels_and_ports_in_the_one_way() -> None:
     assert found == []
 
 
-IMPORT = "from services.runtime.channels import connect\n"
+IMPORT = "from services.runtime.grpc.channels import connect\n"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ IMPORT = "from services.runtime.channels import connect\n"
         IMPORT + "connect(address, tokens, fresh=True)",
         IMPORT + "connect(address, tokens, None)",
         IMPORT + "connect(address, tokens, peer=None)",
-        "from services.runtime.channels import connect as to\nto(address, tokens)",
+        "from services.runtime.grpc.channels import connect as to\nto(address, tokens)",
         "from services.runtime import channels\nchannels.connect(address, tokens)",
     ],
 )

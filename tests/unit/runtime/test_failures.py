@@ -22,7 +22,7 @@ from yarl import URL
 
 from services.messaging.core.errors import InvalidField
 from services.runtime.errors import StoreUnavailable
-from services.runtime.failures import as_dicts, as_text, describe, named
+from services.runtime.observability.failures import as_dicts, as_text, describe, named
 
 CANARY = "behind-the-old-mill"
 SIGNED = URL(f"https://objects.example/file?X-Amz-Signature={CANARY}")
@@ -151,7 +151,7 @@ def test_causes_are_told_with_their_frames_and_a_loop_of_them_ends() -> None:
 
 UNCAUGHT = """
 import asyncio, gc, logging, sys, threading
-from services.runtime import logs
+from services.runtime.observability import logs
 from services.runtime.config import LogConfig
 
 canary = "-".join(("behind", "the", "old", "mill"))

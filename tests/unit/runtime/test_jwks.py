@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
-from services.runtime.auth import UserTokens
 from services.runtime.errors import KeysUnavailable, Unauthenticated
-from services.runtime.jwks import JWKS_MAX_AGE_S, JWKS_MIN_INTERVAL_S, JWKS_REFRESH_S, JwksKeys
+from services.runtime.identity.auth import UserTokens
+from services.runtime.identity.jwks import (
+    JWKS_MAX_AGE_S,
+    JWKS_MIN_INTERVAL_S,
+    JWKS_REFRESH_S,
+    JwksKeys,
+)
 from tests.support.clock import ManualClock
 from tests.unit.runtime.test_auth import AUDIENCE, ISSUER, Network
 

@@ -4,8 +4,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.runtime import lifecycle
+from services.runtime.grpc.server import RpcServer
 from services.runtime.lifecycle import WARM_UP_S, App, Probe, Readiness, Worker
-from services.runtime.rpc import RpcServer
 from services.runtime.tasks import Fatal
 from tests.support.waiting import until
 

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from services.runtime.limits import Rates
-from services.runtime.turns import LineFull, Turns
+from services.runtime.limits.concurrency import LineFull, Turns
+from services.runtime.limits.token_buckets import Rates
 
 
 def taken(rates: Rates, key: str, count: int, now_s: float, units: float = 1) -> int:

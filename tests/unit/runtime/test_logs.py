@@ -8,7 +8,7 @@ import pytest
 FAILING = """
 import logging, sys
 import structlog
-from services.runtime import logs
+from services.runtime.observability import logs
 from services.runtime.config import LogConfig
 
 def verify(token):

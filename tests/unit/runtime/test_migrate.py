@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from services.runtime.migrate import main
+from services.runtime.postgres.migrate import main
 
 
 @pytest.mark.parametrize("arguments", [[], ["nobody"], ["gateway"], ["../messaging"], ["messaging", "presence"]])

@@ -5,7 +5,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 from services.runtime.errors import BASE_TABLE, StoreUnavailable, find_refusal, status_details
-from services.runtime.refusals import PASSING, may_be_of_one, passes
+from services.runtime.postgres.refusals import PASSING, may_be_of_one, passes
 from tests.support.db import error_of
 
 # Codes of the classes that pass as a whole: each that PostgreSQL has.

@@ -9,11 +9,11 @@ import jwt
 import pytest
 
 from deploy import identities
-from services.runtime.auth import SERVICE_KIND, SERVICE_TOKEN_TTL_S, ServiceTokens
-from services.runtime.callers import IDENTITIES
 from services.runtime.config import ConfigError
 from services.runtime.errors import Unauthenticated
-from services.runtime.service_keys import ServiceKeys
+from services.runtime.identity.auth import SERVICE_KIND, SERVICE_TOKEN_TTL_S, ServiceTokens
+from services.runtime.identity.callers import IDENTITIES
+from services.runtime.identity.service_keys import ServiceKeys
 from services.sfu.core.errors import JoinTokenInvalid
 from services.sfu.core.ids import WorkerId
 from services.sfu.tokens import JwtJoinTokens

@@ -7,8 +7,8 @@ import pytest
 
 from services.runtime.clock import CLOCK_SKEW_S
 from services.runtime.config import DatabaseConfig
-from services.runtime.db import Database
-from services.runtime.store_clock import StoreClock
+from services.runtime.postgres.database import Database
+from services.runtime.postgres.store_clock import StoreClock
 from services.signaling.core import grants
 from tests.support.clock import ManualClock
 

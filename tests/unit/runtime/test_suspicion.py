@@ -1,6 +1,11 @@
 """When a record is given up whose statement is cut off, and when it is not."""
 
-from services.runtime.suspicion import CUT_OFF_ATTEMPTS, FIRST_PATIENCE_S, MOST_PATIENCE_S, Suspicion
+from services.runtime.kafka.suspicion import (
+    CUT_OFF_ATTEMPTS,
+    FIRST_PATIENCE_S,
+    MOST_PATIENCE_S,
+    Suspicion,
+)
 
 
 def given_up_after(suspicion: Suspicion, now_s: float, step_s: float) -> float:

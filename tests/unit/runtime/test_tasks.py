@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from services.runtime import metrics, tasks
+from services.runtime import tasks
 from services.runtime.lifecycle import App, Worker
+from services.runtime.observability import metrics
 from services.runtime.tasks import MOST_FAILURES, Board, Fatal
 from tests.support.waiting import until
 

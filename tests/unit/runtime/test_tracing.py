@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.runtime import tracing
+from services.runtime.observability import tracing
 from tests.support.spans import Kept, kept_spans
 
 GOOD = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -7,8 +7,8 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 from prometheus_client import REGISTRY
 
-from services.runtime.bus import Outgoing
 from services.runtime.ids import new_id
+from services.runtime.kafka.bus import Outgoing
 from services.sfu.config import Node
 from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import WorkerId

@@ -6,8 +6,8 @@ import jwt
 import pytest
 
 from deploy import identities
-from services.runtime.callers import IDENTITIES
 from services.runtime.clock import CLOCK_SKEW_S
+from services.runtime.identity.callers import IDENTITIES
 from services.sfu.core.errors import JoinTokenExpired, JoinTokenInvalid
 from services.sfu.core.ids import WorkerId
 from services.sfu.tokens import JwtJoinTokens

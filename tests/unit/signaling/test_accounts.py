@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.runtime.accounts import Standing
 from services.runtime.errors import StoreUnavailable
+from services.runtime.identity.accounts import Standing
 from services.signaling.accounts.ports import OwnCall
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.core.model import Call, CallId, CallState, EndReason, UserId

@@ -9,7 +9,7 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
-from services.runtime.bus import Incoming, PoisonRecord, TransientFailure
+from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure
 from services.signaling.consumer import MEDIA_TOPIC, MediaConsumer, MembersConsumer, NodeConsumer, QualityConsumer
 from services.signaling.core.errors import Contended
 from services.signaling.core.model import Call

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from parley.calls.v1 import events_pb2 as calls_events
 
-from services.runtime.bus import Incoming, PoisonRecord
-from services.runtime.webhooks import sign
+from services.runtime.http.webhooks import sign
+from services.runtime.kafka.bus import Incoming, PoisonRecord
 from services.signaling.publisher import CALLS_TOPIC, CallAnnouncer
 from services.signaling.push import ATTEMPTS, WebhookPusher, read_request
 from tests.support.clock import ManualClock

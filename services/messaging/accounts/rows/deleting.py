@@ -9,9 +9,9 @@ from services.messaging.attachments.core import UPLOADS_PREFIX
 from services.messaging.content_forms import from_columns, is_said
 from services.messaging.core.content import EXPIRED, without
 from services.messaging.core.model import Conversation, ConversationId, UserId, told_directly
-from services.runtime import outbox
-from services.runtime.db import Connection
 from services.runtime.ids import NewId
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Connection
 
 _NUMBER_CHANGES = f"""
 WITH changed AS (SELECT seq, place FROM unnest($2::bigint[]) WITH ORDINALITY AS k (seq, place)),

@@ -15,7 +15,7 @@ from services.messaging.core.model import Conversation, ConversationId, Message,
 from services.messaging.core.placing import first_result
 from services.messaging.groups.core import as_founded
 from services.messaging.vanishing.core import as_of
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 _NEXT_CONVERSATION = """
 SELECT conversation_id FROM (

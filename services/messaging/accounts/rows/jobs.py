@@ -8,7 +8,7 @@ import asyncpg
 from services.messaging.accounts.core import Claim, Job, JobId, JobKind
 from services.messaging.accounts.ports import LeaseLost
 from services.messaging.core.model import UserId
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 # Nobody new may write to, call or see who is gone; the row stays.
 _LET_NOBODY = """

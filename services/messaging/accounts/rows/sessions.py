@@ -6,8 +6,8 @@ from services.messaging import topics
 from services.messaging.accounts import encoding
 from services.messaging.accounts.core import Revocations
 from services.messaging.core.model import UserId
-from services.runtime import outbox
-from services.runtime.db import Connection
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Connection
 
 _LOCK_SPACE = 0x616363
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.messaging.relations.core.graph import Fact, Source
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 
 async def write_follows(connection: Connection, facts: Sequence[Fact]) -> list[Fact]:

@@ -7,7 +7,7 @@ import asyncpg
 
 from services.messaging.core.model import ConversationId, UserId, pair_key
 from services.messaging.relations.core.reach import Audience, Regard, Settings
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 if TYPE_CHECKING:
     from services.messaging.relations.ports import Pair

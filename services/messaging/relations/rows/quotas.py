@@ -3,7 +3,7 @@
 from services.messaging.relations.core.errors import ConversationQuota, RequestQuota
 from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.throttling import REPORTS_COUNT_FOR, requests_allowed
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 _COUNT = """
 INSERT INTO new_conversations AS n (user_id, day, opened, asked) VALUES ($1, $2, $3, $4)

@@ -8,7 +8,7 @@ import asyncpg
 
 from services.messaging.core.model import ConversationId, UserId
 from services.messaging.relations.core.reports import Reason, Report, ReportedMessage, State
-from services.runtime.db import Connection
+from services.runtime.postgres.database import Connection
 
 
 async def insert_report(connection: Connection, report: Report) -> None:

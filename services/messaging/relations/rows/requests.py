@@ -8,8 +8,8 @@ from services.messaging.core.model import ConversationId, UserId
 from services.messaging.core.request import Request
 from services.messaging.relations.encoding import relations_delivery
 from services.messaging.rows.own_states import load_own_states, write_own_state
-from services.runtime import outbox
-from services.runtime.db import Connection
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Connection
 
 
 async def accept_requests(

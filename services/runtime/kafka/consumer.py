@@ -1,0 +1,370 @@
+"""Kafka: consumers that commit after success and park poison records."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, RecordTooLargeError
+
+from services.runtime import tasks
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.config import KafkaConfig
+from services.runtime.errors import BusUnavailable, StoreUnavailable
+from services.runtime.kafka import dead_letters
+from services.runtime.kafka.bus import (
+    HandleBatch,
+    Incoming,
+    Outgoing,
+    PoisonRecord,
+    Publisher,
+    TransientFailure,
+)
+from services.runtime.kafka.connection import connection
+from services.runtime.kafka.rebalancing import Listener, Rebalanced
+from services.runtime.kafka.records import Unreadable, incoming
+from services.runtime.kafka.suspicion import Suspicion
+from services.runtime.observability import metrics, tracing
+from services.runtime.observability.failures import named
+
+log = structlog.get_logger()
+
+# A failure that is nobody's outage is tried this often before the record is parked.
+POISON_ATTEMPTS = 5
+# Between commits of a consumer. Higher: more is repeated after a kill. Lower: each batch costs the broker a commit.
+COMMIT_INTERVAL_S = 0.2
+# A member learns at its next heartbeat that the group changes. Raising it makes a change of the group take longer;
+# lowering it costs the broker and the service more small requests while nothing happens.
+MAX_HEARTBEAT_MS = 1_000
+# How many times later the partitions of a background subscription's dead member move, and how many times longer it
+# rests. Raising it saves requests while nothing happens; lowering it moves them sooner.
+BACKGROUND_FACTOR = 5
+# How long one call waits for records. They end the wait, so it only says how soon an error of the group is noticed.
+POLL_TIMEOUT_MS = 5_000
+# With a broker whose fetches do not wait: how long nothing must come until the consumer rests, and how long it then
+# looks for records between two pauses.
+QUIET_MS = 1_000
+LOOK_MS = 30
+# Older than Kafka: such a time of a record was not a clock's.
+_FIRST_TIME = datetime(2011, 1, 1, tzinfo=UTC)
+
+
+class WaitCancelled(RuntimeError):
+    """What a handler waited for was cancelled, though not the handler."""
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """What a consumer reads, and how."""
+
+    topic: str
+    # Members of a group share the partitions. None: read everything from the start, and commit nothing.
+    group: str | None
+    # Most records a batch. Higher: fewer round trips. Lower: less to repeat after a failure.
+    max_batch: int = 200
+    # Nobody waits for what these records cause. They still come at once from a broker whose fetches wait, but a change
+    # of the group takes seconds, and with other brokers the first record after a pause is later.
+    background: bool = False
+
+
+class KafkaConsumer:
+    """Reads a topic and hands batches to a handler, at least once, each partition's records in order.
+
+    Success is committed. TransientFailure, StoreUnavailable and BusUnavailable are retried with back-off without end;
+    PoisonRecord, any other exception after POISON_ATTEMPTS, and one that has `others_pass` (StatementCutOff), again and
+    again while others are served (suspicion.py), park the record in `<topic>.dlq`, and so does what cannot be read at
+    all (records.py).
+    """
+
+    def __init__(
+        self,
+        config: KafkaConfig,
+        subscription: Subscription,
+        handle: HandleBatch,
+        publisher: Publisher,
+        listener: Rebalanced | None = None,
+        clock: Clock | None = None,
+        *,
+        essential: bool = False,
+    ) -> None:
+        self.essential = essential
+        self._group = subscription.group or ""
+        self.name = f"kafka-consumer-{subscription.group or subscription.topic}"
+        self._config = config
+        self._subscription = subscription
+        self._handle = handle
+        self._publisher = publisher
+        self._listener = listener
+        self._clock = clock or SystemClock()
+        self._consumer: AIOKafkaConsumer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._committing: asyncio.Task[None] | None = None
+        # What is to be committed next: the offset after the last record handled.
+        self._handled: dict[TopicPartition, int] = {}
+        self._connected = False
+        self._resting = False
+        self._suspicion = Suspicion()
+        # Without a group: up to where the topic reached when we came, of the partitions that are not read so far yet.
+        self._behind: dict[TopicPartition, int] = {}
+
+    async def start(self) -> None:
+        self._task = tasks.keep(self.name, self._run, label="kafka-consumer")
+
+    async def stop(self) -> None:
+        await tasks.stop(self._task)
+        await self._close()
+
+    async def ready(self) -> bool:
+        """Whether the consumer is a member of its group; without one, whether it has read all that was there before."""
+        return self._connected and not self._behind
+
+    async def _run(self) -> None:
+        delay_s = 0.2
+        while True:
+            try:
+                await self._open()
+                delay_s = 0.2
+                while True:
+                    await self._poll()
+            except (KafkaError, OSError) as error:
+                log.warning(
+                    "kafka_unavailable", topic=self._subscription.topic, error=type(error).__name__, retry_s=delay_s
+                )
+            finally:
+                # Also before what is no outage: whoever begins again opens another one.
+                await self._close()
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, connection.MAX_BACKOFF_S)
+
+    async def _open(self) -> None:
+        consumer = AIOKafkaConsumer(
+            **connection.connection(self._config),
+            group_id=self._subscription.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=self._session_ms(),
+            heartbeat_interval_ms=self._heartbeat_ms(),
+            fetch_max_wait_ms=self._config.fetch_wait_ms,
+            retry_backoff_ms=100,
+            metadata_max_age_ms=30_000,
+            # It looks around so often though nothing has happened; whatever happens wakes it.
+            consumer_timeout_ms=POLL_TIMEOUT_MS,
+        )
+        self._consumer = consumer
+        # Without a group the client assigns itself every partition.
+        consumer.subscribe([self._subscription.topic], listener=Listener(self._listener, consumer, self._commit))
+        await consumer.start()
+        if self._subscription.group is None:
+            ends = await consumer.end_offsets(consumer.assignment())
+            self._behind = {partition: end for partition, end in ends.items() if end > 0}
+        self._connected = True
+        log.info("kafka_consumer_connected", topic=self._subscription.topic)
+
+    def _session_ms(self) -> int:
+        return self._config.session_timeout_ms * (BACKGROUND_FACTOR if self._subscription.background else 1)
+
+    def _heartbeat_ms(self) -> int:
+        session_ms = self._session_ms()
+        return session_ms // 3 if self._subscription.background else min(session_ms // 6, MAX_HEARTBEAT_MS)
+
+    async def _close(self) -> None:
+        self._connected = False
+        self._resting = False
+        consumer, self._consumer = self._consumer, None
+        await tasks.stop(self._committing)
+        self._committing = None
+        if consumer:
+            with suppress(TimeoutError, KafkaError, OSError):
+                # What was handled shall be committed also when the consumer is stopped.
+                async with asyncio.timeout(2):
+                    await self._commit(consumer)
+            try:
+                async with asyncio.timeout(5):
+                    await consumer.stop()
+            except (TimeoutError, KafkaError, OSError):
+                await _abandon(consumer)
+
+    async def _poll(self) -> None:
+        consumer = self._consumer
+        if consumer is None:
+            return
+        if consumer._fetcher.error_future.done():
+            # Else it would give nothing for ever, and say nothing.
+            raise KafkaError("the client fetches no more")
+        try:
+            fetched = await consumer.getmany(
+                timeout_ms=self._poll_timeout_ms(), max_records=self._subscription.max_batch
+            )
+        except RecordTooLargeError as error:
+            # A broker that does not give a record that is larger than a fetch. The client goes on behind it.
+            _, partition, offset, *_ = error.args
+            await self._park_unread(partition, offset, offset, "larger than a fetch", b"")
+            return
+        self._resting = not fetched and self._config.idle_pause_ms > 0
+        if self._resting:
+            await self._rest(consumer)
+        if fetched:
+            await self._take([record for records in fetched.values() for record in records])
+        if self._behind:
+            # Compaction may have taken the last records, so that positions tell it, and not what came.
+            positions = {partition: await consumer.position(partition) for partition in self._behind}
+            self._behind = {one: end for one, end in self._behind.items() if positions[one] < end}
+        if not fetched:
+            return
+        if self._subscription.group is not None:
+            self._handled |= {partition: _last_offset(records[-1]) + 1 for partition, records in fetched.items()}
+            if self._committing is None or self._committing.done():
+                self._committing = tasks.detached(
+                    self._commit_soon(consumer), name="kafka-commit", why="ends when all is committed"
+                )
+
+    async def _take(self, came: Sequence[ConsumerRecord]) -> None:
+        """Park what cannot be read, and hand over the rest: whoever has handled the last knows that nothing waits."""
+        for record in came:
+            if isinstance(one := record.value, Unreadable):
+                partition = TopicPartition(record.topic, record.partition)
+                await self._park_unread(partition, record.offset, one.last_offset, one.reason, one.raw)
+        if readable := [incoming(record) for record in came if not isinstance(record.value, Unreadable)]:
+            await self._deliver(readable)
+
+    def _poll_timeout_ms(self) -> int:
+        if self._config.idle_pause_ms == 0:
+            return POLL_TIMEOUT_MS
+        return LOOK_MS if self._resting else QUIET_MS
+
+    async def _rest(self, consumer: AIOKafkaConsumer) -> None:
+        """Ask for nothing for a while: this broker answers a fetch that finds nothing at once."""
+        paused = consumer.assignment()
+        consumer.pause(*paused)
+        pause_ms = self._config.idle_pause_ms * (BACKGROUND_FACTOR if self._subscription.background else 1)
+        await asyncio.sleep(pause_ms / 1000)
+        # What the group has taken from us meanwhile cannot be resumed.
+        consumer.resume(*(paused & consumer.assignment()))
+
+    async def _commit_soon(self, consumer: AIOKafkaConsumer) -> None:
+        """Commit, and then what was handled meanwhile, until there is no more: the next batch waits for none of it."""
+        while self._handled:
+            await self._commit(consumer)
+            await asyncio.sleep(COMMIT_INTERVAL_S)
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        handled, self._handled = self._handled, {}
+        # A batch that was at work during a rebalance may hold partitions that are others' now.
+        offsets = {partition: handled[partition] for partition in handled.keys() & consumer.assignment()}
+        try:
+            if offsets:
+                await consumer.commit(offsets)
+        except asyncio.CancelledError:
+            self._handled = {**offsets, **self._handled}
+            raise
+        except (KafkaError, OSError) as error:
+            # The partitions moved, or the broker went: whoever reads on repeats the batch, which handlers bear.
+            log.info("commit_refused", topic=self._subscription.topic, error=type(error).__name__)
+
+    async def _deliver(self, records: Sequence[Incoming]) -> None:
+        """Hand over a batch; when it fails, one record at a time, so that only the culprit is parked."""
+        try:
+            await self._attempt(records)
+        except Exception as error:
+            log.info("batch_failed", topic=self._subscription.topic, records=len(records), error=type(error).__name__)
+            for record in records:
+                await self._deliver_one(record)
+
+    async def _deliver_one(self, record: Incoming) -> None:
+        attempts, delay_s = 0, 0.05
+        while True:
+            try:
+                return await self._attempt([record])
+            except PoisonRecord as error:
+                return await self._park(record, str(error))
+            except (TransientFailure, StoreUnavailable, BusUnavailable) as error:
+                log.warning("record_retried", topic=record.topic, error=type(error).__name__, retry_s=delay_s)
+                if await self._is_at_fault(error):
+                    return await self._park(record, f"{named(error)}, while others passed")
+            except Exception as error:
+                attempts += 1
+                log.exception("record_failed", topic=record.topic, offset=record.offset, attempt=attempts)
+                if attempts >= POISON_ATTEMPTS:
+                    return await self._park(record, named(error))
+            metrics.RECORDS.labels(record.topic, self._group, "retried").inc()
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, connection.MAX_BACKOFF_S)
+
+    async def _is_at_fault(self, error: Exception) -> bool:
+        """Whether the record at hand is to be given up for it. Never while others are not served either."""
+        ask: Callable[[], Awaitable[bool]] | None = getattr(error, "others_pass", None)
+        others_pass = ask is not None and await ask()
+        return self._suspicion.note_cut_off(self._clock.monotonic(), others_pass=others_pass)
+
+    async def _attempt(self, records: Sequence[Incoming]) -> None:
+        structlog.contextvars.unbind_contextvars("trace_id")
+        spans = [tracing.begin(f"process {record.topic}", tracing.Kind.CONSUMER, record.trace) for record in records]
+        if len(records) == 1:
+            tracing.adopt(spans[0]) if spans[0] else tracing.enter(records[0].trace)
+        # What the handler passes on continues the spans, also those of a batch.
+        traced = [_within(record, span) for record, span in zip(records, spans, strict=True)]
+        try:
+            await self._handle(traced)
+        except asyncio.CancelledError as error:
+            if tasks.is_cancelled():
+                raise
+            # It came out of what the handler waited for: a failure like others.
+            _end(spans, "Cancelled")
+            raise WaitCancelled("what the handler waited for was cancelled") from error
+        except Exception as error:
+            _end(spans, type(error).__name__)
+            raise
+        _end(spans)
+        self._suspicion.note_handled()
+        now = self._clock.now()
+        age = metrics.RECORD_AGE.labels(records[0].topic, self._group)
+        for record, span in zip(records, spans, strict=True):
+            exemplar = {"trace_id": span.context.trace_id} if span else None
+            # Who writes no time, or a senseless one, says nothing of our lag.
+            if record.time > _FIRST_TIME:
+                age.observe(max(0.0, (now - record.time).total_seconds()), exemplar)
+        metrics.RECORDS.labels(records[0].topic, self._group, "ok").inc(len(records))
+
+    async def _park(self, record: Incoming, reason: str) -> None:
+        log.error("record_parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
+        where = dead_letters.place(record.partition, record.offset)
+        await self._post(dead_letters.dead_letter(record.topic, record.key, record.value, reason, where))
+
+    async def _park_unread(self, partition: TopicPartition, first: int, last: int, reason: str, raw: bytes) -> None:
+        """Park offsets of which nothing is known but the bytes of their batch."""
+        log.error(
+            "record_unreadable", topic=partition.topic, partition=partition.partition, offset=first, reason=reason
+        )
+        where = dead_letters.place(partition.partition, first, last)
+        what = (*where, (dead_letters.PART_HEADER, b"batch"))
+        await self._post(dead_letters.dead_letter(partition.topic, b"", raw, reason, what))
+
+    async def _post(self, letter: Outgoing) -> None:
+        metrics.RECORDS.labels(self._subscription.topic, self._group, "dead").inc()
+        await dead_letters.post_patiently(self._publisher, letter)
+
+
+def _last_offset(record: ConsumerRecord) -> int:
+    return record.value.last_offset if isinstance(record.value, Unreadable) else int(record.offset)
+
+
+async def _abandon(consumer: AIOKafkaConsumer) -> None:
+    """End what is left of a client that could not take leave of its group in time. It has no public way to do so."""
+    for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task"):
+        await tasks.stop(getattr(consumer._coordinator, name, None))
+    for close in (consumer._fetcher.close, consumer._client.close):
+        with suppress(TimeoutError, KafkaError, OSError):
+            async with asyncio.timeout(1):
+                await close()
+
+
+def _within(record: Incoming, span: tracing.Span | None) -> Incoming:
+    return replace(record, trace=span.context.header()) if span else record
+
+
+def _end(spans: Sequence[tracing.Span | None], failure: str = "") -> None:
+    for span in spans:
+        tracing.end(span, failure)

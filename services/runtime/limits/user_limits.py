@@ -1,0 +1,71 @@
+"""What one user may ask of this replica: units a second by the table of costs, and calls at once."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from services.runtime.clock import Clock
+from services.runtime.config import UserLimitsConfig
+from services.runtime.errors import RateLimited
+from services.runtime.identity.auth import UserId
+from services.runtime.limits.concurrency import LineFull, Turns
+from services.runtime.limits.costs import COSTS, UNKNOWN
+from services.runtime.limits.token_buckets import Rates
+from services.runtime.observability import metrics
+
+# A line this long has been waiting for longer than a client would.
+_LINE_FULL_RETRY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One call of a user."""
+
+    service: str
+    method: str
+    user_id: UserId
+
+
+class UserLimits:
+    """One for each server. Callers with a service token are not limited."""
+
+    def __init__(self, config: UserLimitsConfig, clock: Clock) -> None:
+        self._clock = clock
+        self._rates = Rates(config.units_per_s, config.burst_units)
+        self._turns = Turns(config.calls, config.waiting)
+        # Every call passes here, also of those that do not wait for a turn: no fewer than are charged for.
+        self._looks = Turns(max(1, config.calls // 2), sys.maxsize)
+
+    def charge(self, caller: Caller, request: Any) -> None:
+        """Take what the call costs. Raises RateLimited, and takes nothing then."""
+        cost = COSTS.get(f"{caller.service}/{caller.method}", UNKNOWN)
+        delay_s = self._rates.take(caller.user_id, self._clock.monotonic(), cost.of(request))
+        if delay_s:
+            raise self._refuse(caller, "rate", delay_s)
+
+    def look(self, caller: Caller) -> AbstractAsyncContextManager[None]:
+        """Wait until few enough calls of the user are asking whether the user may call at all, which may ask a store:
+        mostly the first one's answer serves the others."""
+        return self._looks.turn(caller.user_id)
+
+    @asynccontextmanager
+    async def turn(self, caller: Caller) -> AsyncIterator[None]:
+        """Wait until few enough calls of the user run. Raises RateLimited when too many wait already."""
+        if not COSTS.get(f"{caller.service}/{caller.method}", UNKNOWN).waits:
+            yield
+            return
+        turn = self._turns.turn(caller.user_id)
+        try:
+            await turn.__aenter__()
+        except LineFull as full:
+            raise self._refuse(caller, "calls", _LINE_FULL_RETRY_S) from full
+        try:
+            yield
+        finally:
+            await turn.__aexit__(None, None, None)
+
+    def _refuse(self, caller: Caller, scope: str, delay_s: float) -> RateLimited:
+        metrics.USER_REFUSED.labels(caller.service, caller.method, scope).inc()
+        return RateLimited("you ask for more than one user may", delay_s)

@@ -1,0 +1,219 @@
+"""The transactional outbox: events are written with the state they tell of, and published in order afterwards.
+
+A row's shard comes from its key. Whoever publishes a shard holds its advisory lock for the length of one transaction,
+so any replica can publish any shard at any time, no shard is owned by a dead replica, and the order within a key is
+the order of its commits (writers of one key hold a row lock of their own from the insert to the commit).
+
+Each service that has an outbox creates the table in its own first migration:
+
+    CREATE TABLE outbox (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        shard smallint NOT NULL, topic text NOT NULL, key text NOT NULL, value bytea NOT NULL, trace text
+    );
+    CREATE INDEX outbox_by_shard ON outbox (shard, id);
+"""
+
+import asyncio
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import cast
+
+import asyncpg
+import structlog
+
+from services.runtime import tasks
+from services.runtime.errors import BusUnavailable, RecordRefused, StoreUnavailable
+from services.runtime.kafka.bus import Outgoing, Publisher, trace_headers
+from services.runtime.kafka.dead_letters import dead_letter, post
+from services.runtime.observability import metrics, tracing
+from services.runtime.observability.failures import describe
+from services.runtime.postgres.database import Connection, Database
+
+log = structlog.get_logger()
+
+SHARDS = 16
+# Shards of one lane share a transaction when they wake together. Higher: more transactions for the same rows. Lower:
+# a shard waits for what another replica does with its neighbours.
+LANES = 2
+# Rows a transaction. Higher: fewer commits. Lower: less to repeat when the broker fails in the middle.
+BATCH = 500
+# How often rows that a dead replica left are looked for. Higher: they wait longer. Lower: more idle queries.
+SWEEP_INTERVAL_S = 1.0
+_LOCK_SPACE = 0x6F7574
+
+# Whatever the limit cuts off, each shard's rows are taken from its oldest on.
+_SELECT = "SELECT id, topic, key, value, trace FROM outbox WHERE shard = ANY($1::smallint[]) ORDER BY id LIMIT $2"
+
+
+def shard_of(key: str) -> int:
+    """The shard of a key: stable over releases, because rows outlive them."""
+    return zlib.crc32(key.encode()) % SHARDS
+
+
+async def append(connection: Connection, order_key: str, records: Sequence[tuple[str, str, bytes]]) -> None:
+    """Insert (topic, key, value) rows in the caller's transaction.
+
+    `order_key` (the conversation, the call) gives the shard: all its events stay in order, whatever their Kafka keys.
+    """
+    await append_many(connection, [(order_key, *record) for record in records])
+
+
+async def append_many(connection: Connection, records: Sequence[tuple[str, str, str, bytes]]) -> None:
+    """Insert (order_key, topic, key, value) rows of several order keys in one statement."""
+    await connection.execute(insertion(1), *columns(records))
+
+
+def insertion(first: int, condition: str = "true") -> str:
+    """The statement that inserts rows, for use within a larger one; `columns` are its parameters from $first on.
+
+    `condition` says of which rows, by shard, topic and key.
+    """
+    shard, topic, key, value, trace = (f"${number}" for number in range(first, first + 5))
+    return (
+        "INSERT INTO outbox (shard, topic, key, value, trace) SELECT shard, topic, key, value, trace"  # noqa: S608
+        f" FROM unnest({shard}::smallint[], {topic}::text[], {key}::text[], {value}::bytea[], {trace}::text[])"
+        f" WITH ORDINALITY AS told (shard, topic, key, value, trace, position) WHERE {condition} ORDER BY position"
+    )
+
+
+def columns(records: Sequence[tuple[str, str, str, bytes]], traces: Sequence[str] = ()) -> tuple[object, ...]:
+    """The parameters of `insertion` for (order_key, topic, key, value) rows.
+
+    `traces` has the `traceparent` of each, where they do not all belong to what runs now.
+    """
+    return (
+        [shard_of(order_key) for order_key, _, _, _ in records],
+        [topic for _, topic, _, _ in records],
+        [key for _, _, key, _ in records],
+        [value for _, _, _, value in records],
+        [trace or None for trace in traces] or [tracing.current_header()] * len(records),
+    )
+
+
+class _Lane:
+    """Shards that are published together, since they have new rows at the same time."""
+
+    def __init__(self) -> None:
+        self._awake: set[int] = set()
+        self._changed = asyncio.Event()
+
+    def wake(self, shard: int) -> None:
+        self._awake.add(shard)
+        self._changed.set()
+
+    async def next_shards(self) -> list[int]:
+        """The shards that were woken since the last time; waits until there are some."""
+        await self._changed.wait()
+        self._changed.clear()
+        shards = sorted(self._awake)
+        self._awake.clear()
+        return shards
+
+
+class OutboxRelay:
+    """Publishes outbox rows: at once after a local commit (`wake`), and by sweeps for what others left.
+
+    `expand` gives the records that follow from one and are published with it, right after it.
+    """
+
+    name = "outbox-relay"
+
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        expand: Callable[[Outgoing], Sequence[Outgoing]] = lambda _: (),
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._expand = expand
+        self._lanes = [_Lane() for _ in range(LANES)]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._tasks = [
+            tasks.keep(f"outbox-{number}", partial(self._run_lane, lane), label="outbox-lane")
+            for number, lane in enumerate(self._lanes)
+        ]
+        self._tasks.append(tasks.keep("outbox-sweep", self._sweep))
+
+    async def stop(self) -> None:
+        await tasks.stop(*self._tasks)
+
+    def wake(self, order_key: str) -> None:
+        """Say that rows of this key were committed just now."""
+        self._wake_shard(shard_of(order_key))
+
+    def _wake_shard(self, shard: int) -> None:
+        self._lanes[shard % LANES].wake(shard)
+
+    async def publish_shards(self, shards: Sequence[int]) -> int:
+        """Publish what stands in some shards, in order; rows go only after the broker's ack. Returns how many.
+
+        Rows may be published twice (a crash or a stop between ack and commit).
+        Errors: StoreUnavailable, BusUnavailable.
+        """
+        async with self._database.transaction_from(_lock_statement(shards)) as connection:
+            # A statement of its own: its snapshot must be newer than the locks.
+            rows = await connection.fetch(_SELECT, list(shards), BATCH)
+            if not rows:
+                return 0
+            records = [_outgoing(row) for row in rows]
+            await self._publish([each for record in records for each in (record, *self._expand(record))])
+            await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [row["id"] for row in rows])
+        for topic, count in Counter(row["topic"] for row in rows).items():
+            metrics.OUTBOX_PUBLISHED.labels(topic).inc(count)
+        return len(rows)
+
+    async def _publish(self, records: Sequence[Outgoing]) -> None:
+        """Have the broker take the records. One that it never takes must not stop its shard: it is parked instead."""
+        try:
+            await self._publisher.publish(records)
+        except RecordRefused as error:
+            for record in cast(Sequence[Outgoing], error.records):
+                log.error("outbox_row_parked", topic=record.topic, size=len(record.value or b""))
+                metrics.OUTBOX_REFUSED.labels(record.topic).inc()
+                letter = dead_letter(record.topic, record.key, record.value, "the broker never takes it, as from us")
+                await post(self._publisher, letter)
+
+    async def _run_lane(self, lane: "_Lane") -> None:
+        while True:
+            shards = await lane.next_shards()
+            try:
+                while await self.publish_shards(shards) == BATCH:
+                    pass
+            except (StoreUnavailable, BusUnavailable) as error:
+                # The rows stay; the sweep finds them.
+                log.warning("outbox_waiting", shards=shards, error=describe(error))
+            except Exception:
+                # A shard that nobody publishes any more would be a silent loss; the sweep tries it again.
+                log.exception("outbox_failed", shards=shards)
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                async with self._database.connection() as connection:
+                    rows = await connection.fetch("SELECT shard, count(*) AS backlog FROM outbox GROUP BY shard")
+            except StoreUnavailable:
+                rows = []
+            except Exception:
+                log.exception("outbox_sweep_failed")
+                rows = []
+            metrics.OUTBOX_BACKLOG.set(sum(row["backlog"] for row in rows))
+            for row in rows:
+                self._wake_shard(row["shard"])
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+
+
+def _lock_statement(shards: Sequence[int]) -> str:
+    """Takes the shards' locks, in one order, so that replicas cannot deadlock. Numbers of ours only."""
+    locks = "; ".join(f"SELECT pg_advisory_xact_lock({_LOCK_SPACE}, {shard:d})" for shard in sorted(shards))
+    # A lost delete only means that the rows are published again.
+    return f"SET LOCAL synchronous_commit = off; {locks}"
+
+
+def _outgoing(row: asyncpg.Record) -> Outgoing:
+    # An empty value is a tombstone: no message of ours is empty.
+    return Outgoing(row["topic"], row["key"].encode(), row["value"] or None, trace_headers(row["trace"]))

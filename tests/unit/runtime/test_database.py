@@ -1,0 +1,131 @@
+"""What the database's start does about a server that refuses: the real ones are in tests/integration/runtime."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.runtime.config import DatabaseConfig
+from services.runtime.errors import StoreUnavailable
+from services.runtime.lifecycle import App
+from services.runtime.postgres import database as database_module
+from services.runtime.postgres.database import Database, FaultyMigration
+from services.runtime.postgres.refusals import PASSING
+from tests.support.db import error_of
+from tests.support.waiting import until
+
+CONFIG = DatabaseConfig("postgresql://nowhere/x", 2)
+
+
+class Pool:
+    """A pool whose connections raise what they are told to, at a statement."""
+
+    def __init__(self, error_at: Callable[[str], Exception | None]) -> None:
+        self._error_at = error_at
+        self.expired = self.terminated = 0
+
+    def acquire(self, timeout: float | None = None) -> "Pool":
+        return self
+
+    async def __aenter__(self) -> "Pool":
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def execute(self, statement: str, *_: Any, **__: Any) -> None:
+        if error := self._error_at(statement):
+            raise error
+
+    async def fetch(self, statement: str, *_: Any) -> list[Any]:
+        return []
+
+    def transaction(self) -> "Pool":
+        return self
+
+    async def expire_connections(self) -> None:
+        self.expired += 1
+
+    def terminate(self) -> None:
+        self.terminated += 1
+
+    async def close(self) -> None: ...
+
+
+@pytest.fixture
+def migrations(tmp_path: Path) -> Path:
+    (tmp_path / "0001_first.sql").write_text("CREATE TABLE things (id int)")
+    return tmp_path
+
+
+@pytest.mark.parametrize("code", [code for code in PASSING if len(code) == 5] + ["08006", "53300", "57P03", "58030"])
+@pytest.mark.parametrize("at", ["connect", "CREATE TABLE IF NOT EXISTS", "CREATE TABLE things", "SELECT pg_advisory"])
+async def test_a_start_that_is_refused_for_now_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, migrations: Path, code: str, at: str
+) -> None:
+    refusals, pools = [error_of(code)], []
+
+    async def create_pool(*_: Any, **__: Any) -> Pool:
+        if at == "connect" and refusals:
+            raise refusals.pop()
+        pools.append(Pool(lambda said: refusals.pop() if said.startswith(at) and refusals else None))
+        return pools[-1]
+
+    monkeypatch.setattr(database_module.asyncpg, "create_pool", create_pool)
+    database = Database(CONFIG, migrations)
+    await database.start()
+    await asyncio.wait_for(database.wait_connected(), 20)
+    assert not refusals
+    # No attempt leaves its connection behind.
+    assert [pool.terminated for pool in pools] == [1] * (len(pools) - 1) + [0]
+    await database.stop()
+
+
+async def test_a_faulty_migration_ends_the_process(monkeypatch: pytest.MonkeyPatch, migrations: Path) -> None:
+    async def create_pool(*_: Any, **__: Any) -> Pool:
+        return Pool(lambda said: error_of("42601") if said.startswith("CREATE TABLE things") else None)
+
+    monkeypatch.setattr(database_module.asyncpg, "create_pool", create_pool)
+    app = App([Database(CONFIG, migrations)])
+    await app.start()
+    assert isinstance(await asyncio.wait_for(app.failed(), 20), FaultyMigration)
+    await app.stop()
+
+
+async def test_a_start_that_fails_for_no_known_reason_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, migrations: Path
+) -> None:
+    errors = [ValueError("a bug"), asyncio.CancelledError()]
+
+    async def create_pool(*_: Any, **__: Any) -> Pool:
+        if errors:
+            raise errors.pop()
+        return Pool(lambda _: None)
+
+    monkeypatch.setattr(database_module.asyncpg, "create_pool", create_pool)
+    database = Database(CONFIG, migrations)
+    await database.start()
+    await until(lambda: database._pool, what="the pool")
+    assert await database.ready()
+    await database.stop()
+
+
+@pytest.mark.parametrize("code", [code for code in PASSING if len(code) == 5] + ["57P01", "53100"])
+async def test_what_passes_is_told_as_unavailable_and_a_demoted_primary_is_left(tmp_path: Path, code: str) -> None:
+    database, pool = Database(CONFIG, tmp_path), Pool(lambda _: error_of(code))
+    database._pool = pool  # type: ignore[assignment]
+    with pytest.raises(StoreUnavailable):
+        async with database.connection() as connection:
+            await connection.execute("INSERT")
+    assert pool.expired == (code == "25006")
+    assert not await database.ready()
+
+
+async def test_a_bug_stays_a_bug(tmp_path: Path) -> None:
+    database = Database(CONFIG, tmp_path)
+    database._pool = Pool(lambda _: error_of("42601"))  # type: ignore[assignment]
+    with pytest.raises(asyncpg.PostgresSyntaxError):
+        async with database.connection() as connection:
+            await connection.execute("SELEKT")
