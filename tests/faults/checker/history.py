@@ -1,0 +1,192 @@
+"""What happened in one run: what clients asked and were told, what was done to the stack, and what devices show then.
+
+Pure. All times are seconds of one monotonic clock from the beginning of the run. A history is one JSON file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Action(StrEnum):
+    """What a client asks of the public API."""
+
+    SEND = "send"
+    EDIT = "edit"
+    UNSEND = "unsend"
+    READ = "read"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    ADD_MEMBER = "add member"
+    REMOVE_MEMBER = "remove member"
+    LEAVE = "leave"
+    START_CALL = "start call"
+    ACCEPT_CALL = "accept call"
+    END_CALL = "end call"
+    DELETE_ACCOUNT = "delete account"
+
+
+class Outcome(StrEnum):
+    """What the caller knows in the end."""
+
+    OK = "ok"
+    # Refused: it was not done and will not be.
+    FAILED = "failed"
+    # No answer, or one that says nothing of what was done: it may have been done, or be done yet.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One request with all its retries.
+
+    `subject`: a client_message_id, a user id or a call id, whatever the action is about. `text`: what a message or an
+    edit says. `asked_seq`: of READ, up to where. `seq`: the message's, as it was answered. `status`: of the last
+    answer, the gRPC code and the reason.
+    """
+
+    number: int
+    person: str
+    device: str
+    action: Action
+    conversation: str = ""
+    subject: str = ""
+    text: str = ""
+    asked_seq: int = 0
+    began_s: float = 0.0
+    ended_s: float = 0.0
+    outcome: Outcome = Outcome.UNKNOWN
+    seq: int = 0
+    status: str = ""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What the nemesis did, and from when to when it lasted."""
+
+    name: str
+    target: str
+    began_s: float
+    ended_s: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One message as a device shows it."""
+
+    seq: int
+    sender: str
+    client_message_id: str
+    kind: str
+    text: str = ""
+    call_id: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """One conversation as one device shows it when all is quiet again.
+
+    `is_fresh`: the device has asked the services anew, so that this is what is stored. `first_seq`: what is below it
+    is not on the device. `unread`: as the services count it; None where they were not asked. `read_by`: how far the
+    others have read, by user id.
+    """
+
+    person: str
+    device: str
+    conversation: str
+    is_fresh: bool
+    first_seq: int = 1
+    messages: tuple[Shown, ...] = ()
+    members: tuple[str, ...] = ()
+    own_read_seq: int = 0
+    unread: int | None = None
+    read_by: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def last_seq(self) -> int:
+        """Of its newest message; just below `first_seq` when there is none."""
+        return self.messages[-1].seq if self.messages else self.first_seq - 1
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """The event stream brought a message to a device."""
+
+    person: str
+    device: str
+    conversation: str
+    seq: int
+    at_s: float
+
+
+@dataclass(frozen=True)
+class CallView:
+    """A call as one person is told of it when all is quiet. `end`: the reason of its end; empty while it runs."""
+
+    person: str
+    call_id: str
+    conversation: str
+    end: str
+
+
+@dataclass(frozen=True)
+class History:
+    """One run. `directs`: the two people of each direct conversation."""
+
+    seed: str
+    operations: tuple[Operation, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    views: tuple[View, ...] = ()
+    arrivals: tuple[Arrival, ...] = ()
+    calls: tuple[CallView, ...] = ()
+    directs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def of(self, *actions: Action, outcome: Outcome | None = None) -> Iterator[Operation]:
+        """The operations of these kinds, in the order in which they began."""
+        for operation in self.operations:
+            if operation.action in actions and outcome in (None, operation.outcome):
+                yield operation
+
+    def fresh(self, conversation: str | None = None) -> Iterator[View]:
+        """What is stored, as each person may see it."""
+        for view in self.views:
+            if view.is_fresh and conversation in (None, view.conversation):
+                yield view
+
+    def with_operations(self, operations: Iterable[Operation]) -> Self:
+        """The same run as if no more had been asked than this."""
+        return replace(self, operations=tuple(operations))
+
+    def dumps(self) -> str:
+        """The history as JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def loads(cls, text: str) -> Self:
+        """The history of `dumps`. Raises ValueError, KeyError or TypeError for anything else."""
+        data: dict[str, Any] = json.loads(text)
+        return cls(
+            seed=data["seed"],
+            operations=tuple(
+                Operation(**{**entry, "action": Action(entry["action"]), "outcome": Outcome(entry["outcome"])})
+                for entry in data["operations"]
+            ),
+            faults=tuple(Fault(**entry) for entry in data["faults"]),
+            views=tuple(
+                View(
+                    **{
+                        **entry,
+                        "messages": tuple(Shown(**shown) for shown in entry["messages"]),
+                        "members": tuple(entry["members"]),
+                    }
+                )
+                for entry in data["views"]
+            ),
+            arrivals=tuple(Arrival(**entry) for entry in data["arrivals"]),
+            calls=tuple(CallView(**entry) for entry in data["calls"]),
+            directs={key: (first, second) for key, (first, second) in data["directs"].items()},
+        )

@@ -1,0 +1,54 @@
+"""How far people have read, and what is counted as unread above that."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.faults.checker.history import Action, History, Outcome
+
+COUNTED = ("text", "voice", "call")
+
+
+def read_cursors_hold(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
+    """A read cursor stands at least where its owner put it, and nobody is told more than was asked."""
+    least: dict[tuple[str, str], int] = defaultdict(int)
+    most: dict[tuple[str, str], int] = defaultdict(int)
+    for read in history.of(Action.READ):
+        at = (read.conversation, read.person)
+        if read.outcome is Outcome.OK:
+            least[at] = max(least[at], read.asked_seq)
+        if read.outcome is not Outcome.FAILED:
+            most[at] = max(most[at], read.asked_seq)
+    for view in history.fresh():
+        for message in view.messages:
+            # Whoever writes has read what stands above it.
+            at = (view.conversation, message.sender)
+            most[at] = max(most[at], message.seq)
+    for view in history.fresh():
+        own = least[view.conversation, view.person]
+        if view.own_read_seq < own:
+            yield (
+                (view.conversation, view.person),
+                f"{view.person} has read up to {own} with acknowledgement, and is told {view.own_read_seq}",
+            )
+        for person, seq in (*view.read_by.items(), (view.person, view.own_read_seq)):
+            if seq > max(most[view.conversation, person], view.first_seq - 1):
+                yield (
+                    (view.conversation, person),
+                    f"{person} has read up to {most[view.conversation, person]} at most; {view.device} is told {seq}",
+                )
+
+
+def unread_is_counted(history: History) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What others said above one's own cursor and that stands is counted as unread, each message once."""
+    for view in history.fresh():
+        if view.unread is None:
+            continue
+        above = (message for message in view.messages if message.seq > view.own_read_seq)
+        count = sum(message.kind in COUNTED and message.sender != view.person for message in above)
+        if count != view.unread:
+            yield (
+                (view.conversation, view.person),
+                f"{view.person} is told of {view.unread} unread messages in {view.conversation}; there are {count}",
+            )

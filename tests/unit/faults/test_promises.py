@@ -1,0 +1,283 @@
+"""The checker finds what it is for, and nothing where all promises were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.faults.checker.history import Action, Arrival, History, Operation, Outcome, Shown, View
+from tests.faults.checker.promises import PROMISES, Breach, breaches
+from tests.faults.checker.shrinking import explain, shrink
+from tests.unit.faults.town import DIRECT, GROUP, lived
+
+SEED = 7
+
+
+def test_honest_histories_have_no_breach() -> None:
+    for seed in range(300):
+        assert [breach.text for breach in breaches(lived(seed))] == [], f"seed {seed}"
+
+
+def test_a_history_is_the_same_after_it_was_written_and_read() -> None:
+    history = lived(SEED)
+    assert History.loads(history.dumps()) == history
+
+
+def in_views(history: History, change: Callable[[View], View]) -> History:
+    return replace(history, views=tuple(change(view) for view in history.views))
+
+
+def in_fresh_views(history: History, change: Callable[[View], View]) -> History:
+    return in_views(history, lambda view: change(view) if view.is_fresh else view)
+
+
+def messages_of(view: View, change: Callable[[Shown], Shown | None]) -> View:
+    return replace(view, messages=tuple(kept for message in view.messages if (kept := change(message)) is not None))
+
+
+def acknowledged(history: History, conversation: str = GROUP, **wanted: object) -> Operation:
+    """A send that was acknowledged, and stands in the end."""
+    standing = {m.client_message_id for view in history.fresh(conversation) for m in view.messages if m.kind == "text"}
+    for send in history.of(Action.SEND, outcome=Outcome.OK):
+        fits = all(getattr(send, name) == value for name, value in wanted.items())
+        if send.conversation == conversation and send.subject in standing and fits:
+            return send
+    raise AssertionError("the town has no such message")
+
+
+def asked(history: History, like: Operation, **changes: object) -> History:
+    """One more operation, at the end."""
+    end_s = max(operation.ended_s for operation in history.operations)
+    last = replace(like, number=len(history.operations), began_s=end_s + 1.0, ended_s=end_s + 1.1)
+    return history.with_operations((*history.operations, replace(last, **changes)))  # type: ignore[arg-type]
+
+
+# Each is what a service with one bug would leave behind.
+
+
+def forgotten(history: History) -> History:
+    """Acknowledged before the commit, and lost with it: the next message takes its seq."""
+    send = acknowledged(history)
+    return in_views(
+        history,
+        lambda view: (
+            replace(
+                messages_of(
+                    view, lambda m: replace(m, client_message_id="", text="", kind="system") if m.seq == send.seq else m
+                )
+            )
+            if view.conversation == GROUP
+            else view
+        ),
+    )
+
+
+def relay_forgets(history: History) -> History:
+    """An event that was never told, and no Sync: one device lacks the last message."""
+    return in_views(
+        history,
+        lambda view: (
+            replace(view, messages=view.messages[:-1])
+            if view.device == "alice-phone" and view.conversation == GROUP
+            else view
+        ),
+    )
+
+
+def hole(history: History) -> History:
+    """A seq that was given away and never used."""
+    return in_views(history, lambda view: messages_of(view, lambda m: None if m.seq == 3 else m))
+
+
+def stored_twice(history: History) -> History:
+    """A retry that was taken for a new message."""
+    send = acknowledged(history)
+    again = Shown(0, send.person, send.subject, "text", send.text)
+    return in_views(
+        history,
+        lambda view: (
+            replace(view, messages=(*view.messages, replace(again, seq=view.last_seq + 1)))
+            if view.conversation == GROUP
+            else view
+        ),
+    )
+
+
+def answered_twice(history: History) -> History:
+    send = acknowledged(history)
+    return asked(history, send, seq=send.seq + 1)
+
+
+def reordered(history: History) -> History:
+    """Two messages stand the other way round on one device."""
+
+    def swap(view: View) -> View:
+        if view.device != "bob-phone" or view.conversation != DIRECT:
+            return view
+        first, second, *others = view.messages
+        return replace(view, messages=(replace(second, seq=1), replace(first, seq=2), *others))
+
+    return in_views(history, swap)
+
+
+def refused_and_stored(history: History) -> History:
+    send = acknowledged(history)
+    return history.with_operations(
+        replace(o, outcome=Outcome.FAILED) if o.subject == send.subject else o for o in history.operations
+    )
+
+
+def invented(history: History) -> History:
+    send = acknowledged(history)
+    return history.with_operations(o for o in history.operations if o.subject != send.subject)
+
+
+def edit_lost(history: History) -> History:
+    send = acknowledged(history)
+    return asked(history, send, action=Action.EDIT, subject="", text="better")
+
+
+def unsending_lost(history: History) -> History:
+    send = acknowledged(history)
+    return asked(history, send, action=Action.UNSEND, subject="", text="")
+
+
+def cursor_went_back(history: History) -> History:
+    read = next(history.of(Action.READ, outcome=Outcome.OK))
+    return in_fresh_views(
+        history,
+        lambda view: (
+            replace(view, own_read_seq=0, unread=None)
+            if (view.person, view.conversation) == (read.person, read.conversation)
+            else view
+        ),
+    )
+
+
+def cursor_of_another(history: History) -> History:
+    return in_fresh_views(history, lambda view: replace(view, read_by={**view.read_by, "bob": 10_000}))
+
+
+def counted_twice(history: History) -> History:
+    return in_fresh_views(history, lambda view: replace(view, unread=(view.unread or 0) + 1))
+
+
+def block_seen_late(history: History) -> History:
+    """alice blocks bob, whose next message is taken all the same."""
+    send = acknowledged(history, DIRECT, person="bob")
+    blocked = asked(history, send, person="alice", action=Action.BLOCK, conversation="", subject="bob", text="")
+    return asked(blocked, send, subject="late", seq=len(next(history.fresh(DIRECT)).messages) + 1, text="late")
+
+
+def stale_member(history: History) -> History:
+    """bob is removed; a service that has not heard of it sends him what is said afterwards."""
+    send = acknowledged(history, GROUP, person="alice")
+    removed = asked(history, send, action=Action.REMOVE_MEMBER, subject="bob", text="", seq=0)
+    later = asked(removed, send, subject="later", seq=500)
+    arrival = Arrival("bob", "bob-phone", GROUP, 500, 1e6)
+    return replace(later, arrivals=(*later.arrivals, arrival))
+
+
+def removed_member_writes(history: History) -> History:
+    send = acknowledged(history, GROUP, person="alice")
+    removed = asked(history, send, action=Action.REMOVE_MEMBER, subject="bob", text="", seq=0)
+    return asked(removed, send, person="bob", subject="later", seq=500)
+
+
+def deleted_account_speaks(history: History) -> History:
+    send = acknowledged(history, GROUP, person="alice")
+    deleted = asked(history, send, person="carol", action=Action.DELETE_ACCOUNT, conversation="", subject="", seq=0)
+    return asked(deleted, send, person="carol", subject="ghost", seq=500)
+
+
+def deleted_account_is_shown(history: History) -> History:
+    send = acknowledged(history)
+    return asked(history, send, action=Action.DELETE_ACCOUNT, conversation="", subject="", text="", seq=0)
+
+
+def two_accepts(history: History) -> History:
+    accept = next(history.of(Action.ACCEPT_CALL, outcome=Outcome.OK))
+    return asked(history, accept, device="bob-third")
+
+
+def call_without_end(history: History) -> History:
+    first, *others = history.calls
+    return replace(history, calls=(replace(first, end=""), *others))
+
+
+def call_with_two_ends(history: History) -> History:
+    first, *others = history.calls
+    return replace(history, calls=(replace(first, end="MISSED"), *others))
+
+
+def call_without_record(history: History) -> History:
+    ended = history.calls[0].call_id
+    return in_views(
+        history,
+        lambda view: messages_of(view, lambda m: replace(m, kind="system", call_id="") if m.call_id == ended else m),
+    )
+
+
+def handler_raised(history: History) -> History:
+    return asked(history, acknowledged(history), outcome=Outcome.UNKNOWN, status="UNKNOWN ")
+
+
+BUGS: list[tuple[Callable[[History], History], str]] = [
+    (forgotten, "acknowledged is stored"),
+    (relay_forgets, "no gaps"),
+    (hole, "no gaps"),
+    (stored_twice, "one seq for one client id"),
+    (answered_twice, "one seq for one client id"),
+    (reordered, "one order"),
+    (refused_and_stored, "refused is not stored"),
+    (invented, "refused is not stored"),
+    (edit_lost, "changes hold"),
+    (unsending_lost, "changes hold"),
+    (cursor_went_back, "read cursors hold"),
+    (cursor_of_another, "read cursors hold"),
+    (counted_twice, "unread is counted"),
+    (block_seen_late, "nothing after a block"),
+    (stale_member, "nothing after a removal"),
+    (removed_member_writes, "nothing after a removal"),
+    (deleted_account_speaks, "deleted accounts are gone"),
+    (deleted_account_is_shown, "deleted accounts are gone"),
+    (two_accepts, "one device takes a call"),
+    (call_without_end, "a call ends once"),
+    (call_with_two_ends, "a call ends once"),
+    (call_without_record, "a call is recorded once"),
+    (handler_raised, "refusals are documented"),
+]
+
+
+@pytest.fixture(scope="module")
+def town() -> History:
+    return lived(SEED, steps=400)
+
+
+@pytest.mark.parametrize(("bug", "promise"), BUGS, ids=[bug.__name__ for bug, _ in BUGS])
+def test_what_a_bug_leaves_behind_is_found(town: History, bug: Callable[[History], History], promise: str) -> None:
+    found = breaches(bug(town))
+    assert promise in {breach.promise for breach in found}
+
+
+def test_every_promise_has_a_bug_that_breaks_it() -> None:
+    assert {promise for _, promise in BUGS} == set(PROMISES)
+
+
+@pytest.mark.parametrize(("bug", "promise"), BUGS, ids=[bug.__name__ for bug, _ in BUGS])
+def test_a_failing_history_shrinks_to_a_few_operations(
+    town: History, bug: Callable[[History], History], promise: str
+) -> None:
+    history = bug(town)
+    breach = next(breach for breach in breaches(history) if breach.promise == promise)
+    small = shrink(history, breach)
+    assert len(small.operations) <= 3
+    assert len(small.views) <= 2
+    assert _still_broken(small, breach)
+    assert breach.text in explain(history, breach)
+
+
+def _still_broken(history: History, breach: Breach) -> bool:
+    return (breach.promise, breach.key) in {(found.promise, found.key) for found in breaches(history)}
