@@ -104,6 +104,9 @@ class Person:
         while not is_over() and not self.is_deleted:
             await self._random.choices(whats, weights)[0]()
             await asyncio.sleep(self._random.uniform(*PAUSE_S))
+        if self.is_deleted:
+            for live in list(self.live):
+                await self.close(live)
 
     async def send(self, room: Room | None = None) -> int:
         """A new message, to any conversation unless one is given. Returns its seq, 0 for none."""
@@ -191,7 +194,7 @@ class Person:
         call = lambda: self.device.account.DeleteAccount(request, timeout=RPC_TIMEOUT_S)  # noqa: E731
         if await self._ask(self.device, Action.DELETE_ACCOUNT, call) is not None:
             self.is_deleted = True
-            # Another device goes on for a moment, as one does that has not heard of it.
+            # A device goes on for a moment, as one does that has not heard of it.
             await self.send()
 
     async def start_call(self, room: Room, number: int) -> str:
@@ -216,15 +219,24 @@ class Person:
 
     async def end_call(self, room: Room, call_id: str) -> None:
         """Leaves it, which ends a call of two; one that was never answered is cancelled."""
+        about = {"conversation": room.conversation_id, "subject": call_id}
         leave = calls.LeaveCallRequest(
             call_id=call_id, device_id=self.device.device_id, client_request_id=f"leave-{call_id}"
         )
-        about = {"conversation": room.conversation_id, "subject": call_id}
-        call = lambda: self.device.calls.LeaveCall(leave, timeout=RPC_TIMEOUT_S)  # noqa: E731
-        if await self._ask(self.device, Action.END_CALL, call, **about) is None:
-            cancel = calls.CancelCallRequest(call_id=call_id)
-            call = lambda: self.device.calls.CancelCall(cancel, timeout=RPC_TIMEOUT_S)  # noqa: E731
-            await self._ask(self.device, Action.END_CALL, call, **about)
+        cancel = calls.CancelCallRequest(call_id=call_id)
+        left = await self._ask(
+            self.device,
+            Action.END_CALL,
+            lambda: self.device.calls.LeaveCall(leave, timeout=RPC_TIMEOUT_S),
+            **about,
+        )
+        if left is None:
+            await self._ask(
+                self.device,
+                Action.END_CALL,
+                lambda: self.device.calls.CancelCall(cancel, timeout=RPC_TIMEOUT_S),
+                **about,
+            )
 
     @property
     def device(self) -> Device:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from tests.faults.checker.history import Action, Arrival, CallView, History, Operation, Outcome, Shown, View
 
@@ -104,7 +105,7 @@ class Town:
         refused = self._may_not_write(person, conversation)
         number = len(self._operations)
         seq = len(self._messages[conversation]) + 1
-        said = {"subject": f"m{number}", "text": f"text {number}"}
+        said: dict[str, Any] = {"subject": f"m{number}", "text": f"text {number}"}
         done = self._ask(person, Action.SEND, conversation, refused=refused, answered_seq=seq, **said)
         if done:
             self._store(conversation, Shown(seq, person, f"m{number}", "text", f"text {number}"))

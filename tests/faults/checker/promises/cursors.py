@@ -21,6 +21,8 @@ def read_cursors_hold(history: History) -> Iterator[tuple[tuple[str, ...], str]]
         if read.outcome is not Outcome.FAILED:
             most[at] = max(most[at], read.asked_seq)
     for view in history.fresh():
+        # What was said before somebody came (again) counts as read.
+        most[view.conversation, view.person] = max(most[view.conversation, view.person], view.first_seq - 1)
         for message in view.messages:
             # Whoever writes has read what stands above it.
             at = (view.conversation, message.sender)
@@ -33,7 +35,7 @@ def read_cursors_hold(history: History) -> Iterator[tuple[tuple[str, ...], str]]
                 f"{view.person} has read up to {own} with acknowledgement, and is told {view.own_read_seq}",
             )
         for person, seq in (*view.read_by.items(), (view.person, view.own_read_seq)):
-            if seq > max(most[view.conversation, person], view.first_seq - 1):
+            if seq > most[view.conversation, person]:
                 yield (
                     (view.conversation, person),
                     f"{person} has read up to {most[view.conversation, person]} at most; {view.device} is told {seq}",
