@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -37,11 +36,10 @@ class Room:
 
 @dataclass
 class LiveDevice:
-    """A device with its stream. `closing` ends both."""
+    """A device with its stream."""
 
     device: Device
     stream: EventStream
-    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
 class Person:
@@ -66,23 +64,24 @@ class Person:
 
     async def open(self, name: str) -> LiveDevice:
         """A device that follows its event stream from nothing."""
-        live = LiveDevice(device := Device(self._edge, self.user_id, f"{self.user_id}-{name}"), _stream(device, self))
-        live.closing.push_async_callback(device.close)
-        await live.closing.enter_async_context(live.stream)
+        device = Device(self._edge, self.user_id, f"{self.user_id}-{name}")
+        live = LiveDevice(device, await _stream(device, self).__aenter__())
         self.live.append(live)
         return live
 
     async def close(self, live: LiveDevice) -> None:
-        """The app is closed; what its stream brought is noted."""
+        """The device is gone; what its stream brought is noted."""
         self.live.remove(live)
         self.arrivals += arrivals_of(live)
-        await live.closing.aclose()
+        await live.stream.__aexit__()
+        await live.device.close()
 
     async def restart(self) -> None:
-        """The app of one device is closed and opened again, with nothing of what it had."""
+        """The app of one device is opened again, with nothing of what it had. What it asks goes on meanwhile."""
         live = self._random.choice(self.live)
-        await self.close(live)
-        await self.open(live.device.device_id.removeprefix(f"{self.user_id}-"))
+        self.arrivals += arrivals_of(live)
+        await live.stream.__aexit__()
+        live.stream = await _stream(live.device, self).__aenter__()
 
     def stream_clock(self) -> float:
         """Seconds since the run began."""
