@@ -21,16 +21,16 @@ from parley.messaging.v1 import service_pb2 as messaging
 from parley.presence.v1 import service_pb2 as presence
 
 from deploy.embedded.errors import StackError
-from loadtests.headless.account_sync import SyncGapError
-from loadtests.headless.calls import ACTIVE, ENDED
-from loadtests.headless.client import Edge, LoginError
-from loadtests.headless.conversations import delivery_faults, order_differences
-from loadtests.headless.media import MediaLostError
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
-from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.scenario import run as run_scenario
 from loadtests.stacks import edge_of, find_stack
+from parley_client.account_sync import SyncGapError
+from parley_client.calls import ACTIVE, ENDED
+from parley_client.client import Edge, LoginError
+from parley_client.conversations import delivery_faults, order_differences
+from parley_client.media import MediaLostError
+from parley_client.person import Person, person
+from parley_client.tracks import SourceOptions
+from parley_client.waiting import DeadlineMissedError
 
 # Generous beside what is measured: a deadline here says "it does not work", not "it is slow".
 STEP_DEADLINE_S = 15.0

@@ -26,9 +26,9 @@ from deploy.embedded.errors import StackError
 from deploy.embedded.record import ROOT
 from loadtests.disasters.judging import Report
 from loadtests.disasters.scenes import back_up, lose_broker, lose_region
-from loadtests.headless.media import MediaLostError
-from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.scenario import run as run_scenario
+from parley_client.media import MediaLostError
+from parley_client.waiting import DeadlineMissedError
 
 
 class Scene(Protocol):

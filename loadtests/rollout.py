@@ -22,15 +22,15 @@ from deploy.embedded.record import ROOT
 from deploy.k8s.check import render
 from deploy.k8s.podman.cluster import SERVICES, Cluster
 from loadtests import demo
-from loadtests.headless.calls import ACTIVE
-from loadtests.headless.client import Edge
-from loadtests.headless.conversations import delivery_faults, order_differences
-from loadtests.headless.media import MediaLostError
-from loadtests.headless.person import Person
-from loadtests.headless.tracks import SourceOptions
-from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.observing.drill import Pair, pair
 from loadtests.scenario import run as run_scenario
+from parley_client.calls import ACTIVE
+from parley_client.client import Edge
+from parley_client.conversations import delivery_faults, order_differences
+from parley_client.media import MediaLostError
+from parley_client.person import Person
+from parley_client.tracks import SourceOptions
+from parley_client.waiting import DeadlineMissedError
 
 log = structlog.get_logger()
 

@@ -384,7 +384,7 @@ def _allot(settings: StackSettings, ports: Ports) -> Addresses:
 
 
 def _python_env() -> dict[str, str]:
-    return {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "PYTHONUNBUFFERED": "1"}
+    return {"PYTHONUNBUFFERED": "1"}
 
 
 def _new_key() -> str:

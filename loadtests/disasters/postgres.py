@@ -19,7 +19,7 @@ from deploy.embedded.errors import StartError
 from deploy.embedded.logs import LogSink
 from deploy.embedded.probes import Probe
 from deploy.embedded.process import ManagedProcess, ProcessSpec, SystemUser
-from loadtests.headless.waiting import DeadlineMissedError
+from parley_client.waiting import DeadlineMissedError
 
 WITHIN_S = 60.0
 _CAUGHT_UP = "SELECT coalesce(bool_and(flush_lsn >= pg_current_wal_lsn()), false) FROM pg_stat_replication"

@@ -23,10 +23,10 @@ from deploy.embedded.settings import PARTS, StackSettings
 from deploy.embedded.stack import Stack, running_stack
 from loadtests.disasters import postgres
 from loadtests.disasters.judging import Report, losses, missing, unlike
-from loadtests.headless.client import Device
-from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.observing.drill import Pair, pair
 from loadtests.stacks import edge_of
+from parley_client.client import Device
+from parley_client.waiting import DeadlineMissedError
 
 DEADLINE_S = 60.0
 MESSAGES = 60

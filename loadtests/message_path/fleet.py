@@ -14,11 +14,11 @@ from parley.gateway.v1 import messages_pb2 as gateway_messages
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import messages_pb2, service_pb2
 
-from loadtests.headless.account_sync import AccountSync
-from loadtests.headless.client import Edge, http_login
-from loadtests.headless.inbox import Inbox, to_entry
-from loadtests.headless.waiting import Changes
 from loadtests.message_path.witness import Ledger, Witness
+from parley_client.account_sync import AccountSync
+from parley_client.client import Edge, http_login
+from parley_client.inbox import Inbox, to_entry
+from parley_client.waiting import Changes
 
 # Streams a connection; the edge allows 100.
 _STREAMS = 60

@@ -11,13 +11,13 @@ from typing import Any
 
 import uvloop
 
-from loadtests.headless.client import Edge
 from loadtests.message_path import figures
 from loadtests.message_path.fleet import Fleet
 from loadtests.message_path.floor import database_rate
 from loadtests.message_path.parts import Plan, make_pairs, run_group, run_paced, run_saturated
 from loadtests.message_path.processes import cpu_s, used_since
 from loadtests.message_path.witness import Ledger, prove
+from parley_client.client import Edge
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import grpc
 
-from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.message_path.fleet import Fleet, Member
 from loadtests.message_path.witness import Sent
+from parley_client.waiting import DeadlineMissedError
 
 # How long the last deliveries may take; what is not there then counts as not delivered.
 _DELIVERED_WITHIN_S = 30.0

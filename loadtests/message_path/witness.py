@@ -6,7 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from loadtests.headless.conversations import Arrival, Conversations, Entry, delivery_faults, order_differences
+from parley_client.conversations import (
+    Arrival,
+    Conversations,
+    Entry,
+    delivery_faults,
+    order_differences,
+)
 
 
 @dataclass

@@ -15,13 +15,13 @@ import aiohttp
 import grpc
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.calls import ENDED
-from loadtests.headless.client import Edge
-from loadtests.headless.media import MediaLostError
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
-from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.sfu_media.impairment import Condition, ImpairedRelay
+from parley_client.calls import ENDED
+from parley_client.client import Edge
+from parley_client.media import MediaLostError
+from parley_client.person import Person, person
+from parley_client.tracks import SourceOptions
+from parley_client.waiting import DeadlineMissedError
 
 # Two seconds late is a miss of the delivery objective's second, and short of the consumer's session timeout (3 s).
 PRESENCE_STOPPED_S = 2.0

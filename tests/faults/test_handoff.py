@@ -19,7 +19,7 @@ from parley.calls.v1 import operations_pb2, operations_pb2_grpc
 
 from deploy.embedded.record import ROOT
 from deploy.embedded.settings import PARTS
-from loadtests.headless.person import Person
+from parley_client.person import Person
 from services.runtime.grpc.channels import connect
 from tests.support.admins import admin_of
 from tests.support.stack import RunningStack, run_stack

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import pytest
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.calls import ACTIVE, ENDED, Phone
-from loadtests.headless.client import Edge
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
+from parley_client.calls import ACTIVE, ENDED, Phone
+from parley_client.client import Edge
+from parley_client.person import Person, person
+from parley_client.tracks import SourceOptions
 from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S
 

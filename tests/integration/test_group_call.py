@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.calls import ENDED
-from loadtests.headless.client import Edge
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
+from parley_client.calls import ENDED
+from parley_client.client import Edge
+from parley_client.person import Person, person
+from parley_client.tracks import SourceOptions
 from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S
 

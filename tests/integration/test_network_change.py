@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from loadtests.headless.calls import ACTIVE, ENDED
-from loadtests.headless.person import Person
+from parley_client.calls import ACTIVE, ENDED
+from parley_client.person import Person
 from tests.integration.sfu.relay import Address, Relay, through, worker_of
 from tests.support.stack import RunningStack
 from tests.support.talk import Talk, talking

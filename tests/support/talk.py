@@ -12,11 +12,11 @@ from functools import partial
 from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import StackRecord
-from loadtests.headless.calls import Reroute
-from loadtests.headless.client import Edge
-from loadtests.headless.media import MediaEndpoint, MediaLostError
-from loadtests.headless.person import Person, person
-from loadtests.headless.tracks import SourceOptions
+from parley_client.calls import Reroute
+from parley_client.client import Edge
+from parley_client.media import MediaEndpoint, MediaLostError
+from parley_client.person import Person, person
+from parley_client.tracks import SourceOptions
 from tests.support.waiting import PATIENCE_S, until
 
 

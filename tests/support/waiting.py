@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from loadtests.headless.waiting import Progress, Stillness, no_progress
+from parley_client.waiting import Progress, Stillness, no_progress
 
 # How long nothing may move until a wait is given up. A wait that counts (`progress`) may last far longer, as long as
 # the count goes on; one without a count ends after this time. Raising it: what hangs is found later. Lowering it: a

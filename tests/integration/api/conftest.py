@@ -14,11 +14,11 @@ from parley.messaging.v1 import messages_pb2 as messages
 from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import StackRecord
-from loadtests.headless.calls import Phone
-from loadtests.headless.client import Device, Edge
-from loadtests.headless.statuses import fields_of, reason_of
-from loadtests.headless.stream import EventStream
-from loadtests.headless.tracks import SourceOptions
+from parley_client.calls import Phone
+from parley_client.client import Device, Edge
+from parley_client.statuses import fields_of, reason_of
+from parley_client.stream import EventStream
+from parley_client.tracks import SourceOptions
 from tests.support.stack import RunningStack
 from tests.support.waiting import PATIENCE_S
 

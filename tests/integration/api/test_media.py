@@ -9,8 +9,8 @@ import pytest
 from parley.calls.v1 import service_pb2 as api
 
 from loadtests.demo import run
-from loadtests.headless.calls import ACTIVE, ENDED
-from loadtests.headless.client import Edge
+from parley_client.calls import ACTIVE, ENDED
+from parley_client.client import Edge
 from tests.integration.api.conftest import DEADLINE_S, TINY, Online, World, refused
 
 FAILED = grpc.StatusCode.FAILED_PRECONDITION

@@ -1,5 +1,5 @@
-from loadtests.headless.conversations import Conversations, Entry
 from loadtests.message_path.witness import Ledger, Proof, Witness, prove
+from parley_client.conversations import Conversations, Entry
 
 ACKNOWLEDGED = {"c": [("one", 1), ("two", 2), ("three", 3)]}
 

@@ -18,9 +18,9 @@ from parley.messaging.v1 import service_pb2
 from parley.messaging.v1.messages_pb2 import OwnState
 from parley.presence.v1 import events_pb2 as presence
 
-from loadtests.headless.account_sync import AccountSync
-from loadtests.headless.conversations import Card, Entry
-from loadtests.headless.inbox import Inbox
+from parley_client.account_sync import AccountSync
+from parley_client.conversations import Card, Entry
+from parley_client.inbox import Inbox
 from services.messaging import encoding
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, UploadRequest

@@ -17,11 +17,11 @@ from parley.gateway.v1 import service_pb2 as gateway
 from parley.messaging.v1 import service_pb2 as messaging_service
 from parley.presence.v1 import service_pb2 as presence
 
-from loadtests.headless.account_sync import AccountSync
-from loadtests.headless.client import Device, LoginError
-from loadtests.headless.inbox import Inbox
-from loadtests.headless.statuses import reason_of, retry_delay_s
-from loadtests.headless.waiting import Progress, no_progress
+from parley_client.account_sync import AccountSync
+from parley_client.client import Device, LoginError
+from parley_client.inbox import Inbox
+from parley_client.statuses import reason_of, retry_delay_s
+from parley_client.waiting import Progress, no_progress
 
 log = structlog.get_logger()
 

@@ -8,8 +8,15 @@ from parley.gateway.v1 import messages_pb2 as gateway
 from parley.messaging.v1 import messages_pb2 as messaging
 from parley.messaging.v1 import service_pb2 as service
 
-from loadtests.headless.conversations import Arrival, CallRecord, Card, Conversations, Delta, Entry
-from loadtests.headless.waiting import Changes
+from parley_client.conversations import (
+    Arrival,
+    CallRecord,
+    Card,
+    Conversations,
+    Delta,
+    Entry,
+)
+from parley_client.waiting import Changes
 
 ONLINE = gateway.PRESENCE_STATE_ONLINE
 OFFLINE = gateway.PRESENCE_STATE_OFFLINE

@@ -22,7 +22,7 @@ from google.protobuf.message import DecodeError
 from parley.calls.v1 import messages_pb2 as calls
 from parley.sfu.v1 import channel_pb2
 
-from loadtests.headless.tracks import (
+from parley_client.tracks import (
     Continuity,
     HeardAudio,
     PictureTrack,
@@ -32,7 +32,7 @@ from loadtests.headless.tracks import (
     ToneTrack,
     drain,
 )
-from loadtests.headless.waiting import Changes, DeadlineMissedError, Progress, no_progress
+from parley_client.waiting import Changes, DeadlineMissedError, Progress, no_progress
 
 # Brings an SDP offer to the SFU and returns its answer.
 Exchange = Callable[[str], Awaitable[str]]

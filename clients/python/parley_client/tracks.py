@@ -15,7 +15,7 @@ from aiortc.mediastreams import VIDEO_CLOCK_RATE, VIDEO_TIME_BASE, MediaStreamEr
 from av.frame import Frame
 from numpy.typing import NDArray
 
-from loadtests.headless import signals
+from parley_client import signals
 
 # Share of the energy at the expected frequency from which a frame counts as the tone. Opus keeps a tone near 1;
 # higher refuses frames that concealment or a cut has touched, lower lets other sounds pass.

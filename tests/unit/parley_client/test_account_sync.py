@@ -4,8 +4,8 @@ from parley.gateway.v1 import messages_pb2 as gateway
 from parley.messaging.v1 import messages_pb2 as messaging
 from parley.messaging.v1 import service_pb2 as service
 
-from loadtests.headless.account_sync import FOLDERS, AccountSync
-from loadtests.headless.inbox import Inbox
+from parley_client.account_sync import FOLDERS, AccountSync
+from parley_client.inbox import Inbox
 
 
 def conversation(key: str, last_seq: int = 1, revision: int = 0) -> messaging.Conversation:

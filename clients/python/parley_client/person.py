@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from loadtests.headless.calls import Phone, Reroute
-from loadtests.headless.client import Device, Edge
-from loadtests.headless.conversations import CallRecord, History
-from loadtests.headless.stream import EventStream
-from loadtests.headless.tracks import SourceOptions
+from parley_client.calls import Phone, Reroute
+from parley_client.client import Device, Edge
+from parley_client.conversations import CallRecord, History
+from parley_client.stream import EventStream
+from parley_client.tracks import SourceOptions
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loadtests.headless import signals
+from parley_client import signals
 
 
 def test_the_tone_is_recognised_at_its_own_frequency() -> None:

@@ -14,12 +14,12 @@ import structlog
 from parley.calls.v1 import messages_pb2 as calls
 from parley.calls.v1 import service_pb2 as api
 
-from loadtests.headless.client import Device
-from loadtests.headless.media import IceOptions, MediaContinuity, MediaEndpoint
-from loadtests.headless.statuses import reason_of, retry_delay_s
-from loadtests.headless.stream import EventStream
-from loadtests.headless.tracks import SourceOptions
-from loadtests.headless.waiting import DeadlineMissedError
+from parley_client.client import Device
+from parley_client.media import IceOptions, MediaContinuity, MediaEndpoint
+from parley_client.statuses import reason_of, retry_delay_s
+from parley_client.stream import EventStream
+from parley_client.tracks import SourceOptions
+from parley_client.waiting import DeadlineMissedError
 
 log = structlog.get_logger()
 

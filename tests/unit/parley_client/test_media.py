@@ -8,9 +8,9 @@ import pytest
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from parley.sfu.v1 import channel_pb2
 
-from loadtests.headless.media import MediaEndpoint, MediaLostError
-from loadtests.headless.tracks import PictureTrack, SourceOptions, ToneTrack
-from loadtests.headless.waiting import Changes, DeadlineMissedError
+from parley_client.media import MediaEndpoint, MediaLostError
+from parley_client.tracks import PictureTrack, SourceOptions, ToneTrack
+from parley_client.waiting import Changes, DeadlineMissedError
 
 DEADLINE_S = 15.0
 SMALL = SourceOptions(tone_hz=554.4, width=160, height=90, pictures_per_s=10)

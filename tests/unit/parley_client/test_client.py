@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from loadtests.headless.client import AccessToken, TokenSource
+from parley_client.client import AccessToken, TokenSource
 
 
 class Issuer:

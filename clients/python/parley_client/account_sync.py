@@ -10,7 +10,7 @@ from __future__ import annotations
 from parley.messaging.v1 import messages_pb2 as messaging
 from parley.messaging.v1 import service_pb2 as service
 
-from loadtests.headless.inbox import Inbox
+from parley_client.inbox import Inbox
 
 FOLDERS = (service.CONVERSATION_FOLDER_UNSPECIFIED, service.CONVERSATION_FOLDER_REQUESTS)
 # What a request may name.

@@ -9,10 +9,10 @@ import pytest
 from parley.calls.v1 import messages_pb2 as calls
 from parley.gateway.v1 import messages_pb2 as events
 
-from loadtests.headless.client import AccessToken, Device, Edge, TokenSource
-from loadtests.headless.stream import BackOff, EventStream
+from parley_client.client import AccessToken, Device, Edge, TokenSource
+from parley_client.stream import BackOff, EventStream
 from tests.support.waiting import until
-from tests.unit.loadtests.fake_edge import CONVERSATION, FakeEdge, message
+from tests.unit.parley_client.fake_edge import CONVERSATION, FakeEdge, message
 
 DEADLINE_S = 10.0
 READY = events.Ready(heartbeat_s=5)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from loadtests.headless.waiting import Changes, DeadlineMissedError, Stillness
+from parley_client.waiting import Changes, DeadlineMissedError, Stillness
 
 
 async def test_a_waiter_goes_on_when_the_condition_comes_true() -> None:

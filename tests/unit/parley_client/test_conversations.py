@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.headless.conversations import (
+from parley_client.conversations import (
     Arrival,
     Card,
     Conversations,
