@@ -32,7 +32,7 @@ from loadtests.scenario import write_report
 from loadtests.sfu_media.peer import Peer
 from loadtests.stacks import own_stack
 from parley_client.client import Device, Edge
-from parley_client.statuses import reason_of
+from parley_client.error_details import reason_of
 from services.sfu.dtls import Certificate
 
 REPORT = ROOT / "build" / "reports" / "call_setup.json"

@@ -87,9 +87,9 @@ class Stack:
             if specs:
                 await self._supervisor.start(*specs)
 
-    async def stop(self, *, patience_s: float | None = None) -> None:
+    async def stop(self, *, timeout_s: float | None = None) -> None:
         """Stops everything in reverse order. Idempotent; 0 kills at once."""
-        await self._supervisor.stop(patience_s=patience_s)
+        await self._supervisor.stop(timeout_s=timeout_s)
 
     def record(self) -> StackRecord:
         """The stack as it runs now."""

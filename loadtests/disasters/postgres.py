@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 
-from deploy.embedded import leash, postgres
+from deploy.embedded import parent_death, postgres
 from deploy.embedded.errors import StartError
 from deploy.embedded.logs import LogSink
 from deploy.embedded.probes import Probe
@@ -127,9 +127,9 @@ class Server:
     def _run(self, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         user = self._user or SystemUser(-1, -1)
         # The leash changes the user itself: subprocess could do it only by a fork that gRPC's threads do not survive.
-        leashed = (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(int(signal.SIGKILL)))
+        wrapped = (sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), str(int(signal.SIGKILL)))
         return subprocess.run(
-            (*leashed, str(user.uid), str(user.gid), *command),
+            (*wrapped, str(user.uid), str(user.gid), *command),
             cwd="/",
             capture_output=True,
             text=True,

@@ -21,7 +21,7 @@ import grpc
 import uvloop
 from parley.gateway.v1 import service_pb2 as gateway
 
-from parley_client.statuses import retry_delay_s
+from parley_client.error_details import retry_delay_s
 from parley_client.stream import BackOff
 
 SUBSCRIBE = "/parley.gateway.v1.GatewayService/Subscribe"

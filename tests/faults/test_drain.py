@@ -16,7 +16,7 @@ from parley.gateway.v1 import service_pb2 as gateway
 
 from parley_client.client import Device, Edge
 from parley_client.conversations import delivery_faults
-from parley_client.statuses import reason_of, retry_delay_s
+from parley_client.error_details import reason_of, retry_delay_s
 from parley_client.stream import EventStream
 from tests.integration.api.conftest import open_direct, read_to_the_end, send
 from tests.support.stack import RunningStack, run_stack

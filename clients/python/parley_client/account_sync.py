@@ -69,9 +69,9 @@ class AccountSync:
         if self._is_new:
             self._wanted |= dict.fromkeys(history.conversation_id for history in conversations)
         # One of which only messages were heard is not named, so that all of it comes.
-        self._wanted = {key: None for key in self._wanted if conversations.history(key).card is not None}
+        self._wanted = {key: None for key in self._wanted if conversations.history(key).info is not None}
         wanted = dict.fromkeys([*conversations.gaps(), *self._wanted, *sorted(self.open)])
-        known = [key for key in wanted if conversations.history(key).card is not None]
+        known = [key for key in wanted if conversations.history(key).info is not None]
         self._named = known[:_MOST_CURSORS]
         places = [(key, *conversations.cursor(key)) for key in self._named]
         return service.SyncRequest(

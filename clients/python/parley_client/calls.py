@@ -15,8 +15,8 @@ from parley.calls.v1 import messages_pb2 as calls
 from parley.calls.v1 import service_pb2 as api
 
 from parley_client.client import Device
+from parley_client.error_details import reason_of, retry_delay_s
 from parley_client.media import IceOptions, MediaContinuity, MediaEndpoint
-from parley_client.statuses import reason_of, retry_delay_s
 from parley_client.stream import EventStream
 from parley_client.tracks import SourceOptions
 from parley_client.waiting import DeadlineMissedError
@@ -45,7 +45,7 @@ class NoMediaError(Exception):
     """The call gives no grant for media, or media was not joined."""
 
 
-async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+async def retrying(call: Callable[[], Awaitable[T]]) -> T:
     """The call's answer, tried again as late as the server asks (google.rpc.RetryInfo) and while the edge finds none.
 
     Only for idempotent calls. Raises any other refusal, and the last one when the tries are used up.
@@ -70,7 +70,7 @@ class Phone:
     """The calls of one device, one at a time.
 
     `source` is what this side sends and `expected_hz` the other side's tone; see `media.MediaEndpoint` for the clock.
-    `reroute` leads the media over an impaired way. `comes_back`: it rejoins by itself when its media is lost, as the
+    `reroute` leads the media over an impaired way. `reconnects`: it rejoins by itself when its media is lost, as the
     web client does; without it the loss can be looked at.
     """
 
@@ -84,11 +84,11 @@ class Phone:
         *,
         relay: str = "",
         reroute: Reroute = lambda answer: answer,
-        comes_back: bool = False,
+        reconnects: bool = False,
     ) -> None:
-        self._comes_back = comes_back
+        self._reconnects = reconnects
         # How often it has come back by itself in this call.
-        self.returns = 0
+        self.reconnections = 0
         self._relay = relay
         self._reroute = reroute
         self._device = device
@@ -132,7 +132,7 @@ class Phone:
             device_id=self._device.device_id,
             client_call_id=client_call_id or str(uuid.uuid4()),
         )
-        answer = await patiently(lambda: self._device.calls.StartCall(request))
+        answer = await retrying(lambda: self._device.calls.StartCall(request))
         self._take(answer.call, answer.grant if answer.HasField("grant") else None)
         return answer.call
 
@@ -156,7 +156,7 @@ class Phone:
         request = api.AcceptCallRequest(
             call_id=call_id, device_id=self._device.device_id, client_request_id=_request_id()
         )
-        answer = await patiently(lambda: self._device.calls.AcceptCall(request))
+        answer = await retrying(lambda: self._device.calls.AcceptCall(request))
         self._take(answer.call, answer.grant if answer.HasField("grant") else None)
         return answer.call
 
@@ -165,7 +165,7 @@ class Phone:
         request = api.JoinCallRequest(
             call_id=call_id, device_id=self._device.device_id, client_request_id=_request_id()
         )
-        answer = await patiently(lambda: self._device.calls.JoinCall(request))
+        answer = await retrying(lambda: self._device.calls.JoinCall(request))
         self._take(answer.call, answer.grant if answer.HasField("grant") else None)
         return answer.call
 
@@ -174,7 +174,7 @@ class Phone:
         request = api.TakeOverCallRequest(
             call_id=call_id, device_id=self._device.device_id, client_request_id=_request_id()
         )
-        answer = await patiently(lambda: self._device.calls.TakeOverCall(request))
+        answer = await retrying(lambda: self._device.calls.TakeOverCall(request))
         self._take(answer.call, answer.grant if answer.HasField("grant") else None)
         return answer.call
 
@@ -189,7 +189,7 @@ class Phone:
         await self._close_media()
         self.continuity = MediaContinuity()
         self.overlaps = []
-        self.returns = 0
+        self.reconnections = 0
         # Kept before the exchange, so that hang_up closes it when the exchange fails half way.
         self._media = self._endpoint(self._grant)
         await self._connect(self._media, self._grant)
@@ -208,7 +208,7 @@ class Phone:
                 request = api.LeaveCallRequest(
                     call_id=self.call_id, device_id=self._device.device_id, client_request_id=_request_id()
                 )
-                await patiently(lambda: self._device.calls.LeaveCall(request))
+                await retrying(lambda: self._device.calls.LeaveCall(request))
         finally:
             await self._close_media()
 
@@ -238,26 +238,26 @@ class Phone:
 
     async def _exchange(self, join_token: str, offer: str) -> str:
         request = api.JoinMediaRequest(join_token=join_token, sdp_offer=offer)
-        answer = await patiently(lambda: self._device.calls.JoinMedia(request))
+        answer = await retrying(lambda: self._device.calls.JoinMedia(request))
         return self._reroute(answer.sdp_answer)
 
     async def _renew_grant(self) -> calls.MediaGrant:
         request = api.RenewMediaGrantRequest(call_id=self.call_id, device_id=self._device.device_id)
-        return (await patiently(lambda: self._device.calls.RenewMediaGrant(request))).grant
+        return (await retrying(lambda: self._device.calls.RenewMediaGrant(request))).grant
 
     async def _follow_moves(self) -> None:
         """Goes to each new worker (see MediaMove), and keeps the old connection until the server closes it.
 
-        With `comes_back`, goes to wherever the call is when the connection is lost, told of a move or not.
+        With `reconnects`, goes to wherever the call is when the connection is lost, told of a move or not.
         """
         while True:
-            await self._stream.inbox.changes.until_ever(
-                lambda: self._told_epoch() > self.media_epoch or self._must_come_back()
+            await self._stream.inbox.changes.until_without_deadline(
+                lambda: self._told_epoch() > self.media_epoch or self._must_reconnect()
             )
-            is_return = self._must_come_back()
+            is_return = self._must_reconnect()
             try:
                 await self._move()
-                self.returns += is_return
+                self.reconnections += is_return
             except grpc.aio.AioRpcError as error:
                 # Ended, or moved once more meanwhile: what is told next says which.
                 log.info("move_refused", device=self._device.device_id, reason=reason_of(error))
@@ -265,8 +265,8 @@ class Phone:
                     return
                 await asyncio.sleep(_EDGE_RETRY_S)
 
-    def _must_come_back(self) -> bool:
-        return self._comes_back and self.media.is_lost and self.state == ACTIVE
+    def _must_reconnect(self) -> bool:
+        return self._reconnects and self.media.is_lost and self.state == ACTIVE
 
     def _told_epoch(self) -> int:
         known = self._stream.inbox.calls.get(self.call_id)

@@ -57,7 +57,7 @@ COUNTED = ("text", "voice", "call")
 
 
 @dataclass(frozen=True)
-class Card:
+class ConversationInfo:
     """What a device knows of a conversation beside its messages. `roles` is by user id."""
 
     conversation_id: str
@@ -78,7 +78,7 @@ class Delta:
     `revision`: up to where the device has all changes then. `last_seq`: the conversation's newest message.
     """
 
-    card: Card
+    info: ConversationInfo
     entries: tuple[Entry, ...] = ()
     changed: tuple[Entry, ...] = ()
     revision: int = 0
@@ -115,7 +115,7 @@ class History:
     read_seq: dict[str, int] = field(default_factory=dict)
     delivered_seq: dict[str, int] = field(default_factory=dict)
     own_read_seq: int = 0
-    card: Card | None = None
+    info: ConversationInfo | None = None
     # The device has all changes up to this one; `missed` is set once a later one was heard of.
     revision: int = 0
     missed: bool = False
@@ -138,7 +138,7 @@ class History:
     @property
     def needs_sync(self) -> bool:
         """Whether there is a gap, or the conversation itself is not known yet."""
-        return self.has_gap or self.card is None
+        return self.has_gap or self.info is None
 
     def entry(self, seq: int) -> Entry | None:
         """The message with this seq, shown or held back."""
@@ -175,7 +175,7 @@ class History:
         Requests lack files and links, and no revision says that they may be seen now.
         """
         self.shown, self.held_back, self._seq_by_message_id = [], {}, {}
-        self.base = self.card.visible_after_seq if self.card else 0
+        self.base = self.info.visible_after_seq if self.info else 0
         self.is_listed = self.missed = True
 
     def hide_through(self, seq: int) -> None:
@@ -198,12 +198,12 @@ class History:
         elif revision > self.revision:
             self.missed = True
 
-    def take_card(self, card: Card) -> None:
+    def take_info(self, info: ConversationInfo) -> None:
         """Takes what is known of the conversation; of two, the higher revision is newer."""
-        if self.card is None or card.revision >= self.card.revision:
-            self.card = card
-            self.members = tuple(user_id for user_id, _ in card.roles)
-            self.hide_through(card.visible_after_seq)
+        if self.info is None or info.revision >= self.info.revision:
+            self.info = info
+            self.members = tuple(user_id for user_id, _ in info.roles)
+            self.hide_through(info.visible_after_seq)
 
     def move_cursors(self, user_id: str, read_seq: int, delivered_seq: int) -> None:
         """What others read and got only moves forward; a late event changes nothing. What was read was delivered."""
@@ -278,17 +278,17 @@ class Conversations:
         history.hear_revision(entry.revision)
         return Arrival.GAP if history.needs_sync else arrival
 
-    def take_card(self, card: Card, me: str) -> Arrival:
+    def take_info(self, info: ConversationInfo, me: str) -> Arrival:
         """Takes one live event of a conversation. The conversation is forgotten when I am not in it."""
-        if me not in dict(card.roles):
-            self.forget(card.conversation_id)
+        if me not in dict(info.roles):
+            self.forget(info.conversation_id)
             return Arrival.SHOWN
-        is_new = card.conversation_id not in self
-        history = self.begin(card.conversation_id)
-        history.take_card(card)
+        is_new = info.conversation_id not in self
+        history = self.begin(info.conversation_id)
+        history.take_info(info)
         if is_new:
-            history.revision = card.revision
-        history.hear_revision(card.revision)
+            history.revision = info.revision
+        history.hear_revision(info.revision)
         return Arrival.GAP if history.missed else Arrival.SHOWN
 
     def forget(self, conversation_id: str) -> None:
@@ -301,12 +301,12 @@ class Conversations:
 
     def add_delta(self, delta: Delta) -> bool:
         """Takes what Sync says of one conversation. False when the answer itself has a gap."""
-        early = self._take_unknown(delta.card.conversation_id)
-        history = self.begin(delta.card.conversation_id)
+        early = self._take_unknown(delta.info.conversation_id)
+        history = self.begin(delta.info.conversation_id)
         # Copies that came live and wait behind a gap may have changed meanwhile; later pages bring them as they are.
-        # First of all: the card may move the beginning up to one of them, which would then stand before the page.
+        # First of all: the info may move the beginning up to one of them, which would then stand before the page.
         history.drop_held_back(delta.last_seq)
-        history.take_card(delta.card)
+        history.take_info(delta.info)
         if delta.entries:
             history.begin_at(delta.entries[0].seq)
         before = history.cursor
@@ -316,14 +316,14 @@ class Conversations:
         history.missed = history.is_listed = False
         return not delta.entries or history.cursor >= max(before, delta.entries[-1].seq)
 
-    def add_card(self, card: Card) -> bool:
+    def add_info(self, info: ConversationInfo) -> bool:
         """Takes what the list says of a conversation that is new to the device. False when it was known already."""
-        known = self._histories.get(card.conversation_id)
-        if known is not None and known.card is not None:
+        known = self._histories.get(info.conversation_id)
+        if known is not None and known.info is not None:
             return False
-        history = self.begin(card.conversation_id)
-        history.take_card(card)
-        history.revision = max(card.revision, history.revision)
+        history = self.begin(info.conversation_id)
+        history.take_info(info)
+        history.revision = max(info.revision, history.revision)
         history.is_listed = True
         return True
 
@@ -337,19 +337,19 @@ class Conversations:
 
     def is_continued_by(self, delta: Delta) -> bool:
         """Whether a delta that is made without a cursor leaves no gap behind what the device has."""
-        history = self.history(delta.card.conversation_id)
-        if history.card is None or not history.shown:
+        history = self.history(delta.info.conversation_id)
+        if history.info is None or not history.shown:
             return True
         first_seq = delta.entries[0].seq if delta.entries else delta.last_seq + 1
-        return first_seq <= history.cursor + 1 and delta.card.revision <= history.revision and not history.missed
+        return first_seq <= history.cursor + 1 and delta.info.revision <= history.revision and not history.missed
 
     def gaps(self) -> list[str]:
         """The known conversations in which something is missing."""
-        return [history.conversation_id for history in self if history.card is not None and history.has_gap]
+        return [history.conversation_id for history in self if history.info is not None and history.has_gap]
 
     def unknown(self) -> list[str]:
         """The conversations of which only messages were heard."""
-        return [history.conversation_id for history in self._histories.values() if history.card is None]
+        return [history.conversation_id for history in self._histories.values() if history.info is None]
 
     def forget_unknown(self, conversation_ids: Iterable[str]) -> None:
         """After a whole Sync: drops those that were unknown before it and still are."""
@@ -359,7 +359,7 @@ class Conversations:
     def _take_unknown(self, conversation_id: str) -> list[Entry]:
         """The messages of a conversation of which nothing else is known; it begins anew."""
         history = self._histories.get(conversation_id)
-        if history is None or history.card is not None:
+        if history is None or history.info is not None:
             return []
         del self._histories[conversation_id]
         return [*history.shown, *history.held_back.values()]

@@ -11,7 +11,7 @@ from parley.messaging.v1 import service_pb2 as service
 from parley_client.conversations import (
     Arrival,
     CallRecord,
-    Card,
+    ConversationInfo,
     Conversations,
     Delta,
     Entry,
@@ -47,10 +47,10 @@ def to_entry(message: messaging.Message) -> Entry:
     )
 
 
-def to_card(conversation: messaging.Conversation, me: str) -> Card:
+def to_info(conversation: messaging.Conversation, me: str) -> ConversationInfo:
     """A conversation as `conversations` keeps it on a device of mine."""
     own = next((member for member in conversation.members if member.user_id == me), None)
-    return Card(
+    return ConversationInfo(
         conversation_id=conversation.conversation_id,
         revision=conversation.revision,
         title=conversation.title,
@@ -124,24 +124,24 @@ class Inbox:
         device has, only own state and cursors are taken: None. None as well when its messages must be read anew.
         """
         told = Delta(
-            card=to_card(delta.conversation, self.me),
+            info=to_info(delta.conversation, self.me),
             entries=tuple(to_entry(message) for message in delta.messages),
             changed=tuple(to_entry(message) for message in delta.changed_messages),
             revision=delta.cursor.revision,
             last_seq=delta.conversation.last_seq,
         )
         # What is held of one that was let in meanwhile is other than what Sync tells of it now.
-        is_let_in = self._let_in(told.card.conversation_id, delta.own_state)
+        is_let_in = self._let_in(told.info.conversation_id, delta.own_state)
         is_taken = not is_let_in and (is_named or self.conversations.is_continued_by(told))
         gapless = self.conversations.add_delta(told) if is_taken else None
-        self._take_own_state(told.card.conversation_id, delta.own_state)
+        self._take_own_state(told.info.conversation_id, delta.own_state)
         self._take_cursors(delta.conversation)
         self.changes.notify()
         return gapless
 
     def take_summary(self, summary: service.ConversationSummary, *, is_first: bool) -> None:
         """Takes a line of the list. `is_first`: Sync comes after it; else of what is known it would be old news."""
-        is_new = self.conversations.add_card(to_card(summary.conversation, self.me))
+        is_new = self.conversations.add_info(to_info(summary.conversation, self.me))
         if is_new or is_first:
             self._let_in(summary.conversation.conversation_id, summary.own_state)
             self._take_own_state(summary.conversation.conversation_id, summary.own_state)
@@ -169,7 +169,7 @@ class Inbox:
         return self.conversations.add(to_entry(message)) is Arrival.GAP
 
     def _take_conversation(self, conversation: messaging.Conversation) -> bool:
-        arrival = self.conversations.take_card(to_card(conversation, self.me), self.me)
+        arrival = self.conversations.take_info(to_info(conversation, self.me), self.me)
         if conversation.conversation_id not in self.conversations:
             return False
         self._take_cursors(conversation)
@@ -196,7 +196,7 @@ class Inbox:
         waited = known is None or known.request != messaging.REQUEST_STATE_UNSPECIFIED
         history = self.conversations.history(conversation_id)
         # Of an unknown conversation, Sync brings all.
-        has_messages = history.card is not None and bool(history.shown)
+        has_messages = history.info is not None and bool(history.shown)
         is_over = waited and has_messages and state.request == messaging.REQUEST_STATE_UNSPECIFIED
         if is_over:
             history.read_anew()

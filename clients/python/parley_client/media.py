@@ -24,9 +24,9 @@ from parley.sfu.v1 import channel_pb2
 
 from parley_client.tracks import (
     Continuity,
-    HeardAudio,
     PictureTrack,
-    SeenVideo,
+    ReceivedAudio,
+    ReceivedVideo,
     Sink,
     SourceOptions,
     ToneTrack,
@@ -112,8 +112,8 @@ class MediaEndpoint:
         self._channel.on("open", self._say_media_state)
         self._peer.on("connectionstatechange", self._changes.notify)
         self._peer.on("connectionstatechange", on_state)
-        self._audio = [HeardAudio(expected_hz, continuity.tone) for _ in range(audio_slots)]
-        self._video = [SeenVideo(continuity.picture) for _ in range(video_slots)]
+        self._audio = [ReceivedAudio(expected_hz, continuity.tone) for _ in range(audio_slots)]
+        self._video = [ReceivedVideo(continuity.picture) for _ in range(video_slots)]
         self._drains: list[asyncio.Task[None]] = []
         self.slot_map: dict[str, channel_pb2.Slot] = {}
 

@@ -19,8 +19,8 @@ from parley.presence.v1 import service_pb2 as presence
 
 from parley_client.account_sync import AccountSync
 from parley_client.client import Device, LoginError
+from parley_client.error_details import reason_of, retry_delay_s
 from parley_client.inbox import Inbox
-from parley_client.statuses import reason_of, retry_delay_s
 from parley_client.waiting import Progress, no_progress
 
 log = structlog.get_logger()

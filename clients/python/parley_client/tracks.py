@@ -119,7 +119,7 @@ class Continuity:
 
 
 @dataclass
-class HeardAudio:
+class ReceivedAudio:
     """What was decoded on one audio slot. `first_tone_s` is the clock's value at the first frame that held the tone."""
 
     expected_hz: float
@@ -144,7 +144,7 @@ class HeardAudio:
 
 
 @dataclass
-class SeenVideo:
+class ReceivedVideo:
     """What was decoded on one video slot. `first_picture_s` is the clock's value at the first that was not flat."""
 
     continuity: Continuity = field(default_factory=Continuity)

@@ -13,14 +13,14 @@ class DeadlineMissedError(Exception):
     """What was waited for did not come in time. The text says what, and what was seen last."""
 
 
-class Stillness:
+class StallTimer:
     """Since when nothing has moved. What is seen and the clock's value, in seconds, are arguments."""
 
     def __init__(self, seen: object, now_s: float) -> None:
         self.seen = seen
         self._moved_at_s = now_s
 
-    def still_s(self, seen: object, now_s: float) -> float:
+    def stalled_s(self, seen: object, now_s: float) -> float:
         """For how long the same has been seen, in seconds; 0 when this is something else than the last time."""
         if seen != self.seen:
             self.seen, self._moved_at_s = seen, now_s
@@ -56,19 +56,19 @@ class Changes:
         value is one that can change only so often: a count up to what is waited for.
         """
         now = asyncio.get_running_loop().time
-        stillness = Stillness(progress(), now())
+        timer = StallTimer(progress(), now())
         while not condition():
-            left_s = deadline_s - stillness.still_s(progress(), now())
+            left_s = deadline_s - timer.stalled_s(progress(), now())
             try:
                 async with asyncio.timeout(left_s):
                     await self._next_change()
             except TimeoutError:
                 if condition():
                     return
-                if stillness.still_s(progress(), now()) >= deadline_s:
-                    raise DeadlineMissedError(_describe(what, deadline_s, stillness.seen)) from None
+                if timer.stalled_s(progress(), now()) >= deadline_s:
+                    raise DeadlineMissedError(_describe(what, deadline_s, timer.seen)) from None
 
-    async def until_ever(self, condition: Callable[[], bool]) -> None:
+    async def until_without_deadline(self, condition: Callable[[], bool]) -> None:
         """Returns once the condition holds, however late."""
         while not condition():
             await self._next_change()

@@ -7,8 +7,8 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
-from parley_client.calls import patiently
-from parley_client.statuses import fields_of, reason_of, retry_delay_s
+from parley_client.calls import retrying
+from parley_client.error_details import fields_of, reason_of, retry_delay_s
 
 
 def refusal(*, asks_to_wait: bool) -> grpc.aio.AioRpcError:
@@ -37,21 +37,21 @@ class Server:
 
 async def test_a_refusal_that_asks_to_wait_is_tried_again() -> None:
     server = Server(refusal(asks_to_wait=True), refusal(asks_to_wait=True))
-    assert await patiently(server.call) == "answer"
+    assert await retrying(server.call) == "answer"
     assert server.calls == 3
 
 
 async def test_a_refusal_that_asks_for_nothing_is_passed_on() -> None:
     server = Server(refusal(asks_to_wait=False))
     with pytest.raises(grpc.aio.AioRpcError):
-        await patiently(server.call)
+        await retrying(server.call)
     assert server.calls == 1
 
 
 async def test_the_tries_have_an_end() -> None:
     server = Server(*(refusal(asks_to_wait=True) for _ in range(20)))
     with pytest.raises(grpc.aio.AioRpcError):
-        await patiently(server.call)
+        await retrying(server.call)
     assert server.calls == 6
 
 

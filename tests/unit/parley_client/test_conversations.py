@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from parley_client.conversations import (
     Arrival,
-    Card,
+    ConversationInfo,
     Conversations,
     Delta,
     Entry,
@@ -68,7 +68,7 @@ def test_a_device_that_begins_with_the_newest_page_counts_from_there() -> None:
     assert conversations.add(entry(52)) is Arrival.GAP
     assert conversations.add_delta(
         Delta(
-            Card("c1"),
+            ConversationInfo("c1"),
             (
                 entry(50),
                 entry(51),
@@ -82,20 +82,20 @@ def test_a_device_that_begins_with_the_newest_page_counts_from_there() -> None:
 
 def test_a_copy_that_waited_where_the_device_is_to_begin_does_not_stand_before_the_newest_page() -> None:
     conversations = Conversations()
-    conversations.add_card(Card("c1"))
+    conversations.add_info(ConversationInfo("c1"))
     assert conversations.add(entry(2)) is Arrival.GAP
     assert conversations.cursor("c1") == (0, 0)
-    assert conversations.add_delta(Delta(Card("c1", visible_after_seq=1), (entry(13),), last_seq=13))
+    assert conversations.add_delta(Delta(ConversationInfo("c1", visible_after_seq=1), (entry(13),), last_seq=13))
     assert conversations.cursor("c1") == (13, 0)
     assert not conversations.has_gap
 
 
 def test_a_sync_answer_with_a_hole_is_reported() -> None:
     conversations = Conversations()
-    conversations.add_delta(Delta(Card("c1"), (entry(1),)))
+    conversations.add_delta(Delta(ConversationInfo("c1"), (entry(1),)))
     assert not conversations.add_delta(
         Delta(
-            Card("c1"),
+            ConversationInfo("c1"),
             (
                 entry(2),
                 entry(4),
@@ -132,8 +132,8 @@ def test_a_device_hides_by_itself_what_vanishes_and_takes_the_word_of_it_for_no_
 
 def test_a_device_forgets_what_the_retention_deleted_and_goes_on_from_there() -> None:
     conversations = Conversations()
-    conversations.add_delta(Delta(Card("c1", roles=(("me", 1),)), (entry(1), entry(2)), last_seq=2))
-    conversations.take_card(Card("c1", 1, roles=(("me", 1),), visible_after_seq=5), "me")
+    conversations.add_delta(Delta(ConversationInfo("c1", roles=(("me", 1),)), (entry(1), entry(2)), last_seq=2))
+    conversations.take_info(ConversationInfo("c1", 1, roles=(("me", 1),), visible_after_seq=5), "me")
     assert conversations.history("c1").shown == []
     conversations.add(entry(6))
     assert [shown.seq for shown in conversations.history("c1").shown] == [6]

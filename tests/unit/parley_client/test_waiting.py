@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from parley_client.waiting import Changes, DeadlineMissedError, Stillness
+from parley_client.waiting import Changes, DeadlineMissedError, StallTimer
 
 
 async def test_a_waiter_goes_on_when_the_condition_comes_true() -> None:
@@ -65,8 +65,8 @@ async def test_a_wait_whose_count_stands_still_ends_and_says_what_it_saw_last() 
 
 
 def test_what_is_still_is_timed_from_its_last_change() -> None:
-    stillness = Stillness("a", now_s=10.0)
-    assert stillness.still_s("a", now_s=13.0) == 3.0
-    assert stillness.still_s("b", now_s=14.0) == 0.0
-    assert stillness.still_s("b", now_s=15.0) == 1.0
-    assert stillness.seen == "b"
+    timer = StallTimer("a", now_s=10.0)
+    assert timer.stalled_s("a", now_s=13.0) == 3.0
+    assert timer.stalled_s("b", now_s=14.0) == 0.0
+    assert timer.stalled_s("b", now_s=15.0) == 1.0
+    assert timer.seen == "b"

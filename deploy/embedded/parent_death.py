@@ -1,7 +1,7 @@
 """Runs a command that must not outlive its supervisor.
 
 Run as a script, before anything of Parley is imported:
-`python -I -S leash.py <supervisor pid> <signal> <uid> <gid> <command> ...` (uid and gid -1: unchanged).
+`python -I -S parent_death.py <supervisor pid> <signal> <uid> <gid> <command> ...` (uid and gid -1: unchanged).
 The kernel sends the signal when the supervisor dies, however it dies: a SIGKILL leaves no orphan. The request must come
 after the change of user, which clears it (prctl(2), PR_SET_PDEATHSIG). Where the kernel knows no such request the
 command runs without it.

@@ -14,7 +14,7 @@ from parley_client.tracks import SourceOptions
 
 
 @dataclass
-class Person:
+class Session:
     """A user, the user's device, its stream and its phone."""
 
     device: Device
@@ -37,7 +37,7 @@ class Person:
 
 
 @asynccontextmanager
-async def person(
+async def open_session(
     edge: Edge,
     user_id: str,
     source: SourceOptions,
@@ -47,12 +47,12 @@ async def person(
     device_id: str = "",
     relay: str = "",
     reroute: Reroute = lambda answer: answer,
-    comes_back: bool = False,
-) -> AsyncIterator[Person]:
+    reconnects: bool = False,
+) -> AsyncIterator[Session]:
     """A user with one device whose stream is current within the deadline. Everything is closed in the end.
 
     `relay`: the device's media goes through a TURN relay under this scheme, "turn" or "turns", or not at all.
-    `reroute` changes its way. `comes_back`: it rejoins when its media is lost, as the web client does.
+    `reroute` changes its way. `reconnects`: it rejoins when its media is lost, as the web client does.
     """
     device = Device(edge, user_id, device_id or f"{user_id}-device")
     try:
@@ -64,11 +64,11 @@ async def person(
                 expected_hz,
                 relay=relay,
                 reroute=reroute,
-                comes_back=comes_back,
+                reconnects=reconnects,
             )
             try:
                 await stream.until_current(deadline_s)
-                yield Person(device, stream, phone)
+                yield Session(device, stream, phone)
             finally:
                 await phone.close()
     finally:

@@ -58,7 +58,7 @@ async def back_up(folder: Path, report: Report, *, bare: bool = False) -> None:
         report.say(f"{len(acknowledged)} messages, half of them after the backup")
         if not bare:
             await server.until_copied()
-        await stack.stop(patience_s=0)
+        await stack.stop(timeout_s=0)
     lost_s = time.monotonic()
     await asyncio.to_thread(postgres.restore, archive, base)
     await asyncio.to_thread(postgres.move, base, new / "postgres")
@@ -89,7 +89,7 @@ async def lose_region(folder: Path, report: Report, *, bare: bool = False) -> No
             # All at once; `stop` then keeps the supervisor from starting them anew.
             for pid in stack.record().pids.values():
                 os.kill(pid, signal.SIGKILL)
-            await stack.stop(patience_s=0)
+            await stack.stop(timeout_s=0)
             writing.cancel()
             with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
                 await writing
@@ -186,7 +186,7 @@ async def _compare(people: Pair, acknowledged: _ACKNOWLEDGED, report: Report) ->
 
 async def _write(people: Pair, count: int) -> _ACKNOWLEDGED:
     acknowledged: _ACKNOWLEDGED = []
-    writing = asyncio.create_task(people.write(acknowledged, patient=True, pause_s=0.01))
+    writing = asyncio.create_task(people.write(acknowledged, retry=True, pause_s=0.01))
     await _until(lambda: len(acknowledged) >= count or writing.done(), f"{count} messages")
     writing.cancel()
     with suppress(asyncio.CancelledError):

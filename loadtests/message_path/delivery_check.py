@@ -60,7 +60,7 @@ class Ledger:
 
 
 @dataclass
-class Witness:
+class Receiver:
     """What one device was told: by its stream, in order of arrival, and by Sync."""
 
     user_id: str
@@ -91,30 +91,30 @@ class Proof:
     faults: list[str]
 
 
-def prove(witnesses: Iterable[Witness], acknowledged: dict[str, list[tuple[str, int]]]) -> Proof:
+def prove(receivers: Iterable[Receiver], acknowledged: dict[str, list[tuple[str, int]]]) -> Proof:
     """Compares what the devices have after a last Sync with what the senders were told, and with each other.
 
     lost: acknowledged messages that a device of the conversation has not got. duplicated: messages that a stream
     brought twice, or that stand twice. reordered: messages that a stream brought before an earlier one, or that stand
     in another place on another device.
     """
-    everybody = list(witnesses)
+    everybody = list(receivers)
     lost = 0
     faults: list[str] = []
     different: list[str] = []
-    first: dict[str, Witness] = {}
-    for witness in everybody:
-        for history in witness.conversations:
+    first: dict[str, Receiver] = {}
+    for receiver in everybody:
+        for history in receiver.conversations:
             acks = acknowledged.get(history.conversation_id, [])
             lost += sum(1 for _, seq in acks if history.entry(seq) is None)
             faults += delivery_faults(history, acks)
-            one = first.setdefault(history.conversation_id, witness)
+            one = first.setdefault(history.conversation_id, receiver)
             different += order_differences(one.conversations.history(history.conversation_id), history)
     lost += sum(len(acks) for conversation_id, acks in acknowledged.items() if conversation_id not in first)
     twice = sum(1 for fault in faults if "stands twice" in fault)
     return Proof(
         lost=lost,
-        duplicated=sum(witness.doubled for witness in everybody) + twice,
-        reordered=sum(witness.early for witness in everybody) + len(different),
+        duplicated=sum(receiver.doubled for receiver in everybody) + twice,
+        reordered=sum(receiver.early for receiver in everybody) + len(different),
         faults=(faults + different)[:20],
     )
