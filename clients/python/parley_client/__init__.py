@@ -1,1 +1,1 @@
-"""A real endpoint without a browser: logs in, follows its event stream, sends messages, and has calls with media."""
+"""A Python client of Parley: `session.open_session` has all of it, `client.Device` the API alone."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
 
 import grpc
 import structlog
@@ -15,21 +14,19 @@ from parley.calls.v1 import messages_pb2 as calls
 from parley.calls.v1 import service_pb2 as api
 
 from parley_client.client import Device
-from parley_client.error_details import reason_of, retry_delay_s
+from parley_client.error_details import reason_of
 from parley_client.media import IceOptions, MediaContinuity, MediaEndpoint
+from parley_client.retries import retrying
 from parley_client.stream import EventStream
 from parley_client.tracks import SourceOptions
 from parley_client.waiting import DeadlineMissedError
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
 # Changes an SDP answer, so that the media takes another way to the worker.
 Reroute = Callable[[str], str]
-# Higher: rides out a longer outage of the media workers. Lower: says sooner that there are none.
-_TRIES = 6
-# The edge's own refusals ask for nothing. Higher: spares a service that starts. Lower: goes on sooner after it.
-_EDGE_RETRY_S = 0.5
+# After a move to another worker was refused. Raising it spares signaling; lowering it follows a second move sooner.
+_MOVE_RETRY_S = 0.5
 # Far above the server's time: it closes the connection when all have followed.
 _FORMER_MEDIA_S = 30.0
 
@@ -43,22 +40,6 @@ ENDED = calls.CALL_STATE_ENDED
 
 class NoMediaError(Exception):
     """The call gives no grant for media, or media was not joined."""
-
-
-async def retrying(call: Callable[[], Awaitable[T]]) -> T:
-    """The call's answer, tried again as late as the server asks (google.rpc.RetryInfo) and while the edge finds none.
-
-    Only for idempotent calls. Raises any other refusal, and the last one when the tries are used up.
-    """
-    for _ in range(_TRIES - 1):
-        try:
-            return await call()
-        except grpc.aio.AioRpcError as error:
-            delay_s = retry_delay_s(error)
-            if not delay_s and error.code() is not grpc.StatusCode.UNAVAILABLE:
-                raise
-            await asyncio.sleep(delay_s or _EDGE_RETRY_S)
-    return await call()
 
 
 def _request_id() -> str:
@@ -263,7 +244,7 @@ class Phone:
                 log.info("move_refused", device=self._device.device_id, reason=reason_of(error))
                 if reason_of(error) in _FINAL:
                     return
-                await asyncio.sleep(_EDGE_RETRY_S)
+                await asyncio.sleep(_MOVE_RETRY_S)
 
     def _must_reconnect(self) -> bool:
         return self._reconnects and self.media.is_lost and self.state == ACTIVE

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 # A unary call without a deadline of its own gets this one.
 _RPC_TIMEOUT_S = 10.0
-# Tokens are renewed this long before they expire. Higher: more logins. Lower: a slow login lets a call go out expired.
+# Tokens are renewed this long before they expire. Raising it costs more logins; lowering it lets a call go out with an
+# expired token when a login is slow.
 _RENEW_BEFORE_S = 30.0
 
-# A client of a service needs no user-agent games; keep-alive notices an edge that died without a word.
+# Keep-alive notices an edge that is gone without having closed the connection.
 _CHANNEL_OPTIONS = [
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -50,10 +51,15 @@ class LoginError(Exception):
 
 @dataclass(frozen=True)
 class Edge:
-    """Where a device finds Parley. `address`: host:port of Envoy (HTTP/2 in clear); `issuer_url`: base of the login."""
+    """Where a device finds Parley. `address`: host:port of Envoy.
+
+    `tls`: it has a certificate of a known authority; otherwise HTTP/2 in clear. `issuer_url`: the development issuer,
+    for devices that are given no tokens of their own.
+    """
 
     address: str
-    issuer_url: str
+    issuer_url: str = ""
+    tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,9 +126,7 @@ class Device:
         self.user_id = user_id
         self.device_id = device_id
         self.tokens = tokens or TokenSource(user_id, http_login(edge.issuer_url))
-        self._channel = grpc.aio.insecure_channel(
-            edge.address, options=_CHANNEL_OPTIONS, interceptors=[_UnaryToken(self.tokens), _StreamToken(self.tokens)]
-        )
+        self._channel = _channel(edge, self.tokens)
         self.messaging: MessagingServiceAsyncStub = MessagingServiceStub(self._channel)
         self.relations: RelationsServiceAsyncStub = RelationsServiceStub(self._channel)
         self.attachments: AttachmentsServiceAsyncStub = AttachmentsServiceStub(self._channel)
@@ -134,6 +138,14 @@ class Device:
     async def close(self) -> None:
         """Ends all calls and streams of the device."""
         await self._channel.close()
+
+
+def _channel(edge: Edge, tokens: TokenSource) -> grpc.aio.Channel:
+    interceptors = [_UnaryToken(tokens), _StreamToken(tokens)]
+    if edge.tls:
+        certificates = grpc.ssl_channel_credentials()
+        return grpc.aio.secure_channel(edge.address, certificates, _CHANNEL_OPTIONS, interceptors=interceptors)
+    return grpc.aio.insecure_channel(edge.address, _CHANNEL_OPTIONS, interceptors=interceptors)
 
 
 async def _with_token(

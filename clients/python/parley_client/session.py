@@ -1,4 +1,4 @@
-"""A person with one device: everything that a scenario needs of a user."""
+"""A user with one device: its API, its event stream and its calls, opened and closed together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from parley_client.calls import Phone, Reroute
-from parley_client.client import Device, Edge
+from parley_client.client import Device, Edge, TokenSource
 from parley_client.conversations import CallRecord, History
 from parley_client.stream import EventStream
 from parley_client.tracks import SourceOptions
@@ -40,10 +40,11 @@ class Session:
 async def open_session(
     edge: Edge,
     user_id: str,
-    source: SourceOptions,
-    expected_hz: float,
+    source: SourceOptions | None = None,
+    expected_hz: float = 440.0,
     deadline_s: float = 15.0,
     *,
+    tokens: TokenSource | None = None,
     device_id: str = "",
     relay: str = "",
     reroute: Reroute = lambda answer: answer,
@@ -51,10 +52,12 @@ async def open_session(
 ) -> AsyncIterator[Session]:
     """A user with one device whose stream is current within the deadline. Everything is closed in the end.
 
+    `tokens`: of your network; without them the development issuer is asked. `source`: the test tone and the test
+    picture that calls send; `expected_hz`: the tone that the other side sends.
     `relay`: the device's media goes through a TURN relay under this scheme, "turn" or "turns", or not at all.
     `reroute` changes its way. `reconnects`: it rejoins when its media is lost, as the web client does.
     """
-    device = Device(edge, user_id, device_id or f"{user_id}-device")
+    device = Device(edge, user_id, device_id or f"{user_id}-device", tokens)
     try:
         async with EventStream(device) as stream:
             phone = Phone(

@@ -7,8 +7,8 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
-from parley_client.calls import retrying
 from parley_client.error_details import fields_of, reason_of, retry_delay_s
+from parley_client.retries import retrying
 
 
 def refusal(*, asks_to_wait: bool) -> grpc.aio.AioRpcError:
