@@ -25,14 +25,14 @@ from parley.calls.v1 import service_pb2 as api
 from parley.messaging.v1 import service_pb2 as messaging
 
 from deploy.embedded.record import ROOT, StackRecord
-from loadtests.headless.client import Device, Edge
-from loadtests.headless.statuses import reason_of
 from loadtests.message_path.figures import percentiles
 from loadtests.message_path.processes import cpu_s, used_since
 from loadtests.scenario import run as run_scenario
 from loadtests.scenario import write_report
 from loadtests.sfu_media.peer import Peer
 from loadtests.stacks import own_stack
+from parley_client.client import Device, Edge
+from parley_client.error_details import reason_of
 from services.sfu.dtls import Certificate
 
 REPORT = ROOT / "build" / "reports" / "call_setup.json"

@@ -20,14 +20,14 @@ import grpc
 from deploy.embedded.record import ROOT, StackRecord
 from deploy.observability.queries import rules
 from loadtests import demo
-from loadtests.headless.client import Edge
-from loadtests.headless.media import MediaLostError
-from loadtests.headless.tracks import SourceOptions
-from loadtests.headless.waiting import DeadlineMissedError
 from loadtests.observing import drill, panels
 from loadtests.observing.prometheus import Prometheus, running_prometheus
 from loadtests.scenario import run as run_scenario
 from loadtests.stacks import edge_of, own_stack
+from parley_client.client import Edge
+from parley_client.media import MediaLostError
+from parley_client.tracks import SourceOptions
+from parley_client.waiting import DeadlineMissedError
 
 FOLDER = ROOT / "build" / "observability"
 PICTURES = ROOT / "build" / "observability" / "pictures"

@@ -96,7 +96,7 @@ def stages(media_path: str, *, browsers: Sequence[str]) -> list[list[list[Part]]
         *(word for name in ("api", "sfu", *CALLS) for word in ("--ignore", f"tests/integration/{name}")),
     )
     # The media path as it ships: compiled. Its unit tests run on the sources as well, but for the matrix of peers.
-    media = pytest_part("media", "-o", f"pythonpath={media_path} . gen", "tests/unit/sfu", "tests/integration/sfu")
+    media = pytest_part("media", "-o", f"pythonpath={media_path}", "tests/unit/sfu", "tests/integration/sfu")
     matrix = ("--ignore", "tests/unit/sfu/test_foreign.py")
     return [
         [[pytest_part("units", "-n", "2", "--dist", "loadfile", "tests/unit", *matrix), web]],

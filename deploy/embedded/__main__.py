@@ -84,7 +84,7 @@ async def _stop(stack: Stack, signals: asyncio.Queue[int]) -> None:
     if not stopping.done():
         stopping.cancel()
         await asyncio.gather(stopping, return_exceptions=True)
-        await stack.stop(patience_s=0)
+        await stack.stop(timeout_s=0)
     impatient.cancel()
 
 

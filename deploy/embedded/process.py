@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.embedded import leash
+from deploy.embedded import parent_death
 from deploy.embedded.errors import StartError
 from deploy.embedded.logs import LogSink, pump
 from deploy.embedded.probes import Probe
@@ -95,12 +95,12 @@ class ManagedProcess:
         await asyncio.wait({self._output}, timeout=KILL_TIMEOUT_S)
         return status
 
-    async def stop(self, *, patience_s: float | None = None) -> None:
+    async def stop(self, *, timeout_s: float | None = None) -> None:
         """Asks it to end, then ends it with its whole process group. Idempotent."""
         process = self._process
         if process is None:
             return
-        patience = self.spec.stop_timeout_s if patience_s is None else patience_s
+        patience = self.spec.stop_timeout_s if timeout_s is None else timeout_s
         if process.returncode is None and patience > 0:
             process.send_signal(self.spec.stop_signal)
             with contextlib.suppress(TimeoutError):
@@ -115,8 +115,8 @@ class ManagedProcess:
     async def _spawn(self) -> None:
         spec = self.spec
         user = spec.user or SystemUser(-1, -1)
-        leashed = (
-            *(sys.executable, "-I", "-S", leash.__file__),
+        wrapped = (
+            *(sys.executable, "-I", "-S", parent_death.__file__),
             *(str(os.getpid()), str(int(spec.death_signal)), str(user.uid), str(user.gid)),
             *spec.command,
         )
@@ -124,7 +124,7 @@ class ManagedProcess:
         readable, writable = os.pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *leashed,
+                *wrapped,
                 env={**os.environ, **spec.env},
                 cwd=spec.cwd,
                 stdin=asyncio.subprocess.DEVNULL,

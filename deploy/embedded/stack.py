@@ -87,9 +87,9 @@ class Stack:
             if specs:
                 await self._supervisor.start(*specs)
 
-    async def stop(self, *, patience_s: float | None = None) -> None:
+    async def stop(self, *, timeout_s: float | None = None) -> None:
         """Stops everything in reverse order. Idempotent; 0 kills at once."""
-        await self._supervisor.stop(patience_s=patience_s)
+        await self._supervisor.stop(timeout_s=timeout_s)
 
     def record(self) -> StackRecord:
         """The stack as it runs now."""
@@ -384,7 +384,7 @@ def _allot(settings: StackSettings, ports: Ports) -> Addresses:
 
 
 def _python_env() -> dict[str, str]:
-    return {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "PYTHONUNBUFFERED": "1"}
+    return {"PYTHONUNBUFFERED": "1"}
 
 
 def _new_key() -> str:

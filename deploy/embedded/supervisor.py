@@ -42,14 +42,14 @@ class Supervisor:
         self._keepers += [asyncio.create_task(self._keep(process)) for process in group]
         self._on_change()
 
-    async def stop(self, *, patience_s: float | None = None) -> None:
-        """Stops all, the last group first. Idempotent. `patience_s` 0 kills at once."""
+    async def stop(self, *, timeout_s: float | None = None) -> None:
+        """Stops all, the last group first. Idempotent. `timeout_s` 0 kills at once."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         self._keepers.clear()
         for group in reversed(self._groups):
-            await asyncio.gather(*(process.stop(patience_s=patience_s) for process in group))
+            await asyncio.gather(*(process.stop(timeout_s=timeout_s) for process in group))
         self._groups.clear()
 
     async def _keep(self, process: ManagedProcess) -> None:
@@ -59,7 +59,7 @@ class Supervisor:
             status = await process.wait()
             pause_s = next_pause_s(pause_s, time.monotonic() - began)
             self._say(f"{process.spec.name} ended with status {status}: restarting it in {pause_s:.1f} s")
-            await process.stop(patience_s=0)
+            await process.stop(timeout_s=0)
             await asyncio.sleep(pause_s)
             await self._restart(process)
 
@@ -71,7 +71,7 @@ class Supervisor:
             self._say(str(error))
         except Exception as error:
             self._say(f"{process.spec.name} could not be prepared: {error!r}")
-            await process.stop(patience_s=0)
+            await process.stop(timeout_s=0)
         else:
             self._say(f"{process.spec.name} runs again")
         self._on_change()

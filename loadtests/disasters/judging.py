@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loadtests.headless.conversations import History, delivery_faults, order_differences
+from parley_client.conversations import History, delivery_faults, order_differences
 
 # (client_message_id, seq) of each acknowledged send.
 Acknowledged = Sequence[tuple[str, int]]

@@ -6,8 +6,8 @@ from typing import Any
 
 from parley.messaging.v1 import service_pb2 as api
 
-from loadtests.headless.account_sync import AccountSync
-from loadtests.headless.inbox import Inbox
+from parley_client.account_sync import AccountSync
+from parley_client.inbox import Inbox
 from services.messaging.core.model import UserId
 from services.messaging.rpc import MessagingServicer
 from services.messaging.service import Messaging

@@ -8,9 +8,9 @@ import random
 import grpc
 from parley.messaging.v1 import service_pb2 as messaging
 
-from loadtests.headless.client import Device
-from loadtests.headless.stream import BackOff
-from loadtests.headless.waiting import Changes
+from parley_client.client import Device
+from parley_client.stream import BackOff
+from parley_client.waiting import Changes
 
 # What a client may meet while a service restarts. Any other status is a fault and ends the sender.
 # CANCELLED: a call that had come in when its server stopped, and that nobody began to serve; grpc itself ends it so.

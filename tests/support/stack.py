@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 from aiokafka.errors import KafkaError
 
-from deploy.embedded import leash
+from deploy.embedded import parent_death
 from deploy.embedded.record import ROOT, StackRecord, read_record
 from tests.support.headers import keep_headers
 from tests.support.waiting import PATIENCE_S, poll
@@ -113,7 +113,7 @@ def _run_in(folder: Path, name: str, options: Sequence[str], env: Mapping[str, s
     record_path = folder / "stack.json"
     command = [
         # A test run that is killed leaves no stack behind.
-        *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"),
+        *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"),
         *(sys.executable, "-m", "deploy.embedded", "run", "--quiet", "--folder", str(folder)),
         *("--record", str(record_path), "--log-folder", str(logs)),
         *options,

@@ -21,9 +21,9 @@ from parley.messaging.v1 import accounts_pb2 as accounts
 from parley.messaging.v1 import accounts_pb2_grpc
 
 from deploy.embedded.record import StackRecord
-from loadtests.headless.calls import ACTIVE, ENDED
-from loadtests.headless.client import http_login
-from loadtests.headless.statuses import reason_of
+from parley_client.calls import ACTIVE, ENDED
+from parley_client.client import http_login
+from parley_client.error_details import reason_of
 from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, read_to_the_end, refused
 from tests.integration.api.test_calls import until_call

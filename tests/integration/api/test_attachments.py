@@ -17,7 +17,7 @@ from parley.messaging.v1 import service_pb2 as messaging
 from yarl import URL
 
 from deploy.embedded.record import StackRecord
-from loadtests.headless.client import Device
+from parley_client.client import Device
 from services.runtime.grpc.channels import connect
 from tests.integration.api.conftest import DEADLINE_S, World, open_direct, refused, send
 from tests.support.admins import admin_of

@@ -13,7 +13,7 @@ import pytest
 from parley.messaging.v1 import accounts_pb2 as accounts
 
 from deploy.embedded.record import ROOT, StackRecord
-from loadtests.headless.calls import ENDED
+from parley_client.calls import ENDED
 from tests.integration.api.conftest import DEADLINE_S, World, send
 from tests.integration.api.test_calls import until_call
 from tests.support.waiting import eventually

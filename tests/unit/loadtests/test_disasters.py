@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadtests.disasters.judging import Report, losses, missing, unlike
-from loadtests.headless.conversations import Entry, History
+from parley_client.conversations import Entry, History
 
 ACKNOWLEDGED = [(f"k{seq}", seq) for seq in range(1, 5)]
 STORED = {seq: client_message_id for client_message_id, seq in ACKNOWLEDGED}

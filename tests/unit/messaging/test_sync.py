@@ -18,9 +18,9 @@ from parley.messaging.v1 import service_pb2
 from parley.messaging.v1.messages_pb2 import OwnState
 from parley.presence.v1 import events_pb2 as presence
 
-from loadtests.headless.account_sync import AccountSync
-from loadtests.headless.conversations import Card, Entry
-from loadtests.headless.inbox import Inbox
+from parley_client.account_sync import AccountSync
+from parley_client.conversations import ConversationInfo, Entry
+from parley_client.inbox import Inbox
 from services.messaging import encoding
 from services.messaging.attachments.core import UploadPolicy
 from services.messaging.attachments.service import Attachments, UploadRequest
@@ -275,7 +275,7 @@ async def small() -> AsyncIterator[Small]:
 class Sight:
     """What a person sees of a conversation."""
 
-    card: Card | None
+    info: ConversationInfo | None
     # What the members read, what the others got, and what one read oneself.
     cursors: tuple[dict[str, int], dict[str, int], int]
     # How the person keeps it, without what was read: pinned, archived, waiting in Requests.
@@ -288,12 +288,12 @@ def sights(device: Inbox, now_s: float) -> dict[str, Sight]:
     return {
         history.conversation_id: Sight(
             # Its revision rises with those of the messages, which are compared below.
-            history.card and replace(history.card, revision=0),
+            history.info and replace(history.info, revision=0),
             (
                 {user: history.read_seq.get(user, 0) for user in history.members},
                 {user: history.delivered_seq.get(user, 0) for user in history.members if user != device.me},
                 # What one may not see needs no reading.
-                max(history.own_read_seq, history.card.visible_after_seq if history.card else 0),
+                max(history.own_read_seq, history.info.visible_after_seq if history.info else 0),
             ),
             _kept(device, history.conversation_id),
             tuple(entry.as_of(now_s) for entry in history.shown),
@@ -331,7 +331,7 @@ def assert_same(stale: Inbox, fresh: Inbox, now_s: float) -> None:
     old, new = sights(stale, now_s), sights(fresh, now_s)
     assert old.keys() == new.keys()
     for key, sight in new.items():
-        assert (old[key].card, old[key].cursors, old[key].kept) == (sight.card, sight.cursors, sight.kept)
+        assert (old[key].info, old[key].cursors, old[key].kept) == (sight.info, sight.cursors, sight.kept)
         count = min(len(sight.messages), len(old[key].messages))
         assert count > 0 or not sight.messages
         assert old[key].messages[len(old[key].messages) - count :] == sight.messages[len(sight.messages) - count :]
@@ -469,7 +469,7 @@ async def test_long_answers_end_before_they_are_too_large_for_a_client(small: Sm
     named = AccountDevice(ALICE, small.messaging, limit=200)
     named.account.token = device.account.token
     for room in rooms:
-        named.inbox.conversations.begin(room).take_card(Card(room, roles=(("alice", 1),)))
+        named.inbox.conversations.begin(room).take_info(ConversationInfo(room, roles=(("alice", 1),)))
         named.inbox.conversations.history(room).held_back[99] = Entry(room, 99, "x", "x", "x")
         named.inbox.conversations.history(room).base = 1
     await named.sync()
