@@ -8,19 +8,29 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from parley.messaging.v1 import messages_pb2, service_pb2_grpc
 from parley.messaging.v1 import service_pb2 as api
 
-from services.messaging import encoding
-from services.messaging.content_forms import read_content, read_text
-from services.messaging.core import errors
-from services.messaging.core.content import Content
-from services.messaging.core.model import AddAudience, UserId
-from services.messaging.core.own_state import OwnChange
-from services.messaging.core.request import Request
-from services.messaging.encoding import conversation_message, delta_message, message_message, to_timestamp
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest, Groups
+from services.messaging.kernel import errors
+from services.messaging.kernel.content import Content
+from services.messaging.kernel.model import AddAudience, UserId
+from services.messaging.kernel.own_state import OwnChange
+from services.messaging.kernel.request import Request
+from services.messaging.messages.service.messages import (
+    AccountSyncRequest,
+    Messaging,
+    SendRequest,
+    TextRequest,
+)
 from services.messaging.receipts.service import Receipts
-from services.messaging.service import AccountSyncRequest, Messaging, SendRequest, TextRequest
 from services.messaging.vanishing.service import Vanishing
+from services.messaging.wire import api as forms
+from services.messaging.wire.api import (
+    conversation_message,
+    delta_message,
+    message_message,
+    to_timestamp,
+)
+from services.messaging.wire.contents import read_content, read_text
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
@@ -96,7 +106,7 @@ def _length(field: str, duration: Duration) -> timedelta:
 def _add_audience(value: int) -> AddAudience | None:
     if value == messages_pb2.ADD_AUDIENCE_UNSPECIFIED:
         return None
-    audience = encoding.ADD_AUDIENCES_BACK.get(messages_pb2.AddAudience.ValueType(value))
+    audience = forms.ADD_AUDIENCES_BACK.get(messages_pb2.AddAudience.ValueType(value))
     if audience is None:
         raise InvalidRequest("add_audience", "is not known")
     return audience
@@ -144,7 +154,7 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
             api.ConversationSummary(
                 conversation=conversation_message(summary.conversation),
                 last_message=message_message(summary.last_message) if summary.last_message else None,
-                own_state=encoding.own_state_message(summary.own),
+                own_state=forms.own_state_message(summary.own),
             )
             for summary in page.items
         ]
@@ -221,7 +231,7 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
             mute_until=_instant("mute_end_time", request.mute_end_time) if request.HasField("mute_end_time") else None,
         )
         state = await self._messaging.update_own_state(_me(), request.conversation_id, change)
-        return api.UpdateOwnStateResponse(own_state=encoding.own_state_message(state))
+        return api.UpdateOwnStateResponse(own_state=forms.own_state_message(state))
 
     async def CreateGroup(self, request: api.CreateGroupRequest, context: Context) -> api.CreateGroupResponse:
         wanted = GroupRequest(
@@ -257,7 +267,7 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         bans, token = await self._groups.list_bans(
             _me(), request.conversation_id, request.page_size, request.page_token
         )
-        return api.ListBannedUsersResponse(bans=[encoding.ban_message(ban) for ban in bans], next_page_token=token)
+        return api.ListBannedUsersResponse(bans=[forms.ban_message(ban) for ban in bans], next_page_token=token)
 
     async def UnbanUser(self, request: api.UnbanUserRequest, context: Context) -> api.UnbanUserResponse:
         await self._groups.unban(_me(), request.conversation_id, request.user_id)
@@ -268,7 +278,7 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
         return api.LeaveGroupResponse()
 
     async def SetMemberRole(self, request: api.SetMemberRoleRequest, context: Context) -> api.SetMemberRoleResponse:
-        role = encoding.role_of(request.role)
+        role = forms.role_of(request.role)
         group = await self._groups.set_role(_me(), request.conversation_id, request.user_id, role)
         return api.SetMemberRoleResponse(conversation=conversation_message(group))
 
@@ -295,7 +305,7 @@ class MessagingServicer(service_pb2_grpc.MessagingServiceServicer):
 
     async def ListEdits(self, request: api.ListEditsRequest, context: Context) -> api.ListEditsResponse:
         edits = await self._messaging.list_edits(_me(), request.conversation_id, request.seq)
-        return api.ListEditsResponse(edits=[encoding.edit_message(edit) for edit in edits])
+        return api.ListEditsResponse(edits=[forms.edit_message(edit) for edit in edits])
 
     async def UnsendMessage(self, request: api.UnsendMessageRequest, context: Context) -> api.UnsendMessageResponse:
         message = await self._messaging.unsend_message(_me(), request.conversation_id, request.seq)

@@ -5,43 +5,48 @@ from pathlib import Path
 
 import structlog
 
-from services.messaging import rpc, topics
+from services.messaging import rpc
 from services.messaging.accounts import rpc as accounts_rpc
 from services.messaging.accounts.clients import GrpcSource
 from services.messaging.accounts.core import AccountPolicy
-from services.messaging.accounts.encoding import standing_of
-from services.messaging.accounts.pruning import Pruner
-from services.messaging.accounts.runner import JobRunner
-from services.messaging.accounts.service import Accounts, Gate
-from services.messaging.accounts.signing_out import SignOuts
-from services.messaging.accounts.store import PostgresAccounts, PostgresJobs, PostgresSessions
+from services.messaging.accounts.mapping import standing_of
+from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.pruning import Pruner
+from services.messaging.accounts.service.runner import JobRunner
+from services.messaging.accounts.service.signing_out import SignOuts
+from services.messaging.accounts.sql.store import (
+    PostgresAccounts,
+    PostgresJobs,
+    PostgresSessions,
+)
 from services.messaging.attachments import rpc as attachments_rpc
 from services.messaging.attachments.clients import S3Objects
-from services.messaging.attachments.core import UploadPolicy
+from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.scanner import WebhookScanner
-from services.messaging.attachments.scanning import Scans
-from services.messaging.attachments.service import Attachments, Collector
-from services.messaging.attachments.store import PostgresAttachments
+from services.messaging.attachments.service.attachments import Attachments, Collector
+from services.messaging.attachments.service.scanning import Scans
+from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.config import Config
-from services.messaging.consumer import CallRecords, FanOut, SearchIndex
-from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.model import UserId
-from services.messaging.deliveries import direct_deliveries
-from services.messaging.group_commit import GroupCommit
+from services.messaging.conversations.consumer import CallRecords, FanOut, SearchIndex
 from services.messaging.groups.service import GroupLimits, Groups
-from services.messaging.groups.store import PostgresInvites
-from services.messaging.indexing import Reindexer
-from services.messaging.rates import SendRates
+from services.messaging.groups.sql.invites import PostgresInvites
+from services.messaging.kernel.model import UserId
+from services.messaging.messages.core.changes import ChangePolicy
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import Limits, Messaging
+from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.receipts.service import Receipts
-from services.messaging.receipts.store import PostgresReceipts
+from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations import rpc as relations_rpc
 from services.messaging.relations.consumer import GraphCopy
 from services.messaging.relations.service import RelationLimits, Relations, Reports
-from services.messaging.relations.store import PostgresRelations, PostgresReports
-from services.messaging.service import Limits, Messaging
-from services.messaging.store import PostgresStore
+from services.messaging.relations.sql.store import PostgresRelations, PostgresReports
+from services.messaging.search.service import Reindexer
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
-from services.messaging.vanishing.store import PostgresSweepStore
+from services.messaging.vanishing.sql import PostgresSweepStore
+from services.messaging.wire import topics
+from services.messaging.wire.deliveries import direct_deliveries
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.grpc.guard import Admit, admins
 from services.runtime.grpc.server import RpcServer

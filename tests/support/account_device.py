@@ -8,9 +8,9 @@ from parley.messaging.v1 import service_pb2 as api
 
 from loadtests.headless.account_sync import AccountSync
 from loadtests.headless.inbox import Inbox
-from services.messaging.core.model import UserId
+from services.messaging.kernel.model import UserId
+from services.messaging.messages.service.messages import Messaging
 from services.messaging.rpc import MessagingServicer
-from services.messaging.service import Messaging
 from services.runtime.identity.auth import UserId as Caller
 from services.runtime.identity.auth import UserToken, set_current_token
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.messaging.accounts.core import Claim, ExportCursor, Job, JobId, JobKind, dump_export
 from services.messaging.accounts.ports import LeaseLost
-from services.messaging.core.model import UserId
+from services.messaging.kernel.model import UserId
 
 
 @dataclass(frozen=True)

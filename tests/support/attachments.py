@@ -12,12 +12,18 @@ from aiohttp import web
 from deploy.embedded.objects import Bucket, ObjectServer
 from deploy.embedded.signatures import Key
 from services.messaging.attachments.clients import S3Objects
-from services.messaging.attachments.core import Doomed, Scan, Stored, Upload, object_key
+from services.messaging.attachments.core.file_types import HEAD_BYTES
+from services.messaging.attachments.core.uploads import (
+    Doomed,
+    Scan,
+    Stored,
+    Upload,
+    object_key,
+)
 from services.messaging.attachments.ports import SignedPut
 from services.messaging.config import ObjectsConfig
-from services.messaging.core.errors import ObjectsUnavailable, TooManyUploads
-from services.messaging.core.file_types import HEAD_BYTES
-from services.messaging.core.model import Attachment, AttachmentId, DraftKey, UserId
+from services.messaging.kernel.errors import ObjectsUnavailable, TooManyUploads
+from services.messaging.kernel.model import Attachment, AttachmentId, DraftKey, UserId
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.ids import new_id
 from tests.support.file_samples import png

@@ -5,12 +5,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from services.messaging import encoding
-from services.messaging.attachments.core import Doomed, Upload, object_key
-from services.messaging.core.account_sync import AccountPage, Mark, Snapshot, Step, SyncToken, begin_walk
-from services.messaging.core.content import kind_of, text_of
-from services.messaging.core.errors import ConversationNotFound, MessageNotFound, MessagingError, NotAllowed
-from services.messaging.core.model import (
+from services.messaging.attachments.core.uploads import Doomed, Upload, object_key
+from services.messaging.groups.core import Ban, GroupChange
+from services.messaging.groups.ports import REQUEST_KEYS_KEPT, Invite
+from services.messaging.kernel.content import kind_of, text_of
+from services.messaging.kernel.errors import (
+    ConversationNotFound,
+    MessageNotFound,
+    MessagingError,
+    NotAllowed,
+)
+from services.messaging.kernel.model import (
     AttachmentId,
     Conversation,
     ConversationId,
@@ -28,17 +33,34 @@ from services.messaging.core.model import (
     UserId,
     pair_key,
 )
-from services.messaging.core.own_state import MAX_UNREAD, OwnChange, OwnState, apply_own_change
-from services.messaging.core.placing import Places, first_result, place_drafts
-from services.messaging.core.request import Request
-from services.messaging.core.searching import answers, words_of
-from services.messaging.core.syncing import build_delta
-from services.messaging.groups.core import Ban, GroupChange
-from services.messaging.groups.ports import REQUEST_KEYS_KEPT, Invite
-from services.messaging.ports import DecideGroup, DecideMessage, LineStamp, line_message
-from services.messaging.relations.core.quotas import DayQuota
+from services.messaging.kernel.own_state import (
+    MAX_UNREAD,
+    OwnChange,
+    OwnState,
+    apply_own_change,
+)
+from services.messaging.kernel.quotas import DayQuota
+from services.messaging.kernel.request import Request
+from services.messaging.messages.core.sequencing import Places, first_result, place_drafts
+from services.messaging.messages.ports import (
+    DecideGroup,
+    DecideMessage,
+    LineStamp,
+    line_message,
+)
 from services.messaging.relations.core.reach import bring
+from services.messaging.search.core import answers, words_of
+from services.messaging.sync.core.account import (
+    AccountPage,
+    Mark,
+    Snapshot,
+    Step,
+    SyncToken,
+    begin_walk,
+)
+from services.messaging.sync.core.deltas import build_delta
 from services.messaging.vanishing.core import as_of
+from services.messaging.wire import api
 from tests.support.messaging_positions import Positions
 from tests.support.relations import FakeRelations
 
@@ -47,7 +69,7 @@ NEVER = datetime.fromtimestamp(0, UTC)
 
 
 class FakeStore:
-    """See services.messaging.ports.Store."""
+    """See services.messaging.messages.ports.Store."""
 
     def __init__(self, large_above: int = 16) -> None:
         self.positions = Positions(large_above)
@@ -123,7 +145,7 @@ class FakeStore:
         self._conversations[conversation_id] = replace(change.after, banned=frozenset())
         self._write_bans(before, change.after, stamp)
         told = change.after if change.line is None else replace(change.after, last_seq=change.after.last_seq + 1)
-        self.events.append(encoding.conversation_changed(stamp.message_id, told, change.removed, stamp.now))
+        self.events.append(api.conversation_changed(stamp.message_id, told, change.removed, stamp.now))
         return self._write_line(change, stamp)
 
     async def change_message(
@@ -146,7 +168,7 @@ class FakeStore:
         if kind_of(after.content).is_gone:
             self._edits.pop((conversation_id, seq), None)
             self._release(before)
-        self.events.append(encoding.message_changed(after.id, after, now))
+        self.events.append(api.message_changed(after.id, after, now))
         return after
 
     async def find_conversation(self, conversation_id: ConversationId) -> Conversation | None:
@@ -459,7 +481,7 @@ class FakeStore:
             self._conversations[conversation.id] = conversation
             self._messages[conversation.id] = []
             self._active[conversation.id] = conversation.created_at
-            self.events.append(encoding.conversation_created(conversation))
+            self.events.append(api.conversation_created(conversation))
         return self._conversations[self._keys[key]], is_new
 
     def _write_line(self, change: GroupChange, stamp: LineStamp) -> Conversation:
@@ -472,7 +494,7 @@ class FakeStore:
         self._messages[id_].append(message)
         self._active[id_] = max(self._active[id_], message.sent_at)
         self._conversations[id_] = replace(self._conversations[id_], last_seq=message.seq)
-        self.events.append(encoding.message_sent(message))
+        self.events.append(api.message_sent(message))
 
     def doom(self, upload: Upload) -> None:
         """The object of a forgotten upload is to be deleted."""

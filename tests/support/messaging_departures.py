@@ -10,15 +10,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from services.messaging.attachments.core import Upload
-from services.messaging.attachments.service import UploadRequest
-from services.messaging.core.content import CallOutcome, CallRecord, Mention, Text
-from services.messaging.core.errors import MessagingError
-from services.messaging.core.model import Conversation, ConversationId, Message, Role, UserId
+from services.messaging.attachments.core.uploads import Upload
+from services.messaging.attachments.service.attachments import UploadRequest
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel.content import CallOutcome, CallRecord, Mention, Text
+from services.messaging.kernel.errors import MessagingError
+from services.messaging.kernel.model import (
+    Conversation,
+    ConversationId,
+    Message,
+    Role,
+    UserId,
+)
+from services.messaging.messages.service.messages import TextRequest
 from services.messaging.relations.core.reports import Reason, Report, ReportRequest
-from services.messaging.service import TextRequest
 from tests.support.messaging_world import ALICE, BOB, People
 
 CAROL, DAN = UserId("carol"), UserId("dan")

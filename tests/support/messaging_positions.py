@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from services.messaging.core.account_sync import Snapshot
-from services.messaging.core.model import Conversation, ConversationId, UserId
-from services.messaging.core.request import Request
+from services.messaging.kernel.model import Conversation, ConversationId, UserId
+from services.messaging.kernel.request import Request
+from services.messaging.sync.core.account import Snapshot
 
 Place = tuple[UserId, ConversationId]
 _EPOCH = UUID(int=7)

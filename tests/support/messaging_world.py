@@ -2,17 +2,17 @@
 
 from typing import Protocol
 
-from services.messaging.attachments.core import UploadPolicy
-from services.messaging.attachments.service import Attachments, Collector
-from services.messaging.core.content import Text
-from services.messaging.core.model import ConversationKind, Message, UserId
-from services.messaging.group_commit import GroupCommit
+from services.messaging.attachments.core.uploads import UploadPolicy
+from services.messaging.attachments.service.attachments import Attachments, Collector
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.rates import SendRates
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import ConversationKind, Message, UserId
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import Limits, Messaging, TextRequest
+from services.messaging.messages.service.rates import SendRates
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations, Reports
-from services.messaging.service import Limits, Messaging, TextRequest
 from services.messaging.vanishing.service import Vanishing
 from services.runtime.ids import new_id, new_secret
 from tests.support.attachments import FakeAttachments, MemoryObjects

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import pytest
 from parley.messaging.v1 import messages_pb2
 
-from services.messaging import content_forms
-from services.messaging.content_forms import ContentForm
-from services.messaging.core import content
-from services.messaging.core.content import Content, ContentKind
-from services.messaging.core.ids import UserId
+from services.messaging.kernel import content
+from services.messaging.kernel.content import Content, ContentKind
+from services.messaging.kernel.ids import UserId
+from services.messaging.wire import contents
+from services.messaging.wire.contents import ContentForm
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,5 @@ FORM = ContentForm(POLL, "call", messages_pb2.CallContent, _to_wire, _from_wire)
 def know_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here to the end of the test, messages can hold polls."""
     monkeypatch.setitem(content.KINDS, Poll, POLL)
-    monkeypatch.setitem(content_forms.FORMS, POLL.name, FORM)
-    monkeypatch.delitem(content_forms.FORMS, content.CALL.name)
+    monkeypatch.setitem(contents.FORMS, POLL.name, FORM)
+    monkeypatch.delitem(contents.FORMS, content.CALL.name)

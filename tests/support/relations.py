@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.messaging.core.model import ConversationId, UserId, pair_key
-from services.messaging.core.request import Request
+from services.messaging.kernel.model import ConversationId, UserId, pair_key
+from services.messaging.kernel.quotas import DayQuota
+from services.messaging.kernel.request import Request
 from services.messaging.relations.core.errors import (
     ConversationQuota,
     ReportNotFound,
@@ -18,7 +19,6 @@ from services.messaging.relations.core.errors import (
     TooManyBlocks,
 )
 from services.messaging.relations.core.graph import Block, Fact, FactKind, Source, newest
-from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import Regard, Settings, SettingsChange, apply_change
 from services.messaging.relations.core.reports import Report, State
 from services.messaging.relations.core.throttling import REPORTS_COUNT_FOR, requests_allowed

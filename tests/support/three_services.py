@@ -20,7 +20,7 @@ from parley.presence.v1 import service_pb2 as presence_api
 from services.gateway import rpc as gateway_rpc
 from services.gateway.core.frames import UpFrame, Watch
 from services.gateway.membership import GrpcMembership
-from services.messaging.consumer import FanOut
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups.service import GroupRequest
 from services.runtime.config import DatabaseConfig
 from services.runtime.errors import BASE_TABLE, ErrorTable

@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from services.messaging.accounts.core import Claim, DeletionCursor, ExportCursor, Job, JobId, Revocations
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.kernel.model import ConversationId, UserId
 
 
 class LeaseLost(Exception):

@@ -4,10 +4,10 @@ from parley.messaging.v1 import accounts_pb2 as api
 from parley.messaging.v1 import accounts_pb2_grpc
 
 from services.messaging.accounts.core import Job, JobKind
-from services.messaging.accounts.service import Accounts
-from services.messaging.accounts.signing_out import SignOuts
-from services.messaging.core.model import UserId
-from services.messaging.encoding import to_timestamp
+from services.messaging.accounts.service.accounts import Accounts
+from services.messaging.accounts.service.signing_out import SignOuts
+from services.messaging.kernel.model import UserId
+from services.messaging.wire.api import to_timestamp
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
 from services.runtime.identity.auth import current_token, current_user

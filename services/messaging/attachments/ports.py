@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.messaging.attachments.core import Doomed, Scan, Stored, Upload
-from services.messaging.core.model import AttachmentId, DraftKey, UserId
+from services.messaging.attachments.core.uploads import Doomed, Scan, Stored, Upload
+from services.messaging.kernel.model import AttachmentId, DraftKey, UserId
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from google.protobuf.duration_pb2 import Duration
 from parley.messaging.v1 import attachments_pb2 as api
 from parley.messaging.v1 import attachments_pb2_grpc
 
-from services.messaging.attachments.service import Attachments, UploadRequest
-from services.messaging.core.model import UserId
-from services.messaging.encoding import attachment_message, to_timestamp
+from services.messaging.attachments.service.attachments import Attachments, UploadRequest
+from services.messaging.kernel.model import UserId
+from services.messaging.wire.api import attachment_message, to_timestamp
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api

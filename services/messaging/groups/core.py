@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from services.messaging.core.content import Line, LineKind
-from services.messaging.core.errors import (
+from services.messaging.kernel.content import Line, LineKind
+from services.messaging.kernel.errors import (
     Banned,
     ConversationNotFound,
     InvalidField,
@@ -17,7 +17,7 @@ from services.messaging.core.errors import (
     RoleTooLow,
     TooManyMembers,
 )
-from services.messaging.core.model import (
+from services.messaging.kernel.model import (
     AddAudience,
     Conversation,
     ConversationId,
@@ -26,7 +26,7 @@ from services.messaging.core.model import (
     Role,
     UserId,
 )
-from services.messaging.core.request import Request
+from services.messaging.kernel.request import Request
 
 # Of people who are brought in: how the group stands with them; let in, where nothing is said.
 Requests = Mapping[UserId, Request]

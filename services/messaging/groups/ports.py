@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.messaging.core.model import ConversationId, UserId
 from services.messaging.groups.core import Ban
+from services.messaging.kernel.model import ConversationId, UserId
 
 # How long a request to add or to join is known to be done. Higher: more rows. Lower: late retries do it again.
 REQUEST_KEYS_KEPT = timedelta(days=37)

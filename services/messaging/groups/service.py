@@ -5,9 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.messaging.core import checks, paging
-from services.messaging.core.errors import InvalidField, InviteNotFound, MessagingError, SendRate
-from services.messaging.core.model import (
+from services.messaging.groups import core
+from services.messaging.groups.core import Act, Ban, Settings
+from services.messaging.groups.ports import Invite, InviteStore
+from services.messaging.kernel import checks, paging
+from services.messaging.kernel.errors import (
+    InvalidField,
+    InviteNotFound,
+    MessagingError,
+    SendRate,
+)
+from services.messaging.kernel.model import (
     AddAudience,
     Conversation,
     ConversationId,
@@ -16,13 +24,10 @@ from services.messaging.core.model import (
     UserId,
     require_member,
 )
-from services.messaging.core.request import Request
-from services.messaging.groups import core
-from services.messaging.groups.core import Act, Ban, Settings
-from services.messaging.groups.ports import Invite, InviteStore
-from services.messaging.ports import DecideGroup, LineStamp, Store
-from services.messaging.rates import SendRates
-from services.messaging.relations.core.quotas import DayQuota, day_quota
+from services.messaging.kernel.quotas import DayQuota, day_quota
+from services.messaging.kernel.request import Request
+from services.messaging.messages.ports import DecideGroup, LineStamp, Store
+from services.messaging.messages.service.rates import SendRates
 from services.messaging.relations.ports import RelationStore
 from services.messaging.relations.service import admissions
 from services.runtime.clock import Clock

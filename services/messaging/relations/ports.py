@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.kernel.quotas import DayQuota
 from services.messaging.relations.core.graph import Block, Fact
-from services.messaging.relations.core.quotas import DayQuota
 from services.messaging.relations.core.reach import Regard, Settings, SettingsChange
 from services.messaging.relations.core.reports import Report, State
 

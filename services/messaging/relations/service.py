@@ -4,10 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from services.messaging.core import checks, paging
-from services.messaging.core.changes import find_visible
-from services.messaging.core.errors import ConversationNotFound
-from services.messaging.core.model import (
+from services.messaging.kernel import checks, paging
+from services.messaging.kernel.errors import ConversationNotFound
+from services.messaging.kernel.model import (
     Conversation,
     ConversationId,
     ConversationKind,
@@ -15,12 +14,13 @@ from services.messaging.core.model import (
     UserId,
     require_member,
 )
-from services.messaging.core.request import Request
-from services.messaging.ports import Store
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.kernel.request import Request
+from services.messaging.messages.core.changes import find_visible
+from services.messaging.messages.ports import Store
 from services.messaging.relations.core import reach, reports
 from services.messaging.relations.core.errors import ReportNotFound
 from services.messaging.relations.core.graph import Block, Fact, check_other
-from services.messaging.relations.core.quotas import day_quota
 from services.messaging.relations.core.reach import Settings, SettingsChange
 from services.messaging.relations.core.reports import MAX_MESSAGES, Report, ReportRequest, State
 from services.messaging.relations.ports import RelationStore, ReportStore

@@ -1,8 +1,11 @@
 """The statements that PostgresStore is made of, by what they are about, and rows as the core's types."""
 
-from services.messaging.rows.attachments import attach, lock_unused, release_attachments
-from services.messaging.rows.catching_up import load_behind, load_changed, load_new
-from services.messaging.rows.conversations import (
+from services.messaging.attachments.sql.messages import (
+    attach,
+    lock_unused,
+    release_attachments,
+)
+from services.messaging.conversations.sql.conversations import (
     CONTACTS,
     DIRECT_PEOPLE,
     insert_conversation,
@@ -13,18 +16,15 @@ from services.messaging.rows.conversations import (
     write_group,
     write_history_start,
 )
-from services.messaging.rows.entering import load_bans, take_request_key, write_bans
-from services.messaging.rows.erasing import bury, delete_messages, erase_content, erase_hanging
-from services.messaging.rows.inboxes import (
-    count_conversations,
-    list_inbox,
-    load_heads,
-    load_joined,
-    load_named_behind,
-    load_snapshot,
-    walk_inbox,
+from services.messaging.conversations.sql.own_states import load_own_states, write_own_state
+from services.messaging.groups.sql.entering import load_bans, take_request_key, write_bans
+from services.messaging.messages.sql.erasing import (
+    bury,
+    delete_messages,
+    erase_content,
+    erase_hanging,
 )
-from services.messaging.rows.messages import (
+from services.messaging.messages.sql.messages import (
     insert_messages,
     load_edits,
     load_last,
@@ -36,8 +36,17 @@ from services.messaging.rows.messages import (
     write_change,
     write_content,
 )
-from services.messaging.rows.own_states import load_own_states, write_own_state
-from services.messaging.rows.search import index_old, index_words, search_words
+from services.messaging.search.sql import index_old, index_words, search_words
+from services.messaging.sync.sql.deltas import load_behind, load_changed, load_new
+from services.messaging.sync.sql.inboxes import (
+    count_conversations,
+    list_inbox,
+    load_heads,
+    load_joined,
+    load_named_behind,
+    load_snapshot,
+    walk_inbox,
+)
 
 __all__ = [
     "CONTACTS",

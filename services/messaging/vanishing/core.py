@@ -4,12 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.messaging.core.changes import require_open
-from services.messaging.core.content import Expired, Line, LineKind, kind_of
-from services.messaging.core.errors import ConversationNotFound, InvalidField
-from services.messaging.core.model import Conversation, ConversationId, ConversationKind, Message, UserId
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Act, GroupChange
+from services.messaging.kernel.content import Expired, Line, LineKind, kind_of
+from services.messaging.kernel.errors import ConversationNotFound, InvalidField
+from services.messaging.kernel.model import (
+    Conversation,
+    ConversationId,
+    ConversationKind,
+    Message,
+    UserId,
+)
+from services.messaging.messages.core.changes import require_open
 
 LEAST_VANISH_AFTER = timedelta(minutes=5)
 MOST_VANISH_AFTER = timedelta(days=365)

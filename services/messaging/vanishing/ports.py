@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Protocol
 
-from services.messaging.core.model import Conversation, ConversationId
-from services.messaging.ports import DecideGroup, LineStamp
+from services.messaging.kernel.model import Conversation, ConversationId
+from services.messaging.messages.ports import DecideGroup, LineStamp
 
 
 class ConversationStore(Protocol):

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.messaging import metrics
-from services.messaging.core import checks
-from services.messaging.core.model import Conversation, ConversationId, MessageId, UserId
-from services.messaging.ports import LineStamp
+from services.messaging.kernel import checks
+from services.messaging.kernel.model import Conversation, ConversationId, MessageId, UserId
+from services.messaging.messages.ports import LineStamp
 from services.messaging.vanishing import core
 from services.messaging.vanishing.ports import ConversationStore, SweepStore
 from services.runtime.clock import Clock

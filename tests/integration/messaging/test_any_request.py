@@ -14,29 +14,29 @@ from parley.messaging.v1 import accounts_pb2, attachments_pb2, relations_pb2, se
 
 from services.messaging.accounts.core import AccountPolicy
 from services.messaging.accounts.rpc import AccountAdminServicer, AccountServicer
-from services.messaging.accounts.service import Accounts, Gate
-from services.messaging.accounts.signing_out import SignOuts
-from services.messaging.accounts.store import PostgresJobs, PostgresSessions
-from services.messaging.attachments.core import UploadPolicy
+from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.signing_out import SignOuts
+from services.messaging.accounts.sql.store import PostgresJobs, PostgresSessions
+from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.rpc import AttachmentsServicer
-from services.messaging.attachments.service import Attachments, UploadRequest
-from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core.content import Text
-from services.messaging.core.model import UserId
-from services.messaging.group_commit import GroupCommit
+from services.messaging.attachments.service.attachments import Attachments, UploadRequest
+from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.groups.store import PostgresInvites
-from services.messaging.rates import SendRates
+from services.messaging.groups.sql.invites import PostgresInvites
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import UserId
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import Limits, Messaging, TextRequest
+from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.receipts.service import Receipts
-from services.messaging.receipts.store import PostgresReceipts
+from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.core.reports import Reason, ReportRequest
 from services.messaging.relations.rpc import ERRORS as RELATION_ERRORS
 from services.messaging.relations.rpc import MembershipServicer, ModerationServicer, RelationsServicer
 from services.messaging.relations.service import RelationLimits, Relations, Reports
-from services.messaging.relations.store import PostgresRelations, PostgresReports
+from services.messaging.relations.sql.store import PostgresRelations, PostgresReports
 from services.messaging.rpc import ERRORS, MessagingServicer
-from services.messaging.service import Limits, Messaging, TextRequest
-from services.messaging.store import PostgresStore
 from services.messaging.vanishing.service import Vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.clock import SystemClock

@@ -16,27 +16,27 @@ import asyncpg
 import pytest
 
 from services.messaging.accounts.core import AccountPolicy, Job
-from services.messaging.accounts.runner import JobRunner
-from services.messaging.accounts.service import Accounts, Gate
-from services.messaging.accounts.store import PostgresAccounts, PostgresJobs
-from services.messaging.attachments.core import UploadPolicy
-from services.messaging.attachments.service import Attachments, Collector
-from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core.content import Expired, Text
-from services.messaging.core.errors import AccountDeleted
-from services.messaging.core.model import ConversationId, UserId
-from services.messaging.group_commit import GroupCommit
+from services.messaging.accounts.service.accounts import Accounts, Gate
+from services.messaging.accounts.service.runner import JobRunner
+from services.messaging.accounts.sql.store import PostgresAccounts, PostgresJobs
+from services.messaging.attachments.core.uploads import UploadPolicy
+from services.messaging.attachments.service.attachments import Attachments, Collector
+from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.groups.service import GroupLimits, Groups
-from services.messaging.groups.store import PostgresInvites
-from services.messaging.rates import SendRates
+from services.messaging.groups.sql.invites import PostgresInvites
+from services.messaging.kernel.content import Expired, Text
+from services.messaging.kernel.errors import AccountDeleted
+from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import Limits, Messaging, TextRequest
+from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.receipts.service import Receipts
-from services.messaging.receipts.store import PostgresReceipts
+from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.service import RelationLimits, Relations, Reports
-from services.messaging.relations.store import PostgresRelations, PostgresReports
-from services.messaging.service import Limits, Messaging, TextRequest
-from services.messaging.store import PostgresStore
+from services.messaging.relations.sql.store import PostgresRelations, PostgresReports
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
-from services.messaging.vanishing.store import PostgresSweepStore
+from services.messaging.vanishing.sql import PostgresSweepStore
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id, new_secret

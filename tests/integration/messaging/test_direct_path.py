@@ -9,16 +9,22 @@ import pytest
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging.consumer import FanOut
-from services.messaging.core.content import Text
-from services.messaging.core.model import ConversationId, Draft, MessageId, UserId, open_direct
-from services.messaging.deliveries import direct_deliveries
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
-from services.messaging.ports import LineStamp
-from services.messaging.receipts.store import PostgresReceipts
-from services.messaging.relations.core.quotas import day_quota
-from services.messaging.store import PostgresStore
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import (
+    ConversationId,
+    Draft,
+    MessageId,
+    UserId,
+    open_direct,
+)
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.messages.ports import LineStamp
+from services.messaging.messages.sql.store import PostgresStore
+from services.messaging.receipts.sql import PostgresReceipts
+from services.messaging.wire.deliveries import direct_deliveries
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id

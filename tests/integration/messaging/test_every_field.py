@@ -9,10 +9,10 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from services.messaging.attachments.service import UploadRequest
-from services.messaging.core.content import Text
-from services.messaging.core.model import UserId
-from services.messaging.service import TextRequest
+from services.messaging.attachments.service.attachments import UploadRequest
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import UserId
+from services.messaging.messages.service.messages import TextRequest
 from tests.integration.messaging.test_any_request import ALICE, RPCS, SERVICES, TABLE, Town
 from tests.support.file_samples import sound
 from tests.support.filled_requests import Values

@@ -7,14 +7,21 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.messaging.core.content import Text
-from services.messaging.core.errors import ConversationNotFound, MessagingError, NotAllowed
-from services.messaging.core.model import ConversationId, Draft, Message, MessageId, UserId, open_direct
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
-from services.messaging.ports import LineStamp
-from services.messaging.relations.core.quotas import day_quota
-from services.messaging.store import PostgresStore
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import ConversationNotFound, MessagingError, NotAllowed
+from services.messaging.kernel.model import (
+    ConversationId,
+    Draft,
+    Message,
+    MessageId,
+    UserId,
+    open_direct,
+)
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.messages.ports import LineStamp
+from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.vanishing.core import set_vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig

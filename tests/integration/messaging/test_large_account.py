@@ -9,17 +9,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.messaging.core.account_sync import Mark, SyncToken, cut_page, token_at
-from services.messaging.core.errors import SyncTokenUnknown, TooManyConversations
-from services.messaging.core.model import ConversationId, Cursor, PageMark, UserId
-from services.messaging.core.own_state import OwnChange
-from services.messaging.core.request import Request
-from services.messaging.group_commit import GroupCommit
-from services.messaging.rates import SendRates
-from services.messaging.receipts.store import PostgresReceipts
-from services.messaging.rows import inboxes
-from services.messaging.service import Limits, Messaging
-from services.messaging.store import PostgresStore
+from services.messaging.kernel.errors import SyncTokenUnknown, TooManyConversations
+from services.messaging.kernel.model import ConversationId, Cursor, PageMark, UserId
+from services.messaging.kernel.own_state import OwnChange
+from services.messaging.kernel.request import Request
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import Limits, Messaging
+from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.sql.store import PostgresStore
+from services.messaging.receipts.sql import PostgresReceipts
+from services.messaging.sync.core.account import Mark, SyncToken, cut_page, token_at
+from services.messaging.sync.sql import inboxes
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id

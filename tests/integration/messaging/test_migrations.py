@@ -9,10 +9,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.messaging.core.account_sync import token_at
-from services.messaging.core.model import ConversationId, Cursor, UserId
+from services.messaging.kernel.model import ConversationId, Cursor, UserId
+from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.rows import load_own_states
-from services.messaging.store import PostgresStore
+from services.messaging.sync.core.account import token_at
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id

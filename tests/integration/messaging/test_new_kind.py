@@ -14,19 +14,30 @@ from parley.presence.v1 import events_pb2 as presence
 from prometheus_client import REGISTRY
 
 from services.messaging import rows
-from services.messaging.consumer import FanOut, SearchIndex
-from services.messaging.content_forms import is_said
-from services.messaging.core.content import Expired, Text, Unsent
-from services.messaging.core.errors import InvalidField, NotEditable
-from services.messaging.core.model import Conversation, ConversationId, Message, Summary, UserId
-from services.messaging.group_commit import GroupCommit
-from services.messaging.rates import SendRates
+from services.messaging.conversations.consumer import FanOut, SearchIndex
+from services.messaging.kernel.content import Expired, Text, Unsent
+from services.messaging.kernel.errors import InvalidField, NotEditable
+from services.messaging.kernel.model import (
+    Conversation,
+    ConversationId,
+    Message,
+    Summary,
+    UserId,
+)
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import (
+    AccountSyncRequest,
+    Limits,
+    Messaging,
+    SendRequest,
+)
+from services.messaging.messages.service.rates import SendRates
 from services.messaging.relations.core.reports import Reason, ReportRequest
 from services.messaging.relations.service import RelationLimits, Reports
-from services.messaging.relations.store import PostgresReports
-from services.messaging.service import AccountSyncRequest, Limits, Messaging, SendRequest
+from services.messaging.relations.sql.store import PostgresReports
 from services.messaging.vanishing.service import Vanishing
-from services.messaging.vanishing.store import PostgresSweepStore
+from services.messaging.vanishing.sql import PostgresSweepStore
+from services.messaging.wire.contents import is_said
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id

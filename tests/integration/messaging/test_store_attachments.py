@@ -5,18 +5,25 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.attachments.core import Scan, object_key
+from services.messaging.attachments.core.uploads import Scan, object_key
 from services.messaging.attachments.ports import AttachmentStore
-from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core import changes
-from services.messaging.core.content import Text
-from services.messaging.core.errors import AttachmentNotFound, TooManyUploads
-from services.messaging.core.model import Attachment, Conversation, Draft, Message, MessageId, UserId
-from services.messaging.ports import Store
-from services.messaging.relations.core.quotas import day_quota
+from services.messaging.attachments.sql.store import PostgresAttachments
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import AttachmentNotFound, TooManyUploads
+from services.messaging.kernel.model import (
+    Attachment,
+    Conversation,
+    Draft,
+    Message,
+    MessageId,
+    UserId,
+)
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.messages.core import changes
+from services.messaging.messages.ports import Store
+from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.relations.core.reports import Reason, Report, copy_of
-from services.messaging.relations.store import PostgresReports
-from services.messaging.store import PostgresStore
+from services.messaging.relations.sql.store import PostgresReports
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id

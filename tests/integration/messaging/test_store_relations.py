@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.core import changes
-from services.messaging.core.content import CallOutcome, CallRecord
-from services.messaging.core.errors import NotAllowed
-from services.messaging.core.model import (
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings as GroupSettings
+from services.messaging.kernel.content import CallOutcome, CallRecord
+from services.messaging.kernel.errors import NotAllowed
+from services.messaging.kernel.model import (
     CALL_KEY_PREFIX,
     Conversation,
     ConversationId,
@@ -21,16 +22,15 @@ from services.messaging.core.model import (
     UserId,
     open_direct,
 )
-from services.messaging.core.request import Request
-from services.messaging.core.searching import query_of
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings as GroupSettings
-from services.messaging.ports import Store
+from services.messaging.kernel.request import Request
+from services.messaging.messages.core import changes
+from services.messaging.messages.ports import Store
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks
 from services.messaging.relations.core.graph import Block, Fact, FactKind
 from services.messaging.relations.core.reach import Audience, Regard, Settings, SettingsChange
 from services.messaging.relations.ports import RelationStore
+from services.messaging.search.core import query_of
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, opened, quota, stamp, text

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.messaging.attachments.core import (
+from services.messaging.attachments.core.uploads import (
     DEFAULT_TYPES,
     Upload,
     UploadPolicy,
@@ -15,9 +15,10 @@ from services.messaging.attachments.core import (
     content_disposition,
     object_key,
 )
-from services.messaging.attachments.service import UploadRequest
-from services.messaging.core.content import Text, Unsent
-from services.messaging.core.errors import (
+from services.messaging.attachments.service.attachments import UploadRequest
+from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel.content import Text, Unsent
+from services.messaging.kernel.errors import (
     AttachmentNotFound,
     AttachmentNotUploaded,
     ConversationNotFound,
@@ -25,10 +26,9 @@ from services.messaging.core.errors import (
     ObjectsUnavailable,
     TooManyUploads,
 )
-from services.messaging.core.media_types import ALIASES, media_type
-from services.messaging.core.model import Attachment, AttachmentId, Message, UserId
-from services.messaging.groups.service import GroupRequest
-from services.messaging.service import TextRequest
+from services.messaging.kernel.media_types import ALIASES, media_type
+from services.messaging.kernel.model import Attachment, AttachmentId, Message, UserId
+from services.messaging.messages.service.messages import TextRequest
 from services.runtime.errors import StoreUnavailable
 from services.runtime.ids import new_id
 from tests.support.cut_off import cut_off

@@ -6,8 +6,10 @@ from contextlib import suppress
 
 import pytest
 
-from services.messaging.core.content import Text
-from services.messaging.core.errors import (
+from services.messaging.groups.core import Settings
+from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import (
     Banned,
     ConversationNotFound,
     InvalidField,
@@ -16,12 +18,10 @@ from services.messaging.core.errors import (
     NotAGroup,
     RoleTooLow,
 )
-from services.messaging.core.model import AddAudience, Role, UserId
-from services.messaging.core.request import Request
-from services.messaging.groups.core import Settings
-from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel.model import AddAudience, Role, UserId
+from services.messaging.kernel.request import Request
+from services.messaging.messages.service.messages import TextRequest
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from services.messaging.service import TextRequest
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, send
 
 CAROL, DAN = UserId("carol"), UserId("dan")

@@ -8,11 +8,19 @@ from emoji import EMOJI_DATA, STATUS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.core import changes, checks
-from services.messaging.core.changes import ChangePolicy, MessageChange, ReactionChange
-from services.messaging.core.content import CallOutcome, CallRecord, Line, LineKind, Link, Mention, Text, Unsent
-from services.messaging.core.emojis import bare
-from services.messaging.core.errors import (
+from services.messaging.kernel import checks
+from services.messaging.kernel.content import (
+    CallOutcome,
+    CallRecord,
+    Line,
+    LineKind,
+    Link,
+    Mention,
+    Text,
+    Unsent,
+)
+from services.messaging.kernel.emojis import bare
+from services.messaging.kernel.errors import (
     EditTooLate,
     InvalidField,
     MessageNotFound,
@@ -21,7 +29,20 @@ from services.messaging.core.errors import (
     TooManyEdits,
     TooManyReactions,
 )
-from services.messaging.core.model import ConversationId, Message, MessageId, Reaction, UserId, open_direct
+from services.messaging.kernel.model import (
+    ConversationId,
+    Message,
+    MessageId,
+    Reaction,
+    UserId,
+    open_direct,
+)
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import (
+    ChangePolicy,
+    MessageChange,
+    ReactionChange,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROOM = ConversationId(UUID(int=1))

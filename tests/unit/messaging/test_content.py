@@ -10,9 +10,7 @@ from uuid import UUID
 import pytest
 from parley.messaging.v1 import messages_pb2, service_pb2
 
-from services.messaging import content_forms, encoding
-from services.messaging.content_forms import FORMS
-from services.messaging.core.content import (
+from services.messaging.kernel.content import (
     KINDS,
     CallOutcome,
     CallRecord,
@@ -29,12 +27,20 @@ from services.messaging.core.content import (
     withheld,
     without,
 )
-from services.messaging.core.model import AttachmentId, ConversationId, Message, MessageId, UserId
-from services.messaging.core.weighing import weigh_message
+from services.messaging.kernel.model import (
+    AttachmentId,
+    ConversationId,
+    Message,
+    MessageId,
+    UserId,
+)
+from services.messaging.kernel.weighing import weigh_message
+from services.messaging.wire import api, contents
+from services.messaging.wire.contents import FORMS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-MESSAGING = Path(content_forms.__file__).parent
-TABLES = {"core/content.py", "content_forms.py"}
+MESSAGING = Path(contents.__file__).parent
+TABLES = {"core/content.py", "contents.py"}
 CLASSES = {cls.__name__ for cls in KINDS}
 # Of kinds as SQL has them. Names of ours: no sign of an expression among them.
 _QUOTED = re.compile("'(" + "|".join(kind.name for kind in KINDS.values()) + ")'")
@@ -158,23 +164,23 @@ def test_no_row_of_the_table_contradicts_itself() -> None:
 
 def test_the_kinds_that_nobody_says_are_those_of_the_sweepers_index() -> None:
     """Another list needs a migration of messages_by_expiry."""
-    assert content_forms.is_said("m") == "m.kind NOT IN ('line', 'unsent', 'expired')"
+    assert contents.is_said("m") == "m.kind NOT IN ('line', 'unsent', 'expired')"
 
 
 def test_what_a_newer_release_wrote_is_not_shown_to_who_has_not_let_it_in() -> None:
-    event = encoding.events_pb2.ConversationEvent()
+    event = api.events_pb2.ConversationEvent()
     event.message_sent.message.seq = 4
     # A field that this release does not know.
     event.message_sent.message.MergeFromString(b"\xfa\x3f\x06secret")
     assert b"secret" in event.SerializeToString()
-    withheld = encoding.withheld_event(event)
+    withheld = api.withheld_event(event)
     assert b"secret" not in withheld.SerializeToString()
     assert withheld.message_sent.message.seq == 4
 
 
 def test_a_stored_kind_of_a_newer_release_is_told_as_taken_back() -> None:
     row = {"kind": "hologram", "body": "x", "content": b"\xff"}
-    assert kind_of(content_forms.from_columns(row)).is_gone
+    assert kind_of(contents.from_columns(row)).is_gone
 
 
 PEOPLE = tuple(UserId(f"person-{number:057}") for number in range(256))
@@ -194,19 +200,19 @@ def test_each_kind_comes_back_as_it_was_told_and_stored(cls: type[Content]) -> N
     content = SAMPLES[cls]
     form = FORMS[kind_of(content).name]
     assert form.from_wire(form.wire.FromString(form.to_wire(content).SerializeToString())) == content
-    assert content_forms.from_columns(content_forms.to_columns(content)._asdict()) == content
+    assert contents.from_columns(contents.to_columns(content)._asdict()) == content
     message = messages_pb2.Message()
-    content_forms.put_content(message, content)
+    contents.put_content(message, content)
     assert message.WhichOneof("content") == form.field
-    assert content_forms.kind_in(message) is kind_of(content)
-    assert content_forms.text_in(message) == text_of(content)
+    assert contents.kind_in(message) is kind_of(content)
+    assert contents.text_in(message) == text_of(content)
 
 
 @pytest.mark.parametrize("cls", KINDS)
 def test_each_kind_weighs_what_it_takes_of_an_answer(cls: type[Content]) -> None:
     """Answers are bounded by weight to a quarter of what clients take: twice is far enough."""
     message = Message(MessageId(UUID(int=1)), ConversationId(UUID(int=2)), 1, PEOPLE[0], "k", NOW, SAMPLES[cls])
-    assert encoding.message_message(message).ByteSize() <= 2 * weigh_message(message)
+    assert api.message_message(message).ByteSize() <= 2 * weigh_message(message)
 
 
 @pytest.mark.parametrize("cls", KINDS)

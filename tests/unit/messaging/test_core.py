@@ -6,12 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.core import checks, model, paging
-from services.messaging.core.content import CallOutcome, CallRecord, Text
-from services.messaging.core.errors import ConversationNotFound, InvalidField, NotAllowed
-from services.messaging.core.model import ConversationId, Draft, Message, MessageId, PageMark, UserId
-from services.messaging.core.placing import Places, place_drafts
-from services.messaging.core.request import Request
+from services.messaging.kernel import checks, model, paging
+from services.messaging.kernel.content import CallOutcome, CallRecord, Text
+from services.messaging.kernel.errors import ConversationNotFound, InvalidField, NotAllowed
+from services.messaging.kernel.model import (
+    ConversationId,
+    Draft,
+    Message,
+    MessageId,
+    PageMark,
+    UserId,
+)
+from services.messaging.kernel.request import Request
+from services.messaging.messages.core.sequencing import Places, place_drafts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROOM, OTHER, NOWHERE = (ConversationId(UUID(int=number)) for number in (1, 2, 3))

@@ -7,13 +7,17 @@ from itertools import product
 
 import pytest
 
-from services.messaging.attachments.core import UploadPolicy
-from services.messaging.attachments.service import Attachments, UploadRequest
-from services.messaging.core.content import Mention, Text
-from services.messaging.core.errors import ConversationNotFound, InvalidField, InviteNotFound
-from services.messaging.core.model import Role, UserId
+from services.messaging.attachments.core.uploads import UploadPolicy
+from services.messaging.attachments.service.attachments import Attachments, UploadRequest
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.service import Limits, Messaging, TextRequest
+from services.messaging.kernel.content import Mention, Text
+from services.messaging.kernel.errors import (
+    ConversationNotFound,
+    InvalidField,
+    InviteNotFound,
+)
+from services.messaging.kernel.model import Role, UserId
+from services.messaging.messages.service.messages import Limits, Messaging, TextRequest
 from services.runtime.ids import new_id, new_secret
 from tests.support.messaging_departures import (
     ACTIONS,

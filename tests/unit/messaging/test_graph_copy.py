@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parley.graph.v1 import events_pb2
 
-from services.messaging.encoding import to_timestamp
 from services.messaging.relations.consumer import GraphCopy
 from services.messaging.relations.core.reach import Regard, Settings
+from services.messaging.wire.api import to_timestamp
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 from tests.support.messaging_world import ALICE, BOB, World
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.core.checks import check_entities
-from services.messaging.core.content import Link, Text
-from services.messaging.core.errors import InvalidField
-from services.messaging.core.links import host_of, names_its_host
-from services.messaging.service import TextRequest
+from services.messaging.kernel.checks import check_entities
+from services.messaging.kernel.content import Link, Text
+from services.messaging.kernel.errors import InvalidField
+from services.messaging.kernel.links import host_of, names_its_host
+from services.messaging.messages.service.messages import TextRequest
 from tests.support.link_tricks import LINK_TRICKS, LinkTrick
 from tests.support.messaging_world import ALICE, World
 

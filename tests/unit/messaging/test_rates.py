@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.core.content import Text
-from services.messaging.core.errors import SendRate
-from services.messaging.core.model import UserId
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.rates import SendRates
-from services.messaging.service import Limits, Messaging, TextRequest
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import SendRate
+from services.messaging.kernel.model import UserId
+from services.messaging.messages.service.messages import Limits, Messaging, TextRequest
+from services.messaging.messages.service.rates import SendRates
 from services.runtime.ids import new_id, new_secret
 from tests.support.messaging_world import ALICE, BOB, World, send
 

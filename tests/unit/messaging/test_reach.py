@@ -8,12 +8,12 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.core.errors import InvalidField, NotAllowed
-from services.messaging.core.model import ConversationId, UserId, open_direct
-from services.messaging.core.request import Request
+from services.messaging.kernel.errors import InvalidField, NotAllowed
+from services.messaging.kernel.model import ConversationId, UserId, open_direct
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.kernel.request import Request
 from services.messaging.relations.core import reach
 from services.messaging.relations.core.graph import Fact, FactKind, check_other, newest
-from services.messaging.relations.core.quotas import day_quota
 from services.messaging.relations.core.reach import CHOICES, Audience, Regard, Settings, SettingsChange
 
 NOW = datetime(2026, 1, 1, 23, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.core.errors import ConversationNotFound, InvalidField
+from services.messaging.kernel.errors import ConversationNotFound, InvalidField
 from services.messaging.receipts.core import MAX_PLACES, check_places
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
 

@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.core.content import Text
-from services.messaging.core.errors import (
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import (
     ConversationNotFound,
     InvalidField,
     InviteNotFound,
     NotAllowed,
 )
-from services.messaging.core.model import UserId
-from services.messaging.core.request import Request
+from services.messaging.kernel.model import UserId
+from services.messaging.kernel.request import Request
 from services.messaging.relations.core.errors import (
     ConversationQuota,
     TooManyBlocks,

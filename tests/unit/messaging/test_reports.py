@@ -2,12 +2,12 @@
 
 import pytest
 
-from services.messaging.core.errors import (
+from services.messaging.kernel.errors import (
     ConversationNotFound,
     InvalidField,
     MessageNotFound,
 )
-from services.messaging.core.model import UserId
+from services.messaging.kernel.model import UserId
 from services.messaging.relations.core.errors import (
     ReportClosed,
     ReportNotFound,

@@ -10,12 +10,18 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from services.messaging.attachments.core import Scan, Upload, UploadPolicy, object_key, scan_retry_delay
+from services.messaging.attachments.core.uploads import (
+    Scan,
+    Upload,
+    UploadPolicy,
+    object_key,
+    scan_retry_delay,
+)
 from services.messaging.attachments.scanner import WebhookScanner
-from services.messaging.attachments.scanning import Scans
-from services.messaging.attachments.service import Attachments
-from services.messaging.core.errors import AttachmentNotScanned, AttachmentRefused
-from services.messaging.service import Limits, Messaging
+from services.messaging.attachments.service.attachments import Attachments
+from services.messaging.attachments.service.scanning import Scans
+from services.messaging.kernel.errors import AttachmentNotScanned, AttachmentRefused
+from services.messaging.messages.service.messages import Limits, Messaging
 from services.runtime.ids import new_id
 from tests.support.attachments import announced
 from tests.support.clock import ManualClock

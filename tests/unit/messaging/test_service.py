@@ -3,16 +3,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.messaging.core.errors import (
+from services.messaging.kernel.errors import (
     ConversationNotFound,
     InvalidField,
     MessagingError,
     Overloaded,
 )
-from services.messaging.core.model import Draft, Message
-from services.messaging.group_commit import GroupCommit
-from services.messaging.rates import SendRates
-from services.messaging.service import Limits, Messaging
+from services.messaging.kernel.model import Draft, Message
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import Limits, Messaging
+from services.messaging.messages.service.rates import SendRates
 from services.runtime.errors import StoreUnavailable
 from services.runtime.ids import new_id
 from tests.support.messaging import FakeStore

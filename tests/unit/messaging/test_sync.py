@@ -21,23 +21,33 @@ from parley.presence.v1 import events_pb2 as presence
 from loadtests.headless.account_sync import AccountSync
 from loadtests.headless.conversations import Card, Entry
 from loadtests.headless.inbox import Inbox
-from services.messaging import encoding
-from services.messaging.attachments.core import UploadPolicy
-from services.messaging.attachments.service import Attachments, UploadRequest
-from services.messaging.consumer import FanOut
-from services.messaging.core.content import Text
-from services.messaging.core.errors import InvalidField, MessagingError, SyncTokenUnknown, TooManyConversations
-from services.messaging.core.model import Role, UserId
-from services.messaging.core.own_state import OwnChange
-from services.messaging.group_commit import GroupCommit
+from services.messaging.attachments.core.uploads import UploadPolicy
+from services.messaging.attachments.service.attachments import Attachments, UploadRequest
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
-from services.messaging.rates import SendRates
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import (
+    InvalidField,
+    MessagingError,
+    SyncTokenUnknown,
+    TooManyConversations,
+)
+from services.messaging.kernel.model import Role, UserId
+from services.messaging.kernel.own_state import OwnChange
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import (
+    AccountSyncRequest,
+    Limits,
+    Messaging,
+    TextRequest,
+)
+from services.messaging.messages.service.rates import SendRates
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations
-from services.messaging.service import AccountSyncRequest, Limits, Messaging, TextRequest
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
+from services.messaging.wire import api
 from services.runtime.ids import uuid7
 from tests.support.account_device import AccountDevice
 from tests.support.attachments import FakeAttachments, MemoryObjects
@@ -208,7 +218,7 @@ class World:
         own, self._own_told = self.store.own_told[self._own_told :], len(self.store.own_told)
         for user_id, conversation_id, state in own:
             frame = presence.Delivery.FromString(
-                encoding.own_state_delivery(user_id, conversation_id, state, self.clock.now())
+                api.own_state_delivery(user_id, conversation_id, state, self.clock.now())
             ).frame
             self._carry(user_id, gateway.SubscribeResponse.FromString(frame).event, loss)
 
@@ -254,7 +264,7 @@ class World:
         catchup, token = await self.messaging.sync_account(user_id, wanted)
         assert len(catchup.deltas) <= request.page_size
         answer = service_pb2.SyncResponse(
-            deltas=[encoding.delta_message(delta) for delta in catchup.deltas],
+            deltas=[api.delta_message(delta) for delta in catchup.deltas],
             has_more=catchup.has_more,
             gone_conversation_ids=[str(id_) for id_ in catchup.gone],
             sync_token=token,

@@ -5,13 +5,19 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.messaging.core.changes import ChangePolicy, react, unsend
-from services.messaging.core.content import Expired, Line, LineKind, Text
-from services.messaging.core.errors import ConversationNotFound, InvalidField, NotAllowed, NotEditable, RoleTooLow
-from services.messaging.core.model import ConversationId, Message, UserId
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest
-from services.messaging.service import TextRequest
+from services.messaging.kernel.content import Expired, Line, LineKind, Text
+from services.messaging.kernel.errors import (
+    ConversationNotFound,
+    InvalidField,
+    NotAllowed,
+    NotEditable,
+    RoleTooLow,
+)
+from services.messaging.kernel.model import ConversationId, Message, UserId
+from services.messaging.messages.core.changes import ChangePolicy, react, unsend
+from services.messaging.messages.service.messages import TextRequest
 from services.messaging.vanishing.core import as_of, check_vanish_after, end_of_old
 from services.messaging.vanishing.service import Sweeper, SweepPolicy
 from services.runtime import tasks

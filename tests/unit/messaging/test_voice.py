@@ -7,12 +7,10 @@ from uuid import UUID
 import pytest
 from parley.messaging.v1 import messages_pb2, service_pb2
 
-from services.messaging import encoding
-from services.messaging.attachments.core import Scan, Upload
-from services.messaging.attachments.service import UploadRequest
-from services.messaging.content_forms import from_columns, read_content, to_columns
-from services.messaging.core.content import Text, Unsent, Voice
-from services.messaging.core.errors import (
+from services.messaging.attachments.core.uploads import Scan, Upload
+from services.messaging.attachments.service.attachments import UploadRequest
+from services.messaging.kernel.content import Text, Unsent, Voice
+from services.messaging.kernel.errors import (
     AttachmentNotFound,
     AttachmentNotScanned,
     AttachmentNotUploaded,
@@ -21,12 +19,19 @@ from services.messaging.core.errors import (
     RequestPending,
     SendRate,
 )
-from services.messaging.core.model import AttachmentId, Message
-from services.messaging.core.weighing import weigh_message
-from services.messaging.core.withholding import withhold
-from services.messaging.rates import SendRates
+from services.messaging.kernel.model import AttachmentId, Message
+from services.messaging.kernel.weighing import weigh_message
+from services.messaging.kernel.withholding import withhold
+from services.messaging.messages.service.messages import (
+    Limits,
+    Messaging,
+    SendRequest,
+    TextRequest,
+)
+from services.messaging.messages.service.rates import SendRates
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from services.messaging.service import Limits, Messaging, SendRequest, TextRequest
+from services.messaging.wire import api
+from services.messaging.wire.contents import from_columns, read_content, to_columns
 from services.runtime.ids import new_id
 from tests.support.file_samples import sound
 from tests.support.messaging_world import ALICE, BOB, World
@@ -56,7 +61,7 @@ async def test_what_was_spoken_is_heard_by_the_other_as_it_was_sent(world: World
     assert shown == sent
     url, _ = await world.attachments.get_download(BOB, room, 1, str(upload.attachment.id))
     assert "audio/ogg" in url
-    told = encoding.message_message(shown).voice
+    told = api.message_message(shown).voice
     assert (told.attachment_id, told.length.ToTimedelta(), told.waveform) == (
         str(upload.attachment.id),
         SPOKEN.length,
@@ -173,9 +178,9 @@ async def test_in_requests_its_length_is_told_and_nothing_to_fetch_or_draw(world
     sent = await speak(world, room, upload)
     shown = withhold(sent)
     assert (shown.content, shown.attachments) == (Voice(None, SPOKEN.length), ())
-    event = encoding.events_pb2.ConversationEvent.FromString(encoding.message_sent(sent))
-    live = encoding.withheld_event(event).message_sent.message
-    assert live == encoding.message_message(shown)
+    event = api.events_pb2.ConversationEvent.FromString(api.message_sent(sent))
+    live = api.withheld_event(event).message_sent.message
+    assert live == api.message_message(shown)
     assert weigh_message(sent) > weigh_message(shown)
 
 

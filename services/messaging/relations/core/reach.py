@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from services.messaging.core.errors import InvalidField, NotAllowed
-from services.messaging.core.model import Conversation, UserId
-from services.messaging.core.request import Request
+from services.messaging.kernel.errors import InvalidField, NotAllowed
+from services.messaging.kernel.model import Conversation, UserId
+from services.messaging.kernel.request import Request
 
 
 class Audience(Enum):

@@ -1,0 +1,77 @@
+"""Statements about conversations that wait to be let in."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from services.messaging.conversations.sql.own_states import load_own_states, write_own_state
+from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.kernel.request import Request
+from services.messaging.relations.mapping import relations_delivery
+from services.messaging.wire import api, topics
+from services.runtime.postgres import outbox
+from services.runtime.postgres.database import Connection
+
+
+async def accept_requests(
+    connection: Connection, places: Collection[tuple[ConversationId, UserId]], now: datetime
+) -> list[str]:
+    """Let the conversations in, wherever they were not yet, and tell all whom it concerns.
+
+    Gives the keys by which the relay is to be woken.
+    """
+    changed = await connection.fetch(
+        "UPDATE members m SET request = '' FROM unnest($1::uuid[], $2::text[]) AS k (conversation_id, user_id)"
+        " WHERE m.conversation_id = k.conversation_id AND m.user_id = k.user_id AND m.request <> ''"
+        " RETURNING m.conversation_id, m.user_id",
+        [conversation_id for conversation_id, _ in places],
+        [user_id for _, user_id in places],
+    )
+    woken: list[str] = []
+    # In one order, as receipts write them: both note moves in inboxes.
+    for conversation_id, user_id in sorted((row["conversation_id"], row["user_id"]) for row in changed):
+        woken.append(await tell_request(connection, user_id, conversation_id, now))
+        # Each of them may be seen by, and may see, one more person now.
+        others = await connection.fetch(
+            "SELECT user_id FROM members WHERE conversation_id = $1 AND user_id <> $2", conversation_id, user_id
+        )
+        woken += await tell_relations(connection, [row["user_id"] for row in others], now)
+    return woken
+
+
+async def decline_request(
+    connection: Connection, conversation_id: ConversationId, user_id: UserId, now: datetime
+) -> list[str]:
+    """Put a conversation away that waits; one that does not stays. Gives the keys as above."""
+    changed = await connection.fetchval(
+        "UPDATE members SET request = $3 WHERE conversation_id = $1 AND user_id = $2 AND request = $4 RETURNING true",
+        conversation_id,
+        user_id,
+        Request.DECLINED.value,
+        Request.PENDING.value,
+    )
+    return [await tell_request(connection, user_id, conversation_id, now)] if changed else []
+
+
+async def tell_request(
+    connection: Connection, user_id: UserId, conversation_id: ConversationId, now: datetime, order_key: str = ""
+) -> str:
+    """Tell a person's own devices, live and by Sync, how the conversation stands: in the order of the person's news, or
+    of another key's. Gives the relay's key."""
+    state = (await load_own_states(connection, user_id, [conversation_id], now))[conversation_id]
+    await write_own_state(connection, user_id, conversation_id, state, now)
+    delivery = api.own_state_delivery(user_id, conversation_id, state, now, relations_changed=True)
+    await outbox.append(connection, order_key or user_id, [(topics.DELIVERY, user_id, delivery)])
+    return order_key or user_id
+
+
+async def tell_relations(
+    connection: Connection, user_ids: Collection[UserId], now: datetime, actor: UserId | None = None
+) -> list[str]:
+    """Have the people's gateways ask anew; only the actor's devices read of it. Gives the relay's keys."""
+    records = [
+        (user_id, topics.DELIVERY, user_id, relations_delivery(user_id, now, is_own=user_id == actor))
+        for user_id in user_ids
+    ]
+    if records:
+        await outbox.append_many(connection, records)
+    return list(user_ids)
