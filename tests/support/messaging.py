@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from services.messaging.attachments.core.uploads import Doomed, Upload, object_key
+from services.messaging.attachments.core.uploads import PendingDelete, Upload, object_key
 from services.messaging.groups.core import Ban, GroupChange
 from services.messaging.groups.ports import REQUEST_KEYS_KEPT, Invite
 from services.messaging.kernel.content import kind_of, text_of
@@ -41,14 +41,14 @@ from services.messaging.kernel.own_state import (
 )
 from services.messaging.kernel.quotas import DayQuota
 from services.messaging.kernel.request import Request
-from services.messaging.messages.core.sequencing import Places, first_result, place_drafts
+from services.messaging.messages.core.sequencing import ConversationStates, first_result, sequence_drafts
 from services.messaging.messages.ports import (
     DecideGroup,
     DecideMessage,
     LineStamp,
     line_message,
 )
-from services.messaging.relations.core.reach import bring
+from services.messaging.relations.core.reach import invite
 from services.messaging.search.core import answers, words_of
 from services.messaging.sync.core.account import (
     AccountPage,
@@ -97,7 +97,7 @@ class FakeStore:
         # For FakeAttachments, which shares them.
         self.unused_uploads: dict[AttachmentId, Upload] = {}
         self.attached_uploads: dict[AttachmentId, Upload] = {}
-        self.doomed: dict[str, Doomed] = {}
+        self.pending_deletes: dict[str, PendingDelete] = {}
 
     async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
         key = pair_key(conversation.members[0].user_id, conversation.members[1].user_id)
@@ -107,9 +107,9 @@ class FakeStore:
                 raise NotAllowed
             return known
         peer = next(member.user_id for member in conversation.members if member.user_id != opener)
-        brought = bring(conversation, opener, self.relations.regard(peer, opener))
-        self.relations.check_quota(quota, 1, _asked(brought.members))
-        return self._insert(brought, key)[0]
+        invited = invite(conversation, opener, self.relations.relationship(peer, opener))
+        self.relations.check_quota(quota, 1, _asked(invited.members))
+        return self._insert(invited, key)[0]
 
     async def create_group(
         self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
@@ -136,8 +136,8 @@ class FakeStore:
             return before
         change = decide(before)
         if quota is not None and change is not None:
-            comers = [member for member in change.after.members if before.member(member.user_id) is None]
-            self.relations.check_quota(quota, 0, _asked(comers))
+            new_members = [member for member in change.after.members if before.member(member.user_id) is None]
+            self.relations.check_quota(quota, 0, _asked(new_members))
         if key:
             self._request_keys[asked] = stamp.now
         if change is None:
@@ -209,7 +209,7 @@ class FakeStore:
             for message in self._messages[id_]
         }
         rooms = [self._conversations[id_] for id_ in ids]
-        places = Places(
+        states = ConversationStates(
             last_seqs={room.id: room.last_seq for room in rooms},
             senders={(room.id, member.user_id): member.request for room in rooms for member in room.members},
             blocked={room.id for room in rooms if room.blocked},
@@ -222,14 +222,14 @@ class FakeStore:
                 if room.is_asking(member.user_id)
             },
         )
-        placement = place_drafts(drafts, places, stored)
-        for message in placement.inserted:
+        sequenced = sequence_drafts(drafts, states, stored)
+        for message in sequenced.inserted:
             for attachment in message.attachments:
                 self.attached_uploads[attachment.id] = self.unused_uploads.pop(attachment.id)
             self._append(message)
-        for id_, user_id in placement.accepted:
-            self.set_request(id_, user_id, Request.NONE, max(message.sent_at for message in placement.inserted))
-        return placement.outcomes
+        for id_, user_id in sequenced.accepted:
+            self.set_request(id_, user_id, Request.NONE, max(message.sent_at for message in sequenced.inserted))
+        return sequenced.outcomes
 
     async def find_sent(self, key: DraftKey) -> Message | None:
         messages = self._messages.get(key.conversation_id, ())
@@ -496,14 +496,14 @@ class FakeStore:
         self._conversations[id_] = replace(self._conversations[id_], last_seq=message.seq)
         self.events.append(api.message_sent(message))
 
-    def doom(self, upload: Upload) -> None:
+    def queue_delete(self, upload: Upload) -> None:
         """The object of a forgotten upload is to be deleted."""
         key = object_key(upload.attachment.id)
-        self.doomed[key] = Doomed(key, upload.put_until)
+        self.pending_deletes[key] = PendingDelete(key, upload.put_until)
 
     def _release(self, message: Message | None) -> None:
         for attachment in message.attachments if message else ():
-            self.doom(self.attached_uploads.pop(attachment.id))
+            self.queue_delete(self.attached_uploads.pop(attachment.id))
 
     def _require(self, conversation_id: ConversationId) -> Conversation:
         if conversation_id not in self._conversations:

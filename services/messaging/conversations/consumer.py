@@ -97,7 +97,7 @@ def _receivers(event: events_pb2.ConversationEvent, members: Sequence[Recipient]
 
 
 def _is_told(member: Recipient, message: messages_pb2.Message, request_messages: int) -> bool:
-    """Whether a member hears of a message live. With whom the group waits, of so many after the line that brought them,
+    """Whether a member hears of a message live. With whom the group waits, of so many after the line that added them,
     and of what is left of one when nothing is: the rest is there when they look."""
     if message.seq <= member.visible_after_seq:
         return False

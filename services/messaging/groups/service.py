@@ -85,7 +85,7 @@ class Groups:
         self._limits = limits
 
     async def create_group(self, user_id: UserId, request: GroupRequest) -> Conversation:
-        """A new group of the caller's, with those who can be brought in. Idempotent by client_conversation_id.
+        """A new group of the caller's, with those who can be added. Idempotent by client_conversation_id.
 
         Errors: InvalidField, ConversationQuota, RequestQuota, SendRate.
         """
@@ -120,7 +120,7 @@ class Groups:
     async def add_members(
         self, user_id: UserId, conversation_id: str, user_ids: Sequence[str], client_request_id: str = ""
     ) -> Conversation:
-        """Add those who can be brought in. Idempotent, by client_request_id where there is one.
+        """Add those who can be added. Idempotent, by client_request_id where there is one.
 
         Errors: TooManyMembers, Banned, RequestQuota.
         """
@@ -143,11 +143,11 @@ class Groups:
         if core.absent(group, user_id, people):
             core.require(group, user_id, Act.ADD)
         admitted = await admissions(self._relations, user_id, people)
-        comers, now = list(admitted), self._clock.now()
+        new_members, now = list(admitted), self._clock.now()
         return await self._change(
             user_id,
             conversation_id,
-            lambda group: core.add_members(group, user_id, comers, now, limit, admitted),
+            lambda group: core.add_members(group, user_id, new_members, now, limit, admitted),
             key,
             self._quota(user_id, now),
         )

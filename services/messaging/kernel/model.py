@@ -45,7 +45,7 @@ class Member:
     visible_after_seq: int = 0
     delivered_seq: int = 0
     request: Request = Request.NONE
-    # Who brought the member in; empty for who came by oneself.
+    # Who added the member; empty for who came by oneself.
     added_by: UserId = NOBODY
 
 

@@ -77,7 +77,7 @@ class Store(Protocol):
     """
 
     async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
-        """Store the conversation, as the other member lets the opener bring it (reach.bring), unless the pair has one;
+        """Store the conversation, as the other member lets the opener invite (reach.invite), unless the pair has one;
         give the one that stands. Idempotent; only new ones count.
 
         Errors: NotAllowed, ConversationQuota, RequestQuota."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from services.messaging.kernel.model import ConversationId, UserId
 from services.messaging.kernel.quotas import DayQuota
 from services.messaging.relations.core.graph import Block, Fact
-from services.messaging.relations.core.reach import Regard, Settings, SettingsChange
+from services.messaging.relations.core.reach import Relationship, Settings, SettingsChange
 from services.messaging.relations.core.reports import Report, State
 
 # A person, and about whom the person's word is.
@@ -44,7 +44,7 @@ class RelationStore(Protocol):
     async def blocked_among(self, user_id: UserId, others: Collection[UserId]) -> Collection[UserId]:
         """Those of the others with a block between them and the user, either way."""
 
-    async def regards(self, pairs: Collection[Pair]) -> Mapping[Pair, Regard]:
+    async def relationships(self, pairs: Collection[Pair]) -> Mapping[Pair, Relationship]:
         """What each person's word about the other depends on."""
 
     async def accept(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:

@@ -89,14 +89,14 @@ class Relations:
         await self._relations.accept(conversation.id, user_id, self._clock.now())
 
     async def decline_request(self, user_id: UserId, conversation_id: str, *, block: bool) -> None:
-        """Put away a conversation that waits, and block who brought it if that is wished. Idempotent.
+        """Put away a conversation that waits, and block who invited if that is wished. Idempotent.
 
         Errors: InvalidField, ConversationNotFound, TooManyBlocks.
         """
         conversation = await self._readable(user_id, conversation_id)
-        bringer = _bringer_of(conversation, user_id)
-        if block and bringer:
-            await self._relations.block(user_id, bringer, self._limits.blocks, self._clock.now())
+        inviter = _inviter_of(conversation, user_id)
+        if block and inviter:
+            await self._relations.block(user_id, inviter, self._limits.blocks, self._clock.now())
         await self._relations.decline(conversation.id, user_id, self._clock.now())
 
     # For the network's consumer and the other services.
@@ -129,16 +129,20 @@ class Relations:
         contacts = await self._store.contacts_among(user, asked)
         if not contacts:
             return []
-        regards = await self._relations.regards([pair for other in contacts for pair in ((user, other), (other, user))])
-        return [other for other in contacts if reach.see_each_other(regards[user, other], regards[other, user])]
+        relationships = await self._relations.relationships(
+            [pair for other in contacts for pair in ((user, other), (other, user))]
+        )
+        return [
+            other for other in contacts if reach.see_each_other(relationships[user, other], relationships[other, user])
+        ]
 
     async def callees_of(self, conversation_id: str, caller_id: str) -> Callees:
         """Whom a call may ring. Errors: InvalidField, ConversationNotFound, also when the caller is not in it."""
         caller = checks.check_user_id("caller_id", caller_id)
         conversation = require_member(await self._find(conversation_id), caller)
         others = _let_in(conversation, caller)
-        regards = await self._relations.regards([(other, caller) for other in others]) if others else {}
-        callees = [other for other in others if reach.may_ring(regards[other, caller])]
+        relationships = await self._relations.relationships([(other, caller) for other in others]) if others else {}
+        callees = [other for other in others if reach.may_ring(relationships[other, caller])]
         is_group = conversation.kind is ConversationKind.GROUP
         return Callees(callees, [member.user_id for member in conversation.members], is_group)
 
@@ -186,7 +190,7 @@ class Reports:
             comment=request.comment,
             created_at=now,
             messages=tuple(reports.copy_of(message) for message in messages),
-            reported_ids=reports.reported_by(user_id, messages) if seqs else _bringers(conversation, user_id),
+            reported_ids=reports.reported_by(user_id, messages) if seqs else _inviters(conversation, user_id),
         )
         return await self._reports.file(report, day_quota(user_id, self._limits.reports_per_day, now))
 
@@ -223,10 +227,10 @@ class Reports:
 
 
 async def admissions(relations: RelationStore, actor: UserId, people: Sequence[UserId]) -> Mapping[UserId, Request]:
-    """How a group that the actor brings stands with each of the people; who cannot be brought in is left out."""
+    """How a group that the actor invites to stands with each of the people; who cannot be invited is left out."""
     others = [person for person in people if person != actor]
-    regards = await relations.regards([(person, actor) for person in others]) if others else {}
-    words = {person: reach.admit(regards[person, actor]) for person in others}
+    relationships = await relations.relationships([(person, actor) for person in others]) if others else {}
+    words = {person: reach.admit(relationships[person, actor]) for person in others}
     return {person: request for person, request in words.items() if request is not None}
 
 
@@ -239,13 +243,13 @@ def _let_in(conversation: Conversation, user_id: UserId) -> list[UserId]:
     return [member for member in inside if member != user_id] if user_id in inside else []
 
 
-def _bringers(conversation: Conversation, user_id: UserId) -> tuple[UserId, ...]:
+def _inviters(conversation: Conversation, user_id: UserId) -> tuple[UserId, ...]:
     """Whom a report of a conversation as a whole is about."""
-    bringer = _bringer_of(conversation, user_id)
-    return (bringer,) if bringer else ()
+    inviter = _inviter_of(conversation, user_id)
+    return (inviter,) if inviter else ()
 
 
-def _bringer_of(conversation: Conversation, user_id: UserId) -> UserId | None:
+def _inviter_of(conversation: Conversation, user_id: UserId) -> UserId | None:
     if conversation.kind is ConversationKind.DIRECT:
         return next((member.user_id for member in conversation.members if member.user_id != user_id), None)
     member = conversation.member(user_id)

@@ -153,7 +153,7 @@ async def test_how_many_conversations_of_one_asker_are_unanswered(
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
     async def unanswered(person: UserId, other: UserId) -> int:
-        return (await relations.regards([(person, other)]))[person, other].unanswered
+        return (await relations.relationships([(person, other)]))[person, other].unanswered
 
     room = await direct(store, relations, clock)
     await group(store, relations, clock)

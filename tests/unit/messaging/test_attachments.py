@@ -228,7 +228,7 @@ async def test_an_unsent_messages_objects_are_deleted_and_once_more_when_they_co
     world.clock.advance(3_600)
     await world.collector.collect()
     assert world.objects.held == {}
-    assert world.store.doomed == {}
+    assert world.store.pending_deletes == {}
 
 
 async def test_an_upload_that_no_message_took_is_collected_and_one_that_was_sent_is_not(world: World) -> None:
@@ -335,17 +335,17 @@ def test_configured_types_are_compared_alike() -> None:
 
 
 @pytest.mark.parametrize("others_pass", [True, False])
-async def test_what_is_doomed_is_deleted_although_nothing_more_can_be_doomed(
+async def test_what_is_queued_is_deleted_although_nothing_more_can_be_queued(
     world: World, monkeypatch: pytest.MonkeyPatch, others_pass: bool
 ) -> None:
     room = await world.room()
     sent = await send_with(world, room, await uploaded(world))
     await world.messaging.unsend_message(ALICE, room, sent.seq)
 
-    async def doom_unused(now: datetime, limit: int) -> int:
+    async def queue_unused(now: datetime, limit: int) -> int:
         raise cut_off(others_pass=others_pass)
 
-    monkeypatch.setattr(world.collector._store, "doom_unused", doom_unused)
+    monkeypatch.setattr(world.collector._store, "queue_unused", queue_unused)
     with nullcontext() if others_pass else pytest.raises(StoreUnavailable):
         await world.collector.collect()
     assert (world.objects.held == {}) == others_pass

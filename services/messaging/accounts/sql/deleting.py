@@ -107,7 +107,7 @@ async def tell_changes(
 
 
 async def forget_member(connection: Connection, conversation_id: ConversationId, user_id: UserId) -> None:
-    """The last of a person in a locked conversation: invites, whom they brought in; nobody writes to them any more."""
+    """The last of a person in a locked conversation: invites, whom they added; nobody writes to them any more."""
     await connection.execute(
         # They let nobody in any more; who came in by one may still ask again.
         "UPDATE invites SET created_by = '', ended_before = coalesce(ended_before, expires_at), expires_at = 'epoch'"
@@ -127,13 +127,13 @@ async def forget_member(connection: Connection, conversation_id: ConversationId,
 
 
 async def delete_rows(connection: Connection, belonging: Belonging, user_id: UserId, limit: int) -> int:
-    """Delete some of the person's rows of a table; how many. Those of attachments doom their objects."""
+    """Delete some of the person's rows of a table; how many. Of attachments the objects are queued for deletion."""
     # Names of ours.
     some = f"SELECT ctid FROM {belonging.table} WHERE {belonging.column} = $1 LIMIT $2"  # noqa: S608
     delete = f"DELETE FROM {belonging.table} WHERE ctid = ANY(ARRAY({some}))"  # noqa: S608
     if belonging.table == "attachments":
         delete = (
-            f"WITH gone AS ({delete} RETURNING id, put_until), doomed AS (INSERT INTO doomed_objects (object_key,"  # noqa: S608
+            f"WITH gone AS ({delete} RETURNING id, put_until), queued AS (INSERT INTO doomed_objects (object_key,"  # noqa: S608
             f" put_until) SELECT '{UPLOADS_PREFIX}' || id, put_until FROM gone ON CONFLICT DO NOTHING)"
             " SELECT count(*) FROM gone"
         )

@@ -92,7 +92,7 @@ async def move(connection: Connection, claim: Claim, cursor: str, until: datetim
 
 
 async def drop_exports(connection: Connection, job_ids: Sequence[JobId]) -> None:
-    """Forget exports, and doom their objects."""
+    """Forget exports, and queue their objects for deletion."""
     await connection.execute(
         "WITH gone AS (DELETE FROM export_parts WHERE job_id = ANY($1) RETURNING object_key)"
         " INSERT INTO doomed_objects (object_key) SELECT object_key FROM gone ON CONFLICT DO NOTHING",

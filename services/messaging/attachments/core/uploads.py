@@ -106,7 +106,7 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Doomed:
+class PendingDelete:
     """An object to be deleted; until `put_until` somebody may put it again."""
 
     object_key: str

@@ -9,7 +9,7 @@ import structlog
 
 from services.messaging import metrics
 from services.messaging.attachments.core.uploads import (
-    Doomed,
+    PendingDelete,
     Scan,
     Upload,
     UploadPolicy,
@@ -185,7 +185,7 @@ class Attachments:
 
 
 class Collector:
-    """Deletes from the object store what is doomed, and dooms uploads that no message took. Any replica may run it."""
+    """Deletes from the object store what is queued, and queues uploads that no message took. Any replica may run it."""
 
     def __init__(self, store: AttachmentStore, objects: ObjectStore, clock: Clock) -> None:
         self._store = store
@@ -210,22 +210,22 @@ class Collector:
         """One round; how much it found. Errors: StoreUnavailable."""
         now = self._clock.now()
         try:
-            unused = await self._store.doom_unused(now, COLLECT_BATCH)
+            unused = await self._store.queue_unused(now, COLLECT_BATCH)
         except StoreUnavailable as error:
             if await is_outage(error):
                 raise
-            # What is doomed already is deleted all the same.
-            log.exception("dooming_cut_off")
+            # What is queued already is deleted all the same.
+            log.exception("deleting_cut_off")
             unused = 0
-        doomed = await self._store.claim_doomed(now, now + CLAIM, COLLECT_BATCH)
-        if doomed:
-            await self._delete(doomed, now)
-        return max(unused, len(doomed))
+        pending = await self._store.claim_deletes(now, now + CLAIM, COLLECT_BATCH)
+        if pending:
+            await self._delete(pending, now)
+        return max(unused, len(pending))
 
-    async def _delete(self, doomed: Sequence[Doomed], now: datetime) -> None:
+    async def _delete(self, pending: Sequence[PendingDelete], now: datetime) -> None:
         slots = asyncio.Semaphore(DELETES_AT_ONCE)
 
-        async def delete(each: Doomed) -> datetime | None:
+        async def delete(each: PendingDelete) -> datetime | None:
             """When the object is due again; None when it is gone for good."""
             async with slots:
                 try:
@@ -234,9 +234,9 @@ class Collector:
                     return now + RETRY
             return each.put_until + CLOCK_SKEW if each.put_until > now - CLOCK_SKEW else None
 
-        due_again = await asyncio.gather(*(delete(each) for each in doomed))
-        results = dict(zip((each.object_key for each in doomed), due_again, strict=True))
+        due_again = await asyncio.gather(*(delete(each) for each in pending))
+        results = dict(zip((each.object_key for each in pending), due_again, strict=True))
         gone = [key for key, due_at in results.items() if due_at is None]
-        await self._store.forget_doomed(gone)
-        await self._store.postpone_doomed({key: due_at for key, due_at in results.items() if due_at is not None})
+        await self._store.forget_deletes(gone)
+        await self._store.postpone_deletes({key: due_at for key, due_at in results.items() if due_at is not None})
         metrics.OBJECTS_DELETED.inc(len(gone))

@@ -38,7 +38,7 @@ async def attach(connection: Connection, messages: Sequence[Message]) -> None:
 
 
 async def release_attachments(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:
-    """Forget the attachments of the messages at these places, whose content goes, and doom their objects.
+    """Forget the attachments of the messages at these places, whose content goes, and queue their objects for deletion.
 
     The objects of what was reported stay: they are evidence, and the moderators' to delete.
     """

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import asyncpg
 
-from services.messaging.attachments.core.uploads import UPLOADS_PREFIX, Doomed, Scan, Upload
+from services.messaging.attachments.core.uploads import UPLOADS_PREFIX, PendingDelete, Scan, Upload
 from services.messaging.kernel.errors import TooManyUploads
 from services.messaging.kernel.model import Attachment, AttachmentId, DraftKey, UserId
 from services.runtime.postgres.database import Database
@@ -31,7 +31,7 @@ WITH late AS (
     ORDER BY unused_until LIMIT $2 FOR UPDATE SKIP LOCKED
 ),
 gone AS (DELETE FROM attachments a USING late WHERE a.id = late.id RETURNING a.id, a.put_until),
-doomed AS (
+queued AS (
     INSERT INTO doomed_objects (object_key, put_until) SELECT $3 || id, put_until FROM gone ON CONFLICT DO NOTHING
 )
 SELECT count(*) FROM gone
@@ -139,16 +139,16 @@ class PostgresAttachments:
             )
         return bool(found)
 
-    async def doom_unused(self, now: datetime, limit: int) -> int:
+    async def queue_unused(self, now: datetime, limit: int) -> int:
         async with self._database.transaction() as connection:
             return int(await connection.fetchval(_DOOM_UNUSED, now, limit, UPLOADS_PREFIX))
 
-    async def claim_doomed(self, now: datetime, until: datetime, limit: int) -> Sequence[Doomed]:
+    async def claim_deletes(self, now: datetime, until: datetime, limit: int) -> Sequence[PendingDelete]:
         async with self._database.transaction() as connection:
             found = await connection.fetch(_CLAIM_DOOMED, now, until, limit)
-        return [Doomed(row["object_key"], row["put_until"]) for row in found]
+        return [PendingDelete(row["object_key"], row["put_until"]) for row in found]
 
-    async def postpone_doomed(self, until: Mapping[str, datetime]) -> None:
+    async def postpone_deletes(self, until: Mapping[str, datetime]) -> None:
         async with self._database.connection() as connection:
             await connection.execute(
                 "UPDATE doomed_objects d SET due_at = k.due_at"
@@ -158,7 +158,7 @@ class PostgresAttachments:
                 list(until.values()),
             )
 
-    async def forget_doomed(self, keys: Collection[str]) -> None:
+    async def forget_deletes(self, keys: Collection[str]) -> None:
         async with self._database.connection() as connection:
             await connection.execute("DELETE FROM doomed_objects WHERE object_key = ANY($1)", list(keys))
 

@@ -27,7 +27,7 @@ from services.messaging.kernel.request import Request
 
 
 @dataclass(frozen=True)
-class Places:
+class ConversationStates:
     """What is known of the conversations of a batch: those that exist."""
 
     last_seqs: Mapping[ConversationId, int]
@@ -50,7 +50,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Placement:
+class Sequenced:
     """What becomes of a batch of drafts: an outcome for each, in order, and the messages to insert."""
 
     outcomes: list[Message | MessagingError] = field(default_factory=list)
@@ -65,12 +65,12 @@ class Placement:
 REQUEST_MESSAGES = 3
 
 
-def place_drafts(
+def sequence_drafts(
     drafts: Sequence[Draft],
-    places: Places,
+    states: ConversationStates,
     stored: Mapping[DraftKey, Message],
     request_messages: int = REQUEST_MESSAGES,
-) -> Placement:
+) -> Sequenced:
     """Give each draft the next seq of its conversation, so that sequences have no gaps.
 
     `stored` holds the earlier results of the same keys. A repeated key, earlier or within the batch, gets the first
@@ -78,46 +78,48 @@ def place_drafts(
     that took place is written whoever left or blocked whom meanwhile. Where nobody else has let the conversation in, a
     sender gets `request_messages` in, plain: without files, links and mentions.
     """
-    placement = Placement(last_seqs=dict(places.last_seqs))
+    sequenced = Sequenced(last_seqs=dict(states.last_seqs))
     known = dict(stored)
-    unused = set(places.unused)
-    asking = dict(places.asking)
+    unused = set(states.unused)
+    asking = dict(states.asking)
     for draft in drafts:
         sender = (draft.conversation_id, draft.sender_id)
         is_record = kind_of(draft.content).is_record
-        if draft.conversation_id not in placement.last_seqs:
-            placement.outcomes.append(ConversationNotFound())
+        if draft.conversation_id not in sequenced.last_seqs:
+            sequenced.outcomes.append(ConversationNotFound())
         elif draft.key in known:
-            placement.outcomes.append(first_result(known[draft.key], is_member=sender in places.senders))
-        elif refusal := (None if is_record else _refuse_person(draft, places, asking.get(sender), request_messages)):
-            placement.outcomes.append(refusal)
-        elif draft.reply_to_seq > placement.last_seqs[draft.conversation_id]:
-            placement.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
+            sequenced.outcomes.append(first_result(known[draft.key], is_member=sender in states.senders))
+        elif refusal := (None if is_record else _refuse_person(draft, states, asking.get(sender), request_messages)):
+            sequenced.outcomes.append(refusal)
+        elif draft.reply_to_seq > sequenced.last_seqs[draft.conversation_id]:
+            sequenced.outcomes.append(InvalidField("reply_to_seq", "there is no such message"))
         elif not unused.issuperset(attachment.id for attachment in draft.attachments):
-            placement.outcomes.append(AttachmentNotFound())
+            sequenced.outcomes.append(AttachmentNotFound())
         else:
-            seq = placement.last_seqs[draft.conversation_id] + 1
-            message = _at(draft, seq, places.vanish_after.get(draft.conversation_id))
+            seq = sequenced.last_seqs[draft.conversation_id] + 1
+            message = _at(draft, seq, states.vanish_after.get(draft.conversation_id))
             if sender in asking:
                 message = replace(message, content=withheld(message.content))
                 asking[sender] += not is_record
-            placement.last_seqs[draft.conversation_id] = message.seq
+            sequenced.last_seqs[draft.conversation_id] = message.seq
             known[draft.key] = message
             unused.difference_update(attachment.id for attachment in draft.attachments)
-            placement.inserted.append(message)
-            if not is_record and places.senders[sender] is not Request.NONE:
-                placement.accepted[sender] = None
+            sequenced.inserted.append(message)
+            if not is_record and states.senders[sender] is not Request.NONE:
+                sequenced.accepted[sender] = None
                 # To the others, somebody else has let it in by this.
                 asking = {other: count for other, count in asking.items() if other[0] != sender[0] or other == sender}
-            placement.outcomes.append(message)
-    return placement
+            sequenced.outcomes.append(message)
+    return sequenced
 
 
-def _refuse_person(draft: Draft, places: Places, written: int | None, request_messages: int) -> MessagingError | None:
+def _refuse_person(
+    draft: Draft, states: ConversationStates, written: int | None, request_messages: int
+) -> MessagingError | None:
     """Why what a person writes is not taken. `written`: how much before, where nobody else has let it in."""
-    if (draft.conversation_id, draft.sender_id) not in places.senders:
+    if (draft.conversation_id, draft.sender_id) not in states.senders:
         return ConversationNotFound()
-    if draft.conversation_id in places.blocked:
+    if draft.conversation_id in states.blocked:
         return NotAllowed()
     if written is None:
         return None
@@ -131,10 +133,10 @@ def first_result(message: Message, *, is_member: bool) -> Message:
     return message if is_member else replace(message, reactions=())
 
 
-def hearers(places: Places, placement: Placement) -> Mapping[ConversationId, Sequence[UserId]]:
-    """`Places.people` with those who wrote in what they had declined: they hear of it again, from their message on."""
-    people = dict(places.people)
-    for conversation_id, user_id in placement.accepted:
+def recipients(states: ConversationStates, sequenced: Sequenced) -> Mapping[ConversationId, Sequence[UserId]]:
+    """`ConversationStates.people` with those who wrote in what they had declined: they hear of it again, from their message on."""
+    people = dict(states.people)
+    for conversation_id, user_id in sequenced.accepted:
         if people[conversation_id] and user_id not in people[conversation_id]:
             people[conversation_id] = [*people[conversation_id], user_id]
     return people

@@ -29,7 +29,7 @@ class GroupCommit:
         return self._waiting.qsize()
 
     async def submit(self, draft: Draft) -> Message:
-        """The stored message. Errors: Overloaded, StoreUnavailable, and what place_drafts refuses."""
+        """The stored message. Errors: Overloaded, StoreUnavailable, and what sequence_drafts refuses."""
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         try:
             self._waiting.put_nowait((draft, future))

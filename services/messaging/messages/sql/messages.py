@@ -21,7 +21,7 @@ from services.messaging.kernel.model import (
 )
 from services.messaging.kernel.request import Request
 from services.messaging.messages.core.changes import MessageChange, gather_reactions
-from services.messaging.messages.core.sequencing import Places
+from services.messaging.messages.core.sequencing import ConversationStates
 from services.messaging.messages.sql.erasing import erase_content
 from services.messaging.wire import api
 from services.messaging.wire.contents import entity_bytes, from_columns, to_columns, to_text
@@ -36,7 +36,7 @@ def lock_statement(ids: Iterable[ConversationId]) -> str:
     return f"SELECT 1 FROM conversations WHERE id IN ({texts}) ORDER BY id FOR UPDATE"  # noqa: S608
 
 
-_PLACES = f"""
+_STATES = f"""
 SELECT k.conversation_id, k.sender_id, k.client_message_id, c.last_seq, c.facts, c.blocked, c.vanish_after_s, m.request,
     s.seq IS NOT NULL AS is_stored, {DIRECT_PEOPLE} AS people, o.is_heard, CASE WHEN o.is_heard IS FALSE THEN (
         -- What people write has a key of theirs. What the retention deleted counts too, at least as much as it was.
@@ -60,19 +60,19 @@ LEFT JOIN messages s ON s.conversation_id = k.conversation_id AND s.sender_id = 
 """  # noqa: S608
 
 
-async def load_places(connection: Connection, drafts: Sequence[Draft]) -> tuple[Places, list[DraftKey]]:
-    """What placing looks at, and which of the keys are taken.
+async def load_states(connection: Connection, drafts: Sequence[Draft]) -> tuple[ConversationStates, list[DraftKey]]:
+    """What the numbering looks at, and which of the keys are taken.
 
     A statement of its own, so that its snapshot is newer than the locks.
     """
     rows = await connection.fetch(
-        _PLACES,
+        _STATES,
         [draft.conversation_id for draft in drafts],
         [draft.sender_id for draft in drafts],
         [draft.client_message_id for draft in drafts],
     )
     members = [row for row in rows if row["request"] is not None]
-    places = Places(
+    states = ConversationStates(
         last_seqs={row["conversation_id"]: row["last_seq"] for row in rows},
         senders={(row["conversation_id"], row["sender_id"]): Request(row["request"]) for row in members},
         blocked={row["conversation_id"] for row in rows if row["blocked"]},
@@ -86,7 +86,7 @@ async def load_places(connection: Connection, drafts: Sequence[Draft]) -> tuple[
             (row["conversation_id"], row["sender_id"]): row["written"] for row in members if row["written"] is not None
         },
     )
-    return places, [DraftKey(*row[:3]) for row in rows if row["is_stored"]]
+    return states, [DraftKey(*row[:3]) for row in rows if row["is_stored"]]
 
 
 async def load_stored(connection: Connection, keys: Sequence[DraftKey]) -> dict[DraftKey, Message]:
@@ -111,7 +111,7 @@ async def to_messages(connection: Connection, rows: Sequence[asyncpg.Record]) ->
 
 
 # Conversations of which `known` says more must be as known, and in nobody's hands: so a send that rests on what a
-# replica remembers waits for nobody, cannot deadlock, and takes no place that is another's.
+# replica remembers waits for nobody, cannot deadlock, and takes no number that is another's.
 _INSERT_MESSAGES = f"""
 WITH row AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
@@ -154,7 +154,7 @@ async def insert_messages(
 ) -> set[ConversationId]:
     """Insert the messages with rows for the outbox, and move the counters of their conversations, in one statement.
 
-    `known_facts`: of the conversations that the caller has not locked, what its placing rests on; `traces` are the
+    `known_facts`: of the conversations that the caller has not locked, what its numbers rest on; `traces` are the
     events'. Gives the conversations whose messages are stored now; of the others, which have changed since, nothing is.
     """
     rows = await connection.fetch(

@@ -41,19 +41,19 @@ from services.messaging.kernel.request import Request
 from services.messaging.messages.core.sequencing import (
     REQUEST_MESSAGES,
     first_result,
-    hearers,
-    place_drafts,
+    recipients,
+    sequence_drafts,
 )
-from services.messaging.messages.core.state_cache import KnownPlaces
+from services.messaging.messages.core.state_cache import StateCache
 from services.messaging.messages.ports import (
     DecideGroup,
     DecideMessage,
     LineStamp,
     line_message,
 )
-from services.messaging.relations.core.reach import bring
+from services.messaging.relations.core.reach import invite
 from services.messaging.relations.sql.quotas import count_new_conversation, count_requests
-from services.messaging.relations.sql.relationships import load_regards, lock_pair
+from services.messaging.relations.sql.relationships import load_relationships, lock_pair
 from services.messaging.sync.core.account import (
     AccountPage,
     Mark,
@@ -87,8 +87,8 @@ class PostgresStore:
         self._database = database
         self._relay = relay
         self._new_id = new_id
-        self._known = KnownPlaces()
-        # See placing.place_drafts.
+        self._known = StateCache()
+        # See placing.sequence_drafts.
         self._request_messages = request_messages
 
     async def open_direct(self, conversation: Conversation, opener: UserId, quota: DayQuota) -> Conversation:
@@ -100,13 +100,13 @@ class PostgresStore:
                 if known.blocked:
                     raise NotAllowed
                 return known
-            regards = await load_regards(connection, [(peer, opener)])
-            brought = bring(conversation, opener, regards[peer, opener])
-            await count_new_conversation(connection, quota, _asked(brought.members))
-            await rows.insert_conversation(connection, brought, pair_key=key, creation_key=None)
-            await _announce_created(connection, brought, [], conversation.created_at)
+            relationships = await load_relationships(connection, [(peer, opener)])
+            invited = invite(conversation, opener, relationships[peer, opener])
+            await count_new_conversation(connection, quota, _asked(invited.members))
+            await rows.insert_conversation(connection, invited, pair_key=key, creation_key=None)
+            await _announce_created(connection, invited, [], conversation.created_at)
         self._relay.wake(str(conversation.id))
-        return brought
+        return invited
 
     async def create_group(
         self, change: GroupChange, creation_key: str, stamp: LineStamp, quota: DayQuota
@@ -138,10 +138,10 @@ class PostgresStore:
                 return before
             await rows.write_group(connection, before, change.after)
             await rows.write_bans(connection, before, change.after, stamp.actor, stamp.now)
-            comers = [member for member in change.after.members if before.member(member.user_id) is None]
+            new_members = [member for member in change.after.members if before.member(member.user_id) is None]
             if quota is not None:
-                await count_requests(connection, quota, _asked(comers))
-            await _announce_requests(connection, change.after.id, comers, stamp.now)
+                await count_requests(connection, quota, _asked(new_members))
+            await _announce_requests(connection, change.after.id, new_members, stamp.now)
             after, events = await _write_line(connection, change, stamp)
             changed = api.conversation_changed(self._new_id(stamp.now), after, change.removed, stamp.now)
             await _append_events(connection, after.id, [changed, *events], told_directly(before))
@@ -208,47 +208,47 @@ class PostgresStore:
         """Append what rests on what we remember: one statement, without a look first. Leaves out what did not hold."""
         if not drafts:
             return {}
-        places = self._known.places_of(drafts)
-        placement = place_drafts(drafts, places, {})
-        events = [_sent(message, places.people[message.conversation_id]) for message in placement.inserted]
+        states = self._known.states_of(drafts)
+        sequenced = sequence_drafts(drafts, states, {})
+        events = [_sent(message, states.people[message.conversation_id]) for message in sequenced.inserted]
         held: set[ConversationId] = set()
         try:
             async with self._database.connection() as connection:
                 held = await rows.insert_messages(
-                    connection, placement.inserted, events, places.facts, _traces(drafts, placement.inserted)
+                    connection, sequenced.inserted, events, states.facts, _traces(drafts, sequenced.inserted)
                 )
         except asyncpg.UniqueViolationError:
             # A retry of something that is stored: the long way finds it.
             log.debug("send_repeated", drafts=len(drafts))
-        self._known.forget(places.last_seqs.keys() - held)
-        self._known.learn(places, {id_: placement.last_seqs[id_] for id_ in held})
+        self._known.forget(states.last_seqs.keys() - held)
+        self._known.learn(states, {id_: sequenced.last_seqs[id_] for id_ in held})
         self._wake(str(id_) for id_ in held)
-        outcomes = zip(drafts, placement.outcomes, strict=True)
+        outcomes = zip(drafts, sequenced.outcomes, strict=True)
         return {draft.message_id: outcome for draft, outcome in outcomes if draft.conversation_id in held}
 
     async def _append_locked(self, drafts: Sequence[Draft]) -> Outcomes:
         ids = {draft.conversation_id for draft in drafts}
         async with self._database.transaction_from(rows.lock_statement(ids)) as connection:
             # After the lock, so that who was removed, and a concurrent send of the same key, is seen.
-            places, taken = await rows.load_places(connection, drafts)
+            states, taken = await rows.load_states(connection, drafts)
             stored = await rows.load_stored(connection, taken) if taken else {}
             if with_files := [draft for draft in drafts if draft.attachments]:
-                places = replace(places, unused=await rows.lock_unused(connection, with_files))
-            placement = place_drafts(drafts, places, stored, self._request_messages)
-            if placement.inserted:
-                people = hearers(places, placement)
-                events = [_sent(message, people[message.conversation_id]) for message in placement.inserted]
-                traces = _traces(drafts, placement.inserted)
-                await rows.insert_messages(connection, placement.inserted, events, traces=traces)
-                if attached := [message for message in placement.inserted if message.attachments]:
+                states = replace(states, unused=await rows.lock_unused(connection, with_files))
+            sequenced = sequence_drafts(drafts, states, stored, self._request_messages)
+            if sequenced.inserted:
+                people = recipients(states, sequenced)
+                events = [_sent(message, people[message.conversation_id]) for message in sequenced.inserted]
+                traces = _traces(drafts, sequenced.inserted)
+                await rows.insert_messages(connection, sequenced.inserted, events, traces=traces)
+                if attached := [message for message in sequenced.inserted if message.attachments]:
                     await rows.attach(connection, attached)
-            woken = {str(message.conversation_id) for message in placement.inserted}
-            if placement.accepted:
-                now = max(message.sent_at for message in placement.inserted)
-                woken.update(await requests.accept_requests(connection, placement.accepted, now))
-        self._known.learn(places, placement.last_seqs)
+            woken = {str(message.conversation_id) for message in sequenced.inserted}
+            if sequenced.accepted:
+                now = max(message.sent_at for message in sequenced.inserted)
+                woken.update(await requests.accept_requests(connection, sequenced.accepted, now))
+        self._known.learn(states, sequenced.last_seqs)
         self._wake(woken)
-        return {draft.message_id: outcome for draft, outcome in zip(drafts, placement.outcomes, strict=True)}
+        return {draft.message_id: outcome for draft, outcome in zip(drafts, sequenced.outcomes, strict=True)}
 
     async def find_sent(self, key: DraftKey) -> Message | None:
         async with self._database.connection() as connection:

@@ -18,7 +18,7 @@ async def count_new_conversation(connection: Connection, quota: DayQuota, asked:
 
 
 async def count_requests(connection: Connection, quota: DayQuota, asked: int) -> None:
-    """Count people who are brought into what stands already, as above. Raises RequestQuota."""
+    """Count people who are added to what stands already, as above. Raises RequestQuota."""
     if asked:
         await _count(connection, quota, 0, asked)
 

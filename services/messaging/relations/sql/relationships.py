@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from services.messaging.kernel.model import ConversationId, UserId, pair_key
-from services.messaging.relations.core.reach import Audience, Regard, Settings
+from services.messaging.relations.core.reach import Audience, Relationship, Settings
 from services.runtime.postgres.database import Connection
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _BLOCKED = """(
     EXISTS (SELECT FROM blocks b WHERE b.user_id = k.one AND b.blocked_user_id = k.other AND b.stands)
     OR EXISTS (SELECT FROM blocks b WHERE b.user_id = k.other AND b.blocked_user_id = k.one AND b.stands)
 )"""
-_REGARDS = f"""
+_RELATIONSHIPS = f"""
 SELECT k.one, k.other, s.message_audience, s.presence_audience, s.call_audience, s.send_receipts,
     {_BLOCKED} AS blocked,
     EXISTS (SELECT FROM follows f WHERE f.user_id = k.one AND f.followed_user_id = k.other AND f.stands) AS follows,
@@ -49,16 +49,16 @@ async def lock_pair(connection: Connection, one: UserId, other: UserId) -> str:
     return key
 
 
-async def load_regards(connection: Connection, pairs: Collection["Pair"]) -> dict["Pair", Regard]:
+async def load_relationships(connection: Connection, pairs: Collection["Pair"]) -> dict["Pair", Relationship]:
     """What each person's word about the other depends on."""
     found = await connection.fetch(
-        _REGARDS,
+        _RELATIONSHIPS,
         [one for one, _ in pairs],
         [other for _, other in pairs],
         [pair_key(one, other) for one, other in pairs],
     )
     return {
-        (row["one"], row["other"]): Regard(
+        (row["one"], row["other"]): Relationship(
             settings=to_settings(row),
             blocked=row["blocked"],
             follows=row["follows"],

@@ -10,7 +10,7 @@ from services.messaging.kernel.model import ConversationId, UserId
 from services.messaging.kernel.quotas import DayQuota
 from services.messaging.relations.core.errors import ReportNotFound, ReportQuota, TooManyBlocks
 from services.messaging.relations.core.graph import Block, Fact, FactKind, Source, newest
-from services.messaging.relations.core.reach import Regard, Settings, SettingsChange, apply_change
+from services.messaging.relations.core.reach import Relationship, Settings, SettingsChange, apply_change
 from services.messaging.relations.core.reports import Report, State
 from services.messaging.relations.ports import DecideReport, Pair
 from services.messaging.relations.sql import graph, relationships, reports
@@ -81,9 +81,9 @@ class PostgresRelations:
         async with self._database.connection() as connection:
             return await relationships.load_blocked(connection, user_id, others)
 
-    async def regards(self, pairs: Collection[Pair]) -> Mapping[Pair, Regard]:
+    async def relationships(self, pairs: Collection[Pair]) -> Mapping[Pair, Relationship]:
         async with self._database.connection() as connection:
-            return await relationships.load_regards(connection, pairs)
+            return await relationships.load_relationships(connection, pairs)
 
     async def accept(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
         async with self._database.transaction() as connection:
