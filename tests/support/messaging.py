@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from services.messaging.attachments.core.uploads import PendingDelete, Upload, object_key
-from services.messaging.groups.core import Ban, GroupChange
-from services.messaging.groups.ports import REQUEST_KEYS_KEPT, Invite
+from services.messaging.groups.core import Ban, GroupChange, LineStamp, line_message
+from services.messaging.groups.ports import REQUEST_KEYS_KEPT, DecideGroup, Invite
 from services.messaging.kernel.content import kind_of, text_of
 from services.messaging.kernel.errors import (
     ConversationNotFound,
@@ -15,6 +15,7 @@ from services.messaging.kernel.errors import (
     MessagingError,
     NotAllowed,
 )
+from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import (
     AttachmentId,
     Conversation,
@@ -42,12 +43,7 @@ from services.messaging.kernel.own_state import (
 from services.messaging.kernel.quotas import DayQuota
 from services.messaging.kernel.request import Request
 from services.messaging.messages.core.sequencing import ConversationStates, first_result, sequence_drafts
-from services.messaging.messages.ports import (
-    DecideGroup,
-    DecideMessage,
-    LineStamp,
-    line_message,
-)
+from services.messaging.messages.ports import DecideMessage
 from services.messaging.relations.core.reach import invite
 from services.messaging.search.core import answers, words_of
 from services.messaging.sync.core.account import (
@@ -59,8 +55,7 @@ from services.messaging.sync.core.account import (
     begin_walk,
 )
 from services.messaging.sync.core.deltas import build_delta
-from services.messaging.vanishing.core import as_of
-from services.messaging.wire import api
+from services.messaging.wire.events import conversation_changed, conversation_created, message_changed, message_sent
 from tests.support.messaging_positions import Positions
 from tests.support.relations import FakeRelations
 
@@ -145,7 +140,7 @@ class FakeStore:
         self._conversations[conversation_id] = replace(change.after, banned=frozenset())
         self._write_bans(before, change.after, stamp)
         told = change.after if change.line is None else replace(change.after, last_seq=change.after.last_seq + 1)
-        self.events.append(api.conversation_changed(stamp.message_id, told, change.removed, stamp.now))
+        self.events.append(conversation_changed(stamp.message_id, told, change.removed, stamp.now))
         return self._write_line(change, stamp)
 
     async def change_message(
@@ -168,7 +163,7 @@ class FakeStore:
         if kind_of(after.content).is_gone:
             self._edits.pop((conversation_id, seq), None)
             self._release(before)
-        self.events.append(api.message_changed(after.id, after, now))
+        self.events.append(message_changed(after.id, after, now))
         return after
 
     async def find_conversation(self, conversation_id: ConversationId) -> Conversation | None:
@@ -481,7 +476,7 @@ class FakeStore:
             self._conversations[conversation.id] = conversation
             self._messages[conversation.id] = []
             self._active[conversation.id] = conversation.created_at
-            self.events.append(api.conversation_created(conversation))
+            self.events.append(conversation_created(conversation))
         return self._conversations[self._keys[key]], is_new
 
     def _write_line(self, change: GroupChange, stamp: LineStamp) -> Conversation:
@@ -494,7 +489,7 @@ class FakeStore:
         self._messages[id_].append(message)
         self._active[id_] = max(self._active[id_], message.sent_at)
         self._conversations[id_] = replace(self._conversations[id_], last_seq=message.seq)
-        self.events.append(api.message_sent(message))
+        self.events.append(message_sent(message))
 
     def queue_delete(self, upload: Upload) -> None:
         """The object of a forgotten upload is to be deleted."""

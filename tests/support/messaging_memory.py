@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging.kernel.content import Expired, kind_of
+from services.messaging.kernel.expiry import is_due
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.kernel.own_state import OwnChange, OwnState
 from services.messaging.kernel.request import Request
-from services.messaging.vanishing.core import bury, end_of_old, is_due
-from services.messaging.wire import api
+from services.messaging.vanishing.core import bury, end_of_old
+from services.messaging.wire.events import conversation_changed, message_changed, read_cursor_moved
 from tests.support.messaging import FakeStore
 
 
@@ -71,7 +72,7 @@ class MemoryStore(FakeStore):
             self._replace(message)
             self._erase_hanging(message)
             self._conversations[id_] = replace(self._conversations[id_], revision=message.revision)
-            self.events.append(api.message_changed(message.id, message, now))
+            self.events.append(message_changed(message.id, message, now))
         return len(due)
 
     async def take_back(self, conversation_id: ConversationId, user_id: UserId) -> None:
@@ -100,7 +101,7 @@ class MemoryStore(FakeStore):
         before = self._conversations[conversation_id]
         after = replace(before, history_start_seq=last, revision=before.revision + 1)
         self._conversations[conversation_id] = after
-        self.events.append(api.conversation_changed(gone[0].id, after, (), now))
+        self.events.append(conversation_changed(gone[0].id, after, (), now))
         return len(gone)
 
     def _erase_hanging(self, message: Message) -> None:
@@ -137,5 +138,5 @@ class MemoryStore(FakeStore):
             is_delivered = after.delivered_seq > max(member.delivered_seq, member.read_seq)
             told_delivered = after.delivered_seq if is_delivered else 0
             self.events.append(
-                api.read_cursor_moved(conversation_id, conversation_id, user_id, read_seq, told_delivered, now)
+                read_cursor_moved(conversation_id, conversation_id, user_id, read_seq, told_delivered, now)
             )

@@ -1,7 +1,8 @@
 """What the tests of messaging's store do, in a word each."""
 
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.kernel.access import find_visible
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import (
     Conversation,
@@ -16,7 +17,7 @@ from services.messaging.kernel.own_state import OwnState
 from services.messaging.kernel.quotas import DayQuota, day_quota
 from services.messaging.messages.core import changes
 from services.messaging.messages.core.changes import ChangePolicy
-from services.messaging.messages.ports import LineStamp, Store
+from services.messaging.messages.ports import Store
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
 
@@ -73,7 +74,7 @@ async def reacted(
         room.id,
         seq,
         lambda conversation, message: changes.react(
-            changes.find_visible(conversation, user, message), user, emoji, ChangePolicy(), present=present
+            find_visible(conversation, user, message), user, emoji, ChangePolicy(), present=present
         ),
         clock.now(),
     )

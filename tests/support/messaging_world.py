@@ -3,7 +3,8 @@
 from typing import Protocol
 
 from services.messaging.attachments.core.uploads import UploadPolicy
-from services.messaging.attachments.service.attachments import Attachments, Collector
+from services.messaging.attachments.service.attachments import Attachments
+from services.messaging.attachments.service.collecting import Collector
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import ConversationKind, Message, UserId

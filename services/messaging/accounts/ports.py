@@ -105,7 +105,10 @@ class AccountData(Protocol):
         """Delete some of the person's rows of a table of core.DELETED; whether there may be more."""
 
     async def conclude(self, claim: Claim, now: datetime) -> None:
-        """Forget the person's exports, queue their objects for deletion, and tell presence that the account is gone. Idempotent."""
+        """Forget the person's exports, queue their objects for deletion, and tell presence that the account is gone.
+
+        Idempotent.
+        """
 
     async def save_deletion(self, claim: Claim, cursor: DeletionCursor, until: datetime) -> None:
         """Where the deletion stands; the job is kept until then."""

@@ -79,7 +79,7 @@ class AttachmentStore(Protocol):
         """Whether a message of this key is stored."""
 
     async def queue_unused(self, now: datetime, limit: int) -> int:
-        """Forget uploads that waited too long for their message, and queue their objects for deletion. Returns how many."""
+        """Forget uploads that waited too long for their message, and queue their objects for deletion; how many."""
 
     async def claim_deletes(self, now: datetime, until: datetime, limit: int) -> Sequence[PendingDelete]:
         """Some objects that are due, for the caller alone; they are due again at `until`, should the caller die."""

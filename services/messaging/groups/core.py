@@ -23,6 +23,8 @@ from services.messaging.kernel.model import (
     ConversationId,
     ConversationKind,
     Member,
+    Message,
+    MessageId,
     Role,
     UserId,
 )
@@ -88,6 +90,31 @@ class Ban:
     user_id: UserId
     banned_by: UserId
     banned_at: datetime
+
+
+@dataclass(frozen=True)
+class LineStamp:
+    """What a line about a group needs beside its content: id, who did it, when."""
+
+    message_id: MessageId
+    actor: UserId
+    now: datetime
+
+
+def line_message(change: GroupChange, stamp: LineStamp) -> Message:
+    """The line of a change as the next message of its group."""
+    if change.line is None:
+        raise ValueError("this change has no line")
+    return Message(
+        id=stamp.message_id,
+        conversation_id=change.after.id,
+        seq=change.after.last_seq + 1,
+        sender_id=stamp.actor,
+        # Outside of what users may choose, as for call records.
+        client_message_id=f"\x1fline/{stamp.message_id}",
+        sent_at=stamp.now,
+        content=change.line,
+    )
 
 
 def create_group(

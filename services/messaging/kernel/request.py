@@ -2,6 +2,10 @@
 
 from enum import Enum
 
+# Texts of a person that go before anybody else let the conversation in. Higher: a stranger says more unasked. Lower:
+# there is less to tell who it is by.
+REQUEST_MESSAGES = 3
+
 
 class Request(Enum):
     """Whether a member let the conversation in."""

@@ -5,10 +5,12 @@ from datetime import datetime
 
 import asyncpg
 
-from services.messaging import rows
+from services.messaging.conversations.sql.conversations import DIRECT_PEOPLE, load_conversations
+from services.messaging.conversations.sql.own_states import load_own_states
 from services.messaging.kernel.model import Conversation, ConversationId, UserId
-from services.messaging.wire import api, topics
-from services.messaging.wire.outgoing import to_outbox
+from services.messaging.wire import topics
+from services.messaging.wire.deliveries import own_state_delivery
+from services.messaging.wire.events import read_cursor_moved, to_outbox
 from services.runtime.ids import NewId
 from services.runtime.postgres import outbox
 from services.runtime.postgres.database import Connection, Database
@@ -16,7 +18,7 @@ from services.runtime.postgres.database import Connection, Database
 # The member's row is the lock of all that one keeps of a conversation.
 _LOCK = f"""
 SELECT greatest(m.read_seq, m.own_read_seq) AS read_seq, m.delivered_seq, least($3::bigint, c.last_seq) AS wanted,
-    {rows.DIRECT_PEOPLE} AS people, m.request = '' AND NOT c.blocked AND coalesce(s.send_receipts, true) AS is_told
+    {DIRECT_PEOPLE} AS people, m.request = '' AND NOT c.blocked AND coalesce(s.send_receipts, true) AS is_told
 FROM members m
 JOIN conversations c ON c.id = m.conversation_id
 LEFT JOIN user_settings s ON s.user_id = m.user_id
@@ -35,7 +37,7 @@ WHERE user_id = $1 AND conversation_id = $2 AND marked_unread RETURNING user_id
 """
 _MOVE_DELIVERED = f"""
 WITH place AS (
-    SELECT m.conversation_id, {rows.DIRECT_PEOPLE} AS people, least(k.seq, c.last_seq) AS seq, (
+    SELECT m.conversation_id, {DIRECT_PEOPLE} AS people, least(k.seq, c.last_seq) AS seq, (
         SELECT count(*) FROM (SELECT FROM members x WHERE x.conversation_id = k.id LIMIT $5::bigint + 1) AS few
     ) <= $5 AS is_told
     FROM unnest($2::uuid[], $3::bigint[]) AS k (id, seq)
@@ -92,7 +94,7 @@ class PostgresReceipts:
                 _MOVE_DELIVERED, user_id, list(places), list(places.values()), now, told_members
             )
             told = [
-                to_outbox(id_, api.read_cursor_moved(self._new_id(now), id_, user_id, 0, seq, now), people)
+                to_outbox(id_, read_cursor_moved(self._new_id(now), id_, user_id, 0, seq, now), people)
                 for id_, seq, people, is_told in moved
                 if is_told
             ]
@@ -103,7 +105,7 @@ class PostgresReceipts:
 
     async def find_conversation(self, conversation_id: ConversationId) -> Conversation | None:
         async with self._database.connection() as connection:
-            return (await rows.load_conversations(connection, [conversation_id])).get(conversation_id)
+            return (await load_conversations(connection, [conversation_id])).get(conversation_id)
 
     async def _tell(
         self,
@@ -116,13 +118,13 @@ class PostgresReceipts:
     ) -> None:
         # What was read was delivered.
         delivered_seq = read_seq if read_seq > before["delivered_seq"] else 0
-        event = api.read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, delivered_seq, now)
+        event = read_cursor_moved(self._new_id(now), conversation_id, user_id, read_seq, delivered_seq, now)
         await outbox.append_many(connection, [to_outbox(conversation_id, event, before["people"])])
 
 
 async def _tell_own_devices(
     connection: Connection, conversation_id: ConversationId, user_id: UserId, now: datetime
 ) -> None:
-    own = (await rows.load_own_states(connection, user_id, [conversation_id], now))[conversation_id]
-    delivery = api.own_state_delivery(user_id, conversation_id, own, now)
+    own = (await load_own_states(connection, user_id, [conversation_id], now))[conversation_id]
+    delivery = own_state_delivery(user_id, conversation_id, own, now)
     await outbox.append(connection, user_id, [(topics.DELIVERY, user_id, delivery)])

@@ -1,16 +1,10 @@
-"""Between the core's types and the protobufs of the API and the events."""
+"""Between the core's types and the protobufs of the API."""
 
-from datetime import datetime
-
-from parley.gateway.v1 import messages_pb2 as gateway
-from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import relations_pb2 as api
-from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging.kernel.model import UserId
 from services.messaging.relations.core.reach import Audience, Settings
 from services.messaging.relations.core.reports import Reason, Report, ReportedMessage, State
-from services.messaging.wire.api import to_timestamp
+from services.messaging.wire.values import to_timestamp
 
 _AUDIENCES = {
     Audience.EVERYONE: api.AUDIENCE_EVERYONE,
@@ -35,17 +29,6 @@ _STATES = {
 AUDIENCES_BACK = {value: key for key, value in _AUDIENCES.items()}
 REASONS_BACK = {value: key for key, value in _REASONS.items()}
 STATES_BACK = {value: key for key, value in _STATES.items()}
-
-
-def relations_delivery(user_id: UserId, time: datetime, *, is_own: bool) -> bytes:
-    """The person's gateways ask anew whom the person may see. Devices read of it only when it was the person's doing:
-    nobody learns of another's block."""
-    frame = b""
-    if is_own:
-        event = gateway.DeviceEvent(relations=gateway.RelationsChanged())
-        frame = gateway_service.SubscribeResponse(event=event).SerializeToString()
-    delivery = presence.Delivery(user_id=user_id, frame=frame, event_time=to_timestamp(time), relations_changed=True)
-    return delivery.SerializeToString()
 
 
 def settings_message(settings: Settings) -> api.Settings:

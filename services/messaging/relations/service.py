@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from services.messaging.kernel import checks, paging
+from services.messaging.kernel.access import find_visible
 from services.messaging.kernel.errors import ConversationNotFound
 from services.messaging.kernel.model import (
     Conversation,
@@ -14,16 +15,15 @@ from services.messaging.kernel.model import (
     UserId,
     require_member,
 )
+from services.messaging.kernel.ports import ConversationReader, MessageReader
 from services.messaging.kernel.quotas import day_quota
 from services.messaging.kernel.request import Request
-from services.messaging.messages.core.changes import find_visible
-from services.messaging.messages.ports import Store
 from services.messaging.relations.core import reach, reports
 from services.messaging.relations.core.errors import ReportNotFound
 from services.messaging.relations.core.graph import Block, Fact, check_other
 from services.messaging.relations.core.reach import Settings, SettingsChange
 from services.messaging.relations.core.reports import MAX_MESSAGES, Report, ReportRequest, State
-from services.messaging.relations.ports import RelationStore, ReportStore
+from services.messaging.relations.ports import ContactReader, RelationStore, ReportStore, RequestStore
 from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 
@@ -52,9 +52,17 @@ class Callees:
 class Relations:
     """The use-cases of RelationsService and MembershipService. `user_id` of the former is the authenticated caller."""
 
-    def __init__(self, store: Store, relations: RelationStore, clock: Clock, limits: RelationLimits) -> None:
-        self._store = store
+    def __init__(
+        self,
+        conversations: ContactReader,
+        relations: RelationStore,
+        requests: RequestStore,
+        clock: Clock,
+        limits: RelationLimits,
+    ) -> None:
+        self._conversations = conversations
         self._relations = relations
+        self._requests = requests
         self._clock = clock
         self._limits = limits
 
@@ -86,7 +94,7 @@ class Relations:
     async def accept_request(self, user_id: UserId, conversation_id: str) -> None:
         """Let a conversation in. Idempotent. Errors: InvalidField, ConversationNotFound."""
         conversation = await self._readable(user_id, conversation_id)
-        await self._relations.accept(conversation.id, user_id, self._clock.now())
+        await self._requests.accept(conversation.id, user_id, self._clock.now())
 
     async def decline_request(self, user_id: UserId, conversation_id: str, *, block: bool) -> None:
         """Put away a conversation that waits, and block who invited if that is wished. Idempotent.
@@ -97,7 +105,7 @@ class Relations:
         inviter = _inviter_of(conversation, user_id)
         if block and inviter:
             await self._relations.block(user_id, inviter, self._limits.blocks, self._clock.now())
-        await self._relations.decline(conversation.id, user_id, self._clock.now())
+        await self._requests.decline(conversation.id, user_id, self._clock.now())
 
     # For the network's consumer and the other services.
 
@@ -126,7 +134,7 @@ class Relations:
         """Those whose presence the user may see. Errors: InvalidField."""
         user = checks.check_user_id("user_id", user_id)
         asked = checks.check_users("user_ids", candidates, MAX_CANDIDATES)
-        contacts = await self._store.contacts_among(user, asked)
+        contacts = await self._conversations.contacts_among(user, asked)
         if not contacts:
             return []
         relationships = await self._relations.relationships(
@@ -148,7 +156,7 @@ class Relations:
 
     async def _find(self, conversation_id: str) -> Conversation:
         target = ConversationId(checks.check_uuid("conversation_id", conversation_id))
-        conversation = await self._store.find_conversation(target)
+        conversation = await self._conversations.find_conversation(target)
         if conversation is None or not conversation.members:
             raise ConversationNotFound
         return conversation
@@ -160,9 +168,18 @@ class Relations:
 class Reports:
     """The use-cases of reporting and of ModerationService."""
 
-    def __init__(self, store: Store, kept: ReportStore, clock: Clock, new_id: NewId, limits: RelationLimits) -> None:
-        self._store = store
-        self._reports = kept
+    def __init__(
+        self,
+        conversations: ConversationReader,
+        messages: MessageReader,
+        reports: ReportStore,
+        clock: Clock,
+        new_id: NewId,
+        limits: RelationLimits,
+    ) -> None:
+        self._conversations = conversations
+        self._messages = messages
+        self._reports = reports
         self._clock = clock
         self._new_id = new_id
         self._limits = limits
@@ -178,7 +195,7 @@ class Reports:
             return filed
         reason, seqs = reports.check_request(request)
         target = ConversationId(checks.check_uuid("conversation_id", request.conversation_id))
-        conversation = require_member(await self._store.find_conversation(target), user_id)
+        conversation = require_member(await self._conversations.find_conversation(target), user_id)
         messages = await self._reported(conversation, user_id, seqs)
         now = self._clock.now()
         report = Report(
@@ -220,9 +237,9 @@ class Reports:
         if not seqs:
             member = conversation.member(user_id)
             after = member.visible_after_seq if member else conversation.last_seq
-            newest = await self._store.list_messages(conversation.id, after, None, MAX_MESSAGES)
+            newest = await self._messages.list_messages(conversation.id, after, None, MAX_MESSAGES)
             return list(reversed(newest))
-        found = [await self._store.find_message(conversation.id, seq) for seq in seqs]
+        found = [await self._messages.find_message(conversation.id, seq) for seq in seqs]
         return [find_visible(conversation, user_id, message) for message in found]
 
 

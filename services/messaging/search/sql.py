@@ -1,15 +1,36 @@
-"""Statements about the words of texts."""
+"""PostgreSQL: the words of texts."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.messaging.kernel.model import ConversationId, Message, UserId
+from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
 from services.messaging.messages.sql.messages import to_messages
 from services.messaging.search.core import FORM, words_of
-from services.runtime.postgres.database import Connection
+from services.runtime.postgres.database import Connection, Database
 
 
-async def index_words(connection: Connection, keys: Sequence[tuple[ConversationId, int]]) -> None:
+class PostgresSearch:
+    """See ports.SearchStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def index_words(self, keys: Sequence[tuple[ConversationId, int]]) -> None:
+        async with self._database.transaction() as connection:
+            await _index_words(connection, keys)
+
+    async def index_old(self, limit: int) -> int:
+        async with self._database.transaction() as connection:
+            return await _index_old(connection, limit)
+
+    async def search(
+        self, user_id: UserId, query: str, within: ConversationId | None, below: MessageId | None, limit: int
+    ) -> Sequence[Message]:
+        async with self._database.connection() as connection:
+            return await _search(connection, user_id, query, within, below, limit)
+
+
+async def _index_words(connection: Connection, keys: Sequence[tuple[ConversationId, int]]) -> None:
     """Index what messages say as it stands now; what says nothing (any more) gets no words. Idempotent."""
     found = await connection.fetch(
         "SELECT m.conversation_id, m.seq, m.id, m.revision, m.body FROM unnest($1::uuid[], $2::bigint[])"
@@ -31,7 +52,7 @@ async def index_words(connection: Connection, keys: Sequence[tuple[ConversationI
     )
 
 
-async def index_old(connection: Connection, limit: int) -> int:
+async def _index_old(connection: Connection, limit: int) -> int:
     """Index anew what was indexed in an older form; how many were found. Two at once do the same work, for nothing."""
     found = await connection.fetch(
         # The literal is that of the partial index.
@@ -40,7 +61,7 @@ async def index_old(connection: Connection, limit: int) -> int:
     )
     keys = [(ConversationId(row["conversation_id"]), row["seq"]) for row in found]
     if keys:
-        await index_words(connection, keys)
+        await _index_words(connection, keys)
         # Words without a text, should there be any, would be looked at for ever.
         await connection.executemany(
             "DELETE FROM message_words WHERE conversation_id = $1 AND seq = $2 AND form < 2", keys
@@ -48,7 +69,7 @@ async def index_old(connection: Connection, limit: int) -> int:
     return len(keys)
 
 
-async def search_words(
+async def _search(
     connection: Connection, user_id: UserId, query: str, within: ConversationId | None, below: UUID | None, limit: int
 ) -> list[Message]:
     """The newest texts with these words that the user may see, below a message id."""

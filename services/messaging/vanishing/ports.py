@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Protocol
 
+from services.messaging.groups.core import LineStamp
+from services.messaging.groups.ports import DecideGroup
 from services.messaging.kernel.model import Conversation, ConversationId
-from services.messaging.messages.ports import DecideGroup, LineStamp
 
 
 class ConversationStore(Protocol):

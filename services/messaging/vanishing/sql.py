@@ -5,12 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from services.messaging import rows
+from services.messaging.conversations.sql.conversations import DIRECT_PEOPLE, load_conversations, write_history_start
 from services.messaging.kernel.model import ConversationId, UserId, told_directly
+from services.messaging.messages.sql import erasing
+from services.messaging.messages.sql.erasing import delete_messages
+from services.messaging.messages.sql.messages import to_messages
 from services.messaging.vanishing.core import end_of_old
-from services.messaging.wire import api
-from services.messaging.wire.contents import is_said
-from services.messaging.wire.outgoing import to_outbox
+from services.messaging.wire.events import conversation_changed, message_changed, to_outbox
+from services.messaging.wire.storage import is_said
 from services.runtime.ids import NewId
 from services.runtime.postgres import outbox
 from services.runtime.postgres.database import Connection, Database
@@ -25,7 +27,7 @@ JOIN messages m ON m.conversation_id = k.id AND m.seq = k.number
 WHERE m.expires_at <= $3 AND {is_said("m")} ORDER BY m.conversation_id, m.seq
 """  # noqa: S608
 _LOCK = f"""
-SELECT c.id, {rows.DIRECT_PEOPLE} AS people FROM conversations c WHERE c.id = ANY($1)
+SELECT c.id, {DIRECT_PEOPLE} AS people FROM conversations c WHERE c.id = ANY($1)
 ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
 """  # noqa: S608
 _OLDEST = """
@@ -58,19 +60,19 @@ class PostgresSweepStore:
             found = await connection.fetch(
                 _STILL_DUE, [row["conversation_id"] for row in mine], [row["seq"] for row in mine], now
             )
-            buried = await rows.bury(connection, await rows.to_messages(connection, found))
+            expired = await erasing.expire(connection, await to_messages(connection, found))
             events = [
                 to_outbox(
                     message.conversation_id,
-                    api.message_changed(self._new_id(now), message, now),
+                    message_changed(self._new_id(now), message, now),
                     locked[message.conversation_id],
                 )
-                for message in buried
+                for message in expired
             ]
             await outbox.append_many(connection, events)
-        for message in buried:
+        for message in expired:
             self._relay.wake(str(message.conversation_id))
-        return len(buried)
+        return len(expired)
 
     async def find_old(
         self, cutoff: datetime, after: ConversationId | None, limit: int
@@ -84,16 +86,16 @@ class PostgresSweepStore:
         async with self._database.transaction() as connection:
             if not await _lock(connection, [conversation_id]):
                 return 0
-            before = (await rows.load_conversations(connection, [conversation_id]))[conversation_id]
+            before = (await load_conversations(connection, [conversation_id]))[conversation_id]
             first = await connection.fetch(_FIRST, conversation_id, before.history_start_seq, limit)
             last = end_of_old([(row["seq"], row["sent_at"]) for row in first], cutoff)
             if last is None:
                 return 0
             gone = [(conversation_id, row["seq"]) for row in first if row["seq"] <= last]
-            await rows.delete_messages(connection, gone)
+            await delete_messages(connection, gone)
             after = replace(before, history_start_seq=last, revision=before.revision + 1)
-            await rows.write_history_start(connection, after)
-            event = api.conversation_changed(self._new_id(now), after, (), now)
+            await write_history_start(connection, after)
+            event = conversation_changed(self._new_id(now), after, (), now)
             await outbox.append_many(connection, [to_outbox(conversation_id, event, told_directly(before))])
         self._relay.wake(str(conversation_id))
         return len(gone)

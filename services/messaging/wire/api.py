@@ -1,32 +1,21 @@
-"""Between the core's types and the protobufs of the API and the events."""
+"""Between the kernel's types and the protobufs of the API that several features tell."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
-from uuid import UUID
+from parley.messaging.v1 import messages_pb2
 
-from parley.gateway.v1 import messages_pb2 as gateway
-from parley.gateway.v1 import service_pb2 as gateway_service
-from parley.messaging.v1 import events_pb2, messages_pb2
-from parley.presence.v1 import events_pb2 as presence
-
-from services.messaging.groups.core import Ban
 from services.messaging.kernel.file_names import safe_file_name
 from services.messaging.kernel.model import (
     AddAudience,
     Attachment,
-    AttachmentId,
     Conversation,
     ConversationKind,
     Delta,
     Edit,
     Message,
-    Role,
-    UserId,
 )
 from services.messaging.kernel.own_state import OwnState
 from services.messaging.kernel.request import Request
-from services.messaging.wire.contents import put_content, text_message, withhold_in
-from services.messaging.wire.values import ROLES, ROLES_BACK, to_duration
+from services.messaging.wire.contents import put_content, text_message
+from services.messaging.wire.values import ROLES, to_duration
 from services.messaging.wire.values import to_timestamp as to_timestamp
 
 _KINDS = {
@@ -43,11 +32,6 @@ _ADD_AUDIENCES = {
     AddAudience.ADMINS: messages_pb2.ADD_AUDIENCE_ADMINS,
 }
 ADD_AUDIENCES_BACK = {value: key for key, value in _ADD_AUDIENCES.items()}
-
-
-def role_of(value: int) -> Role | None:
-    """The role of a request; None for none or an unknown one."""
-    return ROLES_BACK.get(messages_pb2.MemberRole.ValueType(value))
 
 
 def conversation_message(conversation: Conversation) -> messages_pb2.Conversation:
@@ -80,11 +64,6 @@ def conversation_message(conversation: Conversation) -> messages_pb2.Conversatio
         if is_shown_group
         else messages_pb2.ADD_AUDIENCE_UNSPECIFIED,
     )
-
-
-def ban_message(ban: Ban) -> messages_pb2.Ban:
-    """The API's form of a ban."""
-    return messages_pb2.Ban(user_id=ban.user_id, banned_by_user_id=ban.banned_by, ban_time=to_timestamp(ban.banned_at))
 
 
 def message_message(message: Message) -> messages_pb2.Message:
@@ -125,28 +104,6 @@ def attachment_message(attachment: Attachment) -> messages_pb2.Attachment:
     return encoded
 
 
-def attachment_bytes(attachments: Sequence[Attachment]) -> bytes:
-    """The column of a message's attachments: a parley.messaging.v1.Message with these alone."""
-    encoded = [attachment_message(attachment) for attachment in attachments]
-    return messages_pb2.Message(attachments=encoded).SerializeToString()
-
-
-def to_attachments(data: bytes) -> tuple[Attachment, ...]:
-    """Stored attachments."""
-    return tuple(
-        Attachment(
-            AttachmentId(UUID(each.attachment_id)),
-            each.file_name,
-            each.content_type,
-            each.size_bytes,
-            each.width,
-            each.height,
-            each.length.ToTimedelta(),
-        )
-        for each in messages_pb2.Message.FromString(data).attachments
-    )
-
-
 def edit_message(edit: Edit) -> messages_pb2.Edit:
     """The API's form of a former text."""
     return messages_pb2.Edit(text=text_message(edit.text), write_time=to_timestamp(edit.written_at))
@@ -177,105 +134,3 @@ def own_state_message(state: OwnState) -> messages_pb2.OwnState:
         read_seq=state.read_seq,
         request=_REQUESTS[state.request],
     )
-
-
-def own_state_delivery(
-    user_id: UserId, conversation_id: UUID, state: OwnState, time: datetime, *, relations_changed: bool = False
-) -> bytes:
-    """What the person's own devices are told: nobody else is, so it needs no fan-out."""
-    changed = gateway.OwnStateChanged(conversation_id=str(conversation_id), own_state=own_state_message(state))
-    frame = gateway_service.SubscribeResponse(event=gateway.DeviceEvent(own_state=changed)).SerializeToString()
-    return presence.Delivery(
-        user_id=user_id, frame=frame, event_time=to_timestamp(time), relations_changed=relations_changed
-    ).SerializeToString()
-
-
-def account_gone_delivery(user_id: UserId, time: datetime) -> bytes:
-    """What presence is told of a deleted account; devices read nothing of it."""
-    return presence.Delivery(user_id=user_id, event_time=to_timestamp(time), user_deleted=True).SerializeToString()
-
-
-# Events.
-
-
-def _event(event_id: UUID, conversation_id: UUID, time: datetime) -> events_pb2.ConversationEvent:
-    return events_pb2.ConversationEvent(
-        event_id=str(event_id), conversation_id=str(conversation_id), event_time=to_timestamp(time)
-    )
-
-
-def for_people(event: bytes, user_ids: Collection[str]) -> bytes:
-    """The event with whom the relay tells by itself: a protobuf takes further fields at its end."""
-    return event + events_pb2.ConversationEvent(direct_user_ids=user_ids).SerializeToString()
-
-
-def conversation_created(conversation: Conversation) -> bytes:
-    """The event of a new conversation. Its id is the conversation's: there is one per conversation."""
-    event = _event(conversation.id, conversation.id, conversation.created_at)
-    event.conversation_created.conversation.CopyFrom(conversation_message(conversation))
-    return event.SerializeToString()
-
-
-def conversation_changed(event_id: UUID, after: Conversation, removed: tuple[UserId, ...], time: datetime) -> bytes:
-    """The event of new members, roles, title or settings."""
-    event = _event(event_id, after.id, time)
-    event.conversation_changed.conversation.CopyFrom(conversation_message(after))
-    event.conversation_changed.removed_user_ids.extend(removed)
-    return event.SerializeToString()
-
-
-def pair_closed(event_id: UUID, conversation_id: UUID, time: datetime) -> bytes:
-    """The event of a direct conversation in which nobody may write or call any more."""
-    event = _event(event_id, conversation_id, time)
-    event.pair_closed.SetInParent()
-    return event.SerializeToString()
-
-
-def message_sent(message: Message) -> bytes:
-    """The event of a new message. Its id is the message's."""
-    event = _event(message.id, message.conversation_id, message.sent_at)
-    event.message_sent.message.CopyFrom(message_message(message))
-    return event.SerializeToString()
-
-
-def message_changed(event_id: UUID, after: Message, time: datetime) -> bytes:
-    """The event of an edit, a reaction, or an unsending."""
-    event = _event(event_id, after.conversation_id, time)
-    event.message_changed.message.CopyFrom(message_message(after))
-    return event.SerializeToString()
-
-
-def read_cursor_moved(
-    event_id: UUID, conversation_id: UUID, user_id: str, read_seq: int, delivered_seq: int, time: datetime
-) -> bytes:
-    """The event of a move of what others may know; 0 for what did not move."""
-    event = _event(event_id, conversation_id, time)
-    event.read_cursor_moved.CopyFrom(
-        events_pb2.ReadCursorMoved(
-            conversation_id=str(conversation_id), user_id=user_id, read_seq=read_seq, delivered_seq=delivered_seq
-        )
-    )
-    return event.SerializeToString()
-
-
-def withheld_event(event: events_pb2.ConversationEvent) -> events_pb2.ConversationEvent:
-    """The event as it is told to who has not let the conversation in: see core/withholding.py."""
-    bare = events_pb2.ConversationEvent()
-    bare.CopyFrom(event)
-    match bare.WhichOneof("event"):
-        case "message_sent":
-            _withhold(bare.message_sent.message)
-        case "message_changed":
-            _withhold(bare.message_changed.message)
-        case "conversation_created":
-            bare.conversation_created.conversation.ClearField("avatar_ref")
-        case "conversation_changed":
-            bare.conversation_changed.conversation.ClearField("avatar_ref")
-    return bare
-
-
-def _withhold(message: messages_pb2.Message) -> None:
-    message.ClearField("attachments")
-    withhold_in(message)
-    # What a newer release wrote, and this one cannot tell what to show of.
-    message.DiscardUnknownFields()

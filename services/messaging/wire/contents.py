@@ -1,9 +1,9 @@
-"""How each kind of content is stored and told: one row of FORMS for each row of core/content.py: KINDS."""
+"""How each kind of content is told: one row of FORMS for each row of kernel/content.py: KINDS."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message as ProtoMessage
@@ -11,7 +11,6 @@ from parley.messaging.v1 import messages_pb2, service_pb2
 
 from services.messaging.kernel import content as kinds
 from services.messaging.kernel.content import (
-    KINDS,
     CallOutcome,
     CallRecord,
     Content,
@@ -45,27 +44,9 @@ ContentT = TypeVar("ContentT", bound=Content)
 WireT = TypeVar("WireT", bound=ProtoMessage)
 
 
-class Columns(NamedTuple):
-    """What of a row of `messages` is its content. Texts, calls and lines have columns of their own, from before there
-    was `content`, which holds every other kind's protobuf; `body` is what the search indexes."""
-
-    kind: str
-    body: str = ""
-    entities: bytes | None = None
-    call: bytes | None = None
-    line: bytes | None = None
-    content: bytes | None = None
-
-
-class Row(Protocol):
-    """A row that has these columns."""
-
-    def __getitem__(self, column: str, /) -> Any: ...
-
-
 @dataclass(frozen=True)
 class ContentForm(Generic[ContentT, WireT]):
-    """How a kind is told and stored."""
+    """How a kind is told."""
 
     kind: ContentKind[ContentT]
     # In the oneof `content` of the API's Message, and of SendMessageRequest if devices send it.
@@ -73,9 +54,6 @@ class ContentForm(Generic[ContentT, WireT]):
     wire: type[WireT]
     to_wire: Callable[[ContentT], WireT]
     from_wire: Callable[[WireT], ContentT]
-    # Of kinds with columns of their own; else the protobuf stands in `content`.
-    to_columns: Callable[[ContentT], Columns] | None = None
-    from_columns: Callable[[Row], ContentT] | None = None
 
 
 # Texts.
@@ -89,20 +67,6 @@ def text_message(text: Text) -> messages_pb2.TextContent:
 def read_text(content: messages_pb2.TextContent) -> Text:
     """A text of a request or an event; entities of kinds that this version does not know are left out."""
     return Text(content.text, _entities_of(content))
-
-
-def to_text(body: str, entities: bytes | None) -> Text:
-    """A stored text."""
-    if not entities:
-        return Text(body)
-    return Text(body, _entities_of(messages_pb2.TextContent.FromString(entities)))
-
-
-def entity_bytes(text: Text) -> bytes | None:
-    """The column of a text's entities."""
-    if not text.entities:
-        return None
-    return messages_pb2.TextContent(entities=text_message(text).entities).SerializeToString()
 
 
 def _entities_of(content: messages_pb2.TextContent) -> tuple[Entity, ...]:
@@ -209,51 +173,13 @@ def _to_line(encoded: messages_pb2.SystemContent) -> Line:
 
 # The table.
 
-_TEXT = ContentForm(
-    kinds.TEXT,
-    "text",
-    messages_pb2.TextContent,
-    text_message,
-    read_text,
-    lambda content: Columns(kinds.TEXT.name, content.text, entity_bytes(content)),
-    lambda row: to_text(row["body"], row["entities"]),
-)
+_TEXT = ContentForm(kinds.TEXT, "text", messages_pb2.TextContent, text_message, read_text)
 _VOICE = ContentForm(kinds.VOICE, "voice", messages_pb2.VoiceContent, _voice_message, _to_voice)
-_CALL = ContentForm(
-    kinds.CALL,
-    "call",
-    messages_pb2.CallContent,
-    _call_message,
-    _to_call,
-    lambda content: Columns(kinds.CALL.name, call=_call_message(content).SerializeToString()),
-    lambda row: _to_call(messages_pb2.CallContent.FromString(row["call"])),
-)
-_LINE = ContentForm(
-    kinds.LINE,
-    "system",
-    messages_pb2.SystemContent,
-    _line_message,
-    _to_line,
-    lambda content: Columns(kinds.LINE.name, line=_line_message(content).SerializeToString()),
-    lambda row: _to_line(messages_pb2.SystemContent.FromString(row["line"])),
-)
-_UNSENT = ContentForm(
-    kinds.UNSENT,
-    "unsent",
-    messages_pb2.Unsent,
-    lambda _: messages_pb2.Unsent(),
-    lambda _: Unsent(),
-    lambda _: Columns(kinds.UNSENT.name),
-    lambda _: Unsent(),
-)
+_CALL = ContentForm(kinds.CALL, "call", messages_pb2.CallContent, _call_message, _to_call)
+_LINE = ContentForm(kinds.LINE, "system", messages_pb2.SystemContent, _line_message, _to_line)
+_UNSENT = ContentForm(kinds.UNSENT, "unsent", messages_pb2.Unsent, lambda _: messages_pb2.Unsent(), lambda _: Unsent())
 _EXPIRED = ContentForm(
-    kinds.EXPIRED,
-    "expired",
-    messages_pb2.Expired,
-    lambda _: messages_pb2.Expired(),
-    lambda _: Expired(),
-    lambda _: Columns(kinds.EXPIRED.name),
-    lambda _: Expired(),
+    kinds.EXPIRED, "expired", messages_pb2.Expired, lambda _: messages_pb2.Expired(), lambda _: Expired()
 )
 
 # By the name of the kind.
@@ -263,30 +189,6 @@ FORMS: dict[str, ContentForm[Any, Any]] = {
 
 
 # What reads the table.
-
-
-def is_said(table: str) -> str:
-    """SQL: whether the row of `messages` under this name is of a kind that people say. The index messages_by_expiry is
-    made for it. It names the few kinds that nobody says, so that an older replica takes a newer kind for said, and
-    erases it."""
-    others = ", ".join(f"'{kind.name}'" for kind in KINDS.values() if not kind.is_said)
-    return f"{table}.kind NOT IN ({others})"
-
-
-def to_columns(content: Content) -> Columns:
-    """The content as it is stored."""
-    form = FORMS[kind_of(content).name]
-    if form.to_columns:
-        return form.to_columns(content)
-    return Columns(form.kind.name, kinds.text_of(content), content=form.to_wire(content).SerializeToString())
-
-
-def from_columns(row: Row) -> Content:
-    """A stored content. A kind that this release does not know is told as if it were taken back."""
-    form = FORMS.get(row["kind"], _UNSENT)
-    read = form.from_columns or (lambda stored: form.from_wire(form.wire.FromString(stored["content"])))
-    content: Content = read(row)
-    return content
 
 
 def put_content(message: messages_pb2.Message, content: Content) -> None:

@@ -1,6 +1,8 @@
-"""What the devices of each person are told of an event of a conversation."""
+"""What the devices of each person, and presence, are told: of an event of a conversation, or of one's own."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
 
 from parley.gateway.v1 import messages_pb2 as gateway
 from parley.gateway.v1 import service_pb2 as gateway_service
@@ -8,7 +10,11 @@ from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging import metrics
+from services.messaging.kernel.model import UserId
+from services.messaging.kernel.own_state import OwnState
 from services.messaging.wire import topics
+from services.messaging.wire.api import own_state_message
+from services.messaging.wire.values import to_timestamp
 from services.runtime.kafka.bus import Headers, Outgoing
 
 
@@ -46,6 +52,33 @@ def deliveries(event: events_pb2.ConversationEvent, user_ids: Collection[str], h
         )
         for user_id in user_ids
     ]
+
+
+def own_state_delivery(
+    user_id: UserId, conversation_id: UUID, state: OwnState, time: datetime, *, relations_changed: bool = False
+) -> bytes:
+    """What the person's own devices are told: nobody else is, so it needs no fan-out."""
+    changed = gateway.OwnStateChanged(conversation_id=str(conversation_id), own_state=own_state_message(state))
+    frame = gateway_service.SubscribeResponse(event=gateway.DeviceEvent(own_state=changed)).SerializeToString()
+    return presence.Delivery(
+        user_id=user_id, frame=frame, event_time=to_timestamp(time), relations_changed=relations_changed
+    ).SerializeToString()
+
+
+def account_gone_delivery(user_id: UserId, time: datetime) -> bytes:
+    """What presence is told of a deleted account; devices read nothing of it."""
+    return presence.Delivery(user_id=user_id, event_time=to_timestamp(time), user_deleted=True).SerializeToString()
+
+
+def relations_delivery(user_id: UserId, time: datetime, *, is_own: bool) -> bytes:
+    """The person's gateways ask anew whom the person may see. Devices read of it only when it was the person's doing:
+    nobody learns of another's block."""
+    frame = b""
+    if is_own:
+        event = gateway.DeviceEvent(relations=gateway.RelationsChanged())
+        frame = gateway_service.SubscribeResponse(event=event).SerializeToString()
+    delivery = presence.Delivery(user_id=user_id, frame=frame, event_time=to_timestamp(time), relations_changed=True)
+    return delivery.SerializeToString()
 
 
 def _device_event(event: events_pb2.ConversationEvent) -> gateway.DeviceEvent:

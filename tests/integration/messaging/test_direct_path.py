@@ -11,7 +11,7 @@ from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core import LineStamp, Settings
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import (
     ConversationId,
@@ -21,7 +21,6 @@ from services.messaging.kernel.model import (
     open_direct,
 )
 from services.messaging.kernel.quotas import day_quota
-from services.messaging.messages.ports import LineStamp
 from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.wire.deliveries import direct_deliveries

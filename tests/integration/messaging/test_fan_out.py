@@ -13,12 +13,12 @@ from parley.presence.v1 import events_pb2 as presence
 
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core import LineStamp, Settings
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
 from services.messaging.kernel.quotas import day_quota
-from services.messaging.messages.ports import LineStamp
-from services.messaging.wire import api, topics
+from services.messaging.wire import topics
+from services.messaging.wire.events import message_sent
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.bus import Outgoing
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
@@ -84,7 +84,7 @@ async def found_groups(world: World) -> list[ConversationId]:
 
 def sent(room: ConversationId, seq: int) -> Outgoing:
     message = Message(MessageId(uuid4()), room, seq, ALICE, f"k{seq}", NOW, Text("hello"))
-    return Outgoing(topics.EVENTS, str(room).encode(), api.message_sent(message))
+    return Outgoing(topics.EVENTS, str(room).encode(), message_sent(message))
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])

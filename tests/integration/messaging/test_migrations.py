@@ -9,9 +9,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from services.messaging.conversations.sql.own_states import load_own_states
 from services.messaging.kernel.model import ConversationId, Cursor, UserId
 from services.messaging.messages.sql.store import PostgresStore
-from services.messaging.rows import load_own_states
 from services.messaging.sync.core.account import token_at
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig

@@ -13,8 +13,7 @@ from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 from prometheus_client import REGISTRY
 
-from services.messaging import rows
-from services.messaging.conversations.consumer import FanOut, SearchIndex
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.kernel.content import Expired, Text, Unsent
 from services.messaging.kernel.errors import InvalidField, NotEditable
 from services.messaging.kernel.model import (
@@ -25,19 +24,17 @@ from services.messaging.kernel.model import (
     UserId,
 )
 from services.messaging.messages.service.group_commit import GroupCommit
-from services.messaging.messages.service.messages import (
-    AccountSyncRequest,
-    Limits,
-    Messaging,
-    SendRequest,
-)
+from services.messaging.messages.service.messages import Limits, Messaging, SendRequest
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.messages.sql.messages import load_message
 from services.messaging.relations.core.reports import Reason, ReportRequest
 from services.messaging.relations.service import RelationLimits, Reports
 from services.messaging.relations.sql.store import PostgresReports
+from services.messaging.search.consumer import SearchIndex
+from services.messaging.sync.service import AccountSyncRequest
 from services.messaging.vanishing.service import Vanishing
 from services.messaging.vanishing.sql import PostgresSweepStore
-from services.messaging.wire.contents import is_said
+from services.messaging.wire.storage import is_said
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -264,5 +261,5 @@ async def test_what_was_there_before_is_read_as_it_was(database_url: str, tmp_pa
             )
         await migrate(pool, MIGRATIONS)
         async with pool.acquire() as connection:
-            found = [await rows.load_message(connection, ConversationId(room), seq) for seq in (1, 2, 3)]
+            found = [await load_message(connection, ConversationId(room), seq) for seq in (1, 2, 3)]
     assert [message and message.content for message in found] == [Text(""), Unsent(), Expired()]

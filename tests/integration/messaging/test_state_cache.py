@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core import LineStamp, Settings
 from services.messaging.kernel.content import Text
 from services.messaging.kernel.errors import ConversationNotFound, MessagingError, NotAllowed
 from services.messaging.kernel.model import (
@@ -20,7 +20,6 @@ from services.messaging.kernel.model import (
     open_direct,
 )
 from services.messaging.kernel.quotas import day_quota
-from services.messaging.messages.ports import LineStamp
 from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.vanishing.core import set_vanishing
 from services.messaging.wiring import MIGRATIONS

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.messaging.kernel import checks
+from services.messaging.kernel.access import find_visible
 from services.messaging.kernel.content import (
     CallOutcome,
     CallRecord,
@@ -31,6 +32,7 @@ from services.messaging.kernel.errors import (
 )
 from services.messaging.kernel.model import (
     ConversationId,
+    Edit,
     Message,
     MessageId,
     Reaction,
@@ -63,9 +65,9 @@ def made(change: MessageChange | None) -> MessageChange:
 
 def test_an_edit_keeps_the_former_text_and_its_time() -> None:
     first = made(changes.edit(message(), ALICE, Text("hullo"), NOW + timedelta(minutes=1), POLICY))
-    assert first.edit == changes.Edit(Text("hello"), NOW)
+    assert first.edit == Edit(Text("hello"), NOW)
     second = made(changes.edit(first.after, ALICE, Text("hi"), NOW + timedelta(minutes=2), POLICY))
-    assert second.edit == changes.Edit(Text("hullo"), NOW + timedelta(minutes=1))
+    assert second.edit == Edit(Text("hullo"), NOW + timedelta(minutes=1))
     assert second.after.edit_count == 2
     with pytest.raises(TooManyEdits):
         changes.edit(second.after, ALICE, Text("third"), NOW, POLICY)
@@ -134,10 +136,10 @@ def test_reactions_are_a_set_of_person_and_emoji(steps: list[tuple[UserId, str, 
 
 def test_what_one_may_not_see_is_not_there() -> None:
     conversation = open_direct(ROOM, ALICE, BOB, NOW)
-    assert changes.find_visible(conversation, BOB, message()) == message()
+    assert find_visible(conversation, BOB, message()) == message()
     for user, candidate in ((MALLORY, message()), (BOB, None)):
         with pytest.raises(MessageNotFound):
-            changes.find_visible(conversation, user, candidate)
+            find_visible(conversation, user, candidate)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging.conversations.consumer import CallRecords, FanOut, SearchIndex
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
+from services.messaging.groups.core import LineStamp, Settings
 from services.messaging.kernel.content import CallOutcome, CallRecord, Text
 from services.messaging.kernel.model import (
     Conversation,
@@ -26,9 +26,10 @@ from services.messaging.kernel.model import (
     open_direct,
 )
 from services.messaging.kernel.quotas import day_quota
-from services.messaging.messages.ports import LineStamp
-from services.messaging.wire import api
+from services.messaging.messages.consumer import CallRecords
+from services.messaging.search.consumer import SearchIndex
 from services.messaging.wire.deliveries import deliveries
+from services.messaging.wire.events import message_changed, message_sent, pair_closed, read_cursor_moved
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 from tests.support.bus import MemoryPublisher
 from tests.support.keyed import call_record, conversation_record
@@ -69,7 +70,7 @@ def message(seq: int) -> Message:
 
 async def test_a_message_is_told_to_every_member_the_sender_too(world: World) -> None:
     await world.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
-    deliveries = await told(world, api.message_sent(message(1)), api.message_sent(message(2)))
+    deliveries = await told(world, message_sent(message(1)), message_sent(message(2)))
     assert [(user, event.message.seq) for user, event in deliveries] == [
         ("alice", 1),
         ("bob", 1),
@@ -81,8 +82,8 @@ async def test_a_message_is_told_to_every_member_the_sender_too(world: World) ->
 async def test_who_came_later_hears_nothing_of_earlier_messages(world: World) -> None:
     await group_with_latecomer(world)
     early, late = message(1), message(2)
-    assert [user for user, _ in await told(world, api.message_changed(UUID(int=9), early, NOW))] == [ALICE, BOB]
-    assert [user for user, _ in await told(world, api.message_sent(late))] == [ALICE, BOB, CAROL]
+    assert [user for user, _ in await told(world, message_changed(UUID(int=9), early, NOW))] == [ALICE, BOB]
+    assert [user for user, _ in await told(world, message_sent(late))] == [ALICE, BOB, CAROL]
 
 
 async def test_who_was_removed_is_told_that_and_nothing_more(world: World) -> None:
@@ -98,7 +99,7 @@ async def test_who_was_removed_is_told_that_and_nothing_more(world: World) -> No
 
 async def test_a_read_cursor_is_told_to_all(world: World) -> None:
     await group_with_latecomer(world)
-    deliveries = await told(world, api.read_cursor_moved(UUID(int=8), ROOM, BOB, 1, 2, NOW))
+    deliveries = await told(world, read_cursor_moved(UUID(int=8), ROOM, BOB, 1, 2, NOW))
     assert {
         (user, event.read.user_id, event.read.read_seq, event.read.delivered_seq) for user, event in deliveries
     } == {(user, "bob", 1, 2) for user in (ALICE, BOB, CAROL)}
@@ -112,7 +113,7 @@ async def test_an_event_that_nobody_can_read_is_poison(world: World, value: byte
 
 async def test_a_pair_that_was_closed_is_told_to_no_device(world: World) -> None:
     await world.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
-    assert await told(world, api.pair_closed(UUID(int=9), ROOM, NOW)) == []
+    assert await told(world, pair_closed(UUID(int=9), ROOM, NOW)) == []
 
 
 def ended_call(reason: call_messages.EndReason.ValueType, conversation_id: str) -> calls.CallEvent:
@@ -164,7 +165,7 @@ async def test_a_record_for_no_conversation_is_poison(world: World, conversation
 
 
 async def test_an_event_under_the_key_of_another_conversation_is_poison(world: World) -> None:
-    event = api.pair_closed(UUID(int=9), ROOM, NOW)
+    event = pair_closed(UUID(int=9), ROOM, NOW)
     record = replace(incoming(event), key=str(UUID(int=2)).encode())
     for consumer in (FanOut(world.messaging, MemoryPublisher()), SearchIndex(world.messaging)):
         with pytest.raises(PoisonRecord, match="key"):

@@ -37,6 +37,8 @@ from services.messaging.kernel.model import (
 from services.messaging.kernel.weighing import weigh_message
 from services.messaging.wire import api, contents
 from services.messaging.wire.contents import FORMS
+from services.messaging.wire.events import withheld_event
+from services.messaging.wire.storage import from_columns, is_said, to_columns
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MESSAGING = Path(contents.__file__).parent
@@ -164,7 +166,7 @@ def test_no_row_of_the_table_contradicts_itself() -> None:
 
 def test_the_kinds_that_nobody_says_are_those_of_the_sweepers_index() -> None:
     """Another list needs a migration of messages_by_expiry."""
-    assert contents.is_said("m") == "m.kind NOT IN ('line', 'unsent', 'expired')"
+    assert is_said("m") == "m.kind NOT IN ('line', 'unsent', 'expired')"
 
 
 def test_what_a_newer_release_wrote_is_not_shown_to_who_has_not_let_it_in() -> None:
@@ -173,14 +175,14 @@ def test_what_a_newer_release_wrote_is_not_shown_to_who_has_not_let_it_in() -> N
     # A field that this release does not know.
     event.message_sent.message.MergeFromString(b"\xfa\x3f\x06secret")
     assert b"secret" in event.SerializeToString()
-    withheld = api.withheld_event(event)
+    withheld = withheld_event(event)
     assert b"secret" not in withheld.SerializeToString()
     assert withheld.message_sent.message.seq == 4
 
 
 def test_a_stored_kind_of_a_newer_release_is_told_as_taken_back() -> None:
     row = {"kind": "hologram", "body": "x", "content": b"\xff"}
-    assert kind_of(contents.from_columns(row)).is_gone
+    assert kind_of(from_columns(row)).is_gone
 
 
 PEOPLE = tuple(UserId(f"person-{number:057}") for number in range(256))
@@ -200,7 +202,7 @@ def test_each_kind_comes_back_as_it_was_told_and_stored(cls: type[Content]) -> N
     content = SAMPLES[cls]
     form = FORMS[kind_of(content).name]
     assert form.from_wire(form.wire.FromString(form.to_wire(content).SerializeToString())) == content
-    assert contents.from_columns(contents.to_columns(content)._asdict()) == content
+    assert from_columns(to_columns(content)._asdict()) == content
     message = messages_pb2.Message()
     contents.put_content(message, content)
     assert message.WhichOneof("content") == form.field

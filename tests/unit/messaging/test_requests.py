@@ -12,13 +12,13 @@ from services.messaging.groups.service import GroupRequest
 from services.messaging.kernel.content import Link, Mention, Text
 from services.messaging.kernel.errors import NotAllowed, RequestPending, RequestPendingLimit
 from services.messaging.kernel.model import Attachment, UserId
-from services.messaging.kernel.request import Request
-from services.messaging.messages.core.sequencing import REQUEST_MESSAGES
-from services.messaging.messages.service.messages import AccountSyncRequest, TextRequest
+from services.messaging.kernel.request import REQUEST_MESSAGES, Request
+from services.messaging.messages.service.messages import TextRequest
 from services.messaging.relations.core.errors import RequestQuota
 from services.messaging.relations.core.reach import MAX_UNANSWERED, Audience, SettingsChange
 from services.messaging.relations.core.reports import Reason, ReportRequest, State
 from services.messaging.relations.core.throttling import FREE_REPORTERS, requests_allowed
+from services.messaging.sync.service import AccountSyncRequest
 from tests.support.bus import MemoryPublisher
 from tests.support.keyed import conversation_record
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send

@@ -36,18 +36,15 @@ from services.messaging.kernel.errors import (
 from services.messaging.kernel.model import Role, UserId
 from services.messaging.kernel.own_state import OwnChange
 from services.messaging.messages.service.group_commit import GroupCommit
-from services.messaging.messages.service.messages import (
-    AccountSyncRequest,
-    Limits,
-    Messaging,
-    TextRequest,
-)
+from services.messaging.messages.service.messages import Limits, Messaging, TextRequest
 from services.messaging.messages.service.rates import SendRates
 from services.messaging.receipts.service import Receipts
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.service import RelationLimits, Relations
+from services.messaging.sync.service import AccountSyncRequest
 from services.messaging.vanishing.service import Sweeper, SweepPolicy, Vanishing
 from services.messaging.wire import api
+from services.messaging.wire.deliveries import own_state_delivery
 from services.runtime.ids import uuid7
 from tests.support.account_device import AccountDevice
 from tests.support.attachments import FakeAttachments, MemoryObjects
@@ -218,7 +215,7 @@ class World:
         own, self._own_told = self.store.own_told[self._own_told :], len(self.store.own_told)
         for user_id, conversation_id, state in own:
             frame = presence.Delivery.FromString(
-                api.own_state_delivery(user_id, conversation_id, state, self.clock.now())
+                own_state_delivery(user_id, conversation_id, state, self.clock.now())
             ).frame
             self._carry(user_id, gateway.SubscribeResponse.FromString(frame).event, loss)
 

@@ -15,10 +15,11 @@ from services.messaging.kernel.errors import (
     NotEditable,
     RoleTooLow,
 )
+from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.messages.core.changes import ChangePolicy, react, unsend
 from services.messaging.messages.service.messages import TextRequest
-from services.messaging.vanishing.core import as_of, check_vanish_after, end_of_old
+from services.messaging.vanishing.core import check_vanish_after, end_of_old
 from services.messaging.vanishing.service import Sweeper, SweepPolicy
 from services.runtime import tasks
 from services.runtime.errors import StatementCutOff

@@ -31,7 +31,9 @@ from services.messaging.messages.service.messages import (
 from services.messaging.messages.service.rates import SendRates
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.wire import api
-from services.messaging.wire.contents import from_columns, read_content, to_columns
+from services.messaging.wire.contents import read_content
+from services.messaging.wire.events import message_sent, withheld_event
+from services.messaging.wire.storage import from_columns, to_columns
 from services.runtime.ids import new_id
 from tests.support.file_samples import sound
 from tests.support.messaging_world import ALICE, BOB, World
@@ -178,8 +180,8 @@ async def test_in_requests_its_length_is_told_and_nothing_to_fetch_or_draw(world
     sent = await speak(world, room, upload)
     shown = withhold(sent)
     assert (shown.content, shown.attachments) == (Voice(None, SPOKEN.length), ())
-    event = api.events_pb2.ConversationEvent.FromString(api.message_sent(sent))
-    live = api.withheld_event(event).message_sent.message
+    event = api.events_pb2.ConversationEvent.FromString(message_sent(sent))
+    live = withheld_event(event).message_sent.message
     assert live == api.message_message(shown)
     assert weigh_message(sent) > weigh_message(shown)
 

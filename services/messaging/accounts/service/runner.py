@@ -32,9 +32,10 @@ from services.messaging.accounts.ports import (
 )
 from services.messaging.attachments.ports import ObjectStore
 from services.messaging.groups import core as groups
+from services.messaging.groups.core import LineStamp
+from services.messaging.groups.ports import GroupStore
 from services.messaging.kernel.errors import ConversationNotFound, ObjectsUnavailable
 from services.messaging.kernel.model import ConversationId, MessageId, UserId
-from services.messaging.messages.ports import LineStamp, Store
 from services.runtime.clock import Clock
 from services.runtime.errors import StatementCutOff, StoreUnavailable, is_outage
 from services.runtime.ids import NewId
@@ -66,7 +67,7 @@ class JobRunner:
         self,
         jobs: JobStore,
         data: AccountData,
-        store: Store,
+        group_store: GroupStore,
         objects: ObjectStore,
         clock: Clock,
         new_id: NewId,
@@ -77,7 +78,7 @@ class JobRunner:
     ) -> None:
         self._jobs = jobs
         self._data = data
-        self._store = store
+        self._groups = group_store
         self._objects = objects
         self._clock = clock
         self._new_id = new_id
@@ -219,7 +220,7 @@ class JobRunner:
         now = self._clock.now()
         stamp = LineStamp(MessageId(self._new_id(now)), claim.user_id, now)
         try:
-            await self._store.change_group(group, lambda found: groups.leave(found, claim.user_id), stamp)
+            await self._groups.change_group(group, lambda found: groups.leave(found, claim.user_id), stamp)
         except ConversationNotFound:
             # Taken out by somebody in between.
             return

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.messaging import rows
 from services.messaging.accounts.core import Belonging
 from services.messaging.attachments.core.uploads import UPLOADS_PREFIX
 from services.messaging.kernel.content import EXPIRED, without
@@ -13,8 +12,11 @@ from services.messaging.kernel.model import (
     UserId,
     told_directly,
 )
-from services.messaging.wire import api, topics
-from services.messaging.wire.contents import from_columns, is_said
+from services.messaging.messages.sql.erasing import erase_content
+from services.messaging.messages.sql.messages import to_messages, write_content
+from services.messaging.wire import topics
+from services.messaging.wire.events import for_people, message_changed
+from services.messaging.wire.storage import from_columns, is_said
 from services.runtime.ids import NewId
 from services.runtime.postgres import outbox
 from services.runtime.postgres.database import Connection
@@ -40,7 +42,7 @@ async def expire_messages(
     )
     seqs = [row["seq"] for row in found]
     if seqs:
-        await rows.erase_content(connection, [(conversation.id, seq) for seq in seqs])
+        await erase_content(connection, [(conversation.id, seq) for seq in seqs])
         await connection.execute(_NUMBER_CHANGES, conversation.id, seqs, conversation.revision, True)
     return seqs
 
@@ -86,7 +88,7 @@ async def withdraw_name(
     # An id may be a part of another one.
     mine = [(seq, after) for seq, before, after in left if after != before][:limit]
     for seq, after in mine:
-        await rows.write_content(connection, conversation.id, seq, after)
+        await write_content(connection, conversation.id, seq, after)
     seqs = [seq for seq, _ in mine]
     if seqs:
         await connection.execute(_NUMBER_CHANGES, conversation.id, seqs, conversation.revision, False)
@@ -101,8 +103,8 @@ async def tell_changes(
         "SELECT * FROM messages WHERE conversation_id = $1 AND seq = ANY($2) ORDER BY revision", conversation.id, seqs
     )
     key, people = str(conversation.id), told_directly(conversation)
-    events = [api.message_changed(new_id(now), message, now) for message in await rows.to_messages(connection, found)]
-    told = [api.for_people(event, people) if people else event for event in events]
+    events = [message_changed(new_id(now), message, now) for message in await to_messages(connection, found)]
+    told = [for_people(event, people) if people else event for event in events]
     await outbox.append(connection, key, [(topics.EVENTS, key, event) for event in told])
 
 

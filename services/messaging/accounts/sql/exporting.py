@@ -8,13 +8,14 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message as ProtoMessage
 
-from services.messaging import rows
 from services.messaging.accounts.core import EXPORT_FORMAT, EXPORT_VERSION, EXPORTED, ExportCursor, Section
 from services.messaging.accounts.ports import ExportBatch
+from services.messaging.conversations.sql.conversations import load_conversations
 from services.messaging.groups.core import as_founded
+from services.messaging.kernel.expiry import as_of
 from services.messaging.kernel.model import Conversation, ConversationId, Message, UserId
 from services.messaging.messages.core.sequencing import first_result
-from services.messaging.vanishing.core import as_of
+from services.messaging.messages.sql.messages import load_edits, to_messages
 from services.messaging.wire import api
 from services.runtime.postgres.database import Connection
 
@@ -97,11 +98,11 @@ async def read_conversations(
         conversation_id = await next_conversation(connection, user_id, cursor.conversation_id)
         if conversation_id is None:
             return ExportBatch([], replace(cursor, section=Section.OTHERS))
-        conversation = (await rows.load_conversations(connection, [conversation_id]))[conversation_id]
+        conversation = (await load_conversations(connection, [conversation_id]))[conversation_id]
         line = _conversation_line(conversation, user_id)
         return ExportBatch([line], replace(cursor, conversation_id=conversation_id, seq=0))
     found = await connection.fetch(_MESSAGES, conversation_id, user_id, cursor.seq, limit)
-    stored = await rows.to_messages(connection, found)
+    stored = await to_messages(connection, found)
     messages = [
         first_result(as_of(message, now), is_member=row["is_member"])
         for row, message in zip(found, stored, strict=True)
@@ -121,7 +122,7 @@ def _conversation_line(conversation: Conversation, user_id: UserId) -> str:
 async def _message_line(connection: Connection, message: Message, user_id: UserId) -> str:
     line: dict[str, Any] = {"type": "message", "message": _plain(api.message_message(message))}
     if message.edit_count and message.sender_id == user_id:
-        edits = await rows.load_edits(connection, message.conversation_id, message.seq)
+        edits = await load_edits(connection, message.conversation_id, message.seq)
         line["edits"] = [_plain(api.edit_message(edit)) for edit in edits]
     return _line(line)
 

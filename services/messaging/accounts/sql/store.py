@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.messaging import rows
 from services.messaging.accounts.core import (
     DELETED,
     Claim,
@@ -21,8 +20,11 @@ from services.messaging.accounts.core import (
 )
 from services.messaging.accounts.ports import ExportBatch
 from services.messaging.accounts.sql import deleting, exporting, jobs, sessions
+from services.messaging.conversations.sql.conversations import load_conversations, lock_counters
 from services.messaging.kernel.model import ConversationId, ConversationKind, UserId
-from services.messaging.wire import api, topics
+from services.messaging.relations.sql.relationships import tell_closed
+from services.messaging.wire import topics
+from services.messaging.wire.deliveries import account_gone_delivery
 from services.runtime.ids import NewId
 from services.runtime.postgres import outbox
 from services.runtime.postgres.database import Database
@@ -202,8 +204,8 @@ class PostgresAccounts:
         user_id = claim.user_id
         async with self._database.transaction() as connection:
             await jobs.hold(connection, claim)
-            await rows.lock_counters(connection, [conversation_id])
-            conversation = (await rows.load_conversations(connection, [conversation_id]))[conversation_id]
+            await lock_counters(connection, [conversation_id])
+            conversation = (await load_conversations(connection, [conversation_id]))[conversation_id]
             changed = await deleting.expire_messages(connection, conversation, user_id, limit)
             if not changed:
                 changed = await deleting.withdraw_reactions(connection, conversation, user_id, limit)
@@ -214,7 +216,7 @@ class PostgresAccounts:
             else:
                 await deleting.forget_member(connection, conversation_id, user_id)
                 if conversation.kind is ConversationKind.DIRECT:
-                    await rows.tell_closed(connection, conversation_id, self._new_id(now), now)
+                    await tell_closed(connection, conversation_id, self._new_id(now), now)
         self._relay.wake(str(conversation_id))
         return bool(changed)
 
@@ -229,7 +231,7 @@ class PostgresAccounts:
             await jobs.move(connection, claim, dump_deletion(cursor), until)
 
     async def conclude(self, claim: Claim, now: datetime) -> None:
-        gone = api.account_gone_delivery(claim.user_id, now)
+        gone = account_gone_delivery(claim.user_id, now)
         async with self._database.transaction() as connection:
             await jobs.hold(connection, claim)
             found = await connection.fetch(

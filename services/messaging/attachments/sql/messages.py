@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from services.messaging.attachments.core.uploads import UPLOADS_PREFIX
 from services.messaging.kernel.model import AttachmentId, ConversationId, Draft, Message
-from services.messaging.wire import api
+from services.messaging.wire.storage import attachment_bytes
 from services.runtime.postgres.database import Connection
 
 
@@ -33,7 +33,7 @@ async def attach(connection: Connection, messages: Sequence[Message]) -> None:
         " WHERE m.conversation_id = k.conversation_id AND m.seq = k.seq",
         [message.conversation_id for message in messages],
         [message.seq for message in messages],
-        [api.attachment_bytes(message.attachments) for message in messages],
+        [attachment_bytes(message.attachments) for message in messages],
     )
 
 

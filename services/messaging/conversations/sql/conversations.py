@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 
+from services.messaging.kernel.errors import ConversationNotFound
 from services.messaging.kernel.model import (
     AddAudience,
     Conversation,
@@ -17,8 +18,6 @@ from services.messaging.kernel.model import (
     UserId,
 )
 from services.messaging.kernel.request import Request
-from services.messaging.wire import api, topics
-from services.runtime.postgres import outbox
 from services.runtime.postgres.database import Connection
 
 # Whom the news of a direct conversation `c` are for; nobody of a group's, which the fan-out looks up.
@@ -171,9 +170,15 @@ def _conversation(row: asyncpg.Record, members: tuple[Member, ...]) -> Conversat
     )
 
 
-async def tell_closed(connection: Connection, conversation_id: ConversationId, event_id: UUID, now: datetime) -> str:
-    """Have other services ask anew about a direct conversation that was closed. Gives the relay's key."""
-    key = str(conversation_id)
-    event = api.pair_closed(event_id, conversation_id, now)
-    await outbox.append(connection, key, [(topics.EVENTS, key, event)])
-    return key
+async def lock_conversation(connection: Connection, conversation_id: ConversationId) -> Conversation:
+    """The conversation under its row's lock. Raises ConversationNotFound."""
+    if not await lock_counters(connection, [conversation_id]):
+        raise ConversationNotFound
+    return (await load_conversations(connection, [conversation_id]))[conversation_id]
+
+
+async def load_by_key(connection: Connection, column: str, key: str) -> Conversation | None:
+    """The conversation of a pair or of a creation key."""
+    # The column is one of two names of ours.
+    found = await connection.fetchval(f"SELECT id FROM conversations WHERE {column} = $1", key)  # noqa: S608
+    return (await load_conversations(connection, [found]))[found] if found else None

@@ -6,7 +6,7 @@ from datetime import datetime
 from services.messaging.kernel.model import ConversationId, UserId
 from services.messaging.kernel.own_state import MAX_UNREAD, OwnState
 from services.messaging.kernel.request import Request
-from services.messaging.wire.contents import is_said
+from services.messaging.wire.storage import is_said
 from services.runtime.postgres.database import Connection
 
 _OWN_STATES = f"""

@@ -1,13 +1,15 @@
 """Statements about conversations that wait to be let in."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from services.messaging.conversations.sql.own_states import load_own_states, write_own_state
-from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.kernel.model import Conversation, ConversationId, Member, UserId, told_directly
 from services.messaging.kernel.request import Request
-from services.messaging.relations.mapping import relations_delivery
-from services.messaging.wire import api, topics
+from services.messaging.relations.sql.relationships import tell_relations
+from services.messaging.wire import topics
+from services.messaging.wire.deliveries import own_state_delivery
+from services.messaging.wire.events import conversation_created, to_outbox
 from services.runtime.postgres import outbox
 from services.runtime.postgres.database import Connection
 
@@ -59,19 +61,36 @@ async def tell_request(
     of another key's. Gives the relay's key."""
     state = (await load_own_states(connection, user_id, [conversation_id], now))[conversation_id]
     await write_own_state(connection, user_id, conversation_id, state, now)
-    delivery = api.own_state_delivery(user_id, conversation_id, state, now, relations_changed=True)
+    delivery = own_state_delivery(user_id, conversation_id, state, now, relations_changed=True)
     await outbox.append(connection, order_key or user_id, [(topics.DELIVERY, user_id, delivery)])
     return order_key or user_id
 
 
-async def tell_relations(
-    connection: Connection, user_ids: Collection[UserId], now: datetime, actor: UserId | None = None
-) -> list[str]:
-    """Have the people's gateways ask anew; only the actor's devices read of it. Gives the relay's keys."""
-    records = [
-        (user_id, topics.DELIVERY, user_id, relations_delivery(user_id, now, is_own=user_id == actor))
-        for user_id in user_ids
-    ]
-    if records:
-        await outbox.append_many(connection, records)
-    return list(user_ids)
+async def announce_created(
+    connection: Connection, conversation: Conversation, lines: Sequence[bytes], now: datetime
+) -> None:
+    """Tell of a new conversation, with the events of its first lines."""
+    await announce_requests(connection, conversation.id, conversation.members, now)
+    events = [conversation_created(conversation), *lines]
+    await append_events(connection, conversation.id, events, told_directly(conversation))
+
+
+async def announce_requests(
+    connection: Connection, conversation_id: ConversationId, members: Sequence[Member], now: datetime
+) -> None:
+    """Tell those with whom it waits, before they hear of the conversation itself: in its own order, therefore."""
+    for member in members:
+        if member.request is Request.PENDING:
+            await tell_request(connection, member.user_id, conversation_id, now, str(conversation_id))
+
+
+def asked_among(members: Sequence[Member]) -> int:
+    """Those who have to let it in."""
+    return sum(member.request is Request.PENDING for member in members)
+
+
+async def append_events(
+    connection: Connection, conversation_id: ConversationId, events: Sequence[bytes], people: Sequence[UserId] = ()
+) -> None:
+    """Write events of a conversation to the outbox. `people`: see to_outbox."""
+    await outbox.append_many(connection, [to_outbox(conversation_id, event, people) for event in events])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from services.messaging import rows
+from services.messaging.conversations.sql.conversations import lock_counters
 from services.messaging.groups.core import Ban
 from services.messaging.groups.ports import Invite
 from services.messaging.kernel.errors import ConversationNotFound
@@ -26,7 +26,7 @@ class PostgresInvites:
 
     async def put_invite(self, invite: Invite) -> None:
         async with self._database.transaction() as connection:
-            if not await rows.lock_counters(connection, [invite.conversation_id]):
+            if not await lock_counters(connection, [invite.conversation_id]):
                 raise ConversationNotFound
             await connection.execute(
                 "DELETE FROM invites WHERE conversation_id = $1 AND coalesce(ended_before, expires_at) < $2",

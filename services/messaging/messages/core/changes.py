@@ -9,16 +9,12 @@ from services.messaging.kernel.content import Text, Unsent, kind_of
 from services.messaging.kernel.emojis import bare, qualified
 from services.messaging.kernel.errors import (
     EditTooLate,
-    MessageNotFound,
-    NotAllowed,
     NotEditable,
     NotTheSender,
-    RequestPending,
     TooManyEdits,
     TooManyReactions,
 )
-from services.messaging.kernel.model import Conversation, Edit, Message, Reaction, UserId
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.model import Edit, Message, Reaction, UserId
 
 
 @dataclass(frozen=True)
@@ -48,26 +44,6 @@ class MessageChange:
     after: Message
     edit: Edit | None = None
     reaction: ReactionChange | None = None
-
-
-def find_visible(conversation: Conversation, user: UserId, message: Message | None) -> Message:
-    """The message, if the user may see it. Raises MessageNotFound."""
-    member = conversation.member(user)
-    if message is None or member is None or message.seq <= member.visible_after_seq:
-        raise MessageNotFound
-    return message
-
-
-def require_open(conversation: Conversation, user: UserId) -> None:
-    """Raises NotAllowed where a block stands, and to who has not let the conversation in: only writing does that.
-
-    Raises RequestPending where nobody else has let it in: until then there are a few plain texts, and nothing beside.
-    """
-    member = conversation.member(user)
-    if conversation.blocked or (member and member.request is not Request.NONE):
-        raise NotAllowed
-    if conversation.is_asking(user):
-        raise RequestPending
 
 
 def edit(message: Message, user: UserId, text: Text, now: datetime, policy: ChangePolicy) -> MessageChange | None:

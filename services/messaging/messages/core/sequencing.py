@@ -1,4 +1,4 @@
-"""How messages enter a conversation: each takes the next number, once."""
+"""How messages get their numbers: each takes the next one of its conversation, once."""
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -23,7 +23,7 @@ from services.messaging.kernel.model import (
     Message,
     UserId,
 )
-from services.messaging.kernel.request import Request
+from services.messaging.kernel.request import REQUEST_MESSAGES, Request
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,6 @@ class Sequenced:
     last_seqs: dict[ConversationId, int] = field(default_factory=dict)
     # Whose request it was that they wrote in: writing lets a conversation in.
     accepted: dict[tuple[ConversationId, UserId], None] = field(default_factory=dict)
-
-
-# Texts of a person that go before anybody else let the conversation in. Higher: a stranger says more unasked. Lower:
-# there is less to tell who it is by.
-REQUEST_MESSAGES = 3
 
 
 def sequence_drafts(
@@ -134,7 +129,8 @@ def first_result(message: Message, *, is_member: bool) -> Message:
 
 
 def recipients(states: ConversationStates, sequenced: Sequenced) -> Mapping[ConversationId, Sequence[UserId]]:
-    """`ConversationStates.people` with those who wrote in what they had declined: they hear of it again, from their message on."""
+    """Whom the news are for: `people`, with those who wrote in what they had declined. They hear of it again, from their
+    message on."""
     people = dict(states.people)
     for conversation_id, user_id in sequenced.accepted:
         if people[conversation_id] and user_id not in people[conversation_id]:

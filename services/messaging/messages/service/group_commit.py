@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from services.messaging import metrics
 from services.messaging.kernel.errors import Overloaded
 from services.messaging.kernel.model import Draft, Message
-from services.messaging.messages.ports import Store
+from services.messaging.messages.ports import MessageStore
 from services.runtime.errors import StoreUnavailable
 
 # Sends committed together. Higher: more throughput under load. Lower: the first of a batch waits less.
@@ -19,7 +19,7 @@ class GroupCommit:
     A lone send waits for nobody. The queue is bounded: beyond it, Overloaded.
     """
 
-    def __init__(self, store: Store, capacity: int) -> None:
+    def __init__(self, store: MessageStore, capacity: int) -> None:
         self._store = store
         self._waiting: asyncio.Queue[tuple[Draft, asyncio.Future[Message]]] = asyncio.Queue(capacity)
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from services.messaging.attachments.sql.messages import release_attachments
+from services.messaging.kernel import expiry
 from services.messaging.kernel.content import EXPIRED
 from services.messaging.kernel.model import ConversationId, Message
-from services.messaging.vanishing import core
 from services.runtime.postgres.database import Connection
 
 # What hangs on a message and is content of it, by (conversation_id, seq).
@@ -50,15 +50,15 @@ async def erase_content(connection: Connection, places: Sequence[tuple[Conversat
     await erase_hanging(connection, places)
 
 
-async def bury(connection: Connection, messages: Sequence[Message]) -> list[Message]:
+async def expire(connection: Connection, messages: Sequence[Message]) -> list[Message]:
     """Make tombstones of messages whose conversations the caller has locked; as they stand then, to be told."""
     counts = Counter(message.conversation_id for message in messages)
     found = await connection.fetch(_NEXT_REVISIONS, list(counts), list(counts.values()))
-    buried = core.bury(messages, {row["id"]: row["before"] for row in found})
-    places = [(message.conversation_id, message.seq) for message in buried]
+    expired = expiry.expire(messages, {row["id"]: row["before"] for row in found})
+    places = [(message.conversation_id, message.seq) for message in expired]
     await erase_content(connection, places)
-    await connection.execute(_MARK_EXPIRED, *_columns(places), [message.revision for message in buried])
-    return buried
+    await connection.execute(_MARK_EXPIRED, *_columns(places), [message.revision for message in expired])
+    return expired
 
 
 async def delete_messages(connection: Connection, places: Sequence[tuple[ConversationId, int]]) -> None:

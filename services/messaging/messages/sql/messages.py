@@ -23,8 +23,7 @@ from services.messaging.kernel.request import Request
 from services.messaging.messages.core.changes import MessageChange, gather_reactions
 from services.messaging.messages.core.sequencing import ConversationStates
 from services.messaging.messages.sql.erasing import erase_content
-from services.messaging.wire import api
-from services.messaging.wire.contents import entity_bytes, from_columns, to_columns, to_text
+from services.messaging.wire.storage import entity_bytes, from_columns, to_attachments, to_columns, to_text
 from services.runtime.postgres import outbox
 from services.runtime.postgres.database import Connection
 
@@ -306,5 +305,5 @@ def _message(row: asyncpg.Record, reactions: tuple[Reaction, ...]) -> Message:
         reactions=reactions,
         expires_at=row["expires_at"],
         # A release that does not know a kind leaves its files where it takes the rest away.
-        attachments=api.to_attachments(row["attachments"]) if row["attachments"] and kind_of(content).is_said else (),
+        attachments=to_attachments(row["attachments"]) if row["attachments"] and kind_of(content).is_said else (),
     )

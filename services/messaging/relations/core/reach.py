@@ -1,4 +1,4 @@
-"""Whether one person may reach another. What a person's word depends on is a Relationship; the answers are one table."""
+"""Whether one person may reach another. What that depends on is a Relationship; the answers are one table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -101,7 +101,7 @@ _OPEN: Mapping[Audience, Callable[[Relationship], bool]] = {
 
 
 def admit(relationship: Relationship) -> Request | None:
-    """How a conversation to which the other invites stands with the person; None when the other cannot invite at all."""
+    """How a conversation to which the other invites stands with the person; None when the other cannot invite."""
     if relationship.blocked or relationship.settings.messages is Audience.NOBODY:
         return None
     # Who let the other in before lets the other write, whatever the setting became since.

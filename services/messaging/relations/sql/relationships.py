@@ -1,12 +1,18 @@
-"""Statements about what people's word about each other depends on."""
+"""Statements about the relationships of people, and whom a change of one concerns."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import asyncpg
 
 from services.messaging.kernel.model import ConversationId, UserId, pair_key
 from services.messaging.relations.core.reach import Audience, Relationship, Settings
+from services.messaging.wire import topics
+from services.messaging.wire.deliveries import relations_delivery
+from services.messaging.wire.events import pair_closed
+from services.runtime.postgres import outbox
 from services.runtime.postgres.database import Connection
 
 if TYPE_CHECKING:
@@ -102,6 +108,27 @@ async def refresh_blocked(connection: Connection, one: UserId, other: UserId) ->
         blocked,
     )
     return changed if blocked else None
+
+
+async def tell_closed(connection: Connection, conversation_id: ConversationId, event_id: UUID, now: datetime) -> str:
+    """Have other services ask anew about a direct conversation that was closed. Gives the relay's key."""
+    key = str(conversation_id)
+    event = pair_closed(event_id, conversation_id, now)
+    await outbox.append(connection, key, [(topics.EVENTS, key, event)])
+    return key
+
+
+async def tell_relations(
+    connection: Connection, user_ids: Collection[UserId], now: datetime, actor: UserId | None = None
+) -> list[str]:
+    """Have the people's gateways ask anew; only the actor's devices read of it. Gives the relay's keys."""
+    records = [
+        (user_id, topics.DELIVERY, user_id, relations_delivery(user_id, now, is_own=user_id == actor))
+        for user_id in user_ids
+    ]
+    if records:
+        await outbox.append_many(connection, records)
+    return list(user_ids)
 
 
 def to_settings(row: asyncpg.Record) -> Settings:

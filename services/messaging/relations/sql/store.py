@@ -1,20 +1,27 @@
-"""PostgreSQL: the truth of who may reach whom, and reports. The statements stand in rows/."""
+"""PostgreSQL: the truth of who may reach whom, and reports. The statements stand beside it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.messaging import rows
-from services.messaging.conversations.sql import requests
-from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.kernel.model import UserId
 from services.messaging.kernel.quotas import DayQuota
 from services.messaging.relations.core.errors import ReportNotFound, ReportQuota, TooManyBlocks
 from services.messaging.relations.core.graph import Block, Fact, FactKind, Source, newest
 from services.messaging.relations.core.reach import Relationship, Settings, SettingsChange, apply_change
 from services.messaging.relations.core.reports import Report, State
 from services.messaging.relations.ports import DecideReport, Pair
-from services.messaging.relations.sql import graph, relationships, reports
-from services.messaging.rows import lock_counters
+from services.messaging.relations.sql import graph, reports
+from services.messaging.relations.sql.relationships import (
+    load_blocked,
+    load_contacts,
+    load_relationships,
+    lock_pair,
+    refresh_blocked,
+    tell_closed,
+    tell_relations,
+    to_settings,
+)
 from services.runtime.ids import new_id
 from services.runtime.postgres.database import Connection, Database
 
@@ -57,10 +64,8 @@ class PostgresRelations:
                 after.calls.value,
                 after.send_receipts,
             )
-            watchers = (
-                await relationships.load_contacts(connection, user_id) if after.presence is not before.presence else []
-            )
-            woken = await requests.tell_relations(connection, [user_id, *watchers], now, actor=user_id)
+            watchers = await load_contacts(connection, user_id) if after.presence is not before.presence else []
+            woken = await tell_relations(connection, [user_id, *watchers], now, actor=user_id)
         self._wake_all(woken)
         return after
 
@@ -79,24 +84,11 @@ class PostgresRelations:
 
     async def blocked_among(self, user_id: UserId, others: Collection[UserId]) -> Collection[UserId]:
         async with self._database.connection() as connection:
-            return await relationships.load_blocked(connection, user_id, others)
+            return await load_blocked(connection, user_id, others)
 
     async def relationships(self, pairs: Collection[Pair]) -> Mapping[Pair, Relationship]:
         async with self._database.connection() as connection:
-            return await relationships.load_relationships(connection, pairs)
-
-    async def accept(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
-        async with self._database.transaction() as connection:
-            # Before the member, as sends do that let a conversation in by writing.
-            await lock_counters(connection, [conversation_id])
-            woken = await requests.accept_requests(connection, [(conversation_id, user_id)], now)
-        self._wake_all(woken)
-
-    async def decline(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
-        async with self._database.transaction() as connection:
-            await lock_counters(connection, [conversation_id])
-            woken = await requests.decline_request(connection, conversation_id, user_id, now)
-        self._wake_all(woken)
+            return await load_relationships(connection, pairs)
 
     async def learn(self, facts: Sequence[Fact]) -> None:
         latest = newest(facts)
@@ -106,7 +98,7 @@ class PostgresRelations:
             matter = await graph.write_follows(connection, follows)
             woken = []
             for fact in matter:
-                woken += await requests.tell_relations(connection, [fact.user_id, fact.other_id], fact.time)
+                woken += await tell_relations(connection, [fact.user_id, fact.other_id], fact.time)
         self._wake_all(woken)
         for fact in latest:
             # One transaction each: it locks a conversation, and several of them in another order than sends do could
@@ -116,16 +108,16 @@ class PostgresRelations:
 
     async def _write_block(self, source: Source, fact: Fact, now: datetime, limit: int | None = None) -> None:
         async with self._database.transaction() as connection:
-            await relationships.lock_pair(connection, fact.user_id, fact.other_id)
+            await lock_pair(connection, fact.user_id, fact.other_id)
             if not await graph.write_block(connection, source, fact):
                 return
             if limit is not None and await _count_blocks(connection, fact.user_id) > limit:
                 raise TooManyBlocks(f"at most {limit} people can be blocked")
-            closed = await relationships.refresh_blocked(connection, fact.user_id, fact.other_id)
+            closed = await refresh_blocked(connection, fact.user_id, fact.other_id)
             both = [fact.user_id, fact.other_id]
-            woken = await requests.tell_relations(connection, both, now, actor=fact.user_id)
+            woken = await tell_relations(connection, both, now, actor=fact.user_id)
             if closed:
-                woken.append(await rows.tell_closed(connection, closed, new_id(now), now))
+                woken.append(await tell_closed(connection, closed, new_id(now), now))
         self._wake_all(woken)
 
     def _wake_all(self, keys: Sequence[str]) -> None:
@@ -198,7 +190,7 @@ _REPORTER_LOCKS = 0x7265706F
 
 async def _load_settings(connection: Connection, user_id: UserId) -> Settings:
     row = await connection.fetchrow("SELECT * FROM user_settings WHERE user_id = $1", user_id)
-    return relationships.to_settings(row) if row else Settings()
+    return to_settings(row) if row else Settings()
 
 
 async def _count_blocks(connection: Connection, user_id: UserId) -> int:
