@@ -25,7 +25,6 @@ from services.messaging.kernel.model import Conversation, Draft, Message, Messag
 from services.messaging.kernel.own_state import OwnChange
 from services.messaging.messages.core import changes
 from services.messaging.messages.core.changes import ChangePolicy
-from services.messaging.messages.sql.store import PostgresStore
 from services.runtime.ids import new_id
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
@@ -33,6 +32,7 @@ from tests.support.accounts import Budget, Mortal
 from tests.support.attachments import MemoryObjects, announced
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_store import ALICE, BOB, CAROL, fail, founded, left, opened, reacted, text
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.messaging.kernel.content import Expired, kind_of
-from services.messaging.kernel.expiry import is_due
+from services.messaging.kernel.expiry import expire, is_due
 from services.messaging.kernel.model import ConversationId, Message, UserId
 from services.messaging.kernel.own_state import OwnChange, OwnState
 from services.messaging.kernel.request import Request
-from services.messaging.vanishing.core import bury, end_of_old
+from services.messaging.vanishing.core import end_of_old
 from services.messaging.wire.events import conversation_changed, message_changed, read_cursor_moved
 from tests.support.messaging import FakeStore
 
@@ -59,15 +59,15 @@ class MemoryStore(FakeStore):
     ) -> None:
         for id_, seq in places.items():
             if self._is_member(id_, user_id):
-                room = self._conversations[id_]
-                wanted = min(seq, room.last_seq)
-                self._tell(id_, user_id, now, delivered_seq=wanted, is_live=len(room.members) <= told_members)
+                conversation = self._conversations[id_]
+                wanted = min(seq, conversation.last_seq)
+                self._tell(id_, user_id, now, delivered_seq=wanted, is_live=len(conversation.members) <= told_members)
 
     async def expire_due(self, now: datetime, limit: int, passed_by: int = 0) -> int:
         due = [message for messages in self._messages.values() for message in messages if is_due(message, now)]
         due = sorted(due, key=lambda message: message.expires_at or now)[passed_by : passed_by + limit]
-        revisions = {id_: room.revision for id_, room in self._conversations.items()}
-        for message in bury(sorted(due, key=lambda message: (message.conversation_id, message.seq)), revisions):
+        revisions = {id_: conversation.revision for id_, conversation in self._conversations.items()}
+        for message in expire(sorted(due, key=lambda message: (message.conversation_id, message.seq)), revisions):
             id_ = message.conversation_id
             self._replace(message)
             self._erase_hanging(message)
@@ -120,9 +120,9 @@ class MemoryStore(FakeStore):
         is_live: bool,
     ) -> None:
         """Moves what others know forward, and the event of it."""
-        room = self._conversations[conversation_id]
-        member = room.member(user_id)
-        if member is None or member.request is not Request.NONE or room.blocked or user_id in self.silent:
+        conversation = self._conversations[conversation_id]
+        member = conversation.member(user_id)
+        if member is None or member.request is not Request.NONE or conversation.blocked or user_id in self.silent:
             return
         after = replace(
             member,
@@ -131,8 +131,8 @@ class MemoryStore(FakeStore):
         )
         if after == replace(member, delivered_seq=max(member.delivered_seq, member.read_seq)):
             return
-        members = tuple(after if other.user_id == user_id else other for other in room.members)
-        self._conversations[conversation_id] = replace(room, members=members)
+        members = tuple(after if other.user_id == user_id else other for other in conversation.members)
+        self._conversations[conversation_id] = replace(conversation, members=members)
         self._read_moved[conversation_id] = now
         if is_live:
             is_delivered = after.delivered_seq > max(member.delivered_seq, member.read_seq)

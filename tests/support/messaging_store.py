@@ -17,9 +17,9 @@ from services.messaging.kernel.own_state import OwnState
 from services.messaging.kernel.quotas import DayQuota, day_quota
 from services.messaging.messages.core import changes
 from services.messaging.messages.core.changes import ChangePolicy
-from services.messaging.messages.ports import Store
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 
 ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
 

@@ -161,7 +161,7 @@ class ThreeServices:
 
     async def pair(self, user_id: str, other: str) -> str:
         """A direct conversation that both let in."""
-        talk = str((await self.messaging.messaging.open_direct(_person(user_id), other)).id)
+        talk = str((await self.messaging.conversations.open_direct(_person(user_id), other)).id)
         accept = relations_pb2.AcceptRequestRequest(conversation_id=talk)
         await self.messaging.ask("RelationsService", "AcceptRequest", other, accept)
         return talk
@@ -209,7 +209,7 @@ class ThreeServices:
         events = [record for record in records if record.topic == "messaging.events.v1"]
         told = MemoryPublisher()
         if events:
-            await FanOut(self.messaging.messaging, told).handle(events)
+            await FanOut(self.messaging.store, told).handle(events)
             await self.members_consumer.handle(events)
         published = [(record.topic, record.value) for record in records]
         published += [(record.topic, record.value) for record in told.records]

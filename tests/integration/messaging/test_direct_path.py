@@ -21,7 +21,6 @@ from services.messaging.kernel.model import (
     open_direct,
 )
 from services.messaging.kernel.quotas import day_quota
-from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.wire.deliveries import direct_deliveries
 from services.messaging.wiring import MIGRATIONS
@@ -32,6 +31,7 @@ from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import SHARDS, OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_world import World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,7 +97,7 @@ async def test_the_fan_out_leaves_out_what_was_told_already(line: Line) -> None:
     await line.store.append([draft(1)])
     assert await line.told()
     again = MemoryPublisher()
-    await FanOut(World(capacity=5).messaging, again).handle(line.events())
+    await FanOut(World(capacity=5).store, again).handle(line.events())
     assert again.records == []
 
 

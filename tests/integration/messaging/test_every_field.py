@@ -35,8 +35,8 @@ async def town(database_url: str) -> AsyncIterator[Town]:
     room = town.known["conversation_id"][0]
     await town.groups.add_members(ALICE, room, [REMOVED, LEFT])
     for user in (REMOVED, LEFT):
-        message = await town.messaging.send_text(UserId(user), room, TextRequest("before", Text("I was here")))
-        await town.messaging.set_reaction(UserId(user), room, message.seq, "👍", present=True)
+        message = await town.messages.send_text(UserId(user), room, TextRequest("before", Text("I was here")))
+        await town.messages.set_reaction(UserId(user), room, message.seq, "👍", present=True)
     await town.groups.remove_member(ALICE, room, REMOVED)
     await town.groups.leave_group(UserId(LEFT), room)
     yield town

@@ -64,7 +64,7 @@ async def running(kafka: KafkaConfig, world: World, count: int) -> AsyncIterator
     subscription = Subscription(topics.EVENTS, f"fan-out-{uuid4()}")
     async with AsyncExitStack() as stack:
         for replica in replicas:
-            fan_out = FanOut(world.messaging, replica.publisher)
+            fan_out = FanOut(world.store, replica.publisher)
             consumer = KafkaConsumer(kafka, subscription, fan_out.handle, replica.publisher, replica)
             await consumer.start()
             stack.push_async_callback(consumer.stop)

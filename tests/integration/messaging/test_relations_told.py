@@ -15,11 +15,9 @@ from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings as GroupSettings
 from services.messaging.kernel.model import Conversation, ConversationId, UserId
 from services.messaging.kernel.request import Request
-from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.core.graph import Fact, FactKind
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from services.messaging.relations.sql.store import PostgresRelations
 from services.messaging.wire.deliveries import direct_deliveries
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
@@ -29,6 +27,7 @@ from services.runtime.postgres.outbox import SHARDS, OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
+from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.messaging_store import ALICE, BOB, CAROL, opened, quota, stamp, text
 
 PENDING, DECLINED = messages_pb2.REQUEST_STATE_PENDING, messages_pb2.REQUEST_STATE_DECLINED

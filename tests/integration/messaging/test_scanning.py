@@ -115,7 +115,9 @@ async def sender(database_url: str, tmp_path: Path, fetching: tuple[Fetching, We
         scans = Scans(uploads, objects, scanner, CLOCK, timedelta(seconds=DEADLINE_S))
         running = asyncio.create_task(scans.run())
         policy = UploadPolicy()
-        yield Sender(Attachments(uploads, MemoryStore(), objects, CLOCK, new_id, policy, wake_scans=scans.wake))
+        yield Sender(
+            Attachments(uploads, MemoryStore(), MemoryStore(), objects, CLOCK, new_id, policy, wake_scans=scans.wake)
+        )
         running.cancel()
 
 

@@ -20,7 +20,6 @@ from services.messaging.kernel.model import (
     open_direct,
 )
 from services.messaging.kernel.quotas import day_quota
-from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.vanishing.core import set_vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
@@ -29,6 +28,7 @@ from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
+from tests.support.messaging_postgres import PostgresStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROOM = ConversationId(UUID(int=1))

@@ -15,9 +15,9 @@ from services.messaging.kernel.model import (
     PageMark,
     UserId,
 )
-from services.messaging.messages.ports import Store
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_store import (
     ALICE,
     BOB,

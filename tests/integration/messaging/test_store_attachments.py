@@ -20,8 +20,6 @@ from services.messaging.kernel.model import (
 )
 from services.messaging.kernel.quotas import day_quota
 from services.messaging.messages.core import changes
-from services.messaging.messages.ports import Store
-from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.relations.core.reports import Reason, Report, copy_of
 from services.messaging.relations.sql.store import PostgresReports
 from services.messaging.wiring import MIGRATIONS
@@ -33,6 +31,8 @@ from tests.support.attachments import announced
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
+from tests.support.messaging_cases import Store
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_store import ALICE, BOB, fail, opened, text
 
 DAY = timedelta(days=1)

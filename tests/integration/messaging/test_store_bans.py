@@ -17,9 +17,9 @@ from services.messaging.kernel.model import (
     Role,
     UserId,
 )
-from services.messaging.messages.ports import Store
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, founded, left, quota, stamp
 
 DAN = UserId("dan")

@@ -15,8 +15,6 @@ from services.messaging.kernel.model import (
 from services.messaging.kernel.own_state import OwnChange, OwnState
 from services.messaging.messages.core import changes
 from services.messaging.messages.core.changes import ChangePolicy
-from services.messaging.messages.ports import Store
-from services.messaging.messages.sql.store import PostgresStore
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.search.core import FORM, query_of
 from services.messaging.search.service import Reindexer
@@ -25,7 +23,9 @@ from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_memory import MemoryStore
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, left, own, text
 from tests.support.search_table import SEARCH_TABLE
 

@@ -24,7 +24,6 @@ from services.messaging.kernel.model import (
 )
 from services.messaging.kernel.request import Request
 from services.messaging.messages.core import changes
-from services.messaging.messages.ports import Store
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks
 from services.messaging.relations.core.graph import Block, Fact, FactKind
@@ -33,6 +32,7 @@ from services.messaging.relations.ports import RelationStore
 from services.messaging.search.core import query_of
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, opened, quota, stamp, text
 
 LIMIT = 100

@@ -25,7 +25,6 @@ from services.messaging.kernel.model import (
 )
 from services.messaging.kernel.quotas import DayQuota, day_quota
 from services.messaging.kernel.request import Request
-from services.messaging.messages.ports import Store
 from services.messaging.relations.core.errors import RequestQuota
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import Reason, Report, State, resolve
@@ -34,6 +33,7 @@ from services.messaging.relations.ports import RelationStore, ReportStore
 from services.messaging.vanishing.ports import SweepStore
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, stamp, text
 
 

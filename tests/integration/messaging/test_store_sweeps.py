@@ -10,13 +10,13 @@ from services.messaging.kernel.errors import MessageNotFound
 from services.messaging.kernel.model import Conversation, Cursor, Message
 from services.messaging.messages.core import changes
 from services.messaging.messages.core.changes import ChangePolicy
-from services.messaging.messages.ports import Store
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.search.core import query_of
 from services.messaging.vanishing.core import set_vanishing
 from services.messaging.vanishing.ports import SweepStore
 from services.runtime.postgres.database import Database
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_news import News
 from tests.support.messaging_store import ALICE, BOB, fail, fill, founded, opened, own, reacted, stamp, text
 

@@ -47,7 +47,7 @@ def incoming(value: bytes | None) -> Incoming:
 async def told(world: World, *events: bytes) -> list[tuple[str, gateway.DeviceEvent]]:
     """The deliveries that the events become: who, and what the device reads."""
     publisher = MemoryPublisher()
-    await FanOut(world.messaging, publisher).handle([incoming(event) for event in events])
+    await FanOut(world.store, publisher).handle([incoming(event) for event in events])
     deliveries = [presence.Delivery.FromString(record.value or b"") for record in publisher.records]
     assert [record.key.decode() for record in publisher.records] == [delivery.user_id for delivery in deliveries]
     assert all(record.topic == "delivery.v1" and record.headers for record in publisher.records)
@@ -108,7 +108,7 @@ async def test_a_read_cursor_is_told_to_all(world: World) -> None:
 @pytest.mark.parametrize("value", [b"\xff\xff", b"", b"\x12\x03abc", None])
 async def test_an_event_that_nobody_can_read_is_poison(world: World, value: bytes | None) -> None:
     with pytest.raises(PoisonRecord):
-        await FanOut(world.messaging, MemoryPublisher()).handle([incoming(value)])
+        await FanOut(world.store, MemoryPublisher()).handle([incoming(value)])
 
 
 async def test_a_pair_that_was_closed_is_told_to_no_device(world: World) -> None:
@@ -143,8 +143,8 @@ def ended_call(reason: call_messages.EndReason.ValueType, conversation_id: str) 
 async def test_an_ended_call_is_recorded_once(world: World) -> None:
     room = await world.room()
     event = ended_call(call_messages.END_REASON_HUNG_UP, room).SerializeToString()
-    await CallRecords(world.messaging).handle([call_record(event), call_record(event)])
-    messages, _ = await world.messaging.list_messages(ALICE, room, 0, 0)
+    await CallRecords(world.messages).handle([call_record(event), call_record(event)])
+    messages, _ = await world.messages.list_messages(ALICE, room, 0, 0)
     record = CallRecord(UUID(int=7), True, CallOutcome.COMPLETED, timedelta(seconds=83), (ALICE, BOB))
     assert [(entry.sender_id, entry.content) for entry in messages] == [(ALICE, record)]
 
@@ -153,21 +153,21 @@ async def test_a_call_that_goes_on_is_not_recorded(world: World) -> None:
     room = await world.room()
     event = ended_call(call_messages.END_REASON_HUNG_UP, room)
     event.call_changed.call.state = call_messages.CALL_STATE_ACTIVE
-    await CallRecords(world.messaging).handle([call_record(event.SerializeToString())])
-    assert (await world.messaging.list_messages(ALICE, room, 0, 0))[0] == []
+    await CallRecords(world.messages).handle([call_record(event.SerializeToString())])
+    assert (await world.messages.list_messages(ALICE, room, 0, 0))[0] == []
 
 
 @pytest.mark.parametrize("conversation_id", ["nonsense", str(UUID(int=99))])
 async def test_a_record_for_no_conversation_is_poison(world: World, conversation_id: str) -> None:
     event = ended_call(call_messages.END_REASON_MISSED, conversation_id)
     with pytest.raises(PoisonRecord):
-        await CallRecords(world.messaging).handle([call_record(event.SerializeToString())])
+        await CallRecords(world.messages).handle([call_record(event.SerializeToString())])
 
 
 async def test_an_event_under_the_key_of_another_conversation_is_poison(world: World) -> None:
     event = pair_closed(UUID(int=9), ROOM, NOW)
     record = replace(incoming(event), key=str(UUID(int=2)).encode())
-    for consumer in (FanOut(world.messaging, MemoryPublisher()), SearchIndex(world.messaging)):
+    for consumer in (FanOut(world.store, MemoryPublisher()), SearchIndex(world.store)):
         with pytest.raises(PoisonRecord, match="key"):
             await consumer.handle([record])
 
@@ -179,8 +179,8 @@ async def test_an_event_of_one_call_that_holds_another_is_recorded_nowhere(world
     event.call_id = str(UUID(int=8))
     for record in (under_another_key, call_record(event.SerializeToString())):
         with pytest.raises(PoisonRecord):
-            await CallRecords(world.messaging).handle([record])
-    assert (await world.messaging.list_messages(ALICE, room, 0, 0))[0] == []
+            await CallRecords(world.messages).handle([record])
+    assert (await world.messages.list_messages(ALICE, room, 0, 0))[0] == []
 
 
 def test_whoever_went_is_asked_about_anew_and_nobody_else() -> None:

@@ -1,4 +1,4 @@
-"""What a message can hold stands in one table: nobody else spells out which kinds there are."""
+"""What a message can hold stands in three tables: nobody else spells out which kinds there are."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from parley.messaging.v1 import messages_pb2, service_pb2
+from parley.messaging.v1 import events_pb2, messages_pb2, service_pb2
 
 from services.messaging.kernel.content import (
     KINDS,
@@ -38,11 +38,11 @@ from services.messaging.kernel.weighing import weigh_message
 from services.messaging.wire import api, contents
 from services.messaging.wire.contents import FORMS
 from services.messaging.wire.events import withheld_event
-from services.messaging.wire.storage import from_columns, is_said, to_columns
+from services.messaging.wire.storage import STORED, from_columns, is_said, to_columns
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-MESSAGING = Path(contents.__file__).parent
-TABLES = {"core/content.py", "contents.py"}
+MESSAGING = Path(contents.__file__).parents[1]
+TABLES = {"kernel/content.py", "wire/contents.py", "wire/storage.py"}
 CLASSES = {cls.__name__ for cls in KINDS}
 # Of kinds as SQL has them. Names of ours: no sign of an expression among them.
 _QUOTED = re.compile("'(" + "|".join(kind.name for kind in KINDS.values()) + ")'")
@@ -52,23 +52,26 @@ _ASKS = {"HasField", "WhichOneof", "ClearField", "CopyFrom"}
 
 # Who is about one kind, and why.
 _EDITS = {
-    ("core/model.py", "Edit", "Text"),
-    ("core/changes.py", "edit", "Text"),
-    ("service.py", "Messaging.edit_message", "Text"),
-    ("service.py", "Messaging._standing_text", "Text"),
+    ("kernel/model.py", "Edit", "Text"),
+    ("messages/core/changes.py", "edit", "Text"),
+    ("messages/service/messages.py", "Messages.edit_message", "Text"),
+    ("messages/service/messages.py", "Messages._standing_text", "Text"),
 }
 # Its checks know the configuration, and look up the members.
 _SENDS_TEXTS = {
-    ("core/checks.py", "check_entities", "Text"),
-    ("service.py", "TextRequest", "Text"),
-    ("service.py", "Messaging._checked_text", "Text"),
-    ("rpc.py", "MessagingServicer.SendMessage", "text"),
+    ("kernel/checks.py", "check_entities", "Text"),
+    ("messages/service/messages.py", "TextRequest", "Text"),
+    ("messages/service/messages.py", "Messages._checked_text", "Text"),
+    ("messages/rpc.py", "MessagesRpcs.SendMessage", "text"),
 }
 _RECORDS_CALLS = {
-    ("consumer.py", "CallRecords._record", "CallRecord"),
-    ("service.py", "Messaging.record_call", "CallRecord"),
+    ("messages/consumer.py", "CallRecords._record", "CallRecord"),
+    ("messages/service/messages.py", "Messages.record_call", "CallRecord"),
 }
-_BURIES = {("core/changes.py", "unsend", "Unsent"), ("vanishing/core.py", "_tombstone", "Expired")}
+_LEAVES_TOMBSTONES = {
+    ("messages/core/changes.py", "unsend", "Unsent"),
+    ("kernel/expiry.py", "tombstone", "Expired"),
+}
 _TELLS_OF_GROUPS = {
     ("vanishing/core.py", "set_vanishing", "Line"),
     ("groups/core.py", "GroupChange", "Line"),
@@ -80,7 +83,7 @@ _TELLS_OF_GROUPS = {
     ("groups/core.py", "_enter", "Line"),
     ("groups/core.py", "_without", "Line"),
 }
-ALLOWED = _EDITS | _SENDS_TEXTS | _RECORDS_CALLS | _BURIES | _TELLS_OF_GROUPS
+ALLOWED = _EDITS | _SENDS_TEXTS | _RECORDS_CALLS | _LEAVES_TOMBSTONES | _TELLS_OF_GROUPS
 
 
 def spelled(source: str) -> Iterator[tuple[str, str]]:
@@ -138,6 +141,8 @@ def test_a_kind_that_is_spelled_is_seen(source: str) -> None:
 
 
 def test_every_kind_has_a_form_and_every_field_of_a_message_is_a_kinds() -> None:
+    assert {form.kind for form in STORED.values()} == set(KINDS.values())
+    assert all(name == form.kind.name for name, form in STORED.items())
     assert {form.kind for form in FORMS.values()} == set(KINDS.values())
     assert all(name == form.kind.name for name, form in FORMS.items())
     contents = messages_pb2.Message.DESCRIPTOR.oneofs_by_name["content"].fields
@@ -170,7 +175,7 @@ def test_the_kinds_that_nobody_says_are_those_of_the_sweepers_index() -> None:
 
 
 def test_what_a_newer_release_wrote_is_not_shown_to_who_has_not_let_it_in() -> None:
-    event = api.events_pb2.ConversationEvent()
+    event = events_pb2.ConversationEvent()
     event.message_sent.message.seq = 4
     # A field that this release does not know.
     event.message_sent.message.MergeFromString(b"\xfa\x3f\x06secret")

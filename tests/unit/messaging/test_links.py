@@ -75,7 +75,7 @@ async def test_sending_and_editing_refuse_alike(world: World) -> None:
     room = await world.room()
     lie = Text("bank.example", (Link(0, 12, EVIL),))
     with pytest.raises(InvalidField):
-        await world.messaging.send_text(ALICE, room, TextRequest("k", lie))
-    sent = await world.messaging.send_text(ALICE, room, TextRequest("k", Text("hello")))
+        await world.messages.send_text(ALICE, room, TextRequest("k", lie))
+    sent = await world.messages.send_text(ALICE, room, TextRequest("k", Text("hello")))
     with pytest.raises(InvalidField):
-        await world.messaging.edit_message(ALICE, room, sent.seq, lie)
+        await world.messages.edit_message(ALICE, room, sent.seq, lie)

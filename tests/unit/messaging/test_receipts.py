@@ -12,7 +12,7 @@ ROOM = "018f0000-0000-7000-8000-000000000001"
 
 
 async def delivered(world: World, room: str) -> int:
-    member = (await world.messaging.get_conversation(ALICE, room)).member(BOB)
+    member = (await world.conversations.get_conversation(ALICE, room)).member(BOB)
     assert member is not None
     return member.delivered_seq
 

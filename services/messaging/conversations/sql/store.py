@@ -1,6 +1,6 @@
 """PostgreSQL: the truth of conversations. The statements stand beside it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from services.messaging.conversations.sql.conversations import (
@@ -108,26 +108,25 @@ class PostgresConversations:
 
 
 class PostgresRequests:
-    """See relations.ports.RequestStore."""
+    """See relations.ports.RequestStore. `wake` wakes the relay for a key whose rows were committed."""
 
-    def __init__(self, database: Database, relay: outbox.OutboxRelay) -> None:
+    def __init__(self, database: Database, wake: Callable[[str], None]) -> None:
         self._database = database
-        self._relay = relay
+        self._wake = wake
 
     async def accept(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
         async with self._database.transaction() as connection:
             # Before the member, as sends do that let a conversation in by writing.
             await lock_counters(connection, [conversation_id])
             woken = await accept_requests(connection, [(conversation_id, user_id)], now)
-        _wake(self._relay, woken)
+        self._wake_all(woken)
 
     async def decline(self, conversation_id: ConversationId, user_id: UserId, now: datetime) -> None:
         async with self._database.transaction() as connection:
             await lock_counters(connection, [conversation_id])
             woken = await decline_request(connection, conversation_id, user_id, now)
-        _wake(self._relay, woken)
+        self._wake_all(woken)
 
-
-def _wake(relay: outbox.OutboxRelay, keys: Sequence[str]) -> None:
-    for key in keys:
-        relay.wake(key)
+    def _wake_all(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._wake(key)

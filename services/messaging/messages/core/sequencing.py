@@ -129,8 +129,8 @@ def first_result(message: Message, *, is_member: bool) -> Message:
 
 
 def recipients(states: ConversationStates, sequenced: Sequenced) -> Mapping[ConversationId, Sequence[UserId]]:
-    """Whom the news are for: `people`, with those who wrote in what they had declined. They hear of it again, from their
-    message on."""
+    """Whom the news are for: `people`, with those who wrote in what they had declined: they hear of it again, from
+    their message on."""
     people = dict(states.people)
     for conversation_id, user_id in sequenced.accepted:
         if people[conversation_id] and user_id not in people[conversation_id]:
