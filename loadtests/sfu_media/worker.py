@@ -108,7 +108,7 @@ async def run_worker(
     }
     questions, answers = socket.socketpair()
     questions.setblocking(False)
-    module = ("loadtests.sfu_media.watched", str(answers.fileno())) if is_watched else ("services.sfu",)
+    module = ("loadtests.sfu_media.instrumented_worker", str(answers.fileno())) if is_watched else ("services.sfu",)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out, answers:
         process = await asyncio.create_subprocess_exec(

@@ -13,7 +13,7 @@ from parley.accounts.v1 import service_pb2 as data_api
 
 from services.messaging.accounts.core import BELONGINGS, EXPORTED, Fate
 from services.messaging.accounts.ports import SourceUnavailable
-from services.messaging.core.model import UserId
+from services.messaging.kernel.model import UserId
 from services.presence.accounts.consumer import AccountsConsumer as PresenceConsumer
 from services.presence.accounts.rpc import AccountDataServicer as PresenceData
 from services.presence.publisher import KafkaFeed

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from services.messaging.core import changes
-from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.content import CallOutcome, CallRecord, Text, Voice
-from services.messaging.core.errors import MessagingError
-from services.messaging.core.model import Draft, MessageId
+from services.messaging.kernel.content import CallOutcome, CallRecord, Text, Voice
+from services.messaging.kernel.errors import MessagingError
+from services.messaging.kernel.model import Draft, MessageId
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import ChangePolicy
 from services.presence.core.frames import UserId as PresenceUser
 from services.presence.core.states import OngoingCall, Standing, UserState
 from services.presence.ports import StateRow

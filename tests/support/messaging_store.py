@@ -1,16 +1,25 @@
 """What the tests of messaging's store do, in a word each."""
 
-from services.messaging.core import changes
-from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.content import Text
-from services.messaging.core.model import Conversation, ConversationId, Draft, Message, MessageId, UserId, open_direct
-from services.messaging.core.own_state import OwnState
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
-from services.messaging.ports import LineStamp, Store
-from services.messaging.relations.core.quotas import DayQuota, day_quota
+from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.kernel.access import find_visible
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import (
+    Conversation,
+    ConversationId,
+    Draft,
+    Message,
+    MessageId,
+    UserId,
+    open_direct,
+)
+from services.messaging.kernel.own_state import OwnState
+from services.messaging.kernel.quotas import DayQuota, day_quota
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import ChangePolicy
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 
 ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
 
@@ -65,7 +74,7 @@ async def reacted(
         room.id,
         seq,
         lambda conversation, message: changes.react(
-            changes.find_visible(conversation, user, message), user, emoji, ChangePolicy(), present=present
+            find_visible(conversation, user, message), user, emoji, ChangePolicy(), present=present
         ),
         clock.now(),
     )

@@ -20,7 +20,7 @@ from parley.presence.v1 import service_pb2 as presence_api
 from services.gateway import rpc as gateway_rpc
 from services.gateway.core.frames import UpFrame, Watch
 from services.gateway.membership import GrpcMembership
-from services.messaging.consumer import FanOut
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups.service import GroupRequest
 from services.runtime.config import DatabaseConfig
 from services.runtime.errors import BASE_TABLE, ErrorTable
@@ -161,7 +161,7 @@ class ThreeServices:
 
     async def pair(self, user_id: str, other: str) -> str:
         """A direct conversation that both let in."""
-        talk = str((await self.messaging.messaging.open_direct(_person(user_id), other)).id)
+        talk = str((await self.messaging.conversations.open_direct(_person(user_id), other)).id)
         accept = relations_pb2.AcceptRequestRequest(conversation_id=talk)
         await self.messaging.ask("RelationsService", "AcceptRequest", other, accept)
         return talk
@@ -209,7 +209,7 @@ class ThreeServices:
         events = [record for record in records if record.topic == "messaging.events.v1"]
         told = MemoryPublisher()
         if events:
-            await FanOut(self.messaging.messaging, told).handle(events)
+            await FanOut(self.messaging.store, told).handle(events)
             await self.members_consumer.handle(events)
         published = [(record.topic, record.value) for record in records]
         published += [(record.topic, record.value) for record in told.records]

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Protocol
 
-from services.messaging.core.model import Conversation, ConversationId
-from services.messaging.ports import DecideGroup, LineStamp
+from services.messaging.groups.core import LineStamp
+from services.messaging.groups.ports import DecideGroup
+from services.messaging.kernel.model import Conversation, ConversationId
 
 
 class ConversationStore(Protocol):

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.messaging import metrics
-from services.messaging.core import checks
-from services.messaging.core.model import Conversation, ConversationId, MessageId, UserId
-from services.messaging.ports import LineStamp
+from services.messaging.groups.core import LineStamp
+from services.messaging.kernel import checks
+from services.messaging.kernel.model import Conversation, ConversationId, MessageId, UserId
 from services.messaging.vanishing import core
 from services.messaging.vanishing.ports import ConversationStore, SweepStore
 from services.runtime.clock import Clock
@@ -42,7 +42,7 @@ class Vanishing:
         length = core.check_vanish_after(vanish_after)
         now = self._clock.now()
         stamp = LineStamp(MessageId(self._new_id(now)), user_id, now)
-        return await self._store.change_group(target, lambda room: core.set_vanishing(room, user_id, length), stamp)
+        return await self._store.change_group(target, lambda found: core.set_vanishing(found, user_id, length), stamp)
 
 
 @dataclass(frozen=True)

@@ -74,11 +74,11 @@ describe("files", () => {
   });
 
   test("the table is the service's", () => {
-    const source = readFileSync(`${ROOT}services/messaging/core/media_types.py`, "utf8");
+    const source = readFileSync(`${ROOT}services/messaging/kernel/media_types.py`, "utf8");
     const aliases = [...source.matchAll(/^ {4}"([^"/]+\/[^"]+)": "([^"]+)",$/gmu)].map(([, alias, name]) => `${alias} ${name}`);
     const own = MEDIA_TYPES.flatMap(({ name, aliases: list }) => list.split(" ").filter(Boolean).map((alias) => `${alias} ${name}`));
     expect(own.toSorted()).toEqual(aliases.toSorted());
-    const types = [...readFileSync(`${ROOT}services/messaging/attachments/core.py`, "utf8").matchAll(/"((?:image|audio|video|application|text)\/[^"]+)"/gu)].map(([, name]) => name);
+    const types = [...readFileSync(`${ROOT}services/messaging/attachments/core/uploads.py`, "utf8").matchAll(/"((?:image|audio|video|application|text)\/[^"]+)"/gu)].map(([, name]) => name);
     expect(MEDIA_TYPES.map(({ name }) => name).toSorted()).toEqual(types.toSorted());
   });
 

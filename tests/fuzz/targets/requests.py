@@ -55,7 +55,10 @@ SEEDS = tuple(_seed(at) for at in range(len(CALLS)))
 async def _run(service: str, name: str, request: Message) -> None:
     world = World()
     servicers: dict[str, Callable[[], Any]] = {
-        "MessagingService": lambda: MessagingServicer(world.messaging, world.groups, world.receipts, world.vanishing),
+        "MessagingService": lambda: MessagingServicer(
+            *(world.conversations, world.messages, world.sync, world.search),
+            *(world.groups, world.receipts, world.vanishing),
+        ),
         "RelationsService": lambda: RelationsServicer(world.relations, world.reports),
         "AttachmentsService": lambda: AttachmentsServicer(world.attachments),
     }

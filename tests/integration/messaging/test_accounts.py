@@ -11,12 +11,12 @@ from parley.messaging.v1 import events_pb2
 from parley.presence.v1 import events_pb2 as delivery_pb2
 
 from services.messaging.accounts.core import BELONGINGS, Job
-from services.messaging.accounts.service import Gate
-from services.messaging.core.content import Line, LineKind, Text
-from services.messaging.core.errors import AccountDeleted
-from services.messaging.core.model import Role
+from services.messaging.accounts.service.accounts import Gate
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
+from services.messaging.kernel.content import Line, LineKind, Text
+from services.messaging.kernel.errors import AccountDeleted
+from services.messaging.kernel.model import Role
 from services.messaging.vanishing import core as vanishing
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig

@@ -9,16 +9,20 @@ import pytest
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging.consumer import FanOut
-from services.messaging.core.content import Text
-from services.messaging.core.model import ConversationId, Draft, MessageId, UserId, open_direct
-from services.messaging.deliveries import direct_deliveries
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
-from services.messaging.ports import LineStamp
-from services.messaging.receipts.store import PostgresReceipts
-from services.messaging.relations.core.quotas import day_quota
-from services.messaging.store import PostgresStore
+from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import (
+    ConversationId,
+    Draft,
+    MessageId,
+    UserId,
+    open_direct,
+)
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.receipts.sql import PostgresReceipts
+from services.messaging.wire.deliveries import direct_deliveries
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -27,6 +31,7 @@ from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import SHARDS, OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_world import World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -92,7 +97,7 @@ async def test_the_fan_out_leaves_out_what_was_told_already(line: Line) -> None:
     await line.store.append([draft(1)])
     assert await line.told()
     again = MemoryPublisher()
-    await FanOut(World(capacity=5).messaging, again).handle(line.events())
+    await FanOut(World(capacity=5).store, again).handle(line.events())
     assert again.records == []
 
 

@@ -9,10 +9,10 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from services.messaging.attachments.service import UploadRequest
-from services.messaging.core.content import Text
-from services.messaging.core.model import UserId
-from services.messaging.service import TextRequest
+from services.messaging.attachments.service.attachments import UploadRequest
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import UserId
+from services.messaging.messages.service.messages import TextRequest
 from tests.integration.messaging.test_any_request import ALICE, RPCS, SERVICES, TABLE, Town
 from tests.support.file_samples import sound
 from tests.support.filled_requests import Values
@@ -35,8 +35,8 @@ async def town(database_url: str) -> AsyncIterator[Town]:
     room = town.known["conversation_id"][0]
     await town.groups.add_members(ALICE, room, [REMOVED, LEFT])
     for user in (REMOVED, LEFT):
-        message = await town.messaging.send_text(UserId(user), room, TextRequest("before", Text("I was here")))
-        await town.messaging.set_reaction(UserId(user), room, message.seq, "👍", present=True)
+        message = await town.messages.send_text(UserId(user), room, TextRequest("before", Text("I was here")))
+        await town.messages.set_reaction(UserId(user), room, message.seq, "👍", present=True)
     await town.groups.remove_member(ALICE, room, REMOVED)
     await town.groups.leave_group(UserId(LEFT), room)
     yield town

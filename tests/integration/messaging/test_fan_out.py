@@ -11,14 +11,14 @@ import pytest
 from parley.gateway.v1 import service_pb2 as gateway
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging import encoding, topics
-from services.messaging.consumer import FanOut
-from services.messaging.core.content import Text
-from services.messaging.core.model import ConversationId, Message, MessageId, UserId
+from services.messaging.conversations.consumer import FanOut
 from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
-from services.messaging.ports import LineStamp
-from services.messaging.relations.core.quotas import day_quota
+from services.messaging.groups.core import LineStamp, Settings
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import ConversationId, Message, MessageId, UserId
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.wire import topics
+from services.messaging.wire.events import message_sent
 from services.runtime.config import KafkaConfig
 from services.runtime.kafka.bus import Outgoing
 from services.runtime.kafka.consumer import KafkaConsumer, Subscription
@@ -64,7 +64,7 @@ async def running(kafka: KafkaConfig, world: World, count: int) -> AsyncIterator
     subscription = Subscription(topics.EVENTS, f"fan-out-{uuid4()}")
     async with AsyncExitStack() as stack:
         for replica in replicas:
-            fan_out = FanOut(world.messaging, replica.publisher)
+            fan_out = FanOut(world.store, replica.publisher)
             consumer = KafkaConsumer(kafka, subscription, fan_out.handle, replica.publisher, replica)
             await consumer.start()
             stack.push_async_callback(consumer.stop)
@@ -84,7 +84,7 @@ async def found_groups(world: World) -> list[ConversationId]:
 
 def sent(room: ConversationId, seq: int) -> Outgoing:
     message = Message(MessageId(uuid4()), room, seq, ALICE, f"k{seq}", NOW, Text("hello"))
-    return Outgoing(topics.EVENTS, str(room).encode(), encoding.message_sent(message))
+    return Outgoing(topics.EVENTS, str(room).encode(), message_sent(message))
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])

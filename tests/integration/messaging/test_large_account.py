@@ -9,17 +9,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.messaging.core.account_sync import Mark, SyncToken, cut_page, token_at
-from services.messaging.core.errors import SyncTokenUnknown, TooManyConversations
-from services.messaging.core.model import ConversationId, Cursor, PageMark, UserId
-from services.messaging.core.own_state import OwnChange
-from services.messaging.core.request import Request
-from services.messaging.group_commit import GroupCommit
-from services.messaging.rates import SendRates
-from services.messaging.receipts.store import PostgresReceipts
-from services.messaging.rows import inboxes
-from services.messaging.service import Limits, Messaging
-from services.messaging.store import PostgresStore
+from services.messaging.kernel.errors import SyncTokenUnknown, TooManyConversations
+from services.messaging.kernel.model import ConversationId, Cursor, PageMark, UserId
+from services.messaging.kernel.own_state import OwnChange
+from services.messaging.kernel.request import Request
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.rates import SendRates
+from services.messaging.receipts.sql import PostgresReceipts
+from services.messaging.sync.core.account import Mark, SyncToken, cut_page, token_at
+from services.messaging.sync.sql import inboxes
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -29,6 +27,8 @@ from tests.support.account_device import AccountDevice
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
+from tests.support.messaging_cases import Cases
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_store import founded, text
 
 ALICE = UserId("alice")
@@ -80,9 +80,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def messaging(store: PostgresStore, clock: ManualClock) -> Messaging:
-    sends = GroupCommit(store, 100)
-    return Messaging(store, sends, SendRates(), clock, new_id, Limits())
+def cases(store: PostgresStore, clock: ManualClock) -> Cases:
+    return Cases(store, GroupCommit(store, 100), SendRates(), clock, new_id)
 
 
 async def rows_read(database: Database, statement: str, *arguments: Any) -> int:
@@ -99,9 +98,9 @@ def looked_at(node: dict[str, Any]) -> int:
 
 
 async def test_an_account_of_fifty_thousand_logs_in_syncs_and_stays_in_sync(
-    filled: Database, store: PostgresStore, messaging: Messaging, clock: ManualClock
+    filled: Database, store: PostgresStore, cases: Cases, clock: ManualClock
 ) -> None:
-    device = AccountDevice(ALICE, messaging, limit=20)
+    device = AccountDevice(ALICE, cases.sync, limit=20)
     await device.log_in()
     # A first screen: a page of each folder, and their messages.
     assert len(list(device.inbox.conversations)) == 200
@@ -138,8 +137,8 @@ async def test_an_account_of_fifty_thousand_logs_in_syncs_and_stays_in_sync(
     assert device.inbox.conversations.history(str(old)).cursor == 3
 
 
-async def test_everything_comes_by_sync_alone_in_bounded_pages(filled: Database, messaging: Messaging) -> None:
-    device = AccountDevice(ALICE, messaging, limit=1, page_size=200)
+async def test_everything_comes_by_sync_alone_in_bounded_pages(filled: Database, cases: Cases) -> None:
+    device = AccountDevice(ALICE, cases.sync, limit=1, page_size=200)
     answers = await device.sync()
     assert len(answers) == (CONVERSATIONS + REQUESTS + 199) // 200
     assert max(len(answer.deltas) for answer in answers) == 200
@@ -147,7 +146,7 @@ async def test_everything_comes_by_sync_alone_in_bounded_pages(filled: Database,
     assert len(list(device.inbox.conversations)) == CONVERSATIONS + REQUESTS
     assert not device.inbox.conversations.has_gap
     with pytest.raises(TooManyConversations):
-        await messaging.sync(ALICE, [], 100, None)
+        await cases.sync.sync(ALICE, [], 100, None)
 
 
 async def test_no_page_looks_at_more_than_it_tells(filled: Database, store: PostgresStore) -> None:
@@ -199,10 +198,10 @@ async def test_what_commits_late_is_told(database: Database, store: PostgresStor
 
 
 async def test_many_sends_at_once_and_syncs_among_them_lose_nothing(
-    database: Database, store: PostgresStore, messaging: Messaging, clock: ManualClock
+    database: Database, store: PostgresStore, cases: Cases, clock: ManualClock
 ) -> None:
     rooms = [await founded(store, clock, f"k{number}", UserId("bob")) for number in range(20)]
-    device = AccountDevice(ALICE, messaging, page_size=7)
+    device = AccountDevice(ALICE, cases.sync, page_size=7)
     await device.log_in()
 
     async def chatter(turn: int) -> None:
@@ -258,10 +257,10 @@ async def test_a_message_to_a_large_group_writes_to_no_members_inbox(
 
 
 async def test_after_a_restore_the_renewed_epoch_refuses_old_tokens_and_everything_is_told_anew(
-    database: Database, store: PostgresStore, messaging: Messaging, clock: ManualClock
+    database: Database, store: PostgresStore, cases: Cases, clock: ManualClock
 ) -> None:
     room = await founded(store, clock, "k", UserId("bob"))
-    device = AccountDevice(ALICE, messaging)
+    device = AccountDevice(ALICE, cases.sync)
     await device.log_in()
     async with database.connection() as connection:
         await connection.execute("SELECT renew_sync_epoch()")

@@ -9,10 +9,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.messaging.core.account_sync import token_at
-from services.messaging.core.model import ConversationId, Cursor, UserId
-from services.messaging.rows import load_own_states
-from services.messaging.store import PostgresStore
+from services.messaging.conversations.sql.own_states import load_own_states
+from services.messaging.kernel.model import ConversationId, Cursor, UserId
+from services.messaging.sync.core.account import token_at
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -20,6 +19,7 @@ from services.runtime.postgres.database import Database, migrate
 from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.db import connected
+from tests.support.messaging_postgres import PostgresStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

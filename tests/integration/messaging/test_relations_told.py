@@ -11,16 +11,14 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.messaging.v1 import events_pb2, messages_pb2
 from parley.presence.v1 import events_pb2 as presence
 
-from services.messaging.core.model import Conversation, ConversationId, UserId
-from services.messaging.core.request import Request
-from services.messaging.deliveries import direct_deliveries
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings as GroupSettings
-from services.messaging.receipts.store import PostgresReceipts
+from services.messaging.kernel.model import Conversation, ConversationId, UserId
+from services.messaging.kernel.request import Request
+from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.core.graph import Fact, FactKind
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from services.messaging.relations.store import PostgresRelations
-from services.messaging.store import PostgresStore
+from services.messaging.wire.deliveries import direct_deliveries
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -29,6 +27,7 @@ from services.runtime.postgres.outbox import SHARDS, OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
+from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.messaging_store import ALICE, BOB, CAROL, opened, quota, stamp, text
 
 PENDING, DECLINED = messages_pb2.REQUEST_STATE_PENDING, messages_pb2.REQUEST_STATE_DECLINED

@@ -4,12 +4,20 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from services.messaging.core.content import CallOutcome, CallRecord, Text
-from services.messaging.core.errors import ConversationNotFound
-from services.messaging.core.model import ConversationId, Cursor, Draft, Message, MessageId, PageMark, UserId
-from services.messaging.ports import Store
+from services.messaging.kernel.content import CallOutcome, CallRecord, Text
+from services.messaging.kernel.errors import ConversationNotFound
+from services.messaging.kernel.model import (
+    ConversationId,
+    Cursor,
+    Draft,
+    Message,
+    MessageId,
+    PageMark,
+    UserId,
+)
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_store import (
     ALICE,
     BOB,

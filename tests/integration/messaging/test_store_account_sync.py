@@ -5,16 +5,22 @@ from uuid import uuid4
 
 import pytest
 
-from services.messaging.core.account_sync import AccountCatchup, Mark, SyncToken, cut_page, token_at
-from services.messaging.core.errors import SyncTokenUnknown
-from services.messaging.core.model import Conversation, ConversationId, Cursor, UserId
-from services.messaging.core.own_state import OwnChange
-from services.messaging.core.request import Request
-from services.messaging.ports import Store
+from services.messaging.kernel.errors import SyncTokenUnknown
+from services.messaging.kernel.model import Conversation, ConversationId, Cursor, UserId
+from services.messaging.kernel.own_state import OwnChange
+from services.messaging.kernel.request import Request
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.ports import RelationStore
+from services.messaging.sync.core.account import (
+    AccountCatchup,
+    Mark,
+    SyncToken,
+    cut_page,
+    token_at,
+)
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fill, founded, left, opened, text
 
 MOST_BYTES = 1_000_000

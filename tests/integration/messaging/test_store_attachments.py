@@ -5,18 +5,23 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.attachments.core import Scan, object_key
+from services.messaging.attachments.core.uploads import Scan, object_key
 from services.messaging.attachments.ports import AttachmentStore
-from services.messaging.attachments.store import PostgresAttachments
-from services.messaging.core import changes
-from services.messaging.core.content import Text
-from services.messaging.core.errors import AttachmentNotFound, TooManyUploads
-from services.messaging.core.model import Attachment, Conversation, Draft, Message, MessageId, UserId
-from services.messaging.ports import Store
-from services.messaging.relations.core.quotas import day_quota
+from services.messaging.attachments.sql.store import PostgresAttachments
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import AttachmentNotFound, TooManyUploads
+from services.messaging.kernel.model import (
+    Attachment,
+    Conversation,
+    Draft,
+    Message,
+    MessageId,
+    UserId,
+)
+from services.messaging.kernel.quotas import day_quota
+from services.messaging.messages.core import changes
 from services.messaging.relations.core.reports import Reason, Report, copy_of
-from services.messaging.relations.store import PostgresReports
-from services.messaging.store import PostgresStore
+from services.messaging.relations.sql.store import PostgresReports
 from services.messaging.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.ids import new_id
@@ -26,6 +31,8 @@ from tests.support.attachments import announced
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
+from tests.support.messaging_cases import Store
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_store import ALICE, BOB, fail, opened, text
 
 DAY = timedelta(days=1)
@@ -93,21 +100,21 @@ async def test_of_two_messages_at_once_one_gets_the_file(
     assert len([outcome for outcome in outcomes if isinstance(outcome, AttachmentNotFound)]) == 5
 
 
-async def test_unsending_forgets_the_files_and_dooms_their_objects(
+async def test_unsending_forgets_the_files_and_queues_their_objects_for_deletion(
     store: Store, uploads: AttachmentStore, clock: ManualClock
 ) -> None:
     room = await opened(store, clock)
     upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
     message = await sent(store, draft(clock, room, "k", upload.attachment))
-    assert await uploads.claim_doomed(clock.now(), clock.now() + DAY, 10) == []
+    assert await uploads.claim_deletes(clock.now(), clock.now() + DAY, 10) == []
     await store.change_message(
         room.id, message.seq, lambda _, found: changes.unsend(found or fail(message), ALICE), clock.now()
     )
     found = await store.find_message(room.id, message.seq)
     assert found is not None
     assert found.attachments == ()
-    (doomed,) = await uploads.claim_doomed(clock.now(), clock.now() + DAY, 10)
-    assert (doomed.object_key, doomed.put_until) == (object_key(upload.attachment.id), upload.put_until)
+    (pending,) = await uploads.claim_deletes(clock.now(), clock.now() + DAY, 10)
+    assert (pending.object_key, pending.put_until) == (object_key(upload.attachment.id), upload.put_until)
 
 
 async def test_what_was_reported_keeps_its_files_for_the_moderators(database_url: str, clock: ManualClock) -> None:
@@ -124,33 +131,33 @@ async def test_what_was_reported_keeps_its_files_for_the_moderators(database_url
         await store.change_message(
             room.id, message.seq, lambda _, found: changes.unsend(found or fail(message), ALICE), clock.now()
         )
-        assert await uploads.claim_doomed(clock.now(), clock.now() + DAY, 10) == []
+        assert await uploads.claim_deletes(clock.now(), clock.now() + DAY, 10) == []
 
 
-async def test_a_doomed_object_is_one_collectors_until_it_dies_or_puts_it_off(
+async def test_an_object_to_delete_is_one_collectors_until_it_dies_or_puts_it_off(
     store: Store, uploads: AttachmentStore, clock: ManualClock
 ) -> None:
     upload = await uploads.put_upload(announced(clock.now(), ALICE), 10)
     clock.advance(86_399)
-    assert await uploads.doom_unused(clock.now(), 10) == 0
+    assert await uploads.queue_unused(clock.now(), 10) == 0
     clock.advance(1)
-    assert await uploads.doom_unused(clock.now(), 10) == 1
-    assert await uploads.doom_unused(clock.now(), 10) == 0
+    assert await uploads.queue_unused(clock.now(), 10) == 1
+    assert await uploads.queue_unused(clock.now(), 10) == 0
     key = object_key(upload.attachment.id)
 
     async def claimed() -> list[str]:
         minute = timedelta(minutes=1)
-        return [each.object_key for each in await uploads.claim_doomed(clock.now(), clock.now() + minute, 10)]
+        return [each.object_key for each in await uploads.claim_deletes(clock.now(), clock.now() + minute, 10)]
 
     assert await claimed() == [key]
     assert await claimed() == []
     clock.advance(61)
     assert await claimed() == [key]
-    await uploads.postpone_doomed({key: clock.now() + timedelta(seconds=5)})
+    await uploads.postpone_deletes({key: clock.now() + timedelta(seconds=5)})
     assert await claimed() == []
     clock.advance(6)
     assert await claimed() == [key]
-    await uploads.forget_doomed([key])
+    await uploads.forget_deletes([key])
     clock.advance(600)
     assert await claimed() == []
 
@@ -205,12 +212,12 @@ async def test_collectors_share_what_is_to_be_done(store: Store, uploads: Attach
     for number in range(20):
         await uploads.put_upload(announced(clock.now(), ALICE, f"u{number}"), 100)
     clock.advance(86_400)
-    counts = await asyncio.gather(*(uploads.doom_unused(clock.now(), 10) for _ in range(4)))
+    counts = await asyncio.gather(*(uploads.queue_unused(clock.now(), 10) for _ in range(4)))
     while sum(counts) < 20:
-        counts.append(await uploads.doom_unused(clock.now(), 10))
-    claims = await asyncio.gather(*(uploads.claim_doomed(clock.now(), clock.now() + DAY, 10) for _ in range(4)))
+        counts.append(await uploads.queue_unused(clock.now(), 10))
+    claims = await asyncio.gather(*(uploads.claim_deletes(clock.now(), clock.now() + DAY, 10) for _ in range(4)))
     keys = [each.object_key for claim in claims for each in claim]
-    keys += [each.object_key for each in await uploads.claim_doomed(clock.now(), clock.now() + DAY, 20)]
+    keys += [each.object_key for each in await uploads.claim_deletes(clock.now(), clock.now() + DAY, 20)]
     assert len(keys) == len(set(keys)) == 20
 
 

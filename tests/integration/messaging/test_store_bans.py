@@ -5,14 +5,21 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.core.errors import Banned, RoleTooLow
-from services.messaging.core.model import AddAudience, Conversation, ConversationId, Cursor, Role, UserId
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Ban, GroupChange, Settings
 from services.messaging.groups.ports import REQUEST_KEYS_KEPT, Invite, InviteStore
-from services.messaging.ports import Store
+from services.messaging.kernel.errors import Banned, RoleTooLow
+from services.messaging.kernel.model import (
+    AddAudience,
+    Conversation,
+    ConversationId,
+    Cursor,
+    Role,
+    UserId,
+)
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, founded, left, quota, stamp
 
 DAN = UserId("dan")

@@ -7,19 +7,36 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.core import changes
-from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.content import CallOutcome, CallRecord, Line, LineKind, Mention, Text, Unsent
-from services.messaging.core.errors import ConversationNotFound, RoleTooLow
-from services.messaging.core.model import ConversationId, Cursor, Draft, Edit, Message, MessageId, Role, UserId
 from services.messaging.groups import core as groups
 from services.messaging.groups.core import Settings
 from services.messaging.groups.ports import Invite, InviteStore
-from services.messaging.ports import Store
+from services.messaging.kernel.content import (
+    CallOutcome,
+    CallRecord,
+    Line,
+    LineKind,
+    Mention,
+    Text,
+    Unsent,
+)
+from services.messaging.kernel.errors import ConversationNotFound, RoleTooLow
+from services.messaging.kernel.model import (
+    ConversationId,
+    Cursor,
+    Draft,
+    Edit,
+    Message,
+    MessageId,
+    Role,
+    UserId,
+)
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import ChangePolicy
 from services.messaging.relations.ports import RelationStore
 from services.runtime.ids import new_id
 from services.runtime.postgres.database import Database
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_store import (
     ALICE,

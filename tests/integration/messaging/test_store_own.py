@@ -4,22 +4,28 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.core import changes
-from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.content import Text
-from services.messaging.core.model import Conversation, Draft, Message, MessageId, UserId
-from services.messaging.core.own_state import OwnChange, OwnState
-from services.messaging.core.searching import FORM, query_of
-from services.messaging.indexing import Reindexer
-from services.messaging.ports import Store
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.model import (
+    Conversation,
+    Draft,
+    Message,
+    MessageId,
+    UserId,
+)
+from services.messaging.kernel.own_state import OwnChange, OwnState
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import ChangePolicy
 from services.messaging.receipts.ports import ReceiptStore
-from services.messaging.store import PostgresStore
+from services.messaging.search.core import FORM, query_of
+from services.messaging.search.service import Reindexer
 from services.runtime.ids import new_id
 from services.runtime.postgres.database import Database
 from services.runtime.postgres.outbox import OutboxRelay
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_memory import MemoryStore
+from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, left, own, text
 from tests.support.search_table import SEARCH_TABLE
 

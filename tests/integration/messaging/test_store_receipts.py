@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.core.model import Conversation, Cursor, Delta, UserId
-from services.messaging.core.own_state import OwnChange, OwnState
-from services.messaging.core.request import Request
-from services.messaging.ports import Store
+from services.messaging.kernel.model import Conversation, Cursor, Delta, UserId
+from services.messaging.kernel.own_state import OwnChange, OwnState
+from services.messaging.kernel.request import Request
 from services.messaging.receipts.ports import ReceiptStore
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_news import News
 from tests.support.messaging_store import ALICE, BOB, CAROL, fill, founded, opened, own
 

@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from services.messaging.core import changes
-from services.messaging.core.content import CallOutcome, CallRecord
-from services.messaging.core.errors import NotAllowed
-from services.messaging.core.model import (
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings as GroupSettings
+from services.messaging.kernel.content import CallOutcome, CallRecord
+from services.messaging.kernel.errors import NotAllowed
+from services.messaging.kernel.model import (
     CALL_KEY_PREFIX,
     Conversation,
     ConversationId,
@@ -21,18 +22,17 @@ from services.messaging.core.model import (
     UserId,
     open_direct,
 )
-from services.messaging.core.request import Request
-from services.messaging.core.searching import query_of
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings as GroupSettings
-from services.messaging.ports import Store
+from services.messaging.kernel.request import Request
+from services.messaging.messages.core import changes
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks
 from services.messaging.relations.core.graph import Block, Fact, FactKind
-from services.messaging.relations.core.reach import Audience, Regard, Settings, SettingsChange
+from services.messaging.relations.core.reach import Audience, Relationship, Settings, SettingsChange
 from services.messaging.relations.ports import RelationStore
+from services.messaging.search.core import query_of
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, opened, quota, stamp, text
 
 LIMIT = 100
@@ -180,10 +180,12 @@ async def test_a_late_event_of_the_network_does_not_undo_a_newer_one(
     late = [fact(kind, clock, False) for kind in (FactKind.FOLLOWS, FactKind.BLOCKS)]
     late.append(fact(FactKind.VERIFIED, clock, False, ALICE, UserId("")))
     await relations.learn(early)
-    assert (await relations.regards([(BOB, ALICE)]))[BOB, ALICE] == Regard(blocked=True, follows=True, verified=True)
+    assert (await relations.relationships([(BOB, ALICE)]))[BOB, ALICE] == Relationship(
+        blocked=True, follows=True, verified=True
+    )
     await relations.learn(late)
     await relations.learn(early)
-    assert (await relations.regards([(BOB, ALICE)]))[BOB, ALICE] == Regard()
+    assert (await relations.relationships([(BOB, ALICE)]))[BOB, ALICE] == Relationship()
 
 
 async def test_blocks_are_listed_the_newest_first_in_pages_and_counted(
@@ -324,12 +326,12 @@ async def test_a_group_waits_with_those_who_do_not_let_it_in(store: Store, clock
 async def test_what_a_persons_word_depends_on(store: Store, relations: RelationStore, clock: ManualClock) -> None:
     room = await waiting(store, relations, clock)
     pairs = [(ALICE, BOB), (BOB, ALICE), (BOB, CAROL)]
-    word = await relations.regards(pairs)
-    assert word[ALICE, BOB] == Regard(let_in=True, contacted=True)
-    assert word[BOB, ALICE] == Regard(Settings(messages=Audience.FOLLOWED), unanswered=1)
-    assert word[BOB, CAROL] == Regard(Settings(messages=Audience.FOLLOWED))
+    word = await relations.relationships(pairs)
+    assert word[ALICE, BOB] == Relationship(let_in=True, contacted=True)
+    assert word[BOB, ALICE] == Relationship(Settings(messages=Audience.FOLLOWED), unanswered=1)
+    assert word[BOB, CAROL] == Relationship(Settings(messages=Audience.FOLLOWED))
     await store.append([text(clock, room, "reply", BOB)])
-    assert (await relations.regards(pairs))[BOB, ALICE] == Regard(
+    assert (await relations.relationships(pairs))[BOB, ALICE] == Relationship(
         Settings(messages=Audience.FOLLOWED), let_in=True, contacted=True
     )
 
@@ -339,10 +341,10 @@ async def test_who_only_called_has_not_written(store: Store, relations: Relation
     record = CallRecord(UUID(int=7), False, CallOutcome.COMPLETED, timedelta(seconds=3))
     key = CALL_KEY_PREFIX + str(record.call_id)
     await store.append([Draft(MessageId(new_id(clock.now())), room.id, ALICE, key, clock.now(), record)])
-    assert not (await relations.regards([(ALICE, BOB)]))[ALICE, BOB].contacted
+    assert not (await relations.relationships([(ALICE, BOB)]))[ALICE, BOB].contacted
     await store.append([text(clock, room, "1")])
     await store.change_message(room.id, 2, lambda _, message: changes.unsend(message or fail(2), ALICE), clock.now())
-    assert (await relations.regards([(ALICE, BOB)]))[ALICE, BOB].contacted
+    assert (await relations.relationships([(ALICE, BOB)]))[ALICE, BOB].contacted
 
 
 # Quotas.

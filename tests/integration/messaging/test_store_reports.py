@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.messaging.core.model import ConversationId, UserId
+from services.messaging.kernel.model import ConversationId, UserId
+from services.messaging.kernel.quotas import day_quota
 from services.messaging.relations.core.errors import ReportClosed, ReportNotFound, ReportQuota
-from services.messaging.relations.core.quotas import day_quota
 from services.messaging.relations.core.reports import Reason, Report, ReportedMessage, State, resolve
 from services.messaging.relations.ports import ReportStore
 from services.runtime.ids import new_id

@@ -5,9 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from services.messaging.core.content import Link, Text
-from services.messaging.core.errors import MessagingError, RequestPending, RequestPendingLimit
-from services.messaging.core.model import (
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Settings
+from services.messaging.kernel.content import Link, Text
+from services.messaging.kernel.errors import (
+    MessagingError,
+    RequestPending,
+    RequestPendingLimit,
+)
+from services.messaging.kernel.model import (
     Attachment,
     AttachmentId,
     Conversation,
@@ -17,12 +23,9 @@ from services.messaging.core.model import (
     UserId,
     open_direct,
 )
-from services.messaging.core.request import Request
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Settings
-from services.messaging.ports import Store
+from services.messaging.kernel.quotas import DayQuota, day_quota
+from services.messaging.kernel.request import Request
 from services.messaging.relations.core.errors import RequestQuota
-from services.messaging.relations.core.quotas import DayQuota, day_quota
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import Reason, Report, State, resolve
 from services.messaging.relations.core.throttling import FREE_REPORTERS, REPORTS_COUNT_FOR
@@ -30,6 +33,7 @@ from services.messaging.relations.ports import RelationStore, ReportStore
 from services.messaging.vanishing.ports import SweepStore
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, stamp, text
 
 
@@ -149,7 +153,7 @@ async def test_how_many_conversations_of_one_asker_are_unanswered(
     store: Store, relations: RelationStore, clock: ManualClock
 ) -> None:
     async def unanswered(person: UserId, other: UserId) -> int:
-        return (await relations.regards([(person, other)]))[person, other].unanswered
+        return (await relations.relationships([(person, other)]))[person, other].unanswered
 
     room = await direct(store, relations, clock)
     await group(store, relations, clock)

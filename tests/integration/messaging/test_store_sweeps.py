@@ -5,18 +5,18 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.core import changes
-from services.messaging.core.changes import ChangePolicy
-from services.messaging.core.content import Expired, Text
-from services.messaging.core.errors import MessageNotFound
-from services.messaging.core.model import Conversation, Cursor, Message
-from services.messaging.core.searching import query_of
-from services.messaging.ports import Store
+from services.messaging.kernel.content import Expired, Text
+from services.messaging.kernel.errors import MessageNotFound
+from services.messaging.kernel.model import Conversation, Cursor, Message
+from services.messaging.messages.core import changes
+from services.messaging.messages.core.changes import ChangePolicy
 from services.messaging.receipts.ports import ReceiptStore
+from services.messaging.search.core import query_of
 from services.messaging.vanishing.core import set_vanishing
 from services.messaging.vanishing.ports import SweepStore
 from services.runtime.postgres.database import Database
 from tests.support.clock import ManualClock
+from tests.support.messaging_cases import Store
 from tests.support.messaging_news import News
 from tests.support.messaging_store import ALICE, BOB, fail, fill, founded, opened, own, reacted, stamp, text
 

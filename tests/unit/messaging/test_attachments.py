@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.messaging.attachments.core import (
+from services.messaging.attachments.core.uploads import (
     DEFAULT_TYPES,
     Upload,
     UploadPolicy,
@@ -15,9 +15,10 @@ from services.messaging.attachments.core import (
     content_disposition,
     object_key,
 )
-from services.messaging.attachments.service import UploadRequest
-from services.messaging.core.content import Text, Unsent
-from services.messaging.core.errors import (
+from services.messaging.attachments.service.attachments import UploadRequest
+from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel.content import Text, Unsent
+from services.messaging.kernel.errors import (
     AttachmentNotFound,
     AttachmentNotUploaded,
     ConversationNotFound,
@@ -25,10 +26,9 @@ from services.messaging.core.errors import (
     ObjectsUnavailable,
     TooManyUploads,
 )
-from services.messaging.core.media_types import ALIASES, media_type
-from services.messaging.core.model import Attachment, AttachmentId, Message, UserId
-from services.messaging.groups.service import GroupRequest
-from services.messaging.service import TextRequest
+from services.messaging.kernel.media_types import ALIASES, media_type
+from services.messaging.kernel.model import Attachment, AttachmentId, Message, UserId
+from services.messaging.messages.service.messages import TextRequest
 from services.runtime.errors import StoreUnavailable
 from services.runtime.ids import new_id
 from tests.support.cut_off import cut_off
@@ -46,7 +46,7 @@ async def uploaded(world: World, user: UserId = ALICE, client_id: str = "u") -> 
 
 async def send_with(world: World, room: str, *uploads: Upload, key: str = "k", text: str = "") -> Message:
     ids = [str(upload.attachment.id) for upload in uploads]
-    return await world.messaging.send_text(ALICE, room, TextRequest(key, Text(text), attachment_ids=ids))
+    return await world.messages.send_text(ALICE, room, TextRequest(key, Text(text), attachment_ids=ids))
 
 
 @pytest.mark.parametrize(
@@ -131,10 +131,10 @@ async def test_a_message_has_its_files_everywhere_and_may_have_no_text(world: Wo
     one, other = await uploaded(world, client_id="1"), await uploaded(world, client_id="2")
     sent = await send_with(world, room, other, one)
     assert sent.attachments == (other.attachment, one.attachment)
-    listed, _ = await world.messaging.list_messages(BOB, room, 0, 10)
-    caught_up = await world.messaging.sync(BOB, [], 10, None)
+    listed, _ = await world.messages.list_messages(BOB, room, 0, 10)
+    caught_up = await world.sync.sync(BOB, [], 10, None)
     assert [listed[0], caught_up.deltas[0].messages[0]] == [sent, sent]
-    edited = await world.messaging.edit_message(ALICE, room, sent.seq, Text("look"))
+    edited = await world.messages.edit_message(ALICE, room, sent.seq, Text("look"))
     assert edited.attachments == sent.attachments
 
 
@@ -181,7 +181,7 @@ async def test_a_retry_gives_the_first_result_even_after_an_unsending_and_withou
     sent = await send_with(world, room, upload)
     world.objects.away = True
     assert await send_with(world, room, upload) == sent
-    await world.messaging.unsend_message(ALICE, room, sent.seq)
+    await world.messages.unsend_message(ALICE, room, sent.seq)
     assert (await send_with(world, room, upload)).content == Unsent()
 
 
@@ -209,7 +209,7 @@ async def test_only_who_sees_the_message_gets_a_download(world: World) -> None:
         await world.attachments.get_download(UserId("carol"), *wanted)
     with pytest.raises(AttachmentNotFound):
         await world.attachments.get_download(BOB, room, 1, wanted[2])
-    await world.messaging.unsend_message(ALICE, room, sent.seq)
+    await world.messages.unsend_message(ALICE, room, sent.seq)
     with pytest.raises(AttachmentNotFound):
         await world.attachments.get_download(BOB, *wanted)
 
@@ -220,7 +220,7 @@ async def test_an_unsent_messages_objects_are_deleted_and_once_more_when_they_co
     room = await world.room()
     upload = await uploaded(world)
     sent = await send_with(world, room, upload)
-    await world.messaging.unsend_message(ALICE, room, sent.seq)
+    await world.messages.unsend_message(ALICE, room, sent.seq)
     await world.collector.collect()
     assert world.objects.held == {}
     # The address is still good.
@@ -228,7 +228,7 @@ async def test_an_unsent_messages_objects_are_deleted_and_once_more_when_they_co
     world.clock.advance(3_600)
     await world.collector.collect()
     assert world.objects.held == {}
-    assert world.store.doomed == {}
+    assert world.store.pending_deletes == {}
 
 
 async def test_an_upload_that_no_message_took_is_collected_and_one_that_was_sent_is_not(world: World) -> None:
@@ -335,17 +335,17 @@ def test_configured_types_are_compared_alike() -> None:
 
 
 @pytest.mark.parametrize("others_pass", [True, False])
-async def test_what_is_doomed_is_deleted_although_nothing_more_can_be_doomed(
+async def test_what_is_queued_is_deleted_although_nothing_more_can_be_queued(
     world: World, monkeypatch: pytest.MonkeyPatch, others_pass: bool
 ) -> None:
     room = await world.room()
     sent = await send_with(world, room, await uploaded(world))
-    await world.messaging.unsend_message(ALICE, room, sent.seq)
+    await world.messages.unsend_message(ALICE, room, sent.seq)
 
-    async def doom_unused(now: datetime, limit: int) -> int:
+    async def queue_unused(now: datetime, limit: int) -> int:
         raise cut_off(others_pass=others_pass)
 
-    monkeypatch.setattr(world.collector._store, "doom_unused", doom_unused)
+    monkeypatch.setattr(world.collector._store, "queue_unused", queue_unused)
     with nullcontext() if others_pass else pytest.raises(StoreUnavailable):
         await world.collector.collect()
     assert (world.objects.held == {}) == others_pass

@@ -6,8 +6,10 @@ from contextlib import suppress
 
 import pytest
 
-from services.messaging.core.content import Text
-from services.messaging.core.errors import (
+from services.messaging.groups.core import Settings
+from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import (
     Banned,
     ConversationNotFound,
     InvalidField,
@@ -16,12 +18,10 @@ from services.messaging.core.errors import (
     NotAGroup,
     RoleTooLow,
 )
-from services.messaging.core.model import AddAudience, Role, UserId
-from services.messaging.core.request import Request
-from services.messaging.groups.core import Settings
-from services.messaging.groups.service import GroupRequest
+from services.messaging.kernel.model import AddAudience, Role, UserId
+from services.messaging.kernel.request import Request
+from services.messaging.messages.service.messages import TextRequest
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from services.messaging.service import TextRequest
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, group, send
 
 CAROL, DAN = UserId("carol"), UserId("dan")
@@ -36,7 +36,7 @@ async def world() -> AsyncIterator[World]:
 
 
 async def names(world: World, room: str) -> set[str]:
-    return {member.user_id for member in (await world.messaging.get_conversation(ALICE, room)).members}
+    return {member.user_id for member in (await world.conversations.get_conversation(ALICE, room)).members}
 
 
 class Removed:
@@ -88,7 +88,7 @@ async def accept_the_request(at: Removed) -> None:
 
 
 async def write(at: Removed) -> None:
-    await at.world.messaging.send_text(MALLORY, at.room, TextRequest("x", Text("let me in")))
+    await at.world.messages.send_text(MALLORY, at.room, TextRequest("x", Text("let me in")))
 
 
 async def lift_the_own_ban(at: Removed) -> None:
@@ -214,7 +214,9 @@ async def test_a_group_that_waits_in_requests_is_out_of_them_once_the_person_is_
     asks = SettingsChange(messages=Audience.FOLLOWED)
     await world.store.relations.change_settings(MALLORY, asks, world.clock.now())
     room = await group(world, BOB, MALLORY)
-    (member,) = [one for one in (await world.messaging.get_conversation(ALICE, room)).members if one.user_id == MALLORY]
+    (member,) = [
+        one for one in (await world.conversations.get_conversation(ALICE, room)).members if one.user_id == MALLORY
+    ]
     assert member.request is Request.PENDING
     await world.groups.remove_member(ALICE, room, MALLORY)
     with pytest.raises(ConversationNotFound):
@@ -306,7 +308,7 @@ async def test_a_group_is_founded_with_who_may_add(world: World) -> None:
     with pytest.raises(RoleTooLow):
         await world.groups.add_members(BOB, str(room.id), [CAROL])
     await send(world, BOB, str(room.id), "k", "hi")
-    assert (await world.messaging.get_conversation(BOB, str(room.id))).add_audience is AddAudience.ADMINS
+    assert (await world.conversations.get_conversation(BOB, str(room.id))).add_audience is AddAudience.ADMINS
 
 
 async def test_a_deleted_admins_bans_stand(removed: Removed) -> None:

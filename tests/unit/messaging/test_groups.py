@@ -9,9 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.messaging.core import checks
-from services.messaging.core.content import LineKind
-from services.messaging.core.errors import (
+from services.messaging.groups import core as groups
+from services.messaging.groups.core import Act, GroupChange, Settings
+from services.messaging.kernel import checks
+from services.messaging.kernel.content import LineKind
+from services.messaging.kernel.errors import (
     Banned,
     ConversationNotFound,
     InvalidField,
@@ -21,9 +23,14 @@ from services.messaging.core.errors import (
     RoleTooLow,
     TooManyMembers,
 )
-from services.messaging.core.model import AddAudience, Conversation, ConversationId, Role, UserId, open_direct
-from services.messaging.groups import core as groups
-from services.messaging.groups.core import Act, GroupChange, Settings
+from services.messaging.kernel.model import (
+    AddAudience,
+    Conversation,
+    ConversationId,
+    Role,
+    UserId,
+    open_direct,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROOM = ConversationId(UUID(int=1))

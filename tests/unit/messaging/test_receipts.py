@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.messaging.core.errors import ConversationNotFound, InvalidField
+from services.messaging.kernel.errors import ConversationNotFound, InvalidField
 from services.messaging.receipts.core import MAX_PLACES, check_places
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
 
@@ -12,7 +12,7 @@ ROOM = "018f0000-0000-7000-8000-000000000001"
 
 
 async def delivered(world: World, room: str) -> int:
-    member = (await world.messaging.get_conversation(ALICE, room)).member(BOB)
+    member = (await world.conversations.get_conversation(ALICE, room)).member(BOB)
     assert member is not None
     return member.delivered_seq
 

@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from services.messaging.core.content import Text
-from services.messaging.core.errors import (
+from services.messaging.kernel.content import Text
+from services.messaging.kernel.errors import (
     ConversationNotFound,
     InvalidField,
     InviteNotFound,
     NotAllowed,
 )
-from services.messaging.core.model import UserId
-from services.messaging.core.request import Request
+from services.messaging.kernel.model import UserId
+from services.messaging.kernel.request import Request
 from services.messaging.relations.core.errors import (
     ConversationQuota,
     TooManyBlocks,
@@ -35,7 +35,7 @@ async def follow(world: World, user: UserId, other: UserId, *, stands: bool = Tr
 
 
 async def request_of(world: World, room: str, user: UserId) -> Request:
-    conversation = await world.messaging.get_conversation(user, room)
+    conversation = await world.conversations.get_conversation(user, room)
     member = conversation.member(user)
     assert member is not None
     return member.request
@@ -68,11 +68,11 @@ async def test_blocked_user_cannot_write_call_or_see_presence_or_typing_in_eithe
         with pytest.raises(NotAllowed):
             await send(world, user, room, "k", "hello")
         with pytest.raises(NotAllowed):
-            await world.messaging.edit_message(user, room, 1 if user == ALICE else 2, Text("other"))
+            await world.messages.edit_message(user, room, 1 if user == ALICE else 2, Text("other"))
         with pytest.raises(NotAllowed):
-            await world.messaging.set_reaction(user, room, 1, "👍", present=True)
+            await world.messages.set_reaction(user, room, 1, "👍", present=True)
         with pytest.raises(NotAllowed):
-            await world.messaging.open_direct(user, other)
+            await world.conversations.open_direct(user, other)
         assert await callees(world, room, user) == []
         assert await seen_by(world, user, other) == []
         assert await typing_reaches(world, room, user) == []
@@ -81,8 +81,8 @@ async def test_blocked_user_cannot_write_call_or_see_presence_or_typing_in_eithe
 async def test_under_a_block_one_can_still_take_back_what_one_wrote_and_read_what_was_written(world: World) -> None:
     room = await said(world, ALICE, BOB)
     await world.relations.block_user(BOB, ALICE)
-    await world.messaging.unsend_message(ALICE, room, 1)
-    assert len((await world.messaging.list_messages(BOB, room, 0, 0))[0]) == 1
+    await world.messages.unsend_message(ALICE, room, 1)
+    assert len((await world.messages.list_messages(BOB, room, 0, 0))[0]) == 1
 
 
 async def test_after_unblocking_all_is_as_before(world: World) -> None:
@@ -145,7 +145,9 @@ async def test_blocks_come_in_pages_and_only_ones_own(world: World) -> None:
 
 
 async def test_a_user_cannot_block_more_people_than_is_allowed(world: World) -> None:
-    relations = Relations(world.store, world.store.relations, world.clock, RelationLimits(blocks=1))
+    relations = Relations(
+        world.store, world.store.relations, world.store.relations, world.clock, RelationLimits(blocks=1)
+    )
     await relations.block_user(ALICE, BOB)
     await relations.block_user(ALICE, BOB)
     with pytest.raises(TooManyBlocks):
@@ -184,11 +186,11 @@ async def test_who_takes_messages_of_nobody_gets_none_from_new_people_and_goes_o
     room = await said(world, ALICE, BOB)
     await setting(world, BOB, messages=Audience.NOBODY)
     with pytest.raises(NotAllowed):
-        await world.messaging.open_direct(CAROL, BOB)
+        await world.conversations.open_direct(CAROL, BOB)
     assert (await send(world, ALICE, room, "k", "goes on")).seq == 2
-    assert str((await world.messaging.open_direct(ALICE, BOB)).id) == room
+    assert str((await world.conversations.open_direct(ALICE, BOB)).id) == room
     # The setting is about who comes, not about whom one goes to.
-    assert await world.messaging.open_direct(BOB, CAROL)
+    assert await world.conversations.open_direct(BOB, CAROL)
 
 
 async def test_before_acceptance_nothing_is_marked_read_and_no_presence_typing_or_call_passes(world: World) -> None:
@@ -202,7 +204,7 @@ async def test_before_acceptance_nothing_is_marked_read_and_no_presence_typing_o
         assert await typing_reaches(world, room, user) == []
         assert await callees(world, room, user) == []
     with pytest.raises(NotAllowed):
-        await world.messaging.set_reaction(BOB, room, 1, "👍", present=True)
+        await world.messages.set_reaction(BOB, room, 1, "👍", present=True)
 
 
 async def test_accepting_lets_all_of_it_pass(world: World) -> None:
@@ -212,7 +214,7 @@ async def test_accepting_lets_all_of_it_pass(world: World) -> None:
     await world.relations.accept_request(BOB, room)
     assert await seen_by(world, ALICE, BOB) == await typing_reaches(world, room, ALICE) == [BOB]
     assert await callees(world, room, ALICE) == [BOB]
-    await world.messaging.set_reaction(BOB, room, 1, "👍", present=True)
+    await world.messages.set_reaction(BOB, room, 1, "👍", present=True)
 
 
 async def test_writing_accepts_also_what_was_declined(world: World) -> None:
@@ -242,7 +244,7 @@ async def test_a_group_waits_with_who_would_not_let_the_adder_write_and_leaves_o
     await setting(world, CAROL, messages=Audience.NOBODY)
     await world.relations.block_user(dave, ALICE)
     room = await group(world, BOB, CAROL, dave, erin)
-    conversation = await world.messaging.get_conversation(ALICE, room)
+    conversation = await world.conversations.get_conversation(ALICE, room)
     assert {member.user_id: member.request for member in conversation.members} == {
         ALICE: Request.NONE,
         BOB: Request.PENDING,
@@ -270,7 +272,7 @@ async def test_a_group_is_not_handed_to_somebody_who_has_not_let_it_in(world: Wo
     await setting(world, BOB, messages=Audience.FOLLOWED)
     room = await group(world, BOB, CAROL)
     await world.groups.leave_group(ALICE, room)
-    conversation = await world.messaging.get_conversation(CAROL, room)
+    conversation = await world.conversations.get_conversation(CAROL, room)
     assert {member.user_id: member.role.value for member in conversation.members} == {BOB: "member", CAROL: "owner"}
 
 
@@ -335,7 +337,7 @@ async def test_members_are_told_to_other_services_and_only_of_conversations_that
 
 async def test_beyond_the_days_quota_no_new_conversation_is_opened(world: World) -> None:
     for number in range(500):
-        await world.messaging.open_direct(ALICE, f"p{number}")
+        await world.conversations.open_direct(ALICE, f"p{number}")
     with pytest.raises(ConversationQuota) as raised:
-        await world.messaging.open_direct(ALICE, "one-too-many")
+        await world.conversations.open_direct(ALICE, "one-too-many")
     assert raised.value.retry_delay_s > 0

@@ -2,12 +2,12 @@
 
 import pytest
 
-from services.messaging.core.errors import (
+from services.messaging.kernel.errors import (
     ConversationNotFound,
     InvalidField,
     MessageNotFound,
 )
-from services.messaging.core.model import UserId
+from services.messaging.kernel.model import UserId
 from services.messaging.relations.core.errors import (
     ReportClosed,
     ReportNotFound,
@@ -36,7 +36,7 @@ async def test_a_report_keeps_copies_that_stay_when_the_messages_are_unsent(worl
     some = await world.reports.report(BOB, wanted(room, 1))
     whole = await world.reports.report(BOB, wanted(room, key="whole"))
     assert await world.reports.report(BOB, wanted(room, 1)) == some
-    await world.messaging.unsend_message(ALICE, room, 1)
+    await world.messages.unsend_message(ALICE, room, 1)
     assert await copies(world, some) == [(1, "hello")]
     assert await copies(world, whole) == [(1, "hello"), (2, "answer")]
 
@@ -80,7 +80,7 @@ async def test_a_report_out_of_bounds_is_refused_by_field(world: World) -> None:
 async def test_beyond_the_days_quota_reports_are_refused(world: World) -> None:
     room = await world.room()
     limits = RelationLimits(reports_per_day=1)
-    reports = Reports(world.store, FakeReports(), world.clock, new_id, limits)
+    reports = Reports(world.store, world.store, FakeReports(), world.clock, new_id, limits)
     await reports.report(ALICE, wanted(room))
     with pytest.raises(ReportQuota):
         await reports.report(ALICE, wanted(room, key="second"))

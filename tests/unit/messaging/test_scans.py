@@ -10,16 +10,23 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from services.messaging.attachments.core import Scan, Upload, UploadPolicy, object_key, scan_retry_delay
+from services.messaging.attachments.core.uploads import (
+    Scan,
+    Upload,
+    UploadPolicy,
+    object_key,
+    scan_retry_delay,
+)
 from services.messaging.attachments.scanner import WebhookScanner
-from services.messaging.attachments.scanning import Scans
-from services.messaging.attachments.service import Attachments
-from services.messaging.core.errors import AttachmentNotScanned, AttachmentRefused
-from services.messaging.service import Limits, Messaging
+from services.messaging.attachments.service.attachments import Attachments
+from services.messaging.attachments.service.scanning import Scans
+from services.messaging.kernel.errors import AttachmentNotScanned, AttachmentRefused
+from services.messaging.messages.service.messages import MessageLimits
 from services.runtime.ids import new_id
 from tests.support.attachments import announced
 from tests.support.clock import ManualClock
 from tests.support.file_samples import OTHERS, archive
+from tests.support.messaging_cases import Cases
 from tests.support.messaging_world import ALICE, World
 from tests.unit.messaging.test_attachments import PNG, send_with, uploaded
 
@@ -46,12 +53,11 @@ class Scanned:
         self.scanner = FakeScanner()
         self.scans = Scans(world.uploads, world.objects, self.scanner, world.clock, TIMEOUT)
         world.attachments = Attachments(
-            *(world.uploads, world.store, world.objects, world.clock, new_id, UploadPolicy()),
+            *(world.uploads, world.store, world.store, world.objects, world.clock, new_id, UploadPolicy()),
             wake_scans=self.scans.wake,
         )
-        world.messaging = Messaging(
-            *(world.store, world.sends, world.rates, world.clock, new_id), Limits(), world.attachments
-        )
+        cases = Cases(*(world.store, world.sends, world.rates, world.clock, new_id, MessageLimits(), world.attachments))
+        world.messages = cases.messages
 
 
 @pytest.fixture

@@ -3,26 +3,27 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.messaging.core.errors import (
+from services.messaging.kernel.errors import (
     ConversationNotFound,
     InvalidField,
     MessagingError,
     Overloaded,
 )
-from services.messaging.core.model import Draft, Message
-from services.messaging.group_commit import GroupCommit
-from services.messaging.rates import SendRates
-from services.messaging.service import Limits, Messaging
+from services.messaging.kernel.model import Draft, Message
+from services.messaging.messages.service.group_commit import GroupCommit
+from services.messaging.messages.service.messages import MessageLimits
+from services.messaging.messages.service.rates import SendRates
 from services.runtime.errors import StoreUnavailable
 from services.runtime.ids import new_id
 from tests.support.messaging import FakeStore
+from tests.support.messaging_cases import Cases
 from tests.support.messaging_world import ALICE, BOB, MALLORY, World, send
 from tests.support.waiting import until
 
 
 async def test_the_same_pair_gets_the_same_conversation(world: World) -> None:
-    one = await world.messaging.open_direct(ALICE, BOB)
-    other = await world.messaging.open_direct(BOB, ALICE)
+    one = await world.conversations.open_direct(ALICE, BOB)
+    other = await world.conversations.open_direct(BOB, ALICE)
     assert one.id == other.id
 
 
@@ -77,7 +78,8 @@ async def test_a_failed_commit_fails_its_senders_and_never_stops_the_others(erro
     world = World()
     world.store = FaultyStore(error)
     world.sends = GroupCommit(world.store, 100)
-    world.messaging = Messaging(world.store, world.sends, SendRates(), world.clock, new_id, Limits(text_chars=20))
+    cases = Cases(world.store, world.sends, SendRates(), world.clock, new_id, MessageLimits(text_chars=20))
+    world.conversations, world.messages = cases.conversations, cases.messages
     committer = asyncio.create_task(world.sends.run())
     room = await world.room()
     keys = ("a", "faulty", "b")
@@ -98,12 +100,12 @@ async def test_a_stranger_may_not_write_nor_read(world: World) -> None:
     with pytest.raises(ConversationNotFound):
         await world.receipts.mark_read(MALLORY, room, 1)
     for read in (
-        world.messaging.get_conversation(MALLORY, room),
-        world.messaging.list_messages(MALLORY, room, 0, 0),
+        world.conversations.get_conversation(MALLORY, room),
+        world.messages.list_messages(MALLORY, room, 0, 0),
     ):
         with pytest.raises(ConversationNotFound):
             await read
-    catchup = await world.messaging.sync(MALLORY, [(room, 0, 0)], 0, None)
+    catchup = await world.sync.sync(MALLORY, [(room, 0, 0)], 0, None)
     assert (list(catchup.deltas), [str(id_) for id_ in catchup.gone]) == ([], [room])
 
 
@@ -117,9 +119,9 @@ async def test_history_comes_in_pages_from_the_newest(world: World) -> None:
     room = await world.room()
     for number in range(5):
         await send(world, ALICE, room, str(number), "x")
-    newest, more = await world.messaging.list_messages(BOB, room, 0, 2)
+    newest, more = await world.messages.list_messages(BOB, room, 0, 2)
     assert ([message.seq for message in newest], more) == ([5, 4], True)
-    rest, more = await world.messaging.list_messages(BOB, room, 4, 10)
+    rest, more = await world.messages.list_messages(BOB, room, 4, 10)
     assert ([message.seq for message in rest], more) == ([3, 2, 1], False)
 
 
@@ -127,12 +129,12 @@ async def test_conversations_come_in_pages_newest_activity_first(world: World) -
     rooms = []
     for number in range(5):
         world.clock.advance(1)
-        rooms.append((await world.messaging.open_direct(ALICE, f"peer{number}")).id)
+        rooms.append((await world.conversations.open_direct(ALICE, f"peer{number}")).id)
     world.clock.advance(1)
     await send(world, ALICE, str(rooms[0]), "k", "hello")
     seen, token = [], ""
     while True:
-        page = await world.messaging.list_conversations(ALICE, 2, token)
+        page = await world.sync.list_conversations(ALICE, 2, token)
         seen += [summary.conversation.id for summary in page.items]
         token = page.next_token
         if not token:

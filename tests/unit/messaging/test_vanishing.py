@@ -5,14 +5,21 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.messaging.core.changes import ChangePolicy, react, unsend
-from services.messaging.core.content import Expired, Line, LineKind, Text
-from services.messaging.core.errors import ConversationNotFound, InvalidField, NotAllowed, NotEditable, RoleTooLow
-from services.messaging.core.model import ConversationId, Message, UserId
 from services.messaging.groups.core import Settings
 from services.messaging.groups.service import GroupRequest
-from services.messaging.service import TextRequest
-from services.messaging.vanishing.core import as_of, check_vanish_after, end_of_old
+from services.messaging.kernel.content import Expired, Line, LineKind, Text
+from services.messaging.kernel.errors import (
+    ConversationNotFound,
+    InvalidField,
+    NotAllowed,
+    NotEditable,
+    RoleTooLow,
+)
+from services.messaging.kernel.expiry import as_of
+from services.messaging.kernel.model import ConversationId, Message, UserId
+from services.messaging.messages.core.changes import ChangePolicy, react, unsend
+from services.messaging.messages.service.messages import TextRequest
+from services.messaging.vanishing.core import check_vanish_after, end_of_old
 from services.messaging.vanishing.service import Sweeper, SweepPolicy
 from services.runtime import tasks
 from services.runtime.errors import StatementCutOff
@@ -35,7 +42,7 @@ async def vanishing(world: World, count: int = 2) -> str:
 
 
 async def listed(world: World, room: str) -> list[Message]:
-    messages, _ = await world.messaging.list_messages(BOB, room, 0, 0)
+    messages, _ = await world.messages.list_messages(BOB, room, 0, 0)
     return list(reversed(messages))
 
 
@@ -95,23 +102,23 @@ async def test_nothing_shows_what_a_message_said_once_its_time_is_over_whether_o
     world: World,
 ) -> None:
     room = await vanishing(world)
-    await world.messaging.edit_message(ALICE, room, 2, Text("secret edit"))
-    await world.messaging.index_words([((await world.messaging.get_conversation(ALICE, room)).id, 2)])
-    assert (await world.messaging.search(BOB, "secret", "", 0, ""))[0]
+    await world.messages.edit_message(ALICE, room, 2, Text("secret edit"))
+    await world.store.index_words([((await world.conversations.get_conversation(ALICE, room)).id, 2)])
+    assert (await world.search.search(BOB, "secret", "", 0, ""))[0]
     world.clock.advance(181)
     shown = [
         *(await listed(world, room)),
-        *(delta for delta in (await world.messaging.sync(BOB, [], 0, None)).deltas[0].messages),
-        *(await world.messaging.sync(BOB, [(room, 3, 1)], 0, None)).deltas[0].changed,
+        *(delta for delta in (await world.sync.sync(BOB, [], 0, None)).deltas[0].messages),
+        *(await world.sync.sync(BOB, [(room, 3, 1)], 0, None)).deltas[0].changed,
         await send(world, ALICE, room, "v0", "secret 0"),
     ]
     over = [message for message in shown if message.seq == 2]
     assert len(over) == 4
     assert {(message.content, message.edit_count, message.edited_at) for message in over} == {(Expired(), 0, None)}
-    assert await world.messaging.list_edits(BOB, room, 2) == []
-    assert (await world.messaging.search(BOB, "secret", "", 0, ""))[0] == []
+    assert await world.messages.list_edits(BOB, room, 2) == []
+    assert (await world.search.search(BOB, "secret", "", 0, ""))[0] == []
     world.clock.advance(60)
-    last = (await world.messaging.list_conversations(BOB, 0, "")).items[0].last_message
+    last = (await world.sync.list_conversations(BOB, 0, "")).items[0].last_message
     assert last is not None
     assert last.content == Expired()
 
@@ -120,9 +127,9 @@ async def test_what_is_over_is_neither_edited_nor_unsent_nor_reacted_to(world: W
     room = await vanishing(world)
     world.clock.advance(600)
     for refused in (
-        world.messaging.edit_message(ALICE, room, 2, Text("again")),
-        world.messaging.unsend_message(ALICE, room, 2),
-        world.messaging.set_reaction(BOB, room, 2, "👍", present=True),
+        world.messages.edit_message(ALICE, room, 2, Text("again")),
+        world.messages.unsend_message(ALICE, room, 2),
+        world.messages.set_reaction(BOB, room, 2, "👍", present=True),
     ):
         with pytest.raises(NotEditable):
             await refused
@@ -131,7 +138,7 @@ async def test_what_is_over_is_neither_edited_nor_unsent_nor_reacted_to(world: W
 async def test_a_reply_stays_when_what_it_answers_is_gone(world: World) -> None:
     room = await vanishing(world, 1)
     await world.vanishing.set_vanishing(ALICE, room, timedelta(0))
-    await world.messaging.send_text(BOB, room, TextRequest("r", Text("an answer"), 2))
+    await world.messages.send_text(BOB, room, TextRequest("r", Text("an answer"), 2))
     world.clock.advance(600)
     await Sweeper(world.store, world.clock, SweepPolicy()).sweep()
     messages = await listed(world, room)
@@ -187,7 +194,7 @@ async def test_a_sweep_ends_when_nothing_can_be_erased(
 async def test_a_conversation_that_cannot_be_emptied_does_not_keep_the_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rooms = [str((await world.messaging.open_direct(ALICE, UserId(f"peer{number}"))).id) for number in range(3)]
+    rooms = [str((await world.conversations.open_direct(ALICE, UserId(f"peer{number}"))).id) for number in range(3)]
     for room in rooms:
         await send(world, ALICE, room, "k", "old")
     world.clock.advance(86_400 * 31)
@@ -200,7 +207,7 @@ async def test_a_conversation_that_cannot_be_emptied_does_not_keep_the_others(
 
     monkeypatch.setattr(world.store, "delete_old", delete_old)
     await Sweeper(world.store, world.clock, SweepPolicy(retention=timedelta(days=30))).sweep()
-    left = [len((await world.messaging.list_messages(ALICE, room, 0, 0))[0]) for room in sorted(rooms)]
+    left = [len((await world.messages.list_messages(ALICE, room, 0, 0))[0]) for room in sorted(rooms)]
     assert left == [1, 0, 0]
 
 
@@ -233,7 +240,7 @@ async def test_without_a_policy_messages_are_kept_for_ever(world: World) -> None
 
 
 async def test_by_the_policy_old_messages_go_from_every_conversation_within_a_walk(world: World) -> None:
-    rooms = [str((await world.messaging.open_direct(ALICE, UserId(f"peer{number}"))).id) for number in range(5)]
+    rooms = [str((await world.conversations.open_direct(ALICE, UserId(f"peer{number}"))).id) for number in range(5)]
     for room in rooms:
         for number in range(5):
             await send(world, ALICE, room, str(number), "old")
@@ -245,9 +252,9 @@ async def test_by_the_policy_old_messages_go_from_every_conversation_within_a_wa
     for _ in range(3):
         await sweeper.sweep()
     for room in rooms:
-        messages, _ = await world.messaging.list_messages(ALICE, room, 0, 0)
+        messages, _ = await world.messages.list_messages(ALICE, room, 0, 0)
         assert [message.seq for message in messages] == [6]
-        assert (await world.messaging.get_conversation(ALICE, room)).history_start_seq == 5
+        assert (await world.conversations.get_conversation(ALICE, room)).history_start_seq == 5
 
 
 async def test_after_retention_history_sync_and_replies_go_on(world: World) -> None:
@@ -257,9 +264,9 @@ async def test_after_retention_history_sync_and_replies_go_on(world: World) -> N
     world.clock.advance(86_400 * 2)
     await Sweeper(world.store, world.clock, SweepPolicy(retention=timedelta(days=1))).sweep()
     assert await listed(world, room) == []
-    answer = await world.messaging.send_text(BOB, room, TextRequest("r", Text("what was it?"), 3))
+    answer = await world.messages.send_text(BOB, room, TextRequest("r", Text("what was it?"), 3))
     assert (answer.seq, answer.reply_to_seq) == (5, 3)
-    (delta,) = (await world.messaging.sync(ALICE, [(room, 2, 0)], 0, None)).deltas
+    (delta,) = (await world.sync.sync(ALICE, [(room, 2, 0)], 0, None)).deltas
     assert ([message.seq for message in delta.messages], delta.has_more) == ([5], False)
     assert delta.own.unread == 1
 

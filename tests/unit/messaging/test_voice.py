@@ -5,14 +5,12 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from parley.messaging.v1 import messages_pb2, service_pb2
+from parley.messaging.v1 import events_pb2, messages_pb2, service_pb2
 
-from services.messaging import encoding
-from services.messaging.attachments.core import Scan, Upload
-from services.messaging.attachments.service import UploadRequest
-from services.messaging.content_forms import from_columns, read_content, to_columns
-from services.messaging.core.content import Text, Unsent, Voice
-from services.messaging.core.errors import (
+from services.messaging.attachments.core.uploads import Scan, Upload
+from services.messaging.attachments.service.attachments import UploadRequest
+from services.messaging.kernel.content import Text, Unsent, Voice
+from services.messaging.kernel.errors import (
     AttachmentNotFound,
     AttachmentNotScanned,
     AttachmentNotUploaded,
@@ -21,14 +19,23 @@ from services.messaging.core.errors import (
     RequestPending,
     SendRate,
 )
-from services.messaging.core.model import AttachmentId, Message
-from services.messaging.core.weighing import weigh_message
-from services.messaging.core.withholding import withhold
-from services.messaging.rates import SendRates
+from services.messaging.kernel.model import AttachmentId, Message
+from services.messaging.kernel.weighing import weigh_message
+from services.messaging.kernel.withholding import withhold
+from services.messaging.messages.service.messages import (
+    MessageLimits,
+    SendRequest,
+    TextRequest,
+)
+from services.messaging.messages.service.rates import SendRates
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from services.messaging.service import Limits, Messaging, SendRequest, TextRequest
+from services.messaging.wire import api
+from services.messaging.wire.contents import read_content
+from services.messaging.wire.events import message_sent, withheld_event
+from services.messaging.wire.storage import from_columns, to_columns
 from services.runtime.ids import new_id
 from tests.support.file_samples import sound
+from tests.support.messaging_cases import Cases
 from tests.support.messaging_world import ALICE, BOB, World
 
 SOUND = UploadRequest("u", "a.ogg", "audio/ogg", 80)
@@ -44,7 +51,7 @@ async def put(world: World, request: UploadRequest = SOUND) -> Upload:
 async def speak(world: World, room: str, upload: Upload, voice: Voice = SPOKEN, *ids: str) -> Message:
     id_ = upload.attachment.id
     request = SendRequest("k", replace(voice, attachment_id=id_), attachment_ids=ids or [str(id_)])
-    return await world.messaging.send(ALICE, room, request)
+    return await world.messages.send(ALICE, room, request)
 
 
 async def test_what_was_spoken_is_heard_by_the_other_as_it_was_sent(world: World) -> None:
@@ -52,11 +59,11 @@ async def test_what_was_spoken_is_heard_by_the_other_as_it_was_sent(world: World
     sent = await speak(world, room, upload)
     assert sent.content == replace(SPOKEN, attachment_id=upload.attachment.id)
     assert sent.attachments == (upload.attachment,)
-    (shown,), _ = await world.messaging.list_messages(BOB, room, 0, 0)
+    (shown,), _ = await world.messages.list_messages(BOB, room, 0, 0)
     assert shown == sent
     url, _ = await world.attachments.get_download(BOB, room, 1, str(upload.attachment.id))
     assert "audio/ogg" in url
-    told = encoding.message_message(shown).voice
+    told = api.message_message(shown).voice
     assert (told.attachment_id, told.length.ToTimedelta(), told.waveform) == (
         str(upload.attachment.id),
         SPOKEN.length,
@@ -107,7 +114,7 @@ async def test_it_has_its_one_sound_and_no_other_file(world: World) -> None:
         assert refused.value.field == "attachment_ids"
     for voice, beside in ((SPOKEN, ()), (SPOKEN, (one,)), (replace(SPOKEN, attachment_id=upload.attachment.id), ())):
         with pytest.raises(InvalidField):
-            await world.messaging.send(ALICE, room, SendRequest("k", voice, attachment_ids=beside))
+            await world.messages.send(ALICE, room, SendRequest("k", voice, attachment_ids=beside))
 
 
 async def test_a_picture_is_no_sound(world: World) -> None:
@@ -125,7 +132,7 @@ async def test_its_sound_must_be_there_and_ones_own(world: World) -> None:
     id_ = upload.attachment.id
     theirs = SendRequest("k", replace(SPOKEN, attachment_id=id_), attachment_ids=[str(id_)])
     with pytest.raises(AttachmentNotFound):
-        await world.messaging.send(BOB, room, theirs)
+        await world.messages.send(BOB, room, theirs)
 
 
 async def test_the_scanner_is_asked_about_it_as_about_any_file(world: World) -> None:
@@ -140,9 +147,9 @@ async def test_the_scanner_is_asked_about_it_as_about_any_file(world: World) -> 
 
 async def test_it_counts_as_a_send_of_the_person(world: World) -> None:
     room, upload = await world.room(), await put(world)
-    slow = Messaging(
-        *(world.store, world.sends, SendRates(per_s=0.001, burst=1), world.clock, new_id), Limits(), world.attachments
-    )
+    rates = SendRates(per_s=0.001, burst=1)
+    cases = Cases(world.store, world.sends, rates, world.clock, new_id, MessageLimits(), world.attachments)
+    slow = cases.messages
     id_ = upload.attachment.id
     await slow.send_text(ALICE, room, TextRequest("t", Text("one")))
     with pytest.raises(SendRate):
@@ -161,8 +168,8 @@ async def test_it_can_be_unsent_with_its_sound_and_not_be_edited(world: World) -
     room, upload = await world.room(), await put(world)
     await speak(world, room, upload)
     with pytest.raises(NotEditable):
-        await world.messaging.edit_message(ALICE, room, 1, Text("no"))
-    unsent = await world.messaging.unsend_message(ALICE, room, 1)
+        await world.messages.edit_message(ALICE, room, 1, Text("no"))
+    unsent = await world.messages.unsend_message(ALICE, room, 1)
     assert (unsent.content, unsent.attachments) == (Unsent(), ())
     await world.collector.collect()
     assert world.objects.held == {}
@@ -173,9 +180,9 @@ async def test_in_requests_its_length_is_told_and_nothing_to_fetch_or_draw(world
     sent = await speak(world, room, upload)
     shown = withhold(sent)
     assert (shown.content, shown.attachments) == (Voice(None, SPOKEN.length), ())
-    event = encoding.events_pb2.ConversationEvent.FromString(encoding.message_sent(sent))
-    live = encoding.withheld_event(event).message_sent.message
-    assert live == encoding.message_message(shown)
+    event = events_pb2.ConversationEvent.FromString(message_sent(sent))
+    live = withheld_event(event).message_sent.message
+    assert live == api.message_message(shown)
     assert weigh_message(sent) > weigh_message(shown)
 
 
