@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from services.gateway.core.frames import ReplicaId, UpFrame, UserId
+from services.gateway.core.model import ReplicaId, UpFrame, UserId
 
 
 class Uplinks(Protocol):

@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from services.gateway import frames, metrics
+from services.gateway import device_frames, metrics
 from services.gateway.core import checks
 from services.gateway.core.errors import ConversationNotFound, Replaced
-from services.gateway.core.frames import ReplicaId, UserId
+from services.gateway.core.model import ReplicaId, UserId
 from services.gateway.core.registry import Registry
-from services.gateway.pacing import TypingPace
 from services.gateway.ports import Membership
+from services.gateway.rates import TypingPace
 from services.gateway.stream import Check, DeviceStream, Write
 from services.gateway.streams import Streams
-from services.gateway.watching import Watching
+from services.gateway.watch_lists import Watching
 from services.runtime.clock import CLOCK_SKEW_S, Clock
 
 
@@ -90,7 +90,7 @@ class Gateway:
         members = await self._membership.audience(conversation_id, UserId(user_id))
         if user_id not in members:
             raise ConversationNotFound("no such conversation")
-        frame = frames.typing(conversation_id, user_id, is_typing)
+        frame = device_frames.typing(conversation_id, user_id, is_typing)
         for member in members:
             if member != user_id:
                 self._streams.carry_out(self._registry.route(member, frame))
@@ -132,7 +132,7 @@ class Gateway:
 
     def deliver(self, session_ids: Iterable[int], frame: bytes, *, durable: bool, trace: str = "") -> None:
         """A frame for devices here. Unknown sessions have just left. `trace` goes on until a device takes it."""
-        key = "" if durable else frames.coalescing_key(frame)
+        key = "" if durable else device_frames.coalescing_key(frame)
         queued = metrics.DURABLE if durable else metrics.EPHEMERAL
         for session_id in session_ids:
             stream = self._streams.by_session.get(session_id)

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from services.gateway import frames, metrics
+from services.gateway import device_frames, metrics
 from services.gateway.core.admission import AddressShares, StreamAdmission, spread_leaving
 from services.gateway.core.errors import (
     DeviceLimit,
@@ -17,12 +17,21 @@ from services.gateway.core.errors import (
     TooManyDevices,
     TooManyStreams,
 )
-from services.gateway.core.frames import BecameReady, Close, CloseReason, DeviceId, Effect, RouteMoved, SendUp, UserId
+from services.gateway.core.model import (
+    BecameReady,
+    Close,
+    CloseReason,
+    DeviceId,
+    Effect,
+    RouteMoved,
+    SendUp,
+    UserId,
+)
 from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import NotResumable, Outcome, ResumeTokens
-from services.gateway.pacing import StreamPace
 from services.gateway.ports import Uplinks
+from services.gateway.rates import StreamPace
 from services.gateway.stream import DeviceStream, Writer
 from services.runtime import tasks
 from services.runtime.clock import Clock
@@ -159,7 +168,7 @@ class Streams:
         stream.push_control(self._ready_frame(stream, resumed=True))
         if lost is not None:
             metrics.RESYNCS.labels("missed").inc()
-            stream.push(frames.missed(lost))
+            stream.push(device_frames.missed(lost))
         self._detached.pop(session_id, None)
         self.carry_out(self._registry.resume(session_id))
         return stream
@@ -276,7 +285,7 @@ class Streams:
                     stream.push_control(self._ready_frame(stream, resumed=False))
                 case RouteMoved(session_id):
                     metrics.RESYNCS.labels("route_moved").inc()
-                    self.by_session[session_id].push(frames.ROUTE_MOVED)
+                    self.by_session[session_id].push(device_frames.ROUTE_MOVED)
                 case Close(session_id, reason):
                     self._end_session(session_id, _CLOSING[reason]())
 
@@ -299,13 +308,13 @@ class Streams:
         if stream.ending is not None and stream.blocked_since and stream.writer not in self._closing:
             self._close_by(stream.writer, max(now, stream.blocked_since + LINGER_S))
         if beat and is_ready:
-            stream.push_latest("heartbeat", frames.HEARTBEAT)
+            stream.push_latest("heartbeat", device_frames.HEARTBEAT)
             stream.queue.forget_written(now - ARRIVED_S)
 
     def _ready_frame(self, stream: DeviceStream, *, resumed: bool) -> bytes:
         session = stream.session
         token = self._tokens.issue(session.session_id, session.user_id, session.device_id)
-        return frames.ready(self._settings.heartbeat_s, token, resumed=resumed)
+        return device_frames.ready(self._settings.heartbeat_s, token, resumed=resumed)
 
     def _count(self) -> None:
         metrics.DEVICES.set(self.device_count)

@@ -12,7 +12,7 @@ from parley.presence.v1 import messages_pb2, service_pb2_grpc
 from parley.presence.v1 import service_pb2 as api
 
 from services.gateway import metrics
-from services.gateway.core.frames import (
+from services.gateway.core.model import (
     Detached,
     Gone,
     Register,

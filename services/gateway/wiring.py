@@ -12,7 +12,7 @@ from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import GATEWAY_ID_BYTES, ResumeTokens
 from services.gateway.membership import GrpcMembership
-from services.gateway.pacing import StreamPace, TypingPace
+from services.gateway.rates import StreamPace, TypingPace
 from services.gateway.service import Gateway
 from services.gateway.streams import Settings, Streams
 from services.gateway.uplink import PresenceUplinks

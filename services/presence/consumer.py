@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError
 from parley.presence.v1 import events_pb2
 
-from services.presence.core.frames import UserId
+from services.presence.core.model import UserId
 from services.presence.core.states import CallActivity
 from services.presence.service import Presence
 from services.runtime.kafka.bus import Incoming, PoisonRecord, require_key

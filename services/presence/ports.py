@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.presence.core.frames import Frame, UserId
-from services.presence.core.people import Stored
+from services.presence.core.model import Frame, UserId
 from services.presence.core.states import OngoingCall, UserState
+from services.presence.core.user_states import Stored
 
 
 class Link(Protocol):

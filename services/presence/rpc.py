@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from parley.presence.v1 import admin_pb2, admin_pb2_grpc, messages_pb2
 from parley.presence.v1 import service_pb2 as api
 
-from services.presence.core.frames import (
+from services.presence.core.model import (
     Assignment,
     Deliver,
     DeviceId,
@@ -23,8 +23,8 @@ from services.presence.core.frames import (
     UserId,
     WatchCommand,
 )
-from services.presence.encoding import encode_change, encode_time
-from services.presence.link import GatewayTooSlow, QueueLink
+from services.presence.gateway_stream import GatewayTooSlow, QueueLink
+from services.presence.mapping import encode_change, encode_time
 from services.presence.service import GatewayReplaced, GatewayView, Presence, TooManySessions
 from services.runtime import tasks
 from services.runtime.clock import Clock

@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.presence import metrics
-from services.presence.core.frames import (
+from services.presence.core.model import (
     Changed,
     CutOff,
     Deliver,
@@ -25,9 +25,9 @@ from services.presence.core.frames import (
 )
 from services.presence.core.router import Router
 from services.presence.core.states import CallActivity
-from services.presence.expelling import Expulsions
-from services.presence.keeping import Keeper
+from services.presence.failed_replicas import Expulsions
 from services.presence.ports import Link, StateRow, StateStore
+from services.presence.state_writer import Keeper
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
 from services.runtime.observability.failures import describe

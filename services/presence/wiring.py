@@ -9,13 +9,13 @@ from services.presence.accounts import rpc as accounts_rpc
 from services.presence.accounts.consumer import AccountsConsumer
 from services.presence.config import Config
 from services.presence.consumer import ACCOUNTS_GROUP, ACCOUNTS_TOPIC, TOPIC, Deliveries
-from services.presence.core.frames import UserId
+from services.presence.core.model import UserId
 from services.presence.core.router import Router
-from services.presence.expelling import Expulsions
-from services.presence.keeping import Keeper
+from services.presence.failed_replicas import Expulsions
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
-from services.presence.store import PostgresStates
+from services.presence.sql import PostgresStates
+from services.presence.state_writer import Keeper
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.grpc.guard import admins
 from services.runtime.grpc.server import RpcServer

@@ -8,9 +8,9 @@ import structlog
 from services.signaling.core.calls import Decision, handle
 from services.signaling.core.errors import CallNotFound, Contended, VersionConflict
 from services.signaling.core.inputs import Input
-from services.signaling.core.legs import dropped_devices
 from services.signaling.core.model import Call, CallId, CallState, EndReason, Timeouts
 from services.signaling.core.table import Effect
+from services.signaling.core.transitions import dropped_devices
 from services.signaling.ports import Announcer, ClientKey, MediaCloser, Metrics, Record, Store, Timers, WallClock
 
 log = structlog.get_logger()

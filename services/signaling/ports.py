@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.grants import Claims, IceServer
 from services.signaling.core.model import (
     Call,
@@ -18,7 +19,6 @@ from services.signaling.core.model import (
     Worker,
 )
 from services.signaling.core.quality import QualityReport, UserQuality
-from services.signaling.core.settings import CallSettings
 
 
 class Record(NamedTuple):

@@ -14,9 +14,15 @@ from services.runtime.grpc.server import Api
 from services.runtime.identity.auth import current_token, current_user
 from services.runtime.observability import tracing
 from services.signaling.core import errors
+from services.signaling.core.call_settings import find_fault
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
-from services.signaling.core.settings import find_fault
-from services.signaling.encoding import encode_call, encode_grant, encode_record, encode_settings, to_settings
+from services.signaling.mapping import (
+    encode_call,
+    encode_grant,
+    encode_record,
+    encode_settings,
+    to_settings,
+)
 from services.signaling.moves import CallMoves
 from services.signaling.service import CallsService
 from services.signaling.starting import StartRequest

@@ -8,6 +8,7 @@ import structlog
 
 from services.runtime.observability import tracing
 from services.signaling.changes import CallChanges
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.errors import (
     CallEnded,
     CallNotFound,
@@ -39,7 +40,6 @@ from services.signaling.core.inputs import (
 )
 from services.signaling.core.model import RUNG, Call, CallId, CallState, ConversationId, DeviceId, UserId
 from services.signaling.core.quality import UserQuality
-from services.signaling.core.settings import CallSettings
 from services.signaling.moves import CallMoves
 from services.signaling.ports import ClientKey, JoinTokens, MediaWorkers, Store, TurnServers
 from services.signaling.roster import Roster

@@ -7,12 +7,12 @@ import structlog
 
 from services.runtime.errors import StoreUnavailable, is_outage
 from services.signaling.changes import CallChanges
+from services.signaling.core.conditions import classify
 from services.signaling.core.errors import CallNotFound, Contended
 from services.signaling.core.inputs import Tick, WorkerFound
 from services.signaling.core.model import Call, CallId, Worker
 from services.signaling.core.placement import NodeTable
 from services.signaling.core.table import Trigger
-from services.signaling.core.triggers import classify
 from services.signaling.ports import MediaWorkers, Store
 
 log = structlog.get_logger()

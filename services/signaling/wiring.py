@@ -27,7 +27,7 @@ from services.signaling import rpc
 from services.signaling.accounts import rpc as accounts_rpc
 from services.signaling.accounts.consumer import AccountsConsumer
 from services.signaling.accounts.service import AccountLifecycle
-from services.signaling.accounts.store import PostgresAccounts
+from services.signaling.accounts.sql import PostgresAccounts
 from services.signaling.changes import CallChanges
 from services.signaling.clients import BackgroundCloser, GrpcMembers, SfuClient
 from services.signaling.config import Config
@@ -48,6 +48,7 @@ from services.signaling.consumer import (
     QualityConsumer,
 )
 from services.signaling.core.placement import NodeTable
+from services.signaling.join_tokens import JwtJoinTokens
 from services.signaling.metrics import PrometheusMetrics
 from services.signaling.moves import CallMoves
 from services.signaling.publisher import CALLS_TOPIC, CallAnnouncer
@@ -55,13 +56,12 @@ from services.signaling.push import GROUP as PUSH_GROUP
 from services.signaling.push import WebhookPusher
 from services.signaling.roster import Roster
 from services.signaling.service import CallsService
+from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import CallStarter
-from services.signaling.store import PostgresStore
 from services.signaling.timers import Alarms, Routine, routines, run_alarms
-from services.signaling.tokens import JwtJoinTokens
 from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
-from services.signaling.watching import WorkerWatch
+from services.signaling.worker_health import WorkerWatch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Between looks for deleted people whose calls have ended since. Higher: they stand there longer. Lower: idle queries.

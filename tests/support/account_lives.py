@@ -12,22 +12,22 @@ from services.messaging.core.changes import ChangePolicy
 from services.messaging.core.content import CallOutcome, CallRecord, Text, Voice
 from services.messaging.core.errors import MessagingError
 from services.messaging.core.model import Draft, MessageId
-from services.presence.core.frames import UserId as PresenceUser
+from services.presence.core.model import UserId as PresenceUser
 from services.presence.core.states import OngoingCall, Standing, UserState
 from services.presence.ports import StateRow
-from services.presence.store import PostgresStates
+from services.presence.sql import PostgresStates
 from services.runtime.ids import new_id
 from services.runtime.kafka.bus import Incoming
 from services.runtime.postgres.database import Database
 from services.signaling.accounts.service import AccountLifecycle
-from services.signaling.accounts.store import PostgresAccounts
+from services.signaling.accounts.sql import PostgresAccounts
 from services.signaling.changes import CallChanges
+from services.signaling.core.call_settings import CallSettings, QuietHours
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
-from services.signaling.core.settings import CallSettings, QuietHours
 from services.signaling.moves import CallMoves
+from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
-from services.signaling.store import PostgresStore
 from tests.support.account_town import Town
 from tests.support.messaging_store import ALICE, BOB, fail
 from tests.unit.signaling.fakes import (

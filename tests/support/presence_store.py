@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from services.presence.core.frames import UserId
-from services.presence.core.people import Stored
+from services.presence.core.model import UserId
 from services.presence.core.states import Standing
+from services.presence.core.user_states import Stored
 from services.presence.ports import StateRow
 from services.runtime.errors import StoreUnavailable
 

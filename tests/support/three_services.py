@@ -18,7 +18,7 @@ from parley.presence.v1 import events_pb2 as presence_events
 from parley.presence.v1 import service_pb2 as presence_api
 
 from services.gateway import rpc as gateway_rpc
-from services.gateway.core.frames import UpFrame, Watch
+from services.gateway.core.model import UpFrame, Watch
 from services.gateway.membership import GrpcMembership
 from services.messaging.consumer import FanOut
 from services.messaging.groups.service import GroupRequest
@@ -38,10 +38,10 @@ from services.signaling.clients import GrpcMembers
 from services.signaling.consumer import MembersConsumer
 from services.signaling.core.model import Call, ConversationId, DeviceId, UserId
 from services.signaling.core.placement import NodeTable
+from services.signaling.join_tokens import JwtJoinTokens
 from services.signaling.moves import CallMoves
+from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
-from services.signaling.store import PostgresStore
-from services.signaling.tokens import JwtJoinTokens
 from services.signaling.wiring import MIGRATIONS
 from tests.integration.messaging.test_any_request import TABLE as MESSAGING_TABLE
 from tests.integration.messaging.test_any_request import Town

@@ -24,7 +24,7 @@ RUNTIME_FOLDERS = ("grpc", "limits", "identity", "postgres", "kafka", "http", "o
 # Parts of a large service that have the files of a service themselves; among each other they are one service.
 FEATURES = {"groups", "relations", "receipts", "vanishing", "attachments", "accounts", "pod"}
 # What speaks to the outside. Only wiring puts them together with the rest.
-ADAPTERS = {"rpc", "consumer", "store", "publisher", "clients", "scanner", "uplink", "membership"}
+ADAPTERS = {"rpc", "consumer", "store", "sql", "publisher", "clients", "scanner", "uplink", "membership"}
 
 # What each layer may import of its own service; other files may import all but the adapters.
 OWN_IMPORTS = {
@@ -143,7 +143,7 @@ def test_every_service_is_looked_at() -> None:
         ("services.messaging.core", "from services.runtime.clock import Clock"),
         ("services.messaging.core", "from parley.messaging.v1 import messages_pb2"),
         ("services.messaging.core", "def late():\n    import random"),
-        ("services.signaling.core.calls", "from services.signaling.store import PostgresStore"),
+        ("services.signaling.core.calls", "from services.signaling.sql.store import PostgresStore"),
         ("services.signaling.core.calls", "from ..store import PostgresStore"),
         ("services.sfu.core.router", "import pylibsrtp"),
         ("services.sfu.core.router", "from aiortc import rtp"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from services.gateway.core.errors import RouterUnavailable
-from services.gateway.core.frames import (
+from services.gateway.core.model import (
     BecameReady,
     Close,
     CloseReason,

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.presence.core.frames import (
+from services.presence.core.model import (
     Assignment,
     Changed,
     CutOff,
@@ -26,9 +26,9 @@ from services.presence.core.frames import (
     UserId,
     WatchCommand,
 )
-from services.presence.core.people import People, Stored
 from services.presence.core.states import OFFLINE, CallActivity
-from services.presence.core.watching import Watches
+from services.presence.core.user_states import People, Stored
+from services.presence.core.watches import Watches
 
 # The partition of a user, of so many.
 PartitionOf = Callable[[UserId, int], int]

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from services.signaling.core.conditions import classify
 from services.signaling.core.inputs import Input
-from services.signaling.core.legs import CHANGES, Step
 from services.signaling.core.model import (
     RUNG,
     Call,
@@ -21,7 +21,7 @@ from services.signaling.core.model import (
     Worker,
 )
 from services.signaling.core.table import TABLE, Effect
-from services.signaling.core.triggers import classify
+from services.signaling.core.transitions import CHANGES, Step
 
 # Who talks one-to-one.
 DIRECT_CAPACITY = 2

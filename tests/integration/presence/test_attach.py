@@ -14,12 +14,12 @@ from parley.presence.v1 import service_pb2 as api
 
 from deploy import identities
 from services.presence import rpc
-from services.presence.core.frames import UserId
+from services.presence.core.model import UserId
 from services.presence.core.router import Router
-from services.presence.expelling import Expulsions
-from services.presence.keeping import Keeper
+from services.presence.failed_replicas import Expulsions
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
+from services.presence.state_writer import Keeper
 from services.presence.wiring import partition_of
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, ServerConfig

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.presence.core.frames import UserId
-from services.presence.core.people import Stored
+from services.presence.core.model import UserId
 from services.presence.core.states import OngoingCall, Standing, UserState
+from services.presence.core.user_states import Stored
 from services.presence.ports import StateRow, StateStore
-from services.presence.store import PostgresStates
+from services.presence.sql import PostgresStates
 from services.presence.wiring import MIGRATIONS
 from services.runtime.config import DatabaseConfig
 from services.runtime.errors import StoreUnavailable

@@ -17,8 +17,8 @@ from services.signaling.core.model import Call, CallId, CallState, DeviceId, End
 from services.signaling.moves import CallMoves
 from services.signaling.ports import CalleesTaken, CallerTaken, Created, KeyKnown
 from services.signaling.service import CallsService
+from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import StartRequest
-from services.signaling.store import PostgresStore
 from tests.integration.signaling.bench import NEWS, Bench, key, new_call, step
 from tests.support.clock import ManualClock
 from tests.unit.signaling.fakes import (

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.signaling.core.call_settings import CallSettings, QuietHours
 from services.signaling.core.calls import Placed, refuse_as_busy, ring
 from services.signaling.core.errors import UserTaken, VersionConflict
 from services.signaling.core.inputs import (
@@ -26,7 +27,6 @@ from services.signaling.core.inputs import (
 )
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, LegState, MoveReason, UserId, WorkerId
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval
-from services.signaling.core.settings import CallSettings, QuietHours
 from services.signaling.ports import CalleesTaken, Created, GroupTaken
 from tests.integration.signaling.bench import NEWS, Bench, key, new_call, step
 from tests.unit.signaling.fakes import (

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.gateway.core.frames import Unregister
+from services.gateway.core.model import Unregister
 from services.runtime.errors import AccountDeleted, Unauthenticated
 from services.runtime.identity.accounts import Accounts, Standing
 from services.runtime.identity.auth import UserId, UserToken

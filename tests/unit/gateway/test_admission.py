@@ -2,7 +2,7 @@ import pytest
 
 from services.gateway.core.admission import AddressShares, StreamAdmission, network_of, spread_leaving
 from services.gateway.core.errors import TooManyDevices, TooManyStreams, TypingTooOften
-from services.gateway.pacing import TypingPace
+from services.gateway.rates import TypingPace
 
 
 def delays(admission: StreamAdmission, count: int, now: float, chance: float = 0.0) -> list[float]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.gateway.core.checks import check_device_id
 from services.gateway.core.errors import InvalidField, RouterUnavailable
-from services.gateway.core.frames import (
+from services.gateway.core.model import (
     BecameReady,
     Close,
     CloseReason,

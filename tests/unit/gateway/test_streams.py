@@ -18,7 +18,7 @@ from services.gateway.core.errors import (
     TooManyDevices,
     TooManyStreams,
 )
-from services.gateway.core.frames import Detached, Unregister, Watch
+from services.gateway.core.model import Detached, Unregister, Watch
 from services.runtime.clock import CLOCK_SKEW_S
 from services.runtime.errors import Unauthenticated
 from tests.support.spans import kept_spans
@@ -322,7 +322,7 @@ async def test_when_one_person_hides_only_their_watchers_are_asked_about(world: 
 
 
 async def test_a_list_waits_until_messaging_is_back(world: GatewayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.gateway.watching.RETRY_S", 0.01)
+    monkeypatch.setattr("services.gateway.watch_lists.RETRY_S", 0.01)
     world.membership.away = True
     await world.connect()
     await world.gateway.watch_presence("alice", "phone-01", ["bob"])

@@ -10,12 +10,19 @@ from parley.gateway.v1 import messages_pb2 as events
 from parley.gateway.v1 import service_pb2 as api
 
 from services.gateway.core.admission import AddressShares, StreamAdmission
-from services.gateway.core.frames import Register, ReplicaId, Route, RouteWatchList, UpFrame, UserId
+from services.gateway.core.model import (
+    Register,
+    ReplicaId,
+    Route,
+    RouteWatchList,
+    UpFrame,
+    UserId,
+)
 from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import ResumeTokens
-from services.gateway.pacing import StreamPace, TypingPace
 from services.gateway.ports import Membership, MembershipUnavailable
+from services.gateway.rates import StreamPace, TypingPace
 from services.gateway.service import Gateway
 from services.gateway.streams import Settings, Streams
 from tests.support.clock import ManualClock

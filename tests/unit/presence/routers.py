@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from services.presence.core.frames import Deliver, DeviceId, Effect, LinkId, PresenceChange, Send, Session, UserId
+from services.presence.core.model import (
+    Deliver,
+    DeviceId,
+    Effect,
+    LinkId,
+    PresenceChange,
+    Send,
+    Session,
+    UserId,
+)
 from services.presence.core.router import Router
 from services.presence.core.states import Standing, UserState
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.presence.core.frames import (
+from services.presence.core.model import (
     Assignment,
     Changed,
     CutOff,

@@ -8,14 +8,21 @@ from parley.gateway.v1 import messages_pb2 as gateway
 from parley.presence.v1 import events_pb2
 
 from services.presence.consumer import Deliveries
-from services.presence.core.frames import Deliver, FilterAnew, Frame, LinkId, PresenceChange, UserId
+from services.presence.core.model import (
+    Deliver,
+    FilterAnew,
+    Frame,
+    LinkId,
+    PresenceChange,
+    UserId,
+)
 from services.presence.core.states import CallActivity, Standing, UserState
-from services.presence.expelling import Expulsions
-from services.presence.keeping import Backlog, Keeper
-from services.presence.link import QueueLink
+from services.presence.failed_replicas import Expulsions
+from services.presence.gateway_stream import QueueLink
 from services.presence.ports import StateRow
 from services.presence.publisher import TOPIC, KafkaFeed
 from services.presence.service import GatewayReplaced, Presence
+from services.presence.state_writer import Backlog, Keeper
 from services.runtime.errors import StoreUnavailable
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 from tests.support.bus import MemoryPublisher

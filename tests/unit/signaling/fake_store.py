@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from services.runtime.errors import StoreUnavailable
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.errors import UserTaken, VersionConflict
 from services.signaling.core.model import (
     Call,
@@ -14,7 +15,6 @@ from services.signaling.core.model import (
     Worker,
 )
 from services.signaling.core.quality import Direction, LegTotals, QualityKey, QualityReport, UserQuality, sum_up
-from services.signaling.core.settings import CallSettings
 from services.signaling.ports import (
     CalleesTaken,
     CallerTaken,

@@ -24,6 +24,7 @@ from services.signaling.core.model import (
 )
 from services.signaling.core.placement import Node, NodeTable
 from services.signaling.core.rate import RatePolicy, StartPolicy
+from services.signaling.join_tokens import JwtJoinTokens
 from services.signaling.moves import CallMoves
 from services.signaling.ports import (
     Callees,
@@ -34,7 +35,6 @@ from services.signaling.ports import (
 from services.signaling.roster import Roster
 from services.signaling.service import CallsService
 from services.signaling.starting import CallStarter, StartRequest
-from services.signaling.tokens import JwtJoinTokens
 from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
 from tests.support.clock import ManualClock

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from services.signaling.core.call_settings import CallSettings, QuietHours
 from services.signaling.core.errors import CallRate, NotInCall
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import CallState, ConversationId, EndReason, LegState, UserId
 from services.signaling.core.rate import RatePolicy, StartPolicy, check_rate
-from services.signaling.core.settings import CallSettings, QuietHours
 from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import (
     ALICE,

@@ -13,6 +13,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.signaling.core.call_settings import CallSettings, QuietHours
 from services.signaling.core.errors import CallsError
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import (
@@ -27,7 +28,6 @@ from services.signaling.core.model import (
     LegState,
     UserId,
 )
-from services.signaling.core.settings import CallSettings, QuietHours
 from services.signaling.core.table import TABLE, Change, Effect, Rule, Trigger
 from services.signaling.starting import StartRequest
 from tests.unit.signaling.fakes import (

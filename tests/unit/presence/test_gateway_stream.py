@@ -1,7 +1,7 @@
 import pytest
 
-from services.presence.core.frames import RegisterAck
-from services.presence.link import GatewayTooSlow, QueueLink
+from services.presence.core.model import RegisterAck
+from services.presence.gateway_stream import GatewayTooSlow, QueueLink
 
 
 def ack(number: int) -> RegisterAck:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.signaling import rows
+from services.signaling.sql import rows
 
 
 def _numbers(first: int, names: Sequence[object]) -> str:

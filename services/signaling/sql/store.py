@@ -7,12 +7,10 @@ from uuid import UUID
 
 from services.runtime.postgres import outbox
 from services.runtime.postgres.database import Connection, Database
-from services.signaling import rows
-from services.signaling import statements as sql
+from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.errors import UserTaken, VersionConflict
 from services.signaling.core.model import Call, CallId, CallState, ConversationId, UserId, Worker, WorkerId
 from services.signaling.core.quality import Direction, QualityReport, UserQuality, sum_up
-from services.signaling.core.settings import CallSettings
 from services.signaling.ports import (
     CalleesTaken,
     CallerTaken,
@@ -23,6 +21,8 @@ from services.signaling.ports import (
     KeyKnown,
     Record,
 )
+from services.signaling.sql import rows
+from services.signaling.sql import statements as sql
 
 
 class _Taken(Exception):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.signaling.core.errors import JoinTokenInvalid
 from services.signaling.core.grants import Claims
 from services.signaling.core.model import CallId
-from services.signaling.tokens import JwtJoinTokens
+from services.signaling.join_tokens import JwtJoinTokens
 from tests.support.identities import keys_of, sign
 from tests.unit.signaling.fakes import ALICE, PHONE, WORKER
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.signaling.core.call_settings import CallSettings, QuietHours
 from services.signaling.core.model import (
     Call,
     CallId,
@@ -23,7 +24,6 @@ from services.signaling.core.model import (
     WorkerId,
 )
 from services.signaling.core.quality import LegTotals, QualityKey
-from services.signaling.core.settings import CallSettings, QuietHours
 
 # What a change of a call may change, in the order of `changing`; and what stays, in the order of `fixed`.
 CHANGING = (

@@ -6,8 +6,8 @@ from collections.abc import Collection
 import structlog
 
 from services.presence import metrics
-from services.presence.core.deaths import MEMBERS_LIMIT, Deaths
-from services.presence.core.frames import LinkId
+from services.presence.core.failure_reports import MEMBERS_LIMIT, Deaths
+from services.presence.core.model import LinkId
 from services.presence.ports import Group
 from services.runtime.errors import BusUnavailable
 from services.runtime.observability.failures import describe

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from services.presence.core.frames import Frame
+from services.presence.core.model import Frame
 
 # Frames taken at a time. Higher: the event loop is kept for longer. Lower: more writes.
 BATCH = 500

@@ -5,7 +5,7 @@ from parley.gateway.v1 import messages_pb2 as gateway
 from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.presence.v1 import events_pb2
 
-from services.presence.core.frames import PresenceChange
+from services.presence.core.model import PresenceChange
 from services.presence.core.states import Standing
 from services.presence.ports import StateRow
 

@@ -12,7 +12,7 @@ from itertools import islice
 import structlog
 
 from services.presence import metrics
-from services.presence.core.frames import UserId
+from services.presence.core.model import UserId
 from services.presence.ports import StateFeed, StateRow, StateStore
 from services.runtime import tasks
 from services.runtime.errors import BusUnavailable, StatementCutOff, StoreUnavailable, is_outage

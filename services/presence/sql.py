@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from services.presence.core.frames import UserId
-from services.presence.core.people import Stored
+from services.presence.core.model import UserId
 from services.presence.core.states import OngoingCall, Standing
+from services.presence.core.user_states import Stored
 from services.presence.ports import StateRow
 from services.runtime.postgres.database import Database
 

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from services.runtime.clock import SystemClock
 from services.signaling.core.model import Worker, WorkerId
 from services.signaling.core.placement import NodeTable
-from services.signaling.watching import WorkerWatch
+from services.signaling.worker_health import WorkerWatch
 from tests.integration.signaling.neighbours import tokens_of
 from tests.support.waiting import until
 from tests.unit.signaling.fakes import node

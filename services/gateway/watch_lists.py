@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import structlog
 
-from services.gateway import frames, metrics
+from services.gateway import device_frames, metrics
 from services.gateway.core.checks import MAX_WATCHED
-from services.gateway.core.frames import UserId
+from services.gateway.core.model import UserId
 from services.gateway.core.registry import Registry
 from services.gateway.ports import Membership, MembershipUnavailable
 from services.gateway.stream import DeviceStream
@@ -110,4 +110,4 @@ class Watching:
     def _hide(self, stream: DeviceStream, people: Iterable[UserId]) -> None:
         for person in people:
             metrics.HIDDEN.inc()
-            stream.push_latest(frames.presence_key(person), frames.offline(person))
+            stream.push_latest(device_frames.presence_key(person), device_frames.offline(person))

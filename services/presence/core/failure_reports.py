@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Collection
 
-from services.presence.core.frames import LinkId
+from services.presence.core.model import LinkId
 
 # Members remembered. Higher: memory for gateways that talk nonsense. Lower: of many that die at once some are passed
 # over, and wait for the session timeout.

@@ -6,11 +6,11 @@ from itertools import groupby
 from typing import Any
 
 from services.runtime.postgres.database import Database
-from services.signaling import rows
-from services.signaling import statements as sql
 from services.signaling.accounts.ports import OwnCall
 from services.signaling.core.model import Call, CallId, UserId
 from services.signaling.core.quality import Direction, sum_up
+from services.signaling.sql import rows
+from services.signaling.sql import statements as sql
 
 _RUNNING = sql.select_calls(
     "call_id IN (SELECT call_id FROM participants JOIN calls AS now USING (call_id)"

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from services.presence.core.frames import SessionRef, UserId
+from services.presence.core.model import SessionRef, UserId
 
 
 class Watches:

@@ -4,8 +4,7 @@ import itertools
 
 import pytest
 
-from services.presence.core.frames import Changed, Recall, Send, StatusCommand, UserId
-from services.presence.core.people import CALL_LIMIT_S, People, Stored
+from services.presence.core.model import Changed, Recall, Send, StatusCommand, UserId
 from services.presence.core.states import (
     STANDINGS,
     CallActivity,
@@ -15,6 +14,7 @@ from services.presence.core.states import (
     UserState,
     standing_of,
 )
+from services.presence.core.user_states import CALL_LIMIT_S, People, Stored
 from tests.unit.presence.routers import (
     ALICE,
     AWAY,

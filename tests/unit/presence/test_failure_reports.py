@@ -1,7 +1,7 @@
 """Who is believed to be dead."""
 
-from services.presence.core.deaths import MEMBERS_LIMIT, Deaths
-from services.presence.core.frames import LinkId
+from services.presence.core.failure_reports import MEMBERS_LIMIT, Deaths
+from services.presence.core.model import LinkId
 
 FOUR = [LinkId(number) for number in range(4)]
 

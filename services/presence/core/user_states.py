@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from services.presence.core.frames import SessionRef, UserId
+from services.presence.core.model import SessionRef, UserId
 from services.presence.core.states import OFFLINE, CallActivity, OngoingCall, Standing, Use, UserState, standing_of
 
 # Offline people whose last-seen time is remembered. Higher: more memory. Lower: more reads from the store.
