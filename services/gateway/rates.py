@@ -7,7 +7,7 @@ from services.runtime.limits.token_buckets import Rates
 PACE_LIMIT = 50_000
 
 
-class StreamPace:
+class UserStreamRate:
     """The streams of one user: `per_s` in the long run, `burst` at once."""
 
     def __init__(self, per_s: float, burst: int) -> None:
@@ -19,7 +19,7 @@ class StreamPace:
             raise TooManyStreams("you open streams too often", delay_s)
 
 
-class TypingPace:
+class UserTypingRate:
     """The typing notices of one user: `per_s` in the long run, `burst` at once."""
 
     def __init__(self, per_s: float, burst: int) -> None:

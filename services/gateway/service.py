@@ -9,10 +9,10 @@ from services.gateway.core.errors import ConversationNotFound, Replaced
 from services.gateway.core.model import ReplicaId, UserId
 from services.gateway.core.registry import Registry
 from services.gateway.ports import Membership
-from services.gateway.rates import TypingPace
+from services.gateway.rates import UserTypingRate
 from services.gateway.stream import Check, DeviceStream, Write
 from services.gateway.streams import Streams
-from services.gateway.watch_lists import Watching
+from services.gateway.watch_lists import WatchLists
 from services.runtime.clock import CLOCK_SKEW_S, Clock
 
 
@@ -20,14 +20,14 @@ class Gateway:
     """The use-cases of GatewayService and PresenceService. All run on one event loop."""
 
     def __init__(
-        self, registry: Registry, streams: Streams, membership: Membership, typing: TypingPace, clock: Clock
+        self, registry: Registry, streams: Streams, membership: Membership, typing: UserTypingRate, clock: Clock
     ) -> None:
         self._registry = registry
         self._streams = streams
         self._membership = membership
         self._typing = typing
         self._clock = clock
-        self.watching = Watching(registry, membership, streams)
+        self.watching = WatchLists(registry, membership, streams)
 
     async def subscribe(
         self,

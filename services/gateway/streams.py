@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from services.gateway import device_frames, metrics
-from services.gateway.core.admission import AddressShares, StreamAdmission, spread_leaving
+from services.gateway.core.admission import (
+    SharedStreamRate,
+    StreamsPerAddress,
+    spread_leaving,
+)
 from services.gateway.core.errors import (
     DeviceLimit,
     Draining,
@@ -24,14 +28,14 @@ from services.gateway.core.model import (
     DeviceId,
     Effect,
     RouteMoved,
-    SendUp,
+    SendToPresence,
     UserId,
 )
 from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import NotResumable, Outcome, ResumeTokens
 from services.gateway.ports import Uplinks
-from services.gateway.rates import StreamPace
+from services.gateway.rates import UserStreamRate
 from services.gateway.stream import DeviceStream, Writer
 from services.runtime import tasks
 from services.runtime.clock import Clock
@@ -57,7 +61,7 @@ _RESUMABLE = (asyncio.CancelledError, SlowConsumer, Unauthenticated)
 
 
 @dataclass(frozen=True)
-class Settings:
+class StreamPolicy:
     """How the gateway behaves; config.py says what each costs."""
 
     heartbeat_s: int
@@ -78,11 +82,11 @@ class Streams:
         uplinks: Uplinks,
         clock: Clock,
         tokens: ResumeTokens,
-        admission: StreamAdmission,
-        pace: StreamPace,
-        shares: AddressShares,
+        admission: SharedStreamRate,
+        pace: UserStreamRate,
+        shares: StreamsPerAddress,
         chance: Callable[[], float],
-        settings: Settings,
+        settings: StreamPolicy,
     ) -> None:
         self.by_session: dict[int, DeviceStream] = {}
         self._registry = registry
@@ -278,7 +282,7 @@ class Streams:
         """What the registry decided."""
         for effect in effects:
             match effect:
-                case SendUp(replica, frame):
+                case SendToPresence(replica, frame):
                     self._uplinks.push(replica, frame)
                 case BecameReady(session_id):
                     stream = self.by_session[session_id]

@@ -15,6 +15,7 @@ from services.gateway import metrics
 from services.gateway.core.model import (
     Detached,
     Gone,
+    PresenceFrame,
     Register,
     Registered,
     ReplicaId,
@@ -23,7 +24,6 @@ from services.gateway.core.model import (
     RouteWatchList,
     Session,
     Unregister,
-    UpFrame,
     Watch,
 )
 from services.gateway.core.registry import REGISTER_BATCH
@@ -71,13 +71,13 @@ class PresenceUplinks:
         self._found: dict[str, frozenset[str]] = {}
         self._gateway_id = gateway_id
         self._open_channel = open_channel
-        self._queues: dict[ReplicaId, asyncio.Queue[UpFrame | None]] = {}
+        self._queues: dict[ReplicaId, asyncio.Queue[PresenceFrame | None]] = {}
         # What the consumer group calls each replica, as it last said itself.
         self._members: dict[ReplicaId, str] = {}
         # Those that have said something since their stream was opened.
         self._heard: set[ReplicaId] = set()
 
-    def push(self, replica: ReplicaId, frame: UpFrame) -> None:
+    def push(self, replica: ReplicaId, frame: PresenceFrame) -> None:
         """See ports.Uplinks."""
         queue = self._queues.get(replica)
         if queue is None:
@@ -131,7 +131,7 @@ class PresenceUplinks:
                 delay_s = min(delay_s * 2, RECONNECT_S[1])
 
     async def _attach(self, stub: Any, replica: ReplicaId, gateway: Gateway) -> grpc.StatusCode:
-        queue: asyncio.Queue[UpFrame | None] = asyncio.Queue()
+        queue: asyncio.Queue[PresenceFrame | None] = asyncio.Queue()
         self._queues[replica] = queue
         self._heard.discard(replica)
         try:
@@ -162,7 +162,7 @@ class PresenceUplinks:
         for other in list(self._queues) if member_id else ():
             self.push(other, Gone(member_id))
 
-    async def _requests(self, queue: "asyncio.Queue[UpFrame | None]") -> AsyncIterator[api.AttachRequest]:
+    async def _requests(self, queue: "asyncio.Queue[PresenceFrame | None]") -> AsyncIterator[api.AttachRequest]:
         yield api.AttachRequest(hello=messages_pb2.Hello(gateway_id=self._gateway_id, reads_delivers=True))
         frame = await queue.get()
         while frame is not None:
@@ -173,7 +173,7 @@ class PresenceUplinks:
             frame = following or await queue.get()
 
 
-def _batch(first: Register, queue: "asyncio.Queue[UpFrame | None]") -> tuple[Register, UpFrame | None]:
+def _batch(first: Register, queue: "asyncio.Queue[PresenceFrame | None]") -> tuple[Register, PresenceFrame | None]:
     """Devices that came one by one, in one frame; and the frame behind them, if it was taken."""
     sessions = list(first.sessions)
     while len(sessions) < REGISTER_BATCH and not queue.empty():
@@ -216,7 +216,7 @@ def _deliver(gateway: Gateway, deliver: messages_pb2.Deliver) -> None:
         gateway.relations_changed(deliver.session_ids, deliver.about_user_id)
 
 
-def _encode(frame: UpFrame) -> api.AttachRequest:
+def _encode(frame: PresenceFrame) -> api.AttachRequest:
     match frame:
         case Register(epoch, sessions):
             return api.AttachRequest(register=messages_pb2.Register(epoch=epoch, sessions=map(_session, sessions)))

@@ -22,7 +22,7 @@ RETRY_S = 1.0
 PEOPLE_LIMIT = 10_000
 
 
-class Watching:
+class WatchLists:
     """Keeps the watch lists of the sessions here to what is allowed. Questions wait until messaging answers."""
 
     def __init__(

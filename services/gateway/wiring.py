@@ -7,14 +7,14 @@ from functools import partial
 from services.gateway import rpc
 from services.gateway.admin import Admin
 from services.gateway.config import Config
-from services.gateway.core.admission import AddressShares, StreamAdmission
+from services.gateway.core.admission import SharedStreamRate, StreamsPerAddress
 from services.gateway.core.queue import QueueLimits
 from services.gateway.core.registry import Registry
 from services.gateway.core.resume import GATEWAY_ID_BYTES, ResumeTokens
 from services.gateway.membership import GrpcMembership
-from services.gateway.rates import StreamPace, TypingPace
+from services.gateway.rates import UserStreamRate, UserTypingRate
 from services.gateway.service import Gateway
-from services.gateway.streams import Settings, Streams
+from services.gateway.streams import StreamPolicy, Streams
 from services.gateway.uplink import PresenceUplinks
 from services.runtime.clock import SystemClock
 from services.runtime.grpc.channels import connect
@@ -50,15 +50,15 @@ def build(config: Config) -> App:
         uplinks,
         clock,
         ResumeTokens(config.resume_key, instance),
-        StreamAdmission(config.streams_per_s, config.streams_burst),
-        StreamPace(config.user_streams_per_s, config.user_streams_burst),
-        AddressShares(config.streams_per_address),
+        SharedStreamRate(config.streams_per_s, config.streams_burst),
+        UserStreamRate(config.user_streams_per_s, config.user_streams_burst),
+        StreamsPerAddress(config.streams_per_address),
         random.random,
         settings(config),
     )
     messaging = Peer.of(config.server.tls, "messaging")
     membership = GrpcMembership(connect(config.messaging_address, service_tokens, messaging), clock)
-    gateway = Gateway(registry, streams, membership, TypingPace(config.typing_per_s, config.typing_burst), clock)
+    gateway = Gateway(registry, streams, membership, UserTypingRate(config.typing_per_s, config.typing_burst), clock)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
     publisher = KafkaPublisher(config.kafka)
     feed = KafkaConsumer(
@@ -89,9 +89,9 @@ def build(config: Config) -> App:
     )
 
 
-def settings(config: Config) -> Settings:
+def settings(config: Config) -> StreamPolicy:
     """What of the configuration concerns the streams."""
-    return Settings(
+    return StreamPolicy(
         heartbeat_s=config.heartbeat_s,
         queue=QueueLimits(
             frames=config.device_queue,

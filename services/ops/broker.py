@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from services.ops.core import DEAD_LETTER_SUFFIX, STAGES, Letter, Stage
+from services.ops.core import DEAD_LETTER_SUFFIX, STAGES, DeadLetter, Stage
 from services.runtime.config import KafkaConfig
 from services.runtime.identity.accounts import Standing, decode
 from services.runtime.kafka.bus import REASON_HEADER, Outgoing
@@ -34,7 +34,7 @@ class Broker:
         async with self._reader() as reader, self._admin() as admin:
             return [await _stage(reader, admin, topic, group, now) for topic, group in wanted]
 
-    async def letters(self, topic: str, limit: int) -> list[Letter]:
+    async def letters(self, topic: str, limit: int) -> list[DeadLetter]:
         """The newest dead letters of a topic, the oldest of them first."""
         async with self._reader() as reader:
             partition = TopicPartition(topic + DEAD_LETTER_SUFFIX, 0)
@@ -42,7 +42,7 @@ class Broker:
             begin = (await reader.beginning_offsets([partition]))[partition]
             return [_letter(record) async for record in _records(reader, partition, max(begin, end - limit), end)]
 
-    async def replay(self, topic: str, offset: int) -> Letter | None:
+    async def replay(self, topic: str, offset: int) -> DeadLetter | None:
         """Publish a dead letter to its topic again, with its key. It stays where it is.
 
         None when there is none, or when only a part of it is kept.
@@ -178,10 +178,10 @@ def _account(record: ConsumerRecord) -> tuple[str, Standing | None]:
         return "", None
 
 
-def _letter(record: ConsumerRecord) -> Letter:
+def _letter(record: ConsumerRecord) -> DeadLetter:
     value = record.value.raw if isinstance(record.value, Unreadable) else record.value
     reasons = [said for name, said in record.headers or () if name == REASON_HEADER]
-    return Letter(
+    return DeadLetter(
         offset=record.offset,
         time=time_of(record.timestamp),
         key=(record.key or b"").decode("utf-8", "backslashreplace"),

@@ -6,8 +6,8 @@ from collections.abc import Collection
 import structlog
 
 from services.presence import metrics
-from services.presence.core.failure_reports import MEMBERS_LIMIT, Deaths
-from services.presence.core.model import LinkId
+from services.presence.core.failure_reports import MEMBERS_LIMIT, FailureReports
+from services.presence.core.model import StreamId
 from services.presence.ports import Group
 from services.runtime.errors import BusUnavailable
 from services.runtime.observability.failures import describe
@@ -15,15 +15,15 @@ from services.runtime.observability.failures import describe
 log = structlog.get_logger()
 
 
-class Expulsions:
+class FailedReplicas:
     """Says what the gateways agree on to the group's coordinator, each member once."""
 
     def __init__(self, group: Group) -> None:
         self._group = group
-        self._deaths = Deaths()
+        self._deaths = FailureReports()
         self._believed: asyncio.Queue[str] = asyncio.Queue(MEMBERS_LIMIT)
 
-    def say(self, link: LinkId, member_id: str, attached: Collection[LinkId]) -> None:
+    def say(self, link: StreamId, member_id: str, attached: Collection[StreamId]) -> None:
         """A gateway says that a member is dead."""
         if self._deaths.say(link, member_id, attached) and not self._believed.full():
             self._believed.put_nowait(member_id)

@@ -14,7 +14,7 @@ class GatewayTooSlow(Exception):
     """The gateway did not read its frames in time; it is to attach again, and tells its devices to sync."""
 
 
-class QueueLink:
+class GatewayStream:
     """A bounded queue of frames for one gateway. When it overflows or fails, or the gateway leaves, reading it ends."""
 
     def __init__(self, size: int, gateway_id: str = "", attach_time: float = 0.0) -> None:

@@ -6,13 +6,13 @@ from parley.gateway.v1 import service_pb2 as gateway_service
 from parley.presence.v1 import events_pb2
 
 from services.presence.core.model import PresenceChange
-from services.presence.core.states import Standing
+from services.presence.core.states import PresenceStatus
 from services.presence.ports import StateRow
 
 _STATES = {
-    Standing.OFFLINE: gateway.PRESENCE_STATE_OFFLINE,
-    Standing.ONLINE: gateway.PRESENCE_STATE_ONLINE,
-    Standing.AWAY: gateway.PRESENCE_STATE_AWAY,
+    PresenceStatus.OFFLINE: gateway.PRESENCE_STATE_OFFLINE,
+    PresenceStatus.ONLINE: gateway.PRESENCE_STATE_ONLINE,
+    PresenceStatus.AWAY: gateway.PRESENCE_STATE_AWAY,
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from services.presence.core.model import Frame, UserId
 from services.presence.core.states import OngoingCall, UserState
-from services.presence.core.user_states import Stored
+from services.presence.core.user_states import StoredState
 
 
 class Link(Protocol):
@@ -55,7 +55,7 @@ class StateStore(Protocol):
     async def last_seen(self, user_ids: Sequence[UserId]) -> Mapping[UserId, float | None]:
         """When these were last seen, in one query: Unix seconds, None where it is not known."""
 
-    async def present(self, partitions: Collection[int]) -> Sequence[Stored]:
+    async def present(self, partitions: Collection[int]) -> Sequence[StoredState]:
         """Those of these partitions who were not offline when they were written."""
 
     async def read(self, user_id: UserId) -> dict[str, Any] | None:

@@ -14,16 +14,16 @@ from services.presence.core.model import (
     Assignment,
     Deliver,
     DeviceId,
-    FilterAnew,
     Frame,
-    LinkId,
+    RecheckWatches,
     RegisterAck,
     Session,
     StatusCommand,
+    StreamId,
     UserId,
     WatchCommand,
 )
-from services.presence.gateway_stream import GatewayTooSlow, QueueLink
+from services.presence.gateway_stream import GatewayStream, GatewayTooSlow
 from services.presence.mapping import encode_change, encode_time
 from services.presence.service import GatewayReplaced, GatewayView, Presence, TooManySessions
 from services.runtime import tasks
@@ -87,7 +87,7 @@ class RouterServicer:
         hello = await _hello(frames)
         gateway_id = hello.gateway_id
         log.info("gateway_attached", gateway_id=gateway_id)
-        link = QueueLink(self._queue_size, gateway_id, self._clock.now().timestamp())
+        link = GatewayStream(self._queue_size, gateway_id, self._clock.now().timestamp())
         link_id = self._presence.attach(link)
         reader = tasks.awaited(self._read(link_id, link, frames), why="ends with the RPC")
         try:
@@ -99,7 +99,7 @@ class RouterServicer:
             self._presence.detach(link_id)
             log.info("gateway_detached", gateway_id=gateway_id)
 
-    async def _read(self, link_id: LinkId, link: QueueLink, frames: AsyncIterator[bytes]) -> None:
+    async def _read(self, link_id: StreamId, link: GatewayStream, frames: AsyncIterator[bytes]) -> None:
         try:
             async for data in frames:
                 self._handle(link_id, _decode(data))
@@ -111,7 +111,7 @@ class RouterServicer:
         else:
             link.close()
 
-    def _handle(self, link_id: LinkId, request: api.AttachRequest) -> None:
+    def _handle(self, link_id: StreamId, request: api.AttachRequest) -> None:
         presence = self._presence
         match request.WhichOneof("frame"):
             case "register":
@@ -138,7 +138,7 @@ class RouterServicer:
                 # A newer gateway may know frames that this replica does not.
                 log.info("frame_ignored", frame=other)
 
-    def _route(self, link_id: LinkId, route: messages_pb2.Route) -> None:
+    def _route(self, link_id: StreamId, route: messages_pb2.Route) -> None:
         user_id = UserId(route.user_id)
         match route.WhichOneof("payload"):
             case "watch_list":
@@ -218,7 +218,7 @@ def _encode_batch(frames: Sequence[Frame]) -> Iterator[api.AttachResponse]:
     """The frames in order, with what stands next to each other for devices in one response, up to a size."""
     batch, size = api.AttachResponse(), 0
     for frame in frames:
-        if isinstance(frame, Deliver | FilterAnew):
+        if isinstance(frame, Deliver | RecheckWatches):
             deliver = batch.delivers.delivers.add()
             _fill(deliver, frame)
             size += len(deliver.frame)
@@ -227,15 +227,15 @@ def _encode_batch(frames: Sequence[Frame]) -> Iterator[api.AttachResponse]:
         if batch.HasField("delivers"):
             yield batch
             batch, size = api.AttachResponse(), 0
-        if not isinstance(frame, Deliver | FilterAnew):
+        if not isinstance(frame, Deliver | RecheckWatches):
             yield _encode(frame)
     if batch.HasField("delivers"):
         yield batch
 
 
-def _fill(deliver: messages_pb2.Deliver, frame: Deliver | FilterAnew) -> None:
+def _fill(deliver: messages_pb2.Deliver, frame: Deliver | RecheckWatches) -> None:
     deliver.session_ids.extend(frame.session_ids)
-    if isinstance(frame, FilterAnew):
+    if isinstance(frame, RecheckWatches):
         deliver.durable = deliver.relations_changed = True
         deliver.about_user_id = frame.about or ""
     else:
@@ -247,7 +247,7 @@ def _fill(deliver: messages_pb2.Deliver, frame: Deliver | FilterAnew) -> None:
 
 def _encode(frame: Frame) -> api.AttachResponse:
     match frame:
-        case Deliver() | FilterAnew():
+        case Deliver() | RecheckWatches():
             response = api.AttachResponse()
             _fill(response.deliver, frame)
             return response

@@ -10,24 +10,24 @@ from prometheus_client import Counter
 
 from services.presence import metrics
 from services.presence.core.model import (
-    Changed,
     CutOff,
     Deliver,
     DeviceId,
     Effect,
-    Forgotten,
-    LinkId,
-    Recall,
+    LoadLastSeen,
     Refused,
     Send,
     Session,
+    StateChanged,
+    StreamId,
+    UserDeleted,
     UserId,
 )
 from services.presence.core.router import Router
 from services.presence.core.states import CallActivity
-from services.presence.failed_replicas import Expulsions
+from services.presence.failed_replicas import FailedReplicas
 from services.presence.ports import Link, StateRow, StateStore
-from services.presence.state_writer import Keeper
+from services.presence.state_writer import StateWriter
 from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
 from services.runtime.observability.failures import describe
@@ -79,9 +79,9 @@ class Presence:
     def __init__(
         self,
         router: Router,
-        keeper: Keeper,
+        keeper: StateWriter,
         store: StateStore,
-        expulsions: Expulsions,
+        expulsions: FailedReplicas,
         clock: Clock,
         collect_s: float,
     ) -> None:
@@ -91,48 +91,48 @@ class Presence:
         self._store = store
         self._clock = clock
         self._collect_s = collect_s
-        self._links: dict[LinkId, Link] = {}
+        self._links: dict[StreamId, Link] = {}
         self._next_link = count(1)
         self._collected = asyncio.Event()
         self._wanted: dict[UserId, None] = {}
         self._recall_asked = asyncio.Event()
         self._restore_asked = asyncio.Event()
 
-    def attach(self, link: Link) -> LinkId:
+    def attach(self, link: Link) -> StreamId:
         """A gateway has come; the assignment is its first frame. Its older stream, if it is still open, ends."""
         for other in [other for other in self._links.values() if other.gateway_id == link.gateway_id]:
             other.fail(GatewayReplaced("the gateway has attached anew"))
-        link_id = LinkId(next(self._next_link))
+        link_id = StreamId(next(self._next_link))
         self._links[link_id] = link
         self._carry_out(self._router.attach(link_id))
         return link_id
 
-    def detach(self, link_id: LinkId) -> None:
+    def detach(self, link_id: StreamId) -> None:
         """A gateway has gone."""
         self._links.pop(link_id, None)
         self._carry_out(self._router.detach(link_id, self._now()))
 
-    def register(self, link_id: LinkId, epoch: int, sessions: Sequence[Session]) -> None:
+    def register(self, link_id: StreamId, epoch: int, sessions: Sequence[Session]) -> None:
         """Devices have come."""
         self._carry_out(self._router.register(link_id, epoch, sessions, self._now()))
 
-    def unregister(self, link_id: LinkId, session_ids: Iterable[int]) -> None:
+    def unregister(self, link_id: StreamId, session_ids: Iterable[int]) -> None:
         """Devices have gone."""
         self._carry_out(self._router.unregister(link_id, session_ids, self._now()))
 
-    def registered(self, link_id: LinkId, epoch: int) -> None:
+    def registered(self, link_id: StreamId, epoch: int) -> None:
         """A gateway has no more to register."""
         self._carry_out(self._router.registered(link_id, epoch))
 
-    def detached(self, link_id: LinkId, session_ids: Iterable[int], detached: bool) -> None:
+    def detached(self, link_id: StreamId, session_ids: Iterable[int], detached: bool) -> None:
         """Devices' streams broke, or are back."""
         self._carry_out(self._router.detached(link_id, session_ids, detached, self._now()))
 
-    def watch(self, link_id: LinkId, epoch: int, session_id: int, user_ids: Sequence[UserId]) -> None:
+    def watch(self, link_id: StreamId, epoch: int, session_id: int, user_ids: Sequence[UserId]) -> None:
         """A session watches these people."""
         self._carry_out(self._router.watch(link_id, epoch, session_id, user_ids))
 
-    def route(self, link_id: LinkId, user_id: UserId, frame: bytes) -> None:
+    def route(self, link_id: StreamId, user_id: UserId, frame: bytes) -> None:
         """An ephemeral frame for a user's devices."""
         self._carry_out(self._router.route(link_id, user_id, frame))
 
@@ -162,7 +162,7 @@ class Presence:
         """The account is gone."""
         self._carry_out(self._router.forget(user_id))
 
-    def gone(self, link_id: LinkId, member_id: str) -> None:
+    def gone(self, link_id: StreamId, member_id: str) -> None:
         """A gateway says that another replica is dead."""
         if member_id != self._router.assignment.member_id:
             self._expulsions.say(link_id, member_id, self._links.keys())
@@ -256,13 +256,13 @@ class Presence:
             match effect:
                 case Send():
                     self._send(effect)
-                case Changed(user_id, partition, state, call):
+                case StateChanged(user_id, partition, state, call):
                     metrics.CHANGES.labels(state.standing.name.lower()).inc()
                     self._keeper.note(StateRow(user_id, self._unix(), partition, state, call))
-                case Recall(user_ids):
+                case LoadLastSeen(user_ids):
                     self._wanted.update(dict.fromkeys(user_ids))
                     self._recall_asked.set()
-                case Forgotten(user_id):
+                case UserDeleted(user_id):
                     self._keeper.note(StateRow(user_id, self._unix()))
                 case Refused(link, reason, refused):
                     metrics.REFUSED.labels(reason.value).inc(refused)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.presence.core.model import UserId
-from services.presence.core.states import OngoingCall, Standing
-from services.presence.core.user_states import Stored
+from services.presence.core.states import OngoingCall, PresenceStatus
+from services.presence.core.user_states import StoredState
 from services.presence.ports import StateRow
 from services.runtime.postgres.database import Database
 
@@ -53,14 +53,14 @@ class PostgresStates:
         known = {row["user_id"]: row["last_seen_time"] for row in rows}
         return {user_id: time.timestamp() if (time := known.get(user_id)) else None for user_id in user_ids}
 
-    async def present(self, partitions: Collection[int]) -> Sequence[Stored]:
+    async def present(self, partitions: Collection[int]) -> Sequence[StoredState]:
         """See ports.StateStore."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(_PRESENT, sorted(partitions))
         return [
-            Stored(
+            StoredState(
                 UserId(row["user_id"]),
-                Standing(row["standing"]),
+                PresenceStatus(row["standing"]),
                 OngoingCall(row["call_id"], row["call_version"]) if row["call_id"] else None,
             )
             for row in rows

@@ -77,7 +77,7 @@ class Backlog:
             size = min(size * SMALLER, BATCH)
 
 
-class Keeper:
+class StateWriter:
     """A part of the service: writes each `interval_s` what has changed, and once more when it stops."""
 
     name = "state-keeper"

@@ -11,11 +11,11 @@ from services.presence.config import Config
 from services.presence.consumer import ACCOUNTS_GROUP, ACCOUNTS_TOPIC, TOPIC, Deliveries
 from services.presence.core.model import UserId
 from services.presence.core.router import Router
-from services.presence.failed_replicas import Expulsions
+from services.presence.failed_replicas import FailedReplicas
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
 from services.presence.sql import PostgresStates
-from services.presence.state_writer import Keeper
+from services.presence.state_writer import StateWriter
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.grpc.guard import admins
 from services.runtime.grpc.server import RpcServer
@@ -51,8 +51,8 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     publisher = KafkaPublisher(config.kafka)
     router = Router(config.offline_delay_s, config.gateway_sessions, partition_of)
     feed = KafkaFeed(publisher)
-    keeper = Keeper(store, feed, config.state_interval_s)
-    expulsions = Expulsions(KafkaGroup(config.kafka, GROUP))
+    keeper = StateWriter(store, feed, config.state_interval_s)
+    expulsions = FailedReplicas(KafkaGroup(config.kafka, GROUP))
     presence = Presence(router, keeper, store, expulsions, clock, config.collect_s)
     _measure(router)
     consumer = KafkaConsumer(

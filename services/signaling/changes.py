@@ -11,7 +11,16 @@ from services.signaling.core.inputs import Input
 from services.signaling.core.model import Call, CallId, CallState, EndReason, Timeouts
 from services.signaling.core.table import Effect
 from services.signaling.core.transitions import dropped_devices
-from services.signaling.ports import Announcer, ClientKey, MediaCloser, Metrics, Record, Store, Timers, WallClock
+from services.signaling.ports import (
+    Announcer,
+    IdempotencyKey,
+    MediaCloser,
+    Metrics,
+    Record,
+    Store,
+    Timers,
+    WallClock,
+)
 
 log = structlog.get_logger()
 
@@ -32,7 +41,7 @@ class CallChanges:
     clock: WallClock
     timeouts: Timeouts
 
-    async def apply(self, call_id: CallId, given: Input, key: ClientKey | None = None) -> Call:
+    async def apply(self, call_id: CallId, given: Input, key: IdempotencyKey | None = None) -> Call:
         """The call after the input; an input that has had its effect changes nothing.
 
         `key` is remembered with the change; where it is known already, its call is given as it stands.
@@ -49,8 +58,8 @@ class CallChanges:
             decision = handle(before, given, now, self.timeouts)
             if decision.call is not before:
                 try:
-                    same_holds = decision.call.holds == before.holds
-                    await self.store.save(decision.call, self.records(before, decision), key, same_holds=same_holds)
+                    same_busy = decision.call.holds == before.holds
+                    await self.store.save(decision.call, self.records(before, decision), key, same_busy=same_busy)
                 except VersionConflict:
                     continue
             elif key:

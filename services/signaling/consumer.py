@@ -16,7 +16,7 @@ from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure,
 from services.signaling.core.errors import CallNotFound, Contended, MembersUnavailable, WorkerNotOfCall
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import CallId, ConversationId, DeviceId, UserId, Worker, WorkerId
-from services.signaling.core.placement import Node, NodeTable
+from services.signaling.core.placement import WorkerAnnouncement, WorkerTable
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval, is_plausible
 from services.signaling.metrics import ANNOUNCEMENTS_PASSED_OVER
 from services.signaling.ports import Store, WallClock
@@ -37,10 +37,10 @@ MEMBERS_GROUP = "signaling-members"
 ACCOUNTS_GROUP = "signaling-accounts"
 
 
-class NodeConsumer:
+class WorkerConsumer:
     """Keeps the table of workers; every replica reads all of it, from the start."""
 
-    def __init__(self, nodes: NodeTable, nudge: Callable[[], None], clock: WallClock) -> None:
+    def __init__(self, nodes: WorkerTable, nudge: Callable[[], None], clock: WallClock) -> None:
         """`nudge` is called when some worker's calls must be looked at."""
         self._nodes = nodes
         self._clock = clock
@@ -154,7 +154,7 @@ def _decode_quality(record: Incoming) -> QualityReport:
     return QualityReport(key, report_time, legs)
 
 
-def _decode_node(record: Incoming) -> Node | None:
+def _decode_node(record: Incoming) -> WorkerAnnouncement | None:
     try:
         message = sfu_events.NodeAnnouncement.FromString(record.value or b"")
         announce_time = message.announce_time.ToDatetime(UTC)
@@ -167,7 +167,7 @@ def _decode_node(record: Incoming) -> Node | None:
     # What is no number would be more than all others to a comparison, or less.
     if message.max_participants <= 0 or message.participants < 0 or not 0 <= message.cpu_ratio < inf:
         return None
-    return Node(
+    return WorkerAnnouncement(
         worker=Worker(WorkerId(message.worker_id), message.grpc_address, start_time),
         region=message.region,
         announce_time=announce_time,

@@ -10,7 +10,7 @@ from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker, WorkerNotFound
 from services.signaling.core.inputs import Move, WorkerLost
 from services.signaling.core.model import Call, CallId, CallState, MoveReason, Worker, WorkerId
-from services.signaling.core.placement import Node, NodeTable
+from services.signaling.core.placement import WorkerAnnouncement, WorkerTable
 from services.signaling.ports import MediaWorkers, Store
 
 log = structlog.get_logger()
@@ -29,9 +29,9 @@ class CallMoves:
     store: Store
     changes: CallChanges
     media: MediaWorkers
-    nodes: NodeTable
+    nodes: WorkerTable
 
-    async def move_as_asked(self, call_id: CallId, worker_id: WorkerId | None) -> Call:
+    async def move_on_request(self, call_id: CallId, worker_id: WorkerId | None) -> Call:
         """An operator moves a call, to the named worker or to the best of the others.
 
         Idempotent for a named worker. Raises CallNotFound, CallEnded, NoMediaWorker.
@@ -158,7 +158,7 @@ class CallMoves:
             self.nodes.note_placement(target.worker_id, seats, now)
         return target
 
-    def _heard_of(self, worker_id: WorkerId) -> Node:
+    def _heard_of(self, worker_id: WorkerId) -> WorkerAnnouncement:
         node = self.nodes.find(worker_id, self.changes.clock.now())
         if node is None:
             raise WorkerNotFound(f"no media worker called {worker_id!r} is heard of")

@@ -215,7 +215,7 @@ class OperationsServicer(operations_pb2_grpc.CallOperationsServiceServicer):
         self, request: operations_pb2.MoveCallRequest, context: Context
     ) -> operations_pb2.MoveCallResponse:
         worker_id = WorkerId(request.worker_id) if request.worker_id else None
-        call = await self._moves.move_as_asked(_call_id(request.call_id), worker_id)
+        call = await self._moves.move_on_request(_call_id(request.call_id), worker_id)
         return operations_pb2.MoveCallResponse(worker_id=_worker_id(call), media_epoch=call.media_epoch)
 
     async def LocateCall(

@@ -19,9 +19,16 @@ from services.signaling.core.errors import (
     NotAdmin,
     NotInCall,
     SdpInvalid,
-    UserTaken,
+    UserBusy,
 )
-from services.signaling.core.grants import Grant, GrantPolicy, admit, check_bearer, claim, name_at_relay
+from services.signaling.core.grants import (
+    Grant,
+    GrantPolicy,
+    admit,
+    check_bearer,
+    make_claims,
+    turn_user_id,
+)
 from services.signaling.core.inputs import (
     Accept,
     Cancel,
@@ -41,7 +48,13 @@ from services.signaling.core.inputs import (
 from services.signaling.core.model import RUNG, Call, CallId, CallState, ConversationId, DeviceId, UserId
 from services.signaling.core.quality import UserQuality
 from services.signaling.moves import CallMoves
-from services.signaling.ports import ClientKey, JoinTokens, MediaWorkers, Store, TurnServers
+from services.signaling.ports import (
+    IdempotencyKey,
+    JoinTokens,
+    MediaWorkers,
+    Store,
+    TurnServers,
+)
 from services.signaling.roster import Roster
 from services.signaling.starting import CallStarter, StartRequest
 
@@ -98,7 +111,7 @@ class CallsService:
 
         Raises CallNotFound, AnsweredElsewhere, CallEnded, NotCallee, and for a group what join_call raises.
         """
-        key = ClientKey.of_request(user_id, call_id, "accept", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "accept", request_id)
         if done := await self._done_before(key):
             return done.seen_by(user_id), self._grant_if_seated(done, user_id, device_id)
         await self._check_answer(await self.store.find(call_id), user_id, device_id)
@@ -115,7 +128,7 @@ class CallsService:
 
     async def leave_call(self, call_id: CallId, user_id: UserId, device_id: DeviceId, request_id: str = "") -> Call:
         """Hang up, cancel or decline, as the call stands. Idempotent. Raises CallNotFound."""
-        key = ClientKey.of_request(user_id, call_id, "leave", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "leave", request_id)
         return (await self.changes.apply(call_id, Leave(user_id, device_id), key)).seen_by(user_id)
 
     # Groups.
@@ -129,7 +142,7 @@ class CallsService:
         Raises CallNotFound, NotGroupCall, CallEnded, CallLocked, CallFull, RemovedFromCall, AnsweredElsewhere,
         MembersUnavailable.
         """
-        key = ClientKey.of_request(user_id, call_id, "join", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "join", request_id)
         if done := await self._done_before(key):
             # Also of who has left the conversation since.
             return done.seen_by(user_id), self._grant_if_seated(done, user_id, device_id)
@@ -139,13 +152,13 @@ class CallsService:
 
     async def set_hand(self, call_id: CallId, user_id: UserId, raised: bool, request_id: str = "") -> Call:
         """Raise or lower one's hand. Idempotent. Raises CallNotFound, CallEnded, NotInCall."""
-        key = ClientKey.of_request(user_id, call_id, "hand", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "hand", request_id)
         return (await self.changes.apply(call_id, SetHand(user_id, raised), key)).seen_by(user_id)
 
     async def request_mute(self, call_id: CallId, user_id: UserId, target_id: UserId, request_id: str = "") -> Call:
         """Ask somebody for silence. This and the next three raise CallNotFound, NotGroupCall, NotAdmin, CallEnded,
         MembersUnavailable; this one ParticipantNotFound. None of them for what stands already."""
-        key = ClientKey.of_request(user_id, call_id, "mute", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "mute", request_id)
         return await self._moderate(call_id, RequestMute(user_id, target_id, by_admin=False), key)
 
     async def remove_participant(self, call_id: CallId, user_id: UserId, target_id: UserId) -> Call:
@@ -154,7 +167,7 @@ class CallsService:
 
     async def set_lock(self, call_id: CallId, user_id: UserId, locked: bool, request_id: str = "") -> Call:
         """Close a group's call to others, or open it. Idempotent."""
-        key = ClientKey.of_request(user_id, call_id, "lock", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "lock", request_id)
         return await self._moderate(call_id, SetLock(user_id, locked, by_admin=False), key)
 
     async def end_for_all(self, call_id: CallId, user_id: UserId) -> Call:
@@ -207,7 +220,7 @@ class CallsService:
 
         Raises CallNotFound, CallEnded, NotInCall.
         """
-        key = ClientKey.of_request(user_id, call_id, "take over", request_id)
+        key = IdempotencyKey.of_request(user_id, call_id, "take over", request_id)
         call = await self.changes.apply(call_id, TakeOver(user_id, device_id), key)
         return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
 
@@ -248,16 +261,16 @@ class CallsService:
         except CallNotFound:
             return
 
-    async def _seat(self, call_id: CallId, given: Accept | Join, key: ClientKey | None) -> Call:
+    async def _seat(self, call_id: CallId, given: Accept | Join, key: IdempotencyKey | None) -> Call:
         """The call with the device in it, out of any other one that holds the user."""
         for _ in range(SEAT_ATTEMPTS):
             try:
                 return await self.changes.apply(call_id, given, key)
-            except UserTaken as taken:
+            except UserBusy as taken:
                 await self._leave_other(taken)
         raise Contended
 
-    async def _leave_other(self, taken: UserTaken) -> None:
+    async def _leave_other(self, taken: UserBusy) -> None:
         other = await self.store.find(CallId(taken.call_id)) if taken.call_id else None
         leg = other.leg_of(UserId(taken.user_id)) if other else None
         if other and leg:
@@ -277,7 +290,7 @@ class CallsService:
             await self.roster.ask_in_vain()
             raise CallNotFound
 
-    async def _done_before(self, key: ClientKey | None) -> Call | None:
+    async def _done_before(self, key: IdempotencyKey | None) -> Call | None:
         """The call of a request that had its effect, before anything is asked about who sends it again."""
         return await self.store.find_by_key(key) if key else None
 
@@ -294,7 +307,7 @@ class CallsService:
                 raise
             log.warning("answer_unconfirmed", call_id=call.call_id)
 
-    async def _moderate(self, call_id: CallId, given: Moderation, key: ClientKey | None = None) -> Call:
+    async def _moderate(self, call_id: CallId, given: Moderation, key: IdempotencyKey | None = None) -> Call:
         """What is done already is answered before anybody asks whether the user may do it."""
         try:
             return (await self.changes.apply(call_id, given, key)).seen_by(given.user_id)
@@ -306,7 +319,7 @@ class CallsService:
 
     def _grant(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant:
         now = self.changes.clock.now()
-        claims = claim(call, user_id, device_id, self.new_id(now), now, self.grants)
+        claims = make_claims(call, user_id, device_id, self.new_id(now), now, self.grants)
         audio_slots, video_slots = self.grants.slots_of(call)
         return Grant(
             join_token=self.tokens.sign(claims),
@@ -314,7 +327,7 @@ class CallsService:
             audio_slots=audio_slots,
             video_slots=video_slots,
             media_epoch=call.media_epoch,
-            ice_servers=self.turn.servers_for(name_at_relay(user_id), now),
+            ice_servers=self.turn.servers_for(turn_user_id(user_id), now),
         )
 
     def _grant_if_seated(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant | None:

@@ -1,4 +1,4 @@
-"""What wakes upkeep: alarms of this replica for promptness, routines over the table for what crashed replicas left."""
+"""What wakes upkeep: alarms of this replica for promptness, periodic tasks for what crashed replicas left."""
 
 import asyncio
 import heapq
@@ -68,7 +68,7 @@ async def run_alarms(alarms: Alarms, upkeep: Upkeep, clock: WallClock) -> None:
 
 
 @dataclass(frozen=True)
-class Routine:
+class PeriodicTask:
     """Upkeep done again and again; what fails in an outage is done at a later turn."""
 
     name: str
@@ -90,11 +90,11 @@ class Routine:
                     await self.nudged.wait()
 
 
-def routines(upkeep: Upkeep, moves: CallMoves, nudged: asyncio.Event) -> Sequence[Routine]:
+def periodic_tasks(upkeep: Upkeep, moves: CallMoves, nudged: asyncio.Event) -> Sequence[PeriodicTask]:
     """All of them. Shorter intervals find what others left sooner, and cost idle queries."""
     return (
-        Routine("sweep", upkeep.sweep, 2.0),
-        Routine("inspect-workers", moves.inspect_workers, 2.0, nudged),
-        Routine("count-calls", upkeep.count, 5.0),
-        Routine("prune-calls", upkeep.prune, 3600.0),
+        PeriodicTask("sweep", upkeep.sweep, 2.0),
+        PeriodicTask("inspect-workers", moves.inspect_workers, 2.0, nudged),
+        PeriodicTask("count-calls", upkeep.count, 5.0),
+        PeriodicTask("prune-calls", upkeep.prune, 3600.0),
     )

@@ -9,9 +9,9 @@ from services.runtime.errors import StoreUnavailable, is_outage
 from services.signaling.changes import CallChanges
 from services.signaling.core.conditions import classify
 from services.signaling.core.errors import CallNotFound, Contended
-from services.signaling.core.inputs import Tick, WorkerFound
+from services.signaling.core.inputs import Tick, WorkerRecovered
 from services.signaling.core.model import Call, CallId, Worker
-from services.signaling.core.placement import NodeTable
+from services.signaling.core.placement import WorkerTable
 from services.signaling.core.table import Trigger
 from services.signaling.ports import MediaWorkers, Store
 
@@ -34,7 +34,7 @@ class Upkeep:
     store: Store
     changes: CallChanges
     media: MediaWorkers
-    nodes: NodeTable
+    nodes: WorkerTable
     retention: timedelta
 
     async def tick(self, call_id: CallId) -> None:
@@ -44,7 +44,7 @@ class Upkeep:
             return
         try:
             if found := self._found_again(call):
-                await self.changes.apply(call_id, WorkerFound(found))
+                await self.changes.apply(call_id, WorkerRecovered(found))
             await self.changes.apply(call_id, Tick())
         except (CallNotFound, Contended):
             # A call that changes that often will be looked at again by the next sweep.

@@ -44,10 +44,10 @@ from services.signaling.consumer import (
     QUALITY_TOPIC,
     MediaConsumer,
     MembersConsumer,
-    NodeConsumer,
     QualityConsumer,
+    WorkerConsumer,
 )
-from services.signaling.core.placement import NodeTable
+from services.signaling.core.placement import WorkerTable
 from services.signaling.join_tokens import JwtJoinTokens
 from services.signaling.metrics import PrometheusMetrics
 from services.signaling.moves import CallMoves
@@ -58,10 +58,10 @@ from services.signaling.roster import Roster
 from services.signaling.service import CallsService
 from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import CallStarter
-from services.signaling.timers import Alarms, Routine, routines, run_alarms
+from services.signaling.timers import Alarms, PeriodicTask, periodic_tasks, run_alarms
 from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
-from services.signaling.worker_health import WorkerWatch
+from services.signaling.worker_health import WorkerHealth
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Between looks for deleted people whose calls have ended since. Higher: they stand there longer. Lower: idle queries.
@@ -81,7 +81,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     sfu = Peer.of(config.server.tls, "sfu")
     media = SfuClient(service_tokens, sfu)
     closer = BackgroundCloser(media)
-    nodes = NodeTable(config.placement, began=clock.now())
+    nodes = WorkerTable(config.placement, began=clock.now())
     alarms = Alarms()
     changes = CallChanges(store, CallAnnouncer(new_id), closer, alarms, PrometheusMetrics(), clock, config.timeouts)
     moves = CallMoves(store, changes, media, nodes)
@@ -105,7 +105,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     lifecycle = AccountLifecycle(account_store, changes)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
     consumers = [
-        *_consumers(config, service, NodeConsumer(nodes, look_now.set, clock), pusher, publisher),
+        *_consumers(config, service, WorkerConsumer(nodes, look_now.set, clock), pusher, publisher),
         *_account_consumers(config, accounts, lifecycle, publisher),
     ]
     server = RpcServer(
@@ -120,9 +120,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Probe("time", clock.is_told, essential=False),
         Worker("store-clock", clock.run),
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
-        *(Worker(routine.name, routine.run) for routine in routines(upkeep, moves, look_now)),
-        Worker("erase-accounts", Routine("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S).run),
-        Worker(WorkerWatch.name, WorkerWatch(nodes, clock, service_tokens, moves.check_worker, sfu).run),
+        *(Worker(routine.name, routine.run) for routine in periodic_tasks(upkeep, moves, look_now)),
+        Worker("erase-accounts", PeriodicTask("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S).run),
+        Worker(WorkerHealth.name, WorkerHealth(nodes, clock, service_tokens, moves.check_worker, sfu).run),
     ]
 
     async def has_media_worker() -> bool:
@@ -135,7 +135,11 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
 
 
 def _consumers(
-    config: Config, service: CallsService, nodes: NodeConsumer, pusher: WebhookPusher | None, publisher: KafkaPublisher
+    config: Config,
+    service: CallsService,
+    nodes: WorkerConsumer,
+    pusher: WebhookPusher | None,
+    publisher: KafkaPublisher,
 ) -> list[KafkaConsumer]:
     handlers: list[tuple[Subscription, Callable[[Sequence[Incoming]], Awaitable[None]]]] = [
         (Subscription(NODES_TOPIC, group=None), nodes.handle),

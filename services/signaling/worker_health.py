@@ -21,7 +21,7 @@ from services.runtime.grpc.server import LIVENESS
 from services.runtime.grpc.tls import Peer
 from services.runtime.identity.auth import ServiceTokens
 from services.signaling.core.model import Worker, WorkerId
-from services.signaling.core.placement import NodeTable
+from services.signaling.core.placement import WorkerTable
 from services.signaling.ports import WallClock
 
 log = structlog.get_logger()
@@ -35,14 +35,14 @@ BEAT_S = 1.0
 BEAT_TIMEOUT_S = 1.5
 
 
-class WorkerWatch:
+class WorkerHealth:
     """Holds a health stream to each live worker and asks it; `on_broken` looks at one that broke off or is silent."""
 
     name = "worker-watch"
 
     def __init__(
         self,
-        nodes: NodeTable,
+        nodes: WorkerTable,
         clock: WallClock,
         tokens: ServiceTokens,
         on_broken: Callable[[Worker], Awaitable[None]],

@@ -13,7 +13,7 @@ from services.messaging.core.content import CallOutcome, CallRecord, Text, Voice
 from services.messaging.core.errors import MessagingError
 from services.messaging.core.model import Draft, MessageId
 from services.presence.core.model import UserId as PresenceUser
-from services.presence.core.states import OngoingCall, Standing, UserState
+from services.presence.core.states import OngoingCall, PresenceStatus, UserState
 from services.presence.ports import StateRow
 from services.presence.sql import PostgresStates
 from services.runtime.ids import new_id
@@ -174,6 +174,6 @@ async def live_in_presence(database: Database, users: Sequence[str] = ("alice", 
     """They were seen."""
     states = PostgresStates(database)
     call = OngoingCall(str(UUID(int=1)), 3)
-    state = UserState(Standing.ONLINE, in_call=True)
+    state = UserState(PresenceStatus.ONLINE, in_call=True)
     await states.save([StateRow(PresenceUser(user), 1.0, 2, state, call) for user in users])
     return states

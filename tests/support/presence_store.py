@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from services.presence.core.model import UserId
-from services.presence.core.states import Standing
-from services.presence.core.user_states import Stored
+from services.presence.core.states import PresenceStatus
+from services.presence.core.user_states import StoredState
 from services.presence.ports import StateRow
 from services.runtime.errors import StoreUnavailable
 
@@ -34,12 +34,12 @@ class MemoryStates:
         known = {user_id: self.rows[user_id].state for user_id in user_ids if user_id in self.rows}
         return {user_id: state.last_seen if (state := known.get(user_id)) else None for user_id in user_ids}
 
-    async def present(self, partitions: Collection[int]) -> Sequence[Stored]:
+    async def present(self, partitions: Collection[int]) -> Sequence[StoredState]:
         self._check()
         return [
-            Stored(row.user_id, row.state.standing, row.call)
+            StoredState(row.user_id, row.state.standing, row.call)
             for row in self.rows.values()
-            if row.state and row.state.standing is not Standing.OFFLINE and row.partition in partitions
+            if row.state and row.state.standing is not PresenceStatus.OFFLINE and row.partition in partitions
         ]
 
     def _check(self) -> None:

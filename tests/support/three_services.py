@@ -18,7 +18,7 @@ from parley.presence.v1 import events_pb2 as presence_events
 from parley.presence.v1 import service_pb2 as presence_api
 
 from services.gateway import rpc as gateway_rpc
-from services.gateway.core.model import UpFrame, Watch
+from services.gateway.core.model import PresenceFrame, Watch
 from services.gateway.membership import GrpcMembership
 from services.messaging.consumer import FanOut
 from services.messaging.groups.service import GroupRequest
@@ -37,7 +37,7 @@ from services.signaling.changes import CallChanges
 from services.signaling.clients import GrpcMembers
 from services.signaling.consumer import MembersConsumer
 from services.signaling.core.model import Call, ConversationId, DeviceId, UserId
-from services.signaling.core.placement import NodeTable
+from services.signaling.core.placement import WorkerTable
 from services.signaling.join_tokens import JwtJoinTokens
 from services.signaling.moves import CallMoves
 from services.signaling.sql.store import PostgresStore
@@ -122,7 +122,7 @@ class ThreeServices:
         self._open_gateway(channel)
 
     def _open_calls(self) -> None:
-        store, clock, nodes = PostgresStore(self._calls_database, lambda _: None), ManualClock(START), NodeTable()
+        store, clock, nodes = PostgresStore(self._calls_database, lambda _: None), ManualClock(START), WorkerTable()
         changes = CallChanges(
             *(store, announce, RecordingCloser(), RecordingTimers(), RecordingMetrics(), clock, TIMEOUTS)
         )
@@ -258,7 +258,7 @@ class ThreeServices:
         first.event.ready.ClearField("resume_token")
         return first
 
-    async def settled(self, user_id: str, request: Message, since: int) -> Sequence[UpFrame]:
+    async def settled(self, user_id: str, request: Message, since: int) -> Sequence[PresenceFrame]:
         """What presence replicas were told since then because of a user's request."""
         frames = self.world.presence.frames
         device_id = getattr(request, "device_id", "")

@@ -11,7 +11,7 @@ from services.gateway.core.errors import TooManyDevices, TooManyStreams
 MAX_RETRY_S = 60.0
 
 
-class StreamAdmission:
+class SharedStreamRate:
     """A token bucket for the new streams of all users, each of whom has a pace first (pacing.py).
 
     Whoever is refused is told to come when those refused before will have come.
@@ -38,7 +38,7 @@ class StreamAdmission:
         raise TooManyStreams("too many devices come at once", delay_s)
 
 
-class AddressShares:
+class StreamsPerAddress:
     """How many streams each address has open: a share of the process that no one place can exceed."""
 
     def __init__(self, most: int) -> None:

@@ -93,7 +93,7 @@ class Gone:
     member_id: str
 
 
-UpFrame = Register | Unregister | Detached | Registered | Watch | Route | RouteWatchList | RouteStatus | Gone
+PresenceFrame = Register | Unregister | Detached | Registered | Watch | Route | RouteWatchList | RouteStatus | Gone
 
 
 class CloseReason(Enum):
@@ -104,11 +104,11 @@ class CloseReason(Enum):
 
 
 @dataclass(frozen=True)
-class SendUp:
+class SendToPresence:
     """Effect: a frame for a presence replica."""
 
     replica: ReplicaId
-    frame: UpFrame
+    frame: PresenceFrame
 
 
 @dataclass(frozen=True)
@@ -133,4 +133,4 @@ class Close:
     reason: CloseReason
 
 
-Effect = SendUp | BecameReady | RouteMoved | Close
+Effect = SendToPresence | BecameReady | RouteMoved | Close

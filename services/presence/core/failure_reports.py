@@ -3,21 +3,21 @@
 from collections import OrderedDict
 from collections.abc import Collection
 
-from services.presence.core.model import LinkId
+from services.presence.core.model import StreamId
 
 # Members remembered. Higher: memory for gateways that talk nonsense. Lower: of many that die at once some are passed
 # over, and wait for the session timeout.
 MEMBERS_LIMIT = 64
 
 
-class Deaths:
+class FailureReports:
     """What each gateway has said; believed when more than half of those attached say it, so that one gateway that is
     cut off expels nobody."""
 
     def __init__(self) -> None:
-        self._said: OrderedDict[str, set[LinkId]] = OrderedDict()
+        self._said: OrderedDict[str, set[StreamId]] = OrderedDict()
 
-    def say(self, link: LinkId, member_id: str, attached: Collection[LinkId]) -> bool:
+    def say(self, link: StreamId, member_id: str, attached: Collection[StreamId]) -> bool:
         """A gateway says that a member is dead. True when with this it is to be believed."""
         said = self._said.setdefault(member_id, set())
         said.intersection_update(attached)

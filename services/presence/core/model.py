@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, NewType
 
-from services.presence.core.states import OngoingCall, Use, UserState
+from services.presence.core.states import OngoingCall, SessionState, UserState
 
 UserId = NewType("UserId", str)
 DeviceId = NewType("DeviceId", str)
 # One attached stream of a gateway process; a gateway that comes back gets another.
-LinkId = NewType("LinkId", int)
+StreamId = NewType("StreamId", int)
 
 
 class SessionRef(NamedTuple):
     """A device stream: the gateway's link and the id that the gateway chose."""
 
-    link: LinkId
+    link: StreamId
     session_id: int
 
 
@@ -28,11 +28,11 @@ class Session:
     detached: bool = False
 
     @property
-    def use(self) -> Use:
+    def use(self) -> SessionState:
         """What the stream is at."""
         if self.detached:
-            return Use.DETACHED
-        return Use.AWAY if self.away else Use.ACTIVE
+            return SessionState.DETACHED
+        return SessionState.AWAY if self.away else SessionState.ACTIVE
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Deliver:
 
 
 @dataclass(frozen=True)
-class FilterAnew:
+class RecheckWatches:
     """To a gateway: whom these sessions may see changed; with `about`, only whether they may see this one person."""
 
     session_ids: tuple[int, ...]
@@ -96,19 +96,19 @@ class StatusCommand:
     away: bool
 
 
-Frame = Assignment | RegisterAck | Deliver | FilterAnew | WatchCommand | StatusCommand
+Frame = Assignment | RegisterAck | Deliver | RecheckWatches | WatchCommand | StatusCommand
 
 
 @dataclass(frozen=True)
 class Send:
     """Effect: a frame for a gateway's link."""
 
-    link: LinkId
+    link: StreamId
     frame: Frame
 
 
 @dataclass(frozen=True)
-class Changed:
+class StateChanged:
     """Effect: a user's state, to be kept and told to other systems."""
 
     user_id: UserId
@@ -118,14 +118,14 @@ class Changed:
 
 
 @dataclass(frozen=True)
-class Recall:
+class LoadLastSeen:
     """Effect: look up when these users, who are offline, were last seen, and give the answer to `Router.recalled`."""
 
     user_ids: tuple[UserId, ...]
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class UserDeleted:
     """Effect: the account is gone; nothing of the user is to be kept."""
 
     user_id: UserId
@@ -143,7 +143,7 @@ class Refusal(Enum):
 class Refused:
     """Effect: so many entries of a gateway's frame were passed over."""
 
-    link: LinkId
+    link: StreamId
     reason: Refusal
     count: int
 
@@ -152,7 +152,7 @@ class Refused:
 class CutOff:
     """Effect: end the link; the gateway holds more than one gateway may."""
 
-    link: LinkId
+    link: StreamId
 
 
-Effect = Send | Changed | Recall | Forgotten | Refused | CutOff
+Effect = Send | StateChanged | LoadLastSeen | UserDeleted | Refused | CutOff

@@ -6,28 +6,28 @@ from dataclasses import dataclass, field, replace
 
 from services.presence.core.model import (
     Assignment,
-    Changed,
     CutOff,
     Deliver,
     DeviceId,
     Effect,
-    FilterAnew,
-    Forgotten,
-    LinkId,
+    LoadLastSeen,
     PresenceChange,
-    Recall,
+    RecheckWatches,
     Refusal,
     Refused,
     RegisterAck,
     Send,
     Session,
     SessionRef,
+    StateChanged,
     StatusCommand,
+    StreamId,
+    UserDeleted,
     UserId,
     WatchCommand,
 )
 from services.presence.core.states import OFFLINE, CallActivity
-from services.presence.core.user_states import People, Stored
+from services.presence.core.user_states import StoredState, UserStates
 from services.presence.core.watches import Watches
 
 # The partition of a user, of so many.
@@ -53,9 +53,9 @@ class Router:
         self._gateway_sessions = gateway_sessions
         self._partition_of = partition_of
         self._assignment = Assignment(0, frozenset(), 0)
-        self._gateways: dict[LinkId, _Gateway] = {}
-        self._awaited: set[LinkId] = set()
-        self._people = People(offline_delay_s)
+        self._gateways: dict[StreamId, _Gateway] = {}
+        self._awaited: set[StreamId] = set()
+        self._people = UserStates(offline_delay_s)
         self._watches = Watches()
         # Who waits for an answer of the store before there can be a snapshot.
         self._recalling: dict[UserId, set[SessionRef]] = {}
@@ -72,7 +72,7 @@ class Router:
 
     @property
     def user_count(self) -> int:
-        """People with a device here, and those who left a moment ago."""
+        """Users with a device here, and those who left a moment ago."""
         return len(self._people)
 
     @property
@@ -85,7 +85,7 @@ class Router:
         """Sessions held."""
         return sum(len(gateway.sessions) for gateway in list(self._gateways.values()))
 
-    def held_by(self, link: LinkId) -> tuple[int, int]:
+    def held_by(self, link: StreamId) -> tuple[int, int]:
         """The sessions of a gateway, and how many watch somebody."""
         gateway = self._gateways.get(link, _Gateway())
         return len(gateway.sessions), len(gateway.watching)
@@ -100,12 +100,12 @@ class Router:
         self._awaited = set(self._gateways) if partitions else set()
         return [Send(link, self._assignment) for link in sorted(self._gateways)]
 
-    def attach(self, link: LinkId) -> list[Effect]:
+    def attach(self, link: StreamId) -> list[Effect]:
         """A gateway has come."""
         self._gateways[link] = _Gateway()
         return [Send(link, self._assignment)]
 
-    def detach(self, link: LinkId, now: float) -> list[Effect]:
+    def detach(self, link: StreamId, now: float) -> list[Effect]:
         """A gateway has gone, and with it its devices."""
         gateway = self._gateways.pop(link, _Gateway())
         for session_id in gateway.watching:
@@ -115,7 +115,7 @@ class Router:
             effects += self._leave(link, session, now)
         return effects + self._settle(link)
 
-    def registered(self, link: LinkId, epoch: int) -> list[Effect]:
+    def registered(self, link: StreamId, epoch: int) -> list[Effect]:
         """A gateway has registered all that it holds of an assignment."""
         return self._settle(link) if epoch == self._assignment.epoch else []
 
@@ -124,7 +124,7 @@ class Router:
         awaited, self._awaited = self._awaited, set()
         return self._all_snapshots() if awaited else []
 
-    def restore(self, epoch: int, stored: Collection[Stored], now: float) -> list[Effect]:
+    def restore(self, epoch: int, stored: Collection[StoredState], now: float) -> list[Effect]:
         """What the owner before has left in the store, once the gateways have registered.
 
         Whoever was called online there, and is not here, is offline after the delay.
@@ -137,7 +137,7 @@ class Router:
             effects += self._changed(user_id)
         return effects
 
-    def register(self, link: LinkId, epoch: int, sessions: Sequence[Session], now: float) -> list[Effect]:
+    def register(self, link: StreamId, epoch: int, sessions: Sequence[Session], now: float) -> list[Effect]:
         """Devices have come. Idempotent. Refused: what follows an older assignment, and users of others' partitions."""
         gateway = self._gateways.get(link)
         if gateway is None:
@@ -157,7 +157,7 @@ class Router:
             effects += self._arrive(link, session, now)
         return effects
 
-    def unregister(self, link: LinkId, session_ids: Iterable[int], now: float) -> list[Effect]:
+    def unregister(self, link: StreamId, session_ids: Iterable[int], now: float) -> list[Effect]:
         """Devices have gone. Idempotent; only the link's own sessions can be meant."""
         gateway = self._gateways.get(link)
         if gateway is None:
@@ -172,7 +172,7 @@ class Router:
                 effects += self._leave(link, session, now)
         return effects
 
-    def detached(self, link: LinkId, session_ids: Iterable[int], detached: bool, now: float) -> list[Effect]:
+    def detached(self, link: StreamId, session_ids: Iterable[int], detached: bool, now: float) -> list[Effect]:
         """Devices' streams broke, or are back. Events are routed to them as before. Idempotent."""
         gateway = self._gateways.get(link, _Gateway())
         effects: list[Effect] = []
@@ -182,7 +182,7 @@ class Router:
                 effects += self._arrive(link, replace(session, detached=detached), now)
         return effects
 
-    def watch(self, link: LinkId, epoch: int, session_id: int, user_ids: Sequence[UserId]) -> list[Effect]:
+    def watch(self, link: StreamId, epoch: int, session_id: int, user_ids: Sequence[UserId]) -> list[Effect]:
         """Replace what a session watches here; a snapshot of each person follows."""
         gateway = self._gateways.get(link)
         if gateway is None:
@@ -202,7 +202,7 @@ class Router:
         return effects if self.collecting else effects + self._snapshots(dict.fromkeys(own, (ref,)))
 
     def recalled(self, user_ids: Iterable[UserId], last_seen: Mapping[UserId, float | None]) -> list[Effect]:
-        """The store's answer to a Recall; empty when it is away, and then the time is not known."""
+        """The store's answer to a LoadLastSeen; empty when it is away, and then the time is not known."""
         self._people.recall({user_id: time for user_id, time in last_seen.items() if user_id in self._recalling})
         effects: list[Effect] = []
         for user_id in user_ids:
@@ -215,7 +215,7 @@ class Router:
         """A frame for all devices of a user, once for each gateway that holds some."""
         return _by_link(self._people.devices_of(user_id), frame, durable, trace)
 
-    def route(self, link: LinkId, user_id: UserId, frame: bytes) -> list[Effect]:
+    def route(self, link: StreamId, user_id: UserId, frame: bytes) -> list[Effect]:
         """An ephemeral frame that a gateway has for a user of this replica."""
         if not self._owns(user_id):
             return [Refused(link, Refusal.FOREIGN_USER, 1)]
@@ -246,15 +246,15 @@ class Router:
         watchers = _grouped(self._watches.suspend(user_id))
         self._recalling.pop(user_id, None)
         return [
-            *(Send(link, FilterAnew(ids)) for link, ids in own),
-            *(Send(link, FilterAnew(ids, about=user_id)) for link, ids in watchers),
+            *(Send(link, RecheckWatches(ids)) for link, ids in own),
+            *(Send(link, RecheckWatches(ids, about=user_id)) for link, ids in watchers),
         ]
 
     def forget(self, user_id: UserId) -> list[Effect]:
         """The account is gone. Its devices, should there still be some, change nothing any more."""
         effects = _by_link(self._watches.suspend(user_id), PresenceChange(user_id, OFFLINE), durable=False)
         self._people.delete(user_id)
-        return [*effects, Forgotten(user_id)]
+        return [*effects, UserDeleted(user_id)]
 
     def tick(self, now: float, unix: float | None = None) -> list[Effect]:
         """Those whose delay is over are offline. `unix`: now in Unix seconds, to tell when they left; else as `now`."""
@@ -265,13 +265,13 @@ class Router:
         count = self._assignment.partition_count
         return count > 0 and self._partition_of(user_id, count) in self._assignment.partitions
 
-    def _arrive(self, link: LinkId, session: Session, now: float) -> list[Effect]:
+    def _arrive(self, link: StreamId, session: Session, now: float) -> list[Effect]:
         self._gateways[link].sessions[session.session_id] = session
         ref = SessionRef(link, session.session_id)
         changed = self._people.arrive(session.user_id, ref, session.use, now)
         return self._changed(session.user_id) if changed else []
 
-    def _leave(self, link: LinkId, session: Session, now: float) -> list[Effect]:
+    def _leave(self, link: StreamId, session: Session, now: float) -> list[Effect]:
         changed = self._people.leave(session.user_id, SessionRef(link, session.session_id), now)
         return self._changed(session.user_id) if changed else []
 
@@ -279,7 +279,7 @@ class Router:
         held = [(ref, self._gateways[ref.link].sessions[ref.session_id]) for ref in self._people.devices_of(user_id)]
         return sorted((ref, session) for ref, session in held if session.device_id == device_id)
 
-    def _settle(self, link: LinkId) -> list[Effect]:
+    def _settle(self, link: StreamId) -> list[Effect]:
         was_collecting = self.collecting
         self._awaited.discard(link)
         return self._all_snapshots() if was_collecting and not self.collecting else []
@@ -297,7 +297,7 @@ class Router:
             else:
                 self._recalling.setdefault(user_id, set()).update(refs)
                 unknown.append(user_id)
-        return [*effects, Recall(tuple(unknown))] if unknown else effects
+        return [*effects, LoadLastSeen(tuple(unknown))] if unknown else effects
 
     def _changed(self, user_id: UserId) -> list[Effect]:
         if self.collecting or self._people.is_deleted(user_id):
@@ -305,13 +305,13 @@ class Router:
         partition = self._partition_of(user_id, self._assignment.partition_count)
         state = self._people.state_of(user_id)
         told = self._tell(self._watches.watchers_of(user_id), user_id)
-        return [*told, Changed(user_id, partition, state, self._people.call_of(user_id))]
+        return [*told, StateChanged(user_id, partition, state, self._people.call_of(user_id))]
 
     def _tell(self, refs: Iterable[SessionRef], user_id: UserId) -> list[Effect]:
         return _by_link(refs, PresenceChange(user_id, self._people.state_of(user_id)), durable=False)
 
 
-def _refused(link: LinkId, reason: Refusal, count: int) -> list[Effect]:
+def _refused(link: StreamId, reason: Refusal, count: int) -> list[Effect]:
     return [Refused(link, reason, count)] if count else []
 
 
@@ -321,8 +321,8 @@ def _by_link(
     return [Send(link, Deliver(ids, content, durable, trace)) for link, ids in _grouped(refs)]
 
 
-def _grouped(refs: Iterable[SessionRef]) -> list[tuple[LinkId, tuple[int, ...]]]:
-    grouped: dict[LinkId, list[int]] = defaultdict(list)
+def _grouped(refs: Iterable[SessionRef]) -> list[tuple[StreamId, tuple[int, ...]]]:
+    grouped: dict[StreamId, list[int]] = defaultdict(list)
     for ref in sorted(refs):
         grouped[ref.link].append(ref.session_id)
     return [(link, tuple(ids)) for link, ids in grouped.items()]

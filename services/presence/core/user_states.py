@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from services.presence.core.model import SessionRef, UserId
-from services.presence.core.states import OFFLINE, CallActivity, OngoingCall, Standing, Use, UserState, standing_of
+from services.presence.core.states import (
+    OFFLINE,
+    CallActivity,
+    OngoingCall,
+    PresenceStatus,
+    SessionState,
+    UserState,
+    status_of,
+)
 
 # Offline people whose last-seen time is remembered. Higher: more memory. Lower: more reads from the store.
 LAST_SEEN_LIMIT = 200_000
@@ -14,11 +22,11 @@ CALL_LIMIT_S = 12 * 3600.0
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredState:
     """What the store has of a user who was not offline when it was written."""
 
     user_id: UserId
-    standing: Standing
+    standing: PresenceStatus
     call: OngoingCall | None
 
 
@@ -26,8 +34,8 @@ class Stored:
 class _Person:
     """Somebody who has a device here, or had one a moment ago."""
 
-    sessions: dict[SessionRef, Use] = field(default_factory=dict)
-    standing: Standing = Standing.OFFLINE
+    sessions: dict[SessionRef, SessionState] = field(default_factory=dict)
+    standing: PresenceStatus = PresenceStatus.OFFLINE
     deleted: bool = False
 
 
@@ -40,7 +48,7 @@ class _Meanwhile:
     calls: dict[UserId, CallActivity] = field(default_factory=dict)
 
 
-class People:
+class UserStates:
     """`now` is monotonic seconds. Each method that may change a user's state returns whether it did."""
 
     def __init__(self, offline_delay_s: float) -> None:
@@ -55,7 +63,7 @@ class People:
         self._meanwhile: _Meanwhile | None = _Meanwhile()
 
     def __len__(self) -> int:
-        """People with a device here, and those who left a moment ago."""
+        """Users with a device here, and those who left a moment ago."""
         return len(self._people)
 
     def clear(self) -> None:
@@ -76,9 +84,9 @@ class People:
     def state_of(self, user_id: UserId) -> UserState:
         """As watchers see it."""
         person = self._people.get(user_id)
-        if person is None or person.standing is Standing.OFFLINE:
+        if person is None or person.standing is PresenceStatus.OFFLINE:
             last_seen = self._last_seen.get(user_id)
-            return OFFLINE if last_seen is None else UserState(Standing.OFFLINE, last_seen=last_seen)
+            return OFFLINE if last_seen is None else UserState(PresenceStatus.OFFLINE, last_seen=last_seen)
         return UserState(person.standing, in_call=user_id in self._calls)
 
     def call_of(self, user_id: UserId) -> OngoingCall | None:
@@ -91,7 +99,7 @@ class People:
         person = self._people.get(user_id)
         return person is not None and person.deleted
 
-    def arrive(self, user_id: UserId, ref: SessionRef, use: Use, now: float) -> bool:
+    def arrive(self, user_id: UserId, ref: SessionRef, use: SessionState, now: float) -> bool:
         """A device has come, or is at something else now."""
         person = self._people.get(user_id)
         if person is None:
@@ -120,7 +128,7 @@ class People:
                 self._trim()
                 self._note_gone(user_id)
                 changed.append(user_id)
-            person.standing = standing_of(person.sessions.values(), person.standing, leaving=False)
+            person.standing = status_of(person.sessions.values(), person.standing, leaving=False)
             if not person.sessions:
                 del self._people[user_id]
         for user_id in _due(((user_id, until) for user_id, (_, until) in self._calls.items()), now):
@@ -151,7 +159,7 @@ class People:
                 self._last_seen[user_id] = time
         self._trim()
 
-    def restore(self, stored: Collection[Stored], now: float) -> list[UserId]:
+    def restore(self, stored: Collection[StoredState], now: float) -> list[UserId]:
         """What the owner before kept; those whose state is another now.
 
         A user who is not here any more is about to be offline, and who was in a call is still. What came to be known
@@ -168,13 +176,13 @@ class People:
             ):
                 self._calls[row.user_id] = row.call, now + CALL_LIMIT_S
             person = self._people.setdefault(row.user_id, _Person())
-            if person.standing is Standing.OFFLINE:
+            if person.standing is PresenceStatus.OFFLINE:
                 person.standing = row.standing
                 self._settle(row.user_id, person, now)
         return [
             user_id
             for user_id, person in self._people.items()
-            if before.get(user_id, (Standing.OFFLINE, False)) != (person.standing, self._shows_call(user_id))
+            if before.get(user_id, (PresenceStatus.OFFLINE, False)) != (person.standing, self._shows_call(user_id))
         ]
 
     def delete(self, user_id: UserId) -> None:
@@ -192,7 +200,7 @@ class People:
 
     def _is_present(self, user_id: UserId) -> bool:
         person = self._people.get(user_id)
-        return person is not None and person.standing is not Standing.OFFLINE
+        return person is not None and person.standing is not PresenceStatus.OFFLINE
 
     def _shows_call(self, user_id: UserId) -> bool:
         return self._is_present(user_id) and user_id in self._calls
@@ -201,14 +209,14 @@ class People:
         """Bring the standing in line with the devices; start the delay when the last one has left."""
         before = person.standing
         uses = person.sessions.values()
-        attached = Use.ACTIVE in uses or Use.AWAY in uses
+        attached = SessionState.ACTIVE in uses or SessionState.AWAY in uses
         if attached:
             self._leaving.pop(user_id, None)
             self._last_seen.pop(user_id, None)
-        elif before is not Standing.OFFLINE:
+        elif before is not PresenceStatus.OFFLINE:
             self._leaving.setdefault(user_id, now + self._offline_delay_s)
         leaving = user_id in self._leaving
-        person.standing = standing_of(uses, before, leaving=leaving)
+        person.standing = status_of(uses, before, leaving=leaving)
         if not person.sessions and not leaving:
             del self._people[user_id]
         return person.standing is not before

@@ -36,7 +36,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Placed:
+class CallAttempt:
     """What a user asked for when placing a call. `others`: how each other member begins: rung or not."""
 
     call_id: CallId
@@ -55,7 +55,7 @@ class Placed:
         return None if self.group else next(iter(self.others), None)
 
 
-def ring(placed: Placed, worker: Worker, now: datetime, timeouts: Timeouts) -> Call:
+def ring(placed: CallAttempt, worker: Worker, now: datetime, timeouts: Timeouts) -> Call:
     """A new call that rings, with the caller's device in it."""
     caller = Leg(placed.caller_id, LegState.JOINED, placed.device_id, join_time=now, seat_time=now)
     return Call(
@@ -81,7 +81,7 @@ def refuse_as_busy(call: Call) -> Call:
     return replace(ended, worker=None)
 
 
-def pass_over(call: Call, taken: Sequence[UserId], waiting: Sequence[UserId]) -> Call:
+def apply_call_waiting(call: Call, taken: Sequence[UserId], waiting: Sequence[UserId]) -> Call:
     """The same new call for callees who are taken by others: those with call waiting ring all the same."""
     states = {user_id: LegState.WAITING if user_id in waiting else LegState.OUT for user_id in taken}
     legs = tuple(
@@ -91,7 +91,7 @@ def pass_over(call: Call, taken: Sequence[UserId], waiting: Sequence[UserId]) ->
     return replace(call, legs=legs)
 
 
-def is_glare(existing: Call, placed: Placed) -> bool:
+def is_glare(existing: Call, placed: CallAttempt) -> bool:
     """Whether the callee of this call attempt is at that moment ringing the one who makes it."""
     return (
         existing.state is CallState.RINGING

@@ -16,16 +16,16 @@ from services.signaling.core.inputs import (
     MediaDisconnected,
     Moderation,
     Move,
+    PairClosed,
     Remove,
     RequestMute,
     SetHand,
     SetLock,
     SetMembers,
-    Sever,
     TakeOver,
     Tick,
-    WorkerFound,
     WorkerLost,
+    WorkerRecovered,
 )
 from services.signaling.core.model import RUNG, Call, CallState, DeviceId, Leg, LegState, UserId
 from services.signaling.core.table import Trigger
@@ -40,11 +40,11 @@ def classify(call: Call, given: Input, now: datetime) -> Trigger:
             return _classify_moderation(call, given)
         case SetMembers(user_ids):
             return _classify_members(call, user_ids)
-        case Sever():
+        case PairClosed():
             return Trigger.NOTHING_DUE if call.group else Trigger.SEVER
         case MediaConnected() | MediaDisconnected():
             return _classify_media(call, given)
-        case WorkerLost() | WorkerFound() | Move():
+        case WorkerLost() | WorkerRecovered() | Move():
             return _classify_worker(call, given)
         case Tick():
             return _classify_tick(call, now)
@@ -206,11 +206,11 @@ def _classify_media(call: Call, given: MediaConnected | MediaDisconnected) -> Tr
     return Trigger.MEDIA_STALE if given.replaced else Trigger.MEDIA_DISCONNECTED
 
 
-def _classify_worker(call: Call, given: WorkerLost | WorkerFound | Move) -> Trigger:
+def _classify_worker(call: Call, given: WorkerLost | WorkerRecovered | Move) -> Trigger:
     match given:
         case WorkerLost(worker_id):
             return Trigger.WORKER_LOST if _carries(call, worker_id) else Trigger.MEDIA_STALE
-        case WorkerFound(worker):
+        case WorkerRecovered(worker):
             return Trigger.WORKER_FOUND if worker.is_same_process(call.worker) else Trigger.MEDIA_STALE
         case Move(from_worker):
             is_here = call.worker is None or call.worker.is_same_process(from_worker)

@@ -30,7 +30,7 @@ class PlacementPolicy:
 
 
 @dataclass(frozen=True)
-class Node:
+class WorkerAnnouncement:
     """A worker as it announces itself."""
 
     worker: Worker
@@ -47,7 +47,7 @@ class Node:
 
 
 @dataclass
-class NodeTable:
+class WorkerTable:
     """The workers known now. The caller gives the time, always by one clock; the workers' own clocks may be wrong.
 
     A worker lives as long as it is heard of here. What it says of the time only orders its own announcements.
@@ -56,7 +56,7 @@ class NodeTable:
     policy: PlacementPolicy = field(default_factory=PlacementPolicy)
     # When we began to listen to the workers' other events; None: long ago.
     began: datetime | None = None
-    _nodes: dict[WorkerId, Node] = field(default_factory=dict)
+    _nodes: dict[WorkerId, WorkerAnnouncement] = field(default_factory=dict)
     # When each was first and last heard of, by the caller's clock.
     _first_heard: dict[WorkerId, datetime] = field(default_factory=dict)
     _heard: dict[WorkerId, datetime] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class NodeTable:
     _steady_since: dict[WorkerId, datetime] = field(default_factory=dict)
     _recent: dict[WorkerId, list[tuple[datetime, int]]] = field(default_factory=dict)
 
-    def announce(self, node: Node, now: datetime | None = None) -> bool:
+    def announce(self, node: WorkerAnnouncement, now: datetime | None = None) -> bool:
         """Take in an announcement that is read now. One that is older than what is known changes nothing.
 
         Announcements are read again from the start of the topic. The first one of a worker, and what is read right
@@ -109,7 +109,7 @@ class NodeTable:
         self._doubted.discard(worker_id)
         self._first_heard.pop(worker_id, None)
 
-    def live(self, now: datetime) -> list[Node]:
+    def live(self, now: datetime) -> list[WorkerAnnouncement]:
         """The workers heard of lately, draining ones too, by id. Forgets those long gone."""
         lost_after = timedelta(seconds=self.policy.lost_after_s)
         for worker_id in [key for key, heard in self._heard.items() if now - heard > 20 * lost_after]:
@@ -135,7 +135,7 @@ class NodeTable:
             return False
         return now - max(since, self.began or since) >= timedelta(seconds=self.policy.settle_s)
 
-    def find(self, worker_id: WorkerId, now: datetime) -> Node | None:
+    def find(self, worker_id: WorkerId, now: datetime) -> WorkerAnnouncement | None:
         """The worker, if it was heard of lately."""
         return next((node for node in self.live(now) if node.worker.worker_id == worker_id), None)
 
@@ -162,7 +162,7 @@ class NodeTable:
         """Count seats against a worker until its announcements can show them."""
         self._recent.setdefault(worker_id, []).append((now, seats))
 
-    def _headroom(self, node: Node, seats: int, now: datetime) -> float | None:
+    def _headroom(self, node: WorkerAnnouncement, seats: int, now: datetime) -> float | None:
         """0 to 1: the share of the scarcer of seats and processor that stays free; None when there is no room."""
         taken = node.participants + self._recent_seats(node.worker.worker_id, now) + seats
         if taken > node.max_participants or node.cpu_ratio >= self.policy.max_cpu_ratio:

@@ -25,7 +25,7 @@ from services.signaling.core.model import (
     Call,
     CallState,
     DeviceId,
-    Former,
+    FormerWorker,
     Leg,
     LegState,
     MoveReason,
@@ -165,7 +165,7 @@ def _set_worker(call: Call, step: Step) -> Call:
         media_epoch=call.media_epoch + 1,
         move_reason=move.reason,
         move_time=step.now,
-        former=Former(call.worker, close_time) if lives_on and call.worker else None,
+        former=FormerWorker(call.worker, close_time) if lives_on and call.worker else None,
     )
 
 

@@ -83,7 +83,7 @@ def select_calls(condition: str, order: str = "") -> str:
 BY_ID = select_calls("call_id = $1")
 BY_KEY = select_calls("call_id = (SELECT call_id FROM call_keys WHERE user_id = $1 AND client_call_id = $2)")
 BY_USER = select_calls("call_id IN (SELECT call_id FROM participants WHERE user_id = $1 AND listed)")
-BY_HELD_USER = select_calls("call_id = (SELECT call_id FROM active_legs WHERE user_id = $1)")
+BY_BUSY_USER = select_calls("call_id = (SELECT call_id FROM active_legs WHERE user_id = $1)")
 BY_GROUP = select_calls("conversation_id = $1 AND is_group AND calls.state <> 'ended'")
 ENDED = select_calls(
     """call_id IN (

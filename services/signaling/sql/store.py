@@ -8,17 +8,17 @@ from uuid import UUID
 from services.runtime.postgres import outbox
 from services.runtime.postgres.database import Connection, Database
 from services.signaling.core.call_settings import CallSettings
-from services.signaling.core.errors import UserTaken, VersionConflict
+from services.signaling.core.errors import UserBusy, VersionConflict
 from services.signaling.core.model import Call, CallId, CallState, ConversationId, UserId, Worker, WorkerId
 from services.signaling.core.quality import Direction, QualityReport, UserQuality, sum_up
 from services.signaling.ports import (
-    CalleesTaken,
-    CallerTaken,
-    ClientKey,
+    AlreadyStarted,
+    CalleesBusy,
+    CallerBusy,
     Created,
-    Creation,
-    GroupTaken,
-    KeyKnown,
+    CreateResult,
+    GroupCallExists,
+    IdempotencyKey,
     Record,
 )
 from services.signaling.sql import rows
@@ -28,7 +28,7 @@ from services.signaling.sql import statements as sql
 class _Taken(Exception):
     """Rolls the creation back; says whose uniqueness stands in the way."""
 
-    def __init__(self, what: type[KeyKnown] | type[CallerTaken] | type[GroupTaken] | CalleesTaken) -> None:
+    def __init__(self, what: type[AlreadyStarted] | type[CallerBusy] | type[GroupCallExists] | CalleesBusy) -> None:
         self.what = what
 
 
@@ -39,32 +39,32 @@ class PostgresStore:
         self._database = database
         self._wake = wake
 
-    async def create(self, call: Call, key: ClientKey, records: Sequence[Record]) -> Creation:
+    async def create(self, call: Call, key: IdempotencyKey, records: Sequence[Record]) -> CreateResult:
         """See ports.Store."""
         try:
             await self._insert(call, key, records)
         except _Taken as taken:
-            if isinstance(taken.what, CalleesTaken):
+            if isinstance(taken.what, CalleesBusy):
                 return taken.what
             known = await self.find_by_key(key)
             if known:
-                return KeyKnown(known)
-            if taken.what is GroupTaken:
-                return GroupTaken(await self.find_of_group(call.conversation_id))
-            return CallerTaken(await self.find_holding(call.caller_id))
+                return AlreadyStarted(known)
+            if taken.what is GroupCallExists:
+                return GroupCallExists(await self.find_of_group(call.conversation_id))
+            return CallerBusy(await self.find_busy_with(call.caller_id))
         self._wake(call.call_id)
         return Created()
 
     async def save(
-        self, call: Call, records: Sequence[Record], key: ClientKey | None = None, *, same_holds: bool = False
+        self, call: Call, records: Sequence[Record], key: IdempotencyKey | None = None, *, same_busy: bool = False
     ) -> None:
         """See ports.Store."""
-        if same_holds and not records and key is None:
+        if same_busy and not records and key is None:
             async with self._database.connection() as connection:
                 return await _save(connection, call)
         async with self._database.transaction() as connection:
             await _save(connection, call)
-            if not same_holds:
+            if not same_busy:
                 await _hold_all(connection, call)
             if key:
                 await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call.call_id)
@@ -73,7 +73,7 @@ class PostgresStore:
         self._wake(call.call_id)
         return None
 
-    async def keep_key(self, key: ClientKey, call_id: CallId) -> None:
+    async def keep_key(self, key: IdempotencyKey, call_id: CallId) -> None:
         """See ports.Store."""
         async with self._database.connection() as connection:
             await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call_id)
@@ -82,13 +82,13 @@ class PostgresStore:
         """See ports.Store."""
         return next(iter(await self._select(sql.BY_ID, call_id)), None)
 
-    async def find_by_key(self, key: ClientKey) -> Call | None:
+    async def find_by_key(self, key: IdempotencyKey) -> Call | None:
         """See ports.Store."""
         return next(iter(await self._select(sql.BY_KEY, key.user_id, key.client_call_id)), None)
 
-    async def find_holding(self, user_id: UserId) -> Call | None:
+    async def find_busy_with(self, user_id: UserId) -> Call | None:
         """See ports.Store."""
-        return next(iter(await self._select(sql.BY_HELD_USER, user_id)), None)
+        return next(iter(await self._select(sql.BY_BUSY_USER, user_id)), None)
 
     async def find_of_group(self, conversation_id: ConversationId) -> Call | None:
         """See ports.Store."""
@@ -107,7 +107,7 @@ class PostgresStore:
         async with self._database.connection() as connection:
             return [row["create_time"] for row in await connection.fetch(sql.PLACED, user_id, since, limit)]
 
-    async def list_besieged(
+    async def list_over_ring_limit(
         self, user_ids: Sequence[UserId], conversation_id: ConversationId, since: datetime, limit: int
     ) -> Sequence[UserId]:
         """See ports.Store."""
@@ -179,19 +179,19 @@ class PostgresStore:
             for call_id, group in groupby(found, key=lambda row: row["call_id"])
         }
 
-    async def _insert(self, call: Call, key: ClientKey, records: Sequence[Record]) -> None:
+    async def _insert(self, call: Call, key: IdempotencyKey, records: Sequence[Record]) -> None:
         async with self._database.transaction() as connection:
             if await connection.fetchval(sql.INSERT_CALL, *rows.changing(call), *rows.fixed(call)) is None:
-                raise _Taken(GroupTaken)
+                raise _Taken(GroupCallExists)
             await connection.execute(sql.INSERT_LEGS, *rows.legs(call))
             if await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call.call_id) is None:
-                raise _Taken(KeyKnown)
+                raise _Taken(AlreadyStarted)
             if call.holds:
                 held = await _hold_users(connection, call)
                 if call.caller_id not in held:
-                    raise _Taken(CallerTaken)
+                    raise _Taken(CallerBusy)
                 if len(held) < len(call.holds):
-                    raise _Taken(CalleesTaken(tuple(user for user in call.holds if user not in held)))
+                    raise _Taken(CalleesBusy(tuple(user for user in call.holds if user not in held)))
             await outbox.append(connection, call.call_id, records)
 
     async def _select(self, query: str, *arguments: object) -> Sequence[Call]:
@@ -215,7 +215,7 @@ async def _hold_all(connection: Connection, call: Call) -> None:
     refused = next((user_id for user_id in call.holds if user_id not in held), None)
     if refused:
         other = await connection.fetchval(sql.HOLDER, refused)
-        raise UserTaken(refused, str(other) if other else None)
+        raise UserBusy(refused, str(other) if other else None)
 
 
 async def _hold_users(connection: Connection, call: Call) -> set[str]:

@@ -16,10 +16,10 @@ from deploy import identities
 from services.presence import rpc
 from services.presence.core.model import UserId
 from services.presence.core.router import Router
-from services.presence.failed_replicas import Expulsions
+from services.presence.failed_replicas import FailedReplicas
 from services.presence.publisher import KafkaFeed
 from services.presence.service import Presence
-from services.presence.state_writer import Keeper
+from services.presence.state_writer import StateWriter
 from services.presence.wiring import partition_of
 from services.runtime.clock import SystemClock
 from services.runtime.config import EnvReader, ServerConfig
@@ -48,8 +48,8 @@ class Replica:
         clock = SystemClock()
         store = MemoryStates()
         self.group = MemoryGroup()
-        self.expulsions = Expulsions(self.group)
-        keeper = Keeper(store, KafkaFeed(MemoryPublisher()), 60)
+        self.expulsions = FailedReplicas(self.group)
+        keeper = StateWriter(store, KafkaFeed(MemoryPublisher()), 60)
         self.presence = Presence(Router(20, SESSIONS, partition_of), keeper, store, self.expulsions, clock, 1.0)
         env = {
             "PARLEY_GRPC_ADDRESS": "127.0.0.1:0",

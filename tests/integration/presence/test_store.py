@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.presence.core.model import UserId
-from services.presence.core.states import OngoingCall, Standing, UserState
-from services.presence.core.user_states import Stored
+from services.presence.core.states import OngoingCall, PresenceStatus, UserState
+from services.presence.core.user_states import StoredState
 from services.presence.ports import StateRow, StateStore
 from services.presence.sql import PostgresStates
 from services.presence.wiring import MIGRATIONS
@@ -36,11 +36,15 @@ async def store(url: str | None) -> AsyncIterator[StateStore]:
 
 
 def offline(user_id: UserId, time: float, last_seen: float | None) -> StateRow:
-    return StateRow(user_id, time, 1, UserState(Standing.OFFLINE, last_seen=last_seen))
+    return StateRow(user_id, time, 1, UserState(PresenceStatus.OFFLINE, last_seen=last_seen))
 
 
 def present(
-    user_id: UserId, time: float, partition: int, standing: Standing = Standing.ONLINE, call: OngoingCall | None = None
+    user_id: UserId,
+    time: float,
+    partition: int,
+    standing: PresenceStatus = PresenceStatus.ONLINE,
+    call: OngoingCall | None = None,
 ) -> StateRow:
     return StateRow(user_id, time, partition, UserState(standing, in_call=call is not None), call)
 
@@ -63,13 +67,13 @@ async def test_an_owner_is_told_who_of_its_partitions_is_not_offline_and_their_c
     await store.save(
         [
             present(ALICE, 1, 3, call=CALL),
-            present(BOB, 1, 5, Standing.AWAY),
+            present(BOB, 1, 5, PresenceStatus.AWAY),
             present(UserId("elsewhere"), 1, 4),
             offline(UserId("gone"), 1, 1),
         ]
     )
     stored = sorted(await store.present([3, 5]), key=lambda row: row.user_id)
-    assert stored == [Stored(ALICE, Standing.ONLINE, CALL), Stored(BOB, Standing.AWAY, None)]
+    assert stored == [StoredState(ALICE, PresenceStatus.ONLINE, CALL), StoredState(BOB, PresenceStatus.AWAY, None)]
     await store.save([offline(ALICE, 2, 2)])
     assert await store.present([3]) == []
 

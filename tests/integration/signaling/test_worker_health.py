@@ -12,8 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.runtime.clock import SystemClock
 from services.signaling.core.model import Worker, WorkerId
-from services.signaling.core.placement import NodeTable
-from services.signaling.worker_health import WorkerWatch
+from services.signaling.core.placement import WorkerTable
+from services.signaling.worker_health import WorkerHealth
 from tests.integration.signaling.neighbours import tokens_of
 from tests.support.waiting import until
 from tests.unit.signaling.fakes import node
@@ -49,7 +49,7 @@ class Street:
         self.server = grpc.aio.server()
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
         self.worker = Worker(WorkerId("sfu-1"), f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}")
-        self.nodes = NodeTable()
+        self.nodes = WorkerTable()
         self.nodes.announce(node(self.worker, datetime.now(UTC)))
         self.broken: list[Worker] = []
         self.looked: list[Worker] = []
@@ -72,7 +72,7 @@ class Street:
 @asynccontextmanager
 async def watching(street: Street) -> AsyncIterator[None]:
     await street.server.start()
-    watch = WorkerWatch(street.nodes, SystemClock(), tokens_of("signaling"), street.on_broken)
+    watch = WorkerHealth(street.nodes, SystemClock(), tokens_of("signaling"), street.on_broken)
     task = asyncio.create_task(watch.run())
     try:
         await street.until_watched()

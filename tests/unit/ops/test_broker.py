@@ -6,10 +6,10 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.ops.core import STAGES, Letter, Stage, lag, letters, replayed
+from services.ops.core import STAGES, DeadLetter, Stage, lag, letters, replayed
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
-LETTER = Letter(7, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "ann", 120, "not a Delivery")
+LETTER = DeadLetter(7, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "ann", 120, "not a Delivery")
 
 
 def test_lag_is_shown_by_stage_in_seconds() -> None:

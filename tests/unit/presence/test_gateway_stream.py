@@ -1,7 +1,7 @@
 import pytest
 
 from services.presence.core.model import RegisterAck
-from services.presence.gateway_stream import GatewayTooSlow, QueueLink
+from services.presence.gateway_stream import GatewayStream, GatewayTooSlow
 
 
 def ack(number: int) -> RegisterAck:
@@ -9,7 +9,7 @@ def ack(number: int) -> RegisterAck:
 
 
 async def test_a_link_gives_its_frames_in_order_until_it_is_closed() -> None:
-    link = QueueLink(10)
+    link = GatewayStream(10)
     for number in range(3):
         assert link.push(ack(number))
     link.close()
@@ -17,7 +17,7 @@ async def test_a_link_gives_its_frames_in_order_until_it_is_closed() -> None:
 
 
 async def test_a_link_that_overflows_ends_at_once_and_says_so() -> None:
-    link = QueueLink(2)
+    link = GatewayStream(2)
     assert [link.push(ack(number)) for number in range(4)] == [True, True, False, False]
     with pytest.raises(GatewayTooSlow):
         await anext(link.batches())

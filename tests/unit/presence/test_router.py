@@ -6,22 +6,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from services.presence.core.model import (
     Assignment,
-    Changed,
     CutOff,
     Deliver,
     DeviceId,
-    FilterAnew,
-    Forgotten,
-    LinkId,
-    Recall,
+    LoadLastSeen,
+    RecheckWatches,
     Refusal,
     Refused,
     RegisterAck,
     Send,
+    StateChanged,
+    StreamId,
+    UserDeleted,
     UserId,
     WatchCommand,
 )
-from services.presence.core.states import Standing
+from services.presence.core.states import PresenceStatus
 from tests.unit.presence.routers import (
     ALICE,
     BOB,
@@ -39,7 +39,7 @@ from tests.unit.presence.routers import (
 
 
 def test_an_event_goes_once_to_each_gateway_that_holds_a_device_of_the_user_and_to_no_other() -> None:
-    router = router_with(G1, G2, LinkId(3))
+    router = router_with(G1, G2, StreamId(3))
     router.register(G1, 1, [session(1, ALICE), session(2, ALICE, LAPTOP), session(3, BOB)], now=0)
     router.register(G2, 1, [session(1, ALICE, DeviceId("tablet-1"))], now=0)
     assert router.deliver(ALICE, b"frame", durable=True) == [
@@ -167,7 +167,10 @@ def test_changed_relations_are_told_to_the_users_devices_and_to_those_who_watch_
     router.register(G1, 1, [session(1, ALICE)], now=0)
     router.watch(G2, 1, 7, [ALICE, BOB])
     router.watch(G2, 1, 8, [ALICE])
-    assert router.relations_changed(ALICE) == [Send(G1, FilterAnew((1,))), Send(G2, FilterAnew((7, 8), about=ALICE))]
+    assert router.relations_changed(ALICE) == [
+        Send(G1, RecheckWatches((1,))),
+        Send(G2, RecheckWatches((7, 8), about=ALICE)),
+    ]
     router.unregister(G1, [1], now=0)
     assert sends(router.tick(now=20)) == []
     # What the session watches beside her goes on.
@@ -184,7 +187,7 @@ def test_who_may_still_see_watches_again_and_has_a_snapshot() -> None:
 
 def test_a_snapshot_that_was_under_way_does_not_reach_who_may_not_see_any_more() -> None:
     router = router_with(G1)
-    assert router.watch(G1, 1, 7, [ALICE]) == [Recall((ALICE,))]
+    assert router.watch(G1, 1, 7, [ALICE]) == [LoadLastSeen((ALICE,))]
     router.relations_changed(ALICE)
     assert router.recalled([ALICE], {ALICE: 100.0}) == []
 
@@ -193,7 +196,7 @@ def test_a_deleted_account_is_forgotten_and_its_last_device_writes_nothing() -> 
     router = router_with(G1)
     router.register(G1, 1, [session(1, ALICE)], now=0)
     router.watch(G1, 1, 7, [ALICE])
-    assert router.forget(ALICE) == [told(G1, 7, ALICE, OFFLINE), Forgotten(ALICE)]
+    assert router.forget(ALICE) == [told(G1, 7, ALICE, OFFLINE), UserDeleted(ALICE)]
     router.unregister(G1, [1], now=0)
     assert router.tick(now=100) == []
 
@@ -205,21 +208,21 @@ class RouterMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.router = new_router(offline_delay_s=5)
         self.epoch = 0
-        self.links: set[LinkId] = set()
-        self.sessions: dict[tuple[LinkId, int], UserId] = {}
+        self.links: set[StreamId] = set()
+        self.sessions: dict[tuple[StreamId, int], UserId] = {}
         self.now = 0.0
 
     links_drawn = st.sampled_from([G1, G2])
     users_drawn = st.sampled_from([ALICE, BOB])
 
     @rule(link=links_drawn)
-    def attach(self, link: LinkId) -> None:
+    def attach(self, link: StreamId) -> None:
         if link not in self.links:
             self.links.add(link)
             self.router.attach(link)
 
     @rule(link=links_drawn)
-    def detach(self, link: LinkId) -> None:
+    def detach(self, link: StreamId) -> None:
         self.links.discard(link)
         self.router.detach(link, self.now)
         self.sessions = {key: user for key, user in self.sessions.items() if key[0] != link}
@@ -231,26 +234,26 @@ class RouterMachine(RuleBasedStateMachine):
         self.sessions = {}
 
     @rule(link=links_drawn, session_id=st.integers(1, 3), user=users_drawn, age=st.integers(0, 1))
-    def register(self, link: LinkId, session_id: int, user: UserId, age: int) -> None:
+    def register(self, link: StreamId, session_id: int, user: UserId, age: int) -> None:
         self.router.register(link, self.epoch - age, [session(session_id, user)], now=self.now)
         if age == 0 and self.epoch and link in self.links:
             self.sessions[link, session_id] = user
 
     @rule(link=links_drawn, session_id=st.integers(1, 3))
-    def unregister(self, link: LinkId, session_id: int) -> None:
+    def unregister(self, link: StreamId, session_id: int) -> None:
         self.router.unregister(link, [session_id], self.now)
         self.sessions.pop((link, session_id), None)
 
     @rule(link=links_drawn, session_id=st.integers(1, 3), users=st.lists(users_drawn, unique=True))
-    def watch(self, link: LinkId, session_id: int, users: list[UserId]) -> None:
+    def watch(self, link: StreamId, session_id: int, users: list[UserId]) -> None:
         self.router.watch(link, self.epoch, session_id, users)
 
     @rule(seconds=st.floats(0, 10))
     def tick(self, seconds: float) -> None:
         self.now += seconds
         for effect in self.router.tick(self.now):
-            if isinstance(effect, Changed):
-                assert effect.state.standing is Standing.OFFLINE
+            if isinstance(effect, StateChanged):
+                assert effect.state.standing is PresenceStatus.OFFLINE
                 assert effect.user_id not in self.sessions.values()
 
     @invariant()

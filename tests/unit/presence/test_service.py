@@ -10,19 +10,19 @@ from parley.presence.v1 import events_pb2
 from services.presence.consumer import Deliveries
 from services.presence.core.model import (
     Deliver,
-    FilterAnew,
     Frame,
-    LinkId,
     PresenceChange,
+    RecheckWatches,
+    StreamId,
     UserId,
 )
-from services.presence.core.states import CallActivity, Standing, UserState
-from services.presence.failed_replicas import Expulsions
-from services.presence.gateway_stream import QueueLink
+from services.presence.core.states import CallActivity, PresenceStatus, UserState
+from services.presence.failed_replicas import FailedReplicas
+from services.presence.gateway_stream import GatewayStream
 from services.presence.ports import StateRow
 from services.presence.publisher import TOPIC, KafkaFeed
 from services.presence.service import GatewayReplaced, Presence
-from services.presence.state_writer import Backlog, Keeper
+from services.presence.state_writer import Backlog, StateWriter
 from services.runtime.errors import StoreUnavailable
 from services.runtime.kafka.bus import Incoming, PoisonRecord
 from tests.support.bus import MemoryPublisher
@@ -41,12 +41,12 @@ class World:
         self.clock = ManualClock()
         self.store = MemoryStates()
         self.publisher = MemoryPublisher()
-        self.keeper = Keeper(self.store, KafkaFeed(self.publisher), interval_s=60)
+        self.keeper = StateWriter(self.store, KafkaFeed(self.publisher), interval_s=60)
         self.group = MemoryGroup()
-        self.expulsions = Expulsions(self.group)
+        self.expulsions = FailedReplicas(self.group)
         self.presence = Presence(new_router(), self.keeper, self.store, self.expulsions, self.clock, collect_s=0.05)
-        self.link = QueueLink(1_000, "gateway-1")
-        self.link_id = LinkId(0)
+        self.link = GatewayStream(1_000, "gateway-1")
+        self.link_id = StreamId(0)
         self.epoch = 1
 
     async def begin(self) -> None:
@@ -168,7 +168,7 @@ async def test_a_gateway_that_does_not_register_in_time_is_not_waited_for() -> N
 
 
 async def test_a_gateway_that_attaches_anew_ends_its_older_stream(world: World) -> None:
-    world.presence.attach(QueueLink(10, "gateway-1"))
+    world.presence.attach(GatewayStream(10, "gateway-1"))
     with pytest.raises(GatewayReplaced):
         await anext(world.link.batches())
 
@@ -196,9 +196,9 @@ async def test_a_delivery_may_carry_changed_relations_and_a_call(world: World) -
     delivery = events_pb2.Delivery(user_id=ALICE, relations_changed=True)
     delivery.call_activity.call_id, delivery.call_activity.in_call = "call-1", True
     await Deliveries(world.presence).handle([record(delivery)])
-    assert await world.told() == [FilterAnew((1,))]
+    assert await world.told() == [RecheckWatches((1,))]
     await world.keeper.save()
-    assert world.store.rows[ALICE].state == UserState(Standing.ONLINE, in_call=True)
+    assert world.store.rows[ALICE].state == UserState(PresenceStatus.ONLINE, in_call=True)
 
 
 @pytest.mark.parametrize("delivery", [record(events_pb2.Delivery(user_id="alice"), key="bob")])

@@ -22,7 +22,7 @@ from services.signaling.core.model import (
     Worker,
     WorkerId,
 )
-from services.signaling.core.placement import Node, NodeTable
+from services.signaling.core.placement import WorkerAnnouncement, WorkerTable
 from services.signaling.core.rate import RatePolicy, StartPolicy
 from services.signaling.join_tokens import JwtJoinTokens
 from services.signaling.moves import CallMoves
@@ -200,7 +200,7 @@ class World:
         self.timers = RecordingTimers()
         self.metrics = RecordingMetrics()
         self.tokens = JwtJoinTokens(keys_of("signaling"))
-        self.nodes = NodeTable()
+        self.nodes = WorkerTable()
         self.changes = CallChanges(self.store, announce, self.closer, self.timers, self.metrics, self.clock, TIMEOUTS)
         self.moves = CallMoves(self.store, self.changes, self.media, self.nodes)
         self.service = make_service(
@@ -263,7 +263,9 @@ def make_service(
     )
 
 
-def node(worker: Worker = WORKER, announce_time: datetime = START, **changes: object) -> Node:
+def node(worker: Worker = WORKER, announce_time: datetime = START, **changes: object) -> WorkerAnnouncement:
     """A worker that stands empty, but for the changes."""
-    empty = Node(worker, "here", announce_time, participants=0, max_participants=100, cpu_ratio=0.0, draining=False)
+    empty = WorkerAnnouncement(
+        worker, "here", announce_time, participants=0, max_participants=100, cpu_ratio=0.0, draining=False
+    )
     return replace(empty, **changes)  # type: ignore[arg-type]

@@ -109,7 +109,7 @@ def start(talk: ConversationId) -> Callable[[Town], Awaitable[object]]:
 
 
 def move(town: Town) -> Awaitable[object]:
-    return town.world.moves.move_as_asked(town.call_id, OTHER_WORKER.worker_id)
+    return town.world.moves.move_on_request(town.call_id, OTHER_WORKER.worker_id)
 
 
 Act = Callable[[Town], Awaitable[object]]

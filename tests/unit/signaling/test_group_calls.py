@@ -133,7 +133,7 @@ async def test_leaving_ends_it_for_nobody_else_and_the_last_one_ends_it(world: W
     assert call.state is CallState.ACTIVE
     assert world.closer.removed == [(WORKER, ALICE, PHONE)]
     # Free for another call, and may come back.
-    assert await world.store.find_holding(ALICE) is None
+    assert await world.store.find_busy_with(ALICE) is None
     call, _ = await world.service.join_call(call.call_id, ALICE, LAPTOP)
     for user_id, device in ((ALICE, LAPTOP), (BOB, TABLET), (CAROL, TABLET)):
         call = await world.service.leave_call(call.call_id, user_id, device)

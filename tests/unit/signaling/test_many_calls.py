@@ -17,7 +17,7 @@ from services.signaling.core.call_settings import CallSettings, QuietHours
 from services.signaling.core.errors import CallsError
 from services.signaling.core.inputs import MediaConnected, MediaDisconnected
 from services.signaling.core.model import (
-    HOLDING,
+    BUSY_STATES,
     RUNG,
     Call,
     CallId,
@@ -151,7 +151,7 @@ class Crowd:
             "hand": lambda: service.set_hand(call_id, user, raised=True),
             "mute": lambda: service.request_mute(call_id, user, target),
             "expel": lambda: self._expel(user),
-            "move": lambda: self.world.moves.move_as_asked(call_id, None),
+            "move": lambda: self.world.moves.move_on_request(call_id, None),
             "media up": lambda: self._report(MediaConnected, call_id, user, device),
             "media down": lambda: self._report(MediaDisconnected, call_id, user, device),
         }
@@ -222,7 +222,7 @@ async def act_and_check(steps: list[Step]) -> None:
 
 def assert_nobody_is_twice(running: list[Call]) -> None:
     """A person is in, or rung by, one call; a group has one; none has more people than fit."""
-    held = Counter(leg.user_id for call in running for leg in call.legs if leg.state in HOLDING)
+    held = Counter(leg.user_id for call in running for leg in call.legs if leg.state in BUSY_STATES)
     assert max(held.values(), default=0) <= 1
     devices = Counter((leg.user_id, leg.device_id) for call in running for leg in call.joined)
     assert max(devices.values(), default=0) <= 1

@@ -204,25 +204,25 @@ async def test_calls_of_a_lost_worker_wait_for_another_one_and_then_move(world: 
 async def test_an_operator_moves_a_call_to_the_best_other_worker_or_to_a_named_one(world: World) -> None:
     call = await connected(world)
     with pytest.raises(NoMediaWorker):
-        await world.moves.move_as_asked(call.call_id, None)
+        await world.moves.move_on_request(call.call_id, None)
     world.hear(OTHER_WORKER)
-    moved = await world.moves.move_as_asked(call.call_id, None)
+    moved = await world.moves.move_on_request(call.call_id, None)
     assert (moved.worker, moved.media_epoch) == (OTHER_WORKER, 1)
-    assert await world.moves.move_as_asked(call.call_id, OTHER_WORKER.worker_id) == moved
-    back = await world.moves.move_as_asked(call.call_id, WORKER.worker_id)
+    assert await world.moves.move_on_request(call.call_id, OTHER_WORKER.worker_id) == moved
+    back = await world.moves.move_on_request(call.call_id, WORKER.worker_id)
     # Nobody needs the one between any more.
     assert (back.worker, back.media_epoch, world.closer.closed[-1]) == (WORKER, 2, (WORKER, call.call_id))
     with pytest.raises(NoMediaWorker):
-        await world.moves.move_as_asked(call.call_id, WorkerId("unknown"))
+        await world.moves.move_on_request(call.call_id, WorkerId("unknown"))
     await world.service.leave_call(call.call_id, ALICE, PHONE)
     with pytest.raises(CallEnded):
-        await world.moves.move_as_asked(call.call_id, None)
+        await world.moves.move_on_request(call.call_id, None)
 
 
 async def test_a_grant_says_of_which_epoch_it_is(world: World) -> None:
     call = await connected(world)
     world.hear(OTHER_WORKER)
-    await world.moves.move_as_asked(call.call_id, None)
+    await world.moves.move_on_request(call.call_id, None)
     grant = await world.service.renew_grant(call.call_id, BOB, TABLET)
     assert (grant.media_epoch, world.read(grant.join_token).worker_id) == (1, OTHER_WORKER.worker_id)
 
@@ -230,6 +230,6 @@ async def test_a_grant_says_of_which_epoch_it_is(world: World) -> None:
 async def test_the_end_of_a_call_that_moves_closes_both_workers(world: World) -> None:
     call = await connected(world)
     world.hear(OTHER_WORKER)
-    await world.moves.move_as_asked(call.call_id, None)
+    await world.moves.move_on_request(call.call_id, None)
     await world.service.leave_call(call.call_id, ALICE, PHONE)
     assert sorted(worker.worker_id for worker, _ in world.closer.closed) == ["sfu-1", "sfu-2"]

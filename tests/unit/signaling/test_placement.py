@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from services.signaling.core.placement import NodeTable, PlacementPolicy
+from services.signaling.core.placement import PlacementPolicy, WorkerTable
 from tests.unit.signaling.fakes import OTHER_WORKER, START, WORKER, node
 
 ONE = timedelta(seconds=1)
 
 
-def table(*nodes: object) -> NodeTable:
-    made = NodeTable()
+def table(*nodes: object) -> WorkerTable:
+    made = WorkerTable()
     for entry in nodes:
         made.announce(entry)  # type: ignore[arg-type]
     return made
@@ -86,7 +86,7 @@ def test_a_worker_is_steady_after_ten_seconds_without_a_gap() -> None:
 
 
 def test_a_replica_that_has_just_begun_finds_nobody_steady_by_announcements_from_before() -> None:
-    known = NodeTable(began=START + 9 * ONE)
+    known = WorkerTable(began=START + 9 * ONE)
     for second in range(0, 21, 2):
         known.announce(node(WORKER, START + second * ONE))
     assert not known.is_steady(WORKER.worker_id, START + 18 * ONE)
@@ -100,7 +100,7 @@ def test_the_address_announced_last_is_the_current_one() -> None:
 
 
 def test_workers_of_our_own_region_come_first_and_others_when_those_are_full() -> None:
-    known = NodeTable(PlacementPolicy(region="north"))
+    known = WorkerTable(PlacementPolicy(region="north"))
     known.announce(node(WORKER, region="north", participants=90))
     known.announce(node(OTHER_WORKER, region="south"))
     assert known.choose(2, START) == WORKER
@@ -108,7 +108,7 @@ def test_workers_of_our_own_region_come_first_and_others_when_those_are_full() -
 
 
 def test_a_process_that_a_call_leaves_is_not_chosen_and_its_successor_is() -> None:
-    known = NodeTable()
+    known = WorkerTable()
     known.announce(node(WORKER))
     assert known.choose(2, START, besides=WORKER) is None
     restarted = replace(WORKER, start_time=START)
@@ -117,7 +117,7 @@ def test_a_process_that_a_call_leaves_is_not_chosen_and_its_successor_is() -> No
 
 
 def test_a_drain_and_another_process_are_news_and_the_rest_is_not() -> None:
-    known = NodeTable()
+    known = WorkerTable()
     assert known.announce(node(WORKER))
     assert not known.announce(node(WORKER))
     assert known.announce(node(WORKER, draining=True))
@@ -129,7 +129,7 @@ MINUTES_OFF = pytest.mark.parametrize("off", [-3600 * ONE, -300 * ONE, 300 * ONE
 
 @MINUTES_OFF
 def test_a_worker_whose_clock_is_off_is_live_as_long_as_it_is_heard(off: timedelta) -> None:
-    known = NodeTable()
+    known = WorkerTable()
     for second in range(0, 31, 2):
         now = START + second * ONE
         known.announce(node(WORKER, now + off), now)
@@ -142,7 +142,7 @@ def test_a_worker_whose_clock_is_off_is_live_as_long_as_it_is_heard(off: timedel
 
 @MINUTES_OFF
 def test_a_worker_whose_clock_is_set_while_it_runs_is_live_again_within_seconds(off: timedelta) -> None:
-    known = NodeTable()
+    known = WorkerTable()
     known.announce(node(WORKER, START), START)
     for second in range(2, 61, 2):
         now = START + second * ONE
@@ -152,7 +152,7 @@ def test_a_worker_whose_clock_is_set_while_it_runs_is_live_again_within_seconds(
 
 
 def test_what_a_dead_worker_said_long_ago_does_not_make_it_live_when_it_is_read_again() -> None:
-    known = NodeTable()
+    known = WorkerTable()
     for second in range(0, 61, 2):
         known.announce(node(WORKER, START - 3600 * ONE + second * ONE), START)
         assert known.live(START) == []
@@ -160,7 +160,7 @@ def test_what_a_dead_worker_said_long_ago_does_not_make_it_live_when_it_is_read_
 
 
 def test_an_operators_draining_is_no_sign_of_life() -> None:
-    known = NodeTable()
+    known = WorkerTable()
     known.announce(node(WORKER, START + 300 * ONE), START)
     known.announce(replace(node(WORKER, START + 300 * ONE), draining=True))
     assert known.is_live(WORKER.worker_id, START + 5 * ONE)

@@ -97,7 +97,7 @@ async def test_two_who_may_not_talk_any_more_are_in_no_call(world: World, answer
     world.members.severed.add(TALK)
     await world.service.note_closed(TALK)
     assert (await stored(world, call)).end_reason is reason
-    assert await world.store.find_holding(ALICE) is None
+    assert await world.store.find_busy_with(ALICE) is None
 
 
 async def test_a_block_that_was_taken_back_ends_nothing(world: World) -> None:
@@ -181,7 +181,7 @@ async def test_a_block_while_the_call_begins_ends_it(world: World, members: Shif
     call, grant = await world.service.start_call(StartRequest(ALICE, PHONE, TALK, True, "k"))
     assert (call.end_reason, grant) == (EndReason.MISSED, None)
     assert call == await stored(world, call)
-    assert await world.store.find_holding(BOB) is None
+    assert await world.store.find_busy_with(BOB) is None
 
 
 async def test_who_was_blocked_while_it_rang_is_not_answered(world: World, members: ShiftingMembers) -> None:
