@@ -12,7 +12,7 @@ from services.signaling.core.model import Call, CallId, CallState, EndReason, Ti
 from services.signaling.core.table import Effect
 from services.signaling.core.transitions import dropped_devices
 from services.signaling.ports import (
-    Announcer,
+    EventsOf,
     IdempotencyKey,
     MediaCloser,
     Metrics,
@@ -34,7 +34,7 @@ class CallChanges:
     """Applies inputs to stored calls. Safe from any number of replicas at once: the version decides who was first."""
 
     store: Store
-    announce: Announcer
+    events_of: EventsOf
     closer: MediaCloser
     timers: Timers
     metrics: Metrics
@@ -58,26 +58,26 @@ class CallChanges:
             decision = handle(before, given, now, self.timeouts)
             if decision.call is not before:
                 try:
-                    same_busy = decision.call.holds == before.holds
+                    same_busy = decision.call.busy_user_ids == before.busy_user_ids
                     await self.store.save(decision.call, self.records(before, decision), key, same_busy=same_busy)
                 except VersionConflict:
                     continue
             elif key:
-                await self.store.keep_key(key, call_id)
+                await self.store.save_key(key, call_id)
             self.carry_out(before, decision)
             return decision.call
         raise Contended
 
     def records(self, before: Call | None, decision: Decision) -> Sequence[Record]:
         """The events of a decision, to be written in its transaction; `before` is None for a new call."""
-        if Effect.ANNOUNCE not in decision.effects:
+        if Effect.PUBLISH not in decision.effects:
             return ()
-        return self.announce(before, decision.call, self.clock.now())
+        return self.events_of(before, decision.call, self.clock.now())
 
     def carry_out(self, before: Call | None, decision: Decision) -> None:
         """What follows a committed change; `before` is None for a new call."""
         call = decision.call
-        if Effect.ANNOUNCE in decision.effects:
+        if Effect.PUBLISH in decision.effects:
             log.info("call_changed", **_fields(call), version=call.version)
         self._end_media(before, decision)
         if call.due_time and (before is None or before.due_time != call.due_time):

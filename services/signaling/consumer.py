@@ -40,26 +40,26 @@ ACCOUNTS_GROUP = "signaling-accounts"
 class WorkerConsumer:
     """Keeps the table of workers; every replica reads all of it, from the start."""
 
-    def __init__(self, nodes: WorkerTable, nudge: Callable[[], None], clock: WallClock) -> None:
-        """`nudge` is called when some worker's calls must be looked at."""
-        self._nodes = nodes
+    def __init__(self, workers: WorkerTable, wake: Callable[[], None], clock: WallClock) -> None:
+        """`wake` is called when some worker's calls must be looked at."""
+        self._workers = workers
         self._clock = clock
-        self._nudge = nudge
+        self._wake = wake
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Idempotent: an older announcement changes nothing. One that has no meaning is passed over."""
         for record in records:
             if record.value is None:
-                self._nodes.remove(WorkerId(record.key.decode(errors="replace")))
-                self._nudge()
+                self._workers.remove(WorkerId(record.key.decode(errors="replace")))
+                self._wake()
                 continue
-            node = _decode_node(record)
-            if node is None:
+            announcement = _decode_announcement(record)
+            if announcement is None:
                 # Not parked: each replica reads it at each start, and the worker says it anew in 2 s.
                 ANNOUNCEMENTS_PASSED_OVER.inc()
                 log.warning("announcement_unreadable", offset=record.offset)
-            elif self._nodes.announce(node, self._clock.now()):
-                self._nudge()
+            elif self._workers.announce(announcement, self._clock.now()):
+                self._wake()
 
 
 class MediaConsumer:
@@ -113,7 +113,7 @@ class MembersConsumer:
                 if kind == "conversation_changed":
                     await self._service.note_members(conversation_id)
                 elif kind == "pair_closed":
-                    await self._service.note_closed(conversation_id)
+                    await self._service.note_pair_closed(conversation_id)
             except CallNotFound:
                 continue
             except MembersUnavailable as error:
@@ -154,7 +154,7 @@ def _decode_quality(record: Incoming) -> QualityReport:
     return QualityReport(key, report_time, legs)
 
 
-def _decode_node(record: Incoming) -> WorkerAnnouncement | None:
+def _decode_announcement(record: Incoming) -> WorkerAnnouncement | None:
     try:
         message = sfu_events.NodeAnnouncement.FromString(record.value or b"")
         announce_time = message.announce_time.ToDatetime(UTC)

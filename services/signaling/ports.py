@@ -102,8 +102,8 @@ class Store(Protocol):
     async def create(self, call: Call, key: IdempotencyKey, records: Sequence[Record]) -> CreateResult:
         """Store a new call, its client's id and its events, all or nothing.
 
-        A call that has not ended takes those that it holds (Call.holds): none of them can be held by another one. A
-        group has one such call.
+        The users who are busy with the call (Call.busy_user_ids) can be busy with no other one. A group has one running
+        call.
         """
 
     async def save(
@@ -115,7 +115,7 @@ class Store(Protocol):
         that this one would. `same_busy`: the version before held the same people.
         """
 
-    async def keep_key(self, key: IdempotencyKey, call_id: CallId) -> None:
+    async def save_key(self, key: IdempotencyKey, call_id: CallId) -> None:
         """Let the client's id stand for a call that it did not change; one that is known stays as it is."""
 
     async def find(self, call_id: CallId) -> Call | None:
@@ -183,7 +183,7 @@ class WallClock(Protocol):
         """The time in UTC."""
 
 
-class Announcer(Protocol):
+class EventsOf(Protocol):
     """Makes the events that tell of a call's change."""
 
     def __call__(self, before: Call | None, call: Call, now: datetime) -> Sequence[Record]:

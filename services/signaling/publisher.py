@@ -23,8 +23,8 @@ _LOUD = RUNG - {LegState.SILENT}
 
 
 @dataclass(frozen=True)
-class CallAnnouncer:
-    """See ports.Announcer."""
+class CallEvents:
+    """See ports.EventsOf."""
 
     new_id: NewId
 

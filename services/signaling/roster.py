@@ -55,17 +55,17 @@ class Roster:
         elif not await self._may_talk(call, user_id):
             await self.changes.apply(call.call_id, PairClosed())
 
-    async def ask_in_vain(self) -> None:
+    async def ask_for_nobody(self) -> None:
         """Take the time of a question, and have its outages. Raises MembersUnavailable."""
         await self._members_of(NOWHERE)
 
-    async def sync_group(self, conversation_id: ConversationId) -> None:
+    async def sync_call_of_group(self, conversation_id: ConversationId) -> None:
         """The same for the call that runs in a group, if there is one."""
         call = await self.store.find_of_group(conversation_id)
         if call:
             await self.sync(call)
 
-    async def sever(self, conversation_id: ConversationId) -> None:
+    async def end_closed_pair(self, conversation_id: ConversationId) -> None:
         """End the call of two who may not talk any more. Raises MembersUnavailable, Contended."""
         for user_id in await self._members_of(conversation_id):
             call = await self.store.find_busy_with(user_id)

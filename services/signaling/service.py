@@ -61,7 +61,7 @@ from services.signaling.starting import CallStarter, StartRequest
 log = structlog.get_logger()
 
 # Each further attempt means that the call in the way changed meanwhile.
-SEAT_ATTEMPTS = 4
+ENTER_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class CallsService:
         group whose call runs what join_call raises.
         """
         call = await self.store.find_by_key(request.key) or await self.starter.start(request)
-        grant = self._grant_if_seated(call, request.caller_id, request.device_id)
+        grant = self._grant_if_in_call(call, request.caller_id, request.device_id)
         return call.seen_by(request.caller_id), grant
 
     async def accept_call(
@@ -112,11 +112,11 @@ class CallsService:
         Raises CallNotFound, AnsweredElsewhere, CallEnded, NotCallee, and for a group what join_call raises.
         """
         key = IdempotencyKey.of_request(user_id, call_id, "accept", request_id)
-        if done := await self._done_before(key):
-            return done.seen_by(user_id), self._grant_if_seated(done, user_id, device_id)
+        if done := await self._find_done(key):
+            return done.seen_by(user_id), self._grant_if_in_call(done, user_id, device_id)
         await self._check_answer(await self.store.find(call_id), user_id, device_id)
-        call = await self._seat(call_id, Accept(user_id, device_id), key)
-        return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
+        call = await self._enter(call_id, Accept(user_id, device_id), key)
+        return call.seen_by(user_id), self._grant_if_in_call(call, user_id, device_id)
 
     async def decline_call(self, call_id: CallId, user_id: UserId) -> Call:
         """Refuse on all devices. Idempotent. Raises CallNotFound, AlreadyAnswered, NotCallee."""
@@ -143,12 +143,12 @@ class CallsService:
         MembersUnavailable.
         """
         key = IdempotencyKey.of_request(user_id, call_id, "join", request_id)
-        if done := await self._done_before(key):
+        if done := await self._find_done(key):
             # Also of who has left the conversation since.
-            return done.seen_by(user_id), self._grant_if_seated(done, user_id, device_id)
-        await self._check_comer(await self.store.find(call_id), user_id, device_id)
-        call = await self._seat(call_id, Join(user_id, device_id), key)
-        return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
+            return done.seen_by(user_id), self._grant_if_in_call(done, user_id, device_id)
+        await self._check_new_participant(await self.store.find(call_id), user_id, device_id)
+        call = await self._enter(call_id, Join(user_id, device_id), key)
+        return call.seen_by(user_id), self._grant_if_in_call(call, user_id, device_id)
 
     async def set_hand(self, call_id: CallId, user_id: UserId, raised: bool, request_id: str = "") -> Call:
         """Raise or lower one's hand. Idempotent. Raises CallNotFound, CallEnded, NotInCall."""
@@ -176,11 +176,11 @@ class CallsService:
 
     async def note_members(self, conversation_id: ConversationId) -> None:
         """The members of a conversation have changed: those who went are out of its call. Raises MembersUnavailable."""
-        await self.roster.sync_group(conversation_id)
+        await self.roster.sync_call_of_group(conversation_id)
 
-    async def note_closed(self, conversation_id: ConversationId) -> None:
+    async def note_pair_closed(self, conversation_id: ConversationId) -> None:
         """A direct conversation is closed: the call of the two ends, if it is so still. Raises MembersUnavailable."""
-        await self.roster.sever(conversation_id)
+        await self.roster.end_closed_pair(conversation_id)
 
     # Looking.
 
@@ -222,7 +222,7 @@ class CallsService:
         """
         key = IdempotencyKey.of_request(user_id, call_id, "take over", request_id)
         call = await self.changes.apply(call_id, TakeOver(user_id, device_id), key)
-        return call.seen_by(user_id), self._grant_if_seated(call, user_id, device_id)
+        return call.seen_by(user_id), self._grant_if_in_call(call, user_id, device_id)
 
     async def renew_grant(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> Grant:
         """A new join token; a call whose worker is dead goes to another one first.
@@ -242,7 +242,7 @@ class CallsService:
         claims = self.tokens.read(join_token)
         check_bearer(claims, user_id, self.changes.clock.now())
         call = await self.store.find(claims.call_id)
-        worker = self.moves.nodes.current(admit(claims, call))
+        worker = self.moves.workers.current(admit(claims, call))
         try:
             # In the trace of StartCall, so that it goes on to the first media.
             with tracing.span("join media", call.trace if call else ""):
@@ -261,9 +261,9 @@ class CallsService:
         except CallNotFound:
             return
 
-    async def _seat(self, call_id: CallId, given: Accept | Join, key: IdempotencyKey | None) -> Call:
+    async def _enter(self, call_id: CallId, given: Accept | Join, key: IdempotencyKey | None) -> Call:
         """The call with the device in it, out of any other one that holds the user."""
-        for _ in range(SEAT_ATTEMPTS):
+        for _ in range(ENTER_ATTEMPTS):
             try:
                 return await self.changes.apply(call_id, given, key)
             except UserBusy as taken:
@@ -277,7 +277,7 @@ class CallsService:
             # Whichever device it is on; one that only rings has none.
             await self.changes.apply(other.call_id, Leave(leg.user_id, leg.device_id or DeviceId("")))
 
-    async def _check_comer(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
+    async def _check_new_participant(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
         """Whoever comes into a group's call is looked for among the members as they are now: the news of having come,
         or of having been removed, may be on its way. Raises CallNotFound, MembersUnavailable."""
         if call and call.has_device(user_id, device_id):
@@ -287,10 +287,10 @@ class CallsService:
                 raise CallNotFound
         elif call is None or call.leg_of(user_id) is None:
             # Asked all the same: whether there is such a call is told neither by the time nor by an outage.
-            await self.roster.ask_in_vain()
+            await self.roster.ask_for_nobody()
             raise CallNotFound
 
-    async def _done_before(self, key: IdempotencyKey | None) -> Call | None:
+    async def _find_done(self, key: IdempotencyKey | None) -> Call | None:
         """The call of a request that had its effect, before anything is asked about who sends it again."""
         return await self.store.find_by_key(key) if key else None
 
@@ -330,7 +330,7 @@ class CallsService:
             ice_servers=self.turn.servers_for(turn_user_id(user_id), now),
         )
 
-    def _grant_if_seated(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant | None:
+    def _grant_if_in_call(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant | None:
         try:
             return self._grant(call, user_id, device_id)
         except (CallEnded, CallNotFound, NotInCall):

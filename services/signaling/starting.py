@@ -76,7 +76,7 @@ class CallStarter:
     changes: CallChanges
     members: Members
     roster: Roster
-    nodes: WorkerTable
+    workers: WorkerTable
     policy: StartPolicy
     new_id: Callable[[datetime], str]
 
@@ -89,8 +89,8 @@ class CallStarter:
         if not callees.allowed and not callees.group:
             raise CallNotAllowed("this call cannot be placed")
         for _ in range(START_ATTEMPTS):
-            placed = await self._plan(request, callees)
-            call = await self._place(placed, request.key)
+            attempt = await self._plan(request, callees)
+            call = await self._try_start(attempt, request.key)
             if call:
                 return await self._settle(call)
         raise Contended
@@ -123,10 +123,10 @@ class CallStarter:
     async def _plan(self, request: StartRequest, callees: Callees) -> CallAttempt:
         now = self.changes.clock.now()
         settings = await self.store.settings_of(sorted(callees.allowed))
-        besieged = await self._find_over_ring_limit(request.conversation_id, callees, now)
+        over_limit = await self._find_over_ring_limit(request.conversation_id, callees, now)
 
         def begin(user_id: UserId) -> LegState:
-            if user_id not in callees.allowed or user_id in besieged:
+            if user_id not in callees.allowed or user_id in over_limit:
                 return LegState.OUT
             is_quiet = user_id in settings and settings[user_id].is_quiet(now)
             return LegState.SILENT if is_quiet else LegState.RINGING
@@ -156,32 +156,31 @@ class CallStarter:
             raise CallRate(policy.window_s)
         return found
 
-    async def _place(self, placed: CallAttempt, key: IdempotencyKey) -> Call | None:
+    async def _try_start(self, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
         """The call; None when what stood in the way has changed, so that all must be looked at anew."""
-        call = ring(placed, self._find_worker(placed), self.changes.clock.now(), self.changes.timeouts)
+        call = ring(attempt, self._find_worker(attempt), self.changes.clock.now(), self.changes.timeouts)
         outcome = await self._create(call, key)
         if isinstance(outcome, CalleesBusy):
-            met = await self._meet_callee(placed, key)
-            if met:
-                return met
-            passed = await self._pass_over(call, outcome.user_ids)
-            outcome = await self._create(passed, key)
+            answered = await self._resolve_silent_glare(attempt, key)
+            if answered:
+                return answered
+            outcome = await self._create(await self._without_busy(call, outcome.user_ids), key)
         match outcome:
             case Call():
                 return outcome
             case CallerBusy(existing) if existing:
-                return await self._meet(existing, placed, key)
+                return await self._resolve_glare(existing, attempt, key)
             case GroupCallExists(existing) if existing:
-                return await self._come_in(existing, placed, key)
+                return await self._join_existing(existing, attempt, key)
             case _:
                 return None
 
     async def _create(self, call: Call, key: IdempotencyKey) -> Call | CallerBusy | CalleesBusy | GroupCallExists:
-        decision = Decision(call, (Effect.ANNOUNCE,))
+        decision = Decision(call, (Effect.PUBLISH,))
         match await self.store.create(call, key, self.changes.records(None, decision)):
             case Created():
                 if call.state is not CallState.ENDED and call.worker:
-                    self.nodes.note_placement(call.worker.worker_id, _seats(call), call.create_time)
+                    self.workers.note_placement(call.worker.worker_id, _expected_participants(call), call.create_time)
                 self.changes.carry_out(None, decision)
                 return call
             case AlreadyStarted(known):
@@ -189,7 +188,7 @@ class CallStarter:
             case taken:
                 return taken
 
-    async def _pass_over(self, call: Call, taken: tuple[UserId, ...]) -> Call:
+    async def _without_busy(self, call: Call, taken: tuple[UserId, ...]) -> Call:
         """The call for those who are in another one: call waiting rings them, else they are busy."""
         settings = await self.store.settings_of(taken)
         waiting = [user_id for user_id in taken if user_id in settings and settings[user_id].call_waiting]
@@ -197,53 +196,53 @@ class CallStarter:
             return refuse_as_busy(call)
         return apply_call_waiting(call, taken, waiting)
 
-    async def _meet_callee(self, placed: CallAttempt, key: IdempotencyKey) -> Call | None:
+    async def _resolve_silent_glare(self, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
         """The callee may be taken by the very call that it is placing to us, without ringing us aloud."""
-        if placed.callee_id is None:
+        if attempt.callee_id is None:
             return None
-        existing = await self.store.find_busy_with(placed.callee_id)
-        return await self._answer(existing, placed, key) if existing and is_glare(existing, placed) else None
+        existing = await self.store.find_busy_with(attempt.callee_id)
+        return await self._answer(existing, attempt, key) if existing and is_glare(existing, attempt) else None
 
-    async def _meet(self, existing: Call, placed: CallAttempt, key: IdempotencyKey) -> Call | None:
+    async def _resolve_glare(self, existing: Call, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
         """Answer the call that the callee is placing to us; None when the call in the way changed meanwhile."""
-        if is_glare(existing, placed):
-            return await self._answer(existing, placed, key)
-        if existing.group and existing.conversation_id == placed.conversation_id:
-            return await self._join(existing, placed, key)
+        if is_glare(existing, attempt):
+            return await self._answer(existing, attempt, key)
+        if existing.group and existing.conversation_id == attempt.conversation_id:
+            return await self._join(existing, attempt, key)
         # The same request may have answered that very call a moment ago.
         if known := await self.store.find_by_key(key):
             return known
         raise AlreadyInCall
 
-    async def _answer(self, existing: Call, placed: CallAttempt, key: IdempotencyKey) -> Call | None:
+    async def _answer(self, existing: Call, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
         try:
-            return await self.changes.apply(existing.call_id, Accept(placed.caller_id, placed.device_id), key)
+            return await self.changes.apply(existing.call_id, Accept(attempt.caller_id, attempt.device_id), key)
         except (AnsweredElsewhere, CallEnded):
             return None
 
-    async def _come_in(self, existing: Call, placed: CallAttempt, key: IdempotencyKey) -> Call | None:
+    async def _join_existing(self, existing: Call, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
         """The group's call runs: join it."""
-        if existing.leg_of(placed.caller_id) is None:
+        if existing.leg_of(attempt.caller_id) is None:
             await self.roster.sync(existing)
-        return await self._join(existing, placed, key)
+        return await self._join(existing, attempt, key)
 
-    async def _join(self, existing: Call, placed: CallAttempt, key: IdempotencyKey) -> Call | None:
+    async def _join(self, existing: Call, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
         try:
-            return await self.changes.apply(existing.call_id, Join(placed.caller_id, placed.device_id), key)
+            return await self.changes.apply(existing.call_id, Join(attempt.caller_id, attempt.device_id), key)
         except CallEnded:
             return None
         except UserBusy as error:
             raise AlreadyInCall from error
 
-    def _find_worker(self, placed: CallAttempt) -> Worker:
-        seats = min(placed.capacity, 1 + len(placed.others))
-        worker = self.nodes.choose(seats, self.changes.clock.now())
+    def _find_worker(self, attempt: CallAttempt) -> Worker:
+        participants = min(attempt.capacity, 1 + len(attempt.others))
+        worker = self.workers.choose(participants, self.changes.clock.now())
         if worker is None:
             self.changes.metrics.setup_failed("placement")
             raise NoMediaWorker("no media worker has room")
         return worker
 
 
-def _seats(call: Call) -> int:
+def _expected_participants(call: Call) -> int:
     """How many may be in the call soon."""
     return min(call.capacity, len(call.legs))

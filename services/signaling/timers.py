@@ -75,26 +75,26 @@ class PeriodicTask:
     work: Callable[[], Awaitable[None]]
     interval_s: float
     # Set by who knows that there is something to do before the time.
-    nudged: asyncio.Event = field(default_factory=asyncio.Event)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Work for ever."""
         while True:
-            self.nudged.clear()
+            self.wake.clear()
             try:
                 await self.work()
             except StoreUnavailable:
                 log.info("upkeep_waiting", routine=self.name)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.interval_s):
-                    await self.nudged.wait()
+                    await self.wake.wait()
 
 
-def periodic_tasks(upkeep: Upkeep, moves: CallMoves, nudged: asyncio.Event) -> Sequence[PeriodicTask]:
+def periodic_tasks(upkeep: Upkeep, moves: CallMoves, wake: asyncio.Event) -> Sequence[PeriodicTask]:
     """All of them. Shorter intervals find what others left sooner, and cost idle queries."""
     return (
         PeriodicTask("sweep", upkeep.sweep, 2.0),
-        PeriodicTask("inspect-workers", moves.inspect_workers, 2.0, nudged),
+        PeriodicTask("inspect-workers", moves.inspect_workers, 2.0, wake),
         PeriodicTask("count-calls", upkeep.count, 5.0),
         PeriodicTask("prune-calls", upkeep.prune, 3600.0),
     )

@@ -34,7 +34,7 @@ class Upkeep:
     store: Store
     changes: CallChanges
     media: MediaWorkers
-    nodes: WorkerTable
+    workers: WorkerTable
     retention: timedelta
 
     async def tick(self, call_id: CallId) -> None:
@@ -75,15 +75,15 @@ class Upkeep:
 
     def _found_again(self, call: Call) -> Worker | None:
         """The call's worker, if it was given up while it stalled, and announces itself: nothing was lost."""
-        node = self.nodes.find(call.worker.worker_id, self.changes.clock.now()) if call.worker else None
-        is_doubted = any(leg.media_up and leg.media_deadline for leg in call.legs)
-        return node.worker if node and is_doubted else None
+        announcement = self.workers.find(call.worker.worker_id, self.changes.clock.now()) if call.worker else None
+        is_suspected = any(leg.media_up and leg.media_deadline for leg in call.legs)
+        return announcement.worker if announcement and is_suspected else None
 
     async def _must_wait(self, call: Call) -> bool:
         """Whether missing media may be missing news: the broker is or was just away, while the worker is well."""
         now = self.changes.clock.now()
         if call.worker is None or classify(call, Tick(), now) not in _MEDIA_EXPIRED:
             return False
-        if self.nodes.is_steady(call.worker.worker_id, now):
+        if self.workers.is_steady(call.worker.worker_id, now):
             return False
-        return await self.media.is_reachable(self.nodes.current(call.worker))
+        return await self.media.is_reachable(self.workers.current(call.worker))

@@ -51,7 +51,7 @@ from services.signaling.core.placement import WorkerTable
 from services.signaling.join_tokens import JwtJoinTokens
 from services.signaling.metrics import PrometheusMetrics
 from services.signaling.moves import CallMoves
-from services.signaling.publisher import CALLS_TOPIC, CallAnnouncer
+from services.signaling.publisher import CALLS_TOPIC, CallEvents
 from services.signaling.push import GROUP as PUSH_GROUP
 from services.signaling.push import WebhookPusher
 from services.signaling.roster import Roster
@@ -81,15 +81,15 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     sfu = Peer.of(config.server.tls, "sfu")
     media = SfuClient(service_tokens, sfu)
     closer = BackgroundCloser(media)
-    nodes = WorkerTable(config.placement, began=clock.now())
+    workers = WorkerTable(config.placement, began=clock.now())
     alarms = Alarms()
-    changes = CallChanges(store, CallAnnouncer(new_id), closer, alarms, PrometheusMetrics(), clock, config.timeouts)
-    moves = CallMoves(store, changes, media, nodes)
+    changes = CallChanges(store, CallEvents(new_id), closer, alarms, PrometheusMetrics(), clock, config.timeouts)
+    moves = CallMoves(store, changes, media, workers)
     roster = Roster(store, changes, members)
     service = CallsService(
         store=store,
         changes=changes,
-        starter=CallStarter(store, changes, members, roster, nodes, config.start, _new_id),
+        starter=CallStarter(store, changes, members, roster, workers, config.start, _new_id),
         moves=moves,
         roster=roster,
         media=media,
@@ -98,14 +98,14 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         grants=config.grants,
         new_id=_new_id,
     )
-    upkeep = Upkeep(store, changes, media, nodes, config.retention)
+    upkeep = Upkeep(store, changes, media, workers, config.retention)
     look_now = asyncio.Event()
     pusher = WebhookPusher(config.push.url, config.push.secret, clock) if config.push.url else None
     account_store = PostgresAccounts(database)
     lifecycle = AccountLifecycle(account_store, changes)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
     consumers = [
-        *_consumers(config, service, WorkerConsumer(nodes, look_now.set, clock), pusher, publisher),
+        *_consumers(config, service, WorkerConsumer(workers, look_now.set, clock), pusher, publisher),
         *_account_consumers(config, accounts, lifecycle, publisher),
     ]
     server = RpcServer(
@@ -116,33 +116,33 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         UserTokens.of(config.server, clock, accounts),
         admins=admins(admin_tokens(config.server.admin, clock), PostgresTrail(database)),
     )
-    workers: list[Part] = [
+    background: list[Part] = [
         Probe("time", clock.is_told, essential=False),
         Worker("store-clock", clock.run),
         Worker("alarms", partial(run_alarms, alarms, upkeep, clock)),
         *(Worker(routine.name, routine.run) for routine in periodic_tasks(upkeep, moves, look_now)),
         Worker("erase-accounts", PeriodicTask("erase-accounts", lifecycle.sweep, ERASE_INTERVAL_S).run),
-        Worker(WorkerHealth.name, WorkerHealth(nodes, clock, service_tokens, moves.check_worker, sfu).run),
+        Worker(WorkerHealth.name, WorkerHealth(workers, clock, service_tokens, moves.check_worker, sfu).run),
     ]
 
     async def has_media_worker() -> bool:
-        return bool(nodes.live(clock.now()))
+        return bool(workers.live(clock.now()))
 
     # Waited for at the start only: without it the first calls would find no worker.
     worker_known = Probe("media-worker", has_media_worker, essential=False)
     outward: list[Part] = [database, publisher, relay, members, media, closer, *([pusher] if pusher else [])]
-    return App([*outward, *consumers, worker_known, *workers], server)
+    return App([*outward, *consumers, worker_known, *background], server)
 
 
 def _consumers(
     config: Config,
     service: CallsService,
-    nodes: WorkerConsumer,
+    workers: WorkerConsumer,
     pusher: WebhookPusher | None,
     publisher: KafkaPublisher,
 ) -> list[KafkaConsumer]:
     handlers: list[tuple[Subscription, Callable[[Sequence[Incoming]], Awaitable[None]]]] = [
-        (Subscription(NODES_TOPIC, group=None), nodes.handle),
+        (Subscription(NODES_TOPIC, group=None), workers.handle),
         (Subscription(MEDIA_TOPIC, MEDIA_GROUP), MediaConsumer(service).handle),
         # Workers of the release before told it here; their right to write ends with the rollout.
         (Subscription(CALLS_TOPIC, GROUP), MediaConsumer(service).handle),

@@ -42,13 +42,13 @@ class WorkerHealth:
 
     def __init__(
         self,
-        nodes: WorkerTable,
+        workers: WorkerTable,
         clock: WallClock,
         tokens: ServiceTokens,
         on_broken: Callable[[Worker], Awaitable[None]],
         peer: Peer | None = None,
     ) -> None:
-        self._nodes = nodes
+        self._workers = workers
         self._clock = clock
         self._tokens = tokens
         self._on_broken = on_broken
@@ -67,7 +67,9 @@ class WorkerHealth:
             await tasks.stop(*(task for _, task in self._watches.values()), *self._looks)
 
     async def _compare(self) -> None:
-        live = {node.worker.worker_id: node.worker for node in self._nodes.live(self._clock.now())}
+        live = {
+            announcement.worker.worker_id: announcement.worker for announcement in self._workers.live(self._clock.now())
+        }
         for worker_id, (worker, task) in list(self._watches.items()):
             if live.get(worker_id) != worker or task.done():
                 del self._watches[worker_id]

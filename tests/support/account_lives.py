@@ -40,7 +40,7 @@ from tests.unit.signaling.fakes import (
     RecordingMetrics,
     RecordingTimers,
     World,
-    announce,
+    events_of,
     make_service,
 )
 
@@ -125,8 +125,8 @@ class CallTown:
         self.world, self.clock, self.closer = world, world.clock, RecordingCloser()
         self.store = PostgresStore(self.database, lambda _: None)
         metrics, timers = RecordingMetrics(), RecordingTimers()
-        self.changes = CallChanges(self.store, announce, self.closer, timers, metrics, self.clock, TIMEOUTS)
-        moves = CallMoves(self.store, self.changes, world.media, world.nodes)
+        self.changes = CallChanges(self.store, events_of, self.closer, timers, metrics, self.clock, TIMEOUTS)
+        moves = CallMoves(self.store, self.changes, world.media, world.workers)
         self.service = make_service(self.changes, world.members, moves, lambda now: str(new_id(now)))
         self.accounts = PostgresAccounts(self.database)
         self.lifecycle = AccountLifecycle(self.accounts, self.changes)

@@ -61,9 +61,9 @@ from tests.unit.signaling.fakes import (
     RecordingCloser,
     RecordingMetrics,
     RecordingTimers,
-    announce,
+    announcement,
+    events_of,
     make_service,
-    node,
 )
 
 TABLE: ErrorTable = {**BASE_TABLE, **calls_rpc.ERRORS, **gateway_rpc.ERRORS}
@@ -122,14 +122,14 @@ class ThreeServices:
         self._open_gateway(channel)
 
     def _open_calls(self) -> None:
-        store, clock, nodes = PostgresStore(self._calls_database, lambda _: None), ManualClock(START), WorkerTable()
+        store, clock, workers = PostgresStore(self._calls_database, lambda _: None), ManualClock(START), WorkerTable()
         changes = CallChanges(
-            *(store, announce, RecordingCloser(), RecordingTimers(), RecordingMetrics(), clock, TIMEOUTS)
+            *(store, events_of, RecordingCloser(), RecordingTimers(), RecordingMetrics(), clock, TIMEOUTS)
         )
         self.media = FakeMedia()
-        self.moves = CallMoves(store, changes, self.media, nodes)
+        self.moves = CallMoves(store, changes, self.media, workers)
         for worker, busy in ((WORKER, 0.0), (OTHER_WORKER, 0.5)):
-            nodes.announce(node(worker, clock.now(), cpu_ratio=busy))
+            workers.announce(announcement(worker, clock.now(), cpu_ratio=busy))
         tokens = JwtJoinTokens(keys_of("signaling"))
         self.calls = make_service(changes, self.members, self.moves, lambda _: self.new_id(), tokens)
         self.members_consumer = MembersConsumer(self.calls)

@@ -55,22 +55,22 @@ class CallAttempt:
         return None if self.group else next(iter(self.others), None)
 
 
-def ring(placed: CallAttempt, worker: Worker, now: datetime, timeouts: Timeouts) -> Call:
+def ring(attempt: CallAttempt, worker: Worker, now: datetime, timeouts: Timeouts) -> Call:
     """A new call that rings, with the caller's device in it."""
-    caller = Leg(placed.caller_id, LegState.JOINED, placed.device_id, join_time=now, seat_time=now)
+    caller = Leg(attempt.caller_id, LegState.JOINED, attempt.device_id, join_time=now, device_join_time=now)
     return Call(
-        call_id=placed.call_id,
-        conversation_id=placed.conversation_id,
-        caller_id=placed.caller_id,
-        video=placed.video,
+        call_id=attempt.call_id,
+        conversation_id=attempt.conversation_id,
+        caller_id=attempt.caller_id,
+        video=attempt.video,
         state=CallState.RINGING,
-        legs=(caller, *(Leg(user_id, state) for user_id, state in placed.others.items())),
+        legs=(caller, *(Leg(user_id, state) for user_id, state in attempt.others.items())),
         create_time=now,
         ring_deadline=now + timedelta(seconds=timeouts.ring_s),
-        group=placed.group,
-        capacity=placed.capacity,
+        group=attempt.group,
+        capacity=attempt.capacity,
         worker=worker,
-        trace=placed.trace,
+        trace=attempt.trace,
     )
 
 
@@ -91,13 +91,13 @@ def apply_call_waiting(call: Call, taken: Sequence[UserId], waiting: Sequence[Us
     return replace(call, legs=legs)
 
 
-def is_glare(existing: Call, placed: CallAttempt) -> bool:
+def is_glare(existing: Call, attempt: CallAttempt) -> bool:
     """Whether the callee of this call attempt is at that moment ringing the one who makes it."""
     return (
         existing.state is CallState.RINGING
         and not existing.group
-        and existing.conversation_id == placed.conversation_id
-        and existing.caller_id == placed.callee_id
+        and existing.conversation_id == attempt.conversation_id
+        and existing.caller_id == attempt.callee_id
     )
 
 

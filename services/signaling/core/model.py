@@ -120,7 +120,7 @@ class Leg:
     hand_raise_time: datetime | None = None
     mute_request_time: datetime | None = None
     # Since when this device is in the call, where `join_time` is the user's first coming.
-    seat_time: datetime | None = None
+    device_join_time: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class Call:
         return tuple(leg.user_id for leg in self.legs)
 
     @property
-    def holds(self) -> tuple[UserId, ...]:
+    def busy_user_ids(self) -> tuple[UserId, ...]:
         """The users who cannot be in another call: in this one, or rung by it."""
         if self.state is CallState.ENDED:
             return ()

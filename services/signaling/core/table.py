@@ -111,9 +111,9 @@ class Change(Enum):
 
 
 class Effect(Enum):
-    """What the shell carries out: ANNOUNCE in the same transaction, the others after it."""
+    """What the shell carries out: PUBLISH in the same transaction, the others after it."""
 
-    ANNOUNCE = "announce"
+    PUBLISH = "publish"
     CLOSE_MEDIA = "close media"
     REMOVE_MEDIA = "end media of devices that are out"
     CLOSE_FORMER = "close media on the former worker"
@@ -138,12 +138,12 @@ _NOTHING: Row = (_STAY[_R], _STAY[_A], _STAY[_E])
 # A device whose media came up after the end must not stay on the worker.
 _CLOSE_AGAIN = Rule(_E, effects=(Effect.CLOSE_MEDIA,))
 _LOSE_LEG = (Change.MEDIA_DOWN,)
-_TELL = (Effect.ANNOUNCE,)
-_TELL_AND_REMOVE = (Effect.ANNOUNCE, Effect.REMOVE_MEDIA)
+_TELL = (Effect.PUBLISH,)
+_TELL_AND_REMOVE = (Effect.PUBLISH, Effect.REMOVE_MEDIA)
 
 
 def _end(reason: EndReason, *changes: Change) -> Rule:
-    return Rule(_E, changes, (Effect.ANNOUNCE, Effect.CLOSE_MEDIA), end_reason=reason)
+    return Rule(_E, changes, (Effect.PUBLISH, Effect.CLOSE_MEDIA), end_reason=reason)
 
 
 def _both(changes: tuple[Change, ...], effects: tuple[Effect, ...], ended: Rule | Refusal) -> Row:
@@ -164,7 +164,7 @@ def _end_all(*changes: Change) -> Row:
 
 _ANSWER = Rule(_A, (Change.SEAT_DEVICE, Change.AWAIT_MEDIA), _TELL)
 _CONNECT = ((Change.MEDIA_UP,), (Effect.REMOVE_MEDIA,))
-_MOVE = ((Change.SET_WORKER, Change.ALL_MEDIA_DOWN), (Effect.ANNOUNCE, Effect.CLOSE_FORMER))
+_MOVE = ((Change.SET_WORKER, Change.ALL_MEDIA_DOWN), (Effect.PUBLISH, Effect.CLOSE_FORMER))
 
 # Columns: ringing, active, ended.
 _ROWS: dict[Trigger, Row] = {

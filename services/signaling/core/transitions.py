@@ -84,7 +84,7 @@ def _seat_device(call: Call, step: Step) -> Call:
             media_up=False,
             media_deadline=None,
             join_time=leg.join_time or step.now,
-            seat_time=step.now,
+            device_join_time=step.now,
             leave_time=None,
             # What was asked of somebody who hung up and came back is asked no more.
             mute_request_time=leg.mute_request_time if takes_over else None,

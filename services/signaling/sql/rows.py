@@ -113,7 +113,7 @@ def legs(call: Call) -> Iterable[Any]:
             leg.hand_raise_time,
             leg.mute_request_time,
             runs and leg.state not in _UNLISTED,
-            leg.seat_time,
+            leg.device_join_time,
         )
         for position, leg in enumerate(call.legs)
     ]
@@ -198,7 +198,7 @@ def _leg(row: asyncpg.Record, state: CallState) -> Leg:
         leave_time=row["leave_time"],
         hand_raise_time=row["hand_raise_time"],
         mute_request_time=row["mute_request_time"],
-        seat_time=row["seat_time"],
+        device_join_time=row["seat_time"],
     )
 
 

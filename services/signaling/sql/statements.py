@@ -58,7 +58,7 @@ INSERT INTO call_keys (user_id, client_call_id, call_id) VALUES ($1, $2, $3)
 ON CONFLICT (user_id, client_call_id) DO NOTHING RETURNING call_id
 """
 # In the order of ids, so that two who call each other wait for one another instead of locking each other out.
-HOLD_USERS = """
+MARK_BUSY = """
 WITH freed AS (DELETE FROM active_legs WHERE call_id = $2 AND user_id <> ALL ($1::text[])),
     held AS (SELECT user_id FROM active_legs WHERE call_id = $2 AND user_id = ANY ($1::text[])),
     taken AS (
@@ -67,7 +67,7 @@ WITH freed AS (DELETE FROM active_legs WHERE call_id = $2 AND user_id <> ALL ($1
     )
 SELECT user_id FROM held UNION SELECT user_id FROM taken
 """
-HOLDER = "SELECT call_id FROM active_legs WHERE user_id = $1"
+BUSY_WITH = "SELECT call_id FROM active_legs WHERE user_id = $1"
 _SELECT_CALLS = """
 SELECT calls.*, {legs}, participants.state AS leg_state FROM calls JOIN participants USING (call_id)
 WHERE {condition} ORDER BY create_time {order}, call_id {order}, position
@@ -98,7 +98,7 @@ PLACED = """
 SELECT create_time FROM calls WHERE caller_id = $1 AND create_time > $2 ORDER BY create_time DESC LIMIT $3
 """
 # Ids rise with time. CASE, because the second look, through all calls of the user, is for the few whom the first found.
-BESIEGED = """
+OVER_RING_LIMIT = """
 SELECT user_id FROM unnest($1::text[]) AS asked (user_id) WHERE CASE WHEN (
         SELECT create_time FROM participants AS mine JOIN calls USING (call_id)
         WHERE mine.user_id = asked.user_id AND caller_id <> mine.user_id

@@ -25,7 +25,7 @@ from services.signaling.sql import rows
 from services.signaling.sql import statements as sql
 
 
-class _Taken(Exception):
+class _Conflict(Exception):
     """Rolls the creation back; says whose uniqueness stands in the way."""
 
     def __init__(self, what: type[AlreadyStarted] | type[CallerBusy] | type[GroupCallExists] | CalleesBusy) -> None:
@@ -43,7 +43,7 @@ class PostgresStore:
         """See ports.Store."""
         try:
             await self._insert(call, key, records)
-        except _Taken as taken:
+        except _Conflict as taken:
             if isinstance(taken.what, CalleesBusy):
                 return taken.what
             known = await self.find_by_key(key)
@@ -65,7 +65,7 @@ class PostgresStore:
         async with self._database.transaction() as connection:
             await _save(connection, call)
             if not same_busy:
-                await _hold_all(connection, call)
+                await _mark_all_busy(connection, call)
             if key:
                 await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call.call_id)
             if records:
@@ -73,7 +73,7 @@ class PostgresStore:
         self._wake(call.call_id)
         return None
 
-    async def keep_key(self, key: IdempotencyKey, call_id: CallId) -> None:
+    async def save_key(self, key: IdempotencyKey, call_id: CallId) -> None:
         """See ports.Store."""
         async with self._database.connection() as connection:
             await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call_id)
@@ -112,7 +112,7 @@ class PostgresStore:
     ) -> Sequence[UserId]:
         """See ports.Store."""
         async with self._database.connection() as connection:
-            found = await connection.fetch(sql.BESIEGED, list(user_ids), conversation_id, since, limit)
+            found = await connection.fetch(sql.OVER_RING_LIMIT, list(user_ids), conversation_id, since, limit)
         return [UserId(row["user_id"]) for row in found]
 
     async def list_on(self, worker: Worker, limit: int) -> Sequence[CallId]:
@@ -182,16 +182,16 @@ class PostgresStore:
     async def _insert(self, call: Call, key: IdempotencyKey, records: Sequence[Record]) -> None:
         async with self._database.transaction() as connection:
             if await connection.fetchval(sql.INSERT_CALL, *rows.changing(call), *rows.fixed(call)) is None:
-                raise _Taken(GroupCallExists)
+                raise _Conflict(GroupCallExists)
             await connection.execute(sql.INSERT_LEGS, *rows.legs(call))
             if await connection.fetchval(sql.INSERT_KEY, key.user_id, key.client_call_id, call.call_id) is None:
-                raise _Taken(AlreadyStarted)
-            if call.holds:
-                held = await _hold_users(connection, call)
+                raise _Conflict(AlreadyStarted)
+            if call.busy_user_ids:
+                held = await _mark_busy(connection, call)
                 if call.caller_id not in held:
-                    raise _Taken(CallerBusy)
-                if len(held) < len(call.holds):
-                    raise _Taken(CalleesBusy(tuple(user for user in call.holds if user not in held)))
+                    raise _Conflict(CallerBusy)
+                if len(held) < len(call.busy_user_ids):
+                    raise _Conflict(CalleesBusy(tuple(user for user in call.busy_user_ids if user not in held)))
             await outbox.append(connection, call.call_id, records)
 
     async def _select(self, query: str, *arguments: object) -> Sequence[Call]:
@@ -210,14 +210,14 @@ async def _save(connection: Connection, call: Call) -> None:
         raise VersionConflict
 
 
-async def _hold_all(connection: Connection, call: Call) -> None:
-    held = await _hold_users(connection, call)
-    refused = next((user_id for user_id in call.holds if user_id not in held), None)
+async def _mark_all_busy(connection: Connection, call: Call) -> None:
+    held = await _mark_busy(connection, call)
+    refused = next((user_id for user_id in call.busy_user_ids if user_id not in held), None)
     if refused:
-        other = await connection.fetchval(sql.HOLDER, refused)
+        other = await connection.fetchval(sql.BUSY_WITH, refused)
         raise UserBusy(refused, str(other) if other else None)
 
 
-async def _hold_users(connection: Connection, call: Call) -> set[str]:
+async def _mark_busy(connection: Connection, call: Call) -> set[str]:
     """Frees whom the call does not hold any more and takes whom it does; those whom it has then."""
-    return {row["user_id"] for row in await connection.fetch(sql.HOLD_USERS, list(call.holds), call.call_id)}
+    return {row["user_id"] for row in await connection.fetch(sql.MARK_BUSY, list(call.busy_user_ids), call.call_id)}

@@ -36,7 +36,7 @@ from tests.unit.signaling.fakes import (
     RecordingMetrics,
     RecordingTimers,
     World,
-    announce,
+    events_of,
     make_service,
 )
 
@@ -135,9 +135,9 @@ async def test_a_key_can_come_to_stand_for_a_call_without_a_change(bench: Bench)
     call, other = new_call(), new_call(CAROL, UserId("dave"))
     await bench.store.create(call, key(), NEWS)
     await bench.store.create(other, key(CAROL), NEWS)
-    await bench.store.keep_key(key(BOB, "his"), call.call_id)
+    await bench.store.save_key(key(BOB, "his"), call.call_id)
     # The first stays.
-    await bench.store.keep_key(key(BOB, "his"), other.call_id)
+    await bench.store.save_key(key(BOB, "his"), other.call_id)
     assert await bench.store.find_by_key(key(BOB, "his")) == call
     assert await bench.store.create(new_call(BOB, CAROL), key(BOB, "his"), NEWS) == AlreadyStarted(call)
 
@@ -204,14 +204,14 @@ async def test_calls_are_counted_by_state(bench: Bench) -> None:
 def changes_over(database: Database) -> CallChanges:
     store = PostgresStore(database, lambda order_key: None)
     return CallChanges(
-        store, announce, RecordingCloser(), RecordingTimers(), RecordingMetrics(), ManualClock(), TIMEOUTS
+        store, events_of, RecordingCloser(), RecordingTimers(), RecordingMetrics(), ManualClock(), TIMEOUTS
     )
 
 
 def service_over(database: Database) -> CallsService:
     world = World()
     changes = changes_over(database)
-    moves = CallMoves(changes.store, changes, world.media, world.nodes)
+    moves = CallMoves(changes.store, changes, world.media, world.workers)
     return make_service(changes, world.members, moves, lambda now: str(uuid4()))
 
 

@@ -162,15 +162,15 @@ async def test_who_was_rung_often_lately_is_besieged_by_conversations_in_whose_c
             call = step(call, Accept(BOB, TABLET))
         await bench.store.create(call, key(call.caller_id), NEWS)
 
-    async def besieged(conversation_id: ConversationId, since: datetime, limit: int) -> list[UserId]:
+    async def over_limit(conversation_id: ConversationId, since: datetime, limit: int) -> list[UserId]:
         return list(await bench.store.list_over_ring_limit([ALICE, BOB], conversation_id, since, limit))
 
     before = START - timedelta(seconds=1)
-    assert await besieged(strange, before, 3) == [BOB]
-    assert await besieged(strange, before, 4) == []
-    assert await besieged(strange, START, 3) == []
-    assert await besieged(strange, START, 2) == [BOB]
-    assert await besieged(known, before, 1) == []
+    assert await over_limit(strange, before, 3) == [BOB]
+    assert await over_limit(strange, before, 4) == []
+    assert await over_limit(strange, START, 3) == []
+    assert await over_limit(strange, START, 2) == [BOB]
+    assert await over_limit(known, before, 1) == []
     # What one placed oneself does not count.
     assert await bench.store.list_over_ring_limit([UserId("caller-1")], strange, before, 1) == []
 

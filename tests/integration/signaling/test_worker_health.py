@@ -16,7 +16,7 @@ from services.signaling.core.placement import WorkerTable
 from services.signaling.worker_health import WorkerHealth
 from tests.integration.signaling.neighbours import tokens_of
 from tests.support.waiting import until
-from tests.unit.signaling.fakes import node
+from tests.unit.signaling.fakes import announcement
 
 SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 
@@ -49,8 +49,8 @@ class Street:
         self.server = grpc.aio.server()
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
         self.worker = Worker(WorkerId("sfu-1"), f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}")
-        self.nodes = WorkerTable()
-        self.nodes.announce(node(self.worker, datetime.now(UTC)))
+        self.workers = WorkerTable()
+        self.workers.announce(announcement(self.worker, datetime.now(UTC)))
         self.broken: list[Worker] = []
         self.looked: list[Worker] = []
         self.may_end = asyncio.Event()
@@ -58,7 +58,7 @@ class Street:
 
     async def on_broken(self, worker: Worker) -> None:
         self.broken.append(worker)
-        self.nodes.remove(worker.worker_id)
+        self.workers.remove(worker.worker_id)
         await self.may_end.wait()
         self.looked.append(worker)
 
@@ -72,7 +72,7 @@ class Street:
 @asynccontextmanager
 async def watching(street: Street) -> AsyncIterator[None]:
     await street.server.start()
-    watch = WorkerHealth(street.nodes, SystemClock(), tokens_of("signaling"), street.on_broken)
+    watch = WorkerHealth(street.workers, SystemClock(), tokens_of("signaling"), street.on_broken)
     task = asyncio.create_task(watch.run())
     try:
         await street.until_watched()
@@ -115,7 +115,7 @@ async def test_a_look_goes_on_when_its_worker_is_forgotten(street: Street) -> No
         await until(lambda: street.broken, what="the look's beginning")
         # The next worker is watched: the watch has compared since, and found the first one gone.
         other = Street()
-        street.nodes.announce(node(Worker(WorkerId("sfu-2"), other.worker.address), datetime.now(UTC)))
+        street.workers.announce(announcement(Worker(WorkerId("sfu-2"), other.worker.address), datetime.now(UTC)))
         await other.server.start()
         await other.until_watched()
         assert street.looked == []

@@ -48,9 +48,9 @@ class FakeStore:
         existing = await self.find_of_group(call.conversation_id) if call.group else None
         if existing and call.state is not CallState.ENDED:
             return GroupCallExists(existing)
-        if call.holds and call.caller_id in self._held:
+        if call.busy_user_ids and call.caller_id in self._held:
             return CallerBusy(self._calls[self._held[call.caller_id]])
-        taken = tuple(user_id for user_id in call.holds if user_id in self._held)
+        taken = tuple(user_id for user_id in call.busy_user_ids if user_id in self._held)
         if taken:
             return CalleesBusy(taken)
         self._keys[key] = call.call_id
@@ -63,14 +63,14 @@ class FakeStore:
         self._check()
         if self._calls[call.call_id].version != call.version - 1:
             raise VersionConflict
-        for user_id in call.holds:
+        for user_id in call.busy_user_ids:
             if self._held.get(user_id, call.call_id) != call.call_id:
                 raise UserBusy(user_id, self._held[user_id])
         if key:
             self._keys.setdefault(key, call.call_id)
         self._put(call, records)
 
-    async def keep_key(self, key: IdempotencyKey, call_id: CallId) -> None:
+    async def save_key(self, key: IdempotencyKey, call_id: CallId) -> None:
         self._check()
         self._keys.setdefault(key, call_id)
 
@@ -182,7 +182,7 @@ class FakeStore:
 
     def _put(self, call: Call, records: Sequence[Record]) -> None:
         self._held = {user: held for user, held in self._held.items() if held != call.call_id}
-        self._held.update(dict.fromkeys(call.holds, call.call_id))
+        self._held.update(dict.fromkeys(call.busy_user_ids, call.call_id))
         self._calls[call.call_id] = call
         self._due[call.call_id] = call.due_time
         self.records.extend(records)

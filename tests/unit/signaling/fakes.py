@@ -181,8 +181,8 @@ class RecordingMetrics:
         self.counts = dict(by_state)
 
 
-def announce(before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
-    """ports.Announcer that says what the call's version, state and end are."""
+def events_of(before: Call | None, call: Call, now: datetime) -> Sequence[Record]:
+    """ports.EventsOf that says what the call's version, state and end are."""
     reason = call.end_reason.value if call.end_reason else ""
     return [Record("changed", call.call_id, f"{call.version} {call.state.value} {reason}".strip().encode())]
 
@@ -200,18 +200,18 @@ class World:
         self.timers = RecordingTimers()
         self.metrics = RecordingMetrics()
         self.tokens = JwtJoinTokens(keys_of("signaling"))
-        self.nodes = WorkerTable()
-        self.changes = CallChanges(self.store, announce, self.closer, self.timers, self.metrics, self.clock, TIMEOUTS)
-        self.moves = CallMoves(self.store, self.changes, self.media, self.nodes)
+        self.workers = WorkerTable()
+        self.changes = CallChanges(self.store, events_of, self.closer, self.timers, self.metrics, self.clock, TIMEOUTS)
+        self.moves = CallMoves(self.store, self.changes, self.media, self.workers)
         self.service = make_service(
             self.changes, self.members, self.moves, lambda now: str(UUID(int=next(numbers))), self.tokens
         )
-        self.upkeep = Upkeep(self.store, self.changes, self.media, self.nodes, RETENTION)
+        self.upkeep = Upkeep(self.store, self.changes, self.media, self.workers, RETENTION)
         self.hear(WORKER)
 
     def hear(self, worker: Worker, **changes: object) -> None:
         """An announcement of a worker comes in."""
-        self.nodes.announce(node(worker, self.clock.now(), **changes))
+        self.workers.announce(announcement(worker, self.clock.now(), **changes))
 
     def advance_with(self, worker: Worker, seconds: int) -> None:
         """Time passes, and the worker announces itself all the while."""
@@ -252,7 +252,7 @@ def make_service(
     return CallsService(
         store=changes.store,
         changes=changes,
-        starter=CallStarter(changes.store, changes, members, roster, moves.nodes, POLICY, new_id),
+        starter=CallStarter(changes.store, changes, members, roster, moves.workers, POLICY, new_id),
         moves=moves,
         roster=roster,
         media=moves.media,
@@ -263,7 +263,7 @@ def make_service(
     )
 
 
-def node(worker: Worker = WORKER, announce_time: datetime = START, **changes: object) -> WorkerAnnouncement:
+def announcement(worker: Worker = WORKER, announce_time: datetime = START, **changes: object) -> WorkerAnnouncement:
     """A worker that stands empty, but for the changes."""
     empty = WorkerAnnouncement(
         worker, "here", announce_time, participants=0, max_participants=100, cpu_ratio=0.0, draining=False

@@ -87,7 +87,7 @@ def test_a_new_call_rings_with_the_callers_device_in_it() -> None:
 
 def test_the_accepting_device_is_seated_and_the_answer_announced() -> None:
     decision = handle(ringing(), Accept(BOB, TABLET), SOON, TIMEOUTS)
-    assert decision.effects == (Effect.ANNOUNCE,)
+    assert decision.effects == (Effect.PUBLISH,)
     assert decision.call.state is CallState.ACTIVE
     assert decision.call.answer_time == SOON
     assert decision.call.has_device(BOB, TABLET)
@@ -116,7 +116,7 @@ def test_accepting_again_on_the_same_device_changes_nothing() -> None:
 def test_a_ringing_call_ends_by_the_one_who_gives_up(step: Input, reason: EndReason) -> None:
     decision = handle(ringing(), step, SOON, TIMEOUTS)
     assert (decision.call.state, decision.call.end_reason, decision.call.end_time) == (CallState.ENDED, reason, SOON)
-    assert decision.effects == (Effect.ANNOUNCE, Effect.CLOSE_MEDIA)
+    assert decision.effects == (Effect.PUBLISH, Effect.CLOSE_MEDIA)
     # Again changes nothing.
     assert handle(decision.call, step, SOON, TIMEOUTS) == Decision(decision.call)
 

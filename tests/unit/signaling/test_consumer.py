@@ -43,17 +43,17 @@ def connected(call: Call) -> calls_events.CallEvent:
 
 
 async def test_an_announced_worker_is_placed_on_until_its_tombstone() -> None:
-    nodes = WorkerTable()
-    consumer = WorkerConsumer(nodes, lambda: None, ManualClock(START))
+    workers = WorkerTable()
+    consumer = WorkerConsumer(workers, lambda: None, ManualClock(START))
     await consumer.handle([record(announcement())])
-    assert nodes.choose(2, START) == WORKER
+    assert workers.choose(2, START) == WORKER
     await consumer.handle([record(None)])
-    assert nodes.choose(2, START) is None
+    assert workers.choose(2, START) is None
 
 
 async def test_the_calls_of_a_worker_that_left_a_tombstone_are_looked_at_at_once() -> None:
-    nodes, nudges = WorkerTable(), []
-    consumer = WorkerConsumer(nodes, lambda: nudges.append("look"), ManualClock(START))
+    workers, nudges = WorkerTable(), []
+    consumer = WorkerConsumer(workers, lambda: nudges.append("look"), ManualClock(START))
     await consumer.handle([record(announcement())])
     nudges.clear()
     await consumer.handle([record(None)])
@@ -61,15 +61,15 @@ async def test_the_calls_of_a_worker_that_left_a_tombstone_are_looked_at_at_once
 
 
 async def test_announcements_without_a_meaning_are_passed_over() -> None:
-    nodes = WorkerTable()
+    workers = WorkerTable()
     faulty = [
         announcement(worker_id=""),
         announcement(grpc_address="nowhere"),
         announcement(max_participants=0),
         b"\xff\xff",
     ]
-    await WorkerConsumer(nodes, lambda: None, ManualClock(START)).handle([record(value) for value in faulty])
-    assert nodes.live(START) == []
+    await WorkerConsumer(workers, lambda: None, ManualClock(START)).handle([record(value) for value in faulty])
+    assert workers.live(START) == []
 
 
 @given(st.binary(max_size=200))
@@ -224,16 +224,16 @@ async def test_a_measurement_under_the_key_of_another_call_is_poison() -> None:
 async def test_an_announcement_with_figures_that_are_none_places_no_calls(cpu_ratio: float) -> None:
     message = sfu_events.NodeAnnouncement.FromString(announcement())
     message.cpu_ratio = cpu_ratio
-    nodes = WorkerTable()
-    await WorkerConsumer(nodes, lambda: None, ManualClock(START)).handle([record(message.SerializeToString())])
-    assert nodes.live(START) == []
+    workers = WorkerTable()
+    await WorkerConsumer(workers, lambda: None, ManualClock(START)).handle([record(message.SerializeToString())])
+    assert workers.live(START) == []
 
 
 async def test_an_announcement_under_the_key_of_another_worker_changes_nothing() -> None:
-    nodes = WorkerTable()
-    consumer = WorkerConsumer(nodes, lambda: None, ManualClock(START))
+    workers = WorkerTable()
+    consumer = WorkerConsumer(workers, lambda: None, ManualClock(START))
     await consumer.handle([record(announcement()), record(announcement(grpc_address="10.0.0.9:1"), b"sfu-2")])
-    assert [known.worker for known in nodes.live(START)] == [WORKER]
+    assert [known.worker for known in workers.live(START)] == [WORKER]
 
 
 async def test_a_change_of_members_under_the_key_of_another_conversation_is_poison() -> None:

@@ -214,7 +214,7 @@ async def his_other_device(town: Town) -> None:
 async def the_worker_is_lost(town: Town) -> None:
     call = await town.call()
     worker = call.worker if call and call.worker else WORKER
-    town.world.nodes.remove(worker.worker_id)
+    town.world.workers.remove(worker.worker_id)
     town.world.media.unreachable.add(worker.worker_id)
     town.world.media.refusal = MediaUnavailable("gone")
     await town.world.moves.inspect_workers()

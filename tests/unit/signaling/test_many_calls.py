@@ -292,7 +292,7 @@ def change_table(state: CallState, trigger: Trigger, rule: Rule) -> Callable[[py
 
 
 def forget_who_is_busy(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Call, "holds", ())
+    patch.setattr(Call, "busy_user_ids", ())
 
 
 def let_everybody_join(patch: pytest.MonkeyPatch) -> None:
@@ -303,7 +303,7 @@ def let_everybody_join(patch: pytest.MonkeyPatch) -> None:
 
 _ACTIVE, _ENDED, _RINGING = CallState.ACTIVE, CallState.ENDED, CallState.RINGING
 _SILENT_END = Rule(_ENDED, effects=(Effect.CLOSE_MEDIA,), end_reason=EndReason.HUNG_UP)
-_SEAT = Rule(_ACTIVE, (Change.SEAT_DEVICE, Change.AWAIT_MEDIA), (Effect.ANNOUNCE,))
+_SEAT = Rule(_ACTIVE, (Change.SEAT_DEVICE, Change.AWAIT_MEDIA), (Effect.PUBLISH,))
 FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "nobody is ever busy": forget_who_is_busy,
     "a ring does not end": change_table(_RINGING, Trigger.RING_EXPIRED, Rule(_RINGING)),

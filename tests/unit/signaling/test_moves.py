@@ -67,10 +67,10 @@ async def test_an_operator_sets_a_worker_aside_and_its_calls_move_as_in_a_drain(
     assert (moved.worker, moved.move_reason) == (OTHER_WORKER, MoveReason.DRAIN)
     assert moved.former is not None
     assert world.media.draining == {WORKER.worker_id: True}
-    assert world.nodes.choose(1, world.clock.now(), besides=OTHER_WORKER) is None
+    assert world.workers.choose(1, world.clock.now(), exclude=OTHER_WORKER) is None
     await world.moves.undrain(WORKER.worker_id)
     assert world.media.draining == {WORKER.worker_id: False}
-    assert world.nodes.choose(1, world.clock.now(), besides=OTHER_WORKER) == WORKER
+    assert world.workers.choose(1, world.clock.now(), exclude=OTHER_WORKER) == WORKER
 
 
 async def test_a_worker_that_nobody_heard_of_or_that_does_not_answer_cannot_be_set_aside(world: World) -> None:
@@ -81,7 +81,7 @@ async def test_a_worker_that_nobody_heard_of_or_that_does_not_answer_cannot_be_s
     world.media.refusal = MediaUnavailable()
     with pytest.raises(MediaUnavailable):
         await world.moves.drain(WORKER.worker_id)
-    assert world.nodes.choose(1, world.clock.now()) == WORKER
+    assert world.workers.choose(1, world.clock.now()) == WORKER
 
 
 async def test_a_device_that_does_not_follow_keeps_its_old_media_for_a_bounded_time(world: World) -> None:
@@ -110,7 +110,7 @@ async def test_a_worker_that_breaks_off_is_dead_at_once_and_its_calls_move(world
     await world.moves.check_worker(WORKER)
     moved = await find(world, call)
     assert (moved.worker, moved.move_reason, moved.former) == (OTHER_WORKER, MoveReason.WORKER_LOST, None)
-    assert world.nodes.find(WORKER.worker_id, world.clock.now()) is None
+    assert world.workers.find(WORKER.worker_id, world.clock.now()) is None
 
 
 async def test_a_full_workers_calls_all_move_in_one_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,14 +95,14 @@ async def test_two_who_may_not_talk_any_more_are_in_no_call(world: World, answer
     if answered:
         await world.service.accept_call(call.call_id, BOB, TABLET)
     world.members.severed.add(TALK)
-    await world.service.note_closed(TALK)
+    await world.service.note_pair_closed(TALK)
     assert (await stored(world, call)).end_reason is reason
     assert await world.store.find_busy_with(ALICE) is None
 
 
 async def test_a_block_that_was_taken_back_ends_nothing(world: World) -> None:
     call = await world.start()
-    await world.service.note_closed(TALK)
+    await world.service.note_pair_closed(TALK)
     assert (await stored(world, call)).state is CallState.RINGING
 
 
@@ -110,7 +110,7 @@ async def test_a_closed_pair_leaves_their_other_calls_alone(world: World) -> Non
     call = await world.start(talk=GROUP_TALK)
     await world.service.accept_call(call.call_id, BOB, TABLET)
     world.members.severed.add(TALK)
-    await world.service.note_closed(TALK)
+    await world.service.note_pair_closed(TALK)
     assert len((await stored(world, call)).joined) == 2
 
 

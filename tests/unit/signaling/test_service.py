@@ -331,7 +331,7 @@ async def test_media_reports_are_taken_in_and_measured_once(world: World) -> Non
 async def test_placements_count_against_a_worker_until_it_announces_them(world: World) -> None:
     world.hear(OTHER_WORKER)
     await world.start()
-    assert world.nodes.choose(2, world.clock.now()) == OTHER_WORKER
+    assert world.workers.choose(2, world.clock.now()) == OTHER_WORKER
 
 
 async def test_when_the_store_is_away_the_caller_learns_that(world: World) -> None:

@@ -22,7 +22,7 @@ def test_an_ended_call_never_changes_again() -> None:
         entry = TABLE[CallState.ENDED, trigger]
         if isinstance(entry, Rule):
             assert (entry.state, entry.changes, entry.end_reason) == (CallState.ENDED, (), None)
-            assert Effect.ANNOUNCE not in entry.effects
+            assert Effect.PUBLISH not in entry.effects
 
 
 def test_every_way_to_the_end_has_a_reason_is_announced_and_closes_the_media() -> None:
@@ -32,7 +32,7 @@ def test_every_way_to_the_end_has_a_reason_is_announced_and_closes_the_media() -
         if isinstance(entry, Rule) and entry.state is CallState.ENDED and state is not CallState.ENDED
     ]
     assert {rule.end_reason for rule in endings} == set(EndReason) - {EndReason.BUSY}
-    assert all(rule.effects == (Effect.ANNOUNCE, Effect.CLOSE_MEDIA) for rule in endings)
+    assert all(rule.effects == (Effect.PUBLISH, Effect.CLOSE_MEDIA) for rule in endings)
 
 
 def test_a_call_never_goes_back_to_ringing() -> None:
