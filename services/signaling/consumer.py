@@ -11,6 +11,7 @@ from parley.calls.v1 import events_pb2 as calls_events
 from parley.messaging.v1 import events_pb2 as messaging_events
 from parley.sfu.v1 import events_pb2 as sfu_events
 
+from services.runtime.clock import Clock
 from services.runtime.config import is_address
 from services.runtime.kafka.bus import Incoming, PoisonRecord, TransientFailure, require_key
 from services.signaling.core.errors import CallNotFound, Contended, MembersUnavailable, WorkerNotOfCall
@@ -19,7 +20,8 @@ from services.signaling.core.model import CallId, ConversationId, DeviceId, User
 from services.signaling.core.placement import WorkerAnnouncement, WorkerTable
 from services.signaling.core.quality import Direction, QualityKey, QualityReport, interval, is_plausible
 from services.signaling.metrics import ANNOUNCEMENTS_PASSED_OVER
-from services.signaling.ports import Store, WallClock
+from services.signaling.ports import Store
+from services.signaling.roster import Roster
 from services.signaling.service import CallsService
 
 log = structlog.get_logger()
@@ -40,7 +42,7 @@ ACCOUNTS_GROUP = "signaling-accounts"
 class WorkerConsumer:
     """Keeps the table of workers; every replica reads all of it, from the start."""
 
-    def __init__(self, workers: WorkerTable, wake: Callable[[], None], clock: WallClock) -> None:
+    def __init__(self, workers: WorkerTable, wake: Callable[[], None], clock: Clock) -> None:
         """`wake` is called when some worker's calls must be looked at."""
         self._workers = workers
         self._clock = clock
@@ -103,17 +105,17 @@ class MembersConsumer:
     """Takes people who left a group's conversation out of its call, lets in who came, and ends the call of two who may
     not talk any more."""
 
-    def __init__(self, service: CallsService) -> None:
-        self._service = service
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
 
     async def handle(self, records: Sequence[Incoming]) -> None:
         """Idempotent: asks who is in it now. Raises PoisonRecord, TransientFailure, StoreUnavailable."""
         for kind, conversation_id in dict.fromkeys(_conversation_event(record) for record in records):
             try:
                 if kind == "conversation_changed":
-                    await self._service.note_members(conversation_id)
+                    await self._roster.sync_call_of_group(conversation_id)
                 elif kind == "pair_closed":
-                    await self._service.note_pair_closed(conversation_id)
+                    await self._roster.end_closed_pair(conversation_id)
             except CallNotFound:
                 continue
             except MembersUnavailable as error:

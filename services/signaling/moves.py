@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from services.runtime.errors import StoreUnavailable, is_outage
+from services.signaling import metrics
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import CallEnded, CallNotFound, Contended, NoMediaWorker, WorkerNotFound
 from services.signaling.core.inputs import Move, WorkerLost
@@ -74,7 +75,7 @@ class CallMoves:
             return call
         target = self._choose(call)
         if target is None:
-            self.changes.metrics.setup_failed("placement")
+            metrics.SETUP_FAILURES.labels("placement").inc()
             raise NoMediaWorker("no media worker has room")
         return await self.changes.apply(call.call_id, Move(call.worker, target, MoveReason.WORKER_LOST))
 

@@ -6,15 +6,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from services.signaling.core.call_settings import CallSettings
-from services.signaling.core.grants import Claims, IceServer
 from services.signaling.core.model import (
     Call,
     CallId,
     CallState,
     ConversationId,
     DeviceId,
-    EndReason,
-    MoveReason,
     UserId,
     Worker,
 )
@@ -176,13 +173,6 @@ class Store(Protocol):
         """How many calls ring and run."""
 
 
-class WallClock(Protocol):
-    """A source of time, so that tests can turn it by hand."""
-
-    def now(self) -> datetime:
-        """The time in UTC."""
-
-
 class EventsOf(Protocol):
     """Makes the events that tell of a call's change."""
 
@@ -233,52 +223,3 @@ class MediaCloser(Protocol):
 
     def remove(self, worker: Worker, call_id: CallId, user_id: UserId, device_id: DeviceId) -> None:
         """The same for one device."""
-
-
-class JoinTokens(Protocol):
-    """Signs and reads join tokens."""
-
-    def sign(self, claims: Claims) -> str:
-        """The token."""
-
-    def read(self, token: str) -> Claims:
-        """What a token of ours says, however old. Raises JoinTokenInvalid."""
-
-
-class TurnServers(Protocol):
-    """The relays for clients that cannot reach a worker directly."""
-
-    def servers_for(self, credential_id: str, now: datetime) -> tuple[IceServer, ...]:
-        """With credentials for an hour at most, in a name that the relay counts by; none when there are no relays."""
-
-
-class Timers(Protocol):
-    """Wakes this replica in time; the table's due_time is what survives it."""
-
-    def schedule(self, call_id: CallId, due_time: datetime) -> None:
-        """Have the call looked at then. Forgetting it only makes it late by a sweep."""
-
-
-class Metrics(Protocol):
-    """What operators see."""
-
-    def call_answered(self, ring_s: float) -> None:
-        """Time from the ring to the answer."""
-
-    def media_started(self, since_answer_s: float) -> None:
-        """Time from the answer until all sides had media."""
-
-    def call_ended(self, reason: EndReason) -> None:
-        """A call ended."""
-
-    def setup_failed(self, stage: str) -> None:
-        """A call could not be set up: `members`, `placement`, `join` or `media`."""
-
-    def call_moved(self, reason: MoveReason) -> None:
-        """A call began to move to another worker."""
-
-    def move_completed(self, reason: MoveReason, took_s: float) -> None:
-        """All devices have media on the new worker."""
-
-    def calls_counted(self, by_state: Mapping[CallState, int]) -> None:
-        """The calls of all replicas that have not ended."""

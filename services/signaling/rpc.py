@@ -66,10 +66,10 @@ ERRORS: ErrorTable = {
 }
 
 
-def apis(service: CallsService) -> list[Api]:
+def apis(service: CallsService, moves: CallMoves) -> list[Api]:
     """What the server serves."""
     servicer = CallsServicer(service)
-    operations = OperationsServicer(service.moves)
+    operations = OperationsServicer(moves)
     return [
         Api(
             "parley.calls.v1.CallOperationsService",
@@ -136,7 +136,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
         self, request: api.RenewMediaGrantRequest, context: Context
     ) -> api.RenewMediaGrantResponse:
         device_id = _device_id(request.device_id)
-        grant = await self._service.renew_grant(_call_id(request.call_id), _me(), device_id)
+        grant = await self._service.access.renew_grant(_call_id(request.call_id), _me(), device_id)
         return api.RenewMediaGrantResponse(grant=encode_grant(grant))
 
     async def JoinMedia(self, request: api.JoinMediaRequest, context: Context) -> api.JoinMediaResponse:
@@ -144,7 +144,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
             raise InvalidRequest("sdp_offer", "is empty or over 64 KiB")
         if len(request.join_token) > MAX_TOKEN_CHARS:
             raise errors.JoinTokenInvalid
-        answer = await self._service.join_media(_me(), request.join_token, request.sdp_offer)
+        answer = await self._service.access.join_media(_me(), request.join_token, request.sdp_offer)
         return api.JoinMediaResponse(sdp_answer=answer)
 
     async def JoinCall(self, request: api.JoinCallRequest, context: Context) -> api.JoinCallResponse:

@@ -1,33 +1,21 @@
 """What users do with calls, and what the SFU reports of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 import structlog
 
-from services.runtime.observability import tracing
 from services.signaling.changes import CallChanges
 from services.signaling.core.call_settings import CallSettings
 from services.signaling.core.errors import (
-    CallEnded,
     CallNotFound,
     Contended,
-    JoinTokenInvalid,
-    MediaUnavailable,
     MembersUnavailable,
     NotAdmin,
-    NotInCall,
-    SdpInvalid,
     UserBusy,
 )
 from services.signaling.core.grants import (
     Grant,
-    GrantPolicy,
-    admit,
-    check_bearer,
-    make_claims,
-    turn_user_id,
 )
 from services.signaling.core.inputs import (
     Accept,
@@ -45,15 +33,12 @@ from services.signaling.core.inputs import (
     SetLock,
     TakeOver,
 )
-from services.signaling.core.model import RUNG, Call, CallId, CallState, ConversationId, DeviceId, UserId
+from services.signaling.core.model import RUNG, Call, CallId, CallState, DeviceId, UserId
 from services.signaling.core.quality import UserQuality
-from services.signaling.moves import CallMoves
+from services.signaling.media_access import MediaAccess
 from services.signaling.ports import (
     IdempotencyKey,
-    JoinTokens,
-    MediaWorkers,
     Store,
-    TurnServers,
 )
 from services.signaling.roster import Roster
 from services.signaling.starting import CallStarter, StartRequest
@@ -83,13 +68,8 @@ class CallsService:
     store: Store
     changes: CallChanges
     starter: CallStarter
-    moves: CallMoves
     roster: Roster
-    media: MediaWorkers
-    tokens: JoinTokens
-    turn: TurnServers
-    grants: GrantPolicy
-    new_id: Callable[[datetime], str]
+    access: MediaAccess
 
     # Ringing, answering, hanging up.
 
@@ -101,7 +81,7 @@ class CallsService:
         group whose call runs what join_call raises.
         """
         call = await self.store.find_by_key(request.key) or await self.starter.start(request)
-        grant = self._grant_if_in_call(call, request.caller_id, request.device_id)
+        grant = self.access.grant_if_in_call(call, request.caller_id, request.device_id)
         return call.seen_by(request.caller_id), grant
 
     async def accept_call(
@@ -113,10 +93,10 @@ class CallsService:
         """
         key = IdempotencyKey.of_request(user_id, call_id, "accept", request_id)
         if done := await self._find_done(key):
-            return done.seen_by(user_id), self._grant_if_in_call(done, user_id, device_id)
+            return done.seen_by(user_id), self.access.grant_if_in_call(done, user_id, device_id)
         await self._check_answer(await self.store.find(call_id), user_id, device_id)
         call = await self._enter(call_id, Accept(user_id, device_id), key)
-        return call.seen_by(user_id), self._grant_if_in_call(call, user_id, device_id)
+        return call.seen_by(user_id), self.access.grant_if_in_call(call, user_id, device_id)
 
     async def decline_call(self, call_id: CallId, user_id: UserId) -> Call:
         """Refuse on all devices. Idempotent. Raises CallNotFound, AlreadyAnswered, NotCallee."""
@@ -145,10 +125,10 @@ class CallsService:
         key = IdempotencyKey.of_request(user_id, call_id, "join", request_id)
         if done := await self._find_done(key):
             # Also of who has left the conversation since.
-            return done.seen_by(user_id), self._grant_if_in_call(done, user_id, device_id)
+            return done.seen_by(user_id), self.access.grant_if_in_call(done, user_id, device_id)
         await self._check_new_participant(await self.store.find(call_id), user_id, device_id)
         call = await self._enter(call_id, Join(user_id, device_id), key)
-        return call.seen_by(user_id), self._grant_if_in_call(call, user_id, device_id)
+        return call.seen_by(user_id), self.access.grant_if_in_call(call, user_id, device_id)
 
     async def set_hand(self, call_id: CallId, user_id: UserId, raised: bool, request_id: str = "") -> Call:
         """Raise or lower one's hand. Idempotent. Raises CallNotFound, CallEnded, NotInCall."""
@@ -173,14 +153,6 @@ class CallsService:
     async def end_for_all(self, call_id: CallId, user_id: UserId) -> Call:
         """End a group's call. Idempotent."""
         return await self._moderate(call_id, EndForAll(user_id, by_admin=False))
-
-    async def note_members(self, conversation_id: ConversationId) -> None:
-        """The members of a conversation have changed: those who went are out of its call. Raises MembersUnavailable."""
-        await self.roster.sync_call_of_group(conversation_id)
-
-    async def note_pair_closed(self, conversation_id: ConversationId) -> None:
-        """A direct conversation is closed: the call of the two ends, if it is so still. Raises MembersUnavailable."""
-        await self.roster.end_closed_pair(conversation_id)
 
     # Looking.
 
@@ -222,34 +194,7 @@ class CallsService:
         """
         key = IdempotencyKey.of_request(user_id, call_id, "take over", request_id)
         call = await self.changes.apply(call_id, TakeOver(user_id, device_id), key)
-        return call.seen_by(user_id), self._grant_if_in_call(call, user_id, device_id)
-
-    async def renew_grant(self, call_id: CallId, user_id: UserId, device_id: DeviceId) -> Grant:
-        """A new join token; a call whose worker is dead goes to another one first.
-
-        Raises CallNotFound, CallEnded, NotInCall, NoMediaWorker.
-        """
-        call = await self.get_call(call_id, user_id)
-        # Before anything is moved for somebody who is not in the call.
-        self._grant(call, user_id, device_id)
-        return self._grant(await self.moves.rescue(call), user_id, device_id)
-
-    async def join_media(self, user_id: UserId, join_token: str, sdp_offer: str) -> str:
-        """The SFU's SDP answer. A second offer of a device replaces its first.
-
-        Raises JoinTokenInvalid, JoinTokenExpired, CallEnded, SdpInvalid, MediaUnavailable.
-        """
-        claims = self.tokens.read(join_token)
-        check_bearer(claims, user_id, self.changes.clock.now())
-        call = await self.store.find(claims.call_id)
-        worker = self.moves.workers.current(admit(claims, call))
-        try:
-            # In the trace of StartCall, so that it goes on to the first media.
-            with tracing.span("join media", call.trace if call else ""):
-                return await self.media.join(worker, join_token, sdp_offer)
-        except (SdpInvalid, MediaUnavailable, JoinTokenInvalid):
-            self.changes.metrics.setup_failed("join")
-            raise
+        return call.seen_by(user_id), self.access.grant_if_in_call(call, user_id, device_id)
 
     async def note_media(self, call_id: CallId, report: MediaConnected | MediaDisconnected) -> None:
         """Take in what a worker says of a device's media. Idempotent; a call that is not ours is passed over.
@@ -316,22 +261,3 @@ class CallsService:
             if given.user_id not in await self.roster.admins_of(call):
                 raise
         return await self.changes.apply(call_id, replace(given, by_admin=True), key)
-
-    def _grant(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant:
-        now = self.changes.clock.now()
-        claims = make_claims(call, user_id, device_id, self.new_id(now), now, self.grants)
-        audio_slots, video_slots = self.grants.slots_of(call)
-        return Grant(
-            join_token=self.tokens.sign(claims),
-            expire_time=claims.expire_time,
-            audio_slots=audio_slots,
-            video_slots=video_slots,
-            media_epoch=call.media_epoch,
-            ice_servers=self.turn.servers_for(turn_user_id(user_id), now),
-        )
-
-    def _grant_if_in_call(self, call: Call, user_id: UserId, device_id: DeviceId) -> Grant | None:
-        try:
-            return self._grant(call, user_id, device_id)
-        except (CallEnded, CallNotFound, NotInCall):
-            return None

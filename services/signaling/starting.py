@@ -6,6 +6,7 @@ from datetime import datetime
 
 import structlog
 
+from services.signaling import metrics
 from services.signaling.changes import CallChanges
 from services.signaling.core.calls import (
     DIRECT_CAPACITY,
@@ -32,7 +33,7 @@ from services.signaling.core.inputs import Accept, Join
 from services.signaling.core.model import Call, CallId, CallState, ConversationId, DeviceId, LegState, UserId, Worker
 from services.signaling.core.placement import WorkerTable
 from services.signaling.core.rate import StartPolicy, check_rate
-from services.signaling.core.table import Effect
+from services.signaling.core.rules import Effect
 from services.signaling.ports import (
     AlreadyStarted,
     Callees,
@@ -117,7 +118,7 @@ class CallStarter:
         try:
             return await self.members.callees_of(request.conversation_id, request.caller_id)
         except MembersUnavailable:
-            self.changes.metrics.setup_failed("members")
+            metrics.SETUP_FAILURES.labels("members").inc()
             raise
 
     async def _plan(self, request: StartRequest, callees: Callees) -> CallAttempt:
@@ -238,7 +239,7 @@ class CallStarter:
         participants = min(attempt.capacity, 1 + len(attempt.others))
         worker = self.workers.choose(participants, self.changes.clock.now())
         if worker is None:
-            self.changes.metrics.setup_failed("placement")
+            metrics.SETUP_FAILURES.labels("placement").inc()
             raise NoMediaWorker("no media worker has room")
         return worker
 

@@ -6,13 +6,13 @@ from datetime import timedelta
 import structlog
 
 from services.runtime.errors import StoreUnavailable, is_outage
+from services.signaling import metrics
 from services.signaling.changes import CallChanges
-from services.signaling.core.conditions import classify
 from services.signaling.core.errors import CallNotFound, Contended
 from services.signaling.core.inputs import Tick, WorkerRecovered
-from services.signaling.core.model import Call, CallId, Worker
+from services.signaling.core.model import Call, CallId, CallState, Worker
 from services.signaling.core.placement import WorkerTable
-from services.signaling.core.table import Trigger
+from services.signaling.core.table import MEDIA_MISSING, SOME_MEDIA_MISSING, find_line
 from services.signaling.ports import MediaWorkers, Store
 
 log = structlog.get_logger()
@@ -24,7 +24,6 @@ CLAIM_LEASE = timedelta(seconds=5)
 SWEEP_LIMIT = 200
 # Calls that one statement forgets. Higher: longer locks. Lower: more statements.
 PRUNE_LIMIT = 500
-_MEDIA_EXPIRED = (Trigger.MEDIA_EXPIRED, Trigger.MEDIA_EXPIRED_OF_SOME)
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,9 @@ class Upkeep:
 
     async def count(self) -> None:
         """Measure how many calls ring and run. Raises StoreUnavailable."""
-        self.changes.metrics.calls_counted(await self.store.count_by_state())
+        by_state = await self.store.count_by_state()
+        for state in (CallState.RINGING, CallState.ACTIVE):
+            metrics.CALLS.labels(state.value).set(by_state.get(state, 0))
 
     def _found_again(self, call: Call) -> Worker | None:
         """The call's worker, if it was given up while it stalled, and announces itself: nothing was lost."""
@@ -82,7 +83,7 @@ class Upkeep:
     async def _must_wait(self, call: Call) -> bool:
         """Whether missing media may be missing news: the broker is or was just away, while the worker is well."""
         now = self.changes.clock.now()
-        if call.worker is None or classify(call, Tick(), now) not in _MEDIA_EXPIRED:
+        if call.worker is None or find_line(call, Tick(), now) not in (MEDIA_MISSING, SOME_MEDIA_MISSING):
             return False
         if self.workers.is_steady(call.worker.worker_id, now):
             return False

@@ -28,8 +28,9 @@ from services.signaling.accounts import rpc as accounts_rpc
 from services.signaling.accounts.consumer import AccountsConsumer
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.accounts.sql import PostgresAccounts
+from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
-from services.signaling.clients import BackgroundCloser, GrpcMembers, SfuClient
+from services.signaling.clients import GrpcMembers, SfuClient
 from services.signaling.config import Config
 from services.signaling.consumer import (
     ACCOUNTS_GROUP,
@@ -49,7 +50,8 @@ from services.signaling.consumer import (
 )
 from services.signaling.core.placement import WorkerTable
 from services.signaling.join_tokens import JwtJoinTokens
-from services.signaling.metrics import PrometheusMetrics
+from services.signaling.media_access import MediaAccess
+from services.signaling.media_closer import BackgroundCloser
 from services.signaling.moves import CallMoves
 from services.signaling.publisher import CALLS_TOPIC, CallEvents
 from services.signaling.push import GROUP as PUSH_GROUP
@@ -58,7 +60,7 @@ from services.signaling.roster import Roster
 from services.signaling.service import CallsService
 from services.signaling.sql.store import PostgresStore
 from services.signaling.starting import CallStarter
-from services.signaling.timers import Alarms, PeriodicTask, periodic_tasks, run_alarms
+from services.signaling.timers import PeriodicTask, periodic_tasks, run_alarms
 from services.signaling.turn import HmacTurnServers
 from services.signaling.upkeep import Upkeep
 from services.signaling.worker_health import WorkerHealth
@@ -83,20 +85,19 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     closer = BackgroundCloser(media)
     workers = WorkerTable(config.placement, began=clock.now())
     alarms = Alarms()
-    changes = CallChanges(store, CallEvents(new_id), closer, alarms, PrometheusMetrics(), clock, config.timeouts)
+    changes = CallChanges(store, CallEvents(new_id), closer, alarms, clock, config.timeouts)
     moves = CallMoves(store, changes, media, workers)
     roster = Roster(store, changes, members)
+    turn = HmacTurnServers(config.turn.urls, config.turn.secret, config.turn.ttl_s)
+    access = MediaAccess(
+        *(store, moves, media, JwtJoinTokens(service_keys), turn, config.grants, clock), new_id=_new_id
+    )
     service = CallsService(
         store=store,
         changes=changes,
         starter=CallStarter(store, changes, members, roster, workers, config.start, _new_id),
-        moves=moves,
         roster=roster,
-        media=media,
-        tokens=JwtJoinTokens(service_keys),
-        turn=HmacTurnServers(config.turn.urls, config.turn.secret, config.turn.ttl_s),
-        grants=config.grants,
-        new_id=_new_id,
+        access=access,
     )
     upkeep = Upkeep(store, changes, media, workers, config.retention)
     look_now = asyncio.Event()
@@ -110,7 +111,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     ]
     server = RpcServer(
         config.server,
-        [*rpc.apis(service), *accounts_rpc.apis(account_store)],
+        [*rpc.apis(service, moves), *accounts_rpc.apis(account_store)],
         rpc.ERRORS,
         service_tokens,
         UserTokens.of(config.server, clock, accounts),
@@ -147,7 +148,7 @@ def _consumers(
         # Workers of the release before told it here; their right to write ends with the rollout.
         (Subscription(CALLS_TOPIC, GROUP), MediaConsumer(service).handle),
         (Subscription(QUALITY_TOPIC, QUALITY_GROUP, background=True), QualityConsumer(service.store).handle),
-        (Subscription(MESSAGING_TOPIC, MEMBERS_GROUP, background=True), MembersConsumer(service).handle),
+        (Subscription(MESSAGING_TOPIC, MEMBERS_GROUP, background=True), MembersConsumer(service.roster).handle),
     ]
     if pusher:
         handlers.append((Subscription(CALLS_TOPIC, PUSH_GROUP), pusher.handle))

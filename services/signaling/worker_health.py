@@ -15,6 +15,7 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.runtime import tasks
+from services.runtime.clock import Clock
 from services.runtime.errors import StoreUnavailable
 from services.runtime.grpc.channels import connect
 from services.runtime.grpc.server import LIVENESS
@@ -22,7 +23,6 @@ from services.runtime.grpc.tls import Peer
 from services.runtime.identity.auth import ServiceTokens
 from services.signaling.core.model import Worker, WorkerId
 from services.signaling.core.placement import WorkerTable
-from services.signaling.ports import WallClock
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class WorkerHealth:
     def __init__(
         self,
         workers: WorkerTable,
-        clock: WallClock,
+        clock: Clock,
         tokens: ServiceTokens,
         on_broken: Callable[[Worker], Awaitable[None]],
         peer: Peer | None = None,

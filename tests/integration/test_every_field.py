@@ -110,7 +110,7 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
     ringing = await town.ring("erin", await town.pair("erin", "frank"))
     ended = await town.ring("hana", await town.pair("hana", "ivan"))
     await town.calls.cancel_call(ended.call_id, UserId("hana"))
-    join_token = (await town.calls.renew_grant(direct.call_id, UserId("carol"), device_of("carol"))).join_token
+    join_token = (await town.calls.access.renew_grant(direct.call_id, UserId("carol"), device_of("carol"))).join_token
     findings = Findings()
     for user_id, call in (
         *(("mallory", call) for call in (group, direct, ringing, ended)),

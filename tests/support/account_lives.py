@@ -21,6 +21,7 @@ from services.runtime.kafka.bus import Incoming
 from services.runtime.postgres.database import Database
 from services.signaling.accounts.service import AccountLifecycle
 from services.signaling.accounts.sql import PostgresAccounts
+from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
 from services.signaling.core.call_settings import CallSettings, QuietHours
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
@@ -37,8 +38,6 @@ from tests.unit.signaling.fakes import (
     TIMEOUTS,
     WORKER,
     RecordingCloser,
-    RecordingMetrics,
-    RecordingTimers,
     World,
     events_of,
     make_service,
@@ -124,8 +123,7 @@ class CallTown:
         world.members.conversations[GROUP_TALK] = [UserId("alice"), UserId("bob"), UserId("carol")]
         self.world, self.clock, self.closer = world, world.clock, RecordingCloser()
         self.store = PostgresStore(self.database, lambda _: None)
-        metrics, timers = RecordingMetrics(), RecordingTimers()
-        self.changes = CallChanges(self.store, events_of, self.closer, timers, metrics, self.clock, TIMEOUTS)
+        self.changes = CallChanges(self.store, events_of, self.closer, Alarms(), self.clock, TIMEOUTS)
         moves = CallMoves(self.store, self.changes, world.media, world.workers)
         self.service = make_service(self.changes, world.members, moves, lambda now: str(new_id(now)))
         self.accounts = PostgresAccounts(self.database)

@@ -33,6 +33,7 @@ from services.runtime.ids import new_id
 from services.runtime.kafka.bus import Incoming
 from services.runtime.postgres.database import Database
 from services.signaling import rpc as calls_rpc
+from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
 from services.signaling.clients import GrpcMembers
 from services.signaling.consumer import MembersConsumer
@@ -59,8 +60,6 @@ from tests.unit.signaling.fakes import (
     WORKER,
     FakeMedia,
     RecordingCloser,
-    RecordingMetrics,
-    RecordingTimers,
     announcement,
     events_of,
     make_service,
@@ -123,16 +122,14 @@ class ThreeServices:
 
     def _open_calls(self) -> None:
         store, clock, workers = PostgresStore(self._calls_database, lambda _: None), ManualClock(START), WorkerTable()
-        changes = CallChanges(
-            *(store, events_of, RecordingCloser(), RecordingTimers(), RecordingMetrics(), clock, TIMEOUTS)
-        )
+        changes = CallChanges(*(store, events_of, RecordingCloser(), Alarms(), clock, TIMEOUTS))
         self.media = FakeMedia()
         self.moves = CallMoves(store, changes, self.media, workers)
         for worker, busy in ((WORKER, 0.0), (OTHER_WORKER, 0.5)):
             workers.announce(announcement(worker, clock.now(), cpu_ratio=busy))
         tokens = JwtJoinTokens(keys_of("signaling"))
         self.calls = make_service(changes, self.members, self.moves, lambda _: self.new_id(), tokens)
-        self.members_consumer = MembersConsumer(self.calls)
+        self.members_consumer = MembersConsumer(self.calls.roster)
 
     def _open_gateway(self, channel: grpc.aio.Channel) -> None:
         membership = GrpcMembership(channel, ManualClock(START))

@@ -1,11 +1,9 @@
-"""How a call begins and moves: an input becomes a trigger, the table gives the rule, the rule gives the next call."""
+"""How a call begins and goes on: the table has the line for an input, and the line gives the next call."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.signaling.core.conditions import classify
-from services.signaling.core.inputs import Input
 from services.signaling.core.model import (
     RUNG,
     Call,
@@ -20,8 +18,8 @@ from services.signaling.core.model import (
     UserId,
     Worker,
 )
-from services.signaling.core.table import TABLE, Effect
-from services.signaling.core.transitions import CHANGES, Step
+from services.signaling.core.rules import Effect, Timing
+from services.signaling.core.table import InputT, find_line
 
 # Who talks one-to-one.
 DIRECT_CAPACITY = 2
@@ -101,26 +99,25 @@ def is_glare(existing: Call, attempt: CallAttempt) -> bool:
     )
 
 
-def handle(call: Call, given: Input, now: datetime, timeouts: Timeouts) -> Decision:
+def handle(call: Call, given: InputT, now: datetime, timeouts: Timeouts) -> Decision:
     """Decide one input by the table.
 
-    Raises CallNotFound for a user who is not part of the call, and the table's refusals. Repeating an input that has
-    had its effect changes nothing.
+    Raises the table's refusals. Repeating an input that has had its effect changes nothing.
     """
-    entry = TABLE[call.state, classify(call, given, now)]
-    if isinstance(entry, type):
-        raise entry
+    rule = find_line(call, given, now).outcome(call.state)
+    if isinstance(rule, type):
+        raise rule
     after = call
-    for change in entry.changes:
-        after = CHANGES[change](after, Step(given, now, timeouts))
-    after = replace(after, state=entry.state)
-    if entry.state is CallState.ENDED and call.state is not CallState.ENDED:
+    for change in rule.changes:
+        after = change.apply(after, given, Timing(now, timeouts))
+    after = replace(after, state=rule.state)
+    if rule.state is CallState.ENDED and call.state is not CallState.ENDED:
         legs = tuple(_end_leg(leg, now) for leg in after.legs)
-        after = replace(after, legs=legs, end_reason=entry.end_reason, end_time=now, move_time=None, former=None)
+        after = replace(after, legs=legs, end_reason=rule.end_reason, end_time=now, move_time=None, former=None)
     after = _note_first_media(after, now)
     if after == call:
-        return Decision(call, tuple(effect for effect in entry.effects if effect is Effect.CLOSE_MEDIA))
-    return Decision(replace(after, version=call.version + 1), entry.effects)
+        return Decision(call, tuple(effect for effect in rule.effects if effect is Effect.CLOSE_MEDIA))
+    return Decision(replace(after, version=call.version + 1), rule.effects)
 
 
 def _end_leg(leg: Leg, now: datetime) -> Leg:

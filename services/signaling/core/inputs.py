@@ -154,14 +154,11 @@ class Tick:
 
 
 Moderation = RequestMute | Remove | SetLock | EndForAll
+# What members do themselves, and of these what a device does.
+UserInput = Accept | Decline | Cancel | Leave | Join | TakeOver | SetHand
+DeviceInput = Accept | Leave | Join | TakeOver
 Input = (
-    Accept
-    | Decline
-    | Cancel
-    | Leave
-    | Join
-    | TakeOver
-    | SetHand
+    UserInput
     | Moderation
     | SetMembers
     | PairClosed

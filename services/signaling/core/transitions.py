@@ -1,13 +1,12 @@
 """What each change of the state table does to a call's data."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.signaling.core.inputs import (
     Accept,
     Decline,
-    Input,
     Join,
     Leave,
     MediaConnected,
@@ -29,23 +28,9 @@ from services.signaling.core.model import (
     Leg,
     LegState,
     MoveReason,
-    Timeouts,
     UserId,
 )
-from services.signaling.core.table import Change
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a change may look at besides the call."""
-
-    given: Input
-    now: datetime
-    timeouts: Timeouts
-
-    @property
-    def media_deadline(self) -> datetime:
-        return self.now + timedelta(seconds=self.timeouts.media_lost_s)
+from services.signaling.core.rules import Timing, change
 
 
 def dropped_devices(before: Call, after: Call) -> list[tuple[UserId, DeviceId]]:
@@ -60,150 +45,170 @@ def _devices(leg: Leg) -> list[tuple[UserId, DeviceId]]:
     return [(leg.user_id, device_id) for device_id in (leg.device_id, leg.former_device_id) if device_id]
 
 
-def _map_legs(call: Call, fits: Callable[[Leg], bool], change: Callable[[Leg], Leg]) -> Call:
-    return replace(call, legs=tuple(change(leg) if fits(leg) else leg for leg in call.legs))
+def _map_legs(call: Call, fits: Callable[[Leg], bool], to: Callable[[Leg], Leg]) -> Call:
+    return replace(call, legs=tuple(to(leg) if fits(leg) else leg for leg in call.legs))
 
 
-def _map_leg_of(call: Call, user_id: UserId, change: Callable[[Leg], Leg]) -> Call:
-    return _map_legs(call, lambda leg: leg.user_id == user_id, change)
+def _map_leg_of(call: Call, user_id: UserId, to: Callable[[Leg], Leg]) -> Call:
+    return _map_legs(call, lambda leg: leg.user_id == user_id, to)
 
 
-def _seat_device(call: Call, step: Step) -> Call:
-    given = step.given
-    if not isinstance(given, Accept | Join | TakeOver):
-        raise TypeError(given)
-    takes_over = isinstance(given, TakeOver)
-    seated = _map_leg_of(
+def _with_device(leg: Leg, device_id: DeviceId, now: datetime) -> Leg:
+    return replace(
+        leg,
+        state=LegState.JOINED,
+        device_id=device_id,
+        former_device_id=None,
+        media_up=False,
+        media_deadline=None,
+        join_time=leg.join_time or now,
+        device_join_time=now,
+        leave_time=None,
+    )
+
+
+@change("join with the device")
+def join_with_device(call: Call, given: Accept | Join, timing: Timing) -> Call:
+    """The first one besides the caller answers the call."""
+    after = _map_leg_of(
         call,
         given.user_id,
-        lambda leg: replace(
-            leg,
-            state=LegState.JOINED,
-            device_id=given.device_id,
-            former_device_id=leg.device_id if takes_over else None,
-            media_up=False,
-            media_deadline=None,
-            join_time=leg.join_time or step.now,
-            device_join_time=step.now,
-            leave_time=None,
-            # What was asked of somebody who hung up and came back is asked no more.
-            mute_request_time=leg.mute_request_time if takes_over else None,
-        ),
+        # What was asked of somebody who hung up and came back is asked no more.
+        lambda leg: replace(_with_device(leg, given.device_id, timing.now), mute_request_time=None),
     )
-    is_answer = call.answer_time is None and not takes_over
-    return replace(seated, answer_time=step.now) if is_answer else seated
+    return after if call.answer_time else replace(after, answer_time=timing.now)
 
 
-def _await_media(call: Call, step: Step) -> Call:
+@change("take over with the device")
+def take_over_with_device(call: Call, given: TakeOver, timing: Timing) -> Call:
+    """The former device keeps its media until this one has some."""
+    return _map_leg_of(
+        call,
+        given.user_id,
+        lambda leg: replace(_with_device(leg, given.device_id, timing.now), former_device_id=leg.device_id),
+    )
+
+
+@change("await media")
+def await_media(call: Call, _: object, timing: Timing) -> Call:
+    """Of everybody who is in the call and has none."""
     return _map_legs(
         call,
         lambda leg: leg.state is LegState.JOINED and not leg.media_up,
-        lambda leg: replace(leg, media_deadline=leg.media_deadline or step.media_deadline),
+        lambda leg: replace(leg, media_deadline=leg.media_deadline or timing.media_deadline),
     )
 
 
-def _media_up(call: Call, step: Step) -> Call:
-    report = step.given
-    if not isinstance(report, MediaConnected):
-        raise TypeError(report)
+@change("media up")
+def media_up(call: Call, report: MediaConnected, timing: Timing) -> Call:
+    """Of one leg; a move is over once all are on the new worker."""
     after = _map_leg_of(
         call, report.user_id, lambda leg: replace(leg, media_up=True, media_deadline=None, former_device_id=None)
     )
-    return _note_moved(after, step)
+    return _note_moved(after, timing)
 
 
-def _note_moved(call: Call, step: Step) -> Call:
+def _note_moved(call: Call, timing: Timing) -> Call:
     """Once all are on the new worker, the old one is needed for a moment only."""
     if call.move_time is None or not all(leg.media_up for leg in call.joined):
         return call
-    settled = step.now + timedelta(seconds=step.timeouts.handoff_settle_s)
+    settled = timing.now + timedelta(seconds=timing.timeouts.handoff_settle_s)
     former = replace(call.former, close_time=min(call.former.close_time, settled)) if call.former else None
     return replace(call, move_time=None, former=former)
 
 
-def _media_down(call: Call, step: Step) -> Call:
-    report = step.given
-    if not isinstance(report, MediaDisconnected):
-        raise TypeError(report)
-    return _map_leg_of(call, report.user_id, lambda leg: _lower(leg, call.state, step))
+@change("media down, await it")
+def media_down(call: Call, report: MediaDisconnected, timing: Timing) -> Call:
+    """Of one leg."""
+    return _map_leg_of(call, report.user_id, lambda leg: _without_media(leg, call.state, timing))
 
 
-def _all_media_down(call: Call, step: Step) -> Call:
-    return _map_legs(call, lambda _: True, lambda leg: _lower(leg, call.state, step))
+@change("all media down, await it")
+def all_media_down(call: Call, _: object, timing: Timing) -> Call:
+    """Of all legs."""
+    return _map_legs(call, lambda _: True, lambda leg: _without_media(leg, call.state, timing))
 
 
-def _doubt_media(call: Call, step: Step) -> Call:
+def _without_media(leg: Leg, state: CallState, timing: Timing) -> Leg:
+    """A deadline that runs goes on, so that repeated bad news cannot keep a dead call alive."""
+    if not leg.media_up:
+        return leg
+    deadline = leg.media_deadline or timing.media_deadline if state is CallState.ACTIVE else None
+    return replace(leg, media_up=False, media_deadline=deadline)
+
+
+@change("await news of all media")
+def await_news_of_media(call: Call, _: object, timing: Timing) -> Call:
     """What the worker last said of each leg stays: if it only could not answer, it will not say it again."""
     return _map_legs(
         call,
         lambda leg: leg.media_up,
-        lambda leg: replace(leg, media_deadline=leg.media_deadline or step.media_deadline),
+        lambda leg: replace(leg, media_deadline=leg.media_deadline or timing.media_deadline),
     )
 
 
-def _trust_media(call: Call, _: Step) -> Call:
+@change("trust the last news of media")
+def trust_news_of_media(call: Call, _: object, __: Timing) -> Call:
+    """Nothing was lost."""
     return _map_legs(call, lambda leg: leg.media_up, lambda leg: replace(leg, media_deadline=None))
 
 
-def _lower(leg: Leg, state: CallState, step: Step) -> Leg:
-    """A leg without media. A deadline that runs goes on, so that repeated bad news cannot keep a dead call alive."""
-    if not leg.media_up:
-        return leg
-    deadline = leg.media_deadline or step.media_deadline if state is CallState.ACTIVE else None
-    return replace(leg, media_up=False, media_deadline=deadline)
-
-
-def _set_worker(call: Call, step: Step) -> Call:
-    move = step.given
-    if not isinstance(move, Move):
-        raise TypeError(move)
+@change("set worker")
+def set_worker(call: Call, move: Move, timing: Timing) -> Call:
+    """The worker before goes on for a while, unless it is lost."""
     lives_on = call.worker is not None and move.reason is not MoveReason.WORKER_LOST
-    close_time = step.now + timedelta(seconds=step.timeouts.handoff_s)
+    close_time = timing.now + timedelta(seconds=timing.timeouts.handoff_s)
     return replace(
         call,
         worker=move.to_worker,
         media_epoch=call.media_epoch + 1,
         move_reason=move.reason,
-        move_time=step.now,
+        move_time=timing.now,
         former=FormerWorker(call.worker, close_time) if lives_on and call.worker else None,
     )
 
 
-def _forget_former(call: Call, _: Step) -> Call:
+@change("forget the former worker")
+def forget_former(call: Call, _: object, __: Timing) -> Call:
+    """Its time is up."""
     return replace(call, former=None)
 
 
-def _stop_ring(call: Call, step: Step) -> Call:
-    if not isinstance(step.given, Decline | Leave):
-        raise TypeError(step.given)
-    return _map_leg_of(call, step.given.user_id, lambda leg: replace(leg, state=LegState.OUT))
+@change("stop the member's ring")
+def stop_ring(call: Call, given: Decline | Leave, _: Timing) -> Call:
+    """Of one member."""
+    return _map_leg_of(call, given.user_id, lambda leg: replace(leg, state=LegState.OUT))
 
 
-def _stop_rings(call: Call, _: Step) -> Call:
+@change("stop all rings")
+def stop_rings(call: Call, _: object, __: Timing) -> Call:
+    """Of all members who are rung."""
     return _map_legs(call, lambda leg: leg.state in RUNG, lambda leg: replace(leg, state=LegState.OUT))
 
 
-def _unseat(call: Call, step: Step) -> Call:
-    if not isinstance(step.given, Leave):
-        raise TypeError(step.given)
-    return _map_leg_of(call, step.given.user_id, lambda leg: _empty(leg, LegState.OUT, step.now))
+@change("take the member out")
+def leave(call: Call, given: Leave, timing: Timing) -> Call:
+    """A member of a group's call hangs up."""
+    return _map_leg_of(call, given.user_id, lambda leg: _emptied(leg, LegState.OUT, timing.now))
 
 
-def _unseat_expired(call: Call, step: Step) -> Call:
+@change("take those without media out")
+def drop_without_media(call: Call, _: object, timing: Timing) -> Call:
+    """Whose media is missing for too long."""
     return _map_legs(
         call,
-        lambda leg: leg.media_deadline is not None and step.now >= leg.media_deadline,
-        lambda leg: _empty(leg, LegState.OUT, step.now),
+        lambda leg: leg.media_deadline is not None and timing.now >= leg.media_deadline,
+        lambda leg: _emptied(leg, LegState.OUT, timing.now),
     )
 
 
-def _bar(call: Call, step: Step) -> Call:
-    if not isinstance(step.given, Remove):
-        raise TypeError(step.given)
-    return _map_leg_of(call, step.given.target_id, lambda leg: _empty(leg, LegState.REMOVED, step.now))
+@change("remove the member for good")
+def remove(call: Call, given: Remove, timing: Timing) -> Call:
+    """By an admin."""
+    return _map_leg_of(call, given.target_id, lambda leg: _emptied(leg, LegState.REMOVED, timing.now))
 
 
-def _empty(leg: Leg, state: LegState, now: datetime) -> Leg:
+def _emptied(leg: Leg, state: LegState, now: datetime) -> Leg:
     """A leg whose user is not in the call any more, or never was. What was asked of it stays for who asks again."""
     emptied = Leg(
         leg.user_id,
@@ -215,66 +220,41 @@ def _empty(leg: Leg, state: LegState, now: datetime) -> Leg:
     return replace(emptied, leave_time=now) if leg.state is LegState.JOINED else emptied
 
 
-def _note_hand(call: Call, step: Step) -> Call:
-    given = step.given
-    if not isinstance(given, SetHand):
-        raise TypeError(given)
+@change("note the hand")
+def note_hand(call: Call, given: SetHand, timing: Timing) -> Call:
+    """A hand that is raised again keeps its time, by which hands are ordered."""
     return _map_leg_of(
         call,
         given.user_id,
-        # Raised again, it keeps its place in the line.
-        lambda leg: replace(leg, hand_raise_time=(leg.hand_raise_time or step.now) if given.raised else None),
+        lambda leg: replace(leg, hand_raise_time=(leg.hand_raise_time or timing.now) if given.raised else None),
     )
 
 
-def _note_mute_request(call: Call, step: Step) -> Call:
-    if not isinstance(step.given, RequestMute):
-        raise TypeError(step.given)
-    return _map_leg_of(call, step.given.target_id, lambda leg: replace(leg, mute_request_time=step.now))
+@change("note the request")
+def note_mute_request(call: Call, given: RequestMute, timing: Timing) -> Call:
+    """The member's device shows it."""
+    return _map_leg_of(call, given.target_id, lambda leg: replace(leg, mute_request_time=timing.now))
 
 
-def _note_lock(call: Call, step: Step) -> Call:
-    if not isinstance(step.given, SetLock):
-        raise TypeError(step.given)
-    return replace(call, locked=step.given.locked)
+@change("note the lock")
+def note_lock(call: Call, given: SetLock, _: Timing) -> Call:
+    """Closed to others, or open."""
+    return replace(call, locked=given.locked)
 
 
-def _note_members(call: Call, step: Step) -> Call:
-    given = step.given
-    if not isinstance(given, SetMembers):
-        raise TypeError(given)
+@change("add and take out members")
+def note_members(call: Call, given: SetMembers, timing: Timing) -> Call:
+    """As they are in the conversation."""
     known = {leg.user_id for leg in call.legs}
     without = _map_legs(
         call,
         lambda leg: leg.user_id not in given.user_ids and leg.state is not LegState.GONE,
-        lambda leg: _empty(leg, LegState.GONE, step.now),
+        lambda leg: _emptied(leg, LegState.GONE, timing.now),
     )
-    # Who was added again may join again.
+    # A member who was added again may join again.
     back = _map_legs(
         without,
         lambda leg: leg.user_id in given.user_ids and leg.state is LegState.GONE,
         lambda leg: replace(leg, state=LegState.OUT),
     )
     return replace(back, legs=(*back.legs, *(Leg(user_id) for user_id in sorted(given.user_ids - known))))
-
-
-CHANGES: dict[Change, Callable[[Call, Step], Call]] = {
-    Change.SEAT_DEVICE: _seat_device,
-    Change.AWAIT_MEDIA: _await_media,
-    Change.MEDIA_UP: _media_up,
-    Change.MEDIA_DOWN: _media_down,
-    Change.ALL_MEDIA_DOWN: _all_media_down,
-    Change.DOUBT_MEDIA: _doubt_media,
-    Change.TRUST_MEDIA: _trust_media,
-    Change.SET_WORKER: _set_worker,
-    Change.FORGET_FORMER: _forget_former,
-    Change.STOP_RING: _stop_ring,
-    Change.STOP_RINGS: _stop_rings,
-    Change.UNSEAT: _unseat,
-    Change.UNSEAT_EXPIRED: _unseat_expired,
-    Change.NOTE_HAND: _note_hand,
-    Change.NOTE_MUTE_REQUEST: _note_mute_request,
-    Change.BAR: _bar,
-    Change.NOTE_LOCK: _note_lock,
-    Change.NOTE_MEMBERS: _note_members,
-}

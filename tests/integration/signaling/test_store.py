@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from services.runtime.postgres.database import Database
+from services.signaling.alarms import Alarms
 from services.signaling.changes import CallChanges
 from services.signaling.core.calls import refuse_as_busy
 from services.signaling.core.errors import AlreadyAnswered, AnsweredElsewhere, CallEnded, CallsError, VersionConflict
@@ -33,8 +34,6 @@ from tests.unit.signaling.fakes import (
     TIMEOUTS,
     WORKER,
     RecordingCloser,
-    RecordingMetrics,
-    RecordingTimers,
     World,
     events_of,
     make_service,
@@ -203,9 +202,7 @@ async def test_calls_are_counted_by_state(bench: Bench) -> None:
 
 def changes_over(database: Database) -> CallChanges:
     store = PostgresStore(database, lambda order_key: None)
-    return CallChanges(
-        store, events_of, RecordingCloser(), RecordingTimers(), RecordingMetrics(), ManualClock(), TIMEOUTS
-    )
+    return CallChanges(store, events_of, RecordingCloser(), Alarms(), ManualClock(), TIMEOUTS)
 
 
 def service_over(database: Database) -> CallsService:

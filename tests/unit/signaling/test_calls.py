@@ -39,7 +39,7 @@ from services.signaling.core.inputs import (
     WorkerRecovered,
 )
 from services.signaling.core.model import Call, CallId, CallState, EndReason, LegState, MoveReason
-from services.signaling.core.table import Effect
+from services.signaling.core.rules import Effect
 from tests.unit.signaling.fakes import (
     ALICE,
     BOB,

@@ -239,4 +239,4 @@ async def test_an_announcement_under_the_key_of_another_worker_changes_nothing()
 async def test_a_change_of_members_under_the_key_of_another_conversation_is_poison() -> None:
     event = messaging_events.ConversationEvent(conversation_id=TALK, pair_closed=messaging_events.PairClosed())
     with pytest.raises(PoisonRecord, match="key"):
-        await MembersConsumer(World().service).handle([record(event.SerializeToString(), GROUP_TALK.encode())])
+        await MembersConsumer(World().service.roster).handle([record(event.SerializeToString(), GROUP_TALK.encode())])

@@ -72,7 +72,7 @@ async def test_a_device_whose_app_crashed_comes_back_within_a_minute(world: Worl
     await world.upkeep.sweep()
     listed = await world.service.list_active_calls(BOB)
     assert [found.has_device(BOB, TABLET) for found in listed] == [True]
-    await world.service.renew_grant(call.call_id, BOB, TABLET)
+    await world.service.access.renew_grant(call.call_id, BOB, TABLET)
     await world.service.note_media(call.call_id, MediaConnected(BOB, TABLET, WORKER.worker_id))
     world.advance_with(WORKER, 60)
     await world.upkeep.sweep()

@@ -54,7 +54,7 @@ async def test_a_draining_workers_calls_move_and_keep_their_media_until_all_have
     assert world.closer.closed == [(WORKER, call.call_id)]
     settled = await find(world, call)
     assert (settled.former, settled.due_time, settled.state) == (None, None, CallState.ACTIVE)
-    assert (world.metrics.moves, world.metrics.moved_s) == ([MoveReason.DRAIN], [0.5])
+    assert (world.metrics.moves, world.metrics.handoffs) == ({"drain": 1}, (1, 0.5))
 
 
 async def test_an_operator_sets_a_worker_aside_and_its_calls_move_as_in_a_drain(world: World) -> None:
@@ -126,7 +126,7 @@ async def test_a_full_workers_calls_all_move_in_one_look(world: World, monkeypat
     await world.moves.check_worker(WORKER)
     found = [await world.store.find(call.call_id) for call in calls]
     assert [call.worker for call in found if call] == [OTHER_WORKER] * 5
-    assert world.metrics.moves == [MoveReason.WORKER_LOST] * 5
+    assert world.metrics.moves == {"worker_lost": 5}
 
 
 @pytest.mark.parametrize("others_pass", [True, False])
@@ -186,7 +186,7 @@ async def test_a_worker_that_is_back_under_its_name_has_lost_its_calls(world: Wo
     assert (moved.worker, moved.media_epoch, moved.former) == (second, 1, None)
     await connect(world, call)
     assert world.closer.closed == []
-    assert world.metrics.moved_s == [0.0]
+    assert world.metrics.handoffs == (1, 0.0)
 
 
 async def test_calls_of_a_lost_worker_wait_for_another_one_and_then_move(world: World) -> None:
@@ -223,7 +223,7 @@ async def test_a_grant_says_of_which_epoch_it_is(world: World) -> None:
     call = await connected(world)
     world.hear(OTHER_WORKER)
     await world.moves.move_on_request(call.call_id, None)
-    grant = await world.service.renew_grant(call.call_id, BOB, TABLET)
+    grant = await world.service.access.renew_grant(call.call_id, BOB, TABLET)
     assert (grant.media_epoch, world.read(grant.join_token).worker_id) == (1, OTHER_WORKER.worker_id)
 
 

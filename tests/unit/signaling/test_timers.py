@@ -3,8 +3,9 @@
 import asyncio
 from datetime import timedelta
 
+from services.signaling.alarms import Alarms
 from services.signaling.core.model import CallId, CallState
-from services.signaling.timers import Alarms, PeriodicTask, periodic_tasks, run_alarms
+from services.signaling.timers import PeriodicTask, periodic_tasks, run_alarms
 from tests.support.waiting import eventually
 from tests.unit.signaling.fakes import ALICE, START, TIMEOUTS, World
 

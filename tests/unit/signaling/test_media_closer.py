@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.signaling import clients
-from services.signaling.clients import CLOSE_ATTEMPTS, CLOSE_QUEUE_SIZE, BackgroundCloser
+from services.signaling import media_closer
 from services.signaling.core.errors import MediaUnavailable
 from services.signaling.core.model import CallId, Worker
+from services.signaling.media_closer import CLOSE_ATTEMPTS, CLOSE_QUEUE_SIZE, BackgroundCloser
 from tests.support.waiting import eventually
 from tests.unit.signaling.fakes import WORKER, FakeMedia
 
@@ -29,7 +29,7 @@ class CountingMedia(FakeMedia):
 
 @pytest.fixture
 def media(monkeypatch: pytest.MonkeyPatch) -> CountingMedia:
-    monkeypatch.setattr(clients, "CLOSE_BACKOFF_S", 0)
+    monkeypatch.setattr(media_closer, "CLOSE_BACKOFF_S", 0)
     return CountingMedia()
 
 
