@@ -20,18 +20,18 @@ class FailedReplicas:
 
     def __init__(self, group: Group) -> None:
         self._group = group
-        self._deaths = FailureReports()
-        self._believed: asyncio.Queue[str] = asyncio.Queue(MEMBERS_LIMIT)
+        self._reports = FailureReports()
+        self._confirmed: asyncio.Queue[str] = asyncio.Queue(MEMBERS_LIMIT)
 
-    def say(self, link: StreamId, member_id: str, attached: Collection[StreamId]) -> None:
+    def report(self, stream: StreamId, member_id: str, attached: Collection[StreamId]) -> None:
         """A gateway says that a member is dead."""
-        if self._deaths.say(link, member_id, attached) and not self._believed.full():
-            self._believed.put_nowait(member_id)
+        if self._reports.report(stream, member_id, attached) and not self._confirmed.full():
+            self._confirmed.put_nowait(member_id)
 
     async def run(self) -> None:
         """Expel whom enough gateways call dead, for ever. When the broker is away, the session timeout has to do."""
         while True:
-            member_id = await self._believed.get()
+            member_id = await self._confirmed.get()
             try:
                 await self._group.expel(member_id)
             except BusUnavailable as error:

@@ -32,7 +32,7 @@ class GatewayStream:
         return len(self._frames)
 
     def push(self, frame: Frame) -> bool:
-        """See ports.Link."""
+        """Queue a frame. False when the queue is full; the stream has then failed, and the gateway comes back anew."""
         if len(self._frames) >= self._size:
             self.fail(GatewayTooSlow("the gateway's queue is full"))
         else:
@@ -41,7 +41,7 @@ class GatewayStream:
         return self._failure is None
 
     def fail(self, reason: Exception) -> None:
-        """See ports.Link. The first reason stands."""
+        """End the stream with this error, at once. The first reason stands."""
         self._failure = self._failure or reason
         self._changed.set()
 
@@ -51,7 +51,7 @@ class GatewayStream:
         self._changed.set()
 
     async def batches(self) -> AsyncIterator[list[Frame]]:
-        """What waits, in order, until the link is closed. Errors: GatewayTooSlow, and what `fail` was given."""
+        """What waits, in order, until the stream is closed. Errors: GatewayTooSlow, and what `fail` was given."""
         while True:
             await self._changed.wait()
             self._changed.clear()

@@ -29,7 +29,7 @@ def encode_change(change: PresenceChange) -> bytes:
     """The frame that a watching device reads."""
     event = gateway.PresenceChanged(
         user_id=change.user_id,
-        state=_STATES[change.state.standing],
+        state=_STATES[change.state.status],
         last_seen_time=encode_time(change.state.last_seen),
         in_call=change.state.in_call,
     )
@@ -42,7 +42,7 @@ def encode_event(row: StateRow) -> bytes | None:
         return None
     return events_pb2.PresenceEvent(
         user_id=row.user_id,
-        state=_STATES[row.state.standing],
+        state=_STATES[row.state.status],
         in_call=row.state.in_call,
         last_seen_time=encode_time(row.state.last_seen),
         event_time=encode_time(row.time),

@@ -46,14 +46,14 @@ class PostgresStates:
             if gone:
                 await connection.execute(_DELETE, gone)
 
-    async def last_seen(self, user_ids: Sequence[UserId]) -> Mapping[UserId, float | None]:
+    async def load_last_seen(self, user_ids: Sequence[UserId]) -> Mapping[UserId, float | None]:
         """See ports.StateStore."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(_LAST_SEEN, list(user_ids))
         known = {row["user_id"]: row["last_seen_time"] for row in rows}
         return {user_id: time.timestamp() if (time := known.get(user_id)) else None for user_id in user_ids}
 
-    async def present(self, partitions: Collection[int]) -> Sequence[StoredState]:
+    async def load_present(self, partitions: Collection[int]) -> Sequence[StoredState]:
         """See ports.StateStore."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(_PRESENT, sorted(partitions))
@@ -78,7 +78,7 @@ def _columns(rows: Sequence[StateRow]) -> tuple[list[object], ...]:
         (
             row.user_id,
             row.partition,
-            row.state.standing.value,
+            row.state.status.value,
             _time(row.state.last_seen),
             row.call.call_id if row.call else None,
             row.call.version if row.call else None,

@@ -80,7 +80,7 @@ class Backlog:
 class StateWriter:
     """A part of the service: writes each `interval_s` what has changed, and once more when it stops."""
 
-    name = "state-keeper"
+    name = "state-writer"
 
     def __init__(self, store: StateStore, feed: StateFeed, interval_s: float) -> None:
         self.unsaved = Backlog("store")
@@ -90,7 +90,7 @@ class StateWriter:
         self._interval_s = interval_s
         self._tasks: list[asyncio.Task[None]] = []
 
-    def note(self, row: StateRow) -> None:
+    def add(self, row: StateRow) -> None:
         """A user's state changed."""
         self.unsaved.add(row)
         self.unpublished.add(row)

@@ -51,9 +51,9 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
     publisher = KafkaPublisher(config.kafka)
     router = Router(config.offline_delay_s, config.gateway_sessions, partition_of)
     feed = KafkaFeed(publisher)
-    keeper = StateWriter(store, feed, config.state_interval_s)
-    expulsions = FailedReplicas(KafkaGroup(config.kafka, GROUP))
-    presence = Presence(router, keeper, store, expulsions, clock, config.collect_s)
+    writer = StateWriter(store, feed, config.state_interval_s)
+    failed_replicas = FailedReplicas(KafkaGroup(config.kafka, GROUP))
+    presence = Presence(router, writer, store, failed_replicas, clock, config.collect_s)
     _measure(router)
     consumer = KafkaConsumer(
         config.kafka,
@@ -79,15 +79,15 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         Probe("time", clock.is_told, essential=False),
         Worker("store-clock", clock.run),
         Worker("presence-timers", presence.run_timers, needed=True),
-        Worker("presence-recalls", presence.run_recalls),
+        Worker("presence-recalls", presence.run_last_seen_loads),
         Worker("presence-restores", presence.run_restores),
-        Worker("presence-expulsions", expulsions.run),
+        Worker("presence-failed_replicas", failed_replicas.run),
     ]
-    return App([database, publisher, keeper, *workers, consumer, deletions], server)
+    return App([database, publisher, writer, *workers, consumer, deletions], server)
 
 
 def _measure(router: Router) -> None:
     """Asked for at each scrape, so that they cost nothing at each event."""
     metrics.SESSIONS.set_function(lambda: router.session_count)
-    metrics.GATEWAYS.set_function(lambda: router.link_count)
+    metrics.GATEWAYS.set_function(lambda: router.gateway_count)
     metrics.PARTITIONS.set_function(lambda: len(router.assignment.partitions))

@@ -11,20 +11,20 @@ MEMBERS_LIMIT = 64
 
 
 class FailureReports:
-    """What each gateway has said; believed when more than half of those attached say it, so that one gateway that is
+    """What each gateway has said; believed when more than half of those attached report it, so that one gateway that is
     cut off expels nobody."""
 
     def __init__(self) -> None:
-        self._said: OrderedDict[str, set[StreamId]] = OrderedDict()
+        self._reporters: OrderedDict[str, set[StreamId]] = OrderedDict()
 
-    def say(self, link: StreamId, member_id: str, attached: Collection[StreamId]) -> bool:
+    def report(self, stream: StreamId, member_id: str, attached: Collection[StreamId]) -> bool:
         """A gateway says that a member is dead. True when with this it is to be believed."""
-        said = self._said.setdefault(member_id, set())
+        said = self._reporters.setdefault(member_id, set())
         said.intersection_update(attached)
-        if link in said or link not in attached:
+        if stream in said or stream not in attached:
             return False
-        said.add(link)
-        self._said.move_to_end(member_id)
-        if len(self._said) > MEMBERS_LIMIT:
-            self._said.popitem(last=False)
+        said.add(stream)
+        self._reporters.move_to_end(member_id)
+        if len(self._reporters) > MEMBERS_LIMIT:
+            self._reporters.popitem(last=False)
         return len(said) - 1 <= len(attached) / 2 < len(said)

@@ -13,9 +13,9 @@ StreamId = NewType("StreamId", int)
 
 
 class SessionRef(NamedTuple):
-    """A device stream: the gateway's link and the id that the gateway chose."""
+    """A session of a device: the gateway's stream, and the id that the gateway chose."""
 
-    link: StreamId
+    stream: StreamId
     session_id: int
 
 
@@ -28,7 +28,7 @@ class Session:
     detached: bool = False
 
     @property
-    def use(self) -> SessionState:
+    def state(self) -> SessionState:
         """What the stream is at."""
         if self.detached:
             return SessionState.DETACHED
@@ -101,9 +101,9 @@ Frame = Assignment | RegisterAck | Deliver | RecheckWatches | WatchCommand | Sta
 
 @dataclass(frozen=True)
 class Send:
-    """Effect: a frame for a gateway's link."""
+    """Effect: a frame for a gateway's stream."""
 
-    link: StreamId
+    stream: StreamId
     frame: Frame
 
 
@@ -119,7 +119,7 @@ class StateChanged:
 
 @dataclass(frozen=True)
 class LoadLastSeen:
-    """Effect: look up when these users, who are offline, were last seen, and give the answer to `Router.recalled`."""
+    """Effect: look up when these users, who are offline, were last seen, and answer `Router.last_seen_loaded`."""
 
     user_ids: tuple[UserId, ...]
 
@@ -143,16 +143,16 @@ class Refusal(Enum):
 class Refused:
     """Effect: so many entries of a gateway's frame were passed over."""
 
-    link: StreamId
+    stream: StreamId
     reason: Refusal
     count: int
 
 
 @dataclass(frozen=True)
 class CutOff:
-    """Effect: end the link; the gateway holds more than one gateway may."""
+    """Effect: end the stream; the gateway holds more than one gateway may."""
 
-    link: StreamId
+    stream: StreamId
 
 
 Effect = Send | StateChanged | LoadLastSeen | UserDeleted | Refused | CutOff

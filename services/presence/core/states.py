@@ -17,7 +17,7 @@ class PresenceStatus(Enum):
 class UserState:
     """`last_seen` is Unix seconds: when the last device left; None unless offline, or when it is not known."""
 
-    standing: PresenceStatus
+    status: PresenceStatus
     in_call: bool = False
     last_seen: float | None = None
 
@@ -52,7 +52,7 @@ class SessionState(Enum):
     DETACHED = "detached"
 
 
-# (an active device, one that is away, the last of both left less than the delay ago) → standing.
+# (an active device, one that is away, the last of both left less than the delay ago) → status.
 # Who left a moment ago keeps what they had, so that a change of networks shows to nobody; None stands for that.
 STATUSES: dict[tuple[bool, bool, bool], PresenceStatus | None] = {
     (True, False, False): PresenceStatus.ONLINE,
@@ -63,6 +63,6 @@ STATUSES: dict[tuple[bool, bool, bool], PresenceStatus | None] = {
 }
 
 
-def status_of(uses: Collection[SessionState], before: PresenceStatus, *, leaving: bool) -> PresenceStatus:
-    """The standing of a person with these devices; `before` is what it was, `leaving` whether the delay runs."""
-    return STATUSES[SessionState.ACTIVE in uses, SessionState.AWAY in uses, leaving] or before
+def status_of(states: Collection[SessionState], before: PresenceStatus, *, leaving: bool) -> PresenceStatus:
+    """The status of a person with these devices; `before` is what it was, `leaving` whether the delay runs."""
+    return STATUSES[SessionState.ACTIVE in states, SessionState.AWAY in states, leaving] or before

@@ -26,21 +26,21 @@ class StoredState:
     """What the store has of a user who was not offline when it was written."""
 
     user_id: UserId
-    standing: PresenceStatus
+    status: PresenceStatus
     call: OngoingCall | None
 
 
 @dataclass(slots=True)
-class _Person:
+class _User:
     """Somebody who has a device here, or had one a moment ago."""
 
     sessions: dict[SessionRef, SessionState] = field(default_factory=dict)
-    standing: PresenceStatus = PresenceStatus.OFFLINE
+    status: PresenceStatus = PresenceStatus.OFFLINE
     deleted: bool = False
 
 
 @dataclass(slots=True)
-class _Meanwhile:
+class _SinceAssignment:
     """What came to be known here while the store was still to be read: of these its rows may be older."""
 
     # Who went offline, or whose account went.
@@ -53,29 +53,29 @@ class UserStates:
 
     def __init__(self, offline_delay_s: float) -> None:
         self._offline_delay_s = offline_delay_s
-        self._people: dict[UserId, _Person] = {}
+        self._users: dict[UserId, _User] = {}
         # In the order of their time, since the delays are all the same.
         self._leaving: dict[UserId, float] = {}
         self._calls: dict[UserId, tuple[OngoingCall, float]] = {}
         # The most recent last; None: the store knows nothing either.
         self._last_seen: dict[UserId, float | None] = {}
         # None once the store was read.
-        self._meanwhile: _Meanwhile | None = _Meanwhile()
+        self._since_assignment: _SinceAssignment | None = _SinceAssignment()
 
     def __len__(self) -> int:
         """Users with a device here, and those who left a moment ago."""
-        return len(self._people)
+        return len(self._users)
 
     def clear(self) -> None:
         """Nothing is known; another replica may have been the owner meanwhile."""
-        for state in (self._people, self._leaving, self._calls, self._last_seen):
+        for state in (self._users, self._leaving, self._calls, self._last_seen):
             state.clear()
-        self._meanwhile = _Meanwhile()
+        self._since_assignment = _SinceAssignment()
 
     def devices_of(self, user_id: UserId) -> Collection[SessionRef]:
         """The streams of a user."""
-        person = self._people.get(user_id)
-        return person.sessions if person else ()
+        user = self._users.get(user_id)
+        return user.sessions if user else ()
 
     def is_known(self, user_id: UserId) -> bool:
         """Whether `state_of` need not ask the store."""
@@ -83,11 +83,11 @@ class UserStates:
 
     def state_of(self, user_id: UserId) -> UserState:
         """As watchers see it."""
-        person = self._people.get(user_id)
-        if person is None or person.standing is PresenceStatus.OFFLINE:
+        user = self._users.get(user_id)
+        if user is None or user.status is PresenceStatus.OFFLINE:
             last_seen = self._last_seen.get(user_id)
             return OFFLINE if last_seen is None else UserState(PresenceStatus.OFFLINE, last_seen=last_seen)
-        return UserState(person.standing, in_call=user_id in self._calls)
+        return UserState(user.status, in_call=user_id in self._calls)
 
     def call_of(self, user_id: UserId) -> OngoingCall | None:
         """The call that a user is in."""
@@ -96,23 +96,23 @@ class UserStates:
 
     def is_deleted(self, user_id: UserId) -> bool:
         """Whether the account went while a device was still here."""
-        person = self._people.get(user_id)
-        return person is not None and person.deleted
+        user = self._users.get(user_id)
+        return user is not None and user.deleted
 
-    def arrive(self, user_id: UserId, ref: SessionRef, use: SessionState, now: float) -> bool:
+    def add_session(self, user_id: UserId, ref: SessionRef, state: SessionState, now: float) -> bool:
         """A device has come, or is at something else now."""
-        person = self._people.get(user_id)
-        if person is None:
-            person = self._people[user_id] = _Person()
-        person.sessions[ref] = use
-        return self._settle(user_id, person, now)
+        user = self._users.get(user_id)
+        if user is None:
+            user = self._users[user_id] = _User()
+        user.sessions[ref] = state
+        return self._update_status(user_id, user, now)
 
-    def leave(self, user_id: UserId, ref: SessionRef, now: float) -> bool:
+    def remove_session(self, user_id: UserId, ref: SessionRef, now: float) -> bool:
         """A device has gone. After the last one the user is offline only when the delay is over (`expire`)."""
-        person = self._people.get(user_id)
-        if person is None or person.sessions.pop(ref, None) is None:
+        user = self._users.get(user_id)
+        if user is None or user.sessions.pop(ref, None) is None:
             return False
-        return self._settle(user_id, person, now)
+        return self._update_status(user_id, user, now)
 
     def expire(self, now: float, unix: float) -> list[UserId]:
         """Those whose state changed because a time is over: the delay of who left, the longest time of a call.
@@ -122,15 +122,15 @@ class UserStates:
         changed = []
         for user_id in _due(self._leaving.items(), now):
             left = unix - (now - (self._leaving.pop(user_id) - self._offline_delay_s))
-            person = self._people[user_id]
-            if not person.deleted:
+            user = self._users[user_id]
+            if not user.deleted:
                 self._last_seen[user_id] = left
-                self._trim()
+                self._trim_last_seen()
                 self._note_gone(user_id)
                 changed.append(user_id)
-            person.standing = status_of(person.sessions.values(), person.standing, leaving=False)
-            if not person.sessions:
-                del self._people[user_id]
+            user.status = status_of(user.sessions.values(), user.status, leaving=False)
+            if not user.sessions:
+                del self._users[user_id]
         for user_id in _due(((user_id, until) for user_id, (_, until) in self._calls.items()), now):
             del self._calls[user_id]
             if self._is_present(user_id):
@@ -143,8 +143,8 @@ class UserStates:
         is_same = known is not None and known.call_id == activity.call_id
         if known and is_same and known.version > activity.version:
             return False
-        if self._meanwhile:
-            self._meanwhile.calls[user_id] = activity
+        if self._since_assignment:
+            self._since_assignment.calls[user_id] = activity
         if activity.in_call:
             self._calls.pop(user_id, None)
             self._calls[user_id] = OngoingCall(activity.call_id, activity.version), now + CALL_LIMIT_S
@@ -152,12 +152,12 @@ class UserStates:
             del self._calls[user_id]
         return self._is_present(user_id) and (known is not None) != (user_id in self._calls)
 
-    def recall(self, last_seen: Mapping[UserId, float | None]) -> None:
+    def note_last_seen(self, last_seen: Mapping[UserId, float | None]) -> None:
         """What the store knows of people who are offline."""
         for user_id, time in last_seen.items():
             if not self._is_present(user_id):
                 self._last_seen[user_id] = time
-        self._trim()
+        self._trim_last_seen()
 
     def restore(self, stored: Collection[StoredState], now: float) -> list[UserId]:
         """What the owner before kept; those whose state is another now.
@@ -165,9 +165,9 @@ class UserStates:
         A user who is not here any more is about to be offline, and who was in a call is still. What came to be known
         here since is newer.
         """
-        meanwhile, self._meanwhile = self._meanwhile or _Meanwhile(), None
+        meanwhile, self._since_assignment = self._since_assignment or _SinceAssignment(), None
         stored = [row for row in stored if row.user_id not in meanwhile.gone]
-        before = {row.user_id: (row.standing, row.call is not None) for row in stored}
+        before = {row.user_id: (row.status, row.call is not None) for row in stored}
         for row in stored:
             if (
                 row.call
@@ -175,14 +175,14 @@ class UserStates:
                 and not _has_ended(row.call, meanwhile.calls.get(row.user_id))
             ):
                 self._calls[row.user_id] = row.call, now + CALL_LIMIT_S
-            person = self._people.setdefault(row.user_id, _Person())
-            if person.standing is PresenceStatus.OFFLINE:
-                person.standing = row.standing
-                self._settle(row.user_id, person, now)
+            user = self._users.setdefault(row.user_id, _User())
+            if user.status is PresenceStatus.OFFLINE:
+                user.status = row.status
+                self._update_status(row.user_id, user, now)
         return [
             user_id
-            for user_id, person in self._people.items()
-            if before.get(user_id, (PresenceStatus.OFFLINE, False)) != (person.standing, self._shows_call(user_id))
+            for user_id, user in self._users.items()
+            if before.get(user_id, (PresenceStatus.OFFLINE, False)) != (user.status, self._shows_call(user_id))
         ]
 
     def delete(self, user_id: UserId) -> None:
@@ -190,38 +190,38 @@ class UserStates:
         self._last_seen.pop(user_id, None)
         self._calls.pop(user_id, None)
         self._note_gone(user_id)
-        person = self._people.get(user_id)
-        if person:
-            person.deleted = True
+        user = self._users.get(user_id)
+        if user:
+            user.deleted = True
 
     def _note_gone(self, user_id: UserId) -> None:
-        if self._meanwhile:
-            self._meanwhile.gone.add(user_id)
+        if self._since_assignment:
+            self._since_assignment.gone.add(user_id)
 
     def _is_present(self, user_id: UserId) -> bool:
-        person = self._people.get(user_id)
-        return person is not None and person.standing is not PresenceStatus.OFFLINE
+        user = self._users.get(user_id)
+        return user is not None and user.status is not PresenceStatus.OFFLINE
 
     def _shows_call(self, user_id: UserId) -> bool:
         return self._is_present(user_id) and user_id in self._calls
 
-    def _settle(self, user_id: UserId, person: _Person, now: float) -> bool:
-        """Bring the standing in line with the devices; start the delay when the last one has left."""
-        before = person.standing
-        uses = person.sessions.values()
-        attached = SessionState.ACTIVE in uses or SessionState.AWAY in uses
+    def _update_status(self, user_id: UserId, user: _User, now: float) -> bool:
+        """Bring the status in line with the devices; start the delay when the last one has left."""
+        before = user.status
+        states = user.sessions.values()
+        attached = SessionState.ACTIVE in states or SessionState.AWAY in states
         if attached:
             self._leaving.pop(user_id, None)
             self._last_seen.pop(user_id, None)
         elif before is not PresenceStatus.OFFLINE:
             self._leaving.setdefault(user_id, now + self._offline_delay_s)
         leaving = user_id in self._leaving
-        person.standing = status_of(uses, before, leaving=leaving)
-        if not person.sessions and not leaving:
-            del self._people[user_id]
-        return person.standing is not before
+        user.status = status_of(states, before, leaving=leaving)
+        if not user.sessions and not leaving:
+            del self._users[user_id]
+        return user.status is not before
 
-    def _trim(self) -> None:
+    def _trim_last_seen(self) -> None:
         while len(self._last_seen) > LAST_SEEN_LIMIT:
             del self._last_seen[next(iter(self._last_seen))]
 

@@ -27,7 +27,7 @@ class Watches:
         for user_id in wanted:
             self._watchers.setdefault(user_id, set()).add(ref)
 
-    def suspend(self, user_id: UserId) -> Collection[SessionRef]:
+    def remove_watchers(self, user_id: UserId) -> Collection[SessionRef]:
         """Nobody watches this user any more. Returns who did."""
         refs = self._watchers.pop(user_id, set())
         for ref in refs:
@@ -42,7 +42,7 @@ class Watches:
         """The sessions that watch a user."""
         return self._watchers.get(user_id, ())
 
-    def watched(self) -> list[UserId]:
+    def watched_users(self) -> list[UserId]:
         """Everybody whom somebody watches, in order."""
         return sorted(self._watchers)
 

@@ -9,15 +9,15 @@ def ack(number: int) -> RegisterAck:
 
 
 async def test_a_link_gives_its_frames_in_order_until_it_is_closed() -> None:
-    link = GatewayStream(10)
+    stream = GatewayStream(10)
     for number in range(3):
-        assert link.push(ack(number))
-    link.close()
-    assert [batch async for batch in link.batches()] == [[ack(0), ack(1), ack(2)]]
+        assert stream.push(ack(number))
+    stream.close()
+    assert [batch async for batch in stream.batches()] == [[ack(0), ack(1), ack(2)]]
 
 
 async def test_a_link_that_overflows_ends_at_once_and_says_so() -> None:
-    link = GatewayStream(2)
-    assert [link.push(ack(number)) for number in range(4)] == [True, True, False, False]
+    stream = GatewayStream(2)
+    assert [stream.push(ack(number)) for number in range(4)] == [True, True, False, False]
     with pytest.raises(GatewayTooSlow):
-        await anext(link.batches())
+        await anext(stream.batches())

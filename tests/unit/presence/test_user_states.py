@@ -47,13 +47,13 @@ def gone_at(time: float) -> UserState:
 
 @pytest.mark.parametrize("uses", list(itertools.product(SessionState, repeat=2)))
 def test_many_devices_make_one_state(uses: tuple[SessionState, ...]) -> None:
-    standing = status_of(uses, PresenceStatus.OFFLINE, leaving=False)
+    status = status_of(uses, PresenceStatus.OFFLINE, leaving=False)
     if SessionState.ACTIVE in uses:
-        assert standing is PresenceStatus.ONLINE
+        assert status is PresenceStatus.ONLINE
     elif SessionState.AWAY in uses:
-        assert standing is PresenceStatus.AWAY
+        assert status is PresenceStatus.AWAY
     else:
-        assert standing is PresenceStatus.OFFLINE
+        assert status is PresenceStatus.OFFLINE
 
 
 @pytest.mark.parametrize("before", [PresenceStatus.ONLINE, PresenceStatus.AWAY])
@@ -70,7 +70,7 @@ def test_the_table_of_states_leaves_out_only_what_cannot_be() -> None:
 def test_a_watcher_gets_a_snapshot_and_then_each_change() -> None:
     router = router_with(G1)
     assert router.watch(G1, 1, 7, [BOB]) == [LoadLastSeen((BOB,))]
-    assert router.recalled([BOB], {BOB: 50.0}) == [told(G1, 7, BOB, gone_at(50))]
+    assert router.last_seen_loaded([BOB], {BOB: 50.0}) == [told(G1, 7, BOB, gone_at(50))]
     effects = router.register(G1, 1, [session(1, BOB)], now=100)
     assert sends(effects)[1:] == [told(G1, 7, BOB, ONLINE)]
 
@@ -79,8 +79,8 @@ def test_what_the_store_said_once_is_not_asked_again_and_what_it_could_not_say_i
     router = router_with(G1)
     router.watch(G1, 1, 7, [ALICE, BOB])
     # It knew one of them; for the other one it was away.
-    router.recalled([ALICE], {ALICE: None})
-    assert router.recalled([BOB], {}) == [told(G1, 7, BOB, OFFLINE)]
+    router.last_seen_loaded([ALICE], {ALICE: None})
+    assert router.last_seen_loaded([BOB], {}) == [told(G1, 7, BOB, OFFLINE)]
     assert router.watch(G1, 1, 8, [ALICE, BOB]) == [told(G1, 8, ALICE, OFFLINE), LoadLastSeen((BOB,))]
 
 
@@ -93,7 +93,7 @@ def test_an_answer_of_the_store_does_not_hide_that_somebody_came_meanwhile() -> 
     router = router_with(G1)
     router.watch(G1, 1, 7, [BOB])
     router.register(G1, 1, [session(1, BOB)], now=0)
-    assert router.recalled([BOB], {BOB: 50.0}) == [told(G1, 7, BOB, ONLINE)]
+    assert router.last_seen_loaded([BOB], {BOB: 50.0}) == [told(G1, 7, BOB, ONLINE)]
 
 
 def test_only_those_who_watch_are_told() -> None:
@@ -270,7 +270,7 @@ def test_a_call_that_ended_before_the_store_was_read_is_over(ended: int, shown: 
 
 def test_an_account_that_went_before_the_store_was_read_is_not_taken_up() -> None:
     router = router_with(G1)
-    router.forget(BOB)
+    router.delete_user(BOB)
     assert router.restore(1, [StoredState(BOB, PresenceStatus.ONLINE, OngoingCall("call-1", 3))], now=1) == []
     assert router.tick(now=1000) == []
 
@@ -294,6 +294,6 @@ def test_a_detached_device_that_is_registered_anew_leaves_its_user_to_the_delay(
 
 def test_only_so_many_last_seen_times_are_remembered() -> None:
     people = UserStates(offline_delay_s=1)
-    people.recall({UserId(f"user-{number}"): 1.0 for number in range(200_001)})
+    people.note_last_seen({UserId(f"user-{number}"): 1.0 for number in range(200_001)})
     assert not people.is_known(UserId("user-0"))
     assert people.is_known(UserId("user-200000"))
