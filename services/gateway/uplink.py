@@ -147,7 +147,7 @@ class PresenceUplinks:
             self._queues.pop(replica, None)
             # Ends _requests too: grpc goes on asking it for frames after the stream has broken.
             queue.put_nowait(None)
-            gateway.detached(replica)
+            gateway.registry.detached(replica)
             metrics.UPLINKS.set(len(self._queues))
         return grpc.StatusCode.OK
 
@@ -195,15 +195,19 @@ def _handle(gateway: Gateway, replica: ReplicaId, response: api.AttachResponse) 
             for deliver in response.delivers.delivers:
                 _deliver(gateway, deliver)
         case "register_ack":
-            gateway.acknowledged(response.register_ack.session_ids)
+            gateway.streams.apply(gateway.registry.acknowledged(response.register_ack.session_ids))
         case "assignment":
             assignment = response.assignment
-            gateway.assigned(replica, assignment.epoch, assignment.partitions, assignment.partition_count)
+            effects = gateway.registry.assigned(
+                replica, assignment.epoch, assignment.partitions, assignment.partition_count
+            )
+            gateway.streams.apply(effects)
             log.info("presence_assigned", replica=replica, epoch=assignment.epoch, count=len(assignment.partitions))
         case "watch_command":
             gateway.command_watch(response.watch_command.session_id, response.watch_command.user_ids)
         case "status_command":
-            gateway.command_status(response.status_command.session_id, response.status_command.away)
+            # Repeated to whichever replica routes the device later.
+            gateway.registry.set_away(response.status_command.session_id, response.status_command.away)
         case other:
             # A newer replica may send frames that this gateway does not know.
             log.info("frame_ignored", frame=other)

@@ -86,7 +86,7 @@ class WatchLists:
             # A newer list came meanwhile, and with it another question.
             return True
         before = self._registry.watched(session_id)
-        self._streams.carry_out(self._registry.watch(session_id, allowed))
+        self._streams.apply(self._registry.watch(session_id, allowed))
         self._hide(stream, set(before) - set(allowed))
         return True
 
@@ -102,7 +102,7 @@ class WatchLists:
             return False
         for session_id, stream in streams.items():
             may_see = stream.session.user_id in allowed and person in stream.asked
-            self._streams.carry_out(self._registry.watch_person(session_id, person, may_see))
+            self._streams.apply(self._registry.watch_person(session_id, person, may_see))
             if not may_see:
                 self._hide(stream, {person})
         return True

@@ -6,6 +6,7 @@ from functools import partial
 
 from services.gateway import rpc
 from services.gateway.admin import Admin
+from services.gateway.admission import Admission
 from services.gateway.config import Config
 from services.gateway.core.admission import SharedStreamRate, StreamsPerAddress
 from services.gateway.core.queue import QueueLimits
@@ -50,21 +51,27 @@ def build(config: Config) -> App:
         uplinks,
         clock,
         ResumeTokens(config.resume_key, instance),
+        random.random,
+        stream_policy(config),
+    )
+    admission = Admission(
+        streams,
         SharedStreamRate(config.streams_per_s, config.streams_burst),
         UserStreamRate(config.user_streams_per_s, config.user_streams_burst),
         StreamsPerAddress(config.streams_per_address),
+        clock,
         random.random,
-        settings(config),
     )
     messaging = Peer.of(config.server.tls, "messaging")
     membership = GrpcMembership(connect(config.messaging_address, service_tokens, messaging), clock)
-    gateway = Gateway(registry, streams, membership, UserTypingRate(config.typing_per_s, config.typing_burst), clock)
+    typing_rate = UserTypingRate(config.typing_per_s, config.typing_burst)
+    gateway = Gateway(registry, streams, admission, membership, typing_rate, clock)
     accounts = Accounts(clock, config.server.jwt_max_life_s)
     publisher = KafkaPublisher(config.kafka)
     feed = KafkaConsumer(
         config.kafka,
         Subscription(ACCOUNTS_TOPIC, group=None),
-        AccountsFeed(accounts, gateway.account_changed).handle,
+        AccountsFeed(accounts, streams.account_changed).handle,
         publisher,
     )
     server = RpcServer(
@@ -80,7 +87,7 @@ def build(config: Config) -> App:
         [
             Worker("presence-uplinks", partial(uplinks.run, gateway), needed=True),
             Worker("streams", streams.run_ticks, needed=True),
-            Worker("watch-lists", gateway.watching.run),
+            Worker("watch-lists", gateway.watch_lists.run),
             Probe("presence-route", gateway.ready),
             publisher,
             feed,
@@ -89,7 +96,7 @@ def build(config: Config) -> App:
     )
 
 
-def settings(config: Config) -> StreamPolicy:
+def stream_policy(config: Config) -> StreamPolicy:
     """What of the configuration concerns the streams."""
     return StreamPolicy(
         heartbeat_s=config.heartbeat_s,

@@ -134,7 +134,7 @@ class ThreeServices:
     def _open_gateway(self, channel: grpc.aio.Channel) -> None:
         membership = GrpcMembership(channel, ManualClock(START))
         self.world = GatewayWorld(typing_burst=1_000_000, membership=membership)
-        self._watching = asyncio.create_task(self.world.gateway.watching.run())
+        self._watching = asyncio.create_task(self.world.gateway.watch_lists.run())
         self.servicers: dict[str, Any] = {
             "parley.calls.v1.CallsService": calls_rpc.CallsServicer(self.calls),
             "parley.presence.v1.PresenceService": gateway_rpc.PresenceServicer(self.world.gateway),

@@ -4,7 +4,7 @@ from services.gateway.core.admission import (
     SharedStreamRate,
     StreamsPerAddress,
     network_of,
-    spread_leaving,
+    spread_drain,
 )
 from services.gateway.core.errors import TooManyDevices, TooManyStreams, TypingTooOften
 from services.gateway.rates import UserTypingRate
@@ -58,7 +58,7 @@ def test_typing_has_a_pace_for_each_user() -> None:
 
 
 def test_a_drain_spreads_the_reconnects_and_keeps_within_the_grace() -> None:
-    plan = spread_leaving(range(100), spread_s=20, within_s=4, chances=iter(lambda: 0.5, None))
+    plan = spread_drain(range(100), spread_s=20, within_s=4, chances=iter(lambda: 0.5, None))
     assert [session_id for _, session_id, _ in plan] == list(range(100))
     assert max(after_s for after_s, _, _ in plan) == 4
     returns = [leave.after_s + leave.retry_delay_s for _, _, leave in plan]

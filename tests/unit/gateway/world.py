@@ -9,6 +9,7 @@ from dataclasses import replace
 from parley.gateway.v1 import messages_pb2 as events
 from parley.gateway.v1 import service_pb2 as api
 
+from services.gateway.admission import Admission
 from services.gateway.core.admission import SharedStreamRate, StreamsPerAddress
 from services.gateway.core.model import (
     PresenceFrame,
@@ -29,7 +30,7 @@ from tests.support.clock import ManualClock
 from tests.support.waiting import until
 
 REPLICA = ReplicaId("presence:1")
-SETTINGS = StreamPolicy(
+POLICY = StreamPolicy(
     heartbeat_s=10,
     queue=QueueLimits(frames=8, bytes_=1 << 16, replay_frames=4, replay_bytes=1 << 14),
     max_devices=100,
@@ -60,7 +61,9 @@ class FakePresence:
     def _answer(self, frame: PresenceFrame) -> None:
         assert self.gateway
         if isinstance(frame, Register) and self.acknowledges:
-            self.gateway.acknowledged([session.session_id for session in frame.sessions])
+            self.gateway.streams.apply(
+                self.gateway.registry.acknowledged([session.session_id for session in frame.sessions])
+            )
         elif isinstance(frame, RouteWatchList):
             for session in self._registry.sessions_of(frame.user_id):
                 if session.device_id == frame.device_id:
@@ -138,7 +141,7 @@ class GatewayWorld:
 
     def __init__(
         self,
-        settings: StreamPolicy = SETTINGS,
+        policy: StreamPolicy = POLICY,
         *,
         per_s: float = 1e6,
         devices_per_user: int = 20,
@@ -157,16 +160,27 @@ class GatewayWorld:
             self.presence,
             self.clock,
             ResumeTokens([b"k" * 32], b"gateway1"),
+            lambda: 0.5,
+            policy,
+        )
+        self.admission = Admission(
+            self.streams,
             SharedStreamRate(per_s, burst=100),
             UserStreamRate(user_per_s, burst=100),
             StreamsPerAddress(per_address),
+            self.clock,
             lambda: 0.5,
-            settings,
         )
-        pace = UserTypingRate(per_s=2, burst=typing_burst)
-        self.gateway = Gateway(self.registry, self.streams, membership or self.membership, pace, self.clock)
+        self.gateway = Gateway(
+            self.registry,
+            self.streams,
+            self.admission,
+            membership or self.membership,
+            UserTypingRate(per_s=2, burst=typing_burst),
+            self.clock,
+        )
         self.presence.gateway = self.gateway
-        self.gateway.assigned(REPLICA, 1, range(16), 16)
+        self.streams.apply(self.registry.assigned(REPLICA, 1, range(16), 16))
         self._ticks = 0
         self._devices: list[FakeDevice] = []
 
@@ -223,6 +237,6 @@ class GatewayWorld:
                 await asyncio.sleep(0)
 
 
-def with_settings(**changes: float) -> StreamPolicy:
-    """The settings, some of them changed."""
-    return replace(SETTINGS, **changes)  # type: ignore[arg-type]
+def with_policy(**changes: float) -> StreamPolicy:
+    """The policy, with some changes."""
+    return replace(POLICY, **changes)  # type: ignore[arg-type]
