@@ -7,7 +7,7 @@ from typing import NamedTuple
 import grpc
 from parley.messaging.v1 import service_pb2, service_pb2_grpc
 
-from services.gateway.core.frames import UserId
+from services.gateway.core.model import UserId
 from services.gateway.ports import MembershipUnavailable
 from services.runtime.clock import Clock
 

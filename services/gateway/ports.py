@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from services.gateway.core.frames import ReplicaId, UpFrame, UserId
+from services.gateway.core.model import PresenceFrame, ReplicaId, UserId
 
 
 class Uplinks(Protocol):
     """The streams to the presence replicas."""
 
-    def push(self, replica: ReplicaId, frame: UpFrame) -> None:
+    def push(self, replica: ReplicaId, frame: PresenceFrame) -> None:
         """Queue a frame. A link that cannot take it is broken, and its replica is told everything anew."""
 
 

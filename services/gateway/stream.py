@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from services.gateway import frames
+from services.gateway import device_frames
 from services.gateway.core.errors import Replaced, SlowConsumer
-from services.gateway.core.frames import Session, UserId
+from services.gateway.core.model import Session, UserId
 from services.gateway.core.queue import DeviceQueue, QueueLimits
 from services.runtime.observability import tracing
 
@@ -73,7 +73,7 @@ class DeviceStream:
             self._begin_span(trace)
         if lost:
             self._end_spans(range(self.queue.position - len(lost) + 1, self.queue.position + 1), "lost")
-            named = frames.conversations_of(lost)
+            named = device_frames.conversations_of(lost)
             self.missed = named if self.missed is None else self._joined(named)
             if not self.queue.detached:
                 self.end(SlowConsumer("the device read too slowly"))
@@ -110,7 +110,7 @@ class DeviceStream:
                     raise Replaced("the device opened a newer stream")
             if self.ending is not None:
                 if isinstance(self.ending, SlowConsumer):
-                    await self._write(write, frames.slow_consumer(self.missed or frozenset()))
+                    await self._write(write, device_frames.slow_consumer(self.missed or frozenset()))
                 raise self.ending
             self._waiter = waiter = asyncio.get_running_loop().create_future()
             await waiter
@@ -141,6 +141,6 @@ class DeviceStream:
             self._waiter.set_result(None)
 
     def _joined(self, named: frozenset[str]) -> frozenset[str]:
-        if not named or not self.missed or len(joined := self.missed | named) > frames.MAX_NAMED:
+        if not named or not self.missed or len(joined := self.missed | named) > device_frames.MAX_NAMED:
             return frozenset()
         return joined

@@ -15,7 +15,7 @@ from parley.messaging.v1 import accounts_pb2_grpc as accounts_grpc
 from parley.presence.v1 import admin_pb2 as presence_api
 from parley.presence.v1 import admin_pb2_grpc as presence_grpc
 
-from services.ops.core import Attached, Device, Gateway, Replica, Unreachable
+from services.ops.core import AttachedGateway, Device, Gateway, Replica, Unreachable
 from services.runtime.config import CLEAR_TEXT, TlsConfig
 from services.runtime.errors import reason_of
 from services.runtime.grpc.channels import Credentials, connect
@@ -161,7 +161,7 @@ async def _replica(name: str, channel: grpc.aio.Channel) -> Replica:
     stub = presence_grpc.PresenceAdminServiceStub(channel)
     view = await stub.DescribeReplica(presence_api.DescribeReplicaRequest(), timeout=TIMEOUT_S)
     gateways = tuple(
-        Attached(gateway.gateway_id, gateway.sessions, gateway.watching_sessions, gateway.queued_frames)
+        AttachedGateway(gateway.gateway_id, gateway.sessions, gateway.watching_sessions, gateway.queued_frames)
         for gateway in view.gateways
     )
     return Replica(

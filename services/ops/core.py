@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class Attached:
+class AttachedGateway:
     """A gateway as a presence replica sees it."""
 
     gateway_id: str
@@ -24,7 +24,7 @@ class Replica:
     partitions: tuple[int, ...]
     partition_count: int
     collecting: bool
-    gateways: tuple[Attached, ...]
+    gateways: tuple[AttachedGateway, ...]
     users: int
     unsaved: int
     unpublished: int
@@ -98,7 +98,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Letter:
+class DeadLetter:
     """A record that nobody could handle, without what is in it."""
 
     offset: int
@@ -123,7 +123,7 @@ def lag(stages: Sequence[Stage]) -> list[str]:
     return _table(("TOPIC", "GROUP", "RECORDS", "LAG_S", "STATE"), rows)
 
 
-def letters(found: Sequence[Letter]) -> list[str]:
+def letters(found: Sequence[DeadLetter]) -> list[str]:
     """The dead letters of a topic, one a line."""
     rows = [
         (str(letter.offset), letter.time.isoformat(timespec="seconds"), letter.key, str(letter.size), letter.reason)
@@ -132,7 +132,7 @@ def letters(found: Sequence[Letter]) -> list[str]:
     return _table(("OFFSET", "TIME", "KEY", "BYTES", "REASON"), rows) if rows else ["no dead letters"]
 
 
-def replayed(topic: str, offset: int, letter: Letter | None) -> list[str]:
+def replayed(topic: str, offset: int, letter: DeadLetter | None) -> list[str]:
     """What became of the dead letter at this offset."""
     if letter is None:
         return [f"there is no dead letter {offset} of {topic}"]

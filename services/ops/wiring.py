@@ -10,10 +10,10 @@ from pathlib import Path
 from aiokafka.errors import KafkaError
 
 from services.ops import core
+from services.ops.broker import Broker
 from services.ops.clients import CallOperations, Deletions, Fleet, Refused
 from services.ops.config import STACK, Config
 from services.ops.credentials import DevelopmentAdmin, TokenFile
-from services.ops.stages import Broker
 from services.runtime.clock import SystemClock
 from services.runtime.config import ConfigError
 from services.runtime.errors import BusUnavailable

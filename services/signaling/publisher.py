@@ -11,7 +11,7 @@ from parley.presence.v1 import events_pb2 as presence_events
 
 from services.runtime.ids import NewId
 from services.signaling.core.model import RUNG, Call, CallState, LegState, UserId
-from services.signaling.encoding import encode_call, encode_time
+from services.signaling.mapping import encode_call, encode_time
 from services.signaling.ports import Record
 
 CALLS_TOPIC = "calls.events.v1"
@@ -23,8 +23,8 @@ _LOUD = RUNG - {LegState.SILENT}
 
 
 @dataclass(frozen=True)
-class CallAnnouncer:
-    """See ports.Announcer."""
+class CallEvents:
+    """See ports.EventsOf."""
 
     new_id: NewId
 

@@ -13,10 +13,10 @@ import structlog
 from google.protobuf.message import DecodeError
 from parley.calls.v1 import events_pb2 as calls_events
 
+from services.runtime.clock import Clock
 from services.runtime.http.webhooks import signed_headers
 from services.runtime.kafka.bus import Incoming, PoisonRecord, require_key
 from services.signaling.metrics import PUSHES
-from services.signaling.ports import WallClock
 
 log = structlog.get_logger()
 
@@ -80,7 +80,7 @@ class WebhookPusher:
         self,
         url: str,
         secret: bytes | Sequence[bytes],
-        clock: WallClock,
+        clock: Clock,
         backoff_s: float = BACKOFF_S,
         timeout_s: float = POST_TIMEOUT_S,
     ) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from services.signaling.changes import CallChanges
 from services.signaling.core.errors import Contended, ConversationNotFound
-from services.signaling.core.inputs import SetMembers, Sever
+from services.signaling.core.inputs import PairClosed, SetMembers
 from services.signaling.core.model import Call, ConversationId, LegState, UserId
 from services.signaling.ports import Members, Store
 
@@ -46,31 +46,31 @@ class Roster:
         if call.group:
             await self.sync(call)
         elif not await self._may_ring(call):
-            await self.changes.apply(call.call_id, Sever())
+            await self.changes.apply(call.call_id, PairClosed())
 
     async def confirm(self, call: Call, user_id: UserId) -> None:
         """The same when somebody answers, who consents by that: settings do not count, a block does."""
         if call.group:
             await self.sync(call)
         elif not await self._may_talk(call, user_id):
-            await self.changes.apply(call.call_id, Sever())
+            await self.changes.apply(call.call_id, PairClosed())
 
-    async def ask_in_vain(self) -> None:
+    async def ask_for_nobody(self) -> None:
         """Take the time of a question, and have its outages. Raises MembersUnavailable."""
         await self._members_of(NOWHERE)
 
-    async def sync_group(self, conversation_id: ConversationId) -> None:
+    async def sync_call_of_group(self, conversation_id: ConversationId) -> None:
         """The same for the call that runs in a group, if there is one."""
         call = await self.store.find_of_group(conversation_id)
         if call:
             await self.sync(call)
 
-    async def sever(self, conversation_id: ConversationId) -> None:
+    async def end_closed_pair(self, conversation_id: ConversationId) -> None:
         """End the call of two who may not talk any more. Raises MembersUnavailable, Contended."""
         for user_id in await self._members_of(conversation_id):
-            call = await self.store.find_holding(user_id)
+            call = await self.store.find_busy_with(user_id)
             if call and call.conversation_id == conversation_id and not await self._may_ring(call):
-                await self.changes.apply(call.call_id, Sever())
+                await self.changes.apply(call.call_id, PairClosed())
 
     async def admins_of(self, call: Call) -> frozenset[UserId]:
         """Who may moderate the call; nobody, if it is none of a group. Raises MembersUnavailable."""

@@ -14,9 +14,15 @@ from services.runtime.grpc.server import Api
 from services.runtime.identity.auth import current_token, current_user
 from services.runtime.observability import tracing
 from services.signaling.core import errors
+from services.signaling.core.call_settings import find_fault
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
-from services.signaling.core.settings import find_fault
-from services.signaling.encoding import encode_call, encode_grant, encode_record, encode_settings, to_settings
+from services.signaling.mapping import (
+    encode_call,
+    encode_grant,
+    encode_record,
+    encode_settings,
+    to_settings,
+)
 from services.signaling.moves import CallMoves
 from services.signaling.service import CallsService
 from services.signaling.starting import StartRequest
@@ -60,10 +66,10 @@ ERRORS: ErrorTable = {
 }
 
 
-def apis(service: CallsService) -> list[Api]:
+def apis(service: CallsService, moves: CallMoves) -> list[Api]:
     """What the server serves."""
     servicer = CallsServicer(service)
-    operations = OperationsServicer(service.moves)
+    operations = OperationsServicer(moves)
     return [
         Api(
             "parley.calls.v1.CallOperationsService",
@@ -130,7 +136,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
         self, request: api.RenewMediaGrantRequest, context: Context
     ) -> api.RenewMediaGrantResponse:
         device_id = _device_id(request.device_id)
-        grant = await self._service.renew_grant(_call_id(request.call_id), _me(), device_id)
+        grant = await self._service.access.renew_grant(_call_id(request.call_id), _me(), device_id)
         return api.RenewMediaGrantResponse(grant=encode_grant(grant))
 
     async def JoinMedia(self, request: api.JoinMediaRequest, context: Context) -> api.JoinMediaResponse:
@@ -138,7 +144,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
             raise InvalidRequest("sdp_offer", "is empty or over 64 KiB")
         if len(request.join_token) > MAX_TOKEN_CHARS:
             raise errors.JoinTokenInvalid
-        answer = await self._service.join_media(_me(), request.join_token, request.sdp_offer)
+        answer = await self._service.access.join_media(_me(), request.join_token, request.sdp_offer)
         return api.JoinMediaResponse(sdp_answer=answer)
 
     async def JoinCall(self, request: api.JoinCallRequest, context: Context) -> api.JoinCallResponse:
@@ -209,7 +215,7 @@ class OperationsServicer(operations_pb2_grpc.CallOperationsServiceServicer):
         self, request: operations_pb2.MoveCallRequest, context: Context
     ) -> operations_pb2.MoveCallResponse:
         worker_id = WorkerId(request.worker_id) if request.worker_id else None
-        call = await self._moves.move_as_asked(_call_id(request.call_id), worker_id)
+        call = await self._moves.move_on_request(_call_id(request.call_id), worker_id)
         return operations_pb2.MoveCallResponse(worker_id=_worker_id(call), media_epoch=call.media_epoch)
 
     async def LocateCall(

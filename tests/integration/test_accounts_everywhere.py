@@ -17,7 +17,7 @@ from services.messaging.kernel.model import UserId
 from services.presence.accounts.consumer import AccountsConsumer as PresenceConsumer
 from services.presence.accounts.rpc import AccountDataServicer as PresenceData
 from services.presence.publisher import KafkaFeed
-from services.presence.store import PostgresStates
+from services.presence.sql import PostgresStates
 from services.runtime.config import DatabaseConfig
 from services.runtime.grpc.guard import Context
 from services.runtime.kafka.bus import Incoming

@@ -110,7 +110,7 @@ async def test_whoever_is_out_of_a_call_is_told_the_same_of_it_as_of_none(town: 
     ringing = await town.ring("erin", await town.pair("erin", "frank"))
     ended = await town.ring("hana", await town.pair("hana", "ivan"))
     await town.calls.cancel_call(ended.call_id, UserId("hana"))
-    join_token = (await town.calls.renew_grant(direct.call_id, UserId("carol"), device_of("carol"))).join_token
+    join_token = (await town.calls.access.renew_grant(direct.call_id, UserId("carol"), device_of("carol"))).join_token
     findings = Findings()
     for user_id, call in (
         *(("mallory", call) for call in (group, direct, ringing, ended)),
@@ -213,7 +213,7 @@ async def test_who_went_is_told_nothing_of_what_came_after(town: ThreeServices) 
     await answers("gil"), await answers("uma")
     before = {user_id: await answers(user_id) for user_id in ("gil", "uma")}
     await town.calls.changes.apply(call.call_id, SetHand(UserId("alice"), raised=True))
-    await town.moves.move_as_asked(call.call_id, OTHER_WORKER.worker_id)
+    await town.moves.move_on_request(call.call_id, OTHER_WORKER.worker_id)
     assert {user_id: await answers(user_id) for user_id in ("gil", "uma")} == before
     for user_id in ("alice", "bob"):
         await town.calls.leave_call(call.call_id, UserId(user_id), device_of(user_id))

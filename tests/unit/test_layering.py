@@ -285,7 +285,7 @@ def test_a_feature_that_needs_one_that_needs_it_is_found(module: str, line: str)
         ("services.messaging.kernel", "from services.runtime.clock import Clock"),
         ("services.messaging.kernel", "from parley.messaging.v1 import messages_pb2"),
         ("services.messaging.kernel", "def late():\n    import random"),
-        ("services.signaling.core.calls", "from services.signaling.store import PostgresStore"),
+        ("services.signaling.core.calls", "from services.signaling.sql.store import PostgresStore"),
         ("services.signaling.core.calls", "from ..store import PostgresStore"),
         ("services.sfu.core.router", "import pylibsrtp"),
         ("services.sfu.core.router", "from aiortc import rtp"),

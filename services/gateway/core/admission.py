@@ -11,7 +11,7 @@ from services.gateway.core.errors import TooManyDevices, TooManyStreams
 MAX_RETRY_S = 60.0
 
 
-class StreamAdmission:
+class SharedStreamRate:
     """A token bucket for the new streams of all users, each of whom has a pace first (pacing.py).
 
     Whoever is refused is told to come when those refused before will have come.
@@ -38,7 +38,7 @@ class StreamAdmission:
         raise TooManyStreams("too many devices come at once", delay_s)
 
 
-class AddressShares:
+class StreamsPerAddress:
     """How many streams each address has open: a share of the process that no one place can exceed."""
 
     def __init__(self, most: int) -> None:
@@ -75,16 +75,16 @@ def network_of(address: str) -> str:
 
 
 @dataclass(frozen=True)
-class Leave:
+class DrainStep:
     """When a stream ends, seconds from now, and how long its device is to stay away after that."""
 
     after_s: float
     retry_delay_s: float
 
 
-def spread_leaving(
+def spread_drain(
     session_ids: Sequence[int], spread_s: float, within_s: float, chances: Iterable[float]
-) -> list[tuple[float, int, Leave]]:
+) -> list[tuple[float, int, DrainStep]]:
     """A drain: the devices reconnect evenly over `spread_s`, and all streams have ended after `within_s`.
 
     Until its moment a device goes on reading here; whose moment comes after the end waits without a stream. Gives
@@ -94,5 +94,5 @@ def spread_leaving(
     plan = []
     for index, (session_id, chance) in enumerate(zip(session_ids, chances, strict=False)):
         moment = spread_s * (index + chance) / count
-        plan.append((min(moment, within_s), session_id, Leave(min(moment, within_s), max(0.0, moment - within_s))))
+        plan.append((min(moment, within_s), session_id, DrainStep(min(moment, within_s), max(0.0, moment - within_s))))
     return plan

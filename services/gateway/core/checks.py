@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.gateway.core.errors import InvalidField
-from services.gateway.core.frames import DeviceId, UserId
+from services.gateway.core.model import DeviceId, UserId
 
 MAX_WATCHED = 1_000
 MAX_LISTED = 1_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from services.gateway.core.errors import RouterUnavailable
-from services.gateway.core.frames import (
+from services.gateway.core.model import (
     BecameReady,
     Close,
     CloseReason,
@@ -19,7 +19,7 @@ from services.gateway.core.frames import (
     RouteMoved,
     RouteStatus,
     RouteWatchList,
-    SendUp,
+    SendToPresence,
     Session,
     Unregister,
     UserId,
@@ -100,7 +100,8 @@ class Registry:
         self._sessions[session.session_id] = session
         self._by_user[user_id] = (*self._by_user.get(user_id, ()), session.session_id)
         effects += [
-            SendUp(replica, Register(assignment.epoch, (session,))) for replica, assignment in self._owners(user_id)
+            SendToPresence(replica, Register(assignment.epoch, (session,)))
+            for replica, assignment in self._owners(user_id)
         ]
         return session, effects
 
@@ -117,7 +118,7 @@ class Registry:
         self._ready.discard(session_id)
         watched = self._watches.pop(session_id, ())
         concerned = {replica for user_id in (session.user_id, *watched) for replica, _ in self._owners(user_id)}
-        return [SendUp(replica, Unregister((session_id,))) for replica in sorted(concerned)]
+        return [SendToPresence(replica, Unregister((session_id,))) for replica in sorted(concerned)]
 
     def detach(self, session_id: int) -> list[Effect]:
         """A device's stream broke: it is routed on, and makes nobody online."""
@@ -143,12 +144,12 @@ class Registry:
         self._assignments[replica] = assignment
         mine = [session for session in self._sessions.values() if assignment.owns(session.user_id)]
         effects: list[Effect] = [
-            SendUp(replica, Register(epoch, tuple(mine[start : start + REGISTER_BATCH])))
+            SendToPresence(replica, Register(epoch, tuple(mine[start : start + REGISTER_BATCH])))
             for start in range(0, len(mine), REGISTER_BATCH)
         ]
         for session_id, user_ids in self._watches.items():
             effects += self._watch_at(replica, assignment, session_id, user_ids, skip_empty=True)
-        effects.append(SendUp(replica, Registered(epoch)))
+        effects.append(SendToPresence(replica, Registered(epoch)))
         return effects
 
     def detached(self, replica: ReplicaId) -> None:
@@ -212,7 +213,9 @@ class Registry:
         if session is None or session.detached == detached:
             return []
         self._sessions[session_id] = replace(session, detached=detached)
-        return [SendUp(replica, Detached((session_id,), detached)) for replica, _ in self._owners(session.user_id)]
+        return [
+            SendToPresence(replica, Detached((session_id,), detached)) for replica, _ in self._owners(session.user_id)
+        ]
 
     def _owners(self, user_id: UserId) -> list[tuple[ReplicaId, _Assignment]]:
         return [item for item in self._assignments.items() if item[1].owns(user_id)]
@@ -221,7 +224,7 @@ class Registry:
         owners = self._owners(frame.user_id)
         if not owners:
             raise RouterUnavailable("no route to this user's devices at the moment")
-        return [SendUp(replica, frame) for replica, _ in owners]
+        return [SendToPresence(replica, frame) for replica, _ in owners]
 
     def _watch_at(
         self,
@@ -235,4 +238,4 @@ class Registry:
         owned = tuple(user_id for user_id in user_ids if assignment.owns(user_id))
         if not owned and skip_empty:
             return []
-        return [SendUp(replica, Watch(assignment.epoch, session_id, owned))]
+        return [SendToPresence(replica, Watch(assignment.epoch, session_id, owned))]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.presence.core.frames import UserId
+from services.presence.core.model import UserId
 from services.presence.ports import StateFeed, StateRow, StateStore
 from services.runtime.clock import Clock
 from services.runtime.identity.accounts import decode

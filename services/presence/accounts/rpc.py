@@ -5,7 +5,7 @@ import json
 from parley.accounts.v1 import service_pb2 as api
 from parley.accounts.v1 import service_pb2_grpc
 
-from services.presence.core.frames import UserId
+from services.presence.core.model import UserId
 from services.presence.ports import StateStore
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Access, Context

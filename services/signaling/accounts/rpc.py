@@ -14,7 +14,7 @@ from services.runtime.grpc.server import Api
 from services.runtime.identity.auth import is_user_id
 from services.signaling.accounts.ports import AccountStore, OwnCall
 from services.signaling.core.model import CallId, UserId
-from services.signaling.encoding import encode_record
+from services.signaling.mapping import encode_record
 
 # Of a page; one of a large group has hundreds of members. Higher: answers beyond what gRPC takes. Lower: more pages.
 PAGE_CALLS = 20

@@ -117,7 +117,7 @@ class VersionConflict(CallsError):
     """The call changed between reading and writing: read again and decide again."""
 
 
-class UserTaken(CallsError):
+class UserBusy(CallsError):
     """The change would put a user into a second call at once; `call_id` is the first."""
 
     def __init__(self, user_id: str, call_id: str | None) -> None:

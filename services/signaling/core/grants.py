@@ -67,13 +67,13 @@ class Grant:
     ice_servers: tuple[IceServer, ...] = ()
 
 
-def name_at_relay(user_id: UserId) -> str:
+def turn_user_id(user_id: UserId) -> str:
     """The person's name in TURN credentials: the same in each grant, so that the relay's quota is the person's, and not
     the user id itself, because the network reads it."""
     return sha256(b"turn:" + user_id.encode()).hexdigest()[:24]
 
 
-def claim(
+def make_claims(
     call: Call, user_id: UserId, device_id: DeviceId, token_id: str, now: datetime, policy: GrantPolicy
 ) -> Claims:
     """What a token for this device would say.

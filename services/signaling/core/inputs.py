@@ -102,7 +102,7 @@ class SetMembers:
 
 
 @dataclass(frozen=True)
-class Sever:
+class PairClosed:
     """Two who talk or ring one-to-one may not any more: a block came to stand, or an account is deleted."""
 
 
@@ -133,7 +133,7 @@ class WorkerLost:
 
 
 @dataclass(frozen=True)
-class WorkerFound:
+class WorkerRecovered:
     """The very process that was given up lives: what it last said of the legs' media holds."""
 
     worker: Worker
@@ -154,21 +154,18 @@ class Tick:
 
 
 Moderation = RequestMute | Remove | SetLock | EndForAll
+# What members do themselves, and of these what a device does.
+UserInput = Accept | Decline | Cancel | Leave | Join | TakeOver | SetHand
+DeviceInput = Accept | Leave | Join | TakeOver
 Input = (
-    Accept
-    | Decline
-    | Cancel
-    | Leave
-    | Join
-    | TakeOver
-    | SetHand
+    UserInput
     | Moderation
     | SetMembers
-    | Sever
+    | PairClosed
     | MediaConnected
     | MediaDisconnected
     | WorkerLost
-    | WorkerFound
+    | WorkerRecovered
     | Move
     | Tick
 )

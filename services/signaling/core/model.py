@@ -50,7 +50,7 @@ class LegState(Enum):
 
 RUNG = frozenset({LegState.RINGING, LegState.WAITING, LegState.SILENT})
 # Who stands so is in, or held by, this call alone: others find them busy.
-HOLDING = frozenset({LegState.JOINED, LegState.RINGING})
+BUSY_STATES = frozenset({LegState.JOINED, LegState.RINGING})
 
 
 class MoveReason(Enum):
@@ -93,7 +93,7 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class Former:
+class FormerWorker:
     """The worker that the call is moving away from, and when its media ends at the latest."""
 
     worker: Worker
@@ -120,7 +120,7 @@ class Leg:
     hand_raise_time: datetime | None = None
     mute_request_time: datetime | None = None
     # Since when this device is in the call, where `join_time` is the user's first coming.
-    seat_time: datetime | None = None
+    device_join_time: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Call:
     media_epoch: int = 0
     move_reason: MoveReason | None = None
     move_time: datetime | None = None
-    former: Former | None = None
+    former: FormerWorker | None = None
     end_reason: EndReason | None = None
     answer_time: datetime | None = None
     # When all legs had media for the first time after the answer.
@@ -186,11 +186,11 @@ class Call:
         return tuple(leg.user_id for leg in self.legs)
 
     @property
-    def holds(self) -> tuple[UserId, ...]:
+    def busy_user_ids(self) -> tuple[UserId, ...]:
         """The users who cannot be in another call: in this one, or rung by it."""
         if self.state is CallState.ENDED:
             return ()
-        return tuple(leg.user_id for leg in self.legs if leg.state in HOLDING)
+        return tuple(leg.user_id for leg in self.legs if leg.state in BUSY_STATES)
 
     @property
     def audience(self) -> tuple[UserId, ...]:

@@ -8,9 +8,9 @@ from enum import Enum
 from services.signaling.core.model import CallId, DeviceId, UserId, WorkerId
 
 # No interval has more of anything. Lower: what a busy device measured is thrown away. Higher: sums are falsified more.
-MOST = 1e12
+MAX_FIGURE = 1e12
 # Intervals are of some seconds; a worker that stalled gives longer ones.
-MOST_INTERVAL_S = 3_600.0
+MAX_INTERVAL_S = 3_600.0
 
 
 class Direction(Enum):
@@ -105,7 +105,7 @@ def interval(
 def is_plausible(totals: LegTotals) -> bool:
     """Whether somebody may have measured this in one interval. What is out of bounds would stay in the sums."""
     figures = (value for value in vars(totals).values())
-    return all(0 <= value <= MOST for value in figures) and totals.duration_s <= MOST_INTERVAL_S
+    return all(0 <= value <= MAX_FIGURE for value in figures) and totals.duration_s <= MAX_INTERVAL_S
 
 
 def sum_up(parts: Iterable[tuple[UserId, Direction, LegTotals]]) -> list[UserQuality]:

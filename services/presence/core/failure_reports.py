@@ -1,0 +1,30 @@
+"""Which replicas the gateways call dead. No IO, no clock."""
+
+from collections import OrderedDict
+from collections.abc import Collection
+
+from services.presence.core.model import StreamId
+
+# Members remembered. Higher: memory for gateways that talk nonsense. Lower: of many that die at once some are passed
+# over, and wait for the session timeout.
+MEMBERS_LIMIT = 64
+
+
+class FailureReports:
+    """What each gateway has said; believed when more than half of those attached report it, so that one gateway that is
+    cut off expels nobody."""
+
+    def __init__(self) -> None:
+        self._reporters: OrderedDict[str, set[StreamId]] = OrderedDict()
+
+    def report(self, stream: StreamId, member_id: str, attached: Collection[StreamId]) -> bool:
+        """A gateway says that a member is dead. True when with this it is to be believed."""
+        said = self._reporters.setdefault(member_id, set())
+        said.intersection_update(attached)
+        if stream in said or stream not in attached:
+            return False
+        said.add(stream)
+        self._reporters.move_to_end(member_id)
+        if len(self._reporters) > MEMBERS_LIMIT:
+            self._reporters.popitem(last=False)
+        return len(said) - 1 <= len(attached) / 2 < len(said)
