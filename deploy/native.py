@@ -71,7 +71,7 @@ def _compile(folder: Path) -> None:
 
 def _modules() -> list[str]:
     paths = [Path("services/sfu") / name for name in COMPILED]
-    files = [file for path in paths for file in (path.glob("*.py") if path.is_dir() else [path])]
+    files = [file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])]
     return sorted(str(file) for file in files if file.name != "__init__.py")
 
 

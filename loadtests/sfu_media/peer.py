@@ -13,15 +13,15 @@ from contextlib import suppress
 from aioice import stun
 
 from services.sfu.core.errors import PacketError
-from services.sfu.core.rtcp import (
+from services.sfu.core.wire.rtcp import (
     KeyFrameRequest,
     ReportBlock,
     build_receiver_report,
     build_transport_feedback,
     parse_compound,
 )
-from services.sfu.core.sdp import Fingerprint
-from services.sfu.core.transport_cc import ArrivalLog
+from services.sfu.core.wire.sdp import Fingerprint
+from services.sfu.core.wire.transport_cc import ArrivalLog
 from services.sfu.dtls import Certificate, Channel, DtlsConnection
 from services.sfu.srtp import PacketBuffer, SrtpSession
 

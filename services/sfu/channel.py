@@ -7,9 +7,9 @@ from google.protobuf.message import DecodeError
 from parley.sfu.v1 import channel_pb2
 
 from services.sfu.core.ids import ParticipantKey, UserId
-from services.sfu.core.participants import ReceiveQuality, SlotEntry, UnseenVideo
-from services.sfu.core.quality import Quality
-from services.sfu.core.wishes import MAX_WISHES, Wish, Wishes
+from services.sfu.core.selection.video_requests import MAX_WISHES, Wish, Wishes
+from services.sfu.core.session.participants import ReceiveQuality, SlotEntry, UnseenVideo
+from services.sfu.core.session.quality import Quality
 
 _SOURCES = {
     None: channel_pb2.VIDEO_SOURCE_UNSPECIFIED,

@@ -3,10 +3,10 @@
 import asyncio
 
 from services.sfu.channel import MuteState
-from services.sfu.core.addresses import Route
-from services.sfu.core.participants import Participant
-from services.sfu.core.quality import QualityMeter
-from services.sfu.core.wishes import Wishes
+from services.sfu.core.selection.video_requests import Wishes
+from services.sfu.core.session.addresses import Route
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.quality import QualityMeter
 from services.sfu.dtls import Channel, DtlsConnection
 from services.sfu.egress import Outlet
 

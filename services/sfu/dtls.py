@@ -14,11 +14,11 @@ from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
 from OpenSSL import SSL
 
 from services.runtime import tasks
-from services.sfu.core.answer import MAX_CHANNEL_MESSAGE_SIZE, SCTP_PORT
-from services.sfu.core.channel_guard import ChannelGuard, is_too_much
-from services.sfu.core.dtls_records import split_records
 from services.sfu.core.errors import PacketError
-from services.sfu.core.sdp import Fingerprint
+from services.sfu.core.session.channel_guard import ChannelGuard, is_too_much
+from services.sfu.core.wire.answer import MAX_CHANNEL_MESSAGE_SIZE, SCTP_PORT
+from services.sfu.core.wire.dtls_records import split_records
+from services.sfu.core.wire.sdp import Fingerprint
 from services.sfu.srtp import SrtpSession
 
 log = structlog.get_logger()

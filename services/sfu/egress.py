@@ -4,12 +4,12 @@ from collections import deque
 from collections.abc import Mapping
 
 from services.sfu.batch import Batch
-from services.sfu.core.addresses import Allowance
-from services.sfu.core.copies import CopyGroup, Members, fill
-from services.sfu.core.effects import SendMedia, SendRepair, SendRtcp
 from services.sfu.core.errors import PacketError
-from services.sfu.core.forms import Image
+from services.sfu.core.forwarding.packet_formats import Image
+from services.sfu.core.forwarding.subscribers import CopyGroup, Members, fill
 from services.sfu.core.ids import ParticipantNumber
+from services.sfu.core.session.addresses import Allowance
+from services.sfu.core.session.effects import SendMedia, SendRepair, SendRtcp
 from services.sfu.ports import Metrics
 from services.sfu.srtp import SrtpSession
 from services.sfu.udp import BATCH_SIZE

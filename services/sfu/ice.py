@@ -6,9 +6,9 @@ from typing import Final
 
 from aioice import stun
 
-from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import Address
+from services.sfu.core.session.addresses import AddressBook, Route
 
 _MAGIC_COOKIE: Final = b"\x21\x12\xa4\x42"
 _BINDING: Final = (b"\x00\x01", b"\x01\x01")

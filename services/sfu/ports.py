@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import CallId, ParticipantKey
-from services.sfu.core.quality import Quality
-from services.sfu.core.sdp import Offer
+from services.sfu.core.session.effects import LeaveReason
+from services.sfu.core.session.quality import Quality
+from services.sfu.core.wire.sdp import Offer
 
 
 class MediaPlane(Protocol):

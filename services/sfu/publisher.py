@@ -18,9 +18,9 @@ from services.runtime.ids import NewId
 from services.runtime.kafka.bus import Outgoing, Publisher
 from services.runtime.observability.failures import describe
 from services.sfu.config import Node
-from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import ParticipantKey, WorkerId
-from services.sfu.core.quality import Leg, Quality
+from services.sfu.core.session.effects import LeaveReason
+from services.sfu.core.session.quality import Leg, Quality
 from services.sfu.metrics import EVENTS_DROPPED
 
 log = structlog.get_logger()

@@ -14,8 +14,8 @@ from typing import cast
 
 from services.runtime import tasks
 from services.sfu.core.errors import PacketError
-from services.sfu.core.framing import Deframer, frame
 from services.sfu.core.ids import Address
+from services.sfu.core.wire.framing import Deframer, frame
 from services.sfu.ports import Metrics
 
 # What one read of the inner socket may be.

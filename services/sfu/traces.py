@@ -1,9 +1,9 @@
 """The trace of each join, kept until the participant's first media: how long it took, as a span of its own."""
 
 from services.runtime.observability import tracing
-from services.sfu.core.effects import LeaveReason
 from services.sfu.core.ids import ParticipantKey
-from services.sfu.core.quality import Quality
+from services.sfu.core.session.effects import LeaveReason
+from services.sfu.core.session.quality import Quality
 from services.sfu.ports import Events
 
 

@@ -15,10 +15,11 @@ from services.sfu.channel import MuteState, decode_message, encode_quality, enco
 from services.sfu.collector import Collector
 from services.sfu.config import MediaConfig
 from services.sfu.connection import Connection
-from services.sfu.core.addresses import AddressBook, Route
-from services.sfu.core.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
-from services.sfu.core.budgets import CONTROL_BYTES, PACKET_COST
-from services.sfu.core.effects import (
+from services.sfu.core.errors import PacketError
+from services.sfu.core.ids import Address, CallId, ParticipantKey, ParticipantNumber
+from services.sfu.core.session.addresses import AddressBook, Route
+from services.sfu.core.session.budgets import CONTROL_BYTES, PACKET_COST
+from services.sfu.core.session.effects import (
     AnnounceConnected,
     Disconnect,
     Effect,
@@ -28,13 +29,12 @@ from services.sfu.core.effects import (
     SendSlotMap,
     SendSpeakers,
 )
-from services.sfu.core.errors import PacketError
-from services.sfu.core.ids import Address, CallId, ParticipantKey, ParticipantNumber
-from services.sfu.core.participants import Participant, RandomBytes, ReceiveQuality
-from services.sfu.core.quality import QualityMeter
-from services.sfu.core.router import Router
-from services.sfu.core.rtp import MAX_PACKET_SIZE
-from services.sfu.core.sdp import Offer
+from services.sfu.core.session.participants import Participant, RandomBytes, ReceiveQuality
+from services.sfu.core.session.quality import QualityMeter
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire.answer import Candidate, LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.wire.rtp import MAX_PACKET_SIZE
+from services.sfu.core.wire.sdp import Offer
 from services.sfu.dtls import Certificate, DtlsConnection
 from services.sfu.egress import Egress
 from services.sfu.ingress import Ingress

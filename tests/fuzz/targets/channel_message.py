@@ -3,8 +3,8 @@
 from parley.sfu.v1 import channel_pb2
 
 from services.sfu.channel import MuteState, decode_message
-from services.sfu.core.participants import ReceiveQuality
-from services.sfu.core.wishes import MAX_WISHES, Wishes
+from services.sfu.core.selection.video_requests import MAX_WISHES, Wishes
+from services.sfu.core.session.participants import ReceiveQuality
 
 SEEDS = (
     channel_pb2.ChannelMessage(media_state=channel_pb2.MediaState(audio_muted=True)).SerializeToString(),

@@ -4,12 +4,12 @@ import random
 from struct import pack
 from typing import Any
 
-from services.sfu.core.copies import Taker, fill
-from services.sfu.core.effects import SendMedia
+from services.sfu.core.forwarding.subscribers import Taker, fill
 from services.sfu.core.ids import CallId, DeviceId, ParticipantKey, ParticipantNumber, UserId
-from services.sfu.core.participants import Participant
-from services.sfu.core.router import Router
-from services.sfu.core.sdp import Offer, parse_offer
+from services.sfu.core.session.effects import SendMedia
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire.sdp import Offer, parse_offer
 
 FINGERPRINT = ":".join(["AB"] * 32)
 

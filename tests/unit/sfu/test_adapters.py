@@ -18,11 +18,11 @@ from services.runtime.config import ConfigError
 from services.sfu.batch import MAX_SEGMENTED_BYTES, MAX_SEGMENTS, Batch, SendmmsgBatch, SendtoBatch, segment
 from services.sfu.channel import MuteState, decode_message, encode_slot_map, encode_speakers
 from services.sfu.config import Config
-from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import ParticipantNumber, UserId
-from services.sfu.core.participants import ReceiveQuality, SlotEntry
-from services.sfu.core.wishes import MAX_WISHES, Wish, Wishes
+from services.sfu.core.selection.video_requests import MAX_WISHES, Wish, Wishes
+from services.sfu.core.session.addresses import AddressBook, Route
+from services.sfu.core.session.participants import ReceiveQuality, SlotEntry
 from services.sfu.ice import answer_check
 from services.sfu.srtp import PacketBuffer, SrtpSession
 from services.sfu.udp import (

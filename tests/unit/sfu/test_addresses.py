@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core.addresses import (
+from services.sfu.core.ids import ParticipantNumber
+from services.sfu.core.session.addresses import (
     AMPLIFICATION,
     ASK_AGAIN_S,
     MAX_ADDRESSES,
@@ -14,7 +15,6 @@ from services.sfu.core.addresses import (
     AddressBook,
     Route,
 )
-from services.sfu.core.ids import ParticipantNumber
 
 HOME, AWAY = ("192.0.2.1", 1), ("192.0.2.2", 2)
 

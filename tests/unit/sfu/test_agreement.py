@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 
-from services.sfu.core.answer import LocalTransport, SlotSsrcs, build_answer
-from services.sfu.core.effects import SendMedia, SendSlotMap
-from services.sfu.core.formats import list_decodable, lower_level, name_format
-from services.sfu.core.participants import Participant, UnseenVideo
-from services.sfu.core.router import Router
-from services.sfu.core.sdp import Fingerprint, parse_offer
+from services.sfu.core.session.effects import SendMedia, SendSlotMap
+from services.sfu.core.session.participants import Participant, UnseenVideo
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire.answer import LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.wire.codec_formats import list_decodable, lower_level, name_format
+from services.sfu.core.wire.sdp import Fingerprint, parse_offer
 from tests.unit.sfu.builders import key, make_router, offer_text, rtp
 
 VP8, VP9, AV1 = ("VP8", ""), ("VP9", "profile-id=0"), ("AV1", "")

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core.allocator import PATIENT_MARGIN, Demand, allocate
+from services.sfu.core.selection.allocator import PATIENT_MARGIN, Demand, allocate
 
 LAYERS = (150e3, 500e3, 1.7e6)
 

@@ -3,8 +3,8 @@ from aioice import stun
 
 from services.runtime.config import ConfigError
 from services.sfu.config import Config
-from services.sfu.core.addresses import AddressBook, Route
 from services.sfu.core.ids import Address, ParticipantNumber
+from services.sfu.core.session.addresses import AddressBook, Route
 from services.sfu.ice import answer_check
 from tests.integration.sfu.conftest import environment
 

@@ -2,7 +2,13 @@ import itertools
 
 import pytest
 
-from services.sfu.core.budgets import MAX_MEDIA_PER_S, MAX_REQUEST_INTERVAL_S, PACKET_COST, BackingOff, Budget
+from services.sfu.core.session.budgets import (
+    MAX_MEDIA_PER_S,
+    MAX_REQUEST_INTERVAL_S,
+    PACKET_COST,
+    BackingOff,
+    Budget,
+)
 
 
 def test_budget_is_spent_and_comes_back_with_the_next_second() -> None:

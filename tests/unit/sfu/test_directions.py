@@ -7,20 +7,20 @@ from collections.abc import Callable
 
 import pytest
 
-from services.sfu.core import rtcp
-from services.sfu.core.answer import LocalTransport, SlotSsrcs, build_answer
-from services.sfu.core.budgets import MAX_CHANGES_PER_S
-from services.sfu.core.effects import Effect, LeaveReason, SendMedia, SendRtcp
+from services.sfu.core.forwarding.publications import START_S
 from services.sfu.core.ids import UserId
-from services.sfu.core.media_line import LEVEL_URI, MID_URI, RID_URI, TRANSPORT_CC_URI
-from services.sfu.core.participants import Participant
-from services.sfu.core.publications import START_S
-from services.sfu.core.router import Router
-from services.sfu.core.rtcp import ReportBlock, SenderReport
-from services.sfu.core.rtp import parse_header
-from services.sfu.core.sdp import Fingerprint, Offer, parse_offer
-from services.sfu.core.transport_cc import FEEDBACK_INTERVAL_S, parse_feedback
-from services.sfu.core.wishes import Wish, Wishes
+from services.sfu.core.selection.video_requests import Wish, Wishes
+from services.sfu.core.session.budgets import MAX_CHANGES_PER_S
+from services.sfu.core.session.effects import Effect, LeaveReason, SendMedia, SendRtcp
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire import rtcp
+from services.sfu.core.wire.answer import LocalTransport, SlotSsrcs, build_answer
+from services.sfu.core.wire.media_line import LEVEL_URI, MID_URI, RID_URI, TRANSPORT_CC_URI
+from services.sfu.core.wire.rtcp import ReportBlock, SenderReport
+from services.sfu.core.wire.rtp import parse_header
+from services.sfu.core.wire.sdp import Fingerprint, Offer, parse_offer
+from services.sfu.core.wire.transport_cc import FEEDBACK_INTERVAL_S, parse_feedback
 from tests.unit.sfu.builders import AUDIO, CHANNEL, HEAD, SIMULCAST, VIDEO, key, make_router, receivers, rtp, video
 from tests.unit.sfu.counting import MOST_LINES, count_lines
 from tests.unit.sfu.effects import key_frame_requests, media, payload_of, repairs, reports, sent, unwrapped

@@ -1,4 +1,11 @@
-from services.sfu.core.layers import ALL_TEMPORAL, Layer, Option, list_options, order_layers, order_rids
+from services.sfu.core.selection.layers import (
+    ALL_TEMPORAL,
+    Layer,
+    Option,
+    list_options,
+    order_layers,
+    order_rids,
+)
 
 
 def test_rids_are_ordered_by_their_common_names_else_as_offered() -> None:

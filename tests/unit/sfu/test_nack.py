@@ -1,5 +1,12 @@
-from services.sfu.core.nack import FIRST_NACK_S, MAX_MISSING, MAX_NACKS, NACK_INTERVAL_S, GapTracker, RetransmissionRing
-from services.sfu.core.rtp import canonical_audio, parse_header
+from services.sfu.core.forwarding.nack import (
+    FIRST_NACK_S,
+    MAX_MISSING,
+    MAX_NACKS,
+    NACK_INTERVAL_S,
+    GapTracker,
+    RetransmissionRing,
+)
+from services.sfu.core.wire.rtp import canonical_audio, parse_header
 from tests.unit.sfu.builders import rtp
 
 

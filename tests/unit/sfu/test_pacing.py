@@ -1,12 +1,12 @@
 """Repairs do not come in one burst: a receiver that lost much asks for it again and gets it at what its path bears."""
 
-from services.sfu.core import rtcp
-from services.sfu.core.budgets import BURST_S, LEAST_BURST_BYTES, Pace
-from services.sfu.core.effects import SendMedia, SendRepair
-from services.sfu.core.estimator import START_BPS
-from services.sfu.core.participants import Participant
-from services.sfu.core.router import Router
-from services.sfu.core.rtp import parse_header
+from services.sfu.core.congestion.estimator import START_BPS
+from services.sfu.core.session.budgets import BURST_S, LEAST_BURST_BYTES, Pace
+from services.sfu.core.session.effects import SendMedia, SendRepair
+from services.sfu.core.session.participants import Participant
+from services.sfu.core.session.router import Router
+from services.sfu.core.wire import rtcp
+from services.sfu.core.wire.rtp import parse_header
 from tests.unit.sfu.builders import copies, join, make_router, rtp, vp8
 
 SSRC, LOST, SIZE = 11, 150, 1000

@@ -1,4 +1,4 @@
-from services.sfu.core.speakers import STALE_S, SpeechLevel, compare, rank
+from services.sfu.core.selection.speakers import STALE_S, SpeechLevel, compare, rank
 
 
 def spoken(level: int, packets: int = 50, now: float = 1.0) -> SpeechLevel:

@@ -1,7 +1,13 @@
 import pytest
 
-from services.sfu.core.rtcp import ReportBlock
-from services.sfu.core.stats import RateMeter, ReceptionStats, middle_ntp, ntp_from_unix, round_trip_s
+from services.sfu.core.congestion.stats import (
+    RateMeter,
+    ReceptionStats,
+    middle_ntp,
+    ntp_from_unix,
+    round_trip_s,
+)
+from services.sfu.core.wire.rtcp import ReportBlock
 
 
 def receive(stats: ReceptionStats, number: int, timestamp: int, now: float) -> int:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core.transport_cc import (
+from services.sfu.core.wire.transport_cc import (
     FEEDBACK_INTERVAL_S,
     MAX_STATUSES,
     ArrivalLog,

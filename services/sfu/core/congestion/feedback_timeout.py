@@ -1,0 +1,62 @@
+"""What feedback that stays away says of a path: after a great fall of the rate it waits in a queue, or is lost."""
+
+from typing import Final
+
+from services.sfu.core.congestion.estimator import LOWEST_BPS
+
+# A packet that no feedback told of for this long, beyond the round trip, means that the way is full: feedback comes
+# each 50 to 250 ms. Higher: a fall of the rate is seen later. Lower: a client that was busy loses its picture.
+SILENCE_S: Final = 0.4
+# Feedback ends the silence when none waits for longer than this, beyond the round trip: else it was sent before the
+# fall, or waited itself. Higher: a full path is filled again. Lower: slow feedback ends no silence.
+ENDED_S: Final = 0.2
+# What is kept of what was sent, at each such time. Higher: it may still be too much. Lower: a poor picture after each
+# silence.
+SILENT_SHARE: Final = 0.25
+# What is given back at once where feedback was lost, in parts of what was kept. Higher: the path is filled again.
+# Lower: probes have to find the rest.
+SHARE_AFTER_LOSS: Final = 2.0
+# Feedback with more loss than this does not end the silence.
+MAX_LOSS: Final = 0.25
+# Of the round trip, no more than this is taken for the path's own: the rest is the queue that silence is about.
+_LONGEST_ROUND_TRIP_S: Final = 0.3
+
+
+class Silence:
+    """The silence of one receiver. `limit_bps` is what may be sent meanwhile, None while there is none.
+
+    `waiting_since` is when the first packet was sent that no feedback told of, None when there is no such packet.
+    """
+
+    def __init__(self) -> None:
+        self.limit_bps: float | None = None
+        self._limited_at = -1.0
+        self._lost_feedback = False
+
+    def begin(self, waiting_since: float | None, sent_bps: float, round_trip_s: float, now: float) -> bool:
+        """Whether it has just lasted too long, for the first time or once more; then the limit is a new one."""
+        if waiting_since is None:
+            return False
+        if now - max(waiting_since, self._limited_at) < SILENCE_S + min(round_trip_s, _LONGEST_ROUND_TRIP_S):
+            return False
+        if self.limit_bps is not None:
+            sent_bps = min(sent_bps, self.limit_bps)
+        self._limited_at = now
+        self.limit_bps = max(SILENT_SHARE * sent_bps, LOWEST_BPS)
+        return True
+
+    def note_feedback(self, follows: bool) -> None:
+        """Feedback came. `follows`: none is missing before it."""
+        self._lost_feedback = self._lost_feedback or not follows
+
+    def is_over(self, waiting_since: float | None, loss: float, round_trip_s: float, now: float) -> bool:
+        """Whether feedback with this loss, 0 to 1, ends it."""
+        waited_s = now - waiting_since if waiting_since is not None else 0.0
+        return waited_s < ENDED_S + min(round_trip_s, _LONGEST_ROUND_TRIP_S) and loss <= MAX_LOSS
+
+    def end(self) -> float | None:
+        """It is over. Gives what the estimate must not be above now: what was lost on the way back was lost to a full
+        path; nothing, when no feedback was lost."""
+        limit_bps, self.limit_bps = self.limit_bps, None
+        lost_feedback, self._lost_feedback = self._lost_feedback, False
+        return limit_bps * SHARE_AFTER_LOSS if limit_bps is not None and lost_feedback else None

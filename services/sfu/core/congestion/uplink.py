@@ -1,0 +1,88 @@
+"""The way up from one publisher: what it is told of its path, so that its own estimate or ours can follow.
+
+With transport-cc negotiated the client estimates and gets feedback; else the SFU estimates from the send times in the
+packets (abs-send-time) and says so by REMB (draft-alvestrand-rmcat-remb-03).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from services.sfu.core.congestion.estimator import BandwidthEstimator
+from services.sfu.core.forwarding.publications import Publication
+from services.sfu.core.wire.rtp import RtpHeader, find_extension
+from services.sfu.core.wire.transport_cc import ArrivalLog, Sent
+
+# What publishers may send at most. Chromium opens all three simulcast layers at 5 Mbit/s (facts/sfu.md).
+# Higher: waste where nobody watches. Lower: the top layer stays shut.
+LIMIT_BPS: Final = 5_000_000.0
+# Packets are judged in portions of this time. Higher: later. Lower: more work.
+JUDGE_INTERVAL_S: Final = 0.1
+# Packets of a portion that are looked at: a flood costs no more than this.
+MAX_PORTION: Final = 256
+
+# Abs-send-time: 24 bits, 6.18 fixed-point seconds.
+_SPAN: Final = 1 << 24
+_UNITS_PER_S: Final = 1 << 18
+
+
+class UplinkPath:
+    """One publisher's path."""
+
+    def __init__(self, publications: Sequence[Publication]) -> None:
+        ids = [p.transport_cc_id for p in publications if p.transport_cc_id is not None]
+        self._transport_cc_id = ids[0] if ids else None
+        times = [p.send_time_id for p in publications if p.kind == "video" and p.send_time_id is not None]
+        self._send_time_id = times[0] if times and not ids else None
+        # The payload types whose packets say anything of the path.
+        self.watched_types: frozenset[int] = frozenset()
+        if self._transport_cc_id is not None or self._send_time_id is not None:
+            videos = [p for p in publications if p.kind == "video"]
+            self.watched_types = frozenset(number for p in videos for number in (*p.codecs, *p.repair_types))
+        self._log = ArrivalLog()
+        self._estimator = BandwidthEstimator()
+        self._estimator.expect_feedback(LIMIT_BPS)
+        self._portion: list[Sent] = []
+        self._judged_at = 0.0
+        self._last_units: int | None = None
+
+    @property
+    def has_transport_cc(self) -> bool:
+        """Whether the client estimates, and wants feedback for it."""
+        return self._transport_cc_id is not None
+
+    def add(self, datagram: bytes, header: RtpHeader, now: float) -> None:
+        """Note that a packet came, whatever stream it is of."""
+        if self._transport_cc_id is not None:
+            value = find_extension(datagram, header, self._transport_cc_id)
+            if value is not None and len(value) == 2:
+                self._log.add(value[0] << 8 | value[1], now)
+        elif self._send_time_id is not None:
+            value = find_extension(datagram, header, self._send_time_id)
+            if value is not None and len(value) == 3 and len(self._portion) < MAX_PORTION:
+                sent_at = self._unwrap(int.from_bytes(value, "big"))
+                self._portion.append((sent_at, now, len(datagram)))
+
+    def take_feedback(self, now: float) -> bytes | None:
+        """The transport-wide feedback that is due."""
+        return self._log.take_feedback(now)
+
+    def judge(self, round_trip_s: float, now: float) -> None:
+        """Take the packets since the last time into the estimate; to be called at each tick."""
+        if self._portion and now - self._judged_at >= JUDGE_INTERVAL_S:
+            self._judged_at = now
+            self._estimator.handle_feedback(self._portion, round_trip_s, now)
+            self._portion = []
+
+    def remb_bps(self, now: float) -> int:
+        """What the publisher may send, for its REMB."""
+        return int(min(self._estimator.estimate_bps(now), LIMIT_BPS))
+
+    def _unwrap(self, units: int) -> float:
+        last = self._last_units
+        if last is None:
+            self._last_units = units
+        else:
+            distance = (units - last) % _SPAN
+            self._last_units = last + (distance if distance < _SPAN // 2 else distance - _SPAN)
+        assert self._last_units is not None
+        return self._last_units / _UNITS_PER_S

@@ -1,0 +1,175 @@
+"""Who takes the packets of one stream, grouped so that a packet is forwarded to many in a tight loop.
+
+A slot that takes everything from its source, at offsets that do not change, is in a group of its form: what its numbers
+are after a packet follows from the packet, so nothing is kept for it packet by packet. The others are looked at one by
+one: those that leave temporal layers out, and those whose repairs must be byte for byte the same.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from struct import Struct
+from typing import Final, Protocol, final
+
+from services.sfu.core.forwarding.packet_formats import NUMBER_AT, Form, Image
+from services.sfu.core.ids import ParticipantNumber
+from services.sfu.core.wire.rtp import MediaPacket
+from services.sfu.core.wire.transport_cc import SendHistory
+
+_pack_number: Final = Struct("!H").pack_into
+_pack_picture: Final = Struct("!HB").pack_into
+
+
+@final
+class Numbers:
+    """What is one receiver's own: what to add to the source's numbers, its SSRC, and its path's numbers."""
+
+    __slots__ = ("history", "picture_id", "sequence", "ssrc", "timestamp", "tl0")
+
+    def __init__(
+        self, sequence: int, timestamp: int, ssrc: int, picture_id: int, tl0: int, history: SendHistory
+    ) -> None:
+        self.sequence = sequence
+        self.timestamp = timestamp
+        self.ssrc = ssrc
+        self.picture_id = picture_id
+        self.tl0 = tl0
+        self.history = history
+
+
+class Room(Protocol):
+    """Where a packet is written to."""
+
+    @property
+    def view(self) -> memoryview: ...
+
+
+def fill(images: Sequence[Image], numbers: Numbers, rooms: Sequence[Room]) -> None:
+    """Write a receiver's copies of packets, each into its room."""
+    for image, room in zip(images, rooms, strict=False):
+        out = room.view
+        number = (image.sequence_number + numbers.sequence) & 0xFFFF
+        timestamp = (image.timestamp + numbers.timestamp) & 0xFFFFFFFF
+        image.pack_into(out, 0, image.start, number, timestamp, numbers.ssrc, image.rest)
+        if image.sent is not None:
+            _pack_number(out, NUMBER_AT, numbers.history.note(image.sent))
+        if image.picture_id_at:
+            picture_id = 0x8000 | (image.picture_id + numbers.picture_id) & 0x7FFF
+            if image.tl0_at:
+                # Next to each other (RFC 7741 section 4.2).
+                _pack_picture(out, image.picture_id_at, picture_id, (image.tl0 + numbers.tl0) & 0xFF)
+            else:
+                _pack_number(out, image.picture_id_at, picture_id)
+
+
+# Who gets what goes to a group, each with its own numbers. A tuple that is replaced and never changed: what waits to
+# be sent goes to those who were there when it came.
+Members = tuple[tuple[ParticipantNumber, Numbers], ...]
+
+
+class Taker(ABC):
+    """A slot, as the stream that it is on sees it. `receiver` is whose it is."""
+
+    def __init__(self, receiver: ParticipantNumber) -> None:
+        self.receiver = receiver
+
+    @abstractmethod
+    def accept(self, packet: MediaPacket, now: float) -> bool:
+        """Whether a packet of the source is to be sent on this slot; for what its group does not take."""
+
+    @abstractmethod
+    def join_group(self) -> bool:
+        """Take everything that comes from now on, where nothing speaks against it; whether that is so."""
+
+    @abstractmethod
+    def switch(self, packet: MediaPacket, now: float) -> None:
+        """The key frame of the wanted stream has come: the slot is on it from this packet on."""
+
+    @abstractmethod
+    def write(self, packet: MediaPacket, room: Room, now: float) -> int:
+        """Write the receiver's copy of an accepted packet; gives its size in bytes."""
+
+    @abstractmethod
+    def free(self) -> None:
+        """Its publication is gone."""
+
+
+class CopyGroup:
+    """The slots of one form that take every packet of a stream."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.slots: list[Taker] = []
+        self.members: Members = ()
+        self.packets = self.bytes = 0
+        self._payload_types = dict(form.payload_types)
+
+    def add(self, slot: Taker, numbers: Numbers) -> None:
+        """Let a slot take what comes from now on."""
+        self.slots.append(slot)
+        self.members = (*self.members, (slot.receiver, numbers))
+
+    def remove(self, slot: Taker) -> None:
+        """Let a slot take no more."""
+        place = self.slots.index(slot)
+        del self.slots[place]
+        self.members = self.members[:place] + self.members[place + 1 :]
+
+    def draw(self, packet: MediaPacket, now: float) -> Image:
+        """Count a packet for all slots; gives its image."""
+        payload_type = self._payload_types.get(packet.codec)
+        if payload_type is None:
+            packet, payload_type = self.form.suit(packet)
+        image = self.form.draw(packet, payload_type, now)
+        self.packets += 1
+        self.bytes += image.size
+        return image
+
+
+class Takers:
+    """All slots on one stream, and those that wait for its next key frame."""
+
+    def __init__(self) -> None:
+        self.newest: MediaPacket | None = None
+        self.newest_at = 0.0
+        self.apart: dict[Taker, None] = {}
+        self.waiting: dict[Taker, None] = {}
+        self._groups: dict[Form, CopyGroup] = {}
+        # Those of all forms; follows what comes and goes.
+        self.groups: Collection[CopyGroup] = self._groups.values()
+
+    def group(self, form: Form) -> CopyGroup:
+        """That of a form, made at its first use."""
+        group = self._groups.get(form)
+        if group is None:
+            group = self._groups[form] = CopyGroup(form)
+        return group
+
+    def leave(self, slot: Taker, group: CopyGroup) -> None:
+        """Take a slot out of its group; an empty one is not kept."""
+        group.remove(slot)
+        if not group.slots:
+            del self._groups[group.form]
+
+    def route(self, packet: MediaPacket, now: float) -> Collection[CopyGroup | Taker]:
+        """Who gets a packet of the stream: groups as a whole, and single slots. A key frame takes those that wait for
+        it."""
+        newest = self.newest
+        is_next = newest is None or packet.extended > newest.extended
+        if is_next and not self.apart and not self.waiting:
+            # Nearly always.
+            self.newest, self.newest_at = packet, now
+            return self.groups
+        single: list[CopyGroup | Taker] = []
+        if is_next:
+            self.newest, self.newest_at = packet, now
+        else:
+            single += [slot for group in self.groups for slot in group.slots if slot.accept(packet, now)]
+        if self.apart:
+            single += [
+                slot for slot in tuple(self.apart) if not (is_next and slot.join_group()) and slot.accept(packet, now)
+            ]
+        if self.waiting and packet.frame.is_key_frame:
+            for slot in tuple(self.waiting):
+                slot.switch(packet, now)
+                single.append(slot)
+        return [*self.groups, *single] if is_next else single

@@ -1,0 +1,390 @@
+"""The calls of one worker: joins and leaves, where each packet goes, and what is due."""
+
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from typing import Final
+
+from services.sfu.core.congestion.stats import ntp_from_unix
+from services.sfu.core.forwarding.publications import InboundStream, Publication
+from services.sfu.core.ids import CallId, ParticipantKey, ParticipantNumber
+from services.sfu.core.selection.layer_selection import aim
+from services.sfu.core.selection.speakers import RANK_INTERVAL_S
+from services.sfu.core.selection.video_requests import Wishes
+from services.sfu.core.session import feedback
+from services.sfu.core.session.agreement import agree
+from services.sfu.core.session.calls import Call
+from services.sfu.core.session.effects import (
+    AnnounceConnected,
+    Disconnect,
+    Effect,
+    LeaveReason,
+    SendMedia,
+    SendRepair,
+    SendSlotMap,
+)
+from services.sfu.core.session.lifecycle import Action, Input, State, step, timeout_of
+from services.sfu.core.session.participants import Participant, RandomBytes
+from services.sfu.core.wire.rtcp import Bye, TransportFeedback, parse_compound
+from services.sfu.core.wire.rtp import MediaPacket, parse_header
+from services.sfu.core.wire.sdp import Offer
+
+# Reports and expiry. Higher: slower to see loss. Lower: more RTCP.
+REPORT_INTERVAL_S: Final = 1.0
+# Layers and missing key frames are looked at this often.
+LAYER_INTERVAL_S: Final = 0.25
+# An estimate that falls below this share of what was given out takes effect at once.
+SUDDEN_DROP: Final = 0.9
+# Whether feedback stays away is looked at this often. Higher: seen later. Lower: work for each participant.
+SILENCE_INTERVAL_S: Final = 0.05
+# In larger calls whoever begins or ends a stream is followed at the next tick: to settle the slots takes the square of
+# the members, a millisecond at 20. Higher: one packet holds up the others' for longer. Lower: pictures come later.
+SMALL_CALL: Final = 6
+# Looked up once: it is asked for with each packet.
+_CONNECTED: Final = State.CONNECTED
+# Packets of a probe at one tick. Higher: bursts. Lower: high rates cannot be tried.
+MAX_PROBE_PACKETS: Final = 16
+
+
+class Router:
+    """All media state of a worker. Not one method blocks or raises on a client's bytes, but for PacketError.
+
+    `unix_offset_s` is what turns `now` (monotonic seconds) into Unix time, for the NTP times of sender reports.
+    """
+
+    def __init__(self, random: RandomBytes, unix_offset_s: float) -> None:
+        self._random = random
+        self._unix_offset_s = unix_offset_s
+        self._calls: dict[CallId, Call] = {}
+        self._participants: dict[ParticipantNumber, Participant] = {}
+        self._last_number = 0
+        self._with_gaps: set[InboundStream] = set()
+        self._heard_numbered: set[Participant] = set()
+        self._probing: set[Participant] = set()
+        # Whose streams began or ended more often than is followed at once.
+        self._changed: set[Participant] = set()
+        self._reports_due: list[tuple[float, ParticipantNumber]] = []
+        self._key_frames_due = self._ranks_due = self._silence_due = 0.0
+
+    def __len__(self) -> int:
+        return len(self._participants)
+
+    @property
+    def participants(self) -> list[Participant]:
+        """All participants of the worker, in the order of their joins."""
+        return list(self._participants.values())
+
+    @property
+    def call_count(self) -> int:
+        """How many calls have a participant."""
+        return len(self._calls)
+
+    def get(self, number: ParticipantNumber) -> Participant | None:
+        """A participant that has not left."""
+        return self._participants.get(number)
+
+    def find(self, key: ParticipantKey) -> Participant | None:
+        """The participant of this name, if it is in the call."""
+        call = self._calls.get(key.call_id)
+        return None if call is None else call.members.get(key)
+
+    def join(self, key: ParticipantKey, offer: Offer, now: float) -> tuple[Participant, list[Effect]]:
+        """Admit a device; one of the same key leaves as replaced. Its `offer` is the one to be answered."""
+        former = self.find(key)
+        effects = [] if former is None else self._step(former, Input.REPLACED, now)
+        self._last_number += 1
+        call = self._calls.setdefault(key.call_id, Call())
+        agreed = agree(offer, [member.takes for member in call.members.values() if member.takes])
+        participant = Participant(ParticipantNumber(self._last_number), key, agreed, self._random, now)
+        call.members[key] = participant
+        self._participants[participant.number] = participant
+        heappush(self._reports_due, (now + REPORT_INTERVAL_S, participant.number))
+        return participant, effects
+
+    def remove(self, key: ParticipantKey, now: float) -> list[Effect]:
+        """End a device's media; nothing if it is not there."""
+        participant = self.find(key)
+        return [] if participant is None else self._step(participant, Input.REMOVED, now)
+
+    def end_call(self, call_id: CallId, now: float) -> list[Effect]:
+        """End the media of everyone in a call."""
+        call = self._calls.get(call_id)
+        return [] if call is None else [effect for key in list(call.members) for effect in self.remove(key, now)]
+
+    def stop(self, now: float) -> list[Effect]:
+        """End everyone's media, because the worker ends."""
+        return [e for participant in self.participants for e in self._step(participant, Input.WORKER_STOPPED, now)]
+
+    def handle_transport_up(self, participant: Participant, now: float) -> list[Effect]:
+        """DTLS is up."""
+        participant.heard_at = now
+        return self._step(participant, Input.TRANSPORT_UP, now)
+
+    def handle_transport_closed(self, participant: Participant, now: float) -> list[Effect]:
+        """The client closed DTLS, or its handshake failed."""
+        return self._step(participant, Input.TRANSPORT_CLOSED, now)
+
+    def handle_consent(self, participant: Participant, now: float) -> None:
+        """An authenticated STUN check of the participant came."""
+        participant.heard_at = now
+
+    def handle_mute(
+        self, participant: Participant, audio: bool, video: bool, now: float, screen: bool | None = None
+    ) -> list[Effect]:
+        """What the client says of its microphone, camera and screen; its receivers are told when that is new.
+
+        `audio`, `video`: whether they are off. `screen`: whether it is shared; None when the client says nothing of it.
+        """
+        told: dict[ParticipantNumber, None] = {}
+        for publication in participant.publications:
+            was_muted = publication.muted
+            if publication.is_screen:
+                publication.said_on = screen
+            else:
+                publication.said_on = not (audio if publication.kind == "audio" else video)
+            if publication.kind == "audio":
+                publication.level.is_muted = audio
+            if publication.muted != was_muted:
+                told |= {slot.receiver: None for slot in publication.slots}
+        call = self._calls.get(participant.key.call_id)
+        if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
+            return []
+        settled = call.settle(now)
+        told |= {effect.receiver: None for effect in settled if isinstance(effect, SendSlotMap)}
+        effects: list[Effect] = [SendSlotMap(receiver) for receiver in told]
+        return effects + self._aim_told(settled, now)
+
+    def handle_wishes(self, participant: Participant, wishes: Wishes, now: float) -> list[Effect]:
+        """What the client asks to see."""
+        participant.wishes = wishes
+        call = self._calls.get(participant.key.call_id)
+        if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
+            return []
+        return [*call.settle(now, participant), *self._aim([participant], now)]
+
+    def handle_rtp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
+        """Route one decrypted RTP packet. Raises PacketError with the reason for a drop."""
+        header = parse_header(datagram)
+        payload_type = header.payload_type
+        if payload_type in participant.uplink.watched_types:
+            participant.uplink.add(datagram, header, now)
+            self._heard_numbered.add(participant)
+        if payload_type in participant.repair_types:
+            repairing, repaired = participant.find_repair(datagram, header)
+            packet = None if repaired is None else repairing.receive_repair(datagram, repaired, now)
+            return self._forward(participant, repairing, packet, now)
+        stream = participant.streams.get(header.ssrc)
+        if stream is None or payload_type not in stream.payload_types:
+            stream = participant.find_stream(datagram, header, now)
+        effects: list[Effect] = []
+        if stream.last_packet_at is None and header.payload_end > header.payload_at:
+            effects = self._handle_new(stream, now)
+        packet, repairable = stream.receive(datagram, header, now)
+        if not repairable:
+            if packet is None and stream.has_restarted(header):
+                stream = participant.restart(stream, header)
+                effects += self._handle_new(stream, now)
+                packet, _ = stream.receive(datagram, header, now)
+            stream.publication.want_key_frame(stream)
+        elif stream.gaps.missing:
+            self._with_gaps.add(stream)
+        forwarded = self._forward(participant, stream, packet, now)
+        return effects + forwarded if effects else forwarded
+
+    def _forward(
+        self, participant: Participant, stream: InboundStream, packet: MediaPacket | None, now: float
+    ) -> list[Effect]:
+        effects = self._note_media(participant, now)
+        if packet is None:
+            return effects
+        forwarded: list[Effect] = [SendMedia(to, packet) for to in stream.takers.route(packet, now)]
+        return effects + forwarded if effects else forwarded
+
+    def _handle_new(self, stream: InboundStream, now: float) -> list[Effect]:
+        """A stream began, or goes on after its end: what was off, or in another codec, gets its slots now, and whoever
+        has these may want its layer."""
+        publication = stream.publication
+        was_on = publication.is_on(now)
+        stream.last_packet_at = now
+        effects: list[Effect] = []
+        participant = self.find(publication.publisher)
+        if participant is None or not self._may_change(participant, now):
+            return effects
+        if len(publication.layers) == 1 or (publication.kind == "video" and not was_on):
+            effects = self._settle(participant, now)
+        return effects + self._aim([self._participants[slot.receiver] for slot in publication.slots], now)
+
+    def _may_change(self, participant: Participant, now: float) -> bool:
+        """Whether all slots follow now what a participant changed; else a later tick sees to it."""
+        is_small = len(self._calls[participant.key.call_id].members) <= SMALL_CALL
+        if is_small and participant.changes.spend(1, now):
+            return True
+        self._changed.add(participant)
+        return False
+
+    def _settle(self, participant: Participant, now: float) -> list[Effect]:
+        settled = self._calls[participant.key.call_id].settle(now)
+        return settled + self._aim_told(settled, now)
+
+    def handle_rtcp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
+        """Take in one decrypted RTCP packet. Raises PacketError with the reason for a drop."""
+        reports = parse_compound(datagram)
+        effects = self._note_media(participant, now)
+        ntp = self._ntp(now)
+        has_ended = False
+        for report in reports:
+            effects += feedback.handle_report(participant, report, now, ntp)
+            has_ended = has_ended or isinstance(report, Bye)
+        if has_ended and self._may_change(participant, now):
+            effects += self._settle(participant, now)
+        path = participant.path
+        if path.estimate_bps(now) < SUDDEN_DROP * path.allocated_bps and now >= path.aimed_at + LAYER_INTERVAL_S / 5:
+            effects += self._aim([participant], now)
+        if any(not isinstance(report, TransportFeedback) for report in reports):
+            for slot in participant.slots:
+                if slot.publication is not None:
+                    effects += self._request_key_frame(slot.publication, now)
+        return effects
+
+    def tick(self, now: float) -> list[Effect]:
+        """What is due at `now`: NACKs, feedback and probes at each call, the rest at its own interval."""
+        effects = self._tick_streams(now)
+        effects += self._tick_uplinks(now)
+        effects += self._tick_probes(now)
+        effects += self._tick_changes(now)
+        # Each at its own time: all at once would hold up the media.
+        due = [p for p in self._participants.values() if now - p.path.aimed_at >= LAYER_INTERVAL_S]
+        if now >= self._silence_due:
+            self._silence_due = now + SILENCE_INTERVAL_S
+            due += [p for p in self._participants.values() if p.path.fall_silent(now)]
+        effects += self._aim(due, now)
+        if now >= self._key_frames_due:
+            self._key_frames_due = now + LAYER_INTERVAL_S
+            for participant in self._participants.values():
+                for publication in participant.publications:
+                    effects += self._request_key_frame(publication, now)
+        if now >= self._ranks_due:
+            self._ranks_due = now + RANK_INTERVAL_S
+            for call in self._calls.values():
+                ranked = call.rank(now)
+                effects += ranked + self._aim_told(ranked, now)
+        return effects + self._tick_reports(now)
+
+    def _tick_streams(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for stream in list(self._with_gaps):
+            publisher = self.find(stream.publication.publisher)
+            if not stream.gaps.missing or publisher is None or publisher.streams.get(stream.ssrc) is not stream:
+                self._with_gaps.discard(stream)
+                continue
+            effects += feedback.build_nacks(publisher, stream, now)
+        return effects
+
+    def _tick_changes(self, now: float) -> list[Effect]:
+        """Each call once, however many of its participants changed something."""
+        due = [participant for participant in self._changed if participant.changes.spend(1, now)]
+        self._changed.difference_update(due)
+        calls = {participant.key.call_id: participant for participant in due}
+        effects = [effect for participant in calls.values() for effect in self._settle(participant, now)]
+        slots = (slot for participant in due for p in participant.publications for slot in p.slots)
+        receivers = dict.fromkeys(slot.receiver for slot in slots)
+        return effects + self._aim([self._participants[number] for number in receivers], now)
+
+    def _tick_uplinks(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for participant in list(self._heard_numbered):
+            participant.uplink.judge(participant.round_trip_s or 0.1, now)
+            due = feedback.build_transport_feedback(participant, now)
+            if due or not participant.uplink.has_transport_cc:
+                self._heard_numbered.discard(participant)
+            effects += due
+        return effects
+
+    def _tick_probes(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for participant in self._probing:
+            size = participant.path.poll_probe(now)
+            slot = next((slot for slot in participant.slots if slot.can_probe), None) if size > 0 else None
+            packet = slot.find_probe() if slot is not None else None
+            if slot is None or packet is None:
+                continue
+            count = min(-(-size // (len(packet.frame.payload) + 22)), MAX_PROBE_PACKETS)
+            effects += [SendRepair(slot, packet, is_probe=True)] * count
+        return effects
+
+    def _tick_reports(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        ntp = self._ntp(now)
+        while self._reports_due and self._reports_due[0][0] <= now:
+            _, number = heappop(self._reports_due)
+            participant = self._participants.get(number)
+            if participant is None:
+                continue
+            heappush(self._reports_due, (now + REPORT_INTERVAL_S, number))
+            timeout = timeout_of(participant.state, participant.joined_at, participant.heard_at, now)
+            if timeout is not None:
+                effects += self._step(participant, timeout, now)
+            elif participant.state is not State.WAITING:
+                effects += feedback.build_reports(participant, now, ntp)
+        return effects
+
+    def _note_media(self, participant: Participant, now: float) -> list[Effect]:
+        participant.heard_at = now
+        return self._step(participant, Input.MEDIA, now) if participant.state is _CONNECTED else []
+
+    def _aim(self, receivers: Iterable[Participant], now: float) -> list[Effect]:
+        """Aim the slots of receivers at what their paths bear, and ask for the key frames that are missing."""
+        wanting: dict[Publication, None] = {}
+        for receiver in receivers:
+            wanting |= dict.fromkeys(aim(receiver, now))
+            if receiver.path.needed_bps > receiver.path.estimate_bps(now):
+                self._probing.add(receiver)
+            else:
+                self._probing.discard(receiver)
+        return [effect for publication in wanting for effect in self._request_key_frame(publication, now)]
+
+    def _aim_told(self, effects: Iterable[Effect], now: float) -> list[Effect]:
+        """Aim the slots of those whose map changed: who is new on one is heard and seen at once."""
+        told = [self._participants.get(effect.receiver) for effect in effects if isinstance(effect, SendSlotMap)]
+        return self._aim([receiver for receiver in told if receiver is not None], now)
+
+    def _request_key_frame(self, publication: Publication, now: float) -> list[Effect]:
+        stream = publication.take_key_frame_request(now)
+        publisher = self.find(publication.publisher)
+        if stream is None or publisher is None:
+            return []
+        return [feedback.build_key_frame_request(publisher, stream)]
+
+    def _ntp(self, now: float) -> int:
+        return ntp_from_unix(now + self._unix_offset_s)
+
+    def _step(self, participant: Participant, happened: Input, now: float) -> list[Effect]:
+        actions, participant.state = step(participant.state, happened)
+        effects: list[Effect] = []
+        for action in actions:
+            if action is Action.TAKE_SLOTS:
+                effects += self._connect(participant, now)
+            elif action is Action.ANNOUNCE:
+                effects.append(AnnounceConnected(participant.key))
+            elif isinstance(action, LeaveReason):
+                effects += self._leave(participant, action, now)
+        return effects
+
+    def _connect(self, participant: Participant, now: float) -> list[Effect]:
+        """Put the participant on the others' slots and the others on its own."""
+        effects = self._calls[participant.key.call_id].settle(now)
+        effects += self._aim_told(effects, now)
+        told = {effect.receiver for effect in effects if isinstance(effect, SendSlotMap)}
+        return effects if participant.number in told else [SendSlotMap(participant.number), *effects]
+
+    def _leave(self, participant: Participant, reason: LeaveReason, now: float) -> list[Effect]:
+        call = self._calls[participant.key.call_id]
+        effects = call.leave(participant, now)
+        effects += self._aim_told(effects, now)
+        if not call.members:
+            del self._calls[participant.key.call_id]
+        del self._participants[participant.number]
+        self._with_gaps -= set(participant.streams.values())
+        self._heard_numbered.discard(participant)
+        self._probing.discard(participant)
+        self._changed.discard(participant)
+        return [*effects, Disconnect(participant.number, participant.key, reason)]
