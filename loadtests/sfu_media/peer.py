@@ -223,7 +223,7 @@ class Peer:
             self.media_came.set()
         is_video = view[1] & 0x7F == _VIDEO_PT
         if is_video and view[16] == _NUMBER_ID << 4 | 1:
-            self._log.add(view[17] << 8 | view[18], now)
+            self._log.add_arrival(view[17] << 8 | view[18], now)
         if self._opens_packets:
             clear = srtp.unprotect_rtp(self._buffer, size)
             at = 12 + (8 if clear[0] & 0x10 else 0) + (6 if is_video else 0)

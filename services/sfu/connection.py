@@ -3,7 +3,7 @@
 import asyncio
 
 from services.sfu.channel import MuteState
-from services.sfu.core.selection.video_requests import Wishes
+from services.sfu.core.selection.video_requests import VideoRequests
 from services.sfu.core.session.addresses import Route
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.quality import QualityMeter
@@ -35,7 +35,7 @@ class Connection(Outlet):
         self.starting: asyncio.Task[None] | None = None
         # What the client said last and was not heeded yet, and when it was heeded.
         self.muted: MuteState | None = None
-        self.wished: Wishes | None = None
+        self.video_requests: VideoRequests | None = None
         self.heeded_at = -1.0
         # The raw addresses that the worker knows it by.
         self.sources: set[bytes] = set()

@@ -185,7 +185,7 @@ class MediaWorker:
         self._carry_out(effects)
         number = participant.number
         route = Route(number, self._random(8).hex(), self._random(16).hex(), offer.ice_ufrag, offer.ice_pwd)
-        self._book.add(route)
+        self._book.add_route(route)
         dtls = DtlsConnection(
             self._certificate,
             offer.fingerprint,
@@ -373,7 +373,7 @@ class MediaWorker:
             if isinstance(said, MuteState):
                 connection.muted = said.after(connection.muted)
             else:
-                connection.wished = said
+                connection.video_requests = said
             self._said.add(number)
 
     def _heed(self, number: ParticipantNumber, now: float) -> None:
@@ -385,14 +385,14 @@ class MediaWorker:
         if connection is None:
             return
         connection.heeded_at = now
-        muted, wished = connection.muted, connection.wished
-        connection.muted = connection.wished = None
+        muted, video_requests = connection.muted, connection.video_requests
+        connection.muted = connection.video_requests = None
         if muted is not None:
             self._queue(
                 self._router.handle_mute(connection.participant, muted.audio, muted.video, now, muted.screen), now
             )
-        if wished is not None:
-            self._queue(self._router.handle_wishes(connection.participant, wished, now), now)
+        if video_requests is not None:
+            self._queue(self._router.handle_video_requests(connection.participant, video_requests, now), now)
 
     # Carrying out.
 
@@ -438,7 +438,7 @@ class MediaWorker:
         connection = self._connections.pop(effect.number)
         for source in connection.sources:
             self._sources.pop(source, None)
-        self._book.remove(connection.route)
+        self._book.remove_route(connection.route)
         self._maps_due.discard(effect.number)
         self._said.discard(effect.number)
         self._events.media_disconnected(effect.key, effect.reason)

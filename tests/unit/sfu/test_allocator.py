@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core.selection.allocator import PATIENT_MARGIN, Demand, allocate
+from services.sfu.core.selection.allocator import CAUTIOUS_MARGIN, Demand, allocate
 
 LAYERS = (150e3, 500e3, 1.7e6)
 
@@ -60,7 +60,7 @@ def test_no_more_is_given_out_than_there_is_but_for_the_first(
 def test_who_lost_a_picture_needs_more_room_for_the_next_but_none_for_what_it_has() -> None:
     budget = 1.2 * LAYERS[1]
     assert allocate([Demand(LAYERS, 0)], budget).places == [1]
-    patient = allocate([Demand(LAYERS, 0, margin=PATIENT_MARGIN)], budget)
+    patient = allocate([Demand(LAYERS, 0, margin=CAUTIOUS_MARGIN)], budget)
     assert patient.places == [0]
-    assert patient.needed_bps == PATIENT_MARGIN * LAYERS[1]
-    assert allocate([Demand(LAYERS, 1, margin=PATIENT_MARGIN)], budget).places == [1]
+    assert patient.needed_bps == CAUTIOUS_MARGIN * LAYERS[1]
+    assert allocate([Demand(LAYERS, 1, margin=CAUTIOUS_MARGIN)], budget).places == [1]

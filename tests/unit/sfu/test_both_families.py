@@ -19,7 +19,7 @@ from tests.integration.sfu.conftest import environment
 )
 def test_a_client_is_told_its_address_in_its_own_family(source: Address, seen: Address) -> None:
     book = AddressBook()
-    book.add(Route(ParticipantNumber(1), "ours", "password"))
+    book.add_route(Route(ParticipantNumber(1), "ours", "password"))
     request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     request.attributes["USERNAME"] = "ours:theirs"
     request.add_message_integrity(b"password")

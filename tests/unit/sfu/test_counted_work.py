@@ -315,7 +315,7 @@ def test_long_control_packets_count_for_more() -> None:
 ROUTE = Route(ParticipantNumber(1), "ours", "password", "theirs", "their-password")
 SOURCE = ("2001:db8::1", 5000)
 BOOK = AddressBook()
-BOOK.add(ROUTE)
+BOOK.add_route(ROUTE)
 
 
 def check(password: bytes = b"password", **more: object) -> bytes:

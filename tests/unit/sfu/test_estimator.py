@@ -152,11 +152,11 @@ def test_no_probe_goes_into_a_queue() -> None:
     call.run(0.4)
     path = call.path
     assert path.is_full
-    path.note_aimed(200_000, 2_000_000, call.now, 2_000_000)
+    path.note_selection(200_000, 2_000_000, call.now, 2_000_000)
     assert path.poll_probe(call.now) == 0
     call.run(4)
     assert not path.is_full
-    path.note_aimed(200_000, 2_000_000, call.now, 2_000_000)
+    path.note_selection(200_000, 2_000_000, call.now, 2_000_000)
     assert path.poll_probe(call.now) > 0
 
 
@@ -200,7 +200,7 @@ def test_trend_of_the_delay_tells_the_usage(slope: float, usage: Usage) -> None:
     seen = set()
     for group in range(60):
         sent = group * 0.033
-        detector.add(sent, 5.0 + sent * (1 + slope))
+        detector.add_packet(sent, 5.0 + sent * (1 + slope))
         seen.add(detector.usage)
     assert usage in seen
     assert seen <= {usage, Usage.NORMAL}
@@ -209,7 +209,7 @@ def test_trend_of_the_delay_tells_the_usage(slope: float, usage: Usage) -> None:
 def test_times_that_make_no_sense_do_not_break_the_detector() -> None:
     detector = OveruseDetector()
     for sent, arrived in [(1.0, 5.0), (0.5, 5.0), (1.0, -1e6), (2.0, 1e6), (2.0, 1e6), (3.0, 1e6), (4.0, -5.0)] * 20:
-        detector.add(sent, arrived)
+        detector.add_packet(sent, arrived)
     assert detector.usage in Usage
 
 
@@ -217,10 +217,10 @@ def test_trend_of_a_slow_stream_is_seen_after_an_hour_too() -> None:
     """The line's sums are running ones: they must neither drift nor grow without bound."""
     detector = OveruseDetector()
     for step in range(3600):
-        detector.add(float(step), step + 0.05)
+        detector.add_packet(float(step), step + 0.05)
     assert detector.usage is Usage.NORMAL
     for step in range(40):
-        detector.add(3600.0 + step * 0.05, 3600.05 + step * 0.08)
+        detector.add_packet(3600.0 + step * 0.05, 3600.05 + step * 0.08)
     assert detector.usage is Usage.OVERUSE
 
 

@@ -4,30 +4,30 @@ import pytest
 
 from services.sfu.core.congestion.estimator import LOWEST_BPS
 from services.sfu.core.congestion.feedback_timeout import (
+    FEEDBACK_TIMEOUT_S,
     SHARE_AFTER_LOSS,
-    SILENCE_S,
-    SILENT_SHARE,
-    Silence,
+    TIMEOUT_SHARE,
+    FeedbackTimeout,
 )
 
 ROUND_TRIP_S = 0.05
-LONG_S = SILENCE_S + ROUND_TRIP_S + 0.01
+LONG_S = FEEDBACK_TIMEOUT_S + ROUND_TRIP_S + 0.01
 
 
-def silent() -> Silence:
+def silent() -> FeedbackTimeout:
     """Since 1.0, with 800 kbit/s sent."""
-    silence = Silence()
+    silence = FeedbackTimeout()
     assert silence.begin(1.0, 800_000, ROUND_TRIP_S, 1.0 + LONG_S)
     return silence
 
 
 def test_silence_begins_when_a_packet_waits_for_too_long() -> None:
-    silence = Silence()
+    silence = FeedbackTimeout()
     assert not silence.begin(None, 800_000, ROUND_TRIP_S, 100.0)
-    assert not silence.begin(100.0, 800_000, ROUND_TRIP_S, 100.0 + SILENCE_S)
+    assert not silence.begin(100.0, 800_000, ROUND_TRIP_S, 100.0 + FEEDBACK_TIMEOUT_S)
     assert silence.limit_bps is None
     assert silence.begin(100.0, 800_000, ROUND_TRIP_S, 100.0 + LONG_S)
-    assert silence.limit_bps == SILENT_SHARE * 800_000
+    assert silence.limit_bps == TIMEOUT_SHARE * 800_000
 
 
 def test_silence_that_goes_on_leaves_ever_less() -> None:
@@ -57,7 +57,7 @@ def test_where_feedback_was_lost_only_a_part_is_given_back() -> None:
     silence = silent()
     silence.note_feedback(follows=False)
     silence.note_feedback(follows=True)
-    assert silence.end() == SHARE_AFTER_LOSS * SILENT_SHARE * 800_000
+    assert silence.end() == SHARE_AFTER_LOSS * TIMEOUT_SHARE * 800_000
     assert silence.begin(9.0, 800_000, ROUND_TRIP_S, 9.0 + LONG_S)
     silence.note_feedback(follows=True)
     assert silence.end() is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.sfu.core.selection.layer_selection import PATIENCE_S
+from services.sfu.core.selection.layer_selection import CAUTION_S
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire import rtcp
@@ -87,7 +87,7 @@ def test_layer_that_did_not_fit_has_to_have_more_room_for_some_seconds(router: R
         (650_000, 2.0, "q"),
         (1_200_000, 2.0, "h"),
         (250_000, 1.0, "q"),
-        (250_000, PATIENCE_S, "q"),
+        (250_000, CAUTION_S, "q"),
         (650_000, 2.0, "h"),
     ]:
         for _ in range(int(seconds)):

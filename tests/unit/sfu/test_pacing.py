@@ -53,7 +53,7 @@ def test_a_burst_of_losses_is_repaired_at_the_rate_of_the_path_and_completely() 
 def test_a_pace_lets_through_its_rate_and_no_more_than_a_burst_at_once() -> None:
     pace, rate_bps, sent = Pace(), 1_000_000.0, 0
     for tick in range(1000):
-        while pace.has_room(rate_bps, 10.0 + tick / 100):
+        while pace.has_tokens(rate_bps, 10.0 + tick / 100):
             pace.spend(1200)
             sent += 1200
     assert rate_bps / 8 * 9.9 <= sent <= rate_bps / 8 * (10 + BURST_S) + 1200
@@ -61,7 +61,7 @@ def test_a_pace_lets_through_its_rate_and_no_more_than_a_burst_at_once() -> None
 
 def test_a_pace_follows_its_rate() -> None:
     pace = Pace()
-    assert pace.has_room(8_000_000.0, 1.0)
+    assert pace.has_tokens(8_000_000.0, 1.0)
     pace.spend(LEAST_BURST_BYTES + 200_000)
-    assert not pace.has_room(100_000.0, 1.1)
-    assert pace.has_room(8_000_000.0, 1.4)
+    assert not pace.has_tokens(100_000.0, 1.1)
+    assert pace.has_tokens(8_000_000.0, 1.4)

@@ -4,7 +4,7 @@ from services.sfu.core.selection.speakers import STALE_S, SpeechLevel, compare, 
 def spoken(level: int, packets: int = 50, now: float = 1.0) -> SpeechLevel:
     heard = SpeechLevel()
     for _ in range(packets):
-        heard.add(level | 0x80, now)
+        heard.add_level(level | 0x80, now)
     return heard
 
 
@@ -31,7 +31,7 @@ def test_who_was_heard_is_not_put_out_by_a_little() -> None:
 def sized(sizes: list[int], now: float = 1.0) -> SpeechLevel:
     heard = SpeechLevel()
     for size in sizes:
-        heard.add_unknown(size, now)
+        heard.add_size(size, now)
     return heard
 
 
@@ -52,6 +52,6 @@ def test_without_levels_and_sizes_they_take_turns_and_are_before_who_is_silent()
 
 def test_a_packet_without_a_level_among_others_with_it_means_nothing() -> None:
     heard = spoken(90)
-    heard.add_unknown(500, 1.01)
+    heard.add_size(500, 1.01)
     assert not heard.is_unknown
     assert not heard.is_speaking(1.01)

@@ -77,5 +77,5 @@ def test_round_trip_is_now_less_the_report_and_its_delay() -> None:
 def test_rate_is_of_the_last_full_window() -> None:
     meter = RateMeter()
     for step in range(11):
-        meter.add(1000, step / 10)
+        meter.add_bytes(1000, step / 10)
     assert meter.rate_bps == pytest.approx(88_000)

@@ -6,7 +6,7 @@ from math import sqrt
 from typing import Final, Protocol
 
 from services.sfu.core.congestion.estimator import HIGH_LOSS, BandwidthEstimator
-from services.sfu.core.congestion.feedback_timeout import Silence
+from services.sfu.core.congestion.feedback_timeout import FeedbackTimeout
 from services.sfu.core.congestion.probing import Prober
 from services.sfu.core.congestion.stats import RateMeter
 from services.sfu.core.wire.transport_cc import (
@@ -19,14 +19,14 @@ from services.sfu.core.wire.transport_cc import (
 # Loss is judged over this time. Higher: later. Lower: chance decides.
 LOSS_WINDOW_S: Final = 2.0
 # Standard deviations above the highest loss that is borne. Higher: later. Lower: chance lowers the picture.
-DOUBT: Final = 2.0
+LOSS_SIGMAS: Final = 2.0
 # Reports speak of the last second or so: what was lost before a queue lowered the estimate is paid for.
 # Higher: loss before a short queue is felt late. Lower: one fall of the rate lowers twice.
-LOSS_PAID_S: Final = 1.0
+LOSS_HOLDOFF_S: Final = 1.0
 # No probe so soon after a queue was seen. Higher: a better picture comes late. Lower: probes go into that queue.
-CALM_S: Final = 1.0
+PROBE_HOLDOFF_S: Final = 1.0
 # Nor so soon after a slot got a larger layer: its key frame is probe enough.
-SETTLE_S: Final = 0.5
+LAYER_HOLDOFF_S: Final = 0.5
 # The round trip before the first report says it.
 _FIRST_ROUND_TRIP_S: Final = 0.1
 
@@ -54,10 +54,10 @@ class DownlinkPath:
         self.best_bps = 0.0
         # What was given out at the last aiming, and when that was.
         self.allocated_bps = 0.0
-        self.aimed_at = -1.0
+        self.selected_at = -1.0
         # When a slot got a larger layer, and until when the next one has to have more room.
-        self.raised_at = self.patient_until = -10.0
-        self._silence = Silence()
+        self.raised_at = self.cautious_until = -10.0
+        self._feedback_timeout = FeedbackTimeout()
         self._next_base: int | None = None
         self._losses: deque[tuple[float, int, int]] = deque()
         self._prober = Prober()
@@ -78,20 +78,20 @@ class DownlinkPath:
     @property
     def is_full(self) -> bool:
         """Whether what is sent now only makes a queue longer."""
-        return self._silence.limit_bps is not None or self.estimator.has_queue
+        return self._feedback_timeout.limit_bps is not None or self.estimator.has_queue
 
     def estimate_bps(self, now: float) -> float:
         """What may be sent."""
-        bps, limit_bps = self.estimator.estimate_bps(now), self._silence.limit_bps
+        bps, limit_bps = self.estimator.estimate_bps(now), self._feedback_timeout.limit_bps
         return bps if limit_bps is None else min(bps, limit_bps)
 
-    def fall_silent(self, now: float) -> bool:
+    def check_feedback_timeout(self, now: float) -> bool:
         """Whether feedback has just stayed away for too long, once more; to be asked often."""
         since = self.history.waiting_since
         if since is None or self._next_base is None or self.estimator.knows_queue:
             # Who never sent any may have none to send.
             return False
-        return self._silence.begin(since, self.allocated_bps, self.round_trip_s or _FIRST_ROUND_TRIP_S, now)
+        return self._feedback_timeout.begin(since, self.allocated_bps, self.round_trip_s or _FIRST_ROUND_TRIP_S, now)
 
     def handle_feedback(self, fci: bytes, now: float, most: int = MAX_STATUSES) -> None:
         """Transport-wide feedback, of which `most` statuses are read; what does not add up means nothing."""
@@ -103,28 +103,30 @@ class DownlinkPath:
         follows = self._next_base is not None and not 0 < (feedback.base - self._next_base) & 0xFFFF < 0x8000
         self._next_base = feedback.base + len(feedback.arrivals)
         self._prober.add_results(packets)
-        probed = self._prober.is_felt(now)
+        probed = self._prober.may_have_queue(now)
         self.estimator.handle_feedback(packets, round_trip_s, now, follows=follows, probed=probed)
-        if self._silence.limit_bps is not None:
-            self._silence.note_feedback(follows)
-            self._end_silence(packets, round_trip_s, now)
+        if self._feedback_timeout.limit_bps is not None:
+            self._feedback_timeout.note_feedback(follows)
+            self._end_feedback_timeout(packets, round_trip_s, now)
         rate_bps = self._prober.take_result(round_trip_s, self.estimator.overused_at, now)
         if rate_bps is not None:
             self.estimator.handle_probe(rate_bps)
 
-    def _end_silence(self, packets: Sequence[Sent], round_trip_s: float, now: float) -> None:
+    def _end_feedback_timeout(self, packets: Sequence[Sent], round_trip_s: float, now: float) -> None:
         estimator = self.estimator
         loss = sum(arrived_at is None for _, arrived_at, _ in packets) / max(len(packets), 1)
-        is_well = not estimator.has_queue and self._silence.is_over(self.history.waiting_since, loss, round_trip_s, now)
+        is_well = not estimator.has_queue and self._feedback_timeout.is_over(
+            self.history.waiting_since, loss, round_trip_s, now
+        )
         if estimator.knows_queue or is_well:
-            limit_bps = self._silence.end()
+            limit_bps = self._feedback_timeout.end()
             if not estimator.knows_queue:
                 estimator.resume(limit_bps)
 
     def handle_loss(self, expected: int, lost: int, now: float) -> None:
         """How many packets of video a receiver report speaks of, and how many of them were lost."""
         reports = self._losses
-        if now - self.estimator.lowered_at < LOSS_PAID_S:
+        if now - self.estimator.lowered_at < LOSS_HOLDOFF_S:
             reports.clear()
             return
         reports.append((now, expected, lost))
@@ -134,22 +136,22 @@ class DownlinkPath:
         if not total:
             return
         loss = sum(lost for _, _, lost in reports) / total
-        if loss > HIGH_LOSS + DOUBT * sqrt(HIGH_LOSS * (1 - HIGH_LOSS) / total):
+        if loss > HIGH_LOSS + LOSS_SIGMAS * sqrt(HIGH_LOSS * (1 - HIGH_LOSS) / total):
             reports.clear()
         else:
             # Of few packets many are lost by chance.
             loss = min(loss, HIGH_LOSS)
         self.estimator.handle_loss(loss, self.sent_bps, self.round_trip_s or _FIRST_ROUND_TRIP_S, now)
 
-    def note_aimed(self, allocated_bps: float, needed_bps: float, now: float, best_bps: float = 0.0) -> None:
+    def note_selection(self, allocated_bps: float, needed_bps: float, now: float, best_bps: float = 0.0) -> None:
         """The slots were aimed anew."""
-        self.allocated_bps, self.needed_bps, self.best_bps, self.aimed_at = allocated_bps, needed_bps, best_bps, now
+        self.allocated_bps, self.needed_bps, self.best_bps, self.selected_at = allocated_bps, needed_bps, best_bps, now
         self._rate.add_total(self.sent_bytes, now)
 
     def poll_probe(self, now: float) -> int:
         """Bytes to send extra at this tick."""
         if not self.estimator.has_feedback or self.is_full:
             return 0
-        if now - self.estimator.overused_at < CALM_S or now - self.raised_at < SETTLE_S:
+        if now - self.estimator.overused_at < PROBE_HOLDOFF_S or now - self.raised_at < LAYER_HOLDOFF_S:
             return 0
         return self._prober.poll(self.needed_bps, self.best_bps, self.estimate_bps(now), self.sent_bytes, now)

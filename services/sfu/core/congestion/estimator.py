@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.sfu.core.congestion.overuse import OveruseDetector, Usage
-from services.sfu.core.congestion.queue_delay import StandingQueue
+from services.sfu.core.congestion.queue_delay import QueueDelayDetector
 from services.sfu.core.wire.transport_cc import Sent
 
 # Higher: a good picture at once where the path bears it. Lower: no stutter at the start where it does not.
@@ -45,7 +45,7 @@ class BandwidthEstimator:
 
     def __init__(self) -> None:
         self._detector = OveruseDetector()
-        self._queue = StandingQueue()
+        self._queue = QueueDelayDetector()
         self._delay_bps: float | None = None
         self._loss_bps = HIGHEST_BPS
         self._remb: tuple[float, float] | None = None
@@ -65,7 +65,7 @@ class BandwidthEstimator:
     @property
     def has_queue(self) -> bool:
         """Whether packets wait before the receiver, by the last feedback."""
-        return self._queue.is_standing
+        return self._queue.has_queue
 
     @property
     def knows_queue(self) -> bool:
@@ -108,24 +108,24 @@ class BandwidthEstimator:
             return
         over = False
         for sent_at, arrived_at in groups:
-            self._detector.add(sent_at, arrived_at)
+            self._detector.add_packet(sent_at, arrived_at)
             over = over or self._detector.usage is Usage.OVERUSE
         self._note_acked(max(arrived_at for _, arrived_at in groups), size)
-        stood = self._queue.is_standing
-        self._queue.add(first, groups[-1], size, follows)
-        if stood and not self._queue.is_standing:
+        had_queue = self._queue.has_queue
+        self._queue.add_feedback(first, groups[-1], size, follows)
+        if had_queue and not self._queue.has_queue:
             # The trend goes on to tell of it for a while: what it would lower then is the small rate that emptied it.
             self._detector.reset()
             over = False
         usage = Usage.OVERUSE if over else self._detector.usage
-        if self._queue.is_standing:
+        if self._queue.has_queue:
             self.overused_at = now
             self._lower_to_queue(now)
         if usage is Usage.OVERUSE:
             self.overused_at = now
             if not probed:
                 self._lower(round_trip_s, now)
-        elif usage is Usage.NORMAL and not self._queue.is_standing:
+        elif usage is Usage.NORMAL and not self._queue.has_queue:
             self._raise(round_trip_s, now)
         self._updated_at = now
 

@@ -6,13 +6,13 @@ from services.sfu.core.congestion.estimator import LOWEST_BPS
 
 # A packet that no feedback told of for this long, beyond the round trip, means that the way is full: feedback comes
 # each 50 to 250 ms. Higher: a fall of the rate is seen later. Lower: a client that was busy loses its picture.
-SILENCE_S: Final = 0.4
+FEEDBACK_TIMEOUT_S: Final = 0.4
 # Feedback ends the silence when none waits for longer than this, beyond the round trip: else it was sent before the
 # fall, or waited itself. Higher: a full path is filled again. Lower: slow feedback ends no silence.
-ENDED_S: Final = 0.2
+RECOVERED_S: Final = 0.2
 # What is kept of what was sent, at each such time. Higher: it may still be too much. Lower: a poor picture after each
 # silence.
-SILENT_SHARE: Final = 0.25
+TIMEOUT_SHARE: Final = 0.25
 # What is given back at once where feedback was lost, in parts of what was kept. Higher: the path is filled again.
 # Lower: probes have to find the rest.
 SHARE_AFTER_LOSS: Final = 2.0
@@ -22,7 +22,7 @@ MAX_LOSS: Final = 0.25
 _LONGEST_ROUND_TRIP_S: Final = 0.3
 
 
-class Silence:
+class FeedbackTimeout:
     """The silence of one receiver. `limit_bps` is what may be sent meanwhile, None while there is none.
 
     `waiting_since` is when the first packet was sent that no feedback told of, None when there is no such packet.
@@ -37,12 +37,12 @@ class Silence:
         """Whether it has just lasted too long, for the first time or once more; then the limit is a new one."""
         if waiting_since is None:
             return False
-        if now - max(waiting_since, self._limited_at) < SILENCE_S + min(round_trip_s, _LONGEST_ROUND_TRIP_S):
+        if now - max(waiting_since, self._limited_at) < FEEDBACK_TIMEOUT_S + min(round_trip_s, _LONGEST_ROUND_TRIP_S):
             return False
         if self.limit_bps is not None:
             sent_bps = min(sent_bps, self.limit_bps)
         self._limited_at = now
-        self.limit_bps = max(SILENT_SHARE * sent_bps, LOWEST_BPS)
+        self.limit_bps = max(TIMEOUT_SHARE * sent_bps, LOWEST_BPS)
         return True
 
     def note_feedback(self, follows: bool) -> None:
@@ -52,7 +52,7 @@ class Silence:
     def is_over(self, waiting_since: float | None, loss: float, round_trip_s: float, now: float) -> bool:
         """Whether feedback with this loss, 0 to 1, ends it."""
         waited_s = now - waiting_since if waiting_since is not None else 0.0
-        return waited_s < ENDED_S + min(round_trip_s, _LONGEST_ROUND_TRIP_S) and loss <= MAX_LOSS
+        return waited_s < RECOVERED_S + min(round_trip_s, _LONGEST_ROUND_TRIP_S) and loss <= MAX_LOSS
 
     def end(self) -> float | None:
         """It is over. Gives what the estimate must not be above now: what was lost on the way back was lost to a full

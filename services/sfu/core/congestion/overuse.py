@@ -59,7 +59,7 @@ class OveruseDetector:
         self._over_count = 0
         self._updated_at: float | None = None
 
-    def add(self, sent_at: float, arrived_at: float) -> None:
+    def add_packet(self, sent_at: float, arrived_at: float) -> None:
         """Take in a packet; `usage` is up to date afterwards."""
         first = self._group_first_sent
         if first is None:
@@ -102,7 +102,7 @@ class OveruseDetector:
         self._deltas = min(self._deltas + 1, 1000)
         self._accumulated_ms += arrived_delta_ms - sent_delta_ms
         self._smoothed_ms = SMOOTHING * self._smoothed_ms + (1 - SMOOTHING) * self._accumulated_ms
-        self._line.add(self._group_arrived * 1000, self._smoothed_ms)
+        self._line.add_point(self._group_arrived * 1000, self._smoothed_ms)
         slope = self._line.slope()
         self._detect(self._trend if slope is None else slope, sent_delta_ms, self._group_arrived * 1000)
 
@@ -144,7 +144,7 @@ class _Line:
         self._points.clear()
         self._x = self._y = self._xy = self._xx = 0.0
 
-    def add(self, x: float, y: float) -> None:
+    def add_point(self, x: float, y: float) -> None:
         points = self._points
         if not points:
             self._origin = x
@@ -157,7 +157,7 @@ class _Line:
             kept = list(points)
             self.clear()
             for point in kept:
-                self.add(*point)
+                self.add_point(*point)
 
     def _count(self, x: float, y: float, sign: int) -> None:
         x -= self._origin

@@ -19,7 +19,7 @@ MIN_PROBE_BYTES: Final = 8000
 MAX_STEP: Final = 2.0
 CAREFUL_STEP: Final = 1.4
 # Beyond what is needed, because a little less arrives than is sent.
-EXTRA: Final = 1.1
+OVERSHOOT: Final = 1.1
 # After a good probe, and after a bad one; doubled with each failure in a row.
 # Higher: a better picture comes late. Lower: the audio suffers more often.
 PAUSE_S: Final = 0.2
@@ -30,7 +30,7 @@ MAX_HOLD_S: Final = 6.0
 REACHED: Final = 0.85
 # The queue of a probe may show for this long after its end. Higher: the media's own queue is taken for it.
 # Lower: a probe that fails costs the picture.
-FELT_S: Final = 0.6
+PROBE_QUEUE_GRACE_S: Final = 0.6
 # A probe with more loss than this has failed.
 MAX_LOSS: Final = 0.1
 # Its result is awaited this long beyond the round trip, unless there is feedback of what was sent after it.
@@ -52,7 +52,7 @@ class Prober:
         self._began = self._ends = 0.0
         self._not_before = 0.0
         self._hold_s = FIRST_HOLD_S
-        self._is_rising = self._is_told = False
+        self._is_rising = self._has_later_feedback = False
         self._sent_before = 0
         self._results: list[Sent] = []
 
@@ -65,7 +65,7 @@ class Prober:
         if self._state is _State.IDLE and needed_bps > estimate_bps and now >= self._not_before:
             step = CAREFUL_STEP if self._hold_s > FIRST_HOLD_S else MAX_STEP
             goal_bps = max(best_bps, needed_bps) if self._is_rising else needed_bps
-            self._begin(min(step * estimate_bps, EXTRA * goal_bps), sent_bytes, now)
+            self._begin(min(step * estimate_bps, OVERSHOOT * goal_bps), sent_bytes, now)
         if self._state is not _State.SENDING:
             return 0
         if now >= self._ends:
@@ -80,18 +80,18 @@ class Prober:
         self._target_bps = target_bps
         self._began, self._ends = now, now + max(PROBE_S, MIN_PROBE_BYTES * 8 / target_bps)
         self._sent_before = sent_bytes
-        self._is_told = False
+        self._has_later_feedback = False
         self._results.clear()
 
-    def is_felt(self, now: float) -> bool:
+    def may_have_queue(self, now: float) -> bool:
         """Whether a queue may be that of a probe."""
-        return self._state is not _State.IDLE or now < self._ends + FELT_S
+        return self._state is not _State.IDLE or now < self._ends + PROBE_QUEUE_GRACE_S
 
     def add_results(self, packets: Sequence[Sent]) -> None:
         """What the feedback says; packets of the probe are picked by the time they were sent."""
         if self._state is not _State.IDLE:
             self._results += [packet for packet in packets if self._began <= packet[0] <= self._ends]
-            self._is_told = bool(packets) and packets[-1][0] > self._ends
+            self._has_later_feedback = bool(packets) and packets[-1][0] > self._ends
 
     def take_result(self, round_trip_s: float, overused_at: float, now: float) -> float | None:
         """The rate that arrived, once, when a probe showed what the path bears; None otherwise."""
@@ -100,7 +100,7 @@ class Prober:
         if overused_at >= self._began:
             self._fail(now)
             return None
-        is_due = self._is_told or now >= self._ends + round_trip_s + RESULT_WAIT_S
+        is_due = self._has_later_feedback or now >= self._ends + round_trip_s + RESULT_WAIT_S
         if self._state is _State.SENDING or not is_due:
             return None
         rate, has_reached = _arrived_rate(self._results)

@@ -9,7 +9,7 @@ from typing import Final
 
 # More than the least delay by this is a queue. Higher: a fall of the rate is seen later, and not at all where the
 # queue is shorter. Lower: jitter counts as a queue.
-STANDING_S: Final = 0.15
+QUEUE_DELAY_S: Final = 0.15
 # The least delay is that of the last one or two of this time. Higher: a path that became longer counts as a queue for
 # longer. Lower: so does a queue that stays count as the path.
 BASE_LIFE_S: Final = 5.0
@@ -24,11 +24,11 @@ GROWTH: Final = 1.25
 _JUMP_S: Final = 3.0
 
 
-class StandingQueue:
+class QueueDelayDetector:
     """Times in seconds, of either end's own clock, rates in bits per second."""
 
     def __init__(self) -> None:
-        self.is_standing = False
+        self.has_queue = False
         # What the path carries; None while that is not known. It is that of the queue's beginning: later ones may be
         # as slow as what is sent.
         self.rate_bps: float | None = None
@@ -37,22 +37,24 @@ class StandingQueue:
         self._sent_at = self._arrived_at = self._span_s = 0.0
         self._bytes = 0
 
-    def add(self, first: tuple[float, float, int], last: tuple[float, float], size: int, follows: bool) -> None:
+    def add_feedback(
+        self, first: tuple[float, float, int], last: tuple[float, float], size: int, follows: bool
+    ) -> None:
         """Take in a feedback: the first packet that arrived (sent, arrived, bytes), when the last was sent and
         arrived, and the bytes of all. `follows`: no feedback is missing before it."""
         sent_at, arrived_at = last
         delay_s = arrived_at - sent_at
         self._note_delay(delay_s, arrived_at)
-        was_standing, self.is_standing = self.is_standing, delay_s - self._base > STANDING_S
+        had_queue, self.has_queue = self.has_queue, delay_s - self._base > QUEUE_DELAY_S
         sent_since, arrived_since = self._sent_at, self._arrived_at
         self._sent_at, self._arrived_at = sent_at, arrived_at
-        if not self.is_standing:
+        if not self.has_queue:
             self._span_s, self._bytes, self.rate_bps = 0.0, 0, None
             return
-        if not (was_standing and follows):
+        if not (had_queue and follows):
             # Without the first, whose own time is not known.
             sent_since, arrived_since, size = first[0], first[1], size - first[2]
-        has_waited = arrived_since - sent_since - self._base > STANDING_S / 2
+        has_waited = arrived_since - sent_since - self._base > QUEUE_DELAY_S / 2
         span_s = arrived_at - arrived_since
         if has_waited and span_s > GROWTH * (sent_at - sent_since) and self._span_s < MAX_SPAN_S:
             self._span_s += span_s

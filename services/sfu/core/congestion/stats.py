@@ -137,7 +137,7 @@ class RateMeter:
         self._bytes = self._total = 0
         self.rate_bps = 0.0
 
-    def add(self, size: int, now: float) -> None:
+    def add_bytes(self, size: int, now: float) -> None:
         """Count `size` bytes at `now`."""
         if self._began is None:
             self._began = now
@@ -151,4 +151,4 @@ class RateMeter:
         """Count by a running total in bytes; to be called at least once a second."""
         size, self._total = total - self._total, total
         # What came before the first look came in an unknown time.
-        self.add(size if self._began is not None else 0, now)
+        self.add_bytes(size if self._began is not None else 0, now)

@@ -50,12 +50,12 @@ class UplinkPath:
         """Whether the client estimates, and wants feedback for it."""
         return self._transport_cc_id is not None
 
-    def add(self, datagram: bytes, header: RtpHeader, now: float) -> None:
+    def add_packet(self, datagram: bytes, header: RtpHeader, now: float) -> None:
         """Note that a packet came, whatever stream it is of."""
         if self._transport_cc_id is not None:
             value = find_extension(datagram, header, self._transport_cc_id)
             if value is not None and len(value) == 2:
-                self._log.add(value[0] << 8 | value[1], now)
+                self._log.add_arrival(value[0] << 8 | value[1], now)
         elif self._send_time_id is not None:
             value = find_extension(datagram, header, self._send_time_id)
             if value is not None and len(value) == 3 and len(self._portion) < MAX_PORTION:

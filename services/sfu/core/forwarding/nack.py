@@ -30,7 +30,7 @@ class GapTracker:
         self._highest: int | None = None
         self.missing: dict[int, _Missing] = {}
 
-    def add(self, index: int, now: float) -> bool:
+    def add_packet(self, index: int, now: float) -> bool:
         """Note a packet that came. False when the gap before it is too wide to be repaired."""
         if self._highest is None:
             self._highest = index

@@ -1,6 +1,6 @@
 """The copies that receivers get of one packet: what they share is drawn once, what is each one's own filled in.
 
-A form is how a client wants its packets: payload types and header extensions. Receivers of the same form get images
+A form is how a client wants its packets: payload types and header extensions. Receivers of the same form get templates
 that differ only in SSRC, sequence number, timestamp, transport-wide number, PictureID and TL0PICIDX.
 """
 
@@ -32,7 +32,7 @@ def _writer(rest_size: int) -> Callable[..., None]:
 
 
 @final
-class Image:
+class PacketTemplate:
     """A copy but for the receiver's own fields, and the source's numbers that they are made of.
 
     `picture_id_at` and `tl0_at` are places in the packet, 0 without. `sent` is for the path's history, when it is sent
@@ -79,7 +79,7 @@ class Image:
 
 
 @final
-class Form:
+class PacketFormat:
     """Extension ids are 0 where the client does not take them. `stamp_id`: bandwidth estimation, by transport-wide
     number if `is_numbered`, else by send time. Equal forms are the same key."""
 
@@ -94,7 +94,7 @@ class Form:
         self.is_numbered = is_numbered
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Form) and self._facts() == other._facts()
+        return isinstance(other, PacketFormat) and self._facts() == other._facts()
 
     def __hash__(self) -> int:
         return hash(self._facts())
@@ -102,17 +102,17 @@ class Form:
     def _facts(self) -> tuple[tuple[tuple[Format, int], ...], int, int, bool]:
         return self.payload_types, self.level_id, self.stamp_id, self.is_numbered
 
-    def suit(self, packet: MediaPacket) -> tuple[MediaPacket, int]:
+    def choose_codec(self, packet: MediaPacket) -> tuple[MediaPacket, int]:
         """The packet in a codec that the client takes, and its payload type."""
         for codec, payload_type in self.payload_types:
             if codec == packet.codec:
                 return packet, payload_type
-        return (packet, 0) if packet.plain is None else self.suit(packet.plain)
+        return (packet, 0) if packet.plain is None else self.choose_codec(packet.plain)
 
-    def draw(
+    def render(
         self, packet: MediaPacket, payload_type: int, now: float, *, prefix: bytes = b"", is_hollow: bool = False
-    ) -> Image:
-        """The image of a packet that is sent at `now`, with `prefix` before its payload; a hollow one has none."""
+    ) -> PacketTemplate:
+        """The template of a packet that is sent at `now`, with `prefix` before its payload; a hollow one has none."""
         frame, level = packet.frame, packet.level
         payload = b"" if is_hollow else frame.payload
         second = payload_type | 0x80 if packet.marker else payload_type
@@ -132,18 +132,20 @@ class Form:
             tl0_at = payload_at + frame.tl0_at if frame.tl0_at else 0
         start = (0x9000 if element else 0x8000) | second
         number, timestamp = packet.sequence_number, packet.timestamp
-        image = Image(start, before + payload, number, timestamp, frame.picture_id, picture_id_at, frame.tl0, tl0_at)
+        template = PacketTemplate(
+            start, before + payload, number, timestamp, frame.picture_id, picture_id_at, frame.tl0, tl0_at
+        )
         if stamp_id and self.is_numbered:
-            image.sent = now, image.size
-        return image
+            template.sent = now, template.size
+        return template
 
 
-def form_of(line: MediaLine) -> Form:
+def packet_format_of(line: MediaLine) -> PacketFormat:
     """How an m-line on which the client receives wants its packets."""
     level = line.received_extensions.get(LEVEL_URI, 0) if line.kind == "audio" else 0
     uri = TRANSPORT_CC_URI if line.has_transport_cc else SEND_TIME_URI
     stamp = line.received_extensions.get(uri, 0) if line.kind == "video" else 0
-    return Form(
+    return PacketFormat(
         tuple((name, codec.payload_type) for name, codec in line.takes.items()),
         # Ids beyond 14 would need elements of two bytes.
         level if level < 15 else 0,

@@ -9,7 +9,7 @@ from services.sfu.core.congestion.stats import (
     ReceptionStats,
 )
 from services.sfu.core.forwarding.nack import GapTracker, RetransmissionRing
-from services.sfu.core.forwarding.subscribers import Taker, Takers
+from services.sfu.core.forwarding.subscribers import Subscriber, Subscribers
 from services.sfu.core.ids import Kind, ParticipantKey
 from services.sfu.core.selection.layers import (
     Layer,
@@ -88,7 +88,7 @@ class InboundStream:
         self.stats = ReceptionStats(CLOCK_RATES[publication.kind])
         self.gaps = GapTracker()
         self.ring = RetransmissionRing(RING_SIZES[publication.kind])
-        self.takers = Takers()
+        self.subscribers = Subscribers()
         self.rates = [RateMeter()]
         self._temporal_bytes = [0]
         self.height = 0
@@ -101,7 +101,7 @@ class InboundStream:
         index = self.stats.count(header.sequence_number, header.timestamp, now)
         if index == RESTARTED:
             return None, False
-        repairable = not self.publication.repairs or self.gaps.add(index, now)
+        repairable = not self.publication.repairs or self.gaps.add_packet(index, now)
         packet = self._keep(datagram, header, index, now)
         if packet is not None and header.payload_end > header.payload_at:
             self.last_packet_at = now
@@ -140,7 +140,7 @@ class InboundStream:
         packet = self._keep(datagram, header, index, now) if index <= self.stats.highest else None
         if packet is not None:
             self.repaired += 1
-            self.gaps.add(index, now)
+            self.gaps.add_packet(index, now)
         return packet
 
     def _keep(self, datagram: bytes, header: RtpHeader, index: int, now: float) -> MediaPacket | None:
@@ -158,9 +158,9 @@ class InboundStream:
         self.bytes += size
         if is_audio:
             if packet.level is not None:
-                publication.level.add(packet.level, now)
+                publication.level.add_level(packet.level, now)
             else:
-                publication.level.add_unknown(len((packet.plain or packet).frame.payload), now)
+                publication.level.add_size(len((packet.plain or packet).frame.payload), now)
         else:
             frame = packet.frame
             if frame.height:
@@ -195,7 +195,7 @@ class Publication:
     def __init__(self, line: MediaLine, publisher: ParticipantKey, is_screen: bool = False, now: float = 0.0) -> None:
         self.publisher = publisher
         self.is_screen = is_screen
-        self.slots: list[Taker] = []
+        self.slots: list[Subscriber] = []
         self.kind: Kind = line.media_kind
         self.mid = line.mid
         self._lines = {codec.payload_type: codec for codec in line.answered_codecs}

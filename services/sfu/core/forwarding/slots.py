@@ -15,9 +15,15 @@ from typing import Final
 
 from services.sfu.core.congestion.downlink import DownlinkPath
 from services.sfu.core.forwarding.offsets import Offsets
-from services.sfu.core.forwarding.packet_formats import form_of
+from services.sfu.core.forwarding.packet_formats import packet_format_of
 from services.sfu.core.forwarding.publications import CLOCK_RATES, InboundStream, Publication
-from services.sfu.core.forwarding.subscribers import CopyGroup, Numbers, Room, Taker, fill
+from services.sfu.core.forwarding.subscribers import (
+    CopyGroup,
+    Numbers,
+    Subscriber,
+    WriteBuffer,
+    fill,
+)
 from services.sfu.core.ids import Kind, ParticipantNumber
 from services.sfu.core.selection.layers import ALL_TEMPORAL
 from services.sfu.core.session.budgets import BackingOff
@@ -59,7 +65,7 @@ class Numbering:
     timestamp: int
 
 
-class ReceiveSlot(Taker):
+class ReceiveSlot(Subscriber):
     """One m-line of a participant on which it receives, the `receiver`, at the end of its `path`."""
 
     def __init__(self, receiver: ParticipantNumber, line: MediaLine, numbering: Numbering, path: DownlinkPath) -> None:
@@ -72,12 +78,12 @@ class ReceiveSlot(Taker):
         self.max_height = self.weight = 0
         self.downlink = Downlink()
         self.key_frame_requests = BackingOff()
-        self.form = form_of(line)
+        self.packet_format = packet_format_of(line)
         takes = line.takes
         self.formats = frozenset(takes)
         self._repair_types = {f: c.rtx_payload_type for f, c in takes.items() if c.rtx_payload_type is not None}
         self._stamps: array[int] | None = None
-        if self.form.stamp_id and not self._repair_types:
+        if self.packet_format.stamp_id and not self._repair_types:
             self._stamps = array("I", bytes(4 * _KEPT_STAMPS))
         # Without what the group counts since the slot is in it.
         self._packets = self._bytes = 0
@@ -153,13 +159,13 @@ class ReceiveSlot(Taker):
         """Wait for a key frame of this stream, and of no other."""
         if stream is not self._wanted:
             if self._wanted is not None:
-                del self._wanted.takers.waiting[self]
+                del self._wanted.subscribers.waiting[self]
             if stream is not None:
-                stream.takers.waiting[self] = None
+                stream.subscribers.waiting[self] = None
             self._wanted = stream
 
     def accept(self, packet: MediaPacket, now: float) -> bool:
-        """See Taker."""
+        """See Subscriber."""
         self._catch_up()
         if not self._offsets.take(packet):
             return False
@@ -167,7 +173,7 @@ class ReceiveSlot(Taker):
         return True
 
     def switch(self, packet: MediaPacket, now: float) -> None:
-        """See Taker."""
+        """See Subscriber."""
         stream = self._wanted
         if stream is None:
             return
@@ -179,18 +185,18 @@ class ReceiveSlot(Taker):
         self._last_sent_at = now
         self._resent.clear()
         self._source = stream
-        stream.takers.apart[self] = None
+        stream.subscribers.ungrouped[self] = None
 
     def join_group(self) -> bool:
-        """See Taker."""
+        """See Subscriber."""
         source = self._source
         if source is None or not self._offsets.is_plain or self._stamps is not None:
             return False
-        del source.takers.apart[self]
-        self._group = group = source.takers.group(self.form)
+        del source.subscribers.ungrouped[self]
+        self._group = group = source.subscribers.group(self.packet_format)
         self._packets -= group.packets
         self._bytes -= group.bytes
-        group.add(self, self._numbers(*self._offsets.newest, self.ssrc))
+        group.add_subscriber(self, self._numbers(*self._offsets.newest, self.ssrc))
         return True
 
     def _part(self) -> None:
@@ -200,61 +206,63 @@ class ReceiveSlot(Taker):
         self._catch_up()
         self._packets, self._bytes = self.packets, self.bytes
         group, self._group = self._group, None
-        self._source.takers.leave(self, group)
-        self._source.takers.apart[self] = None
+        self._source.subscribers.leave(self, group)
+        self._source.subscribers.ungrouped[self] = None
 
     def _leave(self) -> None:
         """Take no more from the source."""
         self._part()
         if self._source is not None:
-            del self._source.takers.apart[self]
+            del self._source.subscribers.ungrouped[self]
             self._source = None
 
     def _catch_up(self) -> None:
         """Let the numbers follow what the group has sent."""
         if self._group is None or self._source is None:
             return
-        takers = self._source.takers
-        if takers.newest is not None:
-            self._offsets.advance(takers.newest)
-            self._last_sent_at = takers.newest_at
+        subscribers = self._source.subscribers
+        if subscribers.newest is not None:
+            self._offsets.advance(subscribers.newest)
+            self._last_sent_at = subscribers.newest_at
 
     def _numbers(self, sequence: int, picture_id: int, ssrc: int) -> Numbers:
         offsets = self._offsets
         return Numbers(sequence, offsets.timestamp, ssrc, picture_id, offsets.tl0, self.path.history)
 
-    def write(self, packet: MediaPacket, room: Room, now: float) -> int:
-        """See Taker."""
-        packet, payload_type = self.form.suit(packet)
+    def write(self, packet: MediaPacket, buffer: WriteBuffer, now: float) -> int:
+        """See Subscriber."""
+        packet, payload_type = self.packet_format.choose_codec(packet)
         offsets = self._offsets
-        image = self.form.draw(packet, payload_type, now, is_hollow=packet.extended in offsets.hollow)
-        fill((image,), self._numbers(*offsets.at(packet.extended), self.ssrc), (room,))
+        template = self.packet_format.render(packet, payload_type, now, is_hollow=packet.extended in offsets.hollow)
+        fill((template,), self._numbers(*offsets.at(packet.extended), self.ssrc), (buffer,))
         if self._stamps is not None:
-            self._stamps[offsets.sequence_number(packet) % _KEPT_STAMPS] = int.from_bytes(room.view[_STAMP], "big")
-        size = image.size
+            self._stamps[offsets.sequence_number(packet) % _KEPT_STAMPS] = int.from_bytes(buffer.view[_STAMP], "big")
+        size = template.size
         self._packets += 1
         self._bytes += size
         return size
 
-    def write_repair(self, packet: MediaPacket, room: Room, now: float) -> int:
+    def write_repair(self, packet: MediaPacket, buffer: WriteBuffer, now: float) -> int:
         """Write a packet for the second time; gives its size in bytes."""
         sequence, picture_id = self._offsets.at(packet.extended)
         number = (packet.sequence_number + sequence) & 0xFFFF
         repair_type = self._repair_types.get(packet.codec)
         is_hollow = packet.extended in self._offsets.hollow
         if repair_type is None:
-            packet, payload_type = self.form.suit(packet)
-            image = self.form.draw(packet, payload_type, now, is_hollow=is_hollow)
-            image.sent = None
-            fill((image,), self._numbers(sequence, picture_id, self.ssrc), (room,))
+            packet, payload_type = self.packet_format.choose_codec(packet)
+            template = self.packet_format.render(packet, payload_type, now, is_hollow=is_hollow)
+            template.sent = None
+            fill((template,), self._numbers(sequence, picture_id, self.ssrc), (buffer,))
             if self._stamps is not None:
-                room.view[_STAMP] = self._stamps[number % _KEPT_STAMPS].to_bytes(4, "big")
+                buffer.view[_STAMP] = self._stamps[number % _KEPT_STAMPS].to_bytes(4, "big")
         else:
             own, self._next_repair = self._next_repair, (self._next_repair + 1) & 0xFFFF
-            image = self.form.draw(packet, repair_type, now, prefix=_ORIGINAL.pack(number), is_hollow=is_hollow)
+            template = self.packet_format.render(
+                packet, repair_type, now, prefix=_ORIGINAL.pack(number), is_hollow=is_hollow
+            )
             numbers = self._numbers(own - packet.sequence_number, picture_id, self.repair_ssrc)
-            fill((image,), numbers, (room,))
-        size = image.size
+            fill((template,), numbers, (buffer,))
+        size = template.size
         self.path.repair_bytes += size
         return size
 

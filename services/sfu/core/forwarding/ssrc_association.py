@@ -12,7 +12,7 @@ from services.sfu.core.forwarding.publications import Publication
 from services.sfu.core.wire.rtp import RtpHeader
 
 
-class Home(NamedTuple):
+class Association(NamedTuple):
     """An m-line and a layer. `is_sure` is False for a guess, that later packets may correct."""
 
     publication: Publication
@@ -20,10 +20,10 @@ class Home(NamedTuple):
     is_sure: bool = True
 
 
-def find_home(
-    publications: Sequence[Publication], learnt: Mapping[int, Home], datagram: bytes, header: RtpHeader
-) -> Home | None:
-    """The home of a packet; None when it names one that there is not, or has a payload type of none."""
+def find_association(
+    publications: Sequence[Publication], learnt: Mapping[int, Association], datagram: bytes, header: RtpHeader
+) -> Association | None:
+    """The association of a packet; None when it names one that there is not, or has a payload type of none."""
     alike = [publication for publication in publications if header.payload_type in publication.codecs]
     if not alike:
         return None
@@ -37,12 +37,12 @@ def find_home(
         return None
     if not is_named and known is not None and known.publication is publication:
         # The same guess as before.
-        return Home(publication, known.rid, is_sure=False)
-    return Home(publication, rid, is_sure and is_named)
+        return Association(publication, known.rid, is_sure=False)
+    return Association(publication, rid, is_sure and is_named)
 
 
 def _find_publication(
-    alike: Sequence[Publication], known: Home | None, datagram: bytes, header: RtpHeader
+    alike: Sequence[Publication], known: Association | None, datagram: bytes, header: RtpHeader
 ) -> tuple[Publication | None, bool]:
     mid = alike[0].read_mid(datagram, header)
     if mid is not None:

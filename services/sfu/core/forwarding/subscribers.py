@@ -10,7 +10,11 @@ from collections.abc import Collection, Sequence
 from struct import Struct
 from typing import Final, Protocol, final
 
-from services.sfu.core.forwarding.packet_formats import NUMBER_AT, Form, Image
+from services.sfu.core.forwarding.packet_formats import (
+    NUMBER_AT,
+    PacketFormat,
+    PacketTemplate,
+)
 from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.wire.rtp import MediaPacket
 from services.sfu.core.wire.transport_cc import SendHistory
@@ -36,29 +40,29 @@ class Numbers:
         self.history = history
 
 
-class Room(Protocol):
+class WriteBuffer(Protocol):
     """Where a packet is written to."""
 
     @property
     def view(self) -> memoryview: ...
 
 
-def fill(images: Sequence[Image], numbers: Numbers, rooms: Sequence[Room]) -> None:
+def fill(templates: Sequence[PacketTemplate], numbers: Numbers, buffers: Sequence[WriteBuffer]) -> None:
     """Write a receiver's copies of packets, each into its room."""
-    for image, room in zip(images, rooms, strict=False):
-        out = room.view
-        number = (image.sequence_number + numbers.sequence) & 0xFFFF
-        timestamp = (image.timestamp + numbers.timestamp) & 0xFFFFFFFF
-        image.pack_into(out, 0, image.start, number, timestamp, numbers.ssrc, image.rest)
-        if image.sent is not None:
-            _pack_number(out, NUMBER_AT, numbers.history.note(image.sent))
-        if image.picture_id_at:
-            picture_id = 0x8000 | (image.picture_id + numbers.picture_id) & 0x7FFF
-            if image.tl0_at:
+    for template, buffer in zip(templates, buffers, strict=False):
+        out = buffer.view
+        number = (template.sequence_number + numbers.sequence) & 0xFFFF
+        timestamp = (template.timestamp + numbers.timestamp) & 0xFFFFFFFF
+        template.pack_into(out, 0, template.start, number, timestamp, numbers.ssrc, template.rest)
+        if template.sent is not None:
+            _pack_number(out, NUMBER_AT, numbers.history.note(template.sent))
+        if template.picture_id_at:
+            picture_id = 0x8000 | (template.picture_id + numbers.picture_id) & 0x7FFF
+            if template.tl0_at:
                 # Next to each other (RFC 7741 section 4.2).
-                _pack_picture(out, image.picture_id_at, picture_id, (image.tl0 + numbers.tl0) & 0xFF)
+                _pack_picture(out, template.picture_id_at, picture_id, (template.tl0 + numbers.tl0) & 0xFF)
             else:
-                _pack_number(out, image.picture_id_at, picture_id)
+                _pack_number(out, template.picture_id_at, picture_id)
 
 
 # Who gets what goes to a group, each with its own numbers. A tuple that is replaced and never changed: what waits to
@@ -66,7 +70,7 @@ def fill(images: Sequence[Image], numbers: Numbers, rooms: Sequence[Room]) -> No
 Members = tuple[tuple[ParticipantNumber, Numbers], ...]
 
 
-class Taker(ABC):
+class Subscriber(ABC):
     """A slot, as the stream that it is on sees it. `receiver` is whose it is."""
 
     def __init__(self, receiver: ParticipantNumber) -> None:
@@ -85,7 +89,7 @@ class Taker(ABC):
         """The key frame of the wanted stream has come: the slot is on it from this packet on."""
 
     @abstractmethod
-    def write(self, packet: MediaPacket, room: Room, now: float) -> int:
+    def write(self, packet: MediaPacket, buffer: WriteBuffer, now: float) -> int:
         """Write the receiver's copy of an accepted packet; gives its size in bytes."""
 
     @abstractmethod
@@ -96,77 +100,79 @@ class Taker(ABC):
 class CopyGroup:
     """The slots of one form that take every packet of a stream."""
 
-    def __init__(self, form: Form) -> None:
-        self.form = form
-        self.slots: list[Taker] = []
+    def __init__(self, packet_format: PacketFormat) -> None:
+        self.packet_format = packet_format
+        self.slots: list[Subscriber] = []
         self.members: Members = ()
         self.packets = self.bytes = 0
-        self._payload_types = dict(form.payload_types)
+        self._payload_types = dict(packet_format.payload_types)
 
-    def add(self, slot: Taker, numbers: Numbers) -> None:
+    def add_subscriber(self, slot: Subscriber, numbers: Numbers) -> None:
         """Let a slot take what comes from now on."""
         self.slots.append(slot)
         self.members = (*self.members, (slot.receiver, numbers))
 
-    def remove(self, slot: Taker) -> None:
+    def remove_subscriber(self, slot: Subscriber) -> None:
         """Let a slot take no more."""
         place = self.slots.index(slot)
         del self.slots[place]
         self.members = self.members[:place] + self.members[place + 1 :]
 
-    def draw(self, packet: MediaPacket, now: float) -> Image:
-        """Count a packet for all slots; gives its image."""
+    def render(self, packet: MediaPacket, now: float) -> PacketTemplate:
+        """Count a packet for all slots; gives its template."""
         payload_type = self._payload_types.get(packet.codec)
         if payload_type is None:
-            packet, payload_type = self.form.suit(packet)
-        image = self.form.draw(packet, payload_type, now)
+            packet, payload_type = self.packet_format.choose_codec(packet)
+        template = self.packet_format.render(packet, payload_type, now)
         self.packets += 1
-        self.bytes += image.size
-        return image
+        self.bytes += template.size
+        return template
 
 
-class Takers:
+class Subscribers:
     """All slots on one stream, and those that wait for its next key frame."""
 
     def __init__(self) -> None:
         self.newest: MediaPacket | None = None
         self.newest_at = 0.0
-        self.apart: dict[Taker, None] = {}
-        self.waiting: dict[Taker, None] = {}
-        self._groups: dict[Form, CopyGroup] = {}
+        self.ungrouped: dict[Subscriber, None] = {}
+        self.waiting: dict[Subscriber, None] = {}
+        self._groups: dict[PacketFormat, CopyGroup] = {}
         # Those of all forms; follows what comes and goes.
         self.groups: Collection[CopyGroup] = self._groups.values()
 
-    def group(self, form: Form) -> CopyGroup:
-        """That of a form, made at its first use."""
-        group = self._groups.get(form)
+    def group(self, packet_format: PacketFormat) -> CopyGroup:
+        """That of a packet format, made at its first use."""
+        group = self._groups.get(packet_format)
         if group is None:
-            group = self._groups[form] = CopyGroup(form)
+            group = self._groups[packet_format] = CopyGroup(packet_format)
         return group
 
-    def leave(self, slot: Taker, group: CopyGroup) -> None:
+    def leave(self, slot: Subscriber, group: CopyGroup) -> None:
         """Take a slot out of its group; an empty one is not kept."""
-        group.remove(slot)
+        group.remove_subscriber(slot)
         if not group.slots:
-            del self._groups[group.form]
+            del self._groups[group.packet_format]
 
-    def route(self, packet: MediaPacket, now: float) -> Collection[CopyGroup | Taker]:
+    def route(self, packet: MediaPacket, now: float) -> Collection[CopyGroup | Subscriber]:
         """Who gets a packet of the stream: groups as a whole, and single slots. A key frame takes those that wait for
         it."""
         newest = self.newest
         is_next = newest is None or packet.extended > newest.extended
-        if is_next and not self.apart and not self.waiting:
+        if is_next and not self.ungrouped and not self.waiting:
             # Nearly always.
             self.newest, self.newest_at = packet, now
             return self.groups
-        single: list[CopyGroup | Taker] = []
+        single: list[CopyGroup | Subscriber] = []
         if is_next:
             self.newest, self.newest_at = packet, now
         else:
             single += [slot for group in self.groups for slot in group.slots if slot.accept(packet, now)]
-        if self.apart:
+        if self.ungrouped:
             single += [
-                slot for slot in tuple(self.apart) if not (is_next and slot.join_group()) and slot.accept(packet, now)
+                slot
+                for slot in tuple(self.ungrouped)
+                if not (is_next and slot.join_group()) and slot.accept(packet, now)
             ]
         if self.waiting and packet.frame.is_key_frame:
             for slot in tuple(self.waiting):

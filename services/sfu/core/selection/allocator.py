@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 UPGRADE_MARGIN: Final = 1.15
 # The same for who has just lost a picture that was too much. Higher: a picture that would fit now is not tried.
 # Lower: one that does not quite fit comes and goes, with a freeze each time.
-PATIENT_MARGIN: Final = 1.5
+CAUTIOUS_MARGIN: Final = 1.5
 
 
 class Demand(NamedTuple):

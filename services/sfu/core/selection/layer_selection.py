@@ -5,7 +5,7 @@ from typing import Final
 from services.sfu.core.forwarding.publications import InboundStream, Publication
 from services.sfu.core.forwarding.slots import ReceiveSlot
 from services.sfu.core.selection.allocator import (
-    PATIENT_MARGIN,
+    CAUTIOUS_MARGIN,
     UPGRADE_MARGIN,
     Demand,
     allocate,
@@ -19,10 +19,10 @@ NOMINAL_AUDIO_BPS: Final = 40_000.0
 # comes and goes.
 TRIAL_S: Final = 5.0
 # And for this long the next try has to have more room. Higher: a better picture comes late. Lower: more freezes.
-PATIENCE_S: Final = 10.0
+CAUTION_S: Final = 10.0
 
 
-def aim(receiver: Participant, now: float) -> list[Publication]:
+def select_layers(receiver: Participant, now: float) -> list[Publication]:
     """Aim each slot anew; gives the publications that a key frame is wanted of."""
     videos: list[tuple[ReceiveSlot, list[InboundStream], list[Option]]] = []
     audio_bps = 0.0
@@ -39,14 +39,14 @@ def aim(receiver: Participant, now: float) -> list[Publication]:
         elif publication.layers:
             videos.append((slot, *publication.options(slot.max_height, now)))
     if not videos:
-        receiver.path.note_aimed(audio_bps, 0.0, now)
+        receiver.path.note_selection(audio_bps, 0.0, now)
         return []
     demands = [_demand(slot, streams, options, now) for slot, streams, options in videos]
     shared = allocate(demands, receiver.path.estimate_bps(now) - audio_bps)
     can_probe = any(slot.can_probe for slot, _, _ in videos)
     needed_bps = shared.needed_bps + audio_bps if shared.needed_bps and can_probe else 0.0
     best_bps = audio_bps + sum(demand.rates[-1] for demand in demands if demand.rates)
-    receiver.path.note_aimed(shared.used_bps + audio_bps, needed_bps, now, best_bps)
+    receiver.path.note_selection(shared.used_bps + audio_bps, needed_bps, now, best_bps)
     wanting = []
     for (slot, streams, options), place in zip(videos, shared.places, strict=True):
         if _want(slot, streams, options, place, now):
@@ -59,7 +59,7 @@ def _demand(slot: ReceiveSlot, streams: list[InboundStream], options: list[Optio
     if slot.path.is_full:
         # Nothing better while there is a queue: its key frame would make it longer.
         options = options[: (current or 0) + 1]
-    margin = PATIENT_MARGIN if now < slot.path.patient_until else UPGRADE_MARGIN
+    margin = CAUTIOUS_MARGIN if now < slot.path.cautious_until else UPGRADE_MARGIN
     return Demand(tuple(option.rate_bps for option in options), current, slot.weight, margin)
 
 
@@ -88,7 +88,7 @@ def _note_move(slot: ReceiveSlot, streams: list[InboundStream], place: int, now:
     if place > streams.index(held):
         slot.path.raised_at = now
     elif place < streams.index(held) and now - slot.path.raised_at < TRIAL_S:
-        slot.path.patient_until = now + PATIENCE_S
+        slot.path.cautious_until = now + CAUTION_S
 
 
 def _current(slot: ReceiveSlot, streams: list[InboundStream], options: list[Option]) -> int | None:

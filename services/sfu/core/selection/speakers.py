@@ -51,19 +51,19 @@ class SpeechLevel:
         self.spoke_at = -1.0
         self.is_muted = False
 
-    def add(self, level: int, now: float) -> None:
+    def add_level(self, level: int, now: float) -> None:
         """A packet's audio level element: the voice flag and 7 bits of -dBov."""
         self._sizes = None
         self._take(SMOOTHING * self._smoothed + (1 - SMOOTHING) * (level & 0x7F), now)
 
-    def add_unknown(self, size: int, now: float) -> None:
+    def add_size(self, size: int, now: float) -> None:
         """A packet without the element; the size of its payload in bytes."""
         if self._sizes is None:
             if now - self._at < STALE_S:
                 # One without among others with it.
                 return
             self._sizes = PacketSizes()
-        self._take(self._sizes.add(size), now)
+        self._take(self._sizes.add_size(size), now)
 
     def _take(self, level: float, now: float) -> None:
         self._smoothed = level
@@ -97,7 +97,7 @@ class PacketSizes:
         """Whether they differ enough to say anything."""
         return self._most > TELLING_RATIO * self._least
 
-    def add(self, size: int) -> float:
+    def add_size(self, size: int) -> float:
         """Take in a packet's payload size; gives the level that it stands for."""
         if size <= DTX_BYTES:
             return float(SILENCE)

@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 from services.sfu.core.ids import UserId
 
-# Wishes kept of one client; there are not more slots than that.
-MAX_WISHES = 64
+# Requests kept of one client; there are not more slots than that.
+MAX_VIDEO_REQUESTS = 64
 # Who is shown stays this much longer than others after speaking. Higher: a new speaker is seen later. Lower: flapping.
 HOLD_S = 3.0
 # Serves the pinned before the large and the large before the small.
 PIN_WEIGHT = 1 << 16
 
 
-class Wish(NamedTuple):
+class VideoRequest(NamedTuple):
     """A person to see: the camera or the screen of any device, or of one. `max_height` in pixels, 0 for no limit."""
 
     user_id: UserId
@@ -28,10 +28,10 @@ class Wish(NamedTuple):
         return self.is_pinned * PIN_WEIGHT + min(self.max_height or PIN_WEIGHT - 1, PIN_WEIGHT - 1)
 
 
-class Wishes(NamedTuple):
+class VideoRequests(NamedTuple):
     """`max_streams` is how many videos at once, None for as many as there are slots. Without wishes: who spoke last."""
 
-    wishes: tuple[Wish, ...] = ()
+    requests: tuple[VideoRequest, ...] = ()
     max_streams: int | None = None
 
 
@@ -54,7 +54,7 @@ class Choice(NamedTuple):
     weight: int
 
 
-def order_unasked(candidates: Sequence[Candidate]) -> list[int]:
+def order_unrequested(candidates: Sequence[Candidate]) -> list[int]:
     """The places of the candidates in the order of `choose_videos` where nobody is wished for or shown yet."""
 
     def order(place: int) -> tuple[bool, bool, bool, float, int]:
@@ -64,26 +64,28 @@ def order_unasked(candidates: Sequence[Candidate]) -> list[int]:
     return sorted(range(len(candidates)), key=order)
 
 
-def choose_videos(candidates: Sequence[Candidate], held: Sequence[int], wishes: Wishes, slots: int) -> list[Choice]:
+def choose_videos(
+    candidates: Sequence[Candidate], held: Sequence[int], requested: VideoRequests, slots: int
+) -> list[Choice]:
     """Who is shown: the pinned, the wished for, whose camera is on, screens, who spoke last; the most wanted first.
 
     `held` are the places of those shown now: they stay a little longer than others.
     """
-    limit = slots if wishes.max_streams is None else min(slots, max(wishes.max_streams, 0))
+    limit = slots if requested.max_streams is None else min(slots, max(requested.max_streams, 0))
     ranked = []
     for place, candidate in enumerate(candidates):
-        wish = _find(wishes.wishes, candidate)
-        height, weight = (wish.max_height, wish.weight) if wish is not None else (0, 0)
+        request = _find(requested.requests, candidate)
+        height, weight = (request.max_height, request.weight) if request is not None else (0, 0)
         spoke_at = candidate.spoke_at + (HOLD_S if place in held else 0.0)
-        order = (wish is None or not wish.is_pinned, wish is None, not candidate.is_on, candidate.says_off)
+        order = (request is None or not request.is_pinned, request is None, not candidate.is_on, candidate.says_off)
         ranked.append(((*order, not candidate.is_screen, -spoke_at, place), Choice(place, height, weight)))
     ranked.sort(key=lambda entry: entry[0])
     return [choice for _, choice in ranked[:limit]]
 
 
-def _find(wishes: Sequence[Wish], candidate: Candidate) -> Wish | None:
-    for wish in wishes:
-        same_user = wish.user_id == candidate.user_id and wish.is_screen == candidate.is_screen
-        if same_user and wish.device_id in ("", candidate.device_id):
-            return wish
+def _find(requests: Sequence[VideoRequest], candidate: Candidate) -> VideoRequest | None:
+    for request in requests:
+        same_user = request.user_id == candidate.user_id and request.is_screen == candidate.is_screen
+        if same_user and request.device_id in ("", candidate.device_id):
+            return request
     return None

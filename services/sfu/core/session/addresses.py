@@ -112,11 +112,11 @@ class AddressBook:
     def __len__(self) -> int:
         return len(self._by_ufrag) + len(self._by_address) + len(self._asked)
 
-    def add(self, route: Route) -> None:
+    def add_route(self, route: Route) -> None:
         """Enter a route; its user name is new."""
         self._by_ufrag[route.ice_ufrag] = route
 
-    def remove(self, route: Route) -> None:
+    def remove_route(self, route: Route) -> None:
         """Forget a route and its addresses."""
         self._by_ufrag.pop(route.ice_ufrag, None)
         for remote in route.known.values():

@@ -53,19 +53,19 @@ class Pace:
     """Lets bytes through at a rate, in bursts (a token bucket). Nothing waits: what has no room is asked for again."""
 
     def __init__(self) -> None:
-        self._room = float(LEAST_BURST_BYTES)
+        self._tokens = float(LEAST_BURST_BYTES)
         self._filled_at = 0.0
 
-    def has_room(self, rate_bps: float, now: float) -> bool:
+    def has_tokens(self, rate_bps: float, now: float) -> bool:
         """Whether one more packet may go; the last one may take more than there is."""
         most = max(rate_bps / 8 * BURST_S, LEAST_BURST_BYTES)
-        self._room = min(self._room + (now - self._filled_at) * rate_bps / 8, most)
+        self._tokens = min(self._tokens + (now - self._filled_at) * rate_bps / 8, most)
         self._filled_at = now
-        return self._room > 0
+        return self._tokens > 0
 
     def spend(self, size: int) -> None:
         """A packet of this size goes out."""
-        self._room -= size
+        self._tokens -= size
 
 
 class BackingOff:

@@ -13,7 +13,7 @@ from services.sfu.core.selection.video_requests import (
     HOLD_S,
     Candidate,
     choose_videos,
-    order_unasked,
+    order_unrequested,
 )
 from services.sfu.core.session.agreement import Takes
 from services.sfu.core.session.effects import Effect, SendSlotMap, SendSpeakers
@@ -123,7 +123,7 @@ class Call:
         if all(formats <= takes.keys() for _, takes in receivers):
             # Nearly always.
             receivers = []
-        return _Stage(audio, videos, order_unasked([candidate for _, candidate in videos]), darkened, receivers)
+        return _Stage(audio, videos, order_unrequested([candidate for _, candidate in videos]), darkened, receivers)
 
 
 class _Stage(NamedTuple):
@@ -184,7 +184,7 @@ def _settle_video(receiver: Participant, stage: _Stage) -> bool:
         publication = stage.videos[place][0]
         return publication.publisher != receiver.key and publication.format in receiver.takes
 
-    if receiver.wishes.wishes:
+    if receiver.video_requests.requests:
         places = [place for place in range(len(stage.videos)) if is_possible(place)]
     else:
         # The first ones, and who is on a slot now: no other can win.
@@ -193,7 +193,7 @@ def _settle_video(receiver: Participant, stage: _Stage) -> bool:
         places = sorted({*first, *filter(is_possible, held)})
     videos = [stage.videos[place] for place in places]
     held_places = [place for place, (publication, _) in enumerate(videos) if publication in shown]
-    choices = choose_videos([candidate for _, candidate in videos], held_places, receiver.wishes, len(seen))
+    choices = choose_videos([candidate for _, candidate in videos], held_places, receiver.video_requests, len(seen))
     changed = _place(seen, [videos[choice.place][0] for choice in choices])
     for choice in choices:
         for slot in seen:

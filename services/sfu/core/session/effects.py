@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import final
 
 from services.sfu.core.forwarding.slots import ReceiveSlot
-from services.sfu.core.forwarding.subscribers import CopyGroup, Taker
+from services.sfu.core.forwarding.subscribers import CopyGroup, Subscriber
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.wire.rtp import MediaPacket
 
@@ -35,7 +35,7 @@ class SendMedia:
 
     __slots__ = ("packet", "to")
 
-    def __init__(self, to: CopyGroup | Taker, packet: MediaPacket) -> None:
+    def __init__(self, to: CopyGroup | Subscriber, packet: MediaPacket) -> None:
         self.to = to
         self.packet = packet
 

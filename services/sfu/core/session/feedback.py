@@ -71,7 +71,7 @@ def _resend(participant: Participant, nack: rtcp.Nack, now: float) -> list[Effec
     pace, rate_bps = participant.repair_pace, participant.path.estimate_bps(now)
     found: list[Effect] = []
     for number in nack.sequence_numbers:
-        if not pace.has_room(rate_bps, now):
+        if not pace.has_tokens(rate_bps, now):
             break
         packet = slot.find_lost(number, now)
         if packet is not None:

@@ -9,9 +9,9 @@ from services.sfu.core.congestion.uplink import UplinkPath
 from services.sfu.core.errors import PacketError
 from services.sfu.core.forwarding.publications import InboundStream, Publication, VideoSource
 from services.sfu.core.forwarding.slots import Numbering, ReceiveSlot
-from services.sfu.core.forwarding.ssrc_association import Home, find_home
+from services.sfu.core.forwarding.ssrc_association import Association, find_association
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
-from services.sfu.core.selection.video_requests import Wishes
+from services.sfu.core.selection.video_requests import VideoRequests
 from services.sfu.core.session.agreement import list_takes
 from services.sfu.core.session.budgets import (
     MAX_CHANGES_PER_S,
@@ -78,7 +78,7 @@ class Participant:
         self.offer = offer
         self.publications = _publications(offer, key, now)
         # Of each SSRC that came; at most MAX_SSRCS.
-        self._learnt: dict[int, Home] = {}
+        self._learnt: dict[int, Association] = {}
         self.streams: dict[int, InboundStream] = {}
         self.repairs: dict[int, InboundStream] = {}
         self.repair_types = frozenset(number for p in self.publications for number in p.repair_types)
@@ -96,7 +96,7 @@ class Participant:
         # Others' videos that this client cannot decode, and who cannot decode its own.
         self.unseen: tuple[UnseenVideo, ...] = ()
         self.unseen_by: tuple[UnseenVideo, ...] = ()
-        self.wishes = Wishes()
+        self.video_requests = VideoRequests()
         self.nacked = Budget(MAX_NACKED_PER_S)
         self.repair_pace = Pace()
         self.media = Budget(MAX_MEDIA_PER_S)
@@ -127,13 +127,13 @@ class Participant:
         What was learnt of an SSRC outlives its silence and its end, until a packet says that it is another's now.
         """
         stream = self.streams.get(header.ssrc)
-        home = find_home(self.publications, self._learnt, datagram, header)
-        if home is None:
+        association = find_association(self.publications, self._learnt, datagram, header)
+        if association is None:
             raise PacketError("unknown_ssrc" if stream is None else "unknown_payload_type")
-        if stream is None or home.publication is not stream.publication or not stream.takes(header.payload_type):
-            return self._open_stream(header, home)
-        self._learnt[header.ssrc] = home
-        home.publication.take_back(stream, home.rid, home.is_sure, now)
+        if stream is None or association.publication is not stream.publication or not stream.takes(header.payload_type):
+            return self._open_stream(header, association)
+        self._learnt[header.ssrc] = association
+        association.publication.take_back(stream, association.rid, association.is_sure, now)
         return stream
 
     def restart(self, stream: InboundStream, header: RtpHeader) -> InboundStream:
@@ -165,19 +165,19 @@ class Participant:
             raise PacketError("unknown_payload_type")
         return stream, unwrap_repair(datagram, header, repaired, stream.ssrc)
 
-    def _open_stream(self, header: RtpHeader, home: Home) -> InboundStream:
+    def _open_stream(self, header: RtpHeader, association: Association) -> InboundStream:
         former = self.streams.pop(header.ssrc, None)
         if former is not None:
             former.publication.forget(former)
         if header.ssrc not in self._learnt:
             self._count_ssrc()
-        self._learnt[header.ssrc] = home
+        self._learnt[header.ssrc] = association
         if len(self.streams) >= MAX_STREAMS:
             # A client that starts anew takes new SSRCs; the one that was silent longest is not coming back.
             oldest = min(self.streams.values(), key=lambda stream: stream.last_packet_at or 0.0)
             del self.streams[oldest.ssrc]
-        stream = home.publication.open_stream(header.ssrc, home.rid, header.payload_type)
-        stream.settle(home.is_sure)
+        stream = association.publication.open_stream(header.ssrc, association.rid, header.payload_type)
+        stream.settle(association.is_sure)
         self.streams[header.ssrc] = stream
         return stream
 

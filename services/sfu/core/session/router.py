@@ -7,9 +7,9 @@ from typing import Final
 from services.sfu.core.congestion.stats import ntp_from_unix
 from services.sfu.core.forwarding.publications import InboundStream, Publication
 from services.sfu.core.ids import CallId, ParticipantKey, ParticipantNumber
-from services.sfu.core.selection.layer_selection import aim
+from services.sfu.core.selection.layer_selection import select_layers
 from services.sfu.core.selection.speakers import RANK_INTERVAL_S
-from services.sfu.core.selection.video_requests import Wishes
+from services.sfu.core.selection.video_requests import VideoRequests
 from services.sfu.core.session import feedback
 from services.sfu.core.session.agreement import agree
 from services.sfu.core.session.calls import Call
@@ -35,7 +35,7 @@ LAYER_INTERVAL_S: Final = 0.25
 # An estimate that falls below this share of what was given out takes effect at once.
 SUDDEN_DROP: Final = 0.9
 # Whether feedback stays away is looked at this often. Higher: seen later. Lower: work for each participant.
-SILENCE_INTERVAL_S: Final = 0.05
+FEEDBACK_TIMEOUT_INTERVAL_S: Final = 0.05
 # In larger calls whoever begins or ends a stream is followed at the next tick: to settle the slots takes the square of
 # the members, a millisecond at 20. Higher: one packet holds up the others' for longer. Lower: pictures come later.
 SMALL_CALL: Final = 6
@@ -58,12 +58,12 @@ class Router:
         self._participants: dict[ParticipantNumber, Participant] = {}
         self._last_number = 0
         self._with_gaps: set[InboundStream] = set()
-        self._heard_numbered: set[Participant] = set()
+        self._uplinks_due: set[Participant] = set()
         self._probing: set[Participant] = set()
         # Whose streams began or ended more often than is followed at once.
         self._changed: set[Participant] = set()
         self._reports_due: list[tuple[float, ParticipantNumber]] = []
-        self._key_frames_due = self._ranks_due = self._silence_due = 0.0
+        self._key_frames_due = self._ranks_due = self._feedback_timeouts_due = 0.0
 
     def __len__(self) -> int:
         return len(self._participants)
@@ -151,23 +151,23 @@ class Router:
         settled = call.settle(now)
         told |= {effect.receiver: None for effect in settled if isinstance(effect, SendSlotMap)}
         effects: list[Effect] = [SendSlotMap(receiver) for receiver in told]
-        return effects + self._aim_told(settled, now)
+        return effects + self._select_layers_of_told(settled, now)
 
-    def handle_wishes(self, participant: Participant, wishes: Wishes, now: float) -> list[Effect]:
+    def handle_video_requests(self, participant: Participant, requested: VideoRequests, now: float) -> list[Effect]:
         """What the client asks to see."""
-        participant.wishes = wishes
+        participant.video_requests = requested
         call = self._calls.get(participant.key.call_id)
         if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
             return []
-        return [*call.settle(now, participant), *self._aim([participant], now)]
+        return [*call.settle(now, participant), *self._select_layers([participant], now)]
 
     def handle_rtp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Route one decrypted RTP packet. Raises PacketError with the reason for a drop."""
         header = parse_header(datagram)
         payload_type = header.payload_type
         if payload_type in participant.uplink.watched_types:
-            participant.uplink.add(datagram, header, now)
-            self._heard_numbered.add(participant)
+            participant.uplink.add_packet(datagram, header, now)
+            self._uplinks_due.add(participant)
         if payload_type in participant.repair_types:
             repairing, repaired = participant.find_repair(datagram, header)
             packet = None if repaired is None else repairing.receive_repair(datagram, repaired, now)
@@ -196,7 +196,7 @@ class Router:
         effects = self._note_media(participant, now)
         if packet is None:
             return effects
-        forwarded: list[Effect] = [SendMedia(to, packet) for to in stream.takers.route(packet, now)]
+        forwarded: list[Effect] = [SendMedia(to, packet) for to in stream.subscribers.route(packet, now)]
         return effects + forwarded if effects else forwarded
 
     def _handle_new(self, stream: InboundStream, now: float) -> list[Effect]:
@@ -211,7 +211,7 @@ class Router:
             return effects
         if len(publication.layers) == 1 or (publication.kind == "video" and not was_on):
             effects = self._settle(participant, now)
-        return effects + self._aim([self._participants[slot.receiver] for slot in publication.slots], now)
+        return effects + self._select_layers([self._participants[slot.receiver] for slot in publication.slots], now)
 
     def _may_change(self, participant: Participant, now: float) -> bool:
         """Whether all slots follow now what a participant changed; else a later tick sees to it."""
@@ -223,7 +223,7 @@ class Router:
 
     def _settle(self, participant: Participant, now: float) -> list[Effect]:
         settled = self._calls[participant.key.call_id].settle(now)
-        return settled + self._aim_told(settled, now)
+        return settled + self._select_layers_of_told(settled, now)
 
     def handle_rtcp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Take in one decrypted RTCP packet. Raises PacketError with the reason for a drop."""
@@ -237,8 +237,8 @@ class Router:
         if has_ended and self._may_change(participant, now):
             effects += self._settle(participant, now)
         path = participant.path
-        if path.estimate_bps(now) < SUDDEN_DROP * path.allocated_bps and now >= path.aimed_at + LAYER_INTERVAL_S / 5:
-            effects += self._aim([participant], now)
+        if path.estimate_bps(now) < SUDDEN_DROP * path.allocated_bps and now >= path.selected_at + LAYER_INTERVAL_S / 5:
+            effects += self._select_layers([participant], now)
         if any(not isinstance(report, TransportFeedback) for report in reports):
             for slot in participant.slots:
                 if slot.publication is not None:
@@ -252,11 +252,11 @@ class Router:
         effects += self._tick_probes(now)
         effects += self._tick_changes(now)
         # Each at its own time: all at once would hold up the media.
-        due = [p for p in self._participants.values() if now - p.path.aimed_at >= LAYER_INTERVAL_S]
-        if now >= self._silence_due:
-            self._silence_due = now + SILENCE_INTERVAL_S
-            due += [p for p in self._participants.values() if p.path.fall_silent(now)]
-        effects += self._aim(due, now)
+        due = [p for p in self._participants.values() if now - p.path.selected_at >= LAYER_INTERVAL_S]
+        if now >= self._feedback_timeouts_due:
+            self._feedback_timeouts_due = now + FEEDBACK_TIMEOUT_INTERVAL_S
+            due += [p for p in self._participants.values() if p.path.check_feedback_timeout(now)]
+        effects += self._select_layers(due, now)
         if now >= self._key_frames_due:
             self._key_frames_due = now + LAYER_INTERVAL_S
             for participant in self._participants.values():
@@ -266,7 +266,7 @@ class Router:
             self._ranks_due = now + RANK_INTERVAL_S
             for call in self._calls.values():
                 ranked = call.rank(now)
-                effects += ranked + self._aim_told(ranked, now)
+                effects += ranked + self._select_layers_of_told(ranked, now)
         return effects + self._tick_reports(now)
 
     def _tick_streams(self, now: float) -> list[Effect]:
@@ -287,15 +287,15 @@ class Router:
         effects = [effect for participant in calls.values() for effect in self._settle(participant, now)]
         slots = (slot for participant in due for p in participant.publications for slot in p.slots)
         receivers = dict.fromkeys(slot.receiver for slot in slots)
-        return effects + self._aim([self._participants[number] for number in receivers], now)
+        return effects + self._select_layers([self._participants[number] for number in receivers], now)
 
     def _tick_uplinks(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        for participant in list(self._heard_numbered):
+        for participant in list(self._uplinks_due):
             participant.uplink.judge(participant.round_trip_s or 0.1, now)
             due = feedback.build_transport_feedback(participant, now)
             if due or not participant.uplink.has_transport_cc:
-                self._heard_numbered.discard(participant)
+                self._uplinks_due.discard(participant)
             effects += due
         return effects
 
@@ -331,21 +331,21 @@ class Router:
         participant.heard_at = now
         return self._step(participant, Input.MEDIA, now) if participant.state is _CONNECTED else []
 
-    def _aim(self, receivers: Iterable[Participant], now: float) -> list[Effect]:
+    def _select_layers(self, receivers: Iterable[Participant], now: float) -> list[Effect]:
         """Aim the slots of receivers at what their paths bear, and ask for the key frames that are missing."""
         wanting: dict[Publication, None] = {}
         for receiver in receivers:
-            wanting |= dict.fromkeys(aim(receiver, now))
+            wanting |= dict.fromkeys(select_layers(receiver, now))
             if receiver.path.needed_bps > receiver.path.estimate_bps(now):
                 self._probing.add(receiver)
             else:
                 self._probing.discard(receiver)
         return [effect for publication in wanting for effect in self._request_key_frame(publication, now)]
 
-    def _aim_told(self, effects: Iterable[Effect], now: float) -> list[Effect]:
+    def _select_layers_of_told(self, effects: Iterable[Effect], now: float) -> list[Effect]:
         """Aim the slots of those whose map changed: who is new on one is heard and seen at once."""
         told = [self._participants.get(effect.receiver) for effect in effects if isinstance(effect, SendSlotMap)]
-        return self._aim([receiver for receiver in told if receiver is not None], now)
+        return self._select_layers([receiver for receiver in told if receiver is not None], now)
 
     def _request_key_frame(self, publication: Publication, now: float) -> list[Effect]:
         stream = publication.take_key_frame_request(now)
@@ -372,19 +372,19 @@ class Router:
     def _connect(self, participant: Participant, now: float) -> list[Effect]:
         """Put the participant on the others' slots and the others on its own."""
         effects = self._calls[participant.key.call_id].settle(now)
-        effects += self._aim_told(effects, now)
+        effects += self._select_layers_of_told(effects, now)
         told = {effect.receiver for effect in effects if isinstance(effect, SendSlotMap)}
         return effects if participant.number in told else [SendSlotMap(participant.number), *effects]
 
     def _leave(self, participant: Participant, reason: LeaveReason, now: float) -> list[Effect]:
         call = self._calls[participant.key.call_id]
         effects = call.leave(participant, now)
-        effects += self._aim_told(effects, now)
+        effects += self._select_layers_of_told(effects, now)
         if not call.members:
             del self._calls[participant.key.call_id]
         del self._participants[participant.number]
         self._with_gaps -= set(participant.streams.values())
-        self._heard_numbered.discard(participant)
+        self._uplinks_due.discard(participant)
         self._probing.discard(participant)
         self._changed.discard(participant)
         return [*effects, Disconnect(participant.number, participant.key, reason)]

@@ -66,7 +66,7 @@ class _Section:
     attributes: dict[str, list[str]] = field(default_factory=dict)
     count: int = 0
 
-    def add(self, name: str, value: str) -> None:
+    def add_attribute(self, name: str, value: str) -> None:
         self.count += 1
         if self.count > MAX_ATTRIBUTES:
             raise SdpError(f"the session, or an m-line, has more than {MAX_ATTRIBUTES} attributes")
@@ -132,7 +132,7 @@ def _split(text: str) -> tuple[_Section, list[_Section]]:
             sections.append(current)
         elif line[0] == "a":
             name, _, value = line[2:].partition(":")
-            current.add(name, value)
+            current.add_attribute(name, value)
     if not sections:
         raise SdpError("the offer has no m-line")
     return session, sections

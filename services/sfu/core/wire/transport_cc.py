@@ -100,7 +100,7 @@ class ArrivalLog:
         self._feedback_count = 0
         self._due = 0.0
 
-    def add(self, number: int, now: float) -> None:
+    def add_arrival(self, number: int, now: float) -> None:
         """Note a packet with this 16-bit number."""
         if self._highest is None:
             index = self._next_base = number + 0x10000
