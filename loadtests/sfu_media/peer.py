@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from aioice import stun
 
+from services.sfu.core.congestion.arrival_log import ArrivalLog
 from services.sfu.core.errors import PacketError
 from services.sfu.core.wire.rtcp import (
     KeyFrameRequest,
@@ -21,7 +22,6 @@ from services.sfu.core.wire.rtcp import (
     parse_compound,
 )
 from services.sfu.core.wire.sdp import Fingerprint
-from services.sfu.core.wire.transport_cc import ArrivalLog
 from services.sfu.dtls import Certificate, Channel, DtlsConnection
 from services.sfu.srtp import PacketBuffer, SrtpSession
 

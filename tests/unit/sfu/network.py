@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from random import Random
 
+from services.sfu.core.congestion.arrival_log import ArrivalLog
 from services.sfu.core.congestion.downlink import DownlinkPath
-from services.sfu.core.wire.transport_cc import ArrivalLog
 
 PACKET = 1100
 

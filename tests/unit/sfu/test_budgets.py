@@ -2,13 +2,8 @@ import itertools
 
 import pytest
 
-from services.sfu.core.session.budgets import (
-    MAX_MEDIA_PER_S,
-    MAX_REQUEST_INTERVAL_S,
-    PACKET_COST,
-    BackingOff,
-    Budget,
-)
+from services.sfu.core.forwarding.key_frame_backoff import MAX_REQUEST_INTERVAL_S, KeyFrameBackoff
+from services.sfu.core.session.budgets import MAX_MEDIA_PER_S, PACKET_COST, Budget
 
 
 def test_budget_is_spent_and_comes_back_with_the_next_second() -> None:
@@ -26,7 +21,7 @@ def test_a_publisher_is_bounded_in_small_packets_and_in_large_ones(size: int, pa
 
 
 def test_event_that_keeps_coming_counts_ever_less_often_until_it_pauses() -> None:
-    backing = BackingOff()
+    backing = KeyFrameBackoff()
     times = [step / 10 for step in range(300) if backing.allows(step / 10)]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps == sorted(gaps)

@@ -2,19 +2,14 @@
 
 import pytest
 
+from services.sfu.core.congestion.arrival_log import FEEDBACK_INTERVAL_S
 from services.sfu.core.ids import UserId
 from services.sfu.core.selection.video_requests import VideoRequest, VideoRequests
-from services.sfu.core.session.effects import (
-    Effect,
-    SendMedia,
-    SendRepair,
-    SendRtcp,
-    SendSpeakers,
-)
+from services.sfu.core.session.effects import Effect, SendMedia, SendRepair, SendRtcp, SendSpeakers
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire import rtcp
-from services.sfu.core.wire.transport_cc import FEEDBACK_INTERVAL_S, parse_feedback
+from services.sfu.core.wire.transport_cc import parse_feedback
 from tests.unit.sfu.builders import join, make_router, rtp, video
 from tests.unit.sfu.publishing import LAYERS, send_layers
 

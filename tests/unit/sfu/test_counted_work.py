@@ -15,22 +15,13 @@ from services.sfu.core.errors import PacketError, SdpError
 from services.sfu.core.forwarding.offsets import MAX_SHIFTS
 from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.session.addresses import AddressBook, Route
-from services.sfu.core.session.budgets import (
-    CONTROL_BYTES,
-    MAX_CHANGES_PER_S,
-    MAX_CONTROL_PER_S,
-)
+from services.sfu.core.session.budgets import CONTROL_BYTES, MAX_CHANGES_PER_S, MAX_CONTROL_PER_S
 from services.sfu.core.session.effects import SendRepair, SendRtcp
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.wire import rtcp
 from services.sfu.core.wire.dtls_records import MAX_RECORDS, split_records
 from services.sfu.core.wire.rtp import MAX_PACKET_SIZE
-from services.sfu.core.wire.sdp import (
-    MAX_ATTRIBUTES,
-    MAX_LINES,
-    MAX_OFFER_SIZE,
-    parse_offer,
-)
+from services.sfu.core.wire.sdp import MAX_ATTRIBUTES, MAX_LINES, MAX_OFFER_SIZE, parse_offer
 from tests.unit.sfu.builders import extensions, join, make_router, offer_text, rtp, video
 from tests.unit.sfu.counting import MOST_LINES, count_lines
 

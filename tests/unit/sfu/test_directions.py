@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from services.sfu.core.congestion.arrival_log import FEEDBACK_INTERVAL_S
 from services.sfu.core.forwarding.publications import START_S
 from services.sfu.core.ids import UserId
 from services.sfu.core.selection.video_requests import VideoRequest, VideoRequests
@@ -20,7 +21,7 @@ from services.sfu.core.wire.media_line import LEVEL_URI, MID_URI, RID_URI, TRANS
 from services.sfu.core.wire.rtcp import ReportBlock, SenderReport
 from services.sfu.core.wire.rtp import parse_header
 from services.sfu.core.wire.sdp import Fingerprint, Offer, parse_offer
-from services.sfu.core.wire.transport_cc import FEEDBACK_INTERVAL_S, parse_feedback
+from services.sfu.core.wire.transport_cc import parse_feedback
 from tests.unit.sfu.builders import AUDIO, CHANNEL, HEAD, SIMULCAST, VIDEO, key, make_router, receivers, rtp, video
 from tests.unit.sfu.counting import MOST_LINES, count_lines
 from tests.unit.sfu.effects import key_frame_requests, media, payload_of, repairs, reports, sent, unwrapped

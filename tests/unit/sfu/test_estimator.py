@@ -5,15 +5,10 @@ from random import Random
 import pytest
 
 from services.sfu.core.congestion.downlink import DownlinkPath
-from services.sfu.core.congestion.estimator import (
-    LOWEST_BPS,
-    REMB_LIFE_S,
-    START_BPS,
-    BandwidthEstimator,
-)
+from services.sfu.core.congestion.estimator import LOWEST_BPS, REMB_LIFE_S, START_BPS, BandwidthEstimator
 from services.sfu.core.congestion.overuse import OveruseDetector, Usage
 from services.sfu.core.congestion.probing import Prober
-from services.sfu.core.wire.transport_cc import Sent
+from services.sfu.core.congestion.send_history import Sent
 from tests.unit.sfu.network import Call, Link
 
 

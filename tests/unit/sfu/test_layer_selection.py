@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.sfu.core.selection.layer_selection import CAUTION_S
+from services.sfu.core.selection.tunables import CAUTION_S
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire import rtcp

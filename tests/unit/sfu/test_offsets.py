@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.sfu.core.forwarding.nack import RetransmissionRing
 from services.sfu.core.forwarding.offsets import Offsets
-from services.sfu.core.selection.layers import ALL_TEMPORAL
+from services.sfu.core.wire.codecs import ALL_TEMPORAL
 from services.sfu.core.wire.rtp import MediaPacket, canonical_video, parse_header
 from tests.unit.sfu.builders import rtp, vp8
 

@@ -1,7 +1,7 @@
 """Repairs do not come in one burst: a receiver that lost much asks for it again and gets it at what its path bears."""
 
 from services.sfu.core.congestion.estimator import START_BPS
-from services.sfu.core.session.budgets import BURST_S, LEAST_BURST_BYTES, Pace
+from services.sfu.core.congestion.pacing import BURST_S, LEAST_BURST_BYTES, Pacer
 from services.sfu.core.session.effects import SendMedia, SendRepair
 from services.sfu.core.session.participants import Participant
 from services.sfu.core.session.router import Router
@@ -51,7 +51,7 @@ def test_a_burst_of_losses_is_repaired_at_the_rate_of_the_path_and_completely() 
 
 
 def test_a_pace_lets_through_its_rate_and_no_more_than_a_burst_at_once() -> None:
-    pace, rate_bps, sent = Pace(), 1_000_000.0, 0
+    pace, rate_bps, sent = Pacer(), 1_000_000.0, 0
     for tick in range(1000):
         while pace.has_tokens(rate_bps, 10.0 + tick / 100):
             pace.spend(1200)
@@ -60,7 +60,7 @@ def test_a_pace_lets_through_its_rate_and_no_more_than_a_burst_at_once() -> None
 
 
 def test_a_pace_follows_its_rate() -> None:
-    pace = Pace()
+    pace = Pacer()
     assert pace.has_tokens(8_000_000.0, 1.0)
     pace.spend(LEAST_BURST_BYTES + 200_000)
     assert not pace.has_tokens(100_000.0, 1.1)

@@ -1,10 +1,6 @@
 """Queues before a receiver, told from the delay of single packets."""
 
-from services.sfu.core.congestion.queue_delay import (
-    BASE_LIFE_S,
-    QUEUE_DELAY_S,
-    QueueDelayDetector,
-)
+from services.sfu.core.congestion.queue_delay import BASE_LIFE_S, QUEUE_DELAY_S, QueueDelayDetector
 
 PATH_S = 0.02
 

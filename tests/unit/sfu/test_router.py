@@ -6,12 +6,7 @@ from hypothesis import strategies as st
 
 from services.sfu.core.errors import PacketError
 from services.sfu.core.ids import CallId
-from services.sfu.core.session.effects import (
-    AnnounceConnected,
-    Disconnect,
-    LeaveReason,
-    SendSlotMap,
-)
+from services.sfu.core.session.effects import AnnounceConnected, Disconnect, LeaveReason, SendSlotMap
 from services.sfu.core.session.participants import MAX_SSRCS, MAX_STREAMS
 from services.sfu.core.session.router import Router
 from services.sfu.core.wire import rtcp

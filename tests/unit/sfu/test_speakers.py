@@ -1,4 +1,5 @@
-from services.sfu.core.selection.speakers import STALE_S, SpeechLevel, compare, rank
+from services.sfu.core.forwarding.speech_level import STALE_S, SpeechLevel
+from services.sfu.core.selection.speakers import compare, rank
 
 
 def spoken(level: int, packets: int = 50, now: float = 1.0) -> SpeechLevel:

@@ -1,12 +1,6 @@
 import pytest
 
-from services.sfu.core.congestion.stats import (
-    RateMeter,
-    ReceptionStats,
-    middle_ntp,
-    ntp_from_unix,
-    round_trip_s,
-)
+from services.sfu.core.congestion.stats import RateMeter, ReceptionStats, middle_ntp, ntp_from_unix, round_trip_s
 from services.sfu.core.wire.rtcp import ReportBlock
 
 

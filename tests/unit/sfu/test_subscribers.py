@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sfu.core.forwarding.subscribers import CopyGroup
-from services.sfu.core.selection.layers import ALL_TEMPORAL
 from services.sfu.core.session.router import Router
+from services.sfu.core.wire.codecs import ALL_TEMPORAL
 from services.sfu.core.wire.rtp import parse_header
 from tests.unit.sfu.builders import Page, copies, join, make_router, receivers, video
 from tests.unit.sfu.effects import media, sent

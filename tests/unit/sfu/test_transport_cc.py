@@ -2,14 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfu.core.wire.transport_cc import (
-    FEEDBACK_INTERVAL_S,
-    MAX_STATUSES,
-    ArrivalLog,
-    SendHistory,
-    build_feedback,
-    parse_feedback,
-)
+from services.sfu.core.congestion.arrival_log import FEEDBACK_INTERVAL_S, ArrivalLog
+from services.sfu.core.congestion.send_history import SendHistory
+from services.sfu.core.wire.transport_cc import MAX_STATUSES, build_feedback, parse_feedback
 
 
 def test_what_is_written_is_read_back_to_a_quarter_millisecond() -> None:

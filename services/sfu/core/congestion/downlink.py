@@ -8,13 +8,9 @@ from typing import Final, Protocol
 from services.sfu.core.congestion.estimator import HIGH_LOSS, BandwidthEstimator
 from services.sfu.core.congestion.feedback_timeout import FeedbackTimeout
 from services.sfu.core.congestion.probing import Prober
+from services.sfu.core.congestion.send_history import SendHistory, Sent
 from services.sfu.core.congestion.stats import RateMeter
-from services.sfu.core.wire.transport_cc import (
-    MAX_STATUSES,
-    SendHistory,
-    Sent,
-    parse_feedback,
-)
+from services.sfu.core.wire.transport_cc import MAX_STATUSES, parse_feedback
 
 # Loss is judged over this time. Higher: later. Lower: chance decides.
 LOSS_WINDOW_S: Final = 2.0

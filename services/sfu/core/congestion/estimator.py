@@ -10,7 +10,7 @@ from typing import Final
 
 from services.sfu.core.congestion.overuse import OveruseDetector, Usage
 from services.sfu.core.congestion.queue_delay import QueueDelayDetector
-from services.sfu.core.wire.transport_cc import Sent
+from services.sfu.core.congestion.send_history import Sent
 
 # Higher: a good picture at once where the path bears it. Lower: no stutter at the start where it does not.
 START_BPS: Final = 800_000.0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final
 
-from services.sfu.core.wire.transport_cc import Sent
+from services.sfu.core.congestion.send_history import Sent
 
 # How long a probe lasts. Higher: surer. Lower: a shorter queue where the path does not bear it.
 PROBE_S: Final = 0.2

@@ -4,18 +4,17 @@ With transport-cc negotiated the client estimates and gets feedback; else the SF
 packets (abs-send-time) and says so by REMB (draft-alvestrand-rmcat-remb-03).
 """
 
-from collections.abc import Sequence
 from typing import Final
 
+from services.sfu.core.congestion.arrival_log import ArrivalLog
 from services.sfu.core.congestion.estimator import BandwidthEstimator
-from services.sfu.core.forwarding.publications import Publication
+from services.sfu.core.congestion.send_history import Sent
 from services.sfu.core.wire.rtp import RtpHeader, find_extension
-from services.sfu.core.wire.transport_cc import ArrivalLog, Sent
 
-# What publishers may send at most. Chromium opens all three simulcast layers at 5 Mbit/s (facts/sfu.md).
-# Higher: waste where nobody watches. Lower: the top layer stays shut.
+# What publishers may send at most. Chromium opens all three simulcast layers at 5 Mbit/s. Raising it wastes bandwidth
+# where nobody watches; lowering it keeps the highest layer shut.
 LIMIT_BPS: Final = 5_000_000.0
-# Packets are judged in portions of this time. Higher: later. Lower: more work.
+# Packets are judged in portions of this time. Raising it reacts later; lowering it costs more work.
 JUDGE_INTERVAL_S: Final = 0.1
 # Packets of a portion that are looked at: a flood costs no more than this.
 MAX_PORTION: Final = 256
@@ -28,16 +27,13 @@ _UNITS_PER_S: Final = 1 << 18
 class UplinkPath:
     """One publisher's path."""
 
-    def __init__(self, publications: Sequence[Publication]) -> None:
-        ids = [p.transport_cc_id for p in publications if p.transport_cc_id is not None]
-        self._transport_cc_id = ids[0] if ids else None
-        times = [p.send_time_id for p in publications if p.kind == "video" and p.send_time_id is not None]
-        self._send_time_id = times[0] if times and not ids else None
+    def __init__(self, transport_cc_id: int | None, send_time_id: int | None, media_types: frozenset[int]) -> None:
+        """The ids of the extensions, None where they were not agreed, and the payload types of numbered packets."""
+        self._transport_cc_id = transport_cc_id
+        self._send_time_id = send_time_id if transport_cc_id is None else None
+        is_watched = transport_cc_id is not None or send_time_id is not None
         # The payload types whose packets say anything of the path.
-        self.watched_types: frozenset[int] = frozenset()
-        if self._transport_cc_id is not None or self._send_time_id is not None:
-            videos = [p for p in publications if p.kind == "video"]
-            self.watched_types = frozenset(number for p in videos for number in (*p.codecs, *p.repair_types))
+        self.watched_types: frozenset[int] = media_types if is_watched else frozenset()
         self._log = ArrivalLog()
         self._estimator = BandwidthEstimator()
         self._estimator.expect_feedback(LIMIT_BPS)

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from services.sfu.core.forwarding.nack import RetransmissionRing
-from services.sfu.core.selection.layers import ALL_TEMPORAL
+from services.sfu.core.wire.codecs import ALL_TEMPORAL
 from services.sfu.core.wire.rtp import MediaPacket
 
 # Shifts kept, for late packets and repairs: at 20 frames left out a second, about 5 s.

@@ -10,12 +10,7 @@ from struct import Struct
 from typing import Final, final
 
 from services.sfu.core.wire.codec_formats import Format
-from services.sfu.core.wire.media_line import (
-    LEVEL_URI,
-    SEND_TIME_URI,
-    TRANSPORT_CC_URI,
-    MediaLine,
-)
+from services.sfu.core.wire.media_line import LEVEL_URI, SEND_TIME_URI, TRANSPORT_CC_URI, MediaLine
 from services.sfu.core.wire.rtp import HEADER_SIZE, MAX_PACKET_SIZE, MediaPacket
 
 _EXTENSION: Final = Struct("!II")

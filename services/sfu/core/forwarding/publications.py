@@ -2,24 +2,12 @@
 
 from typing import Final, Literal
 
-from services.sfu.core.congestion.stats import (
-    MAX_JUMP,
-    RESTARTED,
-    RateMeter,
-    ReceptionStats,
-)
+from services.sfu.core.congestion.stats import MAX_JUMP, RESTARTED, RateMeter, ReceptionStats
 from services.sfu.core.forwarding.nack import GapTracker, RetransmissionRing
+from services.sfu.core.forwarding.rids import order_rids
+from services.sfu.core.forwarding.speech_level import SpeechLevel
 from services.sfu.core.forwarding.subscribers import Subscriber, Subscribers
 from services.sfu.core.ids import Kind, ParticipantKey
-from services.sfu.core.selection.layers import (
-    Layer,
-    Option,
-    is_flowing,
-    list_options,
-    order_layers,
-    order_rids,
-)
-from services.sfu.core.selection.speakers import SpeechLevel
 from services.sfu.core.wire.codec_formats import Codec, Format
 from services.sfu.core.wire.media_line import (
     LEVEL_URI,
@@ -31,13 +19,7 @@ from services.sfu.core.wire.media_line import (
     CodecLine,
     MediaLine,
 )
-from services.sfu.core.wire.rtp import (
-    MediaPacket,
-    RtpHeader,
-    canonical_audio,
-    canonical_video,
-    find_extension,
-)
+from services.sfu.core.wire.rtp import MediaPacket, RtpHeader, canonical_audio, canonical_video
 
 CLOCK_RATES: dict[Kind, int] = {"audio": 48000, "video": 90000}
 # Packets kept for retransmission: about 0.5 s of a 2 Mbit/s layer, and 2.5 s of audio.
@@ -60,9 +42,6 @@ SUPERSEDED_S: Final = 0.5
 # Packets of an SSRC that are looked at for a name before a guess stands. Higher: work for each. Lower: names that come
 # late are not seen.
 MAX_LOOKS: Final = 100
-
-# What pictures there are is looked at this often. Higher: later. Lower: work for each receiver.
-OPTIONS_LIFE_S: Final = 0.1
 
 VideoSource = Literal["camera", "screen"]
 
@@ -178,11 +157,6 @@ class InboundStream:
             meter.add_total(total, now)
         return sum(meter.rate_bps for meter in self.rates)
 
-    def layer(self, now: float) -> Layer:
-        """What the allocation needs to know."""
-        self.rate_bps(now)
-        return Layer(self.last_packet_at, tuple(meter.rate_bps for meter in self.rates), self.height)
-
 
 class Publication:
     """One own m-line of a participant; `slots` is where it goes to.
@@ -217,7 +191,7 @@ class Publication:
         self.level = SpeechLevel()
         # From the lowest layer, as far as that is known.
         self.ordered_rids = order_rids(line.rids) or (NO_RID,)
-        self._listed_rids = line.rids or (NO_RID,)
+        self.listed_rids = line.rids or (NO_RID,)
         self.layers: dict[str, InboundStream] = {}
         # The payload types of media by those of their repairs.
         self.repair_types = {
@@ -225,13 +199,13 @@ class Publication:
             for codec in line.answered_codecs
             if codec.rtx_payload_type is not None
         }
-        self._offered_ssrcs = line.ssrcs
-        self._offered_repairs = line.rtx_ssrcs
-        self._mid_id = line.extensions.get(MID_URI)
-        self._rid_id = line.extensions.get(RID_URI)
-        self._repaired_rid_id = line.extensions.get(REPAIRED_RID_URI)
-        self._options: dict[int, tuple[list[InboundStream], list[Option]]] = {}
-        self._options_at = -1.0
+        self.offered_ssrcs = line.ssrcs
+        self.offered_repairs = line.rtx_ssrcs
+        self.mid_id = line.extensions.get(MID_URI)
+        self.rid_id = line.extensions.get(RID_URI)
+        self.repaired_rid_id = line.extensions.get(REPAIRED_RID_URI)
+        # Counts each change of which streams there are.
+        self.stream_changes = 0
         self._wants_key_frame: InboundStream | None = None
         self._key_frame_asked_at: float | None = None
         self.key_frames_asked = 0
@@ -271,54 +245,6 @@ class Publication:
             return True
         return now - self.reported_at < LIVE_S and now - last_at < STILL_S
 
-    def identify_repair(self, datagram: bytes, header: RtpHeader, is_only_one: bool) -> InboundStream | None:
-        """The stream that a repair packet of a new SSRC repairs, or None when it is not of this publication.
-
-        By the SSRC group of the offer (FID), else by MID and repaired RID (RFC 8852). Without a MID it must be
-        `is_only_one` of the publications that has the payload type; without a RID there must be one stream only.
-        """
-        if header.payload_type not in self.repair_types:
-            return None
-        repaired_ssrc = self._offered_repairs.get(header.ssrc)
-        if repaired_ssrc is not None:
-            return next((stream for stream in self.layers.values() if stream.ssrc == repaired_ssrc), None)
-        mid = self.read_mid(datagram, header)
-        if mid != self.mid and not (mid is None and is_only_one):
-            return None
-        rid = _text(find_extension(datagram, header, self._repaired_rid_id))
-        if rid is not None and self.ordered_rids != (NO_RID,):
-            return self.layers.get(rid)
-        return next(iter(self.layers.values())) if len(self.layers) == 1 else None
-
-    def read_mid(self, datagram: bytes, header: RtpHeader) -> str | None:
-        """The MID that a packet names."""
-        return _text(find_extension(datagram, header, self._mid_id))
-
-    def offers(self, ssrc: int) -> bool:
-        """Whether the offer names the SSRC as one of this m-line."""
-        return ssrc in self._offered_ssrcs
-
-    def read_rid(self, datagram: bytes, header: RtpHeader, learnt: str | None) -> tuple[str | None, bool]:
-        """The rid of a packet of this publication, and whether that is sure; None when it names one that there is not.
-
-        Without the extension it is what was `learnt` of its SSRC, else its place among the SSRCs of the offer, else a
-        layer that nothing comes of: better a wrong name than nobody to see.
-        """
-        if self.ordered_rids == (NO_RID,):
-            return NO_RID, True
-        named = _text(find_extension(datagram, header, self._rid_id))
-        if named is not None:
-            return (named if named in self.ordered_rids else None), True
-        if learnt is not None:
-            return learnt, True
-        if len(self._offered_ssrcs) == len(self._listed_rids) and header.ssrc in self._offered_ssrcs:
-            return self._listed_rids[self._offered_ssrcs.index(header.ssrc)], True
-        return min(self._listed_rids, key=self._last_came), False
-
-    def _last_came(self, rid: str) -> float:
-        stream = self.layers.get(rid)
-        return -1.0 if stream is None else stream.last_packet_at or 0.0
-
     def open_stream(self, ssrc: int, rid: str, payload_type: int) -> InboundStream:
         """A new stream in place of the layer's former one, if there was one."""
         stream = InboundStream(self, ssrc, rid, self._lines[payload_type])
@@ -348,7 +274,7 @@ class Publication:
                 self.layers[former] = other
         stream.rid = rid
         self.layers[rid] = stream
-        self._options.clear()
+        self.stream_changes += 1
 
     def _put(self, rid: str, stream: InboundStream) -> None:
         former = self.layers.get(rid)
@@ -357,44 +283,18 @@ class Publication:
         self.layers[rid] = stream
         if self.kind == "video":
             self.format = stream.format
-        self._options.clear()
+        self.stream_changes += 1
 
     def forget(self, stream: InboundStream) -> None:
         """The SSRC is another's now."""
         if self.layers.get(stream.rid) is stream:
             del self.layers[stream.rid]
-            self._options.clear()
+            self.stream_changes += 1
 
     def streams_upwards(self) -> list[InboundStream]:
         """The layers that have come so far, from the lowest; of a video those in the codec that it is sent in now."""
         streams = [self.layers[rid] for rid in self.ordered_rids if rid in self.layers]
         return streams if self.kind == "audio" else [stream for stream in streams if stream.format == self.format]
-
-    def options(self, max_height: int, now: float) -> tuple[list[InboundStream], list[Option]]:
-        """The layers from the lowest, and the pictures to have of them (layers.py); the same for all receivers, so that
-        it is looked at once for many."""
-        if now - self._options_at >= OPTIONS_LIFE_S:
-            self._options.clear()
-            self._options_at = now
-        found = self._options.get(max_height)
-        if found is None:
-            streams = self.streams_upwards()
-            layers = [stream.layer(now) for stream in streams]
-            if len(layers) > 1:
-                self._order(streams, layers, now)
-                streams = self.streams_upwards()
-                layers = [stream.layer(now) for stream in streams]
-            found = streams, list_options(layers, max_height, now)
-            self._options[max_height] = found
-        return found
-
-    def _order(self, streams: list[InboundStream], layers: list[Layer], now: float) -> None:
-        """Find out which of the layers that flow are the higher ones; the others come after them."""
-        flows = [is_flowing(layer, now) for layer in layers]
-        known = [stream.rid for stream, flowing in zip(streams, flows, strict=True) if flowing]
-        ordered = order_layers(known, [layer for layer, flowing in zip(layers, flows, strict=True) if flowing])
-        if ordered != tuple(known):
-            self.ordered_rids = (*ordered, *(rid for rid in self.ordered_rids if rid not in ordered))
 
     def want_key_frame(self, stream: InboundStream) -> None:
         """Remember that a receiver needs a key frame of this stream."""
@@ -411,7 +311,3 @@ class Publication:
         self._key_frame_asked_at = now
         self.key_frames_asked += 1
         return stream
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("ascii", "replace")

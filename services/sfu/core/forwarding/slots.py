@@ -14,19 +14,13 @@ from struct import Struct
 from typing import Final
 
 from services.sfu.core.congestion.downlink import DownlinkPath
+from services.sfu.core.forwarding.key_frame_backoff import KeyFrameBackoff
 from services.sfu.core.forwarding.offsets import Offsets
 from services.sfu.core.forwarding.packet_formats import packet_format_of
 from services.sfu.core.forwarding.publications import CLOCK_RATES, InboundStream, Publication
-from services.sfu.core.forwarding.subscribers import (
-    CopyGroup,
-    Numbers,
-    Subscriber,
-    WriteBuffer,
-    fill,
-)
+from services.sfu.core.forwarding.subscribers import CopyGroup, Numbers, Subscriber, WriteBuffer, fill
 from services.sfu.core.ids import Kind, ParticipantNumber
-from services.sfu.core.selection.layers import ALL_TEMPORAL
-from services.sfu.core.session.budgets import BackingOff
+from services.sfu.core.wire.codecs import ALL_TEMPORAL
 from services.sfu.core.wire.media_line import MediaLine
 from services.sfu.core.wire.rtcp import ReportBlock, SenderReport
 from services.sfu.core.wire.rtp import HEADER_SIZE, MediaPacket
@@ -77,7 +71,7 @@ class ReceiveSlot(Subscriber):
         self.publication: Publication | None = None
         self.max_height = self.weight = 0
         self.downlink = Downlink()
-        self.key_frame_requests = BackingOff()
+        self.key_frame_requests = KeyFrameBackoff()
         self.packet_format = packet_format_of(line)
         takes = line.takes
         self.formats = frozenset(takes)

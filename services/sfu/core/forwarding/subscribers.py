@@ -10,14 +10,10 @@ from collections.abc import Collection, Sequence
 from struct import Struct
 from typing import Final, Protocol, final
 
-from services.sfu.core.forwarding.packet_formats import (
-    NUMBER_AT,
-    PacketFormat,
-    PacketTemplate,
-)
+from services.sfu.core.congestion.send_history import SendHistory
+from services.sfu.core.forwarding.packet_formats import NUMBER_AT, PacketFormat, PacketTemplate
 from services.sfu.core.ids import ParticipantNumber
 from services.sfu.core.wire.rtp import MediaPacket
-from services.sfu.core.wire.transport_cc import SendHistory
 
 _pack_number: Final = Struct("!H").pack_into
 _pack_picture: Final = Struct("!HB").pack_into

@@ -1,13 +1,9 @@
 """Who gets which picture of a receiver's bandwidth: the lowest for all first, then better ones by what is asked for."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-# A better picture is taken only when this much more than it needs is there. Higher: fewer switches. Lower: sooner.
-UPGRADE_MARGIN: Final = 1.15
-# The same for who has just lost a picture that was too much. Higher: a picture that would fit now is not tried.
-# Lower: one that does not quite fit comes and goes, with a freeze each time.
-CAUTIOUS_MARGIN: Final = 1.5
+from services.sfu.core.selection.tunables import UPGRADE_MARGIN
 
 
 class Demand(NamedTuple):
@@ -22,12 +18,12 @@ class Demand(NamedTuple):
 
 
 class Allocation(NamedTuple):
-    """`places[i]` is the picture of demand i, None when not even the lowest fits.
+    """`selected[i]` is the picture of demand i, None when not even the lowest fits.
 
     `needed_bps` is what it takes in all, with the margin, for the next slot to get better; 0 when nothing would.
     """
 
-    places: list[int | None]
+    selected: list[int | None]
     used_bps: float
     needed_bps: float
 
@@ -37,33 +33,33 @@ def allocate(demands: Sequence[Demand], budget_bps: float) -> Allocation:
 
     Among equals the cheap come first, or one that sends far too much would leave nothing for all the others.
     """
-    order = sorted(range(len(demands)), key=lambda place: (-demands[place].weight, demands[place].rates[:1]))
-    places: list[int | None] = [None] * len(demands)
+    order = sorted(range(len(demands)), key=lambda index: (-demands[index].weight, demands[index].rates[:1]))
+    selected: list[int | None] = [None] * len(demands)
     used = needed = 0.0
-    for rank, place in enumerate(order):
-        rates = demands[place].rates
+    for rank, index in enumerate(order):
+        rates = demands[index].rates
         if not rates:
             continue
-        if rank == 0 or used + rates[0] * _margin(demands[place], 0) <= budget_bps:
-            places[place] = 0
+        if rank == 0 or used + rates[0] * _margin(demands[index], 0) <= budget_bps:
+            selected[index] = 0
             used += rates[0]
         elif not needed:
-            needed = (used + rates[0]) * demands[place].margin
+            needed = (used + rates[0]) * demands[index].margin
     improved = True
     while improved:
         improved = False
-        for place in order:
-            step = _step_up(demands[place], places[place], used)
+        for index in order:
+            step = _step_up(demands[index], selected[index], used)
             if step is None:
                 continue
             total, with_margin = step
             if with_margin <= budget_bps:
                 used = total
-                places[place] = (places[place] or 0) + 1
+                selected[index] = (selected[index] or 0) + 1
                 improved = True
             elif not needed:
-                needed = max(with_margin, total * demands[place].margin)
-    return Allocation(places, used, needed)
+                needed = max(with_margin, total * demands[index].margin)
+    return Allocation(selected, used, needed)
 
 
 def _step_up(demand: Demand, held: int | None, used: float) -> tuple[float, float] | None:
@@ -74,5 +70,5 @@ def _step_up(demand: Demand, held: int | None, used: float) -> tuple[float, floa
     return total, total * _margin(demand, held + 1)
 
 
-def _margin(demand: Demand, place: int) -> float:
-    return 1.0 if demand.current is not None and place <= demand.current else demand.margin
+def _margin(demand: Demand, picture: int) -> float:
+    return 1.0 if demand.current is not None and picture <= demand.current else demand.margin

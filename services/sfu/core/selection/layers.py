@@ -1,55 +1,13 @@
-"""Simulcast and temporal layers: which pictures of a publisher there are to have, and what each takes."""
+"""Simulcast and temporal layers: which of them a publication has to offer, and what each takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-# A layer without packets for this long is not sent any more.
-# Higher: a frozen picture. Lower: flapping at low frame rates.
-SILENT_LAYER_S: Final = 1.0
-# What a layer is taken to need before it was measured, from the lowest. Higher: comes late. Lower: overshoots at first.
-NOMINAL_BPS: Final = (150_000.0, 500_000.0, 1_700_000.0)
-# Temporal layers that RFC 7741 can name, less one: with this limit everything goes through.
-ALL_TEMPORAL: Final = 3
-
-# A rate this much higher is that of a higher layer. Higher: layers of unknown names stay in the order of the offer.
-# Lower: they change places with what the pictures show.
-CLEAR_RATIO: Final = 1.4
-
-_SCHEMES: Final = (
-    ("q", "h", "f"),
-    ("l", "m", "h"),
-    ("lo", "mid", "hi"),
-    ("low", "mid", "high"),
-    ("low", "medium", "high"),
-)
-
-
-def order_rids(rids: Sequence[str]) -> tuple[str, ...]:
-    """The rids from the lowest layer to the highest: by the common names, else as they were offered."""
-    for scheme in _SCHEMES:
-        if all(rid in scheme for rid in rids):
-            return tuple(sorted(rids, key=scheme.index))
-    return tuple(rids)
-
-
-def has_common_names(rids: Sequence[str]) -> bool:
-    """Whether the names say which layer is which."""
-    return any(all(rid in scheme for rid in rids) for scheme in _SCHEMES)
-
-
-def order_layers(rids: Sequence[str], layers: Sequence["Layer"]) -> tuple[str, ...]:
-    """The rids from the lowest layer to the highest by what came of them: by height, else by rate where the names say
-    nothing; as they were, while that is not plain."""
-    places = range(len(rids))
-    heights, rates = [layer.height for layer in layers], [sum(layer.temporal_bps) for layer in layers]
-    if all(heights) and len(set(heights)) == len(heights):
-        return tuple(rids[place] for place in sorted(places, key=lambda place: heights[place]))
-    if has_common_names(rids):
-        return tuple(rids)
-    order = sorted(places, key=lambda place: rates[place])
-    is_plain = all(rates[low] and rates[high] > CLEAR_RATIO * rates[low] for low, high in pairwise(order))
-    return tuple(rids[place] for place in order) if is_plain else tuple(rids)
+from services.sfu.core.forwarding.publications import InboundStream, Publication
+from services.sfu.core.forwarding.rids import has_common_names
+from services.sfu.core.selection.tunables import CLEAR_RATIO, NOMINAL_BPS, OPTIONS_LIFE_S, SILENT_LAYER_S
+from services.sfu.core.wire.codecs import ALL_TEMPORAL
 
 
 class Layer(NamedTuple):
@@ -61,11 +19,84 @@ class Layer(NamedTuple):
 
 
 class Option(NamedTuple):
-    """A picture to have: simulcast layer by place from the lowest, highest temporal layer, and its rate."""
+    """What can be sent: a simulcast layer, counted from the lowest, its highest temporal layer, and its rate."""
 
-    place: int
+    layer: int
     temporal: int
     rate_bps: float
+
+
+class _Listed:
+    """The options of one publication by the height that is asked for, with the streams that they count through."""
+
+    def __init__(self, listed_at: float, stream_changes: int) -> None:
+        self.listed_at = listed_at
+        self.stream_changes = stream_changes
+        self.by_height: dict[int, tuple[list[InboundStream], list[Option]]] = {}
+
+
+class LayerOptions:
+    """The options of all publications. They are the same for all receivers, so they are listed once for many."""
+
+    def __init__(self) -> None:
+        self._listed: dict[Publication, _Listed] = {}
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+    def options_of(
+        self, publication: Publication, max_height: int, now: float
+    ) -> tuple[Sequence[InboundStream], Sequence[Option]]:
+        """The streams of a publication from the lowest layer, and what can be sent of them."""
+        listed = self._listed.get(publication)
+        if listed is None or now - listed.listed_at >= OPTIONS_LIFE_S:
+            listed = self._listed[publication] = _Listed(now, publication.stream_changes)
+        elif listed.stream_changes != publication.stream_changes:
+            listed.stream_changes = publication.stream_changes
+            listed.by_height.clear()
+        found = listed.by_height.get(max_height)
+        if found is None:
+            streams = publication.streams_upwards()
+            layers = [_layer_of(stream, now) for stream in streams]
+            if len(layers) > 1:
+                _order(publication, streams, layers, now)
+                streams = publication.streams_upwards()
+                layers = [_layer_of(stream, now) for stream in streams]
+            found = listed.by_height[max_height] = streams, list_options(layers, max_height, now)
+        return found
+
+    def forget(self, publications: Iterable[Publication]) -> None:
+        """Their participant has left."""
+        for publication in publications:
+            self._listed.pop(publication, None)
+
+
+def _layer_of(stream: InboundStream, now: float) -> Layer:
+    stream.rate_bps(now)
+    return Layer(stream.last_packet_at, tuple(meter.rate_bps for meter in stream.rates), stream.height)
+
+
+def _order(publication: Publication, streams: Sequence[InboundStream], layers: Sequence[Layer], now: float) -> None:
+    """Find out which of the layers that flow are the higher ones; the others come after them."""
+    flows = [is_flowing(layer, now) for layer in layers]
+    known = [stream.rid for stream, flowing in zip(streams, flows, strict=True) if flowing]
+    ordered = order_layers(known, [layer for layer, flowing in zip(layers, flows, strict=True) if flowing])
+    if ordered != tuple(known):
+        others = (rid for rid in publication.ordered_rids if rid not in ordered)
+        publication.ordered_rids = (*ordered, *others)
+
+
+def order_layers(rids: Sequence[str], layers: Sequence[Layer]) -> tuple[str, ...]:
+    """The rids from the lowest layer to the highest by what came of them: by height, else by rate where the names say
+    nothing; as they were, while that is not plain."""
+    heights, rates = [layer.height for layer in layers], [sum(layer.temporal_bps) for layer in layers]
+    if all(heights) and len(set(heights)) == len(heights):
+        return tuple(rids[index] for index in sorted(range(len(rids)), key=lambda index: heights[index]))
+    if has_common_names(rids):
+        return tuple(rids)
+    order = sorted(range(len(rids)), key=lambda index: rates[index])
+    is_plain = all(rates[low] and rates[high] > CLEAR_RATIO * rates[low] for low, high in pairwise(order))
+    return tuple(rids[index] for index in order) if is_plain else tuple(rids)
 
 
 def is_flowing(layer: Layer, now: float) -> bool:
@@ -74,24 +105,24 @@ def is_flowing(layer: Layer, now: float) -> bool:
 
 
 def list_options(layers: Sequence[Layer], max_height: int, now: float) -> list[Option]:
-    """The pictures to have, from the poorest, of rising rates. `max_height` is what is asked for, 0 for no limit.
+    """What can be sent, from the poorest, of rising rates. `max_height` is what is asked for, 0 for no limit.
 
     Layers that do not flow are left out, and those beyond the first that is as high as asked for. The lowest layer may
     go without its upper temporal layers; higher ones give up no more than half of their frames, because below that the
     next lower layer looks better.
     """
     options: list[Option] = []
-    for place, layer in enumerate(layers):
+    for index, layer in enumerate(layers):
         if not is_flowing(layer, now):
             continue
         rates = layer.temporal_bps
         if not any(rates):
-            rates = (NOMINAL_BPS[min(place, len(NOMINAL_BPS) - 1)],)
+            rates = (NOMINAL_BPS[min(index, len(NOMINAL_BPS) - 1)],)
         top = len(rates) - 1
         for temporal in range(min(1, top) if options else 0, top + 1):
             rate = sum(rates[: temporal + 1])
             if not options or rate > options[-1].rate_bps:
-                options.append(Option(place, ALL_TEMPORAL if temporal == top else temporal, rate))
+                options.append(Option(index, ALL_TEMPORAL if temporal == top else temporal, rate))
         if max_height and layer.height >= max_height:
             break
     return options

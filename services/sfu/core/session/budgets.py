@@ -22,14 +22,6 @@ MAX_CHANGES_PER_S: Final = 10
 MAX_CHECKS_PER_S: Final = 200
 # Sequence numbers in NACKs a second, each a look into a ring. Higher: more for who storms. Lower: bad paths stay bad.
 MAX_NACKED_PER_S: Final = 2000
-# Between two key-frame requests of one slot that count, at first and at most; doubled while they keep coming.
-# Higher: a receiver with losses waits longer. Lower: one receiver's storm costs all others the publisher's bit rate.
-FIRST_REQUEST_INTERVAL_S: Final = 0.3
-MAX_REQUEST_INTERVAL_S: Final = 5.0
-# What may go out at once beside the media: so long a time of the path's estimate, and at least so many bytes.
-# Higher: a queue on narrow paths, in front of the media. Lower: repairs come later, and some too late.
-BURST_S: Final = 0.2
-LEAST_BURST_BYTES: Final = 12_000
 
 
 class Budget:
@@ -47,41 +39,3 @@ class Budget:
         left = self._spent < self._per_s
         self._spent += amount
         return left
-
-
-class Pace:
-    """Lets bytes through at a rate, in bursts (a token bucket). Nothing waits: what has no room is asked for again."""
-
-    def __init__(self) -> None:
-        self._tokens = float(LEAST_BURST_BYTES)
-        self._filled_at = 0.0
-
-    def has_tokens(self, rate_bps: float, now: float) -> bool:
-        """Whether one more packet may go; the last one may take more than there is."""
-        most = max(rate_bps / 8 * BURST_S, LEAST_BURST_BYTES)
-        self._tokens = min(self._tokens + (now - self._filled_at) * rate_bps / 8, most)
-        self._filled_at = now
-        return self._tokens > 0
-
-    def spend(self, size: int) -> None:
-        """A packet of this size goes out."""
-        self._tokens -= size
-
-
-class BackingOff:
-    """Lets an event through, and then ever less often while it keeps coming."""
-
-    def __init__(self) -> None:
-        self._interval_s = FIRST_REQUEST_INTERVAL_S
-        self._last_at: float | None = None
-
-    def allows(self, now: float) -> bool:
-        """Whether the event counts now."""
-        if self._last_at is None or now - self._last_at >= 2 * MAX_REQUEST_INTERVAL_S:
-            self._interval_s = FIRST_REQUEST_INTERVAL_S
-        elif now - self._last_at < self._interval_s:
-            return False
-        else:
-            self._interval_s = min(2 * self._interval_s, MAX_REQUEST_INTERVAL_S)
-        self._last_at = now
-        return True

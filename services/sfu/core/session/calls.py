@@ -9,12 +9,7 @@ from services.sfu.core.forwarding.publications import Publication
 from services.sfu.core.forwarding.slots import ReceiveSlot
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.selection.speakers import compare, rank
-from services.sfu.core.selection.video_requests import (
-    HOLD_S,
-    Candidate,
-    choose_videos,
-    order_unrequested,
-)
+from services.sfu.core.selection.video_requests import HOLD_S, Candidate, choose_videos, order_unrequested
 from services.sfu.core.session.agreement import Takes
 from services.sfu.core.session.effects import Effect, SendSlotMap, SendSpeakers
 from services.sfu.core.session.lifecycle import State

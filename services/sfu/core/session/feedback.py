@@ -68,14 +68,14 @@ def _resend(participant: Participant, nack: rtcp.Nack, now: float) -> list[Effec
     slot = participant.slots_by_ssrc.get(nack.media_ssrc)
     if slot is None or not participant.nacked.spend(len(nack.sequence_numbers), now):
         return []
-    pace, rate_bps = participant.repair_pace, participant.path.estimate_bps(now)
+    pacer, rate_bps = participant.repair_pacer, participant.path.estimate_bps(now)
     found: list[Effect] = []
     for number in nack.sequence_numbers:
-        if not pace.has_tokens(rate_bps, now):
+        if not pacer.has_tokens(rate_bps, now):
             break
         packet = slot.find_lost(number, now)
         if packet is not None:
-            pace.spend(HEADER_SIZE + len(packet.frame.payload))
+            pacer.spend(HEADER_SIZE + len(packet.frame.payload))
             found.append(SendRepair(slot, packet))
     return found
 

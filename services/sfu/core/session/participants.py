@@ -1,15 +1,16 @@
 """One participant: what it sends, where it receives, and what its reports say."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.sfu.core.congestion.downlink import DownlinkPath
+from services.sfu.core.congestion.pacing import Pacer
 from services.sfu.core.congestion.uplink import UplinkPath
 from services.sfu.core.errors import PacketError
 from services.sfu.core.forwarding.publications import InboundStream, Publication, VideoSource
 from services.sfu.core.forwarding.slots import Numbering, ReceiveSlot
-from services.sfu.core.forwarding.ssrc_association import Association, find_association
+from services.sfu.core.forwarding.ssrc_association import Association, find_association, find_repaired
 from services.sfu.core.ids import ParticipantKey, ParticipantNumber
 from services.sfu.core.selection.video_requests import VideoRequests
 from services.sfu.core.session.agreement import list_takes
@@ -21,7 +22,6 @@ from services.sfu.core.session.budgets import (
     MAX_MEDIA_PER_S,
     MAX_NACKED_PER_S,
     Budget,
-    Pace,
 )
 from services.sfu.core.session.lifecycle import State
 from services.sfu.core.wire.codec_formats import Format
@@ -82,7 +82,7 @@ class Participant:
         self.streams: dict[int, InboundStream] = {}
         self.repairs: dict[int, InboundStream] = {}
         self.repair_types = frozenset(number for p in self.publications for number in p.repair_types)
-        self.uplink = UplinkPath(self.publications)
+        self.uplink = _uplink(self.publications)
         # Those on which the client only receives come first: some play nothing of the lines that they send on.
         slots = sorted((line for line in offer.media if line.is_slot), key=lambda line: line.is_own)
         self.path = DownlinkPath(any(line.has_transport_cc for line in slots))
@@ -98,7 +98,7 @@ class Participant:
         self.unseen_by: tuple[UnseenVideo, ...] = ()
         self.video_requests = VideoRequests()
         self.nacked = Budget(MAX_NACKED_PER_S)
-        self.repair_pace = Pace()
+        self.repair_pacer = Pacer()
         self.media = Budget(MAX_MEDIA_PER_S)
         self.control = Budget(MAX_CONTROL_PER_S)
         self.checks = Budget(MAX_CHECKS_PER_S)
@@ -147,9 +147,7 @@ class Participant:
         stream = self.repairs.get(header.ssrc)
         if stream is None or self.streams.get(stream.ssrc) is not stream:
             is_known = stream is not None
-            is_only_one = sum(header.payload_type in p.repair_types for p in self.publications) == 1
-            candidates = (p.identify_repair(datagram, header, is_only_one) for p in self.publications)
-            found = next((found for found in candidates if found is not None), None)
+            found = find_repaired(self.publications, datagram, header)
             if found is None and stream is not None:
                 # Its layer goes on under another SSRC, or began anew: it repairs that one now.
                 found = stream.publication.layers.get(stream.rid)
@@ -206,6 +204,15 @@ def _publications(offer: Offer, key: ParticipantKey, now: float) -> list[Publica
             is_screen = line.kind == "video" and any(publication.kind == "video" for publication in found)
             found.append(Publication(line, key, is_screen, now))
     return found
+
+
+def _uplink(publications: Sequence[Publication]) -> UplinkPath:
+    """The path of a publisher: its packets are numbered for all m-lines, send times count for video only."""
+    ids = [p.transport_cc_id for p in publications if p.transport_cc_id is not None]
+    videos = [p for p in publications if p.kind == "video"]
+    times = [p.send_time_id for p in videos if p.send_time_id is not None]
+    media_types = frozenset(number for p in videos for number in (*p.codecs, *p.repair_types))
+    return UplinkPath(ids[0] if ids else None, times[0] if times else None, media_types)
 
 
 def _distinct_ssrcs(random: RandomBytes, taken: set[int]) -> Iterator[int]:

@@ -1,48 +1,33 @@
 """The calls of one worker: joins and leaves, where each packet goes, and what is due."""
 
-from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Final
 
 from services.sfu.core.congestion.stats import ntp_from_unix
-from services.sfu.core.forwarding.publications import InboundStream, Publication
+from services.sfu.core.forwarding.publications import InboundStream
 from services.sfu.core.ids import CallId, ParticipantKey, ParticipantNumber
-from services.sfu.core.selection.layer_selection import select_layers
 from services.sfu.core.selection.speakers import RANK_INTERVAL_S
 from services.sfu.core.selection.video_requests import VideoRequests
 from services.sfu.core.session import feedback
 from services.sfu.core.session.agreement import agree
-from services.sfu.core.session.calls import Call
-from services.sfu.core.session.effects import (
-    AnnounceConnected,
-    Disconnect,
-    Effect,
-    LeaveReason,
-    SendMedia,
-    SendRepair,
-    SendSlotMap,
-)
+from services.sfu.core.session.effects import AnnounceConnected, Disconnect, Effect, LeaveReason, SendMedia, SendSlotMap
+from services.sfu.core.session.layer_updates import LayerUpdates
 from services.sfu.core.session.lifecycle import Action, Input, State, step, timeout_of
 from services.sfu.core.session.participants import Participant, RandomBytes
+from services.sfu.core.session.registry import Registry
 from services.sfu.core.wire.rtcp import Bye, TransportFeedback, parse_compound
 from services.sfu.core.wire.rtp import MediaPacket, parse_header
 from services.sfu.core.wire.sdp import Offer
 
-# Reports and expiry. Higher: slower to see loss. Lower: more RTCP.
+# Between two reports to a participant, and two looks at its timeouts. Raising it sees loss later; lowering it costs
+# more RTCP.
 REPORT_INTERVAL_S: Final = 1.0
-# Layers and missing key frames are looked at this often.
-LAYER_INTERVAL_S: Final = 0.25
-# An estimate that falls below this share of what was given out takes effect at once.
-SUDDEN_DROP: Final = 0.9
-# Whether feedback stays away is looked at this often. Higher: seen later. Lower: work for each participant.
-FEEDBACK_TIMEOUT_INTERVAL_S: Final = 0.05
-# In larger calls whoever begins or ends a stream is followed at the next tick: to settle the slots takes the square of
-# the members, a millisecond at 20. Higher: one packet holds up the others' for longer. Lower: pictures come later.
+# In larger calls a stream that begins or ends is followed at the next tick: to settle the slots takes the square of the
+# members, a millisecond at 20. Raising it lets one packet hold up the others' for longer; lowering it brings pictures
+# later.
 SMALL_CALL: Final = 6
 # Looked up once: it is asked for with each packet.
 _CONNECTED: Final = State.CONNECTED
-# Packets of a probe at one tick. Higher: bursts. Lower: high rates cannot be tried.
-MAX_PROBE_PACKETS: Final = 16
 
 
 class Router:
@@ -54,49 +39,45 @@ class Router:
     def __init__(self, random: RandomBytes, unix_offset_s: float) -> None:
         self._random = random
         self._unix_offset_s = unix_offset_s
-        self._calls: dict[CallId, Call] = {}
-        self._participants: dict[ParticipantNumber, Participant] = {}
-        self._last_number = 0
+        self._registry = Registry()
+        self._layers = LayerUpdates(self._registry)
         self._with_gaps: set[InboundStream] = set()
         self._uplinks_due: set[Participant] = set()
-        self._probing: set[Participant] = set()
-        # Whose streams began or ended more often than is followed at once.
+        # Participants whose streams began or ended more often than is followed at once.
         self._changed: set[Participant] = set()
         self._reports_due: list[tuple[float, ParticipantNumber]] = []
-        self._key_frames_due = self._ranks_due = self._feedback_timeouts_due = 0.0
+        self._ranks_due = 0.0
 
     def __len__(self) -> int:
-        return len(self._participants)
+        return len(self._registry.participants)
 
     @property
     def participants(self) -> list[Participant]:
         """All participants of the worker, in the order of their joins."""
-        return list(self._participants.values())
+        return list(self._registry.participants.values())
 
     @property
     def call_count(self) -> int:
         """How many calls have a participant."""
-        return len(self._calls)
+        return len(self._registry.calls)
 
     def get(self, number: ParticipantNumber) -> Participant | None:
         """A participant that has not left."""
-        return self._participants.get(number)
+        return self._registry.participants.get(number)
 
     def find(self, key: ParticipantKey) -> Participant | None:
         """The participant of this name, if it is in the call."""
-        call = self._calls.get(key.call_id)
-        return None if call is None else call.members.get(key)
+        return self._registry.find(key)
 
     def join(self, key: ParticipantKey, offer: Offer, now: float) -> tuple[Participant, list[Effect]]:
         """Admit a device; one of the same key leaves as replaced. Its `offer` is the one to be answered."""
         former = self.find(key)
         effects = [] if former is None else self._step(former, Input.REPLACED, now)
-        self._last_number += 1
-        call = self._calls.setdefault(key.call_id, Call())
-        agreed = agree(offer, [member.takes for member in call.members.values() if member.takes])
-        participant = Participant(ParticipantNumber(self._last_number), key, agreed, self._random, now)
-        call.members[key] = participant
-        self._participants[participant.number] = participant
+        call = self._registry.calls.get(key.call_id)
+        members = call.members.values() if call is not None else ()
+        agreed = agree(offer, [member.takes for member in members if member.takes])
+        participant = Participant(self._registry.next_number(), key, agreed, self._random, now)
+        self._registry.add_participant(participant)
         heappush(self._reports_due, (now + REPORT_INTERVAL_S, participant.number))
         return participant, effects
 
@@ -107,7 +88,7 @@ class Router:
 
     def end_call(self, call_id: CallId, now: float) -> list[Effect]:
         """End the media of everyone in a call."""
-        call = self._calls.get(call_id)
+        call = self._registry.calls.get(call_id)
         return [] if call is None else [effect for key in list(call.members) for effect in self.remove(key, now)]
 
     def stop(self, now: float) -> list[Effect]:
@@ -145,21 +126,21 @@ class Router:
                 publication.level.is_muted = audio
             if publication.muted != was_muted:
                 told |= {slot.receiver: None for slot in publication.slots}
-        call = self._calls.get(participant.key.call_id)
+        call = self._registry.calls.get(participant.key.call_id)
         if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
             return []
         settled = call.settle(now)
         told |= {effect.receiver: None for effect in settled if isinstance(effect, SendSlotMap)}
         effects: list[Effect] = [SendSlotMap(receiver) for receiver in told]
-        return effects + self._select_layers_of_told(settled, now)
+        return effects + self._layers.select_for_told(settled, now)
 
     def handle_video_requests(self, participant: Participant, requested: VideoRequests, now: float) -> list[Effect]:
         """What the client asks to see."""
         participant.video_requests = requested
-        call = self._calls.get(participant.key.call_id)
+        call = self._registry.calls.get(participant.key.call_id)
         if call is None or participant.state not in (State.CONNECTED, State.FLOWING):
             return []
-        return [*call.settle(now, participant), *self._select_layers([participant], now)]
+        return [*call.settle(now, participant), *self._layers.select([participant], now)]
 
     def handle_rtp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Route one decrypted RTP packet. Raises PacketError with the reason for a drop."""
@@ -211,19 +192,21 @@ class Router:
             return effects
         if len(publication.layers) == 1 or (publication.kind == "video" and not was_on):
             effects = self._settle(participant, now)
-        return effects + self._select_layers([self._participants[slot.receiver] for slot in publication.slots], now)
+        return effects + self._layers.select(
+            [self._registry.participants[slot.receiver] for slot in publication.slots], now
+        )
 
     def _may_change(self, participant: Participant, now: float) -> bool:
         """Whether all slots follow now what a participant changed; else a later tick sees to it."""
-        is_small = len(self._calls[participant.key.call_id].members) <= SMALL_CALL
+        is_small = len(self._registry.call_of(participant).members) <= SMALL_CALL
         if is_small and participant.changes.spend(1, now):
             return True
         self._changed.add(participant)
         return False
 
     def _settle(self, participant: Participant, now: float) -> list[Effect]:
-        settled = self._calls[participant.key.call_id].settle(now)
-        return settled + self._select_layers_of_told(settled, now)
+        settled = self._registry.call_of(participant).settle(now)
+        return settled + self._layers.select_for_told(settled, now)
 
     def handle_rtcp(self, participant: Participant, datagram: bytes, now: float) -> list[Effect]:
         """Take in one decrypted RTCP packet. Raises PacketError with the reason for a drop."""
@@ -236,37 +219,25 @@ class Router:
             has_ended = has_ended or isinstance(report, Bye)
         if has_ended and self._may_change(participant, now):
             effects += self._settle(participant, now)
-        path = participant.path
-        if path.estimate_bps(now) < SUDDEN_DROP * path.allocated_bps and now >= path.selected_at + LAYER_INTERVAL_S / 5:
-            effects += self._select_layers([participant], now)
+        effects += self._layers.select_after_drop(participant, now)
         if any(not isinstance(report, TransportFeedback) for report in reports):
             for slot in participant.slots:
                 if slot.publication is not None:
-                    effects += self._request_key_frame(slot.publication, now)
+                    effects += self._layers.request_key_frame(slot.publication, now)
         return effects
 
     def tick(self, now: float) -> list[Effect]:
         """What is due at `now`: NACKs, feedback and probes at each call, the rest at its own interval."""
         effects = self._tick_streams(now)
         effects += self._tick_uplinks(now)
-        effects += self._tick_probes(now)
+        effects += self._layers.tick_probes(now)
         effects += self._tick_changes(now)
-        # Each at its own time: all at once would hold up the media.
-        due = [p for p in self._participants.values() if now - p.path.selected_at >= LAYER_INTERVAL_S]
-        if now >= self._feedback_timeouts_due:
-            self._feedback_timeouts_due = now + FEEDBACK_TIMEOUT_INTERVAL_S
-            due += [p for p in self._participants.values() if p.path.check_feedback_timeout(now)]
-        effects += self._select_layers(due, now)
-        if now >= self._key_frames_due:
-            self._key_frames_due = now + LAYER_INTERVAL_S
-            for participant in self._participants.values():
-                for publication in participant.publications:
-                    effects += self._request_key_frame(publication, now)
+        effects += self._layers.tick(now)
         if now >= self._ranks_due:
             self._ranks_due = now + RANK_INTERVAL_S
-            for call in self._calls.values():
+            for call in self._registry.calls.values():
                 ranked = call.rank(now)
-                effects += ranked + self._select_layers_of_told(ranked, now)
+                effects += ranked + self._layers.select_for_told(ranked, now)
         return effects + self._tick_reports(now)
 
     def _tick_streams(self, now: float) -> list[Effect]:
@@ -287,7 +258,7 @@ class Router:
         effects = [effect for participant in calls.values() for effect in self._settle(participant, now)]
         slots = (slot for participant in due for p in participant.publications for slot in p.slots)
         receivers = dict.fromkeys(slot.receiver for slot in slots)
-        return effects + self._select_layers([self._participants[number] for number in receivers], now)
+        return effects + self._layers.select([self._registry.participants[number] for number in receivers], now)
 
     def _tick_uplinks(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -299,24 +270,12 @@ class Router:
             effects += due
         return effects
 
-    def _tick_probes(self, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        for participant in self._probing:
-            size = participant.path.poll_probe(now)
-            slot = next((slot for slot in participant.slots if slot.can_probe), None) if size > 0 else None
-            packet = slot.find_probe() if slot is not None else None
-            if slot is None or packet is None:
-                continue
-            count = min(-(-size // (len(packet.frame.payload) + 22)), MAX_PROBE_PACKETS)
-            effects += [SendRepair(slot, packet, is_probe=True)] * count
-        return effects
-
     def _tick_reports(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
         ntp = self._ntp(now)
         while self._reports_due and self._reports_due[0][0] <= now:
             _, number = heappop(self._reports_due)
-            participant = self._participants.get(number)
+            participant = self._registry.participants.get(number)
             if participant is None:
                 continue
             heappush(self._reports_due, (now + REPORT_INTERVAL_S, number))
@@ -330,29 +289,6 @@ class Router:
     def _note_media(self, participant: Participant, now: float) -> list[Effect]:
         participant.heard_at = now
         return self._step(participant, Input.MEDIA, now) if participant.state is _CONNECTED else []
-
-    def _select_layers(self, receivers: Iterable[Participant], now: float) -> list[Effect]:
-        """Aim the slots of receivers at what their paths bear, and ask for the key frames that are missing."""
-        wanting: dict[Publication, None] = {}
-        for receiver in receivers:
-            wanting |= dict.fromkeys(select_layers(receiver, now))
-            if receiver.path.needed_bps > receiver.path.estimate_bps(now):
-                self._probing.add(receiver)
-            else:
-                self._probing.discard(receiver)
-        return [effect for publication in wanting for effect in self._request_key_frame(publication, now)]
-
-    def _select_layers_of_told(self, effects: Iterable[Effect], now: float) -> list[Effect]:
-        """Aim the slots of those whose map changed: who is new on one is heard and seen at once."""
-        told = [self._participants.get(effect.receiver) for effect in effects if isinstance(effect, SendSlotMap)]
-        return self._select_layers([receiver for receiver in told if receiver is not None], now)
-
-    def _request_key_frame(self, publication: Publication, now: float) -> list[Effect]:
-        stream = publication.take_key_frame_request(now)
-        publisher = self.find(publication.publisher)
-        if stream is None or publisher is None:
-            return []
-        return [feedback.build_key_frame_request(publisher, stream)]
 
     def _ntp(self, now: float) -> int:
         return ntp_from_unix(now + self._unix_offset_s)
@@ -371,20 +307,18 @@ class Router:
 
     def _connect(self, participant: Participant, now: float) -> list[Effect]:
         """Put the participant on the others' slots and the others on its own."""
-        effects = self._calls[participant.key.call_id].settle(now)
-        effects += self._select_layers_of_told(effects, now)
+        effects = self._registry.call_of(participant).settle(now)
+        effects += self._layers.select_for_told(effects, now)
         told = {effect.receiver for effect in effects if isinstance(effect, SendSlotMap)}
         return effects if participant.number in told else [SendSlotMap(participant.number), *effects]
 
     def _leave(self, participant: Participant, reason: LeaveReason, now: float) -> list[Effect]:
-        call = self._calls[participant.key.call_id]
+        call = self._registry.call_of(participant)
         effects = call.leave(participant, now)
-        effects += self._select_layers_of_told(effects, now)
-        if not call.members:
-            del self._calls[participant.key.call_id]
-        del self._participants[participant.number]
+        effects += self._layers.select_for_told(effects, now)
+        self._registry.remove_participant(participant)
         self._with_gaps -= set(participant.streams.values())
         self._uplinks_due.discard(participant)
-        self._probing.discard(participant)
+        self._layers.forget(participant)
         self._changed.discard(participant)
         return [*effects, Disconnect(participant.number, participant.key, reason)]

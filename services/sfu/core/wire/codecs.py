@@ -8,6 +8,9 @@ from typing import Final, final
 
 from services.sfu.core.wire.codec_formats import Codec
 
+# Temporal layers that RFC 7741 can name, less one: with this limit everything goes through.
+ALL_TEMPORAL: Final = 3
+
 _H264_SPS: Final = 7
 _H264_STAP_A: Final = 24
 _H264_FU_A: Final = 28
