@@ -16,11 +16,11 @@ REST = "the SFU's rest"
 
 # Modules of services/sfu, by their last name.
 _MODULES = {
-    WAY_IN: "worker ingress udp addresses budgets rtp codecs stats",
+    WAY_IN: "worker demux connections ingress udp addresses budgets rtp codecs stats",
     ROUTING: "router calls ssrc_association participants publications slots offsets speakers video_requests effects"
-    " lifecycle",
+    " effects_runner registry lifecycle rids speech_level",
     FEEDBACK: "feedback transport_cc downlink estimator overuse probing feedback_timeout queue_delay rtcp uplink nack"
-    " layer_selection allocator layers",
+    " layer_selection layer_updates allocator layers arrival_log send_history pacing key_frame_backoff",
     ENCRYPTION_CALLS: "srtp",
     COPIES: "subscribers packet_formats",
     WAY_OUT: "egress batch",

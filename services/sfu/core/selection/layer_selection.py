@@ -27,11 +27,11 @@ def select_layers(
         if publication is None:
             continue
         if slot.kind == "audio":
-            streams = publication.streams_upwards()
+            microphone = publication.streams_upwards()
             audio_bps += NOMINAL_AUDIO_BPS
-            if streams:
-                audio_bps += max(streams[0].rate_bps(now) - NOMINAL_AUDIO_BPS, 0.0)
-                slot.want(streams[0])
+            if microphone:
+                audio_bps += max(microphone[0].rate_bps(now) - NOMINAL_AUDIO_BPS, 0.0)
+                slot.want(microphone[0])
         elif publication.layers:
             videos.append((slot, *listed.options_of(publication, slot.max_height, now)))
     if not videos:
