@@ -14,8 +14,8 @@ from services.sfu.ports import Metrics
 from services.sfu.srtp import SrtpSession
 from services.sfu.udp import BATCH_SIZE
 
-# Datagrams of a handshake that wait until their address is proven. Higher: more memory for who invents addresses.
-# Lower: a flight of small records is cut, and the client asks for it again after a second.
+# Datagrams of a handshake that wait until their address is proven. Raising it costs memory for invented addresses;
+# lowering it cuts a flight of small records, which the client asks for again after a second.
 MAX_HELD = 16
 
 # Packets of one group that are to go out together: who gets them, their templates, and the sizes of these.

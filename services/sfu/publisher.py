@@ -30,7 +30,7 @@ MEDIA_TOPIC = "media.events.v1"
 QUALITY_TOPIC = "media.quality.v1"
 NODES_TOPIC = "sfu.nodes.v1"
 
-# Events that wait for the broker. Higher: a longer outage loses nothing. Lower: less memory.
+# Events that wait for the broker. Raising it loses nothing in a longer outage; lowering it takes less memory.
 MAX_QUEUE = 10_000
 MAX_BATCH = 200
 RETRY_S = 0.5

@@ -16,9 +16,10 @@ import cffi
 from services.sfu.core.ids import Address
 from services.sfu.srtp import PacketBuffer
 
-# Datagrams a system call. Higher: fewer calls under load. Lower: less memory; idle traffic never fills it.
+# Datagrams a system call. Raising it makes fewer calls under load; lowering it takes less memory. Idle traffic never
+# fills it.
 BATCH_SIZE: Final = 128
-# Room for bursts of key frames while the process is busy elsewhere.
+# Holds bursts of key frames while the process is busy elsewhere.
 SOCKET_BUFFER_BYTES: Final = 4 * 1024 * 1024
 
 _CDEF = """
@@ -97,6 +98,8 @@ class Inbox(Protocol):
     After fewer than FEW the next call finds hardly any.
     """
 
+    # With fewer datagrams than this the socket is taken for empty. Raising it lets those that came meanwhile wait for
+    # the next look; lowering it makes calls that give nothing, each at the cost of two packets.
     FEW: ClassVar[int]
 
     def receive(self) -> Sequence[Datagram]: ...
@@ -126,8 +129,8 @@ class RecvfromInbox:
 class RecvmmsgInbox:
     """Many datagrams a system call."""
 
-    # What came while as many were handled. Higher: they wait for the next look. Lower: calls that give nothing, each
-    # at the cost of two packets.
+    # With fewer datagrams than this the socket is taken for empty. Raising it lets those that came meanwhile wait for
+    # the next look; lowering it makes calls that give nothing, each at the cost of two packets.
     FEW: ClassVar[int] = 6
 
     def __init__(self, sock: socket.socket) -> None:

@@ -12,16 +12,20 @@ from services.sfu.core.congestion.send_history import SendHistory, Sent
 from services.sfu.core.congestion.stats import RateMeter
 from services.sfu.core.wire.transport_cc import MAX_STATUSES, parse_feedback
 
-# Loss is judged over this time. Higher: later. Lower: chance decides.
+# Loss is judged over this time. Raising it lowers the estimate later; lowering it lets chance decide.
 LOSS_WINDOW_S: Final = 2.0
-# Standard deviations above the highest loss that is borne. Higher: later. Lower: chance lowers the picture.
+# Loss counts as congestion when it is this many standard deviations above the highest that is borne. Raising it lowers
+# the estimate later; lowering it lets chance lower the picture.
 LOSS_SIGMAS: Final = 2.0
-# Reports speak of the last second or so: what was lost before a queue lowered the estimate is paid for.
-# Higher: loss before a short queue is felt late. Lower: one fall of the rate lowers twice.
+# After a queue has lowered the estimate, loss is not judged for this time: reports speak of the last second or so, and
+# that loss was answered already. Raising it sees loss before a short queue late; lowering it makes one fall of the rate
+# lower the estimate twice.
 LOSS_HOLDOFF_S: Final = 1.0
-# No probe so soon after a queue was seen. Higher: a better picture comes late. Lower: probes go into that queue.
+# No probe so soon after a queue was seen. Raising it brings a better picture late; lowering it sends probes into that
+# queue.
 PROBE_HOLDOFF_S: Final = 1.0
-# Nor so soon after a slot got a larger layer: its key frame is probe enough.
+# Nor so soon after a slot got a larger layer, whose key frame is probe enough. Raising it brings a better picture late;
+# lowering it adds a probe to the key frame.
 LAYER_HOLDOFF_S: Final = 0.5
 # The round trip before the first report says it.
 _FIRST_ROUND_TRIP_S: Final = 0.1

@@ -12,26 +12,30 @@ from services.sfu.core.congestion.overuse import OveruseDetector, Usage
 from services.sfu.core.congestion.queue_delay import QueueDelayDetector
 from services.sfu.core.congestion.send_history import Sent
 
-# Higher: a good picture at once where the path bears it. Lower: no stutter at the start where it does not.
+# What is sent before the first feedback. Raising it gives a good picture at once where the path bears it; lowering it
+# avoids stutter at the start where it does not.
 START_BPS: Final = 800_000.0
 # Below the least nobody can talk; above the most is no call's need.
 LOWEST_BPS: Final = 100_000.0
 HIGHEST_BPS: Final = 30_000_000.0
-# Section 5.5: what is kept of the rate that arrived, when the queue grows. Higher: queues stay. Lower: sawteeth.
+# Section 5.5: the share of the rate that arrived that is kept when the queue grows. Raising it lets queues stay;
+# lowering it makes sawteeth.
 BETA: Final = 0.85
-# Section 5.5: growth a second far from the last limit. Higher: finds new room sooner. Lower: overshoots less.
+# Section 5.5: growth a second far from the last limit. Raising it finds free bandwidth sooner; lowering it overshoots
+# less.
 GROWTH_PER_S: Final = 1.08
 # An estimate does not outgrow what was ever tried: no further than this above what arrives (section 5.5).
 MAX_OVER_ACKED: Final = 1.5
 EXTRA_OVER_ACKED_BPS: Final = 10_000.0
-# What arrived is measured over this time. Higher: later. Lower: key frames look like rates.
+# What arrived is measured over this time. Raising it sees changes later; lowering it takes key frames for the rate.
 ACKED_WINDOW_S: Final = 0.5
 # Section 6: more loss than the first lowers, less than the second raises.
 HIGH_LOSS: Final = 0.10
 LOW_LOSS: Final = 0.02
 LOSS_GROWTH: Final = 1.08
 LOSS_INTERVAL_S: Final = 0.3
-# A receiver's own word counts this long. Higher: an old limit holds. Lower: it is forgotten between two.
+# How long a receiver's own estimate counts. Raising it holds an old limit; lowering it forgets the limit between two of
+# them.
 REMB_LIFE_S: Final = 5.0
 _PACKET_BITS: Final = 1200 * 8
 

@@ -4,21 +4,22 @@ from typing import Final
 
 from services.sfu.core.congestion.estimator import LOWEST_BPS
 
-# A packet that no feedback told of for this long, beyond the round trip, means that the way is full: feedback comes
-# each 50 to 250 ms. Higher: a fall of the rate is seen later. Lower: a client that was busy loses its picture.
+# When no feedback told of a packet for this long, beyond the round trip, the path is taken to be full: feedback comes
+# every 50 to 250 ms. Raising it sees a fall of the rate later; lowering it costs a client that was busy its picture.
 FEEDBACK_TIMEOUT_S: Final = 0.4
-# Feedback ends the silence when none waits for longer than this, beyond the round trip: else it was sent before the
-# fall, or waited itself. Higher: a full path is filled again. Lower: slow feedback ends no silence.
+# Feedback ends the timeout when no packet waits for longer than this, beyond the round trip: else it was sent before
+# the fall, or waited itself. Raising it fills a full path again; lowering it means that slow feedback never ends a
+# timeout.
 RECOVERED_S: Final = 0.2
-# What is kept of what was sent, at each such time. Higher: it may still be too much. Lower: a poor picture after each
-# silence.
+# The share of what was sent that is kept at each timeout. Raising it may still send too much; lowering it leaves a poor
+# picture after each timeout.
 TIMEOUT_SHARE: Final = 0.25
-# What is given back at once where feedback was lost, in parts of what was kept. Higher: the path is filled again.
-# Lower: probes have to find the rest.
+# What may be sent at once after feedback was lost, in parts of what was kept. Raising it fills the path again; lowering
+# it leaves the rest to probes.
 SHARE_AFTER_LOSS: Final = 2.0
-# Feedback with more loss than this does not end the silence.
+# Feedback with more loss than this does not end a timeout.
 MAX_LOSS: Final = 0.25
-# Of the round trip, no more than this is taken for the path's own: the rest is the queue that silence is about.
+# No more of the round trip than this is taken for the path's own: the rest is the queue that the timeout is about.
 _LONGEST_ROUND_TRIP_S: Final = 0.3
 
 

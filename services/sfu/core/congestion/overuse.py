@@ -12,17 +12,19 @@ from typing import Final
 # Packets sent within this time of their group's first belong to it (section 5.2).
 BURST_S: Final = 0.005
 MAX_BURST_S: Final = 0.1
-# Groups under the line. Higher: steadier. Lower: sooner.
+# Groups under the line. Raising it is steadier; lowering it sees a queue sooner.
 WINDOW: Final = 20
-# The line's sums are made anew when their origin is this far; more than the points can span, with gaps of 3 s.
-# Higher: less exact. Lower: more work.
+# The line's sums are made anew when their origin is this far back, which is more than the points can span, with gaps of
+# 3 s. Raising it is less exact; lowering it costs more work.
 MAX_SPAN_MS: Final = 120_000.0
-# Weight of the past in the smoothed delay. Higher: steadier. Lower: sooner.
+# Weight of the past in the smoothed delay. Raising it is steadier; lowering it sees a queue sooner.
 SMOOTHING: Final = 0.9
-# From a slope to the threshold's milliseconds. Higher: overuse is seen sooner, and where there is none.
+# From a slope to the threshold's milliseconds. Raising it sees overuse sooner, and where there is none; lowering it
+# sees it later.
 GAIN: Final = 4.0
 MAX_DELTAS: Final = 60
-# The threshold's bounds, start and pace (section 5.4, table 1). Higher K_DOWN: more sensitive after calm.
+# The threshold's start, bounds and pace (section 5.4, table 1). Raising K_DOWN makes it more sensitive after a calm
+# time; lowering it keeps the threshold high for longer.
 FIRST_THRESHOLD_MS: Final = 12.5
 LOWEST_THRESHOLD_MS: Final = 6.0
 HIGHEST_THRESHOLD_MS: Final = 600.0

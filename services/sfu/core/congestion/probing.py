@@ -9,27 +9,27 @@ from typing import Final
 
 from services.sfu.core.congestion.send_history import Sent
 
-# How long a probe lasts. Higher: surer. Lower: a shorter queue where the path does not bear it.
+# How long a probe lasts. Raising it is surer; lowering it makes a shorter queue where the path does not bear it.
 PROBE_S: Final = 0.2
-# At low rates it lasts until so much was sent: fewer than five packets say nothing. Higher: longer queues.
-# Lower: a poor path is never found to have become better.
+# At low rates a probe lasts until this was sent: fewer than five packets say nothing. Raising it makes longer queues;
+# lowering it never finds that a poor path has become better.
 MIN_PROBE_BYTES: Final = 8000
-# No further up than this at once; than the second after a bad probe, until one is good.
-# Higher: the top sooner. Lower: smaller queues.
+# No further up than this many times the estimate; than the second after a failed probe, until one succeeds. Raising
+# them reaches the top sooner; lowering them makes smaller queues.
 MAX_STEP: Final = 2.0
 CAREFUL_STEP: Final = 1.4
 # Beyond what is needed, because a little less arrives than is sent.
 OVERSHOOT: Final = 1.1
-# After a good probe, and after a bad one; doubled with each failure in a row.
-# Higher: a better picture comes late. Lower: the audio suffers more often.
+# After a probe that succeeded, and after one that failed; doubled with each failure in a row. Raising them brings a
+# better picture late; lowering them makes the audio suffer more often.
 PAUSE_S: Final = 0.2
 FIRST_HOLD_S: Final = 2.0
 MAX_HOLD_S: Final = 6.0
-# A probe that arrived at less than this share of its rate has failed, but has shown what the path bears.
-# Higher: a little noise ends the way up. Lower: a full path is tried again and again.
+# A probe that arrived at less than this share of its rate has failed, but has shown what the path bears. Raising it
+# lets a little noise end the way up; lowering it tries a full path again and again.
 REACHED: Final = 0.85
-# The queue of a probe may show for this long after its end. Higher: the media's own queue is taken for it.
-# Lower: a probe that fails costs the picture.
+# The queue of a probe may show for this long after its end. Raising it takes the media's own queue for it; lowering it
+# makes a probe that fails cost the picture.
 PROBE_QUEUE_GRACE_S: Final = 0.6
 # A probe with more loss than this has failed.
 MAX_LOSS: Final = 0.1

@@ -7,18 +7,18 @@ once. Packets that leave a queue leave it at the rate of the path, however much 
 
 from typing import Final
 
-# More than the least delay by this is a queue. Higher: a fall of the rate is seen later, and not at all where the
-# queue is shorter. Lower: jitter counts as a queue.
+# A delay this much above the least one is a queue. Raising it sees a fall of the rate later, and not at all where the
+# queue is shorter; lowering it takes jitter for a queue.
 QUEUE_DELAY_S: Final = 0.15
-# The least delay is that of the last one or two of this time. Higher: a path that became longer counts as a queue for
-# longer. Lower: so does a queue that stays count as the path.
+# The least delay is that of the last one or two of this time. Raising it takes a path that became longer for a queue
+# for longer; lowering it takes a queue that stays for the path.
 BASE_LIFE_S: Final = 5.0
-# The rate is known after so much of the queue, and no more of it is looked at than the second.
-# Higher: surer, later. Lower: a few late timers look like a rate.
+# The rate is known after this much of the queue, and no more than the second of it is looked at. Raising them is surer
+# and later; lowering them takes a few late timers for a rate.
 MIN_SPAN_S: Final = 0.02
 MAX_SPAN_S: Final = 0.5
-# Only what came in so much faster than it left shows the rate of the path: else it shows what was sent.
-# Higher: small falls are left to the trend. Lower: a machine that was busy looks like a narrow path.
+# Only packets that arrived over so many times the span that they were sent in show the rate of the path: others show
+# what was sent. Raising it leaves small falls to the trend; lowering it takes a busy machine for a narrow path.
 GROWTH: Final = 1.25
 # A step of the delay that is none of a queue's, but another clock's.
 _JUMP_S: Final = 3.0

@@ -6,8 +6,8 @@ from services.sfu.core.wire.rtcp import ReportBlock
 
 NTP_EPOCH_OFFSET_S: Final = 2_208_988_800
 
-# A jump larger than this is a stream that started anew, not loss. Higher: a restart counts as loss.
-# Lower: a long outage does not.
+# A jump larger than this is a stream that started anew, not loss. Raising it counts a restart as loss; lowering it
+# takes a long outage for a restart.
 MAX_JUMP: Final = 3000
 # In place of an extended number, which is never below 0.
 RESTARTED: Final = -1
@@ -129,7 +129,7 @@ class ReceptionStats:
 class RateMeter:
     """Bits per second over the last full second or so."""
 
-    # Higher: slower to see a change. Lower: a key frame looks like a higher layer.
+    # Raising it sees a change later; lowering it takes a key frame for a higher layer.
     WINDOW_S = 1.0
 
     def __init__(self) -> None:

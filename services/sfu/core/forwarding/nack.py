@@ -5,13 +5,14 @@ from typing import Final
 
 from services.sfu.core.wire.rtp import MediaPacket
 
-# Time for reordered packets to come by themselves. Higher: later repair. Lower: requests for what was on its way.
+# Time for reordered packets to come by themselves. Raising it repairs later; lowering it asks for packets that are on
+# their way.
 FIRST_NACK_S: Final = 0.010
-# Between requests for the same packet.
-# Higher: a lost request stalls the picture longer. Lower: duplicates on long paths.
+# Between requests for the same packet. Raising it makes a lost request stall the picture for longer; lowering it makes
+# duplicates on long paths.
 NACK_INTERVAL_S: Final = 0.040
-# After this many requests a packet is given up.
-# Higher: requests for what no player waits for. Lower: needless key frames.
+# After this many requests a packet is given up. Raising it asks for what no player waits for; lowering it asks for
+# needless key frames.
 MAX_NACKS: Final = 12
 # More missing packets than this at once are not worth asking for: a key frame is cheaper.
 MAX_MISSING: Final = 256
@@ -71,7 +72,7 @@ class RetransmissionRing:
     """The last packets of one stream, by sequence number."""
 
     def __init__(self, size: int) -> None:
-        """`size` must be a power of two. Higher: longer outages can be repaired. Lower: less memory a publisher."""
+        """`size` must be a power of two. Raising it repairs longer outages; lowering it takes less memory."""
         self._mask = size - 1
         self._packets: list[MediaPacket | None] = [None] * size
 

@@ -9,8 +9,8 @@ from services.sfu.core.forwarding.nack import RetransmissionRing
 from services.sfu.core.wire.codecs import ALL_TEMPORAL
 from services.sfu.core.wire.rtp import MediaPacket
 
-# Shifts kept, for late packets and repairs: at 20 frames left out a second, about 5 s.
-# Higher: memory a slot. Lower: old repairs are refused.
+# Shifts that are kept for late packets and repairs: at 20 frames left out a second, about 5 s. Raising it costs memory
+# for each slot; lowering it refuses old repairs.
 MAX_SHIFTS: Final = 100
 # Late packets of frames that were left out; their numbers were kept free for them.
 MAX_HOLLOW: Final = 64

@@ -25,22 +25,24 @@ CLOCK_RATES: dict[Kind, int] = {"audio": 48000, "video": 90000}
 # Packets kept for retransmission: about 0.5 s of a 2 Mbit/s layer, and 2.5 s of audio.
 RING_SIZES: dict[Kind, int] = {"audio": 128, "video": 512}
 
-# Between two key-frame requests to a publisher: one makes key frames on all its layers.
-# Higher: new receivers wait longer for a picture. Lower: key frames eat the uplink.
+# Between two key-frame requests to a publisher: one makes key frames on all its layers. Raising it lets new receivers
+# wait longer for a picture; lowering it fills the uplink with key frames.
 KEY_FRAME_INTERVAL_S: Final = 0.3
 
-# Of a publisher that says nothing of it, a video is on when media came this lately.
-# Higher: a slot is held for who stopped. Lower: a picture that stands still is taken for none.
+# When a publisher does not say whether a video is on, it is on if media came this lately. Raising it holds a slot for a
+# video that has stopped; lowering it takes a picture that stands still for none.
 LIVE_S: Final = 3.5
-# And for this long when its sender reports go on, which some stacks send for as long as they live. Bounds as above.
+# And for this long while its sender reports go on, which some stacks send for as long as they live. Raising and
+# lowering it do the same as above.
 STILL_S: Final = 30.0
-# A camera counts as on for this long before anything comes. Higher: slots for who has none. Lower: a late one jumps in.
+# A camera counts as on for this long before anything comes. Raising it holds slots for cameras that never come;
+# lowering it makes a late one take a slot again.
 START_S: Final = 5.0
-# When another SSRC has come in its place, one that still sends has the layer again after that one's silence.
-# Higher: a still picture. Lower: two that send at once take turns.
+# When two SSRCs send one layer, the former takes it back after the newer was silent for this long. Raising it leaves a
+# still picture for longer; lowering it makes two that send at once take turns.
 SUPERSEDED_S: Final = 0.5
-# Packets of an SSRC that are looked at for a name before a guess stands. Higher: work for each. Lower: names that come
-# late are not seen.
+# Packets of an SSRC that are searched for a MID or RID before a guess stands. Raising it costs work for each; lowering
+# it misses names that come late.
 MAX_LOOKS: Final = 100
 
 VideoSource = Literal["camera", "screen"]

@@ -27,9 +27,10 @@ from services.sfu.core.wire.rtp import HEADER_SIZE, MediaPacket
 
 _ORIGINAL: Final = Struct("!H")
 
-# A packet is not sent again sooner than this. Higher: repair of a lost repair waits. Lower: duplicates on long paths.
+# A packet is not sent again sooner than this. Raising it delays the repair of a lost repair; lowering it sends
+# duplicates on long paths.
 RESEND_INTERVAL_S: Final = 0.025
-# Retransmissions a second and slot. Higher: helps on bad paths. Lower: less to gain for who asks without need.
+# Retransmissions a second and slot. Raising it helps on bad paths; lowering it bounds what needless requests cost.
 MAX_RESENDS_PER_S: Final = 400
 # Where the element for bandwidth estimation is, in a copy.
 _STAMP: Final = slice(16, 20)

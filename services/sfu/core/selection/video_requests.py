@@ -7,7 +7,8 @@ from services.sfu.core.ids import UserId
 
 # Requests kept of one client; there are not more slots than that.
 MAX_VIDEO_REQUESTS = 64
-# Who is shown stays this much longer than others after speaking. Higher: a new speaker is seen later. Lower: flapping.
+# A person who is shown stays this much longer than others after speaking. Raising it shows a new speaker later;
+# lowering it makes pictures change to and fro.
 HOLD_S = 3.0
 # Serves the pinned before the large and the large before the small.
 PIN_WEIGHT = 1 << 16

@@ -17,7 +17,8 @@ from services.sfu.core.session.participants import Participant, UnseenVideo
 
 # With fewer there is nothing to rank: everyone hears the other, and knows who it is.
 MIN_RANKED: Final = 3
-# Speakers that receivers are told of. Higher: longer messages. Lower: a lively talk looks like one of two.
+# Speakers that receivers are told of. Raising it makes longer messages; lowering it shows a lively talk as one of two
+# people.
 MAX_SPEAKERS: Final = 3
 
 

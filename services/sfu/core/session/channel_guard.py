@@ -9,7 +9,8 @@ from typing import Final
 
 from services.sfu.core.session.budgets import Budget
 
-# Of one datagram. Higher: a datagram costs more. Lower: clients that bundle many small messages are cut off.
+# Chunks of one datagram, and parameters of a chunk. Raising these makes a datagram cost more; lowering them cuts off
+# clients that bundle many small messages.
 MAX_CHUNKS: Final = 32
 MAX_PARAMETERS: Final = 16
 # What a peer may say that it lacks of ours, in blocks, and has got beyond them, in chunks: we leave no more than 64 KiB

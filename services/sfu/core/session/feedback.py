@@ -11,7 +11,7 @@ from services.sfu.core.wire.rtp import HEADER_SIZE
 
 CNAME: Final = b"parley"
 _MAX_REPORT_BLOCKS: Final = 31
-# Reports are cut into packets of this size. Higher: fragments on narrow paths. Lower: more packets.
+# Reports are cut into packets of this size. Raising it makes fragments on narrow paths; lowering it makes more packets.
 _MAX_COMPOUND_BYTES: Final = 1100
 
 

@@ -4,7 +4,8 @@ from enum import Enum, auto
 
 from services.sfu.core.session.effects import LeaveReason
 
-# Answered but never connected. Higher: dead offers hold a place. Lower: slow networks fail.
+# Answered but never connected. Raising it keeps dead offers in the call for longer; lowering it fails joins on slow
+# networks.
 SETUP_TIMEOUT_S = 15.0
 # RFC 7675 section 5.1: consent expires 30 s after the last proof of it.
 CONSENT_TIMEOUT_S = 30.0

@@ -28,10 +28,11 @@ from services.sfu.core.wire.codec_formats import Format
 from services.sfu.core.wire.rtp import RtpHeader, unwrap_repair
 from services.sfu.core.wire.sdp import Offer
 
-# SSRCs that a participant may bring; three simulcast layers and audio are four. Higher: memory for who invents SSRCs.
+# SSRCs that a participant may have at a time; three simulcast layers and audio are four. Raising it costs memory for
+# invented SSRCs; lowering it drops streams of clients with many.
 MAX_STREAMS = 12
-# SSRCs over a participant's life: libsrtp keeps something for each. Higher: memory. Lower: a client that starts anew
-# often is cut off.
+# SSRCs over a participant's life: libsrtp keeps something for each. Raising it costs memory; lowering it cuts off a
+# client that starts anew often.
 MAX_SSRCS = 100
 
 # Random bytes; injected, so that tests can repeat a run.

@@ -17,7 +17,8 @@ BASE_R = 93.2
 CODEC_IMPAIRMENT, LOSS_ROBUSTNESS = 0.0, 25.1
 # A player waits about twice the jitter for the late ones.
 JITTER_WAIT = 2.0
-# Below this "many users are dissatisfied" (G.107 Annex B: R of 70). Higher: warnings without need. Lower: too late.
+# Below this "many users are dissatisfied" (G.107 Annex B: R of 70). Raising it warns without need; lowering it warns
+# too late.
 WEAK_MOS = 3.6
 
 # What takes most of a leg's MOS.

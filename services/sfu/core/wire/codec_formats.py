@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
-# Names that are remembered: each is asked for several times an offer, and most offers have the same. Higher: memory for
-# who invents them. Lower: an offer costs more.
+# Names that are remembered: each is asked for several times an offer, and most offers have the same. Raising it costs
+# memory for invented names; lowering it makes an offer cost more.
 KEPT_NAMES: Final = 1024
 
 Codec = Literal["opus", "red", "vp8", "h264", "vp9", "av1"]

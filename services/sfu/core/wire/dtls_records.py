@@ -8,7 +8,7 @@ from typing import Final
 
 from services.sfu.core.errors import PacketError
 
-# A flight of a handshake has six or so. Higher: more work for one datagram. Lower: long flights are cut.
+# A flight of a handshake has six or so. Raising it allows more work for one datagram; lowering it cuts long flights.
 MAX_RECORDS: Final = 16
 _HEADER_BYTES: Final = 13
 # With another first byte the header is that of DTLS 1.3, which has no place of its own for a length.

@@ -10,8 +10,8 @@ from services.sfu.core.ids import Kind
 from services.sfu.core.wire.codec_formats import Codec, Format, list_decodable, name_format
 
 MAX_RIDS = 3
-# Of a kind of media; browsers have up to 17. Higher: an offer holds the worker up for longer. Lower: codecs that two
-# have in common are not seen.
+# Of a kind of media; browsers have up to 17. Raising it lets an offer hold up the worker for longer; lowering it misses
+# codecs that two clients have in common.
 MAX_CODECS = 24
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"

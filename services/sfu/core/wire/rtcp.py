@@ -26,8 +26,8 @@ _FIR: Final = 4
 _APPLICATION: Final = 15
 
 # What is read of one compound packet: numbers in NACKs, statuses in transport-wide feedback, and entries of all kinds.
-# More cannot be repaired in time, or is no client's: 224 statuses are 50 ms at 35 Mbit/s. Higher: one packet costs
-# more. Lower: bad paths stay bad.
+# More cannot be repaired in time, or comes from no real client: 224 statuses are 50 ms at 35 Mbit/s. Raising these
+# makes one packet cost more; lowering them leaves losses on bad paths unrepaired.
 MAX_NACKED: Final = 128
 MAX_STATUSES: Final = 224
 MAX_REPORTS: Final = 128

@@ -14,8 +14,8 @@ from services.sfu.core.wire.codecs import Frame, primary_of_red, read_frame
 HEADER_SIZE: Final = 12
 MAX_PACKET_SIZE: Final = 1500
 
-# Of header extensions, in bytes: clients send 40 or so, with the longest MID and RID 360. Higher: a packet of
-# nothing else costs more, as they are walked for each that is looked for. Lower: long names are not read.
+# Of header extensions, in bytes: clients send 40 or so, with the longest MID and RID 360. Raising it makes a packet of
+# nothing else cost more, because each lookup walks them; lowering it does not read long names.
 MAX_EXTENSION_BYTES: Final = 384
 
 _ONE_BYTE_PROFILE: Final = 0xBEDE

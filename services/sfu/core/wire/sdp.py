@@ -21,8 +21,8 @@ from services.sfu.core.wire.media_line import (
 # A call of 30 has 60 receive slots; more lines would only cost.
 MAX_MEDIA_LINES = 128
 MAX_OFFER_SIZE = 64 * 1024
-# Browsers have a hundred lines an m-line of video. Higher: an offer holds the worker up for longer. Lower: offers with
-# many codecs or candidates are refused.
+# Browsers have a hundred lines an m-line of video. Raising these lets an offer hold up the worker for longer; lowering
+# them refuses offers with many codecs or candidates.
 MAX_LINES = 2500
 MAX_ATTRIBUTES = 400
 # As there are payload types.
