@@ -23,7 +23,7 @@ class Connections:
         self.book = AddressBook()
 
     def find_source(self, source: bytes) -> Connection:
-        """Whose a raw address is; PacketError when it is nobody's."""
+        """The connection of a raw address; PacketError when it is nobody's."""
         route = self.book.find_by_address(decode_sockaddr(source))
         if route is None:
             raise PacketError("unknown_source")
@@ -32,7 +32,7 @@ class Connections:
         return connection
 
     def forget_sources(self, connection: Connection, source: bytes) -> None:
-        """Look again at who has this source, and at those of the connection; the others' are not touched."""
+        """Ask the book again about this source and those of the connection; other connections' are not touched."""
         self.sources.pop(source, None)
         for known in connection.sources:
             self.sources.pop(known, None)

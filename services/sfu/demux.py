@@ -1,4 +1,4 @@
-"""Whose each datagram is, and what is in it: STUN, DTLS, SRTP or SRTCP, all on one port (RFC 7983)."""
+"""Which connection a datagram belongs to, and what is in it: STUN, DTLS, SRTP or SRTCP on one port (RFC 7983)."""
 
 from collections.abc import Iterable
 

@@ -42,12 +42,12 @@ class EffectsRunner:
         self.closing: set[asyncio.Task[None]] = set()
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
-        """At once."""
+        """Carry effects out and send at once."""
         self.queue(effects, self._clock.monotonic())
         self._egress.flush()
 
     def queue(self, effects: Iterable[Effect], now: float) -> None:
-        """What is to be sent goes out with the next flush of the egress."""
+        """Carry effects out; packets go out with the next flush of the egress."""
         for effect in effects:
             match effect:
                 case SendMedia():
@@ -66,7 +66,7 @@ class EffectsRunner:
                     self._disconnect(effect)
 
     def send_slot_maps(self) -> None:
-        """Those that are due, to whom the channel is open."""
+        """Send the maps that are due, where the channel is open."""
         for number in list(self.maps_due):
             self._send_slot_map(number)
 

@@ -19,7 +19,7 @@ class MediaPlane(Protocol):
         """Whether a join of this key would replace a participant."""
 
     def admit(self, key: ParticipantKey, offer: Offer) -> str:
-        """Give the device a place; returns the SDP answer. Replaces a participant of the same key."""
+        """Admit the device; returns the SDP answer. Replaces a participant of the same key."""
 
     def remove(self, key: ParticipantKey) -> None:
         """End a device's media. Idempotent."""

@@ -15,7 +15,7 @@ class TracedEvents:
         self._waiting: dict[ParticipantKey, tracing.Span] = {}
 
     def admitted(self, key: ParticipantKey) -> None:
-        """A device was given a place by the RPC that is being served."""
+        """A device was admitted by the RPC that is being served."""
         self._waiting.pop(key, None)
         span = tracing.begin("first media", tracing.Kind.INTERNAL, tracing.current_header())
         if span:

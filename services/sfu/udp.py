@@ -34,7 +34,7 @@ struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
 int sendmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags);
 int recvmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags, void *timeout);
 """
-# Words of a `mmsghdr` (pointers, and lengths with their padding) and places in it, on every 64-bit Linux.
+# Words of a `mmsghdr` (pointers, and lengths with their padding) and offsets in it, on every 64-bit Linux.
 WORDS: Final = 8
 VECTORS: Final = 2
 VECTOR_COUNT: Final = 3
@@ -64,7 +64,7 @@ def open_socket(address: Address) -> socket.socket:
 
 
 class Messages:
-    """An array of `mmsghdr`, each with one vector and room for an address, read and written through memoryviews."""
+    """An array of `mmsghdr`, each with one vector and space for an address, read and written through memoryviews."""
 
     def __init__(self, family: int) -> None:
         self.name_size = 16 if family == socket.AF_INET else 28
@@ -80,12 +80,12 @@ class Messages:
         self.lengths = vectors[1::2]
         view = memoryview(self._names)
         self.names = [view[at : at + self.name_size] for at in range(0, len(view), self.name_size)]
-        for place in range(BATCH_SIZE):
-            header = self.headers[place].msg_hdr
-            header.msg_iov, header.msg_iovlen = self._vectors + place, 1
-            header.msg_name, header.msg_namelen = self._pinned + place * self.name_size, self.name_size
-            vectors[2 * place] = self.buffers[place].address
-            vectors[2 * place + 1] = PacketBuffer.SIZE
+        for index in range(BATCH_SIZE):
+            header = self.headers[index].msg_hdr
+            header.msg_iov, header.msg_iovlen = self._vectors + index, 1
+            header.msg_name, header.msg_namelen = self._pinned + index * self.name_size, self.name_size
+            vectors[2 * index] = self.buffers[index].address
+            vectors[2 * index + 1] = PacketBuffer.SIZE
 
 
 # A datagram that has come: the buffer it is in until the next are received, its bytes, and its raw source.

@@ -52,10 +52,10 @@ class DownlinkPath:
         self.needed_bps = 0.0
         # What the best pictures of all slots would take.
         self.best_bps = 0.0
-        # What was given out at the last aiming, and when that was.
+        # What was allocated at the last selection of layers, and when that was.
         self.allocated_bps = 0.0
         self.selected_at = -1.0
-        # When a slot got a larger layer, and until when the next one has to have more room.
+        # When a slot got a larger layer, and until when the next one has to have more bandwidth.
         self.raised_at = self.cautious_until = -10.0
         self._feedback_timeout = FeedbackTimeout()
         self._next_base: int | None = None
@@ -89,7 +89,7 @@ class DownlinkPath:
         """Whether feedback has just stayed away for too long, once more; to be asked often."""
         since = self.history.waiting_since
         if since is None or self._next_base is None or self.estimator.knows_queue:
-            # Who never sent any may have none to send.
+            # A receiver that never sent any may have none to send.
             return False
         return self._feedback_timeout.begin(since, self.allocated_bps, self.round_trip_s or _FIRST_ROUND_TRIP_S, now)
 
@@ -144,7 +144,7 @@ class DownlinkPath:
         self.estimator.handle_loss(loss, self.sent_bps, self.round_trip_s or _FIRST_ROUND_TRIP_S, now)
 
     def note_selection(self, allocated_bps: float, needed_bps: float, now: float, best_bps: float = 0.0) -> None:
-        """The slots were aimed anew."""
+        """Layers were selected anew."""
         self.allocated_bps, self.needed_bps, self.best_bps, self.selected_at = allocated_bps, needed_bps, best_bps, now
         self._rate.add_total(self.sent_bytes, now)
 

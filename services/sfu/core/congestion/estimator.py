@@ -1,6 +1,6 @@
 """How much may be sent to a receiver: the rate control of draft-ietf-rmcat-gcc-02, sections 5.5 and 6.
 
-Three judges, the least of which counts: the delay (overuse.py and standing.py, from transport-wide feedback), the loss
+The least of three limits counts: by delay (overuse.py and queue_delay.py, from transport-wide feedback), by loss
 (receiver reports), and the receiver's own REMB where it gives one.
 """
 
@@ -63,7 +63,7 @@ class BandwidthEstimator:
 
     @property
     def has_feedback(self) -> bool:
-        """Whether the delay is judged."""
+        """Whether the delay is known."""
         return self._delay_bps is not None
 
     @property
@@ -91,7 +91,7 @@ class BandwidthEstimator:
             self._delay_bps = start_bps
 
     def resume(self, limit_bps: float | None) -> None:
-        """After a silence: judge the delay anew, and from no more than this on."""
+        """After a feedback timeout: judge the delay anew, starting from no more than this."""
         self._detector.reset()
         if limit_bps is not None and self._delay_bps is not None:
             self._delay_bps = min(self._delay_bps, max(limit_bps, LOWEST_BPS))

@@ -1,4 +1,4 @@
-"""What feedback that stays away says of a path: after a great fall of the rate it waits in a queue, or is lost."""
+"""What missing feedback says of a path: after a great fall of the rate it waits in a queue, or is lost."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ _LONGEST_ROUND_TRIP_S: Final = 0.3
 
 
 class FeedbackTimeout:
-    """The silence of one receiver. `limit_bps` is what may be sent meanwhile, None while there is none.
+    """The feedback timeout of one receiver. `limit_bps` is what may be sent meanwhile, None while feedback comes.
 
     `waiting_since` is when the first packet was sent that no feedback told of, None when there is no such packet.
     """

@@ -9,8 +9,7 @@ LEAST_BURST_BYTES: Final = 12_000
 
 
 class Pacer:
-    """Lets bytes through at a rate, in bursts (a token bucket). Nothing waits: the receiver asks
-    again for what did not fit."""
+    """Lets bytes through at a rate, in bursts (a token bucket). Nothing waits: the receiver asks again for the rest."""
 
     def __init__(self) -> None:
         self._tokens = float(LEAST_BURST_BYTES)

@@ -14,8 +14,8 @@ from services.sfu.core.wire.rtp import RtpHeader, find_extension
 # What publishers may send at most. Chromium opens all three simulcast layers at 5 Mbit/s. Raising it wastes bandwidth
 # where nobody watches; lowering it keeps the highest layer shut.
 LIMIT_BPS: Final = 5_000_000.0
-# Packets are judged in portions of this time. Raising it reacts later; lowering it costs more work.
-JUDGE_INTERVAL_S: Final = 0.1
+# The estimate takes in packets in portions of this time. Raising it reacts later; lowering it costs more work.
+ESTIMATE_INTERVAL_S: Final = 0.1
 # Packets of a portion that are looked at: a flood costs no more than this.
 MAX_PORTION: Final = 256
 
@@ -38,7 +38,7 @@ class UplinkPath:
         self._estimator = BandwidthEstimator()
         self._estimator.expect_feedback(LIMIT_BPS)
         self._portion: list[Sent] = []
-        self._judged_at = 0.0
+        self._estimated_at = 0.0
         self._last_units: int | None = None
 
     @property
@@ -62,10 +62,10 @@ class UplinkPath:
         """The transport-wide feedback that is due."""
         return self._log.take_feedback(now)
 
-    def judge(self, round_trip_s: float, now: float) -> None:
+    def update_estimate(self, round_trip_s: float, now: float) -> None:
         """Take the packets since the last time into the estimate; to be called at each tick."""
-        if self._portion and now - self._judged_at >= JUDGE_INTERVAL_S:
-            self._judged_at = now
+        if self._portion and now - self._estimated_at >= ESTIMATE_INTERVAL_S:
+            self._estimated_at = now
             self._estimator.handle_feedback(self._portion, round_trip_s, now)
             self._portion = []
 

@@ -77,7 +77,7 @@ class RetransmissionRing:
         self._packets: list[MediaPacket | None] = [None] * size
 
     def put(self, packet: MediaPacket) -> bool:
-        """Keep a packet in the place of one `size` numbers older; False when it, or a newer one, stands there."""
+        """Keep a packet instead of one `size` numbers older; False when it, or a newer one, stands there."""
         index = packet.extended
         at = index & self._mask
         held = self._packets[at]

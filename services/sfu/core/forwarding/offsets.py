@@ -143,16 +143,16 @@ class Offsets:
         # Extended, as the numbers of the shifts are; they rise from shift to shift, so it is found without a walk.
         age = (self._next_sequence_number - sequence_number) & 0xFFFF
         number = self._next_index + self._shift.sequence - age
-        place = bisect_right(self._shifts, number, key=_first_number) - 1
-        if place < 0:
+        index = bisect_right(self._shifts, number, key=_first_number) - 1
+        if index < 0:
             return None
-        shift = self._shifts[place]
+        shift = self._shifts[index]
         packet = ring.get((sequence_number - shift.sequence) & 0xFFFF)
         if packet is None:
             return None
         # A shift begins after the packet that was left out: that one went out under no number.
-        is_last = place == len(self._shifts) - 1
-        end = self._next_index if is_last else self._shifts[place + 1].first_index - 1
+        is_last = index == len(self._shifts) - 1
+        end = self._next_index if is_last else self._shifts[index + 1].first_index - 1
         return packet if shift.first_index <= packet.extended < end else None
 
     def find_last(self, ring: RetransmissionRing) -> MediaPacket | None:

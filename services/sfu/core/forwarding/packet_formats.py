@@ -1,7 +1,8 @@
-"""The copies that receivers get of one packet: what they share is drawn once, what is each one's own filled in.
+"""How a client wants its packets, and the copies that are made for it.
 
-A form is how a client wants its packets: payload types and header extensions. Receivers of the same form get templates
-that differ only in SSRC, sequence number, timestamp, transport-wide number, PictureID and TL0PICIDX.
+A packet format is payload types and header extensions. For receivers of one format a packet is rendered once, into a
+template: their copies differ only in SSRC, sequence number, timestamp, transport-wide number, PictureID and TL0PICIDX,
+which are filled in for each (subscribers.py).
 """
 
 from collections.abc import Callable
@@ -30,7 +31,7 @@ def _writer(rest_size: int) -> Callable[..., None]:
 class PacketTemplate:
     """A copy but for the receiver's own fields, and the source's numbers that they are made of.
 
-    `picture_id_at` and `tl0_at` are places in the packet, 0 without. `sent` is for the path's history, when it is sent
+    `picture_id_at` and `tl0_at` are offsets in the packet, 0 without. `sent` is for the path's history, when it is sent
     and its bytes; None for a copy that takes no transport-wide number.
     """
 
@@ -76,7 +77,7 @@ class PacketTemplate:
 @final
 class PacketFormat:
     """Extension ids are 0 where the client does not take them. `stamp_id`: bandwidth estimation, by transport-wide
-    number if `is_numbered`, else by send time. Equal forms are the same key."""
+    number if `is_numbered`, else by send time. Equal formats are the same key."""
 
     __slots__ = ("is_numbered", "level_id", "payload_types", "stamp_id")
 
@@ -112,7 +113,7 @@ class PacketFormat:
         payload = b"" if is_hollow else frame.payload
         second = payload_type | 0x80 if packet.marker else payload_type
         stamp_id = self.stamp_id
-        # The extension element: a stamp (room for a number, or 24 bits of 6.18 fixed-point send time), or a level.
+        # The extension element: a stamp (space for a number, or 24 bits of 6.18 fixed-point send time), or a level.
         element = 0
         if stamp_id:
             stamp = 1 << 24 if self.is_numbered else 2 << 24 | int(now * 262144) & 0xFFFFFF

@@ -54,8 +54,8 @@ NO_RID: Final = ""
 class InboundStream:
     """One SSRC of a publisher.
 
-    `payload_types` are those that need no second look: none while it is not sure whose the SSRC is (participants.py).
-    `last_packet_at` is None before it begins, and after it ended.
+    `payload_types` are those that need no second look: none while the m-line and layer of the SSRC are a guess
+    (ssrc_association.py). `last_packet_at` is None before it begins, and after it ended.
     """
 
     def __init__(self, publication: "Publication", ssrc: int, rid: str, line: CodecLine) -> None:
@@ -97,13 +97,13 @@ class InboundStream:
         return self.publication.kind == "audio" or self.publication.codecs.get(payload_type) == self.format
 
     def settle(self, is_sure: bool) -> None:
-        """It is known whose the SSRC is; or, where that was guessed, what comes tells no more of it after a while."""
+        """The m-line and layer of the SSRC are known; a guess stands when packets told no more after a while."""
         self._looks_left -= 1
         if is_sure or not self._looks_left:
             self.payload_types = frozenset(filter(self.takes, self.publication.codecs))
 
     def doubt(self) -> None:
-        """Look again at whose the SSRC is when it comes the next time."""
+        """Look again at the m-line and layer of the SSRC when it comes the next time."""
         self.payload_types = frozenset()
         self._looks_left = MAX_LOOKS
 
@@ -267,7 +267,7 @@ class Publication:
         stream.settle(is_sure)
 
     def _rename(self, stream: InboundStream, rid: str) -> None:
-        """Its name had been guessed; who had this one by a guess gets the other."""
+        """Its rid had been guessed; the stream that had this one by a guess gets the other."""
         former, other = stream.rid, self.layers.get(rid)
         if self.layers.get(former) is stream:
             del self.layers[former]

@@ -136,7 +136,7 @@ class ReceiveSlot(Subscriber):
         self._leave()
 
     def want(self, stream: InboundStream | None, temporal: int = ALL_TEMPORAL) -> None:
-        """Aim at a stream of the publication and its highest temporal layer; None stops sending."""
+        """Go over to a stream of the publication and its highest temporal layer; None stops sending."""
         if stream is None:
             self._await(None)
             self._leave()

@@ -1,4 +1,4 @@
-"""Whose an SSRC is: the m-line and the simulcast layer of a packet (RFC 9143 section 9.2, RFC 8852).
+"""What an SSRC belongs to: the m-line and the simulcast layer of a packet (RFC 9143 section 9.2, RFC 8852).
 
 What names it counts in this order: the MID and RID in the packet, the SSRCs of the offer, what was learnt before, the
 payload type where only one m-line has it. Where a client leaves all of these out it is guessed: a wrong m-line or layer

@@ -1,8 +1,8 @@
-"""Who takes the packets of one stream, grouped so that a packet is forwarded to many in a tight loop.
+"""The slots that take the packets of one stream, grouped so that a packet is forwarded to many in a tight loop.
 
-A slot that takes everything from its source, at offsets that do not change, is in a group of its form: what its numbers
-are after a packet follows from the packet, so nothing is kept for it packet by packet. The others are looked at one by
-one: those that leave temporal layers out, and those whose repairs must be byte for byte the same.
+A slot that takes everything from its source, at offsets that do not change, is in a group of its packet format: what
+its numbers are after a packet follows from the packet, so nothing is kept for it packet by packet. The others are looked
+at one by one: those that leave temporal layers out, and those whose repairs must be byte for byte the same.
 """
 
 from abc import ABC, abstractmethod
@@ -44,7 +44,7 @@ class WriteBuffer(Protocol):
 
 
 def fill(templates: Sequence[PacketTemplate], numbers: Numbers, buffers: Sequence[WriteBuffer]) -> None:
-    """Write a receiver's copies of packets, each into its room."""
+    """Write a receiver's copies of packets, each into its buffer."""
     for template, buffer in zip(templates, buffers, strict=False):
         out = buffer.view
         number = (template.sequence_number + numbers.sequence) & 0xFFFF
@@ -61,13 +61,13 @@ def fill(templates: Sequence[PacketTemplate], numbers: Numbers, buffers: Sequenc
                 _pack_number(out, template.picture_id_at, picture_id)
 
 
-# Who gets what goes to a group, each with its own numbers. A tuple that is replaced and never changed: what waits to
-# be sent goes to those who were there when it came.
+# The receivers of what goes to a group, each with its own numbers. A tuple that is replaced and never changed: what
+# waits to be sent goes to those that were there when it came.
 Members = tuple[tuple[ParticipantNumber, Numbers], ...]
 
 
 class Subscriber(ABC):
-    """A slot, as the stream that it is on sees it. `receiver` is whose it is."""
+    """A slot, as the stream that it is on sees it; `receiver` is its participant."""
 
     def __init__(self, receiver: ParticipantNumber) -> None:
         self.receiver = receiver
@@ -94,7 +94,7 @@ class Subscriber(ABC):
 
 
 class CopyGroup:
-    """The slots of one form that take every packet of a stream."""
+    """The slots of one packet format that take every packet of a stream."""
 
     def __init__(self, packet_format: PacketFormat) -> None:
         self.packet_format = packet_format
@@ -110,9 +110,9 @@ class CopyGroup:
 
     def remove_subscriber(self, slot: Subscriber) -> None:
         """Let a slot take no more."""
-        place = self.slots.index(slot)
-        del self.slots[place]
-        self.members = self.members[:place] + self.members[place + 1 :]
+        index = self.slots.index(slot)
+        del self.slots[index]
+        self.members = self.members[:index] + self.members[index + 1 :]
 
     def render(self, packet: MediaPacket, now: float) -> PacketTemplate:
         """Count a packet for all slots; gives its template."""
@@ -134,7 +134,7 @@ class Subscribers:
         self.ungrouped: dict[Subscriber, None] = {}
         self.waiting: dict[Subscriber, None] = {}
         self._groups: dict[PacketFormat, CopyGroup] = {}
-        # Those of all forms; follows what comes and goes.
+        # Those of all packet formats; follows what comes and goes.
         self.groups: Collection[CopyGroup] = self._groups.values()
 
     def group(self, packet_format: PacketFormat) -> CopyGroup:
@@ -151,7 +151,7 @@ class Subscribers:
             del self._groups[group.packet_format]
 
     def route(self, packet: MediaPacket, now: float) -> Collection[CopyGroup | Subscriber]:
-        """Who gets a packet of the stream: groups as a whole, and single slots. A key frame takes those that wait for
+        """What gets a packet of the stream: groups as a whole, and single slots. A key frame takes those that wait for
         it."""
         newest = self.newest
         is_next = newest is None or packet.extended > newest.extended

@@ -1,4 +1,4 @@
-"""Who gets which picture of a receiver's bandwidth: the lowest for all first, then better ones by what is asked for."""
+"""Shares a receiver's bandwidth among its videos: the lowest picture for all first, then better ones by request."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What a client asks to see, and who gets its video slots for it."""
+"""What a client asks to see, and which videos get its slots for it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -30,14 +30,15 @@ class VideoRequest(NamedTuple):
 
 
 class VideoRequests(NamedTuple):
-    """`max_streams` is how many videos at once, None for as many as there are slots. Without wishes: who spoke last."""
+    """`max_streams` is how many videos at once, None for as many as there are slots. Without `requests`: the last
+    speakers."""
 
     requests: tuple[VideoRequest, ...] = ()
     max_streams: int | None = None
 
 
 class Candidate(NamedTuple):
-    """A video to see, by its place in the caller's list. One that is not on may say so itself, or only look so."""
+    """A video to see, by its index in the caller's list. One that is not on may say so itself, or only look so."""
 
     user_id: UserId
     device_id: str
@@ -48,19 +49,19 @@ class Candidate(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A candidate's place, and how it is wanted."""
+    """A candidate's index, and how it is requested."""
 
-    place: int
+    index: int
     max_height: int
     weight: int
 
 
 def order_unrequested(candidates: Sequence[Candidate]) -> list[int]:
-    """The places of the candidates in the order of `choose_videos` where nobody is wished for or shown yet."""
+    """The indices of the candidates in the order of `choose_videos` where nothing is requested or shown yet."""
 
-    def order(place: int) -> tuple[bool, bool, bool, float, int]:
-        candidate = candidates[place]
-        return not candidate.is_on, candidate.says_off, not candidate.is_screen, -candidate.spoke_at, place
+    def order(index: int) -> tuple[bool, bool, bool, float, int]:
+        candidate = candidates[index]
+        return not candidate.is_on, candidate.says_off, not candidate.is_screen, -candidate.spoke_at, index
 
     return sorted(range(len(candidates)), key=order)
 
@@ -68,18 +69,18 @@ def order_unrequested(candidates: Sequence[Candidate]) -> list[int]:
 def choose_videos(
     candidates: Sequence[Candidate], held: Sequence[int], requested: VideoRequests, slots: int
 ) -> list[Choice]:
-    """Who is shown: the pinned, the wished for, whose camera is on, screens, who spoke last; the most wanted first.
+    """The videos that are shown: pinned, requested, on, screens, last speakers; the most wanted first.
 
-    `held` are the places of those shown now: they stay a little longer than others.
+    `held` are the indices of those shown now: they stay a little longer than others.
     """
     limit = slots if requested.max_streams is None else min(slots, max(requested.max_streams, 0))
     ranked = []
-    for place, candidate in enumerate(candidates):
+    for index, candidate in enumerate(candidates):
         request = _find(requested.requests, candidate)
         height, weight = (request.max_height, request.weight) if request is not None else (0, 0)
-        spoke_at = candidate.spoke_at + (HOLD_S if place in held else 0.0)
+        spoke_at = candidate.spoke_at + (HOLD_S if index in held else 0.0)
         order = (request is None or not request.is_pinned, request is None, not candidate.is_on, candidate.says_off)
-        ranked.append(((*order, not candidate.is_screen, -spoke_at, place), Choice(place, height, weight)))
+        ranked.append(((*order, not candidate.is_screen, -spoke_at, index), Choice(index, height, weight)))
     ranked.sort(key=lambda entry: entry[0])
     return [choice for _, choice in ranked[:limit]]
 

@@ -1,7 +1,7 @@
 """Where participants are: found by ICE user name, then by source address (RFC 8445 for a lite agent).
 
 A check with the right password says who sent it, but not that its source receives what is sent there: a participant can
-write any source into its packets. So an address is asked: a check of ours goes to it, and only who received that can
+write any source into its packets. So an address is asked: a check of ours goes to it, and only its receiver can
 answer it (RFC 7675). Until then no more than three times what came from it goes there (as RFC 9000 section 8.1), and
 the address before it stays in use while it lives. Proven addresses are asked again; without an answer they are unproven
 after 30 s.
@@ -146,7 +146,7 @@ class AddressBook:
         return self._note(route, route.known[address], True, now, size)
 
     def handle_handshake(self, route: Route, now: float) -> None:
-        """DTLS is up: who sits at the selected address read what went there, if all of it did."""
+        """DTLS is up: the selected address received what went there, if all of it did."""
         if route.selected is not None and route.selections == 1:
             self._prove(route, route.known[route.selected], now)
 
@@ -217,7 +217,7 @@ class AddressBook:
         return True
 
     def _forget_oldest(self, route: Route) -> None:
-        """Of the unproven ones first: who invents addresses loses these."""
+        """Of the unproven ones first: invented addresses are lost before real ones."""
         others = [remote for remote in route.known.values() if remote.address != route.selected]
         oldest = next((remote for remote in others if remote.allowance is not None), others[0])
         del route.known[oldest.address]

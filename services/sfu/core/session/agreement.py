@@ -1,7 +1,7 @@
 """Which codec a participant's own video is taken in, so that everyone in the call sees a picture.
 
-An offer is answered once. So it is the codec that most of those in the call can decode, and of equal ones that which
-who comes later will most surely take: VP8, else the client's own order, with H.264's most common profile first.
+An offer is answered once. So it is the codec that most receivers in the call can decode, and of equal ones the one that
+later receivers will most surely decode: VP8, else the client's own order, with H.264's most common profile first.
 """
 
 from collections.abc import Sequence

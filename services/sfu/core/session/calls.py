@@ -1,4 +1,4 @@
-"""One call: who is in it, who speaks, and who is on whose receive slots."""
+"""One call: its participants, its speakers, and which publications are on which receive slots."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Call:
         self._settled: tuple[object, ...] = ()
 
     def settle(self, now: float, only: Participant | None = None) -> list[Effect]:
-        """Put on the slots (of `only`, or of all) who belongs there now; who is told that something changed."""
+        """Put what belongs there now on the slots (of `only`, or of all); gives whose slot map changed."""
         members = self._connected()
         stage = self._look(members, now)
         receivers = members if only is None else [only]
@@ -87,16 +87,16 @@ class Call:
         return [m for m in self.members.values() if m.state in (State.CONNECTED, State.FLOWING)]
 
     def _order(self, members: Sequence[Participant], now: float) -> tuple[object, ...]:
-        """All that time changes of who belongs on the slots: while it stays as it is, so do they."""
+        """All that time changes of what belongs on the slots: while it stays as it is, so do they."""
         spoke = sorted(((_spoke_at(member), member.number) for member in members), reverse=True)
-        # Who is on a slot may stay for a while after another spoke: whom each speaker is that far ahead of.
+        # A publication on a slot may stay for a while after another spoke: which ones each is that far ahead of.
         times = [-at for at, _ in spoke]
         ahead = [bisect_left(times, HOLD_S - at) for at, _ in spoke]
         return self._ranked, [number for _, number in spoke], ahead, *_list_on(members, now)
 
     def _look(self, members: Sequence[Participant], now: float) -> "_Stage":
         """What there is to hear and to see, the most wanted first."""
-        places = {publication: place for place, publication in enumerate(self._ranked)}
+        ranks = {publication: rank for rank, publication in enumerate(self._ranked)}
         audio: list[Publication] = []
         videos: list[tuple[Publication, Candidate]] = []
         darkened: list[ParticipantNumber] = []
@@ -113,7 +113,7 @@ class Call:
                 if is_on or not p.is_screen:
                     who, says_off = p.publisher, p.said_on is False
                     videos.append((p, Candidate(who.user_id, who.device_id, p.is_screen, is_on, spoke_at, says_off)))
-        audio.sort(key=lambda p: places.get(p, len(places)))
+        audio.sort(key=lambda p: ranks.get(p, len(ranks)))
         receivers = [(member.key, member.takes) for member in members if member.takes]
         formats = {p.format for p, _ in videos}
         if all(formats <= takes.keys() for _, takes in receivers):
@@ -123,13 +123,16 @@ class Call:
 
 
 class _Stage(NamedTuple):
-    """What a call has: microphones, the loudest first; videos; the places of those, in the order of who asks for none;
-    who is to be told that one that they have went on or off; and where somebody cannot decode
-    something, who receives video, of which formats."""
+    """What a call has to hear and to see.
+
+    `audio`: microphones, the loudest first. `unrequested`: indices of `videos` in their order for a receiver that
+    requests none. `darkened`: receivers that have a video that went on or off. `receivers`: those of video and the
+    formats that they can decode, empty when everybody can decode everything.
+    """
 
     audio: list[Publication]
     videos: list[tuple[Publication, Candidate]]
-    unasked: list[int]
+    unrequested: list[int]
     darkened: list[ParticipantNumber]
     receivers: list[tuple[ParticipantKey, Takes]]
 
@@ -140,7 +143,7 @@ def _list_on(members: Sequence[Participant], now: float) -> tuple[object, ...]:
 
 
 def _note_unseen(member: Participant, stage: _Stage) -> bool:
-    """Note whose videos a member cannot decode, and who cannot decode its own; whether that is new."""
+    """Note which videos a member cannot decode, and which receivers cannot decode its own; whether that is new."""
     formerly = member.unseen, member.unseen_by
     if not stage.receivers:
         member.unseen = member.unseen_by = ()
@@ -168,7 +171,7 @@ def _settle_one(receiver: Participant, stage: _Stage) -> bool:
     heard = [slot for slot in receiver.slots if slot.kind == "audio"]
     # Any audio slot takes any audio: RED can always be sent as the Opus within.
     audio = [p for p in stage.audio[: len(heard) + len(receiver.publications)] if p.publisher != receiver.key]
-    changed = _place(heard, audio[: len(heard)])
+    changed = _assign(heard, audio[: len(heard)])
     return _settle_video(receiver, stage) or changed
 
 
@@ -176,24 +179,24 @@ def _settle_video(receiver: Participant, stage: _Stage) -> bool:
     seen = [slot for slot in receiver.slots if slot.kind == "video"]
     shown = {slot.publication for slot in seen}
 
-    def is_possible(place: int) -> bool:
-        publication = stage.videos[place][0]
+    def is_possible(index: int) -> bool:
+        publication = stage.videos[index][0]
         return publication.publisher != receiver.key and publication.format in receiver.takes
 
     if receiver.video_requests.requests:
-        places = [place for place in range(len(stage.videos)) if is_possible(place)]
+        indices = [index for index in range(len(stage.videos)) if is_possible(index)]
     else:
-        # The first ones, and who is on a slot now: no other can win.
-        first = islice((place for place in stage.unasked if is_possible(place)), len(seen))
-        held = (place for place, (publication, _) in enumerate(stage.videos) if publication in shown)
-        places = sorted({*first, *filter(is_possible, held)})
-    videos = [stage.videos[place] for place in places]
-    held_places = [place for place, (publication, _) in enumerate(videos) if publication in shown]
-    choices = choose_videos([candidate for _, candidate in videos], held_places, receiver.video_requests, len(seen))
-    changed = _place(seen, [videos[choice.place][0] for choice in choices])
+        # The first ones, and what is on a slot now: no other can win.
+        first = islice((index for index in stage.unrequested if is_possible(index)), len(seen))
+        held = (index for index, (publication, _) in enumerate(stage.videos) if publication in shown)
+        indices = sorted({*first, *filter(is_possible, held)})
+    videos = [stage.videos[index] for index in indices]
+    held_now = [index for index, (publication, _) in enumerate(videos) if publication in shown]
+    choices = choose_videos([candidate for _, candidate in videos], held_now, receiver.video_requests, len(seen))
+    changed = _assign(seen, [videos[choice.index][0] for choice in choices])
     for choice in choices:
         for slot in seen:
-            if slot.publication is videos[choice.place][0]:
+            if slot.publication is videos[choice.index][0]:
                 slot.max_height, slot.weight = choice.max_height, choice.weight
     return changed
 
@@ -203,8 +206,8 @@ def _is_fit(slot: ReceiveSlot, publication: Publication) -> bool:
     return publication.format in slot.formats or (publication.kind == "audio" and slot.kind == "audio")
 
 
-def _place(slots: Sequence[ReceiveSlot], chosen: Sequence[Publication]) -> bool:
-    """Put the chosen on the slots; whoever is on one stays there."""
+def _assign(slots: Sequence[ReceiveSlot], chosen: Sequence[Publication]) -> bool:
+    """Put the chosen on the slots; one that is on a slot stays there."""
     changed = False
     for slot in slots:
         held = slot.publication

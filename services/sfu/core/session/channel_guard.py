@@ -44,7 +44,7 @@ class ChannelGuard:
         self._bytes = Budget(BYTES_PER_S)
 
     def admit(self, datagram: bytes, now: float) -> str:
-        """Why SCTP must not read the datagram, in a word; empty when it may. What has no room now comes again."""
+        """Why SCTP must not read the datagram, in a word; empty when it may. What is dropped is sent again."""
         if not (self._datagrams.spend(1, now) and self._bytes.spend(len(datagram), now)):
             return "flood"
         chunks = 0

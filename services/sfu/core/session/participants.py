@@ -50,8 +50,8 @@ class SlotEntry:
 
 
 class UnseenVideo(NamedTuple):
-    """A video that is on, and somebody who cannot see it for its format: to the receiver `who` is the publisher, to
-    the publisher the receiver."""
+    """A video that is on, and that one participant cannot decode: `who` is its publisher, or, for the publisher, the
+    participant that cannot."""
 
     who: ParticipantKey
     source: VideoSource

@@ -263,7 +263,7 @@ class Router:
     def _tick_uplinks(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
         for participant in list(self._uplinks_due):
-            participant.uplink.judge(participant.round_trip_s or 0.1, now)
+            participant.uplink.update_estimate(participant.round_trip_s or 0.1, now)
             due = feedback.build_transport_feedback(participant, now)
             if due or not participant.uplink.has_transport_cc:
                 self._uplinks_due.discard(participant)

@@ -1,4 +1,4 @@
-"""Formats: codecs with what makes their streams undecodable for who takes only another (profiles, packetization).
+"""Formats: codecs with what decides whether a receiver can decode them (profiles, packetization).
 
 Two m-lines fit when the stream of one can be decoded by the other. For H.264 that follows RFC 6184 section 8.1: the
 profile names "the subset of coding tools that may have been used", so that a stream of a profile within another's goes
@@ -75,7 +75,7 @@ def _h264_profile(text: str) -> str:
 
 @lru_cache(KEPT_NAMES)
 def list_decodable(wanted: Format) -> frozenset[Format]:
-    """All formats whose streams who takes this one can decode."""
+    """All formats whose streams a decoder of this one can decode."""
     codec, _, rest = wanted.partition("/")
     if codec != "h264":
         return frozenset((wanted,))
@@ -85,7 +85,7 @@ def list_decodable(wanted: Format) -> frozenset[Format]:
 
 
 def rank_format(offered: Format) -> int:
-    """How sure it is that who comes later takes it too: 0 is the surest. VP8 first (RFC 7742 section 5)."""
+    """How sure it is that later receivers can decode it too: 0 is the surest. VP8 first (RFC 7742 section 5)."""
     if offered == "vp8":
         return 0
     return 2 if offered.startswith("h264/") and not offered.startswith(COMMON_H264) else 1

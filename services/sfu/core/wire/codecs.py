@@ -22,7 +22,7 @@ class Frame:
     """What an SFU needs to know of a payload.
 
     `temporal` is the frame's temporal layer and `is_sync` says that it needs the lowest one only; a stream without
-    layers is all 0. `picture_id_at` and `tl0_at` are places in `payload`, 0 when the field is absent; a VP8 PictureID
+    layers is all 0. `picture_id_at` and `tl0_at` are offsets in `payload`, 0 when the field is absent; a VP8 PictureID
     takes 15 bits in `payload`, whatever it took before, because a receiver's offset would not fit in 7.
     """
 

@@ -29,11 +29,11 @@ ENCODINGS: dict[Kind, dict[str, Codec]] = {
 }
 _RTX_ENCODING = "rtx/90000"
 _FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
-# RFC 8851 section 10 bounds no length; an element of two bytes has room for 255.
+# RFC 8851 section 10 bounds no length; an element of two bytes holds 255.
 _RID = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")
 # With the marker bit these look like RTCP (RFC 5761 section 4).
 _LIKE_RTCP = range(64, 96)
-# Ids that only ask for room in the answer, where an offer has more extensions than ids (RFC 8285 section 6).
+# Ids that only matter in the answer, where an offer has more extensions than ids (RFC 8285 section 6).
 _PLACEHOLDER_IDS = range(4096, 4352)
 
 
@@ -106,7 +106,7 @@ class MediaLine:
     def has_transport_cc(self) -> bool:
         """Whether the line takes part in transport-wide congestion control: video only (docs/design/bandwidth.md)."""
         is_sent = not self.is_own or TRANSPORT_CC_URI in self.extensions
-        # What goes to the client has room for ids of one byte's elements (forms.py).
+        # What goes to the client has ids of one-byte elements only (packet_formats.py).
         is_taken = not self.is_slot or 0 < self.received_extensions.get(TRANSPORT_CC_URI, 0) < 15
         return self.kind == "video" and "transport-cc" in self.feedback and is_sent and is_taken
 

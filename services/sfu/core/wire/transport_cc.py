@@ -118,7 +118,7 @@ def _chunks(symbols: Sequence[int]) -> Iterator[int]:
             at += run
             continue
         chunk = 0xC000
-        for place, symbol in enumerate(symbols[at : at + 7]):
-            chunk |= symbol << (12 - 2 * place)
+        for index, symbol in enumerate(symbols[at : at + 7]):
+            chunk |= symbol << (12 - 2 * index)
         yield chunk
         at += 7
