@@ -1,12 +1,5 @@
-from services.sfu.core.forwarding.rids import order_rids
 from services.sfu.core.selection.layers import Layer, Option, list_options, order_layers
 from services.sfu.core.wire.codecs import ALL_TEMPORAL
-
-
-def test_rids_are_ordered_by_their_common_names_else_as_offered() -> None:
-    assert order_rids(("f", "q", "h")) == ("q", "h", "f")
-    assert order_rids(("h", "l", "m")) == ("l", "m", "h")
-    assert order_rids(("b", "a")) == ("b", "a")
 
 
 def flowing(bps: float, height: int = 0) -> Layer:

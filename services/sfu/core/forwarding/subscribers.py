@@ -1,8 +1,8 @@
 """The slots that take the packets of one stream, grouped so that a packet is forwarded to many in a tight loop.
 
 A slot that takes everything from its source, at offsets that do not change, is in a group of its packet format: what
-its numbers are after a packet follows from the packet, so nothing is kept for it packet by packet. The others are looked
-at one by one: those that leave temporal layers out, and those whose repairs must be byte for byte the same.
+its numbers are after a packet follows from the packet, so nothing is kept for it packet by packet. The others are
+looked at one by one: those that leave temporal layers out, and those whose repairs must be byte for byte the same.
 """
 
 from abc import ABC, abstractmethod

@@ -51,7 +51,7 @@ class Candidate(NamedTuple):
 class Choice(NamedTuple):
     """A candidate's index, and how it is requested."""
 
-    index: int
+    candidate: int
     max_height: int
     weight: int
 

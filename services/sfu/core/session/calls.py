@@ -193,10 +193,10 @@ def _settle_video(receiver: Participant, stage: _Stage) -> bool:
     videos = [stage.videos[index] for index in indices]
     held_now = [index for index, (publication, _) in enumerate(videos) if publication in shown]
     choices = choose_videos([candidate for _, candidate in videos], held_now, receiver.video_requests, len(seen))
-    changed = _assign(seen, [videos[choice.index][0] for choice in choices])
+    changed = _assign(seen, [videos[choice.candidate][0] for choice in choices])
     for choice in choices:
         for slot in seen:
-            if slot.publication is videos[choice.index][0]:
+            if slot.publication is videos[choice.candidate][0]:
                 slot.max_height, slot.weight = choice.max_height, choice.weight
     return changed
 
