@@ -8,7 +8,7 @@ TRANSPORT = LocalTransport("ufrag", "password", Fingerprint("sha-256", FINGERPRI
 
 
 def answer(**options: str | bool) -> list[str]:
-    ssrcs = {"2": SlotSsrcs(20, 21), "3": SlotSsrcs(30, 31)}
+    ssrcs = {str(mid): SlotSsrcs(10 * mid, 10 * mid + 1) for mid in range(4)}
     return build_answer(offer(**options), TRANSPORT, ssrcs, 1).split("\r\n")
 
 

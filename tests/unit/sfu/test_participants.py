@@ -21,7 +21,7 @@ def bring(ann: Participant, packet: bytes, now: float = 1.0) -> None:
 def test_own_lines_are_publications_and_the_others_are_slots_with_ssrcs_of_their_own() -> None:
     ann = participant(slots=2, screen=True)
     assert [(p.kind, p.is_screen) for p in ann.publications] == [("audio", False), ("video", False), ("video", True)]
-    assert [slot.kind for slot in ann.slots] == ["audio", "video", "audio", "video"]
+    assert [slot.kind for slot in ann.slots] == ["audio", "audio", "video", "video"]
     ssrcs = {ann.feedback_ssrc, *(ssrc for slot in ann.slots for ssrc in (slot.ssrc, slot.repair_ssrc))}
     assert len(ssrcs) == 1 + 2 * len(ann.slots)
 
