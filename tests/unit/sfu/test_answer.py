@@ -8,8 +8,9 @@ TRANSPORT = LocalTransport("ufrag", "password", Fingerprint("sha-256", FINGERPRI
 
 
 def answer(**options: str | bool) -> list[str]:
-    ssrcs = {str(mid): SlotSsrcs(10 * mid, 10 * mid + 1) for mid in range(4)}
-    return build_answer(offer(**options), TRANSPORT, ssrcs, 1).split("\r\n")
+    offered = offer(**options)
+    ssrcs = {line.mid: SlotSsrcs(10 * int(line.mid), 10 * int(line.mid) + 1) for line in offered.media if line.is_slot}
+    return build_answer(offered, TRANSPORT, ssrcs, 1).split("\r\n")
 
 
 def test_every_line_is_answered_in_its_order_with_the_directions_turned() -> None:

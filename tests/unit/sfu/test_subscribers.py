@@ -20,7 +20,7 @@ def router() -> Router:
     return make_router()
 
 
-def test_receivers_of_one_form_are_served_together_and_others_apart(router: Router) -> None:
+def test_receivers_of_one_format_are_served_together_and_others_apart(router: Router) -> None:
     ann = join(router, "ann")
     alike = [join(router, name) for name in ("bob", "cid", "dan")]
     other = join(router, "eve", transport_cc=False)
