@@ -9,7 +9,7 @@ NODE_VENV := .parley/node
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):$(CURDIR)/$(NODE_VENV)/bin
 PROTOS := $(shell find protos -name '*.proto')
 WEB_SOURCES := $(shell find services/web -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' 2>/dev/null)
-NATIVE_SOURCES := $(wildcard services/sfu/*.py services/sfu/*/*.py services/runtime/*.py services/runtime/*/*.py)
+NATIVE_SOURCES := $(wildcard services/sfu/*.py services/sfu/*/*.py services/sfu/*/*/*.py services/runtime/*.py services/runtime/*/*.py)
 TYPED := $(wildcard services deploy loadtests clients/python/parley_client tests/support tests/conftest.py tests/run.py)
 
 .PHONY: help

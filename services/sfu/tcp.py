@@ -14,13 +14,13 @@ from typing import cast
 
 from services.runtime import tasks
 from services.sfu.core.errors import PacketError
-from services.sfu.core.framing import Deframer, frame
 from services.sfu.core.ids import Address
+from services.sfu.core.wire.framing import Deframer, frame
 from services.sfu.ports import Metrics
 
 # What one read of the inner socket may be.
 _MAX_DATAGRAM = 2048
-# Datagrams taken in one turn of the loop, so that one connection leaves room for the rest.
+# Datagrams taken in one turn of the loop, so that one connection leaves time for the rest.
 _MAX_DRAIN = 64
 _BACKLOG_CONNECTIONS = 128
 _CHECK_INTERVAL_S = 0.5

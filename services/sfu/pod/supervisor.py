@@ -17,8 +17,9 @@ from services.sfu.pod.config import WorkerSpec
 
 log = structlog.get_logger()
 
-# How often a worker is asked whether it lives, and how many silences in a row end it: a worker that hangs holds its
-# calls. Higher: they hang for longer. Lower: a machine that is busy for a while ends calls that would have gone on.
+# How often a worker's health is checked, and how many checks in a row without an answer end it: a worker that hangs
+# holds its calls. Raising either lets them hang for longer; lowering it ends calls on a machine that is only busy for a
+# while.
 CHECK_INTERVAL_S = 2.0
 MAX_SILENCES = 5
 # Until it has answered once, this long.

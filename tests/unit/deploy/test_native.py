@@ -27,7 +27,7 @@ def test_the_sfu_runs_what_was_compiled_of_todays_sources(built: Path) -> None:
 
 
 def test_a_source_that_has_changed_since_is_run_as_it_stands(built: Path) -> None:
-    (built / "services/sfu/core/router.py").write_text("# of yesterday\n")
+    (built / "services/sfu/core/session/router.py").write_text("# of yesterday\n")
     assert native.home("sfu", built) == ROOT
 
 

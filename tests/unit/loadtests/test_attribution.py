@@ -30,10 +30,10 @@ ABI = "cdata_call (_cffi_backend.cpython-311-x86_64-linux-gnu.so);ffi_call_unix6
 @pytest.mark.parametrize(
     ("stack", "part"),
     [
-        (f"{HANDLES};SendHistory.resolve (services/sfu/core/transport_cc.py)", FEEDBACK),
-        (f"{HANDLES};Router._forward.<locals>.<listcomp> (services/sfu/core/router.py)", ROUTING),
-        (f"{HANDLES};parse_header (services/sfu/core/rtp.py);unpack_from (_struct.c)", WAY_IN),
-        (f"{WRITES};fill (services/sfu/core/copies.py);0x7fe0ebf278ec (libc.so.6)", COPIES),
+        (f"{HANDLES};SendHistory.resolve (services/sfu/core/wire/transport_cc.py)", FEEDBACK),
+        (f"{HANDLES};Router._forward.<locals>.<listcomp> (services/sfu/core/session/router.py)", ROUTING),
+        (f"{HANDLES};parse_header (services/sfu/core/wire/rtp.py);unpack_from (_struct.c)", WAY_IN),
+        (f"{WRITES};fill (services/sfu/core/forwarding/subscribers.py);0x7fe0ebf278ec (libc.so.6)", COPIES),
         (WRITES, WAY_OUT),
         (f"{WRITES};SendmmsgBatch._send (services/sfu/batch.py);{ABI};sendmmsg (libc.so.6)", SEND),
         (f"{DRAINS};RecvmmsgInbox.receive (services/sfu/udp.py);{ABI};recvmmsg (libc.so.6)", RECEIVE),
@@ -76,8 +76,8 @@ def test_encryption_is_what_libsrtp_does_whoever_calls_it(caller: str) -> None:
 
 def test_shares_are_of_the_samples_that_were_not_asleep_and_come_largest_first() -> None:
     folded = [
-        f"{HANDLES};SendHistory.note (services/sfu/core/transport_cc.py) 2",
-        f"{HANDLES};Prober.add_results (services/sfu/core/probing.py) 1",
+        f"{HANDLES};SendHistory.note (services/sfu/core/wire/transport_cc.py) 2",
+        f"{HANDLES};Prober.add_results (services/sfu/core/congestion/probing.py) 1",
         f"{WRITES} 1",
         f"{WRITES};SendmmsgBatch._send (services/sfu/batch.py);{ABI};sendmmsg (libc.so.6) 4",
         f"{LOOP_RUNS};uv__io_poll (linux.c);epoll_pwait (libc.so.6) 90",

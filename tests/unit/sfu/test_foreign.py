@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.sfu.core.media_line import (
+from services.sfu.core.wire.media_line import (
     LEVEL_URI,
     MID_URI,
     REPAIRED_RID_URI,
