@@ -5,11 +5,11 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { render } from "preact";
-import { ParleyClient, type Put } from "../src/parley";
-import { App } from "../src/ui/app";
-import { Session } from "../src/ui/session";
-import "../src/ui/styles";
-import { MockBackend } from "./backend";
+import { ParleyClient, type Put } from "@parley/client";
+import { App } from "../src/app";
+import { Session } from "../src/session";
+import "../src/styles";
+import { MockBackend } from "@parley/client/testing";
 import { type Painted, paintedMedia, paintPicture } from "./media";
 import { seed, seedFiles } from "./seed";
 

@@ -1,4 +1,4 @@
-import type { CallMedia, MediaFactory, Remote } from "../src/parley";
+import type { CallMedia, MediaFactory, Remote } from "@parley/client";
 
 /** How the mock page shows somebody. */
 export interface Painted {

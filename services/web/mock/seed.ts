@@ -8,9 +8,9 @@ import {
   type Message,
   ReactionSchema,
   SystemContentSchema,
-} from "../src/gen/parley/messaging/v1/messages_pb";
-import { Audience } from "../src/gen/parley/messaging/v1/relations_pb";
-import type { MockBackend } from "./backend";
+} from "@parley/client/gen/parley/messaging/v1/messages_pb";
+import { Audience } from "@parley/client/gen/parley/messaging/v1/relations_pb";
+import type { MockBackend } from "@parley/client/testing";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;

@@ -1,0 +1,46 @@
+import { ending, isBlank } from "./graphemes.js";
+import { isSendable, mediaType } from "./media-types.js";
+
+/** At most so many files go with one message (the service's limit). */
+export const MAX_FILES = 10;
+/** The service's default; it has the last word. */
+export const MAX_FILE_BYTES = 100 * 1024 * 1024;
+
+/** A sentence for people about why a file cannot be sent; undefined when it can. */
+export function fileProblem(contentType: string, sizeBytes: number): string | undefined {
+  if (sizeBytes === 0) return "This file is empty.";
+  if (sizeBytes > MAX_FILE_BYTES) return `This file is too large. At most ${sizeLine(MAX_FILE_BYTES)} can be sent.`;
+  if (!isSendable(contentType)) return "Files of this type cannot be sent. Pictures, sounds, videos, PDF, plain text, CSV and ZIP can.";
+  return undefined;
+}
+
+/** The one name of a file's type, as the service keeps it. */
+export function contentTypeOf(given: string, fileName = ""): string {
+  return mediaType(given, fileName);
+}
+
+/** Turns the direction of reading for what follows: `photo\u202egpj.exe` looks like a picture. */
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+const MAX_NAME = 255;
+
+/** A name, or a text in one line of others, as it is shown: nothing in it turns the direction of reading. */
+export function shownName(name: string): string {
+  return name.replace(TURNS, "");
+}
+
+/** A name that the service takes: no slashes, no control characters, not too long; the end of it says what it is. */
+export function safeName(name: string): string {
+  const plain = shownName(name.replace(/[/\\]/g, "_").replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, "")).normalize("NFC");
+  const points = [...plain];
+  // A unit more for each code point beyond the first plane.
+  const units = points.slice(-MAX_NAME).join("").length;
+  const kept = points.length > MAX_NAME ? ending(plain, units) : plain;
+  return isBlank(kept) ? "file" : kept;
+}
+
+/** `640 kB`, `2.5 MB`. */
+export function sizeLine(bytes: number): string {
+  if (bytes < 1000) return `${bytes} ${bytes === 1 ? "byte" : "bytes"}`;
+  const [value, unit] = bytes < 1024 * 1000 ? [bytes / 1024, "kB"] : [bytes / (1024 * 1024), "MB"];
+  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ${unit}`;
+}

@@ -1,0 +1,34 @@
+import type { Content, Conversation, Message } from "./model.js";
+
+/** How far a message of one's own got, as far as the others let one know. */
+export type Receipt = "sent" | "delivered" | "read";
+
+/** Of a direct conversation. */
+export function receiptOf(conversation: Conversation, seq: number, selfId: string): Receipt {
+  const other = conversation.members.find((m) => m.userId !== selfId);
+  if (!other) return "sent";
+  if (other.readSeq >= seq) return "read";
+  return other.deliveredSeq >= seq ? "delivered" : "sent";
+}
+
+export interface Reached {
+  readonly read: readonly string[];
+  /** Reached a device, but not read. */
+  readonly delivered: readonly string[];
+}
+
+/** Whom one's own message reached, in a group. */
+export function reachedBy({ members }: Conversation, seq: number, selfId: string): Reached {
+  const others = members.filter((m) => m.userId !== selfId);
+  const read = others.filter((m) => m.readSeq >= seq);
+  const delivered = others.filter((m) => m.readSeq < seq && m.deliveredSeq >= seq);
+  return { read: read.map((m) => m.userId), delivered: delivered.map((m) => m.userId) };
+}
+
+/** Whether a person wrote or spoke it, so that it can be unsent, reported and seen to be read. */
+export const isOfAPerson = ({ kind }: Content): boolean => kind === "text" || kind === "voice";
+
+/** Whether a message counts as unread above the read cursor: texts, voice messages and calls of others that stand. */
+export function countsAsUnread(message: Message, selfId: string): boolean {
+  return message.senderId !== selfId && (isOfAPerson(message.content) || message.content.kind === "call");
+}

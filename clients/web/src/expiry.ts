@@ -1,0 +1,27 @@
+import type { ConversationStore } from "./core/conversation-store.js";
+
+/** Timers of browsers cannot be longer than 24 days; and a computer that slept should look again soon. */
+const LONGEST_MS = 60_000;
+
+/** Takes messages away when their time is over, whether or not the service's word has come. */
+export class Expiry {
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly store: ConversationStore,
+    private readonly changed: () => void,
+  ) {}
+
+  /** Call after changes. */
+  look(): void {
+    clearTimeout(this.timer);
+    if (this.store.expire(Date.now())) this.changed();
+    const nextMs = this.store.nextExpiryMs();
+    if (nextMs === undefined) return;
+    this.timer = setTimeout(() => this.look(), Math.min(LONGEST_MS, Math.max(0, nextMs - Date.now())));
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+  }
+}
