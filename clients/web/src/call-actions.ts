@@ -15,7 +15,7 @@ export class CallActions {
   }
 
   /** Their device mutes itself and tells them; they can unmute. */
-  askForSilence(userId: string): Promise<void> {
+  requestMute(userId: string): Promise<void> {
     return this.run(this.api.calls.requestMute({ callId: this.callId(), userId, clientRequestId: crypto.randomUUID() }));
   }
 

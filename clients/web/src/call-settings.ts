@@ -1,6 +1,6 @@
 import type { CallSettings as WireSettings } from "./gen/parley/calls/v1/messages_pb.js";
 import type { Api } from "./api.js";
-import { answered } from "./errors.js";
+import { orFailure } from "./errors.js";
 
 /** Hours in which calls do not ring, in minutes after midnight; over midnight when the end is before the start. */
 export interface QuietHours {
@@ -26,7 +26,7 @@ export class CallSettings {
   ) {}
 
   async refresh(): Promise<void> {
-    this.take((await answered(this.api.calls.getCallSettings({}))).settings);
+    this.take((await orFailure(this.api.calls.getCallSettings({}))).settings);
   }
 
   /** Quiet hours are by this device's clock, on each day. */
@@ -34,7 +34,7 @@ export class CallSettings {
     const { callWaiting, quietHours } = { callWaiting: false, quietHours: undefined, ...this.current, ...change };
     const hours = quietHours && { ...quietHours, timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone };
     const settings = hours ? { callWaiting, quietHours: hours } : { callWaiting };
-    this.take((await answered(this.api.calls.updateCallSettings({ settings }))).settings);
+    this.take((await orFailure(this.api.calls.updateCallSettings({ settings }))).settings);
   }
 
   private take(settings: WireSettings | undefined): void {

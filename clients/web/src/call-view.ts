@@ -1,6 +1,6 @@
 import type { CallPhase } from "./core/call-state.js";
 import type { Call } from "./core/model.js";
-import type { CallMedia, Remote } from "./media-link.js";
+import type { CallMedia, RemoteParticipant } from "./media-connection.js";
 
 /** What the interface shows of the call. */
 export interface CallView {
@@ -14,21 +14,21 @@ export interface CallView {
   /** The other side hears nothing: muted, or without a microphone. */
   readonly muted: boolean;
   /** An admin asked for silence, and this device went mute; until unmuted or noticed. */
-  readonly silenced: boolean;
+  readonly mutedByAdmin: boolean;
   readonly camera: MediaStreamTrack | undefined;
   /** One's own, while it is shared. */
   readonly screen: MediaStreamTrack | undefined;
   /** Those who are heard or seen now. */
-  readonly remotes: readonly Remote[];
+  readonly remotes: readonly RemoteParticipant[];
   /** The other side of a call of two. */
-  readonly remote: Remote | undefined;
+  readonly remote: RemoteParticipant | undefined;
   /** Who speaks now, the loudest first; known in calls of three and more. */
   readonly speakers: readonly string[];
   /** One's own network is poor. */
   readonly weak: boolean;
   readonly encryption: CallMedia["encryption"];
   readonly unseen: CallMedia["unseen"];
-  readonly link: CallMedia["phase"];
+  readonly connection: CallMedia["phase"];
   /** A readable line about what went wrong with the call itself. */
   readonly problem: string | undefined;
   /** A readable line about a camera or microphone that is not there. */

@@ -1,21 +1,21 @@
 import type { Call as WireCall, MediaGrant } from "./gen/parley/calls/v1/messages_pb.js";
-import { admissionTo } from "./admission.js";
+import { mediaSignalingFor } from "./media-signaling.js";
 import type { Api } from "./api.js";
 import { CallActions } from "./call-actions.js";
-import { CallBoard } from "./call-board.js";
+import { ActiveCalls } from "./active-calls.js";
 import type { CallView } from "./call-view.js";
 import type { CallEffect, CallInput, CallPhase } from "./core/call-state.js";
 import { readCall as readInput, stepCall } from "./core/call-state.js";
-import { deviceLine } from "./core/lines.js";
+import { deviceLine } from "./core/user-messages.js";
 import type { Call, CallParticipant } from "./core/model.js";
 import { ALL_SEEN } from "./core/slots.js";
-import { Departures } from "./departures.js";
+import { LeftCalls } from "./left-calls.js";
 import type { CallEncryption } from "./encryption/call-encryption.js";
 import type { Failure } from "./errors.js";
 import { readFailure } from "./errors.js";
-import { LocalSide } from "./local-side.js";
-import type { Wish } from "./media-channel.js";
-import type { Admission, CallMedia, Grant, LinkListener } from "./media-link.js";
+import { LocalTracks } from "./local-tracks.js";
+import type { VideoRequest } from "./media-channel.js";
+import type { MediaSignaling, CallMedia, Grant, ConnectionListener } from "./media-connection.js";
 import { readCall } from "./wire.js";
 
 export interface CallsListener {
@@ -25,7 +25,7 @@ export interface CallsListener {
   onRing(ringing: boolean): void;
 }
 
-export type MediaFactory = (admission: Admission, listener: LinkListener) => CallMedia;
+export type MediaFactory = (signaling: MediaSignaling, listener: ConnectionListener) => CallMedia;
 
 /** How long the reason of the end stays on the screen. */
 const ENDED_SHOWN_MS = 3000;
@@ -39,17 +39,17 @@ export class Calls {
   private peerUserId = "";
   private group = false;
   private video = false;
-  private silenced = false;
+  private mutedByAdmin = false;
   private problem: string | undefined;
   private media: CallMedia | undefined;
   private grant: Grant | undefined;
   private clientCallId = "";
   private dismissal: ReturnType<typeof setTimeout> | undefined;
   /** Copies that came while a request of ours was on its way: they wait, since only its answer brings the grant. */
-  private held: Call[] = [];
-  private readonly departures = new Departures();
-  private readonly board = new CallBoard();
-  private readonly local: LocalSide;
+  private pendingCopies: Call[] = [];
+  private readonly leftCalls = new LeftCalls();
+  private readonly activeCalls = new ActiveCalls();
+  private readonly local: LocalTracks;
   /** What one can do in the running call beside talking. */
   readonly actions: CallActions;
 
@@ -61,7 +61,7 @@ export class Calls {
     private readonly encryption: CallEncryption,
     private readonly listener: CallsListener,
   ) {
-    this.local = new LocalSide(() => this.feedMedia());
+    this.local = new LocalTracks(() => this.sendTracks());
     this.actions = new CallActions(api, () => this.call?.id ?? "", (call) => this.receive(call));
   }
 
@@ -74,7 +74,7 @@ export class Calls {
       peerUserId: this.peerUserId,
       video: this.video,
       muted: this.local.muted || !this.local.microphone,
-      silenced: this.silenced,
+      mutedByAdmin: this.mutedByAdmin,
       camera: this.local.camera,
       screen: this.local.screen,
       remotes: this.media?.remotes ?? [],
@@ -83,7 +83,7 @@ export class Calls {
       weak: this.phase === "active" && (this.media?.weak ?? false),
       encryption: this.media?.encryption ?? "off",
       unseen: this.media?.unseen ?? ALL_SEEN,
-      link: this.media?.phase ?? "idle",
+      connection: this.media?.phase ?? "idle",
       problem: this.problem,
       deviceProblem: deviceLine(this.local.cameraProblem, this.local.microphoneProblem),
     };
@@ -96,7 +96,7 @@ export class Calls {
 
   /** The call that rings or runs in a conversation, wherever. */
   runningIn(conversationId: string): Call | undefined {
-    return this.board.of(conversationId);
+    return this.activeCalls.of(conversationId);
   }
 
   /** Rings the other member of a direct conversation, or with an empty `peerUserId` a group's members. Nothing happens while another call is on. */
@@ -108,11 +108,11 @@ export class Calls {
   }
 
   /** Joins a group's running call, or moves a call that this user is in with another device to this one. */
-  enter(call: Call, video: boolean): void {
+  join(call: Call, video: boolean): void {
     if (this.busy) return;
-    this.departures.forget(call.id);
+    this.leftCalls.forget(call.id);
     this.open(call.conversationId, this.peerOf(call), video, call);
-    this.handle(this.own(call)?.deviceId ? "take_over" : "join");
+    this.handle(this.self(call)?.deviceId ? "take_over" : "join");
   }
 
   /** Answers the ringing call, or returns to one that this page was closed in. */
@@ -136,7 +136,7 @@ export class Calls {
   /** A call that rings during the running one, for those who want that. */
   waiting(): Call | undefined {
     if (this.phase !== "calling" && this.phase !== "active") return undefined;
-    return this.ringingBeside();
+    return this.otherRinging();
   }
 
   /** Leaves the running call for the one that waits. */
@@ -149,12 +149,12 @@ export class Calls {
 
   declineWaiting(): void {
     const callId = this.waiting()?.id;
-    if (callId) this.departures.tell(callId, () => this.api.calls.declineCall({ callId }));
+    if (callId) this.leftCalls.leave(callId, () => this.api.calls.declineCall({ callId }));
     this.listener.onChange();
   }
 
   async setMuted(muted: boolean): Promise<void> {
-    this.silenced = false;
+    this.mutedByAdmin = false;
     await this.local.setMuted(muted);
   }
 
@@ -167,18 +167,18 @@ export class Calls {
   }
 
   /** Whom to show, and how large. */
-  wish(wishes: readonly Wish[]): void {
-    this.media?.wish(wishes);
+  requestVideo(videoRequests: readonly VideoRequest[]): void {
+    this.media?.requestVideo(videoRequests);
   }
 
   /** The user has seen that they were asked for silence. */
-  noticeSilence(): void {
-    this.silenced = false;
+  dismissAdminMute(): void {
+    this.mutedByAdmin = false;
     this.listener.onChange();
   }
 
-  hurry(): void {
-    this.media?.hurry();
+  retryNow(): void {
+    this.media?.retryNow();
   }
 
   async stats(): Promise<RTCStatsReport | undefined> {
@@ -194,7 +194,7 @@ export class Calls {
   /** A copy of a call from the event stream. */
   receive(wire: WireCall): void {
     const call = readCall(wire);
-    this.board.note(call);
+    this.activeCalls.update(call);
     this.apply(call);
     this.listener.onChange();
   }
@@ -202,7 +202,7 @@ export class Calls {
   /** After Ready and Resync: takes the calls that ring or run, and finds out how a vanished one ended. */
   async refresh(): Promise<void> {
     const { calls } = await this.api.calls.listActiveCalls({});
-    this.board.replace(calls.map(readCall));
+    this.activeCalls.replace(calls.map(readCall));
     for (const call of calls) this.receive(call);
     const own = this.call;
     if (!own || own.state === "ended" || calls.some((c) => c.callId === own.id)) return;
@@ -220,12 +220,12 @@ export class Calls {
 
   private apply(call: Call): void {
     if (this.phase === "starting" || this.phase === "accepting") {
-      this.held.push(call);
+      this.pendingCopies.push(call);
       return;
     }
     const own = this.call?.id === call.id;
     if (own && call.version <= (this.call?.version ?? 0)) return;
-    if (!own && (this.departures.has(call.id) || this.busy)) return;
+    if (!own && (this.leftCalls.has(call.id) || this.busy)) return;
     const input = readInput(call, this.selfId, this.deviceId);
     if (!own) {
       const startsHere = input === "offered" || input === "answered_here";
@@ -235,7 +235,7 @@ export class Calls {
     const before = own ? this.call : undefined;
     this.call = call;
     // The user has left already; what still comes only completes the record.
-    if (this.departures.has(call.id) && input !== "ended") return;
+    if (this.leftCalls.has(call.id) && input !== "ended") return;
     if (input === "removed") this.problem = "You were removed from this call.";
     if (input === "out") this.problem = "The connection was lost for too long.";
     this.handle(input);
@@ -245,14 +245,14 @@ export class Calls {
   /** What a newer copy of the running call asks of this device. */
   private follow(before: Call, call: Call): void {
     if (call.mediaEpoch > before.mediaEpoch) this.media?.move();
-    const asked = this.own(call)?.muteRequestTimeMs ?? 0;
-    if (asked <= (this.own(before)?.muteRequestTimeMs ?? 0) || this.local.muted) return;
+    const asked = this.self(call)?.muteRequestTimeMs ?? 0;
+    if (asked <= (this.self(before)?.muteRequestTimeMs ?? 0) || this.local.muted) return;
     void this.local.setMuted(true);
-    this.silenced = true;
+    this.mutedByAdmin = true;
     this.listener.onChange();
   }
 
-  private own(call: Call): CallParticipant | undefined {
+  private self(call: Call): CallParticipant | undefined {
     return call.participants.find((p) => p.userId === this.selfId);
   }
 
@@ -267,7 +267,7 @@ export class Calls {
     this.peerUserId = peerUserId;
     this.group = peerUserId === "";
     this.video = video;
-    this.silenced = false;
+    this.mutedByAdmin = false;
     this.problem = undefined;
     this.grant = undefined;
   }
@@ -277,22 +277,22 @@ export class Calls {
     this.phase = next;
     for (const effect of effects) this.carryOut(effect);
     // One that waited during the call that is over now rings like any other.
-    const waited = this.busy ? undefined : this.ringingBeside();
+    const waited = this.busy ? undefined : this.otherRinging();
     if (waited) this.apply(waited);
     this.listener.onChange();
   }
 
-  private ringingBeside(): Call | undefined {
-    const call = this.board.ringing(this.selfId, this.call?.id ?? "");
-    return call && !this.departures.has(call.id) ? call : undefined;
+  private otherRinging(): Call | undefined {
+    const call = this.activeCalls.ringing(this.selfId, this.call?.id ?? "");
+    return call && !this.leftCalls.has(call.id) ? call : undefined;
   }
 
   private carryOut(effect: CallEffect): void {
     const effects: Record<CallEffect, () => void> = {
       start: () => void this.request(() => this.start()),
-      send_accept: () => void this.request(() => this.seat((key) => this.api.calls.acceptCall(key))),
-      send_join: () => void this.request(() => this.seat((key) => this.api.calls.joinCall(key))),
-      send_take_over: () => void this.request(() => this.seat((key) => this.api.calls.takeOverCall(key))),
+      send_accept: () => void this.request(() => this.requestGrant((key) => this.api.calls.acceptCall(key))),
+      send_join: () => void this.request(() => this.requestGrant((key) => this.api.calls.joinCall(key))),
+      send_take_over: () => void this.request(() => this.requestGrant((key) => this.api.calls.takeOverCall(key))),
       send_decline: () => this.leave((callId) => this.api.calls.declineCall({ callId })),
       send_leave: () => this.leave((callId, clientRequestId) => this.api.calls.leaveCall({ callId, deviceId: this.deviceId, clientRequestId })),
       renew_and_join: () => void this.request(() => this.renewAndJoin()),
@@ -301,8 +301,8 @@ export class Calls {
       close_media: () => this.endMedia(),
       ring: () => this.listener.onRing(true),
       stop_ring: () => this.listener.onRing(false),
-      tell_elsewhere: () => this.tellElsewhere(),
-      tell_moved: () => this.listener.onNotice("The call goes on on your other device"),
+      notify_elsewhere: () => this.notifyElsewhere(),
+      notify_moved: () => this.listener.onNotice("The call goes on on your other device"),
       dismiss_later: () => this.dismissLater(),
     };
     effects[effect]();
@@ -315,9 +315,9 @@ export class Calls {
     } catch (error) {
       this.failWith(readFailure(error));
     }
-    const held = this.held;
-    this.held = [];
-    for (const call of held) this.apply(call);
+    const pending = this.pendingCopies;
+    this.pendingCopies = [];
+    for (const call of pending) this.apply(call);
   }
 
   private failWith(failure: Failure): void {
@@ -332,17 +332,17 @@ export class Calls {
     if (this.phase !== "starting" || this.clientCallId !== clientCallId) {
       const { callId } = call;
       const clientRequestId = crypto.randomUUID();
-      this.departures.tell(callId, () => this.api.calls.leaveCall({ callId, deviceId, clientRequestId }));
+      this.leftCalls.leave(callId, () => this.api.calls.leaveCall({ callId, deviceId, clientRequestId }));
       return;
     }
-    this.adopt(readCall(call), grant);
+    this.takeAnswer(readCall(call), grant);
   }
 
   /** Takes a seat in the call for this device: by answering, joining or taking over. */
-  private async seat(send: (key: { callId: string; deviceId: string; clientRequestId: string }) => Promise<{ call?: WireCall | undefined; grant?: MediaGrant | undefined }>): Promise<void> {
+  private async requestGrant(send: (key: { callId: string; deviceId: string; clientRequestId: string }) => Promise<{ call?: WireCall | undefined; grant?: MediaGrant | undefined }>): Promise<void> {
     const callId = this.call?.id ?? "";
     const { call, grant } = await send({ callId, deviceId: this.deviceId, clientRequestId: crypto.randomUUID() });
-    if (call && this.phase === "accepting" && this.call?.id === callId) this.adopt(readCall(call), grant);
+    if (call && this.phase === "accepting" && this.call?.id === callId) this.takeAnswer(readCall(call), grant);
   }
 
   private async renewAndJoin(): Promise<void> {
@@ -353,8 +353,8 @@ export class Calls {
   }
 
   /** The answer to our own request: the only copy of a call that comes with a grant. */
-  private adopt(call: Call, grant: MediaGrant | undefined): void {
-    this.board.note(call);
+  private takeAnswer(call: Call, grant: MediaGrant | undefined): void {
+    this.activeCalls.update(call);
     this.call = call;
     this.grant = grant;
     this.handle(readInput(call, this.selfId, this.deviceId));
@@ -364,16 +364,16 @@ export class Calls {
     const grant = this.grant;
     const callId = this.call?.id;
     if (!grant || !callId) return;
-    const media = this.createMedia(admissionTo(this.api, this.deviceId, callId, this.encryption), {
+    const media = this.createMedia(mediaSignalingFor(this.api, this.deviceId, callId, this.encryption), {
       onChange: () => this.listener.onChange(),
       onRefused: (failure) => this.media === media && this.failWith(failure),
     });
     this.media = media;
-    this.feedMedia();
+    this.sendTracks();
     void this.local.opened().then(() => this.media === media && media.start(grant));
   }
 
-  private feedMedia(): void {
+  private sendTracks(): void {
     const { microphone, camera, screen, muted } = this.local;
     this.media?.send({ microphone, camera, screen, muted });
     this.listener.onChange();
@@ -389,10 +389,10 @@ export class Calls {
   private leave(send: (callId: string, clientRequestId: string) => Promise<unknown>): void {
     const callId = this.call?.id;
     const clientRequestId = crypto.randomUUID();
-    if (callId) this.departures.tell(callId, () => send(callId, clientRequestId));
+    if (callId) this.leftCalls.leave(callId, () => send(callId, clientRequestId));
   }
 
-  private tellElsewhere(): void {
+  private notifyElsewhere(): void {
     const { call } = this;
     if (call?.state === "active") this.listener.onNotice("Answered on another device");
     if (call?.endReason === "declined") this.listener.onNotice("Declined on another device");

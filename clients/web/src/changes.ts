@@ -11,7 +11,7 @@ export class Changes {
     return () => this.listeners.delete(listener);
   }
 
-  announce(): void {
+  notify(): void {
     if (this.scheduled) return;
     this.scheduled = true;
     queueMicrotask(() => {

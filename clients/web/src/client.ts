@@ -9,33 +9,33 @@ import { Calls } from "./calls.js";
 import { Changes } from "./changes.js";
 import { ConversationStore } from "./core/conversation-store.js";
 import type { Message } from "./core/model.js";
-import { Deliveries } from "./deliveries.js";
+import { DeliveryReceipts } from "./delivery-receipts.js";
 import { Downloads } from "./downloads.js";
 import { Drafts } from "./drafts.js";
 import { CallEncryption } from "./encryption/call-encryption.js";
 import type { StreamState } from "./event-stream.js";
 import { EventStream } from "./event-stream.js";
 import { Expiry } from "./expiry.js";
-import { sayFarewell } from "./farewell.js";
+import { hangUpOnUnload } from "./hangup-on-unload.js";
 import { Groups } from "./groups.js";
-import { Keeping } from "./keeping.js";
-import { MediaLink } from "./media-link.js";
+import { ConversationSettings } from "./conversation-settings.js";
+import { MediaConnection } from "./media-connection.js";
 import { Messaging } from "./messaging.js";
-import { Persistent } from "./persistent.js";
-import { PresenceBoard } from "./presence.js";
+import { RetryingTask } from "./retrying-task.js";
+import { PresenceTracker } from "./presence.js";
 import { Relations } from "./relations.js";
 import type { SearchPage } from "./search.js";
 import { searchMessages } from "./search.js";
 import type { TokenProvider } from "./tokens.js";
 import { TokenCache } from "./tokens.js";
-import type { Put } from "./transfer.js";
-import { putByXhr } from "./transfer.js";
+import type { Put } from "./object-upload.js";
+import { putByXhr } from "./object-upload.js";
 import { Uploads } from "./uploads.js";
 import { readConversation, readMessage, readOwnState, readPresence } from "./wire.js";
 
 export interface ClientOptions {
   readonly userId: string;
-  /** Chosen once per user and browser and kept; see `keptDeviceId`. */
+  /** Chosen once per user and browser and kept; see `storedDeviceId`. */
   readonly deviceId: string;
   readonly tokens: TokenProvider;
   /** Where Envoy listens; empty for the page's own origin. */
@@ -60,13 +60,13 @@ export class ParleyClient {
   readonly deviceId: string;
   readonly messaging: Messaging;
   readonly groups: Groups;
-  readonly keeping: Keeping;
+  readonly conversationSettings: ConversationSettings;
   readonly relations: Relations;
   readonly uploads: Uploads;
   readonly downloads: Downloads;
   readonly account: Account;
   readonly drafts: Drafts;
-  readonly presence: PresenceBoard;
+  readonly presence: PresenceTracker;
   readonly calls: Calls;
   readonly callSettings: CallSettings;
   /** End-to-end encryption of calls; off until it is given a passphrase. */
@@ -82,9 +82,9 @@ export class ParleyClient {
   private readonly tokens: TokenCache;
   private readonly events: EventStream;
   private readonly changes = new Changes();
-  private readonly deliveries: Deliveries;
+  private readonly deliveryReceipts: DeliveryReceipts;
   private readonly expiry: Expiry;
-  private readonly catchUp = new Persistent(() => this.fetchMissed());
+  private readonly catchUp = new RetryingTask(() => this.fetchMissed());
   private notices = 0;
 
   constructor(options: ClientOptions) {
@@ -94,25 +94,25 @@ export class ParleyClient {
     this.tokens = new TokenCache(options.tokens);
     const api: Api = createApi(options.transport ?? createWebTransport(this.baseUrl, this.tokens));
     this.api = api;
-    const changed = (): void => this.changes.announce();
+    const changed = (): void => this.changes.notify();
     this.messaging = new Messaging(api, new ConversationStore(this.userId), changed, (group) =>
-      this.tell(`You are no longer in “${group.title}”.`),
+      this.showNotice(`You are no longer in “${group.title}”.`),
     );
     this.groups = new Groups(api, this.messaging);
-    this.keeping = new Keeping(api, this.messaging);
+    this.conversationSettings = new ConversationSettings(api, this.messaging);
     this.relations = new Relations(api, changed, this.messaging);
     this.uploads = new Uploads(api, options.put ?? putByXhr, changed);
     this.downloads = new Downloads(api);
     this.account = new Account(api, this.userId);
     this.drafts = new Drafts(this.userId, options.storage);
-    this.deliveries = new Deliveries(api, this.userId, () => this.relations.settings?.sendReceipts !== false);
+    this.deliveryReceipts = new DeliveryReceipts(api, this.userId, () => this.relations.settings?.sendReceipts !== false);
     this.expiry = new Expiry(this.messaging.store, changed);
-    this.presence = new PresenceBoard(api, this.deviceId, changed);
-    const media: MediaFactory = options.media ?? ((admission, listener) => new MediaLink(admission, listener));
+    this.presence = new PresenceTracker(api, this.deviceId, changed);
+    const media: MediaFactory = options.media ?? ((signaling, listener) => new MediaConnection(signaling, listener));
     this.encryption = new CallEncryption(changed);
     this.calls = new Calls(api, this.userId, this.deviceId, media, this.encryption, {
       onChange: changed,
-      onNotice: (line) => this.tell(line),
+      onNotice: (line) => this.showNotice(line),
       onRing: (ringing) => this.onRing(ringing),
     });
     this.callSettings = new CallSettings(api, changed);
@@ -135,7 +135,7 @@ export class ParleyClient {
     this.calls.close();
     this.presence.close();
     this.uploads.close();
-    this.deliveries.close();
+    this.deliveryReceipts.close();
     this.expiry.close();
     this.catchUp.cancel();
     this.events.stop();
@@ -147,22 +147,22 @@ export class ParleyClient {
   }
 
   /** The page is seen again: whatever waits for its next attempt makes it now. */
-  hurry(): void {
-    this.events.hurry();
-    this.calls.hurry();
+  retryNow(): void {
+    this.events.retryNow();
+    this.calls.retryNow();
   }
 
   /** The device has a network again, perhaps another one. */
   reconnect(): void {
     this.events.restart();
-    this.calls.hurry();
+    this.calls.retryNow();
   }
 
   /** For `pagehide`: hangs up, best effort. */
-  farewell(): void {
+  hangUpOnUnload(): void {
     const callId = this.calls.openCallId();
     const token = this.tokens.current();
-    if (callId && token) sayFarewell(this.baseUrl, token.value, callId, this.deviceId);
+    if (callId && token) hangUpOnUnload(this.baseUrl, token.value, callId, this.deviceId);
   }
 
   /** Finds texts in all conversations or in one, in pages. Rejects with a Failure. */
@@ -171,9 +171,9 @@ export class ParleyClient {
   }
 
   /** Shows a line for a while. */
-  tell(line: string): void {
+  showNotice(line: string): void {
     this.notice = { line, id: ++this.notices };
-    this.changes.announce();
+    this.changes.notify();
   }
 
   private setStream(state: StreamState): void {
@@ -182,7 +182,7 @@ export class ParleyClient {
       this.presence.forget();
     }
     this.stream = state;
-    this.changes.announce();
+    this.changes.notify();
   }
 
   private receive(event: DeviceEvent["event"]): void {
@@ -218,7 +218,7 @@ export class ParleyClient {
   }
 
   private receiveRelations(): void {
-    this.messaging.forgetBars();
+    this.messaging.clearWriteRefusals();
     void this.relations.refresh().catch(() => undefined);
   }
 
@@ -237,15 +237,15 @@ export class ParleyClient {
 
   /** What follows from changes. */
   private followUp(): void {
-    this.expiry.look();
+    this.expiry.update();
     if (this.stream.kind !== "live" || !this.messaging.ready) return;
     void this.presence.watch(this.messaging.store.peers());
-    this.deliveries.look(this.messaging.store.list());
+    this.deliveryReceipts.report(this.messaging.store.list());
   }
 }
 
 /** This browser's device id for a user, made on first use and kept in `storage`. */
-export function keptDeviceId(userId: string, storage: Storage = localStorage): string {
+export function storedDeviceId(userId: string, storage: Storage = localStorage): string {
   const key = `parley.device.${userId}`;
   const kept = storage.getItem(key);
   if (kept) return kept;

@@ -1,6 +1,6 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { errorLine } from "./core/lines.js";
+import { errorLine } from "./core/user-messages.js";
 
 /** What went wrong, in a form that the interface can act on and show. */
 export interface Failure {
@@ -21,15 +21,15 @@ export interface Failure {
 /** CANCELED of a server or a proxy: it ended while the request was on its way, as when the edge is started anew. */
 const TRANSIENT = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Aborted, Code.Internal, Code.Unknown, Code.Canceled]);
 /** Marks CANCELED of our own. */
-const GIVEN_UP = Symbol("given up");
+const CANCELLED_HERE = Symbol("given up");
 
 /** Ends a request that this page wants no more: its failure is not transient, so that nobody repeats it. */
-export function giveUp(abort: AbortController | undefined): void {
-  abort?.abort(new ConnectError("given up", Code.Canceled, undefined, undefined, GIVEN_UP));
+export function cancelRequest(abort: AbortController | undefined): void {
+  abort?.abort(new ConnectError("given up", Code.Canceled, undefined, undefined, CANCELLED_HERE));
 }
 
-function isGivenUp(thrown: unknown): boolean {
-  return thrown instanceof Error && (thrown.cause === GIVEN_UP || thrown.name === "AbortError");
+function isCancelledHere(thrown: unknown): boolean {
+  return thrown instanceof Error && (thrown.cause === CANCELLED_HERE || thrown.name === "AbortError");
 }
 
 /** Reads any thrown value. Never throws; details that cannot be read count as absent. */
@@ -41,7 +41,7 @@ export function readFailure(thrown: unknown): Failure {
   const delayMs = retryDelayMs(error);
   const line = errorLine(code, reason, { field, retryDelayMs: delayMs });
   // A precondition that comes about by itself.
-  const transient = (TRANSIENT.has(error.code) && !isGivenUp(thrown)) || reason === "ATTACHMENT_NOT_SCANNED";
+  const transient = (TRANSIENT.has(error.code) && !isCancelledHere(thrown)) || reason === "ATTACHMENT_NOT_SCANNED";
   return { code, reason, field, retryDelayMs: delayMs, transient, line };
 }
 
@@ -104,7 +104,7 @@ function retryDelayMs(error: ConnectError): number {
 }
 
 /** The answer, or a rejection with a Failure. */
-export async function answered<T>(request: Promise<T>): Promise<T> {
+export async function orFailure<T>(request: Promise<T>): Promise<T> {
   try {
     return await request;
   } catch (error) {

@@ -2,7 +2,7 @@ import type { DeviceEvent } from "./gen/parley/gateway/v1/messages_pb.js";
 import type { Api } from "./api.js";
 import { backoffMs } from "./core/backoff.js";
 import type { Failure } from "./errors.js";
-import { giveUp, readFailure } from "./errors.js";
+import { cancelRequest, readFailure } from "./errors.js";
 
 /** How the device's event stream stands. */
 export type StreamState =
@@ -69,14 +69,14 @@ export class EventStream {
   }
 
   /** The page is seen again: do not wait for the rest of the back-off. */
-  hurry(): void {
+  retryNow(): void {
     this.wake?.();
   }
 
   /** The way to the network changed: what runs over the old one may be dead without a sign, so open a new stream. */
   restart(): void {
     this.impatient = true;
-    giveUp(this.abort);
+    cancelRequest(this.abort);
     this.wake?.();
   }
 
@@ -132,7 +132,7 @@ export class EventStream {
 
   private feedWatchdog(abort: AbortController): void {
     clearTimeout(this.watchdog);
-    this.watchdog = setTimeout(() => giveUp(abort), this.silenceMs);
+    this.watchdog = setTimeout(() => cancelRequest(abort), this.silenceMs);
   }
 
   private isFinal(failure: Failure): boolean {
@@ -152,7 +152,7 @@ export class EventStream {
   private finish(state: StreamState): void {
     if (this.stopped) return;
     this.stopped = true;
-    giveUp(this.abort);
+    cancelRequest(this.abort);
     clearTimeout(this.watchdog);
     this.wake?.();
     this.listener.onState(state);

@@ -13,12 +13,12 @@ export class Expiry {
   ) {}
 
   /** Call after changes. */
-  look(): void {
+  update(): void {
     clearTimeout(this.timer);
     if (this.store.expire(Date.now())) this.changed();
     const nextMs = this.store.nextExpiryMs();
     if (nextMs === undefined) return;
-    this.timer = setTimeout(() => this.look(), Math.min(LONGEST_MS, Math.max(0, nextMs - Date.now())));
+    this.timer = setTimeout(() => this.update(), Math.min(LONGEST_MS, Math.max(0, nextMs - Date.now())));
   }
 
   close(): void {

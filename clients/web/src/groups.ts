@@ -1,7 +1,7 @@
 import { AddAudience, type Conversation as WireConversation } from "./gen/parley/messaging/v1/messages_pb.js";
 import type { Api } from "./api.js";
 import type { Conversation, Invite, Role } from "./core/model.js";
-import { answered, readFailure } from "./errors.js";
+import { orFailure, readFailure } from "./errors.js";
 import { readConversation, readInvite, writeRole } from "./wire.js";
 
 /** Where what the service answers goes. */
@@ -64,18 +64,18 @@ export class Groups {
   }
 
   leave(conversationId: string): Promise<void> {
-    return this.conversations.leaving(conversationId, () => answered(this.api.messaging.leaveGroup({ conversationId })));
+    return this.conversations.leaving(conversationId, () => orFailure(this.api.messaging.leaveGroup({ conversationId })));
   }
 
   /** A link's token; the older ones of the group are invalid from then on. */
   async createInvite(conversationId: string): Promise<Invite> {
-    const { invite } = await answered(this.api.messaging.createInvite({ conversationId }));
+    const { invite } = await orFailure(this.api.messaging.createInvite({ conversationId }));
     if (!invite) throw readFailure(new Error("no invite in the answer"));
     return readInvite(invite);
   }
 
   async revokeInvites(conversationId: string): Promise<void> {
-    await answered(this.api.messaging.revokeInvites({ conversationId }));
+    await orFailure(this.api.messaging.revokeInvites({ conversationId }));
   }
 
   /** Joins, and returns the conversation's id. */
@@ -84,7 +84,7 @@ export class Groups {
   }
 
   private async changed(request: Promise<{ conversation?: WireConversation | undefined }>): Promise<string> {
-    const { conversation } = await answered(request);
+    const { conversation } = await orFailure(request);
     if (!conversation) throw readFailure(new Error("no conversation in the answer"));
     this.conversations.receiveConversation(readConversation(conversation));
     return conversation.conversationId;

@@ -1,6 +1,6 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ChannelMessageSchema, ScreenState, type UnseenVideo, VideoSource } from "./gen/parley/sfu/v1/channel_pb.js";
-import type { Reception } from "./core/reception.js";
+import type { ReceiveQuality } from "./core/receive-quality.js";
 import type { Slot, Unseen, UnseenPicture } from "./core/slots.js";
 
 /** What the SFU says beside the media. */
@@ -14,7 +14,7 @@ export interface ChannelListener {
 }
 
 /** A picture that this device wants to show. */
-export interface Wish {
+export interface VideoRequest {
   readonly userId: string;
   readonly screen: boolean;
   /** In pixels of the display; 0 for no limit. */
@@ -33,7 +33,7 @@ export interface MediaState {
 /** The data channel to the SFU. What is said before it opens is kept until then; the last of each kind counts. */
 export class MediaChannel {
   private state: MediaState = { audioMuted: false, videoMuted: true };
-  private wishes: readonly Wish[] | undefined;
+  private videoRequests: readonly VideoRequest[] | undefined;
 
   constructor(
     private readonly channel: RTCDataChannel,
@@ -41,14 +41,14 @@ export class MediaChannel {
   ) {
     channel.binaryType = "arraybuffer";
     channel.onopen = () => {
-      this.tell(this.state);
-      if (this.wishes) this.wish(this.wishes);
+      this.sendState(this.state);
+      if (this.videoRequests) this.requestVideo(this.videoRequests);
     };
     channel.onmessage = (event: MessageEvent<ArrayBuffer>) => read(event.data, listener);
   }
 
   /** Tells the others, through the SFU, what is muted. */
-  tell(state: MediaState): void {
+  sendState(state: MediaState): void {
     this.state = state;
     const { audioMuted, videoMuted, sharing } = state;
     const screen = sharing === undefined ? ScreenState.UNSPECIFIED : sharing ? ScreenState.ON : ScreenState.OFF;
@@ -56,14 +56,14 @@ export class MediaChannel {
   }
 
   /** Says whom to show, and how large. */
-  wish(wishes: readonly Wish[]): void {
-    this.wishes = wishes;
-    const requests = wishes.map(({ screen, ...wish }) => ({ ...wish, source: screen ? VideoSource.SCREEN : VideoSource.CAMERA }));
+  requestVideo(videoRequests: readonly VideoRequest[]): void {
+    this.videoRequests = videoRequests;
+    const requests = videoRequests.map(({ screen, ...requestVideo }) => ({ ...requestVideo, source: screen ? VideoSource.SCREEN : VideoSource.CAMERA }));
     this.send({ message: { case: "setVideoSlots", value: { requests } } });
   }
 
   /** Says what the players saw since the last time. Before the channel is open it is of no use. */
-  report({ frozen, concealed }: Reception): void {
+  report({ frozen, concealed }: ReceiveQuality): void {
     this.send({ message: { case: "receiveQuality", value: { frozenRatio: frozen, concealedRatio: concealed } } });
   }
 

@@ -1,10 +1,10 @@
 import type { Message as WireMessage } from "./gen/parley/messaging/v1/messages_pb.js";
 import type { Api } from "./api.js";
-import type { Arrival, ConversationStore, Delta } from "./core/conversation-store.js";
+import type { ApplyResult, ConversationStore, Delta } from "./core/conversation-store.js";
 import { qualified } from "./core/emoji.js";
-import type { CursorMove } from "./core/entry.js";
+import type { CursorMove } from "./core/stored-conversation.js";
 import type { Conversation, Edit, Entity, Message, OwnState, RequestState } from "./core/model.js";
-import { answered, readFailure } from "./errors.js";
+import { orFailure, readFailure } from "./errors.js";
 import { ConversationFolder } from "./gen/parley/messaging/v1/service_pb.js";
 import type { Draft } from "./outbox.js";
 import { Outbox } from "./outbox.js";
@@ -17,7 +17,7 @@ const LONG_HISTORY_PAGE = 200;
 /** Messages of a conversation that one answer of Sync brings. */
 const SYNC_LIMIT = 50;
 /** Conversations that Sync is told the place of; of the others it brings the newest messages. */
-const NAMED = 200;
+const MAX_SYNC_CURSORS = 200;
 const LIST_PAGE = 100;
 const FOLDERS = [ConversationFolder.UNSPECIFIED, ConversationFolder.REQUESTS];
 
@@ -31,9 +31,9 @@ export class Messaging {
   /** Where the list goes on, by folder; a folder that is through is not in it. */
   private readonly nextPages = new Map<ConversationFolder, string>();
   private readonly loading = new Map<string, Promise<void>>();
-  private readonly departures = new Set<string>();
+  private readonly leavingIds = new Set<string>();
   private readonly unsentReads = new Set<string>();
-  private readonly barred = new Set<string>();
+  private readonly writeRefused = new Set<string>();
   private readonly outbox: Outbox;
 
   constructor(
@@ -50,7 +50,7 @@ export class Messaging {
         this.receive(message);
       },
       onFailed: (conversationId, failure) => {
-        if (failure.reason === "NOT_ALLOWED") this.barred.add(conversationId);
+        if (failure.reason === "NOT_ALLOWED") this.writeRefused.add(conversationId);
       },
     });
   }
@@ -67,7 +67,7 @@ export class Messaging {
 
   /** Brings the next page of the older conversations, and of the older requests. Rejects with a Failure. */
   async loadMore(): Promise<void> {
-    for (const [folder, pageToken] of Array.from(this.nextPages)) await answered(this.list(folder, pageToken));
+    for (const [folder, pageToken] of Array.from(this.nextPages)) await orFailure(this.list(folder, pageToken));
   }
 
   /** Brings all of the account's conversations and requests, each with its newest message. Rejects with a Failure. */
@@ -84,13 +84,13 @@ export class Messaging {
       this.syncAgain = true;
       return this.syncing;
     }
-    this.syncing = this.syncUntilQuiet().finally(() => {
+    this.syncing = this.syncUntilCurrent().finally(() => {
       this.syncing = undefined;
     });
     return this.syncing;
   }
 
-  private async syncUntilQuiet(): Promise<void> {
+  private async syncUntilCurrent(): Promise<void> {
     do {
       this.syncAgain = false;
       try {
@@ -132,7 +132,7 @@ export class Messaging {
   private async syncDeltas(): Promise<void> {
     let more = true;
     while (more) {
-      const named = this.store.cursors(NAMED);
+      const named = this.store.cursors(MAX_SYNC_CURSORS);
       const cursors = named.map(({ conversationId, seq, revision }) => ({ conversationId, seq: BigInt(seq), revision: BigInt(revision) }));
       const page = await this.api.messaging.sync({ cursors, limit: SYNC_LIMIT, syncToken: this.syncToken });
       for (const id of page.goneConversationIds) this.drop(id);
@@ -149,13 +149,13 @@ export class Messaging {
   private apply(delta: Delta, named: boolean): boolean {
     const before = this.requestOf(delta.conversation.id);
     const moved = named ? this.store.applyDelta(delta) : this.store.applyNewest(delta);
-    this.readAnewIfLetIn(delta.conversation.id, before);
+    this.reloadIfAccepted(delta.conversation.id, before);
     return moved;
   }
 
   /** A message from the event stream, new or changed. What does not fit starts a sync. */
   receive(message: Message): void {
-    this.barred.delete(message.conversationId);
+    this.writeRefused.delete(message.conversationId);
     this.syncIfMissing(this.store.applyMessage(message));
     this.changed();
   }
@@ -163,7 +163,7 @@ export class Messaging {
   receiveConversation(conversation: Conversation): void {
     const before = this.store.get(conversation.id);
     const arrival = this.store.applyConversation(conversation);
-    if (arrival === "left" && before && !this.departures.has(conversation.id)) this.onRemoved(before.conversation);
+    if (arrival === "left" && before && !this.leavingIds.has(conversation.id)) this.onRemoved(before.conversation);
     this.syncIfMissing(arrival);
     // A new one may wait in Requests, which only its own state tells.
     if (arrival === "added") void this.sync().catch(() => undefined);
@@ -175,7 +175,7 @@ export class Messaging {
     const before = this.requestOf(conversationId);
     this.syncIfMissing(this.store.applyOwnState(conversationId, own));
     this.changed();
-    this.readAnewIfLetIn(conversationId, before);
+    this.reloadIfAccepted(conversationId, before);
   }
 
   private requestOf(conversationId: string): RequestState {
@@ -183,11 +183,11 @@ export class Messaging {
   }
 
   /** Messages came without files and links while the conversation was not let in, by this device or another one. */
-  private readAnewIfLetIn(conversationId: string, before: RequestState): void {
-    if (before !== "none" && this.requestOf(conversationId) === "none") void this.readAnew(conversationId).catch(() => undefined);
+  private reloadIfAccepted(conversationId: string, before: RequestState): void {
+    if (before !== "none" && this.requestOf(conversationId) === "none") void this.reloadNewest(conversationId).catch(() => undefined);
   }
 
-  private async readAnew(conversationId: string): Promise<void> {
+  private async reloadNewest(conversationId: string): Promise<void> {
     const page = await this.api.messaging.listMessages({ conversationId, pageSize: HISTORY_PAGE });
     this.store.replaceMessages(conversationId, page.messages.map(readMessage));
     this.changed();
@@ -201,13 +201,13 @@ export class Messaging {
 
   /** Runs a request by which this user leaves, and forgets the conversation. The event may come before the answer. */
   async leaving(conversationId: string, request: () => Promise<unknown>): Promise<void> {
-    this.departures.add(conversationId);
+    this.leavingIds.add(conversationId);
     try {
       await request();
       this.store.forget(conversationId);
       this.changed();
     } finally {
-      this.departures.delete(conversationId);
+      this.leavingIds.delete(conversationId);
     }
   }
 
@@ -216,8 +216,8 @@ export class Messaging {
     if (this.store.forget(conversationId) && before) this.onRemoved(before.conversation);
   }
 
-  private syncIfMissing(arrival: Arrival): void {
-    if (arrival === "gap" || arrival === "stranger") void this.sync().catch(() => undefined);
+  private syncIfMissing(arrival: ApplyResult): void {
+    if (arrival === "gap" || arrival === "unknown") void this.sync().catch(() => undefined);
   }
 
   receiveCursors(conversationId: string, userId: string, move: CursorMove): void {
@@ -225,13 +225,13 @@ export class Messaging {
   }
 
   /** Whether the service has refused to let this user write here. What happens in the conversation, or to blocks, may end it. */
-  isBarred(conversationId: string): boolean {
-    return this.barred.has(conversationId);
+  isWriteRefused(conversationId: string): boolean {
+    return this.writeRefused.has(conversationId);
   }
 
   /** Blocks have changed: who could not be written to may be again. */
-  forgetBars(): void {
-    this.barred.clear();
+  clearWriteRefusals(): void {
+    this.writeRefused.clear();
   }
 
   /** Opens the conversation with a person and returns its id. Rejects with a Failure. */
@@ -271,7 +271,7 @@ export class Messaging {
     const lowest = (): number => this.store.get(conversationId)?.messages[0]?.seq ?? Infinity;
     while (lowest() > seq && this.store.get(conversationId)?.hasOlder) {
       const before = lowest();
-      await answered(this.loadOlder(conversationId, LONG_HISTORY_PAGE));
+      await orFailure(this.loadOlder(conversationId, LONG_HISTORY_PAGE));
       // The service has no more.
       if (lowest() === before) break;
     }
@@ -300,7 +300,7 @@ export class Messaging {
 
   /** The earlier texts of a message, the oldest first. Rejects with a Failure. */
   async edits(conversationId: string, seq: number): Promise<Edit[]> {
-    const { edits } = await answered(this.api.messaging.listEdits({ conversationId, seq: BigInt(seq) }));
+    const { edits } = await orFailure(this.api.messaging.listEdits({ conversationId, seq: BigInt(seq) }));
     return edits.map(({ text, writeTime }) => ({ text: text?.text ?? "", writeTimeMs: millis(writeTime) ?? 0 }));
   }
 
@@ -320,7 +320,7 @@ export class Messaging {
   }
 
   private async changedMessage(request: Promise<{ message?: WireMessage | undefined }>): Promise<void> {
-    const { message } = await answered(request);
+    const { message } = await orFailure(request);
     if (message) this.receive(readMessage(message));
   }
 

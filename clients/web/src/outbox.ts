@@ -9,10 +9,10 @@ import { readMessage, writeText } from "./wire.js";
 /** A send is tried so often before it is shown as failed. More hides an outage for longer; fewer asks people to retry by hand. */
 const SEND_ATTEMPTS = 3;
 /** A longer wait that the service asks for is left to the user. */
-const LONGEST_WAIT_MS = 60_000;
+const MAX_WAIT_MS = 60_000;
 
 /** So long a message waits for its files to be scanned before it is shown as failed, to be sent again by hand. */
-const LONGEST_SCAN_MS = 300_000;
+const MAX_SCAN_WAIT_MS = 300_000;
 
 /** What one writes. */
 export interface Draft {
@@ -33,7 +33,7 @@ export interface OutboxListener {
 
 /** Sends what this device writes: shown at once, in the order of writing, each once. */
 export class Outbox {
-  private readonly lanes = new Map<string, Promise<void>>();
+  private readonly queues = new Map<string, Promise<void>>();
 
   constructor(
     private readonly api: Api,
@@ -70,9 +70,9 @@ export class Outbox {
   }
 
   private enqueue(outgoing: Outgoing): void {
-    const before = this.lanes.get(outgoing.conversationId) ?? Promise.resolve();
+    const before = this.queues.get(outgoing.conversationId) ?? Promise.resolve();
     const after = before.then(() => this.deliver(outgoing));
-    this.lanes.set(outgoing.conversationId, after);
+    this.queues.set(outgoing.conversationId, after);
   }
 
   private async deliver(outgoing: Outgoing): Promise<void> {
@@ -84,27 +84,27 @@ export class Outbox {
 
   private async attempt(outgoing: Outgoing): Promise<Failure | undefined> {
     const { conversationId, clientMessageId, text, entities, replyToSeq, attachments } = outgoing;
-    let said: readonly Entity[] = entities;
+    let sentEntities: readonly Entity[] = entities;
     const attachmentIds = attachments.map((attachment) => attachment.id);
     const startedMs = Date.now();
     for (let attempt = 0; ; attempt++) {
       try {
-        const content = { case: "text", value: writeText(text, said) } as const;
+        const content = { case: "text", value: writeText(text, sentEntities) } as const;
         const { message } = await this.api.messaging.sendMessage({ conversationId, clientMessageId, content, attachmentIds, replyToSeq: BigInt(replyToSeq) });
         if (message) this.listener.onSent(readMessage(message));
         return undefined;
       } catch (error) {
         const failure = readFailure(error);
-        if (failure.field === "text.entities.link_url" && said.some(({ kind }) => kind === "link")) {
+        if (failure.field === "text.entities.link_url" && sentEntities.some(({ kind }) => kind === "link")) {
           // What the service does not take for a link is sent as the text that it is.
-          said = said.filter(({ kind }) => kind !== "link");
+          sentEntities = sentEntities.filter(({ kind }) => kind !== "link");
           continue;
         }
-        if (failure.reason === "ATTACHMENT_NOT_SCANNED" && Date.now() - startedMs < LONGEST_SCAN_MS) {
+        if (failure.reason === "ATTACHMENT_NOT_SCANNED" && Date.now() - startedMs < MAX_SCAN_WAIT_MS) {
           this.update(outgoing, { problem: "The file is being checked. This goes out in a moment." });
           attempt = 0;
         }
-        if (!failure.transient || attempt + 1 >= SEND_ATTEMPTS || failure.retryDelayMs > LONGEST_WAIT_MS) return failure;
+        if (!failure.transient || attempt + 1 >= SEND_ATTEMPTS || failure.retryDelayMs > MAX_WAIT_MS) return failure;
         if (failure.reason === "SEND_RATE") this.update(outgoing, { problem: "You are sending too fast. This goes out in a moment." });
         await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, Math.random(), failure.retryDelayMs)));
       }

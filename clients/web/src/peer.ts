@@ -1,6 +1,6 @@
-import type { FrameGuard } from "./encryption/call-encryption.js";
+import type { FrameCryptor } from "./encryption/call-encryption.js";
 import { type ChannelListener, MediaChannel } from "./media-channel.js";
-import { ReceptionReports } from "./reception-reports.js";
+import { ReceiveQualityReporter } from "./receive-quality-reporter.js";
 
 export interface PeerListener extends ChannelListener {
   onConnection(state: RTCPeerConnectionState): void;
@@ -36,13 +36,13 @@ export class Peer {
   private readonly video: RTCRtpSender;
   private readonly screen: RTCRtpSender;
   readonly channel: MediaChannel;
-  private readonly reports: ReceptionReports;
+  private readonly reports: ReceiveQualityReporter;
 
   constructor(
     slots: { readonly audio: number; readonly video: number },
     iceServers: readonly RTCIceServer[],
     listener: PeerListener,
-    private readonly guard?: FrameGuard,
+    private readonly cryptor?: FrameCryptor,
   ) {
     const connection = new RTCPeerConnection({ iceServers: [...iceServers], bundlePolicy: "max-bundle" });
     this.connection = connection;
@@ -51,9 +51,9 @@ export class Peer {
     this.screen = connection.addTransceiver("video", { direction: "sendonly", sendEncodings: SCREEN }).sender;
     for (let i = 0; i < slots.audio; i++) connection.addTransceiver("audio", { direction: "recvonly" });
     for (let i = 0; i < slots.video; i++) connection.addTransceiver("video", { direction: "recvonly" });
-    guard?.protect(connection, (readable) => listener.onReadable(readable));
+    cryptor?.attach(connection, (readable) => listener.onReadable(readable));
     this.channel = new MediaChannel(connection.createDataChannel("parley", { negotiated: true, id: 0 }), listener);
-    this.reports = new ReceptionReports(connection, (seen) => this.channel.report(seen));
+    this.reports = new ReceiveQualityReporter(connection, (seen) => this.channel.report(seen));
     for (const { receiver } of connection.getTransceivers()) {
       receiver.track.onunmute = () => listener.onMedia();
       receiver.track.onmute = () => listener.onMedia();
@@ -63,7 +63,7 @@ export class Peer {
 
   /** Whether what it sends and receives is encrypted end to end. */
   get isEncrypted(): boolean {
-    return this.guard !== undefined;
+    return this.cryptor !== undefined;
   }
 
   /** The SDP offer. The SFU is ICE-lite and answers with its one address, so candidates are not awaited. */
@@ -100,6 +100,6 @@ export class Peer {
     this.reports.stop();
     this.channel.close();
     this.connection.close();
-    this.guard?.release();
+    this.cryptor?.release();
   }
 }

@@ -1,6 +1,6 @@
 import type { Api } from "./api.js";
 import type { Presence } from "./core/model.js";
-import { TYPING_SHOWN_MS, TypingBoard, TypingPacer } from "./core/typing.js";
+import { TYPING_EXPIRY_MS, TypingUsers, TypingNotifier } from "./core/typing.js";
 
 const TICK_MS = 1000;
 const WATCH_RETRY_MS = 3000;
@@ -8,10 +8,10 @@ const WATCH_RETRY_MS = 3000;
 const MAX_WATCHED = 1000;
 
 /** Who is online, who is typing, and telling the others that one types oneself. */
-export class PresenceBoard {
+export class PresenceTracker {
   private readonly people = new Map<string, Presence>();
-  private readonly board = new TypingBoard();
-  private readonly pacers = new Map<string, TypingPacer>();
+  private readonly typingUsers = new TypingUsers();
+  private readonly notifiers = new Map<string, TypingNotifier>();
   private ticking: ReturnType<typeof setInterval> | undefined;
   private watched = "";
 
@@ -26,7 +26,7 @@ export class PresenceBoard {
   }
 
   typing(conversationId: string): string[] {
-    return this.board.who(conversationId, Date.now());
+    return this.typingUsers.in(conversationId, Date.now());
   }
 
   /** Watches these people, the first ones where they are too many. Asks only when the list changed; it belongs to the stream, so `unwatch` with a new one. */
@@ -60,22 +60,22 @@ export class PresenceBoard {
   }
 
   applyTyping(conversationId: string, userId: string, typing: boolean): void {
-    this.board.apply(conversationId, userId, typing, Date.now());
-    if (typing) setTimeout(this.changed, TYPING_SHOWN_MS + 50);
+    this.typingUsers.apply(conversationId, userId, typing, Date.now());
+    if (typing) setTimeout(this.changed, TYPING_EXPIRY_MS + 50);
     this.changed();
   }
 
   /** The draft changed; call with the text after each key press. */
   draft(conversationId: string, text: string): void {
-    const pacer = this.pacers.get(conversationId) ?? new TypingPacer();
-    this.pacers.set(conversationId, pacer);
-    this.tell(conversationId, pacer.handleDraft(text.trim() === "", Date.now()));
+    const notifier = this.notifiers.get(conversationId) ?? new TypingNotifier();
+    this.notifiers.set(conversationId, notifier);
+    this.sendTyping(conversationId, notifier.handleDraft(text.trim() === "", Date.now()));
     this.ticking ??= setInterval(() => this.tick(), TICK_MS);
   }
 
   /** The message was sent: its arrival tells the others already, but only this ends the line on their other screens. */
   stopTyping(conversationId: string): void {
-    this.tell(conversationId, this.pacers.get(conversationId)?.handleStop());
+    this.sendTyping(conversationId, this.notifiers.get(conversationId)?.handleStop());
   }
 
   close(): void {
@@ -90,11 +90,11 @@ export class PresenceBoard {
   }
 
   private tick(): void {
-    for (const [conversationId, pacer] of this.pacers) this.tell(conversationId, pacer.handleTick(Date.now()));
-    if (![...this.pacers.values()].some((pacer) => pacer.typing)) this.close();
+    for (const [conversationId, notifier] of this.notifiers) this.sendTyping(conversationId, notifier.handleTick(Date.now()));
+    if (![...this.notifiers.values()].some((notifier) => notifier.typing)) this.close();
   }
 
-  private tell(conversationId: string, typing: boolean | undefined): void {
+  private sendTyping(conversationId: string, typing: boolean | undefined): void {
     if (typing === undefined) return;
     void this.api.presence.setTyping({ conversationId, typing }).catch(() => undefined);
   }

@@ -1,14 +1,14 @@
 import type { Api } from "./api.js";
 import type { RequestState } from "./core/model.js";
 import type { BlockedPerson, ReportReason, Settings, SettingsChange } from "./core/relations.js";
-import { answered } from "./errors.js";
+import { orFailure } from "./errors.js";
 import { millis } from "./wire.js";
 import { readSettings, writeReason, writeSettings } from "./wire-relations.js";
 
 const PAGE_SIZE = 200;
 
 /** What a report is about. */
-export interface Reported {
+export interface ReportInput {
   readonly conversationId: string;
   /** The messages meant; none for the conversation as a whole. */
   readonly seqs: readonly number[];
@@ -27,7 +27,7 @@ export class Relations {
   /** The newest first. */
   blocked: readonly BlockedPerson[] = [];
   private running: Promise<void> | undefined;
-  private again = false;
+  private refreshAgain = false;
 
   constructor(
     private readonly api: Api,
@@ -41,17 +41,17 @@ export class Relations {
 
   /** Brings settings and blocks as they are now. Calls that come while one runs are answered by one more run after it. */
   refresh(): Promise<void> {
-    this.again = true;
-    this.running ??= this.bringUntilQuiet().finally(() => {
+    this.refreshAgain = true;
+    this.running ??= this.fetchUntilCurrent().finally(() => {
       this.running = undefined;
     });
     return this.running;
   }
 
-  private async bringUntilQuiet(): Promise<void> {
-    while (this.again) {
-      this.again = false;
-      const [{ settings }, blocked] = await answered(Promise.all([this.api.relations.getSettings({}), this.listBlocked()]));
+  private async fetchUntilCurrent(): Promise<void> {
+    while (this.refreshAgain) {
+      this.refreshAgain = false;
+      const [{ settings }, blocked] = await orFailure(Promise.all([this.api.relations.getSettings({}), this.listBlocked()]));
       this.settings = settings && readSettings(settings);
       this.blocked = blocked;
       this.changed();
@@ -70,38 +70,38 @@ export class Relations {
   }
 
   async update(change: SettingsChange): Promise<void> {
-    const { settings } = await answered(this.api.relations.updateSettings(writeSettings(change)));
+    const { settings } = await orFailure(this.api.relations.updateSettings(writeSettings(change)));
     if (settings) this.settings = readSettings(settings);
     // What is on its way may be older.
-    this.again = true;
+    this.refreshAgain = true;
     this.changed();
   }
 
   async block(userId: string): Promise<void> {
-    await answered(this.api.relations.blockUser({ userId }));
+    await orFailure(this.api.relations.blockUser({ userId }));
     await this.refresh();
   }
 
   async unblock(userId: string): Promise<void> {
-    await answered(this.api.relations.unblockUser({ userId }));
+    await orFailure(this.api.relations.unblockUser({ userId }));
     await this.refresh();
   }
 
   /** Lets a conversation in. */
   async accept(conversationId: string): Promise<void> {
-    await answered(this.api.relations.acceptRequest({ conversationId }));
+    await orFailure(this.api.relations.acceptRequest({ conversationId }));
     this.conversations.setRequest(conversationId, "none");
   }
 
   /** Puts a request away; nobody is told. With `block`, whoever sent it is blocked too. */
   async decline(conversationId: string, block = false): Promise<void> {
-    await answered(this.api.relations.declineRequest({ conversationId, block }));
+    await orFailure(this.api.relations.declineRequest({ conversationId, block }));
     this.conversations.setRequest(conversationId, "declined");
     if (block) await this.refresh();
   }
 
-  async report({ conversationId, seqs, reason, comment }: Reported): Promise<void> {
+  async report({ conversationId, seqs, reason, comment }: ReportInput): Promise<void> {
     const common = { clientReportId: crypto.randomUUID(), conversationId, comment };
-    await answered(this.api.relations.report({ ...common, seqs: seqs.map(BigInt), reason: writeReason(reason) }));
+    await orFailure(this.api.relations.report({ ...common, seqs: seqs.map(BigInt), reason: writeReason(reason) }));
   }
 }

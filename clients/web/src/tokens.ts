@@ -28,7 +28,7 @@ export class TokenCache {
     return this.renewal;
   }
 
-  /** The last token, without waiting; for the farewell of a closing page. */
+  /** The last token, without waiting; for the hang-up of a closing page. */
   current(): Token | undefined {
     return this.token;
   }

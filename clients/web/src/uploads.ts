@@ -4,9 +4,9 @@ import { strip } from "./core/metadata/index.js";
 import type { Attachment } from "./core/model.js";
 import type { Upload, UploadInput } from "./core/uploads.js";
 import { stepUpload } from "./core/uploads.js";
-import { giveUp, readFailure } from "./errors.js";
-import type { Put } from "./transfer.js";
-import { TransferError } from "./transfer.js";
+import { cancelRequest, readFailure } from "./errors.js";
+import type { Put } from "./object-upload.js";
+import { TransferError } from "./object-upload.js";
 import { readAttachment } from "./wire.js";
 
 /** So many files of this device go up at once. More share the line; fewer let small files wait behind large ones. */
@@ -68,7 +68,7 @@ export class Uploads {
   cancel(uploadId: string): void {
     const job = this.jobs.find(({ upload }) => upload.id === uploadId);
     this.jobs = this.jobs.filter((other) => other !== job);
-    giveUp(job?.abort);
+    cancelRequest(job?.abort);
     this.startWaiting();
     this.changed();
   }
@@ -83,7 +83,7 @@ export class Uploads {
 
   /** Cancels everything. */
   close(): void {
-    for (const job of this.jobs) giveUp(job.abort);
+    for (const job of this.jobs) cancelRequest(job.abort);
     this.jobs = [];
   }
 

@@ -6,7 +6,7 @@ import { CallState, EndReason, ParticipantState } from "./gen/parley/calls/v1/me
 import type { PresenceChanged } from "./gen/parley/gateway/v1/messages_pb.js";
 import { PresenceState } from "./gen/parley/gateway/v1/messages_pb.js";
 import { gatherReactions } from "./core/emoji.js";
-import { shownName } from "./core/files.js";
+import { displayName } from "./core/files.js";
 import type {
   Attachment as WireAttachment,
   CallContent,
@@ -31,7 +31,7 @@ const OUTCOMES: Partial<Record<CallOutcome, model.CallOutcome>> = {
   [CallOutcome.FAILED]: "failed",
 };
 
-const STANDINGS: Partial<Record<ParticipantState, model.CallStanding>> = {
+const PARTICIPANT_STATES: Partial<Record<ParticipantState, model.ParticipantState>> = {
   [ParticipantState.RINGING]: "ringing",
   [ParticipantState.JOINED]: "joined",
   [ParticipantState.NOT_JOINED]: "out",
@@ -73,7 +73,7 @@ export function readConversation(wire: WireConversation): model.Conversation {
   return {
     id: wire.conversationId,
     kind: wire.kind === ConversationKind.GROUP ? "group" : "direct",
-    title: shownName(wire.title),
+    title: displayName(wire.title),
     members: wire.members.map((m) => ({
       userId: m.userId,
       readSeq: Number(m.readSeq),
@@ -136,7 +136,7 @@ export function readMessage(wire: WireMessage): model.Message {
 
 export function readAttachment(wire: WireAttachment): model.Attachment {
   const { attachmentId: id, fileName, contentType, width, height } = wire;
-  return { id, fileName: shownName(fileName), contentType, sizeBytes: Number(wire.sizeBytes), width, height };
+  return { id, fileName: displayName(fileName), contentType, sizeBytes: Number(wire.sizeBytes), width, height };
 }
 
 function readContent(content: WireMessage["content"]): model.Content {
@@ -178,7 +178,7 @@ function readSystemContent(event: SystemContent["event"]): model.Content {
     case "memberRemoved":
       return { kind: "system", event: { kind: "removed", userId: event.value.userId } };
     case "renamed":
-      return { kind: "system", event: { kind: "renamed", title: shownName(event.value.title) } };
+      return { kind: "system", event: { kind: "renamed", title: displayName(event.value.title) } };
     case "roleChanged":
       return { kind: "system", event: { kind: "role_changed", userId: event.value.userId, role: readRole(event.value.role) } };
     case "vanishingChanged":
@@ -233,8 +233,8 @@ export function readCall(wire: WireCall): model.Call {
 
 function readParticipant({ userId, deviceId, state, handRaiseTime, muteRequestTime }: Participant): model.CallParticipant {
   // A server that knows no states rings whoever has no device.
-  const standing = STANDINGS[state] ?? (deviceId ? "joined" : "ringing");
-  return { userId, deviceId, standing, handRaiseTimeMs: millis(handRaiseTime), muteRequestTimeMs: millis(muteRequestTime) };
+  const standing = PARTICIPANT_STATES[state] ?? (deviceId ? "joined" : "ringing");
+  return { userId, deviceId, state: standing, handRaiseTimeMs: millis(handRaiseTime), muteRequestTimeMs: millis(muteRequestTime) };
 }
 
 export function readPresence(wire: PresenceChanged): model.Presence {

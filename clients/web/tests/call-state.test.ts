@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { CallInput, CallPhase } from "../src/core/call-state.js";
 import { readCall, stepCall } from "../src/core/call-state.js";
-import type { Call, CallParticipant, CallStanding } from "../src/core/model.js";
+import type { Call, CallParticipant, ParticipantState } from "../src/core/model.js";
 
 function run(inputs: CallInput[], from: CallPhase = "idle"): { phase: CallPhase; effects: string[] } {
   const effects: string[] = [];
@@ -14,8 +14,8 @@ function run(inputs: CallInput[], from: CallPhase = "idle"): { phase: CallPhase;
   return { phase, effects };
 }
 
-function seat(userId: string, deviceId: string, standing: CallStanding = "joined"): CallParticipant {
-  return { userId, deviceId, standing, handRaiseTimeMs: undefined, muteRequestTimeMs: undefined };
+function seat(userId: string, deviceId: string, standing: ParticipantState = "joined"): CallParticipant {
+  return { userId, deviceId, state: standing, handRaiseTimeMs: undefined, muteRequestTimeMs: undefined };
 }
 
 function call(change: Partial<Call> = {}): Call {
@@ -45,8 +45,8 @@ describe("call state", () => {
   });
 
   test.each<[string, CallInput, string]>([
-    ["answered on another device", "answered_elsewhere", "tell_elsewhere"],
-    ["cancelled, missed or declined on another device", "ended", "tell_elsewhere"],
+    ["answered on another device", "answered_elsewhere", "notify_elsewhere"],
+    ["cancelled, missed or declined on another device", "ended", "notify_elsewhere"],
     ["declined here", "decline", "send_decline"],
   ])("ringing stops when it is %s", (_name, input, effect) => {
     const { phase, effects } = run(["offered", input]);
@@ -79,7 +79,7 @@ describe("call state", () => {
   });
 
   test("a call that another device took over is over here", () => {
-    expect(stepCall("active", "answered_elsewhere")).toEqual({ next: "idle", effects: ["close_media", "tell_moved"] });
+    expect(stepCall("active", "answered_elsewhere")).toEqual({ next: "idle", effects: ["close_media", "notify_moved"] });
   });
 
   test("joining a group's call and taking a call over ask for devices and a seat, and then for media", () => {

@@ -11,7 +11,7 @@ describe("calls", () => {
   const world = useWorld();
 
   async function pair(): Promise<[ParleyClient, ParleyClient]> {
-    world.backend.open("alice", "bob");
+    world.backend.openDirect("alice", "bob");
     const clients = [world.client("alice"), world.client("bob")] as const;
     for (const client of clients) await until("ready", () => client.messaging.ready && client.stream.kind === "live");
     return [...clients];
@@ -25,7 +25,7 @@ describe("calls", () => {
     await reaches(bob, "ringing");
     bob.calls.accept(true);
     for (const client of [alice, bob]) await reaches(client, "active");
-    for (const client of [alice, bob]) await until("media", () => client.calls.view().link === "connected");
+    for (const client of [alice, bob]) await until("media", () => client.calls.view().connection === "connected");
     return [alice, bob];
   }
 
@@ -37,7 +37,7 @@ describe("calls", () => {
     bob.onRing = (ringing) => rings.push(ringing);
     alice.calls.dial(ROOM, "bob", true);
     await reaches(bob, "ringing");
-    await until("the caller joins while it rings", () => alice.calls.view().link === "connected");
+    await until("the caller joins while it rings", () => alice.calls.view().connection === "connected");
     bob.calls.accept(true);
     await reaches(alice, "active");
     bob.calls.hangUp();
@@ -105,12 +105,12 @@ describe("calls", () => {
     world.backend.dropStreams("bob");
     alice.calls.hangUp();
     await reaches(alice, "ended");
-    bob.hurry();
+    bob.retryNow();
     await reaches(bob, "idle");
   });
 
   test("a call that rings before the page is open rings when it opens", async () => {
-    world.backend.open("alice", "bob");
+    world.backend.openDirect("alice", "bob");
     const alice = world.client("alice");
     await until("ready", () => alice.messaging.ready);
     alice.calls.dial(ROOM, "bob", true);
@@ -139,7 +139,7 @@ describe("calls", () => {
     const again = world.client("bob");
     await reaches(again, "dropped");
     again.calls.accept(true);
-    await until("media is back", () => again.calls.view().link === "connected");
+    await until("media is back", () => again.calls.view().connection === "connected");
     expect(again.calls.view().call?.id).toBe(callId);
     expect(world.backend.requests["renewMediaGrant"]).toBe(1);
     alice.calls.hangUp();
@@ -174,7 +174,7 @@ describe("calls", () => {
   test("with neither camera nor microphone one still sees and hears the other", async () => {
     fakeDevices(["video", "audio"]);
     const [alice] = await connected();
-    expect(alice.calls.view()).toMatchObject({ link: "connected", deviceProblem: expect.stringContaining("camera and microphone") as string });
+    expect(alice.calls.view()).toMatchObject({ connection: "connected", deviceProblem: expect.stringContaining("camera and microphone") as string });
   });
 
   test("a microphone that was refused is asked for again on unmute", async () => {
@@ -225,7 +225,7 @@ describe("calls", () => {
   /** Carol calls Bob while he talks to Alice. */
   async function whileTalking(): Promise<[ParleyClient, ParleyClient, ParleyClient]> {
     const [alice, bob] = await connected();
-    world.backend.open("bob", "carol");
+    world.backend.openDirect("bob", "carol");
     const carol = world.client("carol");
     await until("ready", () => carol.messaging.ready && carol.stream.kind === "live");
     carol.calls.dial("bob+carol", "bob", false);

@@ -19,7 +19,7 @@ describe("client", () => {
   }
 
   async function pair(): Promise<[ParleyClient, ParleyClient]> {
-    world.backend.open("alice", "bob");
+    world.backend.openDirect("alice", "bob");
     return Promise.all([ready("alice"), ready("bob")]);
   }
 
@@ -75,7 +75,7 @@ describe("client", () => {
   test("Resync brings what no event told", async () => {
     const [alice] = await pair();
     world.backend.post(ROOM, "bob", text("lost"), { lost: true });
-    world.backend.tell(["alice"], { case: "resync", value: { $typeName: "parley.gateway.v1.Resync", reason: 1, conversationIds: [] } });
+    world.backend.sendEvent(["alice"], { case: "resync", value: { $typeName: "parley.gateway.v1.Resync", reason: 1, conversationIds: [] } });
     await until("it is there", () => texts(alice)?.length === 1);
   });
 
@@ -107,18 +107,18 @@ describe("client", () => {
   });
 
   test("while the services are down the client goes on trying, and then catches up", async () => {
-    world.backend.open("alice", "bob");
+    world.backend.openDirect("alice", "bob");
     world.backend.fault = down();
     const alice = world.client("alice");
     await until("it waits", () => alice.stream.kind === "waiting");
     world.backend.post(ROOM, "bob", text("hello"));
     world.backend.fault = undefined;
-    alice.hurry();
+    alice.retryNow();
     await until("it has caught up", () => texts(alice)?.length === 1);
   });
 
   test("a second window takes the stream over, and the first says so and does not fight", async () => {
-    world.backend.open("alice", "bob");
+    world.backend.openDirect("alice", "bob");
     const first = await ready("alice");
     // The mock does not send error details, so the reason travels as the client would read it.
     const detail = { type: "google.rpc.ErrorInfo", value: new Uint8Array([10, 8, ...new TextEncoder().encode("REPLACED")]) };
@@ -179,7 +179,7 @@ describe("client", () => {
   });
 
   test("history comes in pages down to the first message", async () => {
-    world.backend.open("alice", "bob");
+    world.backend.openDirect("alice", "bob");
     for (let i = 1; i <= 320; i++) world.backend.post(ROOM, "bob", text(`${i}`));
     const alice = await ready("alice");
     for (let i = 0; i < 10; i++) await alice.messaging.loadOlder(ROOM);

@@ -39,7 +39,7 @@ describe("conversation store", () => {
   });
 
   test("a message of an unknown conversation is reported", () => {
-    expect(store.applyMessage({ ...message(1), conversationId: "other" })).toBe("stranger");
+    expect(store.applyMessage({ ...message(1), conversationId: "other" })).toBe("unknown");
   });
 
   test("a delta fills a gap, and what overlaps is held once", () => {

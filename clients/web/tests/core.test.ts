@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { BACKOFF_CAP_MS, backoffMs } from "../src/core/backoff.js";
-import { deviceLine, endLine, errorLine } from "../src/core/lines.js";
+import { deviceLine, endLine, errorLine } from "../src/core/user-messages.js";
 import { countsAsUnread } from "../src/core/receipts.js";
 import { readSlotMap, type Slot } from "../src/core/slots.js";
 import { message } from "../src/testing/samples.js";
-import { TypingBoard, TypingPacer } from "../src/core/typing.js";
+import { TypingUsers, TypingNotifier } from "../src/core/typing.js";
 
 describe("back-off", () => {
   test("grows from attempt to attempt up to a cap, and never is zero", () => {
@@ -32,32 +32,32 @@ test("a voice message counts as unread", () => {
 
 describe("typing", () => {
   test("is told at once, repeated after four seconds, and ended when sent", () => {
-    const pacer = new TypingPacer();
-    expect(pacer.handleDraft(false, 0)).toBe(true);
-    expect(pacer.handleDraft(false, 1000)).toBeUndefined();
-    expect(pacer.handleDraft(false, 4000)).toBe(true);
-    expect(pacer.handleStop()).toBe(false);
-    expect(pacer.handleStop()).toBeUndefined();
+    const notifier = new TypingNotifier();
+    expect(notifier.handleDraft(false, 0)).toBe(true);
+    expect(notifier.handleDraft(false, 1000)).toBeUndefined();
+    expect(notifier.handleDraft(false, 4000)).toBe(true);
+    expect(notifier.handleStop()).toBe(false);
+    expect(notifier.handleStop()).toBeUndefined();
   });
 
   test("ends when the keys rest or the draft is cleared", () => {
-    const pacer = new TypingPacer();
-    pacer.handleDraft(false, 0);
-    expect(pacer.handleTick(4999)).toBeUndefined();
-    expect(pacer.handleTick(5000)).toBe(false);
-    pacer.handleDraft(false, 6000);
-    expect(pacer.handleDraft(true, 6500)).toBe(false);
+    const notifier = new TypingNotifier();
+    notifier.handleDraft(false, 0);
+    expect(notifier.handleTick(4999)).toBeUndefined();
+    expect(notifier.handleTick(5000)).toBe(false);
+    notifier.handleDraft(false, 6000);
+    expect(notifier.handleDraft(true, 6500)).toBe(false);
   });
 
   test("of others is shown for six seconds without a refresh", () => {
-    const board = new TypingBoard();
-    board.apply("room", "bob", true, 0);
-    expect(board.who("room", 5999)).toEqual(["bob"]);
-    expect(board.who("room", 6000)).toEqual([]);
-    board.apply("room", "bob", true, 7000);
-    board.apply("room", "bob", false, 7100);
-    expect(board.who("room", 7200)).toEqual([]);
-    expect(board.who("elsewhere", 0)).toEqual([]);
+    const typing = new TypingUsers();
+    typing.apply("room", "bob", true, 0);
+    expect(typing.in("room", 5999)).toEqual(["bob"]);
+    expect(typing.in("room", 6000)).toEqual([]);
+    typing.apply("room", "bob", true, 7000);
+    typing.apply("room", "bob", false, 7100);
+    expect(typing.in("room", 7200)).toEqual([]);
+    expect(typing.in("elsewhere", 0)).toEqual([]);
   });
 });
 

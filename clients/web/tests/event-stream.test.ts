@@ -51,7 +51,7 @@ describe("event stream", () => {
     scripts = given;
     stream.start();
     await until("the last stream", () => {
-      if (requests.length < count) stream.hurry();
+      if (requests.length < count) stream.retryNow();
       return requests.length === count && scripts.length === 0;
     });
   }

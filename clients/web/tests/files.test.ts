@@ -47,7 +47,7 @@ describe("files between clients", () => {
 
   /** A client with a store of its own; the world does not stop it. */
   async function ready(put?: Put): Promise<ParleyClient> {
-    world.backend.open("alice", "bob");
+    world.backend.openDirect("alice", "bob");
     const options = { userId: "alice", deviceId: "alices-device", tokens: () => Promise.resolve({ value: "t", userId: "alice", expiresMs: Infinity }) };
     const client = new Client({ ...options, transport: world.backend.transportFor("alice"), put: put ?? world.backend.files.put, storage: fakeStorage(), baseUrl: "" });
     client.start();
@@ -66,23 +66,23 @@ describe("files between clients", () => {
     await until("bob has it", () => bob.messaging.store.get(ROOM)?.messages.length === 1);
     const [attachment] = bob.messaging.store.get(ROOM)?.messages[0]?.attachments ?? [];
     expect(attachment).toMatchObject({ fileName: "notes.txt", sizeBytes: 5 });
-    const place = { conversationId: ROOM, seq: 1, attachmentId: attachment?.id ?? "" };
-    expect(await bob.downloads.address(place)).toContain(place.attachmentId);
+    const ref = { conversationId: ROOM, seq: 1, attachmentId: attachment?.id ?? "" };
+    expect(await bob.downloads.url(ref)).toContain(ref.attachmentId);
   });
 
   test("an address is asked for once, and anew when it has ended or did not work", async () => {
     const alice = await ready();
-    const place = { conversationId: ROOM, seq: 1, attachmentId: "x" };
+    const ref = { conversationId: ROOM, seq: 1, attachmentId: "x" };
     const asked = () => world.backend.requests["getDownload"];
-    await Promise.all([alice.downloads.address(place), alice.downloads.address(place)]);
-    await alice.downloads.address(place);
+    await Promise.all([alice.downloads.url(ref), alice.downloads.url(ref)]);
+    await alice.downloads.url(ref);
     expect(asked()).toBe(1);
     alice.downloads.forget("x");
-    await alice.downloads.address(place);
+    await alice.downloads.url(ref);
     expect(asked()).toBe(2);
     const later = Date.now() + 280_000;
     const clock = vi.spyOn(Date, "now").mockReturnValue(later);
-    await alice.downloads.address(place);
+    await alice.downloads.url(ref);
     clock.mockRestore();
     expect(asked()).toBe(3);
   });
@@ -149,11 +149,11 @@ describe("files between clients", () => {
       put.push(options.body);
       await world.backend.files.put(options);
     });
-    const place = "GPS 52.52 13.405";
-    const gif = new Blob([Uint8Array.of(...[..."GIF89a"].map((c) => c.charCodeAt(0)), 1, 0, 1, 0, 0, 0, 0, 0x21, 0xfe, place.length), place, Uint8Array.of(0, 0x3b)]);
+    const ref = "GPS 52.52 13.405";
+    const gif = new Blob([Uint8Array.of(...[..."GIF89a"].map((c) => c.charCodeAt(0)), 1, 0, 1, 0, 0, 0, 0, 0x21, 0xfe, ref.length), ref, Uint8Array.of(0, 0x3b)]);
     alice.uploads.add(ROOM, [{ name: "a.gif", contentType: "image/gif", body: gif }, { name: "b.png", contentType: "image/png", body: new Blob(["MZ"]) }]);
     await until("both have been looked at", () => uploads(alice)[0]?.state === "done" && uploads(alice)[1]?.state === "refused");
-    expect(await put[0]?.text()).not.toContain(place);
+    expect(await put[0]?.text()).not.toContain(ref);
     expect(uploads(alice)[0]?.sizeBytes).toBe(put[0]?.size);
     expect(put).toHaveLength(1);
   });

@@ -11,7 +11,7 @@ describe("a group's call", () => {
 
   async function three(): Promise<[ParleyClient, ParleyClient, ParleyClient]> {
     const members = ["alice", "bob", "carol"].map((userId) => ({ userId, role: userId === "alice" ? MemberRole.OWNER : MemberRole.MEMBER }));
-    world.backend.found({ conversationId: ROOM, kind: 2, title: "Choir", members });
+    world.backend.createConversation({ conversationId: ROOM, kind: 2, title: "Choir", members });
     const clients = [world.client("alice"), world.client("bob"), world.client("carol")] as const;
     for (const client of clients) await until("ready", () => client.messaging.ready && client.stream.kind === "live");
     return [...clients];
@@ -32,7 +32,7 @@ describe("a group's call", () => {
     bob.calls.accept(false);
     carol.calls.decline();
     for (const client of [alice, bob]) await reaches(client, "active");
-    await until("Carol sees who is in", () => running(carol)?.participants.every((p) => p.standing !== "ringing") ?? false);
+    await until("Carol sees who is in", () => running(carol)?.participants.every((p) => p.state !== "ringing") ?? false);
     return [alice, bob, carol];
   }
 
@@ -46,25 +46,25 @@ describe("a group's call", () => {
   test("is joined while it runs, left, and joined again", async () => {
     const [alice, , carol] = await talking();
     const call = running(carol) ?? failure();
-    carol.calls.enter(call, true);
+    carol.calls.join(call, true);
     await reaches(carol, "active");
     await until("Alice sees her", () => inCall(alice).includes("carol"));
     expect(carol.calls.view().camera).toBeDefined();
     carol.calls.hangUp();
     await until("Alice sees her go", () => !inCall(alice).includes("carol"));
     expect(alice.calls.view().phase).toBe("active");
-    await until("Carol may come back", () => running(carol)?.participants.some((p) => p.standing === "left") ?? false);
-    carol.calls.enter(running(carol) ?? failure(), false);
+    await until("Carol may come back", () => running(carol)?.participants.some((p) => p.state === "left") ?? false);
+    carol.calls.join(running(carol) ?? failure(), false);
     await reaches(carol, "active");
     expect(world.backend.requests["joinCall"]).toBe(2);
   });
 
   test("late news of having left does not put out who has come back", async () => {
     const [alice, , carol] = await talking();
-    carol.calls.enter(running(carol) ?? failure(), false);
+    carol.calls.join(running(carol) ?? failure(), false);
     await reaches(carol, "active");
     carol.calls.hangUp();
-    carol.calls.enter(running(carol) ?? failure(), false);
+    carol.calls.join(running(carol) ?? failure(), false);
     await reaches(carol, "active");
     await until("all is told", () => inCall(alice).includes("carol"));
     expect(carol.calls.view().phase).toBe("active");
@@ -83,7 +83,7 @@ describe("a group's call", () => {
     const tablet = world.client("bob", "bobs-tablet");
     await until("it knows of the call", () => running(tablet) !== undefined);
     expect(tablet.calls.view().phase).toBe("idle");
-    tablet.calls.enter(running(tablet) ?? failure(), false);
+    tablet.calls.join(running(tablet) ?? failure(), false);
     await reaches(tablet, "active");
     await reaches(bob, "idle");
     expect(bob.notice?.line).toBe("The call goes on on your other device");
@@ -103,23 +103,23 @@ describe("a group's call", () => {
 
   test("who is asked for silence is muted and told, once, and unmutes at will", async () => {
     const [alice, bob] = await talking();
-    await alice.calls.actions.askForSilence("bob");
-    await until("he is mute", () => bob.calls.view().silenced);
+    await alice.calls.actions.requestMute("bob");
+    await until("he is mute", () => bob.calls.view().mutedByAdmin);
     expect(bob.calls.view().muted).toBe(true);
     await bob.calls.setMuted(false);
-    expect(bob.calls.view()).toMatchObject({ silenced: false, muted: false });
+    expect(bob.calls.view()).toMatchObject({ mutedByAdmin: false, muted: false });
     await bob.calls.actions.setHand(true);
     await until("a later copy has come", () => (bob.calls.view().call?.participants.find((p) => p.userId === "bob")?.handRaiseTimeMs ?? 0) > 0);
-    expect(bob.calls.view()).toMatchObject({ silenced: false, muted: false });
+    expect(bob.calls.view()).toMatchObject({ mutedByAdmin: false, muted: false });
     expect(alice.calls.view().muted).toBe(false);
   });
 
   test("who is mute already is not told to be silent", async () => {
     const [alice, bob] = await talking();
     await bob.calls.setMuted(true);
-    await alice.calls.actions.askForSilence("bob");
+    await alice.calls.actions.requestMute("bob");
     await until("the request has come", () => (bob.calls.view().call?.participants.find((p) => p.userId === "bob")?.muteRequestTimeMs ?? 0) > 0);
-    expect(bob.calls.view().silenced).toBe(false);
+    expect(bob.calls.view().mutedByAdmin).toBe(false);
   });
 
   test("who is removed reads so, and lets go of camera and microphone", async () => {
@@ -144,7 +144,7 @@ describe("a group's call", () => {
     world.backend.dropStreams("carol");
     await alice.calls.actions.endForAll();
     for (const client of [alice, bob]) await reaches(client, "ended");
-    carol.hurry();
+    carol.retryNow();
     await until("Carol knows", () => running(carol) === undefined);
   });
 

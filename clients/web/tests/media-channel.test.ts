@@ -48,9 +48,9 @@ function made() {
 describe("the channel to the SFU", () => {
   test("what is said before it opens is said then, the last of each kind", () => {
     const { fake, channel } = made();
-    channel.tell({ audioMuted: true, videoMuted: true });
-    channel.tell({ audioMuted: false, videoMuted: true });
-    channel.wish([{ userId: "bob", screen: true, maxHeight: 0, pinned: true }]);
+    channel.sendState({ audioMuted: true, videoMuted: true });
+    channel.sendState({ audioMuted: false, videoMuted: true });
+    channel.requestVideo([{ userId: "bob", screen: true, maxHeight: 0, pinned: true }]);
     expect(fake.sent).toEqual([]);
     fake.open();
     expect(fake.sent.map((message) => message.case)).toEqual(["mediaState", "setVideoSlots"]);
@@ -83,7 +83,7 @@ describe("the channel to the SFU", () => {
   test("a screen is said to be on or off, or nothing is said of it", () => {
     const { fake, channel } = made();
     fake.open();
-    for (const sharing of [true, false]) channel.tell({ audioMuted: false, videoMuted: false, sharing });
+    for (const sharing of [true, false]) channel.sendState({ audioMuted: false, videoMuted: false, sharing });
     const states = fake.sent.map((message) => (message.case === "mediaState" ? message.value.screen : undefined));
     expect(states).toEqual([ScreenState.UNSPECIFIED, ScreenState.ON, ScreenState.OFF]);
   });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { ConversationStore } from "../src/core/conversation-store.js";
 import type { Conversation, Message, OwnState } from "../src/core/model.js";
-import { FOR_EVER_MS, folderOf, isMuted } from "../src/core/own-state.js";
+import { MUTE_FOREVER_MS, folderOf, isMuted } from "../src/core/own-state.js";
 import { conversation, member, message, own, ROOM } from "../src/testing/samples.js";
 
 const record: Message["content"] = { kind: "call", callId: "x", video: false, outcome: "missed", lengthS: 0 };
@@ -62,7 +62,7 @@ describe("a conversation as one keeps it", () => {
   });
 
   test("news of an unknown conversation asks for a sync", () => {
-    expect(store.applyOwnState("elsewhere", own())).toBe("stranger");
+    expect(store.applyOwnState("elsewhere", own())).toBe("unknown");
   });
 
   test("pinned conversations come first, and a request's people are not watched", () => {
@@ -81,7 +81,7 @@ describe("a conversation as one keeps it", () => {
   });
 
   test("muting ends", () => {
-    expect([undefined, 1000, FOR_EVER_MS].map((muteEndMs) => isMuted(own({ muteEndMs }), 1000))).toEqual([false, false, true]);
+    expect([undefined, 1000, MUTE_FOREVER_MS].map((muteEndMs) => isMuted(own({ muteEndMs }), 1000))).toEqual([false, false, true]);
   });
 });
 

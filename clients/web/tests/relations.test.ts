@@ -49,7 +49,7 @@ describe("who may reach whom", () => {
   test("what came without its links is read anew once it is let in, on all devices", async () => {
     const [, bob] = await request();
     const tablet = await ready("bob", "bobs-tablet");
-    const held = world.backend.room(ROOM).messages[0];
+    const held = world.backend.stored(ROOM).messages[0];
     // As the service withholds it: another message under the same number and revision.
     if (held?.content.case === "text") held.content.value.text = "may I? https://x.example/";
     await bob.relations.accept(ROOM);
@@ -63,7 +63,7 @@ describe("who may reach whom", () => {
   test("what came without its links is read anew by a device that learns from Sync that it was let in", async () => {
     const [, bob] = await request();
     const tablet = await ready("bob", "bobs-tablet");
-    const held = world.backend.room(ROOM).messages[0];
+    const held = world.backend.stored(ROOM).messages[0];
     if (held?.content.case === "text") held.content.value.text = "may I? https://x.example/";
     // It is told nothing while it is away.
     world.backend.dropStreams("bob");
@@ -82,7 +82,7 @@ describe("who may reach whom", () => {
     alice.messaging.send(ROOM, "hello?");
     await until("it is refused", () => alice.messaging.store.get(ROOM)?.outgoing[0]?.state === "failed");
     expect(alice.messaging.store.get(ROOM)?.outgoing[0]).toMatchObject({ problem: "You cannot write to this person.", retryable: false });
-    expect(alice.messaging.isBarred(ROOM)).toBe(true);
+    expect(alice.messaging.isWriteRefused(ROOM)).toBe(true);
   });
 
   test("writing in a request accepts it", async () => {
@@ -92,7 +92,7 @@ describe("who may reach whom", () => {
   });
 
   test("a block is known on all devices, and can be taken back", async () => {
-    world.backend.open("alice", "bob");
+    world.backend.openDirect("alice", "bob");
     const [alice, tablet] = await Promise.all([ready("alice"), ready("alice", "alices-tablet")]);
     await alice.relations.block("bob");
     await until("the tablet knows", () => tablet.relations.isBlocked("bob"));
@@ -101,14 +101,14 @@ describe("who may reach whom", () => {
   });
 
   test("a bar ends when the other writes", async () => {
-    world.backend.open("alice", "bob");
+    world.backend.openDirect("alice", "bob");
     const [alice, bob] = await Promise.all([ready("alice"), ready("bob")]);
     await bob.relations.block("alice");
     alice.messaging.send(ROOM, "hello?");
-    await until("barred", () => alice.messaging.isBarred(ROOM));
+    await until("refused", () => alice.messaging.isWriteRefused(ROOM));
     await bob.relations.unblock("alice");
     bob.messaging.send(ROOM, "sorry");
-    await until("free again", () => !alice.messaging.isBarred(ROOM));
+    await until("free again", () => !alice.messaging.isWriteRefused(ROOM));
   });
 
   test("settings are told to the other devices", async () => {
@@ -119,7 +119,7 @@ describe("who may reach whom", () => {
   });
 
   test("a report names the messages and the reason", async () => {
-    world.backend.open("alice", "bob");
+    world.backend.openDirect("alice", "bob");
     const alice = await ready("alice");
     await alice.relations.report({ conversationId: ROOM, seqs: [1, 2], reason: "spam", comment: "again" });
     expect(world.backend.relations.reports[0]).toMatchObject({ conversationId: ROOM, seqs: [1n, 2n], reason: 1, comment: "again" });

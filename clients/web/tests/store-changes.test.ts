@@ -76,7 +76,7 @@ describe("changes of a conversation", () => {
     expect(store.applyConversation(group({ revision: 1, members: [member("bob")] }))).toBe("left");
     expect(store.get(ROOM)).toBeUndefined();
     expect(store.applyConversation(group({ revision: 1 }))).toBe("known");
-    expect(store.applyMessage(message(4))).toBe("stranger");
+    expect(store.applyMessage(message(4))).toBe("unknown");
     expect(store.list()).toEqual([]);
     expect(store.applyConversation(group({ revision: 2 }))).toBe("added");
   });

@@ -22,7 +22,7 @@ export class FakeMedia implements CallMedia {
   encryption: CallMedia["encryption"] = "off";
   unseen: CallMedia["unseen"] = { of: [], by: [] };
   moves = 0;
-  readonly wishes: Parameters<CallMedia["wish"]>[0][] = [];
+  readonly videoRequests: Parameters<CallMedia["requestVideo"]>[0][] = [];
   readonly sent: Parameters<CallMedia["send"]>[0][] = [];
 
   constructor(private readonly onChange: () => void) {}
@@ -32,7 +32,7 @@ export class FakeMedia implements CallMedia {
     this.onChange();
   }
 
-  hurry(): void {}
+  retryNow(): void {}
 
   move(): void {
     this.moves += 1;
@@ -42,8 +42,8 @@ export class FakeMedia implements CallMedia {
     this.sent.push(sending);
   }
 
-  wish(wishes: Parameters<CallMedia["wish"]>[0]): void {
-    this.wishes.push(wishes);
+  requestVideo(videoRequests: Parameters<CallMedia["requestVideo"]>[0]): void {
+    this.videoRequests.push(videoRequests);
   }
 
   /** What the SFU says. */
@@ -115,7 +115,7 @@ export function useWorld(): World {
     backend: new MockBackend(),
     client(userId, deviceId = `device-of-${userId}`) {
       const own: FakeMedia[] = [];
-      const factory: MediaFactory = (_admission, listener) => {
+      const factory: MediaFactory = (_signaling, listener) => {
         const made = new FakeMedia(() => listener.onChange());
         own.push(made);
         return made;

@@ -2,15 +2,15 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Attachment, ParleyClient } from "@parley/client";
 import { sizeLine } from "@parley/client";
-import { type AttachmentProps, saveFile, usePicture } from "./fetching";
+import { type AttachmentProps, saveFile, usePicture } from "./attachment-loading";
 import { Icon } from "./icons";
-import { isPicture } from "./picking";
+import { isPicture } from "./file-picker";
 import { PictureViewer } from "./picture-viewer";
 
 /** A picture in a bubble is at most this wide and high, in pixels. */
-const MOST_PX = 300;
+const MAX_PICTURE_PX = 300;
 /** Where a picture's size is not told. */
-const GUESS_PX = 220;
+const DEFAULT_PICTURE_PX = 220;
 
 interface AttachmentsProps {
   readonly client: ParleyClient;
@@ -43,8 +43,8 @@ export function Attachments({ client, conversationId, seq, attachments }: Attach
 function PictureBox({ onView, ...props }: AttachmentProps & { onView: () => void }): JSX.Element {
   const { attachment } = props;
   const { address, problem, onError, retry } = usePicture(props);
-  const [width, height] = [attachment.width || GUESS_PX, attachment.height || GUESS_PX];
-  const scale = Math.min(1, MOST_PX / Math.max(width, height));
+  const [width, height] = [attachment.width || DEFAULT_PICTURE_PX, attachment.height || DEFAULT_PICTURE_PX];
+  const scale = Math.min(1, MAX_PICTURE_PX / Math.max(width, height));
   const style = { width: `${Math.round(width * scale)}px`, aspectRatio: `${width} / ${height}` };
   if (problem) {
     return (

@@ -3,50 +3,50 @@ import type { Call, Conversation, ParleyClient } from "@parley/client";
 import { joined } from "@parley/client";
 import { Avatar } from "./avatar";
 import { Icon } from "./icons";
-import { listNames, type Reader } from "./people";
+import { listNames, type Viewer } from "./conversation-text";
 
 interface CallBannerProps {
   readonly client: ParleyClient;
   readonly conversation: Conversation;
-  readonly reader: Reader;
+  readonly viewer: Viewer;
 }
 
 /** The faces that a banner shows; the names say who else is there. */
-const FACES = 3;
+const MAX_AVATARS = 3;
 
 /** The conversation's running call, when this device is not in it: who is, and the way in. */
-export function CallBanner({ client, conversation, reader }: CallBannerProps): JSX.Element | null {
+export function CallBanner({ client, conversation, viewer }: CallBannerProps): JSX.Element | null {
   const { calls } = client;
   const call = calls.runningIn(conversation.id);
   const view = calls.view();
   if (!call || (calls.busy && view.call?.id === call.id)) return null;
   const own = call.participants.find((p) => p.userId === client.userId);
-  const elsewhere = own?.standing === "joined";
-  if (!elsewhere && (!call.group || own?.standing === "ringing")) return null;
+  const elsewhere = own?.state === "joined";
+  if (!elsewhere && (!call.group || own?.state === "ringing")) return null;
   const inCall = joined(call).map((p) => p.userId);
-  const faces = elsewhere ? [] : inCall.slice(0, FACES);
+  const faces = elsewhere ? [] : inCall.slice(0, MAX_AVATARS);
   return (
     <section class="call-banner" aria-label="Call in this conversation">
       <span class="faces" aria-hidden="true">
         {faces.map((userId) => (
-          <Avatar key={userId} userId={userId} name={reader.nameOf(userId)} size="tiny" />
+          <Avatar key={userId} userId={userId} name={viewer.nameOf(userId)} size="tiny" />
         ))}
       </span>
       <p class="grow" role="status">
         <strong>{elsewhere ? "In call on your other device" : call.video ? "Video call" : "Voice call"}</strong>
         <span class="call-banner-who" data-testid="in-call">
           {call.locked && "Locked · "}
-          {listNames(inCall, reader)}
+          {listNames(inCall, viewer)}
         </span>
       </p>
-      <Ways client={client} call={call} elsewhere={elsewhere} removed={own?.standing === "removed"} />
+      <JoinButtons client={client} call={call} elsewhere={elsewhere} removed={own?.state === "removed"} />
     </section>
   );
 }
 
-function Ways({ client, call, elsewhere, removed }: { client: ParleyClient; call: Call; elsewhere: boolean; removed: boolean }): JSX.Element {
+function JoinButtons({ client, call, elsewhere, removed }: { client: ParleyClient; call: Call; elsewhere: boolean; removed: boolean }): JSX.Element {
   const { calls } = client;
-  const enter = (video: boolean) => () => calls.enter(call, video);
+  const enter = (video: boolean) => () => calls.join(call, video);
   if (removed) return <span class="quiet">You were removed</span>;
   const shut = calls.busy || (call.locked && !elsewhere);
   const other = call.video ? "Join without camera" : "Join with camera";

@@ -5,12 +5,12 @@ import type { IconName } from "./icons";
 import { Icon } from "./icons";
 
 /** What one does in a call, at its lower edge. */
-export function Controls({ client, call, small }: { client: ParleyClient; call: CallView; small: boolean }): JSX.Element {
+export function CallControls({ client, call, small }: { client: ParleyClient; call: CallView; small: boolean }): JSX.Element {
   const { calls } = client;
   const camera = call.camera !== undefined;
   const sharing = call.screen !== undefined;
   const hand = call.call?.participants.some((p) => p.userId === client.userId && p.handRaiseTimeMs !== undefined) ?? false;
-  const raise = () => void calls.actions.setHand(!hand).catch((failure: Failure) => client.tell(failure.line));
+  const raise = () => void calls.actions.setHand(!hand).catch((failure: Failure) => client.showNotice(failure.line));
   return (
     <div class="controls" role="toolbar" aria-label="Call">
       <Control icon="mic" struck={call.muted} label={call.muted ? "Unmute" : "Mute"} onClick={() => void calls.setMuted(!call.muted)} />

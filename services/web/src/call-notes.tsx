@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import type { CallView, ParleyClient } from "@parley/client";
-import { unseenLines } from "./call-lines";
+import { unseenLines } from "./call-status";
 import { Icon } from "./icons";
 
 interface CallNotesProps {
@@ -32,7 +32,7 @@ export function CallNotes({ client, call, nameOf = (userId) => userId }: CallNot
           {line}
         </p>
       ))}
-      {call.silenced && <Silenced client={client} />}
+      {call.mutedByAdmin && <MutedByAdmin client={client} />}
       <div role="status">
         {call.weak && (
           <p class="note" data-testid="weak-network">
@@ -55,13 +55,13 @@ export function CallNotes({ client, call, nameOf = (userId) => userId }: CallNot
 }
 
 /** An admin asked for silence: the device went mute, and the user decides what comes next. */
-function Silenced({ client }: { client: ParleyClient }): JSX.Element {
+function MutedByAdmin({ client }: { client: ParleyClient }): JSX.Element {
   const { calls } = client;
   return (
     <div class="note" role="alert">
       <Icon name="mic" struck />
       <span>An admin asked you to be quiet. You are muted.</span>
-      <button type="button" onClick={() => calls.noticeSilence()}>
+      <button type="button" onClick={() => calls.dismissAdminMute()}>
         Stay muted
       </button>
       <button type="button" onClick={() => void calls.setMuted(false)}>

@@ -3,14 +3,14 @@ import { useState } from "preact/hooks";
 import type { CallView, Conversation, ParleyClient } from "@parley/client";
 import { joined } from "@parley/client";
 import { Avatar } from "./avatar";
-import { Controls } from "./call-controls";
-import { isLost, statusLine } from "./call-lines";
+import { CallControls } from "./call-controls";
+import { isLost, statusLine } from "./call-status";
 import { CallNotes } from "./call-notes";
-import { CallPeople } from "./call-people";
+import { CallParticipants } from "./call-participants";
 import { GroupStage } from "./group-stage";
 import { useDialogFocus, useEscape, useNow } from "./hooks";
 import { Icon } from "./icons";
-import { faceOf } from "./people";
+import { titleOf } from "./conversation-text";
 import { TrackAudio, TrackVideo } from "./track-view";
 
 interface CallWindowProps {
@@ -29,7 +29,7 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
   const { client, call, conversation, nameOf, small, setSmall } = props;
   const dialog = useDialogFocus();
   const [people, setPeople] = useState(false);
-  const face = conversation && faceOf(conversation, { selfId: client.userId, nameOf });
+  const face = conversation && titleOf(conversation, { selfId: client.userId, nameOf });
   const name = call.group ? (face?.name ?? "Group") : nameOf(call.peerUserId);
   useEscape(small ? undefined : () => (people ? setPeople(false) : setSmall(true)));
   const ended = call.phase === "ended";
@@ -49,8 +49,8 @@ export function CallWindow(props: CallWindowProps): JSX.Element {
       {!call.group && <PeerState call={call} name={name} />}
       {!crowd && call.camera && !ended && <TrackVideo track={call.camera} class="local-video" label="Your camera" />}
       <CallNotes client={client} call={call} nameOf={nameOf} />
-      {!ended && <Controls client={client} call={call} small={small} />}
-      {listed && conversation && <CallPeople {...{ client, nameOf, conversation }} view={call} call={listed} onClose={() => setPeople(false)} />}
+      {!ended && <CallControls client={client} call={call} small={small} />}
+      {listed && conversation && <CallParticipants {...{ client, nameOf, conversation }} view={call} call={listed} onClose={() => setPeople(false)} />}
     </div>
   );
 }

@@ -4,10 +4,10 @@ import type { Conversation, Failure, Message, ParleyClient, Person } from "@parl
 import { allDone, findEntities, isBlank } from "@parley/client";
 import { Icon } from "./icons";
 import { MentionList, useMentions } from "./mentions";
-import { messageLine, type Reader } from "./people";
-import type { Picking } from "./picking";
+import { messageLine, type Viewer } from "./conversation-text";
+import type { FilePicker } from "./file-picker";
 import { previews } from "./previews";
-import { UploadTray } from "./upload-tray";
+import { UploadList } from "./upload-list";
 
 /** The service's limit, in code points. */
 const MAX_CHARACTERS = 10_000;
@@ -21,17 +21,17 @@ export interface Task {
 interface ComposerProps {
   readonly client: ParleyClient;
   readonly conversation: Conversation;
-  readonly reader: Reader;
+  readonly viewer: Viewer;
   /** The peer's name, or the group's title. */
   readonly name: string;
-  readonly picking: Picking;
+  readonly picking: FilePicker;
   readonly task: Task | undefined;
   readonly onDone: () => void;
 }
 
 /** Enter sends; Shift and Enter starts a new line; Escape ends a reply or an edit. */
 export function Composer(props: ComposerProps): JSX.Element {
-  const { client, conversation, reader, name, task, picking, onDone } = props;
+  const { client, conversation, viewer, name, task, picking, onDone } = props;
   const field = useRef<HTMLTextAreaElement>(null);
   const { text, change, submit, problem } = useWriting(props);
   const mentions = useMentions(field, text, change, peopleOf(props));
@@ -80,8 +80,8 @@ export function Composer(props: ComposerProps): JSX.Element {
         {lines.filter(Boolean).join(" ")}
       </p>
       <MentionList mentions={mentions} />
-      {task && <TaskLine task={task} reader={reader} onDone={onDone} />}
-      <UploadTray client={client} uploads={uploads} />
+      {task && <TaskLine task={task} viewer={viewer} onDone={onDone} />}
+      <UploadList client={client} uploads={uploads} />
       <div class="composer-row">
         {!editing && <FileButton onFiles={picking.add} />}
         <textarea
@@ -123,10 +123,10 @@ function FileButton({ onFiles }: { onFiles: (files: readonly File[]) => void }):
   );
 }
 
-function peopleOf({ conversation, reader }: ComposerProps): Person[] {
+function peopleOf({ conversation, viewer }: ComposerProps): Person[] {
   if (conversation.kind === "direct") return [];
-  const others = conversation.members.filter((m) => m.userId !== reader.selfId);
-  return others.map(({ userId }) => ({ userId, name: reader.nameOf(userId) }));
+  const others = conversation.members.filter((m) => m.userId !== viewer.selfId);
+  return others.map(({ userId }) => ({ userId, name: viewer.nameOf(userId) }));
 }
 
 /** The text in the field: a draft that is kept, or the message under edit in its place for a while. */
@@ -160,15 +160,15 @@ function useWriting(props: ComposerProps) {
   return { text, change, submit, problem };
 }
 
-function TaskLine({ task, reader, onDone }: { task: Task; reader: Reader; onDone: () => void }): JSX.Element {
+function TaskLine({ task, viewer, onDone }: { task: Task; viewer: Viewer; onDone: () => void }): JSX.Element {
   const { kind, message } = task;
-  const author = message.senderId === reader.selfId ? "yourself" : reader.nameOf(message.senderId);
+  const author = message.senderId === viewer.selfId ? "yourself" : viewer.nameOf(message.senderId);
   return (
     <div class="task">
       <Icon name={kind} />
       <p class="grow">
         <strong>{kind === "edit" ? "Editing" : `Replying to ${author}`}</strong>
-        <span class="task-text">{messageLine(message, reader)}</span>
+        <span class="task-text">{messageLine(message, viewer)}</span>
       </p>
       <button type="button" class="icon-button" aria-label={kind === "edit" ? "Stop editing" : "Do not reply"} title="Cancel (Esc)" onClick={onDone}>
         <Icon name="close" />

@@ -1,14 +1,14 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { Call, ConversationView, ParleyClient } from "@parley/client";
-import { isMuted, isOfAPerson, joined, receiptOf } from "@parley/client";
+import { isMuted, isUserContent, joined, receiptOf } from "@parley/client";
 import { Avatar } from "./avatar";
 import { ConversationMenu } from "./conversation-menu";
 import { listTime } from "./format";
 import { useLongPress } from "./hooks";
 import { Icon } from "./icons";
-import { faceOf, previewLine, type Reader, typingLine } from "./people";
-import { Ticks } from "./ticks";
+import { titleOf, previewLine, type Viewer, typingLine } from "./conversation-text";
+import { Ticks } from "./receipt-ticks";
 
 interface ItemProps {
   readonly client: ParleyClient;
@@ -25,8 +25,8 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }
   const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
   const more = useRef<HTMLButtonElement>(null);
   const press = useLongPress(() => more.current?.click());
-  const reader = { selfId: client.userId, nameOf };
-  const { id, name, peer, picture } = faceOf(conversation, reader);
+  const viewer = { selfId: client.userId, nameOf };
+  const { id, name, peer, picture } = titleOf(conversation, viewer);
   const timeMs = outgoing.at(-1)?.createTimeMs ?? messages.at(-1)?.sendTimeMs;
   const current = conversation.id === openId;
   const request = own.request === "pending";
@@ -42,7 +42,7 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }
             {timeMs !== undefined && <time class="item-time">{listTime(timeMs, nowMs)}</time>}
           </span>
           <span class="item-bottom">
-            <Preview client={client} view={view} reader={reader} current={current} />
+            <Preview client={client} view={view} viewer={viewer} current={current} />
             <Marks view={view} muted={isMuted(own, nowMs)} call={client.calls.runningIn(conversation.id)} />
           </span>
         </span>
@@ -94,17 +94,17 @@ function Marks({ view, muted, call }: { view: ConversationView; muted: boolean; 
 interface PreviewProps {
   readonly client: ParleyClient;
   readonly view: ConversationView;
-  readonly reader: Reader;
+  readonly viewer: Viewer;
   /** It is open: its draft is in the field. */
   readonly current: boolean;
 }
 
-function Preview({ client, view, reader, current }: PreviewProps): JSX.Element {
+function Preview({ client, view, viewer, current }: PreviewProps): JSX.Element {
   const { kind, id } = view.conversation;
   const typing = view.own.request === "pending" ? [] : client.presence.typing(id);
   const pending = view.outgoing.at(-1);
   const newest = view.messages.findLast((m) => m.content.kind !== "expired");
-  if (typing.length > 0) return <span class="item-preview accent">{typingLine(typing, kind, reader)}</span>;
+  if (typing.length > 0) return <span class="item-preview accent">{typingLine(typing, kind, viewer)}</span>;
   if (pending) {
     const line = pending.state === "failed" ? "Not sent" : `You: ${pending.text || "File"}`;
     return <span class={`item-preview ${pending.state === "failed" ? "danger" : ""}`}>{line}</span>;
@@ -118,11 +118,11 @@ function Preview({ client, view, reader, current }: PreviewProps): JSX.Element {
     );
   }
   if (!newest) return <span class="item-preview">{view.messages.length > 0 ? "No messages" : "Say hello"}</span>;
-  const ticks = kind === "direct" && newest.senderId === reader.selfId && isOfAPerson(newest.content);
+  const ticks = kind === "direct" && newest.senderId === viewer.selfId && isUserContent(newest.content);
   return (
     <span class={`item-preview ${view.unread > 0 || view.own.markedUnread ? "strong" : ""}`}>
-      {ticks && <Ticks receipt={receiptOf(view.conversation, newest.seq, reader.selfId)} />}
-      {previewLine(newest, kind, reader)}
+      {ticks && <Ticks receipt={receiptOf(view.conversation, newest.seq, viewer.selfId)} />}
+      {previewLine(newest, kind, viewer)}
     </span>
   );
 }

@@ -1,13 +1,13 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { Conversation, Failure, Member, ParleyClient, Rights, Role } from "@parley/client";
+import type { Conversation, Failure, Member, ParleyClient, Permissions, Role } from "@parley/client";
 import { Avatar } from "./avatar";
 import { presenceLine } from "./format";
 import { Icon } from "./icons";
 import { Menu } from "./menu";
 import type { OpenDialog } from "./message-dialogs";
 import { MenuItem } from "./message-menu";
-import type { Reader } from "./people";
+import type { Viewer } from "./conversation-text";
 
 const RANK: Record<Role, number> = { owner: 0, admin: 1, member: 2 };
 
@@ -18,9 +18,9 @@ function inOrder(members: readonly Member[]): Member[] {
 interface MembersProps {
   readonly client: ParleyClient;
   readonly conversation: Conversation;
-  readonly reader: Reader;
+  readonly viewer: Viewer;
   readonly nowMs: number;
-  readonly rights: Rights;
+  readonly permissions: Permissions;
   readonly onDialog: (dialog: OpenDialog) => void;
 }
 
@@ -39,16 +39,16 @@ interface MemberRowProps extends MembersProps {
   readonly member: Member;
 }
 
-function MemberRow({ client, conversation, reader, nowMs, member, rights, onDialog }: MemberRowProps): JSX.Element {
+function MemberRow({ client, conversation, viewer, nowMs, member, permissions, onDialog }: MemberRowProps): JSX.Element {
   const { userId, role } = member;
   const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
   const self = userId === client.userId;
-  const name = reader.nameOf(userId);
+  const name = viewer.nameOf(userId);
   const presence = client.presence.of(userId);
-  const choices = self ? [] : choicesFor(member, rights);
+  const choices = self ? [] : choicesFor(member, permissions);
   const choose = (act: Choice["act"]) => () => {
     setAnchor(undefined);
-    void act(client, conversation.id, userId).catch((failure: Failure) => client.tell(failure.line));
+    void act(client, conversation.id, userId).catch((failure: Failure) => client.showNotice(failure.line));
   };
   const ask = (dialog: OpenDialog) => () => {
     setAnchor(undefined);
@@ -91,10 +91,10 @@ interface Choice {
   readonly act: (client: ParleyClient, conversationId: string, userId: string) => Promise<void>;
 }
 
-function choicesFor({ userId, role }: Member, rights: Rights): Choice[] {
+function choicesFor({ userId, role }: Member, permissions: Permissions): Choice[] {
   const give = (label: string, next: Role): Choice => ({ label, danger: false, act: (client, id, user) => client.groups.setRole(id, user, next) });
   const roles = role === "member" ? [give("Make admin", "admin")] : [give("Take admin role away", "member")];
   const removal: Choice = { label: "Remove from group", danger: true, act: (client, id, user) => client.groups.remove(id, user) };
-  return [...(rights.giveRoles ? [...roles, give("Make owner", "owner")] : []), ...(rights.mayRemove(userId) ? [removal] : [])];
+  return [...(permissions.giveRoles ? [...roles, give("Make owner", "owner")] : []), ...(permissions.canRemove(userId) ? [removal] : [])];
 }
 

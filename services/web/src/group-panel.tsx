@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Conversation, Failure, ParleyClient } from "@parley/client";
-import { isBlank, rightsOf } from "@parley/client";
-import { Question } from "./dialog";
+import { isBlank, permissionsOf } from "@parley/client";
+import { ConfirmDialog } from "./confirm-dialog";
 import { lengthLine } from "./format";
 import { Members } from "./group-members";
 import { PicturePicker } from "./group-picture";
@@ -10,13 +10,13 @@ import { useEscape } from "./hooks";
 import { Icon } from "./icons";
 import { InviteLink } from "./invite-link";
 import type { OpenDialog } from "./message-dialogs";
-import type { Reader } from "./people";
+import type { Viewer } from "./conversation-text";
 import { readIds } from "./user-ids";
 
 interface GroupPanelProps {
   readonly client: ParleyClient;
   readonly conversation: Conversation;
-  readonly reader: Reader;
+  readonly viewer: Viewer;
   readonly nowMs: number;
   readonly onDialog: (dialog: OpenDialog) => void;
   readonly onClose: () => void;
@@ -26,10 +26,10 @@ interface GroupPanelProps {
 type Run = (request: Promise<unknown>) => Promise<void>;
 
 /** Who is in the group, and what one may do about it. */
-export function GroupPanel({ client, conversation, reader, nowMs, onDialog, onClose }: GroupPanelProps): JSX.Element {
+export function GroupPanel({ client, conversation, viewer, nowMs, onDialog, onClose }: GroupPanelProps): JSX.Element {
   const [leaving, setLeaving] = useState(false);
-  const rights = rightsOf(conversation, client.userId);
-  const run: Run = (request) => request.then(() => undefined, (failure: Failure) => client.tell(failure.line));
+  const permissions = permissionsOf(conversation, client.userId);
+  const run: Run = (request) => request.then(() => undefined, (failure: Failure) => client.showNotice(failure.line));
   useEscape(leaving ? undefined : onClose);
   return (
     <aside class="panel" aria-label="Group details">
@@ -40,19 +40,19 @@ export function GroupPanel({ client, conversation, reader, nowMs, onDialog, onCl
         </button>
       </header>
       <div class="panel-body">
-        <Title client={client} conversation={conversation} may={rights.rename} run={run} />
+        <Title client={client} conversation={conversation} may={permissions.rename} run={run} />
         <h3>{conversation.members.length === 1 ? "1 member" : `${conversation.members.length} members`}</h3>
-        <Members {...{ client, conversation, reader, nowMs, rights, onDialog }} />
-        {rights.add && <AddPeople client={client} conversationId={conversation.id} />}
-        {rights.invite && <InviteLink client={client} conversationId={conversation.id} run={run} />}
-        <GroupSettings {...{ client, conversation, run }} may={rights.rename} onDialog={onDialog} />
+        <Members {...{ client, conversation, viewer, nowMs, permissions, onDialog }} />
+        {permissions.add && <AddPeople client={client} conversationId={conversation.id} />}
+        {permissions.invite && <InviteLink client={client} conversationId={conversation.id} run={run} />}
+        <GroupSettings {...{ client, conversation, run }} may={permissions.rename} onDialog={onDialog} />
         <button type="button" class="panel-action danger" onClick={() => setLeaving(true)}>
           <Icon name="leave" />
           Leave group
         </button>
       </div>
       {leaving && (
-        <Question
+        <ConfirmDialog
           title={`Leave “${conversation.title}”?`}
           body="You will no longer see its messages. Someone who is in it has to add you again."
           verb="Leave"

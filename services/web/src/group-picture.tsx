@@ -23,7 +23,7 @@ export function PicturePicker({ client, conversation, may }: PicturePickerProps)
   if (!may) return picture;
   const choose = (reference: string) => () => {
     setAnchor(undefined);
-    void client.groups.setPicture(id, reference).catch((failure: Failure) => client.tell(failure.line));
+    void client.groups.setPicture(id, reference).catch((failure: Failure) => client.showNotice(failure.line));
   };
   return (
     <>

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import type { CallParticipant, CallView, ParleyClient, Remote, Wish } from "@parley/client";
+import type { CallParticipant, CallView, ParleyClient, RemoteParticipant, VideoRequest } from "@parley/client";
 import { joined } from "@parley/client";
 import { CallTile, type TileProps } from "./call-tile";
 import { useSize } from "./hooks";
@@ -26,7 +26,7 @@ export function GroupStage({ client, call, nameOf, small }: GroupStageProps): JS
   const shared = call.remotes.find((remote) => remote.screen);
   const tiling = tile(people.length, size.width, size.height, GAP_PX);
   const height = shared || small ? STRIP_TILE.height : tiling.height;
-  useWishes(client, call, people, Math.ceil(height * devicePixelRatio));
+  useVideoRequests(client, call, people, Math.ceil(height * devicePixelRatio));
   const screen = shared?.screen && <CallTile key="screen" userId={shared.userId} name={nameOf(shared.userId)} video={shared.screen} screen />;
   if (small) {
     const main = people.find((person) => person.speaking) ?? people[0];
@@ -66,7 +66,7 @@ function tilesOf(client: ParleyClient, call: CallView, nameOf: (userId: string) 
   return [...others.map((person) => tileOf(person, remotes.get(person.userId), call, nameOf)), self];
 }
 
-function tileOf({ userId, handRaiseTimeMs }: CallParticipant, remote: Remote | undefined, call: CallView, nameOf: (userId: string) => string): TileProps {
+function tileOf({ userId, handRaiseTimeMs }: CallParticipant, remote: RemoteParticipant | undefined, call: CallView, nameOf: (userId: string) => string): TileProps {
   return {
     userId,
     name: nameOf(userId),
@@ -79,12 +79,12 @@ function tileOf({ userId, handRaiseTimeMs }: CallParticipant, remote: Remote | u
 }
 
 /** Tells the SFU how large everybody is shown, and that a screen goes before all cameras. */
-function useWishes(client: ParleyClient, call: CallView, people: readonly TileProps[], heightPx: number): void {
+function useVideoRequests(client: ParleyClient, call: CallView, people: readonly TileProps[], heightPx: number): void {
   const maxHeight = HEIGHTS_PX.find((height) => height >= heightPx) ?? 0;
   const others = people.filter((person) => !person.mirrored).map((person) => person.userId);
   useEffect(() => {
     if (others.length === 0 || heightPx <= 0) return;
-    const of = (screen: boolean) => (userId: string): Wish => ({ userId, screen, maxHeight: screen ? 0 : maxHeight, pinned: screen });
-    client.calls.wish([...others.map(of(true)), ...others.map(of(false))]);
-  }, [others.join(" "), maxHeight, heightPx > 0, call.link]);
+    const of = (screen: boolean) => (userId: string): VideoRequest => ({ userId, screen, maxHeight: screen ? 0 : maxHeight, pinned: screen });
+    client.calls.requestVideo([...others.map(of(true)), ...others.map(of(false))]);
+  }, [others.join(" "), maxHeight, heightPx > 0, call.connection]);
 }

@@ -3,7 +3,7 @@ import type { CallView, Conversation, ParleyClient } from "@parley/client";
 import { Avatar } from "./avatar";
 import { useDialogFocus } from "./hooks";
 import { Icon } from "./icons";
-import { faceOf } from "./people";
+import { titleOf } from "./conversation-text";
 
 interface IncomingCallProps {
   readonly client: ParleyClient;
@@ -15,7 +15,7 @@ interface IncomingCallProps {
 
 /** Someone calls; or this device is still in a call whose page was closed. */
 export function IncomingCall({ client, call, conversation, nameOf }: IncomingCallProps): JSX.Element {
-  const face = call.group && conversation ? faceOf(conversation, { selfId: client.userId, nameOf }) : undefined;
+  const face = call.group && conversation ? titleOf(conversation, { selfId: client.userId, nameOf }) : undefined;
   const caller = call.call?.callerId ?? "";
   const name = face?.name ?? nameOf(call.peerUserId || caller);
   const dialog = useDialogFocus();

@@ -15,12 +15,12 @@ export function InviteLink({ client, conversationId, run }: InviteLinkProps): JS
   const [address, setAddress] = useState("");
   const create = (): Promise<void> => run(client.groups.createInvite(conversationId).then(({ token }) => setAddress(inviteAddress(token))));
   const copy = async (): Promise<void> =>
-    client.tell((await copyText(address)) ? "Link copied." : "The browser did not allow copying. Select the link and copy it by hand.");
+    client.showNotice((await copyText(address)) ? "Link copied." : "The browser did not allow copying. Select the link and copy it by hand.");
   const revoke = (): Promise<void> =>
     run(
       client.groups.revokeInvites(conversationId).then(() => {
         setAddress("");
-        client.tell("Invite links of this group no longer work.");
+        client.showNotice("Invite links of this group no longer work.");
       }),
     );
   return (

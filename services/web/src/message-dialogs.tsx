@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
 import type { Conversation, Message, ParleyClient } from "@parley/client";
-import { Question } from "./dialog";
+import { ConfirmDialog } from "./confirm-dialog";
 import { EditHistory } from "./edit-history";
-import type { Reader } from "./people";
-import { Readers } from "./readers";
+import type { Viewer } from "./conversation-text";
+import { ReadBy } from "./read-by";
 import { ReportDialog } from "./report-dialog";
 import { VanishDialog } from "./vanish-dialog";
 
@@ -19,26 +19,26 @@ interface MessageDialogsProps {
   readonly dialog: OpenDialog;
   readonly client: ParleyClient;
   readonly conversation: Conversation;
-  readonly reader: Reader;
+  readonly viewer: Viewer;
   readonly nowMs: number;
   readonly onClose: () => void;
 }
 
 export function MessageDialogs({ dialog, ...props }: MessageDialogsProps): JSX.Element {
-  const { client, conversation, reader, onClose } = props;
+  const { client, conversation, viewer, onClose } = props;
   switch (dialog.kind) {
     case "history":
       return <EditHistory message={dialog.message} {...props} />;
     case "readers":
-      return <Readers message={dialog.message} {...props} />;
+      return <ReadBy message={dialog.message} {...props} />;
     case "report":
       return <ReportDialog seqs={dialog.seqs} userId={dialog.userId} {...props} />;
     case "vanishing":
       return <VanishDialog {...props} />;
     case "block":
       return (
-        <Question
-          title={`Block ${reader.nameOf(dialog.userId)}?`}
+        <ConfirmDialog
+          title={`Block ${viewer.nameOf(dialog.userId)}?`}
           body="They can no longer write to you, call you, or see when you are online. They are not told."
           verb="Block"
           danger
@@ -48,7 +48,7 @@ export function MessageDialogs({ dialog, ...props }: MessageDialogsProps): JSX.E
       );
     case "unsend":
       return (
-        <Question
+        <ConfirmDialog
           title="Unsend this message?"
           body="It disappears for everyone. That it was there stays visible."
           verb="Unsend"

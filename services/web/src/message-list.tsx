@@ -4,7 +4,7 @@ import type { ConversationView, Failure, Message, ParleyClient } from "@parley/c
 import { moved } from "./menu";
 import { MessageMenu, type MenuTarget, type MessageActions } from "./message-menu";
 import { MessageRow } from "./message-row";
-import type { Reader } from "./people";
+import type { Viewer } from "./conversation-text";
 import { layOut } from "./timeline";
 
 /** So close to the end (in pixels), the list follows what arrives. */
@@ -15,7 +15,7 @@ const OLDER_PX = 200;
 interface MessageListProps {
   readonly client: ParleyClient;
   readonly view: ConversationView;
-  readonly reader: Reader;
+  readonly viewer: Viewer;
   readonly nowMs: number;
   readonly typing: readonly string[];
   readonly name: string;
@@ -26,7 +26,7 @@ interface MessageListProps {
 }
 
 /** What was said, with what one may do with each message. */
-export function MessageList({ client, view, reader, nowMs, typing, name, actions, target: seq, onShown }: MessageListProps): JSX.Element {
+export function MessageList({ client, view, viewer, nowMs, typing, name, actions, target: seq, onShown }: MessageListProps): JSX.Element {
   const rows = layOut(view, client.userId, nowMs);
   const group = view.conversation.kind === "group";
   const { list, onScroll, letGo } = useScroll(client, view, typing.length > 0);
@@ -35,7 +35,7 @@ export function MessageList({ client, view, reader, nowMs, typing, name, actions
   const messageActions = { ...actions, openMenu };
   const chosen = target && view.messages.find((m) => m.seq === target.seq && m.content.kind !== "unsent");
   const tabStop = rows.findLast((row) => row.kind === "text" && isActive(row.message))?.key;
-  const context = { client, reader, group, conversationId: view.conversation.id, actions: messageActions };
+  const context = { client, viewer, group, conversationId: view.conversation.id, actions: messageActions };
   return (
     <>
       <div class="messages" ref={list} onScroll={onScroll} onKeyDown={walk} role="log" aria-label="Messages" tabIndex={0}>
@@ -92,11 +92,11 @@ function useJump(client: ParleyClient, view: ConversationView, seq: number | und
       // What was brought is drawn in the next frame.
       (there) =>
         requestAnimationFrame(() => {
-          if (!there || !show(seq, before)) client.tell("This message is not there any more.");
+          if (!there || !show(seq, before)) client.showNotice("This message is not there any more.");
           onShown();
         }),
       (failure: Failure) => {
-        client.tell(failure.line);
+        client.showNotice(failure.line);
         onShown();
       },
     );

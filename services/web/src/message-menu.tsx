@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import type { Message, ParleyClient } from "@parley/client";
-import { isOfAPerson, isSameEmoji } from "@parley/client";
+import { isUserContent, isSameEmoji } from "@parley/client";
 import { copyText } from "./clipboard";
 import type { IconName } from "./icons";
 import { Icon } from "./icons";
@@ -51,13 +51,13 @@ export function MessageMenu({ client, message, target, group, actions }: Message
   const { content } = message;
   const close = (): void => actions.openMenu(undefined);
   const own = message.senderId === client.userId;
-  const said = isOfAPerson(content);
+  const said = isUserContent(content);
   const text = content.kind === "text" ? content.text : undefined;
   const choose = (act: (message: Message) => void) => () => {
     close();
     act(message);
   };
-  const copy = async (): Promise<void> => client.tell((await copyText(text ?? "")) ? "Copied." : "The browser did not allow copying.");
+  const copy = async (): Promise<void> => client.showNotice((await copyText(text ?? "")) ? "Copied." : "The browser did not allow copying.");
   return (
     <Menu anchor={target.anchor} label={target.brief ? "React" : "Message actions"} onClose={close}>
       <Reactions message={message} selfId={client.userId} choose={(emoji) => choose((m) => actions.react(m, emoji))()} />

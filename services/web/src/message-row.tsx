@@ -1,21 +1,21 @@
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import type { Outgoing, ParleyClient } from "@parley/client";
-import { beginning, isOfAPerson } from "@parley/client";
+import { truncate, isUserContent } from "@parley/client";
 import { Attachments } from "./attachments";
 import { Avatar } from "./avatar";
 import { callLine, dateTime, timeOfDay } from "./format";
 import { useLongPress } from "./hooks";
 import { Icon } from "./icons";
 import type { MessageActions } from "./message-menu";
-import { attachmentsLine, groupLine, messageLine, reactionLine, type Reader } from "./people";
+import { attachmentsLine, groupLine, messageLine, reactionLine, type Viewer } from "./conversation-text";
 import { RichText } from "./rich-text";
-import { Ticks } from "./ticks";
+import { Ticks } from "./receipt-ticks";
 import type { BubbleRow, Quote, Row } from "./timeline";
 
 interface RowContext {
   readonly client: ParleyClient;
-  readonly reader: Reader;
+  readonly viewer: Viewer;
   readonly conversationId: string;
   readonly group: boolean;
   readonly actions: MessageActions;
@@ -32,7 +32,7 @@ export function MessageRow({ row, tabStop, ...context }: MessageRowProps): JSX.E
   if (row.kind === "text") return <Bubble row={row} tabStop={tabStop} {...context} />;
   if (row.kind === "call") return <CallRow row={row} selfId={context.client.userId} />;
   const { content, senderId } = row.message;
-  return <p class="system-row">{content.kind === "system" && groupLine(content.event, senderId, context.reader)}</p>;
+  return <p class="system-row">{content.kind === "system" && groupLine(content.event, senderId, context.viewer)}</p>;
 }
 
 interface BubbleProps extends RowContext {
@@ -41,22 +41,22 @@ interface BubbleProps extends RowContext {
 }
 
 function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
-  const { client, reader, conversationId, group, actions } = context;
+  const { client, viewer, conversationId, group, actions } = context;
   const { message, own } = row;
   const body = useRef<HTMLDivElement>(null);
   const press = useLongPress(() => body.current?.querySelector<HTMLElement>(".message-actions")?.click());
   const open = message !== undefined && message.content.kind !== "unsent";
-  const faint = message ? !isOfAPerson(message.content) : false;
+  const faint = message ? !isUserContent(message.content) : false;
   const side = own ? "own" : "other";
   const classes = ["row", side, row.first && "first", row.last && "last", row.outgoing?.state, faint && "faint", group && "in-group"];
   return (
     <div class={classes.filter(Boolean).join(" ")} id={message && `message-${message.seq}`}>
-      {group && !own && row.first && <p class="sender">{reader.nameOf(row.senderId)}</p>}
-      {group && !own && row.last && <Avatar userId={row.senderId} name={reader.nameOf(row.senderId)} size="tiny" />}
+      {group && !own && row.first && <p class="sender">{viewer.nameOf(row.senderId)}</p>}
+      {group && !own && row.last && <Avatar userId={row.senderId} name={viewer.nameOf(row.senderId)} size="tiny" />}
       <div class="bubble-line" ref={body}>
         <div class="bubble" {...(open ? press : {})}>
           <span class="visually-hidden">{own ? "You: " : ""}</span>
-          {row.quote && <QuoteBox quote={row.quote} reader={reader} jump={actions.jump} />}
+          {row.quote && <QuoteBox quote={row.quote} viewer={viewer} jump={actions.jump} />}
           <Attachments client={client} conversationId={conversationId} seq={message?.seq} attachments={row.attachments} />
           {row.text && (
             <span class="text" dir="auto">
@@ -67,7 +67,7 @@ function Bubble({ row, tabStop, ...context }: BubbleProps): JSX.Element {
         </div>
         {open && <Tools row={row} tabStop={tabStop} actions={actions} />}
       </div>
-      {message && message.reactions.length > 0 && <Chips row={row} reader={reader} actions={actions} />}
+      {message && message.reactions.length > 0 && <ReactionChips row={row} viewer={viewer} actions={actions} />}
       {row.outgoing && <Pending outgoing={row.outgoing} client={client} conversationId={conversationId} />}
       {!row.outgoing && row.status && message && (
         <button type="button" class="status" title="Who has read it" onClick={() => actions.readers(message)}>
@@ -105,7 +105,7 @@ function entitiesOf({ message, outgoing }: BubbleRow) {
   return outgoing?.entities ?? [];
 }
 
-function QuoteBox({ quote, reader, jump }: { quote: Quote; reader: Reader; jump: (seq: number) => void }): JSX.Element {
+function QuoteBox({ quote, viewer, jump }: { quote: Quote; viewer: Viewer; jump: (seq: number) => void }): JSX.Element {
   const { message, seq } = quote;
   if (!message) {
     return (
@@ -114,13 +114,13 @@ function QuoteBox({ quote, reader, jump }: { quote: Quote; reader: Reader; jump:
       </button>
     );
   }
-  const author = message.senderId === reader.selfId ? "You" : reader.nameOf(message.senderId);
+  const author = message.senderId === viewer.selfId ? "You" : viewer.nameOf(message.senderId);
   return (
     <button type="button" class="quote" title="Show this message" onClick={() => jump(seq)}>
       <span class="visually-hidden">Answer to </span>
       <strong>{author}</strong>
       <span class="quote-text" dir="auto">
-        {messageLine(message, reader)}
+        {messageLine(message, viewer)}
       </span>
     </button>
   );
@@ -143,7 +143,7 @@ function Tools({ row, tabStop, actions }: { row: BubbleRow; tabStop: boolean; ac
         type="button"
         class="tool message-actions"
         tabIndex={tabStop ? 0 : -1}
-        aria-label={`Actions for the message “${beginning(row.text, 60) || attachmentsLine(row.attachments)}”`}
+        aria-label={`Actions for the message “${truncate(row.text, 60) || attachmentsLine(row.attachments)}”`}
         title="More"
         aria-haspopup="menu"
         onClick={openMenu(false)}
@@ -154,15 +154,15 @@ function Tools({ row, tabStop, actions }: { row: BubbleRow; tabStop: boolean; ac
   );
 }
 
-function Chips({ row, reader, actions }: { row: BubbleRow; reader: Reader; actions: MessageActions }): JSX.Element | null {
+function ReactionChips({ row, viewer, actions }: { row: BubbleRow; viewer: Viewer; actions: MessageActions }): JSX.Element | null {
   const { message } = row;
   if (!message) return null;
   return (
     <p class="chips" role="group" aria-label="Reactions">
       {message.reactions.map(({ emoji, userIds }) => {
-        const line = reactionLine(emoji, userIds, reader);
+        const line = reactionLine(emoji, userIds, viewer);
         return (
-          <button key={emoji} type="button" class="chip" aria-pressed={userIds.includes(reader.selfId)} aria-label={line} title={line} onClick={() => actions.react(message, emoji)}>
+          <button key={emoji} type="button" class="chip" aria-pressed={userIds.includes(viewer.selfId)} aria-label={line} title={line} onClick={() => actions.react(message, emoji)}>
             {emoji} <span>{userIds.length}</span>
           </button>
         );

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { type AttachmentProps, saveFile, usePicture } from "./fetching";
+import { type AttachmentProps, saveFile, usePicture } from "./attachment-loading";
 import { Icon } from "./icons";
 
 interface PictureViewerProps extends AttachmentProps {

@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Conversation, Failure, ParleyClient, ReportReason } from "@parley/client";
-import { isOfAPerson, MAX_COMMENT, MAX_REPORTED } from "@parley/client";
+import { isUserContent, MAX_COMMENT, MAX_REPORTED } from "@parley/client";
 import { Modal } from "./modal";
-import { faceOf, type Reader } from "./people";
+import { titleOf, type Viewer } from "./conversation-text";
 
 const REASONS: readonly { readonly reason: ReportReason; readonly label: string }[] = [
   { reason: "spam", label: "Spam or fraud" },
@@ -16,7 +16,7 @@ const REASONS: readonly { readonly reason: ReportReason; readonly label: string 
 interface ReportDialogProps {
   readonly client: ParleyClient;
   readonly conversation: Conversation;
-  readonly reader: Reader;
+  readonly viewer: Viewer;
   readonly seqs: readonly number[];
   /** A member of a group whose messages are meant. */
   readonly userId?: string | undefined;
@@ -24,13 +24,13 @@ interface ReportDialogProps {
 }
 
 /** Tells the moderators about a message, a person or a conversation. */
-export function ReportDialog({ client, conversation, reader, seqs, userId, onClose }: ReportDialogProps): JSX.Element {
+export function ReportDialog({ client, conversation, viewer, seqs, userId, onClose }: ReportDialogProps): JSX.Element {
   const [reason, setReason] = useState<ReportReason | undefined>(undefined);
   const [comment, setComment] = useState("");
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
   const meant = userId ? messagesOf(client, conversation.id, userId) : seqs;
-  const name = userId ? reader.nameOf(userId) : faceOf(conversation, reader).name;
+  const name = userId ? viewer.nameOf(userId) : titleOf(conversation, viewer).name;
   const title = seqs.length > 0 ? "Report this message" : conversation.kind === "group" && !userId ? `Report “${name}”` : `Report ${name}`;
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
@@ -38,7 +38,7 @@ export function ReportDialog({ client, conversation, reader, seqs, userId, onClo
     setBusy(true);
     try {
       await client.relations.report({ conversationId: conversation.id, seqs: meant, reason, comment: comment.trim() });
-      client.tell("Thank you. The moderators will look at it.");
+      client.showNotice("Thank you. The moderators will look at it.");
       onClose();
     } catch (error) {
       setProblem((error as Failure).line);
@@ -80,6 +80,6 @@ export function ReportDialog({ client, conversation, reader, seqs, userId, onClo
 
 function messagesOf(client: ParleyClient, conversationId: string, userId: string): number[] {
   const messages = client.messaging.store.get(conversationId)?.messages ?? [];
-  const theirs = messages.filter((m) => m.senderId === userId && isOfAPerson(m.content));
+  const theirs = messages.filter((m) => m.senderId === userId && isUserContent(m.content));
   return theirs.slice(-MAX_REPORTED).map((m) => m.seq);
 }

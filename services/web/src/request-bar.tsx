@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { ConversationView, Failure, ParleyClient } from "@parley/client";
-import { Question } from "./dialog";
-import type { Face } from "./people";
+import { ConfirmDialog } from "./confirm-dialog";
+import type { ConversationTitle } from "./conversation-text";
 
 /** Whether one can write in a conversation, and if not, why. */
 export type Permission = "write" | "request" | "blocked" | "refused";
@@ -10,13 +10,13 @@ export type Permission = "write" | "request" | "blocked" | "refused";
 export function usePermission(client: ParleyClient, { own, conversation }: ConversationView, peer: string | undefined): Permission {
   if (own.request === "pending") return "request";
   if (peer && client.relations.isBlocked(peer)) return "blocked";
-  return client.messaging.isBarred(conversation.id) ? "refused" : "write";
+  return client.messaging.isWriteRefused(conversation.id) ? "refused" : "write";
 }
 
 interface RequestBarProps {
   readonly client: ParleyClient;
   readonly view: ConversationView;
-  readonly face: Face;
+  readonly face: ConversationTitle;
   readonly permission: Exclude<Permission, "write">;
   readonly onReport: () => void;
   readonly onClose: () => void;
@@ -42,7 +42,7 @@ function Waiting({ client, view, face, onReport, onClose }: BarProps): JSX.Eleme
   const { relations } = client;
   const run = async (act: () => Promise<void>): Promise<void> => {
     setBusy(true);
-    await act().catch((failure: Failure) => client.tell(failure.line));
+    await act().catch((failure: Failure) => client.showNotice(failure.line));
     setBusy(false);
   };
   const putAway = async (block: boolean): Promise<void> => {
@@ -70,7 +70,7 @@ function Waiting({ client, view, face, onReport, onClose }: BarProps): JSX.Eleme
         </button>
       </div>
       {blocking && (
-        <Question
+        <ConfirmDialog
           title={kind === "group" ? "Decline, and block who added you?" : `Block ${face.name}?`}
           body="They can no longer write to you, call you, or see when you are online. They are not told."
           verb="Block"
@@ -86,7 +86,7 @@ function Waiting({ client, view, face, onReport, onClose }: BarProps): JSX.Eleme
 function Blocked({ client, face }: BarProps): JSX.Element {
   const { peer } = face;
   const unblock = (): void => {
-    if (peer) void client.relations.unblock(peer).catch((failure: Failure) => client.tell(failure.line));
+    if (peer) void client.relations.unblock(peer).catch((failure: Failure) => client.showNotice(failure.line));
   };
   return (
     <div class="request-bar" role="status">

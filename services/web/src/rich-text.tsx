@@ -23,7 +23,7 @@ export function RichText({ text, entities, selfId }: RichTextProps): JSX.Element
           return (
             <a key={i} href={target.href} target="_blank" rel="noopener noreferrer" title={target.host}>
               <bdi>{part.text}</bdi>
-              {!target.told && <span class="link-host"> ({target.host})</span>}
+              {!target.hostInText && <span class="link-host"> ({target.host})</span>}
             </a>
           );
         }

@@ -6,19 +6,19 @@ import { Avatar } from "./avatar";
 import { listTime } from "./format";
 import { useFocusOnce } from "./hooks";
 import { Icon } from "./icons";
-import { faceOf, type Reader } from "./people";
+import { titleOf, type Viewer } from "./conversation-text";
 
 /** So long the keys rest before the service is asked. */
 const REST_MS = 250;
 
 interface Found {
   readonly messages: readonly Message[];
-  readonly next: string;
+  readonly nextPageToken: string;
   readonly state: "idle" | "running" | "done";
   readonly problem: string;
 }
 
-const NOTHING: Found = { messages: [], next: "", state: "idle", problem: "" };
+const NOTHING: Found = { messages: [], nextPageToken: "", state: "idle", problem: "" };
 
 /** What the service finds for a query, a while after the last key; of two answers the later query's counts. */
 export function useSearch(client: ParleyClient, query: string, conversationId = "") {
@@ -41,7 +41,7 @@ export function useSearch(client: ParleyClient, query: string, conversationId = 
   }, [words, conversationId]);
   const more = async (): Promise<void> => {
     try {
-      const page = await client.search(words, conversationId, found.next);
+      const page = await client.search(words, conversationId, found.nextPageToken);
       setFound({ ...page, messages: [...found.messages, ...page.messages], state: "done", problem: "" });
     } catch (error) {
       setFound({ ...found, problem: (error as Failure).line });
@@ -89,16 +89,16 @@ interface SearchResultsProps {
   readonly query: string;
   /** Empty for all conversations. */
   readonly conversationId?: string;
-  readonly reader: Reader;
+  readonly viewer: Viewer;
   readonly nowMs: number;
   readonly onChoose: (message: Message) => void;
 }
 
 /** Messages that were found, each with its words marked. */
-export function SearchResults({ client, query, conversationId = "", reader, nowMs, onChoose }: SearchResultsProps): JSX.Element {
-  const { messages, next, state, problem, more } = useSearch(client, query, conversationId);
+export function SearchResults({ client, query, conversationId = "", viewer, nowMs, onChoose }: SearchResultsProps): JSX.Element {
+  const { messages, nextPageToken, state, problem, more } = useSearch(client, query, conversationId);
   const line = problem || (state === "done" && messages.length === 0 ? "Nothing was found." : "");
-  const count = state === "done" && !problem ? `${messages.length}${next ? " or more" : ""} found` : "";
+  const count = state === "done" && !problem ? `${messages.length}${nextPageToken ? " or more" : ""} found` : "";
   return (
     <div class={`results ${state}`} aria-busy={state === "running"}>
       <p class="visually-hidden" role="status">
@@ -107,10 +107,10 @@ export function SearchResults({ client, query, conversationId = "", reader, nowM
       {line && <p class="list-hint">{line}</p>}
       <ul>
         {messages.map((message) => (
-          <Result key={message.id} {...{ client, message, query, reader, nowMs, onChoose }} brief={conversationId !== ""} />
+          <Result key={message.id} {...{ client, message, query, viewer, nowMs, onChoose }} brief={conversationId !== ""} />
         ))}
       </ul>
-      {next && (
+      {nextPageToken && (
         <button type="button" class="plain small" onClick={() => void more()}>
           Show more
         </button>
@@ -119,17 +119,17 @@ export function SearchResults({ client, query, conversationId = "", reader, nowM
   );
 }
 
-interface ResultProps extends Pick<SearchResultsProps, "client" | "query" | "reader" | "nowMs" | "onChoose"> {
+interface ResultProps extends Pick<SearchResultsProps, "client" | "query" | "viewer" | "nowMs" | "onChoose"> {
   readonly message: Message;
   /** Within one conversation: whose message it is says enough. */
   readonly brief: boolean;
 }
 
-function Result({ client, message, query, reader, nowMs, onChoose, brief }: ResultProps): JSX.Element | null {
+function Result({ client, message, query, viewer, nowMs, onChoose, brief }: ResultProps): JSX.Element | null {
   const view = client.messaging.store.get(message.conversationId);
   if (!view || message.content.kind !== "text") return null;
-  const author = message.senderId === reader.selfId ? "You" : reader.nameOf(message.senderId);
-  const face = brief ? { id: message.senderId, name: reader.nameOf(message.senderId), picture: "" } : faceOf(view.conversation, reader);
+  const author = message.senderId === viewer.selfId ? "You" : viewer.nameOf(message.senderId);
+  const face = brief ? { id: message.senderId, name: viewer.nameOf(message.senderId), picture: "" } : titleOf(view.conversation, viewer);
   return (
     <li>
       <button type="button" class="item" onClick={() => onChoose(message)}>

@@ -1,5 +1,5 @@
 import type { DevUser, MediaFactory, TokenProvider } from "@parley/client";
-import { devTokens, devUsers, keptDeviceId, ParleyClient, readToken, shownName } from "@parley/client";
+import { devTokens, devUsers, storedDeviceId, ParleyClient, readToken, displayName } from "@parley/client";
 import { RingTone } from "./ring";
 
 export interface SessionState {
@@ -26,10 +26,10 @@ export class Session {
   private readonly ring = new RingTone();
 
   constructor(private readonly options: SessionOptions = {}) {
-    addEventListener("pagehide", () => this.state.client?.farewell());
+    addEventListener("pagehide", () => this.state.client?.hangUpOnUnload());
     addEventListener("online", () => this.state.client?.reconnect());
     document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") this.state.client?.hurry();
+      if (document.visibilityState === "visible") this.state.client?.retryNow();
     });
   }
 
@@ -39,7 +39,7 @@ export class Session {
   }
 
   /** A person's name, as far as the network has told it; the id otherwise. */
-  nameOf = (userId: string): string => shownName(this.state.offered.find((user) => user.userId === userId)?.name ?? userId);
+  nameOf = (userId: string): string => displayName(this.state.offered.find((user) => user.userId === userId)?.name ?? userId);
 
   /** Takes the user from the address (`?user=alice`), if there is one. */
   async open(): Promise<void> {
@@ -83,7 +83,7 @@ export class Session {
 
   private createClient(userId: string, tokens: TokenProvider): ParleyClient {
     if (this.options.createClient) return this.options.createClient(userId, tokens);
-    return new ParleyClient({ userId, deviceId: keptDeviceId(userId), tokens });
+    return new ParleyClient({ userId, deviceId: storedDeviceId(userId), tokens });
   }
 
   /** Keeps the user in the address, so that a reload comes back as the same one. */

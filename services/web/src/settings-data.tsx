@@ -8,13 +8,13 @@ import { Icon } from "./icons";
 /** An export of a few conversations takes seconds; asking more often would not bring it sooner. */
 const ASK_MS = 2000;
 
-interface YourDataProps {
+interface DataSettingsProps {
   readonly client: ParleyClient;
   readonly onDeleted: () => void;
 }
 
 /** Taking one's data along, and deleting the account. */
-export function YourData({ client, onDeleted }: YourDataProps): JSX.Element {
+export function DataSettings({ client, onDeleted }: DataSettingsProps): JSX.Element {
   return (
     <section class="settings-section" aria-label="Your data">
       <h3>Your data</h3>
@@ -83,7 +83,7 @@ function Parts({ job }: { job: Job }): JSX.Element {
   );
 }
 
-function Deletion({ client, onDeleted }: YourDataProps): JSX.Element {
+function Deletion({ client, onDeleted }: DataSettingsProps): JSX.Element {
   const [asking, setAsking] = useState(false);
   if (asking) return <Confirmation client={client} onDeleted={onDeleted} onCancel={() => setAsking(false)} />;
   return (
@@ -99,7 +99,7 @@ function Deletion({ client, onDeleted }: YourDataProps): JSX.Element {
   );
 }
 
-function Confirmation({ client, onDeleted, onCancel }: YourDataProps & { onCancel: () => void }): JSX.Element {
+function Confirmation({ client, onDeleted, onCancel }: DataSettingsProps & { onCancel: () => void }): JSX.Element {
   const [typed, setTyped] = useState("");
   const [problem, setProblem] = useState("");
   const field = useFocusOnce<HTMLInputElement>();

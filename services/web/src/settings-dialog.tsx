@@ -2,10 +2,10 @@ import type { JSX } from "preact";
 import type { ParleyClient } from "@parley/client";
 import { Modal } from "./modal";
 import { BlockedPeople } from "./settings-blocked";
-import { CallSecret } from "./settings-calls";
-import { YourData } from "./settings-data";
-import { Privacy } from "./settings-privacy";
-import { HowToRing } from "./settings-ringing";
+import { CallPassphrase } from "./settings-encryption";
+import { DataSettings } from "./settings-data";
+import { PrivacySettings } from "./settings-privacy";
+import { RingSettings } from "./settings-ringing";
 
 interface SettingsDialogProps {
   readonly client: ParleyClient;
@@ -19,11 +19,11 @@ interface SettingsDialogProps {
 export function SettingsDialog({ client, nameOf, onClose, onDeleted }: SettingsDialogProps): JSX.Element {
   return (
     <Modal title="Settings" wide onClose={onClose}>
-      <Privacy client={client} />
-      <HowToRing client={client} />
-      <CallSecret client={client} />
+      <PrivacySettings client={client} />
+      <RingSettings client={client} />
+      <CallPassphrase client={client} />
       <BlockedPeople client={client} nameOf={nameOf} />
-      <YourData client={client} onDeleted={onDeleted} />
+      <DataSettings client={client} onDeleted={onDeleted} />
     </Modal>
   );
 }

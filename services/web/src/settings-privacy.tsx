@@ -22,7 +22,7 @@ const QUESTIONS: readonly { readonly key: keyof typeof AUDIENCES; readonly label
 ];
 
 /** Each choice counts at once. */
-export function Privacy({ client }: { client: ParleyClient }): JSX.Element {
+export function PrivacySettings({ client }: { client: ParleyClient }): JSX.Element {
   const { settings } = client.relations;
   const [problem, setProblem] = useState("");
   const change = (next: SettingsChange): void => {

@@ -6,7 +6,7 @@ import type { Failure, ParleyClient, QuietHours, Ringing } from "@parley/client"
 const NIGHT: QuietHours = { startMinute: 23 * 60, endMinute: 7 * 60 };
 
 /** When, and during what, calls ring. Each choice counts at once. */
-export function HowToRing({ client }: { client: ParleyClient }): JSX.Element | null {
+export function RingSettings({ client }: { client: ParleyClient }): JSX.Element | null {
   const { callSettings } = client;
   const [problem, setProblem] = useState("");
   const run = (request: Promise<void>): void => {

@@ -6,7 +6,7 @@ import { Avatar } from "./avatar";
 import { CallWaiting } from "./call-waiting";
 import { CallWindow } from "./call-window";
 import { ConversationList } from "./conversation-list";
-import { Question } from "./dialog";
+import { ConfirmDialog } from "./confirm-dialog";
 import { useChanges, useEscape, useNow } from "./hooks";
 import { Icon } from "./icons";
 import { IncomingCall } from "./incoming-call";
@@ -84,7 +84,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
         <SearchField label="Search messages" value={query} onChange={setQuery} />
         {query.trim() ? (
           <div class="list">
-            <SearchResults client={client} query={query} reader={{ selfId: client.userId, nameOf }} nowMs={nowMs} onChoose={jumpTo} />
+            <SearchResults client={client} query={query} viewer={{ selfId: client.userId, nameOf }} nowMs={nowMs} onChoose={jumpTo} />
           </div>
         ) : (
           <ConversationList {...{ client, views, folder, setFolder, openId, nameOf, nowMs }} onOpen={open} />
@@ -127,7 +127,7 @@ function Invitation({ client, onOpen }: { client: ParleyClient; onOpen: (id: str
     close();
     onOpen(id);
   };
-  return <Question title="Join the group?" body="You were invited to a group. Its members will see your name and when you are online." verb="Join" act={join} onClose={close} />;
+  return <ConfirmDialog title="Join the group?" body="You were invited to a group. Its members will see your name and when you are online." verb="Join" act={join} onClose={close} />;
 }
 
 interface SideHeaderProps extends ShellProps {

@@ -13,5 +13,5 @@ import "./style/settings.css";
 import "./style/call.css";
 import "./style/call-notes.css";
 import "./style/group-call.css";
-import "./style/call-people.css";
+import "./style/call-participants.css";
 import "./style/call-banner.css";

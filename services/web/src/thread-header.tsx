@@ -8,15 +8,15 @@ import { Icon } from "./icons";
 import { Menu } from "./menu";
 import type { OpenDialog } from "./message-dialogs";
 import { MenuItem } from "./message-menu";
-import { type Face, type Reader, typingLine } from "./people";
+import { type ConversationTitle, type Viewer, typingLine } from "./conversation-text";
 import type { PanelKind } from "./thread-panel";
 
 interface ThreadHeaderProps {
   readonly client: ParleyClient;
   readonly view: ConversationView;
   readonly conversation: Conversation;
-  readonly reader: Reader;
-  readonly face: Face;
+  readonly viewer: Viewer;
+  readonly face: ConversationTitle;
   readonly nowMs: number;
   readonly onClose: () => void;
   readonly panel: PanelKind | undefined;
@@ -40,7 +40,7 @@ export function ThreadHeader(props: ThreadHeaderProps): JSX.Element {
       <Avatar userId={id} name={name} online={presence?.online} picture={picture} />
       <div class="grow">
         <h2>
-          {name} <Signs {...props} />
+          {name} <StatusIcons {...props} />
         </h2>
         <PresenceLine {...props} closed={request ? "Wants to write to you" : blocked ? "Blocked" : ""} />
       </div>
@@ -56,7 +56,7 @@ export function ThreadHeader(props: ThreadHeaderProps): JSX.Element {
 }
 
 /** Muted, and from when on messages vanish. */
-function Signs({ view, conversation, nowMs }: ThreadHeaderProps): JSX.Element {
+function StatusIcons({ view, conversation, nowMs }: ThreadHeaderProps): JSX.Element {
   const vanishing = conversation.vanishAfterS > 0 ? `Messages vanish after ${lengthLine(conversation.vanishAfterS)}` : "";
   return (
     <>
@@ -75,13 +75,13 @@ function Signs({ view, conversation, nowMs }: ThreadHeaderProps): JSX.Element {
 }
 
 /** `closed` says why nothing is known of the other one. */
-function PresenceLine({ client, conversation, face, reader, nowMs, closed }: ThreadHeaderProps & { closed: string }): JSX.Element {
+function PresenceLine({ client, conversation, face, viewer, nowMs, closed }: ThreadHeaderProps & { closed: string }): JSX.Element {
   const typing = closed ? [] : client.presence.typing(conversation.id);
   const people = conversation.members.length === 1 ? "1 member" : `${conversation.members.length} members`;
   const quiet = !face.peer ? people : closed || presenceLine(client.presence.of(face.peer), nowMs);
   return (
     <p class={`presence ${typing.length > 0 ? "accent" : "quiet"}`} data-testid="presence">
-      {typing.length > 0 ? typingLine(typing, conversation.kind, reader) : quiet}
+      {typing.length > 0 ? typingLine(typing, conversation.kind, viewer) : quiet}
     </p>
   );
 }
@@ -96,7 +96,7 @@ function MoreMenu({ client, face, panel, setPanel, onDialog }: ThreadHeaderProps
   };
   const { peer } = face;
   const blocked = peer !== undefined && client.relations.isBlocked(peer);
-  const unblock = (userId: string) => void client.relations.unblock(userId).catch((failure: Failure) => client.tell(failure.line));
+  const unblock = (userId: string) => void client.relations.unblock(userId).catch((failure: Failure) => client.showNotice(failure.line));
   return (
     <>
       <button

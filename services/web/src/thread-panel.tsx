@@ -5,7 +5,7 @@ import { GroupPanel } from "./group-panel";
 import { useEscape } from "./hooks";
 import { Icon } from "./icons";
 import type { OpenDialog } from "./message-dialogs";
-import type { Reader } from "./people";
+import type { Viewer } from "./conversation-text";
 import { SearchField, SearchResults } from "./search";
 
 export type PanelKind = "group" | "search";
@@ -14,7 +14,7 @@ interface ThreadPanelProps {
   readonly kind: PanelKind;
   readonly client: ParleyClient;
   readonly conversation: Conversation;
-  readonly reader: Reader;
+  readonly viewer: Viewer;
   readonly nowMs: number;
   readonly onJump: (seq: number) => void;
   readonly onDialog: (dialog: OpenDialog) => void;
@@ -27,7 +27,7 @@ export function ThreadPanel({ kind, ...props }: ThreadPanelProps): JSX.Element |
   return props.conversation.kind === "group" ? <GroupPanel {...props} /> : null;
 }
 
-function SearchPanel({ client, conversation, reader, nowMs, onJump, onClose }: Omit<ThreadPanelProps, "kind">): JSX.Element {
+function SearchPanel({ client, conversation, viewer, nowMs, onJump, onClose }: Omit<ThreadPanelProps, "kind">): JSX.Element {
   const [query, setQuery] = useState("");
   useEscape(onClose);
   const choose = (seq: number): void => {
@@ -46,7 +46,7 @@ function SearchPanel({ client, conversation, reader, nowMs, onJump, onClose }: O
       <SearchField label="Search in this conversation" value={query} focused onChange={setQuery} />
       <div class="list">
         {query.trim() && (
-          <SearchResults {...{ client, query, reader, nowMs }} conversationId={conversation.id} onChoose={(message) => choose(message.seq)} />
+          <SearchResults {...{ client, query, viewer, nowMs }} conversationId={conversation.id} onChoose={(message) => choose(message.seq)} />
         )}
       </div>
     </aside>

@@ -8,12 +8,12 @@ import { DropArea } from "./drop-area";
 import { useAttention } from "./hooks";
 import { MessageDialogs, type OpenDialog } from "./message-dialogs";
 import { MessageList } from "./message-list";
-import { faceOf } from "./people";
+import { titleOf } from "./conversation-text";
 import { RequestBar, usePermission } from "./request-bar";
 import { StreamLine } from "./status-lines";
 import { ThreadHeader } from "./thread-header";
 import { ThreadPanel, type PanelKind } from "./thread-panel";
-import { usePicking } from "./picking";
+import { useFilePicker } from "./file-picker";
 
 /** A message to show, wherever it is in the history. */
 export interface JumpTarget {
@@ -32,18 +32,18 @@ interface ThreadProps {
 }
 
 /** Fewer messages than this do not fill a screen. */
-const SCREENFUL = 30;
+const PAGE_OF_MESSAGES = 30;
 
 /** One conversation: who, what was said, and the line to write in. */
 export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose }: ThreadProps): JSX.Element {
   const { conversation } = view;
-  const reader = { selfId: client.userId, nameOf };
-  const face = faceOf(conversation, reader);
+  const viewer = { selfId: client.userId, nameOf };
+  const face = titleOf(conversation, viewer);
   const [task, setTask] = useState<Task | undefined>(undefined);
   const [dialog, setDialog] = useState<OpenDialog | undefined>(undefined);
   const [panel, setPanel] = useState<PanelKind | undefined>(undefined);
   const permission = usePermission(client, view, face.peer);
-  const picking = usePicking(client, conversation.id, permission === "write");
+  const picking = useFilePicker(client, conversation.id, permission === "write");
   useReading(client, view);
   const actions = {
     reply: (message: Message) => setTask({ kind: "reply", message }),
@@ -55,12 +55,12 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
     react: (message: Message, emoji: string) => react(client, message, emoji),
     jump: (seq: number) => setTarget({ conversationId: conversation.id, seq }),
   };
-  const common = { client, view, conversation, reader, nowMs, face, name: face.name };
+  const common = { client, view, conversation, viewer, nowMs, face, name: face.name };
   return (
     <div class={`thread-frame ${panel ? "has-panel" : ""}`}>
       <DropArea onFiles={picking.add} enabled={permission === "write"} class="thread" label={`Conversation with ${face.name}`}>
         <ThreadHeader {...common} {...{ onClose, panel, setPanel }} onDialog={setDialog} />
-        <CallBanner {...{ client, conversation, reader }} />
+        <CallBanner {...{ client, conversation, viewer }} />
         <div class="narrow-only">
           <StreamLine client={client} />
         </div>
@@ -80,7 +80,7 @@ export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose
 /** Puts one's reaction on, or takes it away when it is there. */
 function react(client: ParleyClient, message: Message, emoji: string): void {
   const mine = message.reactions.some((r) => isSameEmoji(r.emoji, emoji) && r.userIds.includes(client.userId));
-  void client.messaging.react(message.conversationId, message.seq, emoji, !mine).catch((failure: Failure) => client.tell(failure.line));
+  void client.messaging.react(message.conversationId, message.seq, emoji, !mine).catch((failure: Failure) => client.showNotice(failure.line));
 }
 
 /** Marks as read what is seen, unless it is a request, and brings enough to fill the screen. */
@@ -93,7 +93,7 @@ function useReading(client: ParleyClient, view: ConversationView): void {
     if (attentive) void client.messaging.markRead(id);
   }, [attentive, newestSeq, client.stream.kind, view.own.request]);
   useEffect(() => {
-    if (asked.current || view.messages.length >= SCREENFUL || !view.hasOlder || client.stream.kind !== "live") return;
+    if (asked.current || view.messages.length >= PAGE_OF_MESSAGES || !view.hasOlder || client.stream.kind !== "live") return;
     asked.current = true;
     void client.messaging.loadOlder(id).catch(() => (asked.current = false));
   }, [client.stream.kind, view.hasOlder]);

@@ -1,5 +1,5 @@
 import type { Attachment, ConversationView, Message, Outgoing, Receipt } from "@parley/client";
-import { isOfAPerson, receiptOf } from "@parley/client";
+import { isUserContent, receiptOf } from "@parley/client";
 import { dayLabel, voiceLine } from "./format";
 
 /** One row of a conversation, top to bottom. */
@@ -54,8 +54,8 @@ interface Line {
 
 /** Lays a conversation out: days, runs, call records, lines about the group, and what is still on its way. What has vanished is left out. */
 export function layOut(view: ConversationView, selfId: string, nowMs: number): Row[] {
-  const standing = view.messages.filter((m) => m.content.kind !== "expired");
-  const lines = [...standing.map((m) => fromMessage(m, selfId)), ...view.outgoing.map((o) => fromOutgoing(o, selfId))];
+  const shown = view.messages.filter((m) => m.content.kind !== "expired");
+  const lines = [...shown.map((m) => fromMessage(m, selfId)), ...view.outgoing.map((o) => fromOutgoing(o, selfId))];
   const newestOwn = lines.filter((line) => line.own && line.message).at(-1);
   const rows: Row[] = [];
   lines.forEach((line, i) => {
@@ -67,7 +67,7 @@ export function layOut(view: ConversationView, selfId: string, nowMs: number): R
     const first = newDay || !sameRun(before, line);
     const last = !after || !sameRun(line, after) || dayKey(after.timeMs) !== dayKey(timeMs);
     const direct = view.conversation.kind === "direct";
-    const receipt = own && direct && message && isOfAPerson(message.content) ? receiptOf(view.conversation, message.seq, selfId) : undefined;
+    const receipt = own && direct && message && isUserContent(message.content) ? receiptOf(view.conversation, message.seq, selfId) : undefined;
     const status = !direct && line === newestOwn && !after && message ? readStatus(view, message, selfId) : undefined;
     const { attachments } = line;
     rows.push({ kind: "text", key, own, senderId, text, timeMs, first, last, message, outgoing, attachments, receipt, quote: quote(view, line.replyToSeq), status });

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Conversation, Failure, ParleyClient } from "@parley/client";
-import { rightsOf, VANISH_CHOICES_S } from "@parley/client";
+import { permissionsOf, VANISH_CHOICES_S } from "@parley/client";
 import { lengthLine } from "./format";
 import { Modal } from "./modal";
 
@@ -15,7 +15,7 @@ interface VanishDialogProps {
 export function VanishDialog({ client, conversation, onClose }: VanishDialogProps): JSX.Element {
   const [afterS, setAfterS] = useState(conversation.vanishAfterS);
   const [problem, setProblem] = useState("");
-  const may = conversation.kind === "direct" || rightsOf(conversation, client.userId).rename;
+  const may = conversation.kind === "direct" || permissionsOf(conversation, client.userId).rename;
   const choices = VANISH_CHOICES_S.includes(conversation.vanishAfterS) ? VANISH_CHOICES_S : [...VANISH_CHOICES_S, conversation.vanishAfterS];
   const save = async (event: Event): Promise<void> => {
     event.preventDefault();

@@ -53,8 +53,8 @@ export type CallEffect =
   | "close_media"
   | "ring"
   | "stop_ring"
-  | "tell_elsewhere"
-  | "tell_moved"
+  | "notify_elsewhere"
+  | "notify_moved"
   | "dismiss_later";
 
 interface Step {
@@ -74,7 +74,7 @@ const over = to("ended", "close_media", "dismiss_later");
 const hangUp = to("ended", "send_leave", "close_media", "dismiss_later");
 const change = to("accepting", "close_media", "open_devices", "send_accept");
 /** Another device of the same user has taken the call. */
-const moved = to("idle", "close_media", "tell_moved");
+const moved = to("idle", "close_media", "notify_moved");
 
 /** (phase, input) → (effects, phase). What is not listed changes nothing. */
 const TABLE: Record<CallPhase, Partial<Record<CallInput, Step>>> = {
@@ -85,16 +85,16 @@ const TABLE: Record<CallPhase, Partial<Record<CallInput, Step>>> = {
   ringing: {
     accept: to("accepting", "stop_ring", "open_devices", "send_accept"),
     decline: to("idle", "stop_ring", "send_decline"),
-    answered_elsewhere: to("idle", "stop_ring", "tell_elsewhere"),
+    answered_elsewhere: to("idle", "stop_ring", "notify_elsewhere"),
     out: to("idle", "stop_ring"),
     removed: to("idle", "stop_ring"),
-    ended: to("idle", "stop_ring", "tell_elsewhere"),
+    ended: to("idle", "stop_ring", "notify_elsewhere"),
   },
   accepting: {
     answered_here: to("active", "join_media"),
     // A group's call that this device joined before anybody else has answered it.
     placed: to("calling", "join_media"),
-    answered_elsewhere: to("idle", "close_media", "tell_elsewhere"),
+    answered_elsewhere: to("idle", "close_media", "notify_elsewhere"),
     out: over,
     removed: over,
     ended: over,
@@ -132,12 +132,12 @@ export function readCall(call: Call, selfId: string, deviceId: string): CallInpu
   const own = call.participants.find((p) => p.userId === selfId);
   const here = own?.deviceId === deviceId;
   if (here) return call.state === "active" ? "answered_here" : "placed";
-  if (own?.standing === "ringing") return "offered";
-  if (own?.standing === "removed") return "removed";
+  if (own?.state === "ringing") return "offered";
+  if (own?.state === "removed") return "removed";
   return own?.deviceId ? "answered_elsewhere" : "out";
 }
 
 /** Who is in the call now. */
 export function joined(call: Call): CallParticipant[] {
-  return call.participants.filter((p) => p.standing === "joined");
+  return call.participants.filter((p) => p.state === "joined");
 }

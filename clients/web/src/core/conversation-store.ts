@@ -1,6 +1,6 @@
-import { activityMs, advance, change, type CursorMove, type Entry, furthest } from "./entry.js";
+import { activityMs, advanceRevision, replaceCopies, type CursorMove, type StoredConversation, mergeCursors } from "./stored-conversation.js";
 import type { Conversation, Member, Message, Outgoing, OwnState } from "./model.js";
-import { ORDINARY } from "./own-state.js";
+import { DEFAULT_OWN_STATE } from "./own-state.js";
 import { countsAsUnread } from "./receipts.js";
 import { nextExpiryMs, withoutExpired } from "./vanishing.js";
 
@@ -8,7 +8,7 @@ import { nextExpiryMs, withoutExpired } from "./vanishing.js";
  * What became of something that arrived on the stream. `gap` and `stranger` mean: call Sync. After a gap in seq the
  * message is not shown yet; after one in revision the change is, but others before it are missing.
  */
-export type Arrival = "added" | "known" | "gap" | "stranger" | "left";
+export type ApplyResult = "added" | "known" | "gap" | "unknown" | "left";
 
 export interface ConversationView {
   readonly conversation: Conversation;
@@ -50,37 +50,37 @@ export interface Cursor {
  * delta applied twice changes nothing.
  */
 export class ConversationStore {
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, StoredConversation>();
   /** Conversations that this user is out of, and the revision at which that was known: older news is void. */
   private readonly left = new Map<string, number>();
 
   constructor(private readonly selfId: string) {}
 
   /** Takes a conversation from the event stream or from an answer. One that this user is not in (any more) is forgotten. */
-  applyConversation(next: Conversation): Arrival {
+  applyConversation(next: Conversation): ApplyResult {
     if (next.revision <= (this.left.get(next.id) ?? -1)) return "known";
     if (!next.members.some((m) => m.userId === this.selfId)) return this.leave(next);
     const entry = this.entries.get(next.id);
     if (!entry) {
       this.left.delete(next.id);
-      this.entries.set(next.id, { conversation: next, messages: [], outgoing: [], revision: next.revision, own: ORDINARY, countedSeq: 0 });
+      this.entries.set(next.id, { conversation: next, messages: [], outgoing: [], revision: next.revision, own: DEFAULT_OWN_STATE, countedSeq: 0 });
       return "added";
     }
     this.replace(entry, next);
-    return advance(entry, next.revision) ? "known" : "gap";
+    return advanceRevision(entry, next.revision) ? "known" : "gap";
   }
 
   /** Takes one message from the event stream, new or changed, or one's own that the server acknowledged. */
-  applyMessage(message: Message): Arrival {
+  applyMessage(message: Message): ApplyResult {
     const entry = this.entries.get(message.conversationId);
-    if (!entry) return "stranger";
+    if (!entry) return "unknown";
     const high = this.highSeq(entry);
     if (message.seq > high + 1) return "gap";
     this.settle(entry, message);
     const isNew = message.seq === high + 1;
     if (isNew) this.append(entry, [message]);
-    else change(entry, [message]);
-    if (!advance(entry, message.revision)) return "gap";
+    else replaceCopies(entry, [message]);
+    if (!advanceRevision(entry, message.revision)) return "gap";
     return isNew ? "added" : "known";
   }
 
@@ -98,9 +98,9 @@ export class ConversationStore {
     for (const message of messages) this.settle(entry, message);
     const high = entry.messages.at(-1)?.seq ?? (first ? first.seq - 1 : 0);
     this.append(entry, messages.filter((m) => m.seq > high));
-    change(entry, [...messages, ...changed]);
+    replaceCopies(entry, [...messages, ...changed]);
     entry.revision = Math.max(entry.revision, revision);
-    if (own) this.keep(entry, own, conversation.lastSeq);
+    if (own) this.setOwnState(entry, own, conversation.lastSeq);
     return before[0] !== this.highSeq(entry) || before[1] !== entry.revision;
   }
 
@@ -130,7 +130,7 @@ export class ConversationStore {
     const entry = this.entries.get(conversationId);
     const member = entry?.conversation.members.find((m) => m.userId === userId);
     if (!entry || !member) return false;
-    const next = furthest(member, move);
+    const next = mergeCursors(member, move);
     if (next.readSeq === member.readSeq && next.deliveredSeq === member.deliveredSeq) return false;
     const members = entry.conversation.members.map((m) => (m.userId === userId ? next : m));
     entry.conversation = { ...entry.conversation, members };
@@ -138,10 +138,10 @@ export class ConversationStore {
   }
 
   /** Takes what one of the user's devices changed, as the service tells it. */
-  applyOwnState(conversationId: string, own: OwnState): Arrival {
+  applyOwnState(conversationId: string, own: OwnState): ApplyResult {
     const entry = this.entries.get(conversationId);
-    if (!entry) return "stranger";
-    this.keep(entry, own, this.highSeq(entry));
+    if (!entry) return "unknown";
+    this.setOwnState(entry, own, this.highSeq(entry));
     return "known";
   }
 
@@ -245,17 +245,17 @@ export class ConversationStore {
     return [...views.filter((view) => view.own.pinned), ...views.filter((view) => !view.own.pinned)];
   }
 
-  private sorted(): Entry[] {
+  private sorted(): StoredConversation[] {
     return [...this.entries.values()].sort((a, b) => activityMs(b) - activityMs(a));
   }
 
-  private view(entry: Entry): ConversationView {
+  private view(entry: StoredConversation): ConversationView {
     const low = entry.messages[0]?.seq ?? entry.conversation.lastSeq + 1;
     const { conversation, messages, outgoing, own } = entry;
     return { conversation, messages, outgoing, own, hasOlder: low > this.floor(entry) + 1, unread: this.unread(entry, low) };
   }
 
-  private unread(entry: Entry, low: number): number {
+  private unread(entry: StoredConversation, low: number): number {
     const { own } = entry;
     const readSeq = Math.max(own.readSeq, this.floor(entry));
     const whole = low <= readSeq + 1;
@@ -264,36 +264,36 @@ export class ConversationStore {
     return whole ? held : own.unreadCount + held;
   }
 
-  private keep(entry: Entry, own: OwnState, countedSeq: number): void {
+  private setOwnState(entry: StoredConversation, own: OwnState, countedSeq: number): void {
     // What this device has read and the service has not heard of yet stays read.
     entry.own = own.readSeq < entry.own.readSeq ? { ...own, readSeq: entry.own.readSeq, unreadCount: entry.own.unreadCount } : own;
     if (entry.own === own) entry.countedSeq = countedSeq;
   }
 
-  private self(entry: Entry): Member | undefined {
+  private self(entry: StoredConversation): Member | undefined {
     return entry.conversation.members.find((m) => m.userId === this.selfId);
   }
 
   /** What this user may see begins above it: one's joining, or what the retention policy left. */
-  private floor(entry: Entry): number {
+  private floor(entry: StoredConversation): number {
     return Math.max(this.self(entry)?.visibleAfterSeq ?? 0, entry.conversation.historyStartSeq);
   }
 
-  private highSeq(entry: Entry): number {
+  private highSeq(entry: StoredConversation): number {
     return entry.messages.at(-1)?.seq ?? this.floor(entry);
   }
 
-  private leave(next: Conversation): Arrival {
+  private leave(next: Conversation): ApplyResult {
     this.left.set(next.id, next.revision);
     this.entries.delete(next.id);
     return "left";
   }
 
   /** The newer of the two; the members' cursors are counted apart and only move forward. */
-  private replace(entry: Entry, next: Conversation): void {
+  private replace(entry: StoredConversation, next: Conversation): void {
     const [older, newer] = next.revision < entry.conversation.revision ? [next, entry.conversation] : [entry.conversation, next];
     const before = new Map(older.members.map((m) => [m.userId, m]));
-    const members = newer.members.map((m) => furthest(m, before.get(m.userId)));
+    const members = newer.members.map((m) => mergeCursors(m, before.get(m.userId)));
     const historyStartSeq = Math.max(older.historyStartSeq, newer.historyStartSeq);
     entry.conversation = { ...newer, members, historyStartSeq, lastSeq: Math.max(older.lastSeq, newer.lastSeq) };
     // Whoever was out for a while does not see what was said meanwhile, nor what was before; and history may have gone.
@@ -301,12 +301,12 @@ export class ConversationStore {
     if ((entry.messages[0]?.seq ?? low + 1) <= low) entry.messages = entry.messages.filter((m) => m.seq > low);
   }
 
-  private settle(entry: Entry, message: Message): void {
+  private settle(entry: StoredConversation, message: Message): void {
     if (message.senderId !== this.selfId) return;
     entry.outgoing = entry.outgoing.filter((o) => o.clientMessageId !== message.clientMessageId);
   }
 
-  private append(entry: Entry, messages: readonly Message[]): void {
+  private append(entry: StoredConversation, messages: readonly Message[]): void {
     // A new array, so that a list which compares by identity is drawn again.
     entry.messages = [...entry.messages, ...messages];
     const lastSeq = Math.max(entry.conversation.lastSeq, this.highSeq(entry));

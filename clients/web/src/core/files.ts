@@ -1,4 +1,4 @@
-import { ending, isBlank } from "./graphemes.js";
+import { truncateStart, isBlank } from "./graphemes.js";
 import { isSendable, mediaType } from "./media-types.js";
 
 /** At most so many files go with one message (the service's limit). */
@@ -20,21 +20,21 @@ export function contentTypeOf(given: string, fileName = ""): string {
 }
 
 /** Turns the direction of reading for what follows: `photo\u202egpj.exe` looks like a picture. */
-const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 const MAX_NAME = 255;
 
 /** A name, or a text in one line of others, as it is shown: nothing in it turns the direction of reading. */
-export function shownName(name: string): string {
-  return name.replace(TURNS, "");
+export function displayName(name: string): string {
+  return name.replace(BIDI_CONTROLS, "");
 }
 
 /** A name that the service takes: no slashes, no control characters, not too long; the end of it says what it is. */
 export function safeName(name: string): string {
-  const plain = shownName(name.replace(/[/\\]/g, "_").replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, "")).normalize("NFC");
+  const plain = displayName(name.replace(/[/\\]/g, "_").replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, "")).normalize("NFC");
   const points = [...plain];
   // A unit more for each code point beyond the first plane.
   const units = points.slice(-MAX_NAME).join("").length;
-  const kept = points.length > MAX_NAME ? ending(plain, units) : plain;
+  const kept = points.length > MAX_NAME ? truncateStart(plain, units) : plain;
   return isBlank(kept) ? "file" : kept;
 }
 

@@ -6,14 +6,14 @@ export function graphemes(text: string): string[] {
 }
 
 /** The beginning of a text, of at most so many UTF-16 units, without cutting a character in two. */
-export function beginning(text: string, units: number): string {
+export function truncate(text: string, units: number): string {
   if (text.length <= units) return text;
   const last = SEGMENTER.segment(text).containing(units);
   return text.slice(0, last?.index ?? units);
 }
 
 /** The end of a text, of at most so many UTF-16 units, without cutting a character in two. */
-export function ending(text: string, units: number): string {
+export function truncateStart(text: string, units: number): string {
   const start = text.length - units;
   if (start <= 0) return text;
   const first = SEGMENTER.segment(text).containing(start);
@@ -22,8 +22,8 @@ export function ending(text: string, units: number): string {
 }
 
 /** What nobody sees: spaces, controls, joiners, fillers. A text of nothing else is empty to the service. */
-const SEEN = /[^\s\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]/u;
+const VISIBLE = /[^\s\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]/u;
 
 export function isBlank(text: string): boolean {
-  return !SEEN.test(text);
+  return !VISIBLE.test(text);
 }

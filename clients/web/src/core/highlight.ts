@@ -1,6 +1,6 @@
 import { bare } from "./emoji.js";
 import { CLUSTER, fold, UNSPACED } from "./fold.js";
-import { ending, graphemes } from "./graphemes.js";
+import { truncateStart, graphemes } from "./graphemes.js";
 
 /** A part of a text, and whether it is what was searched for. */
 export interface Marked {
@@ -153,6 +153,6 @@ const EXCERPT_BEFORE = 40;
 export function excerpt(parts: readonly Marked[]): Marked[] {
   const [first, ...rest] = parts;
   if (!first || first.found || first.text.length <= EXCERPT_BEFORE) return [...parts];
-  const tail = ending(first.text, EXCERPT_BEFORE);
+  const tail = truncateStart(first.text, EXCERPT_BEFORE);
   return [{ text: `…${tail.slice(tail.indexOf(" ") + 1)}`, found: false }, ...rest];
 }

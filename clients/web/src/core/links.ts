@@ -7,12 +7,12 @@ export interface LinkTarget {
   /** The host that opens, in ASCII: what is written in other letters may look like another host. */
   readonly host: string;
   /** Whether the text of the link says this host and no other, so that it need not stand beside it. */
-  readonly told: boolean;
+  readonly hostInText: boolean;
 }
 
 const MAX_URL_CHARS = 2048;
 /** Not seen, or read otherwise than it is checked. */
-const UNCLEAR = /[\p{C}\p{Z}\\]/u;
+const INVISIBLE = /[\p{C}\p{Z}\\]/u;
 /** What stands before the path: no credentials, which pass for a host, and no escapes. */
 const ADDRESS = /^https?:\/\/(\[[0-9a-f:.]+\]|[^/?#@\\:[\]%]+)(:[0-9]{1,5})?([/?#]|$)/iu;
 /** What is left of a host in ASCII; browsers take more, which other programs do not. */
@@ -24,7 +24,7 @@ const LOOK_ALIKE = [/\p{sc=Latin}/u, /\p{sc=Cyrillic}/u, /\p{sc=Greek}/u, /\p{sc
 /** The host of a plain http or https address, in ASCII; undefined for everything else, which is never opened. */
 export function hostOf(url: string): string | undefined {
   const written = ADDRESS.exec(url)?.[1];
-  if (!written || url.length > MAX_URL_CHARS || UNCLEAR.test(url)) return undefined;
+  if (!written || url.length > MAX_URL_CHARS || INVISIBLE.test(url)) return undefined;
   if (!written.startsWith("[") && !HOST_LETTERS.test(written)) return undefined;
   if (written.normalize("NFKC").split(/[.。]/u).some(mixesScripts)) return undefined;
   try {
@@ -40,17 +40,17 @@ export function hostOf(url: string): string | undefined {
 export function targetOf(text: string, url: string): LinkTarget | undefined {
   const host = hostOf(url);
   if (host === undefined) return undefined;
-  return { href: url, host, told: isTold(text, host) };
+  return { href: url, host, hostInText: namesHost(text, host) };
 }
 
-function isTold(text: string, host: string): boolean {
+function namesHost(text: string, host: string): boolean {
   const isAddress = /^https?:\/\//iu.test(text);
   const named = hostOf(isAddress ? text : `https://${text}`);
   // In other letters than ASCII, a host is always said once more in ASCII.
-  return named !== undefined && bare(named) === bare(host) && /^[\x21-\x7e]*$/u.test(isAddress ? (ADDRESS.exec(text)?.[1] ?? "") : text);
+  return named !== undefined && withoutWww(named) === withoutWww(host) && /^[\x21-\x7e]*$/u.test(isAddress ? (ADDRESS.exec(text)?.[1] ?? "") : text);
 }
 
-function bare(host: string): string {
+function withoutWww(host: string): string {
   return host.replace(/^www\./u, "");
 }
 

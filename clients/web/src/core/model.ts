@@ -158,13 +158,13 @@ export type CallServerState = "ringing" | "active" | "ended";
 export type EndReason = "hung_up" | "missed" | "declined" | "cancelled" | "busy" | "media_lost";
 
 /** Where a member stands in a call; `out` may join while it runs, `left` may come back, `removed` may not. */
-export type CallStanding = "ringing" | "joined" | "out" | "left" | "removed";
+export type ParticipantState = "ringing" | "joined" | "out" | "left" | "removed";
 
 export interface CallParticipant {
   readonly userId: string;
   /** On which device the member is in the call; empty for one who is not. */
   readonly deviceId: string;
-  readonly standing: CallStanding;
+  readonly state: ParticipantState;
   /** Since when the hand is up. */
   readonly handRaiseTimeMs: number | undefined;
   /** When an admin last asked for silence. */

@@ -1,7 +1,7 @@
 import type { OwnState } from "./model.js";
 
 /** Of a conversation that the user did nothing about. */
-export const ORDINARY: OwnState = {
+export const DEFAULT_OWN_STATE: OwnState = {
   pinned: false,
   archived: false,
   muteEndMs: undefined,
@@ -12,7 +12,7 @@ export const ORDINARY: OwnState = {
 };
 
 /** The service's word for "until further notice": the year 9999. */
-export const FOR_EVER_MS = Date.UTC(9999, 11, 31);
+export const MUTE_FOREVER_MS = Date.UTC(9999, 11, 31);
 
 export type Folder = "inbox" | "archived" | "requests";
 

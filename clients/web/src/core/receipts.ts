@@ -11,14 +11,14 @@ export function receiptOf(conversation: Conversation, seq: number, selfId: strin
   return other.deliveredSeq >= seq ? "delivered" : "sent";
 }
 
-export interface Reached {
+export interface GroupReceipt {
   readonly read: readonly string[];
   /** Reached a device, but not read. */
   readonly delivered: readonly string[];
 }
 
 /** Whom one's own message reached, in a group. */
-export function reachedBy({ members }: Conversation, seq: number, selfId: string): Reached {
+export function groupReceipt({ members }: Conversation, seq: number, selfId: string): GroupReceipt {
   const others = members.filter((m) => m.userId !== selfId);
   const read = others.filter((m) => m.readSeq >= seq);
   const delivered = others.filter((m) => m.readSeq < seq && m.deliveredSeq >= seq);
@@ -26,9 +26,9 @@ export function reachedBy({ members }: Conversation, seq: number, selfId: string
 }
 
 /** Whether a person wrote or spoke it, so that it can be unsent, reported and seen to be read. */
-export const isOfAPerson = ({ kind }: Content): boolean => kind === "text" || kind === "voice";
+export const isUserContent = ({ kind }: Content): boolean => kind === "text" || kind === "voice";
 
 /** Whether a message counts as unread above the read cursor: texts, voice messages and calls of others that stand. */
 export function countsAsUnread(message: Message, selfId: string): boolean {
-  return message.senderId !== selfId && (isOfAPerson(message.content) || message.content.kind === "call");
+  return message.senderId !== selfId && (isUserContent(message.content) || message.content.kind === "call");
 }

@@ -21,7 +21,7 @@ export interface Unseen {
 
 export const ALL_SEEN: Unseen = { of: [], by: [] };
 
-export interface RemotePerson {
+export interface ParticipantSlots {
   readonly userId: string;
   /** MIDs of the receive slots that carry this person now. */
   readonly audioMid: string | undefined;
@@ -36,8 +36,8 @@ export interface RemotePerson {
  *
  * `kinds` says what each MID of one's own offer carries; slots with an unknown MID, or nobody on them, are left out.
  */
-export function readSlotMap(slots: readonly Slot[], kinds: ReadonlyMap<string, "audio" | "video">): RemotePerson[] {
-  const people = new Map<string, RemotePerson>();
+export function readSlotMap(slots: readonly Slot[], kinds: ReadonlyMap<string, "audio" | "video">): ParticipantSlots[] {
+  const people = new Map<string, ParticipantSlots>();
   for (const slot of slots) {
     const kind = kinds.get(slot.mid);
     if (!kind || !slot.userId) continue;
@@ -49,6 +49,6 @@ export function readSlotMap(slots: readonly Slot[], kinds: ReadonlyMap<string, "
   return [...people.values()];
 }
 
-function absent(userId: string): RemotePerson {
+function absent(userId: string): ParticipantSlots {
   return { userId, audioMid: undefined, videoMid: undefined, screenMid: undefined, audioMuted: true, videoMuted: true };
 }

@@ -1,11 +1,11 @@
 import { deriveCallKey } from "./call-key.js";
-import type { Reading } from "./frame-worker.js";
+import type { ReadableMessage } from "./frame-worker.js";
 import type { FrameRole } from "./frame-transform.js";
 
 /** Encrypts what one connection sends and decrypts what it receives, end to end. */
-export interface FrameGuard {
-  /** To be called before the offer is made. `told` hears whether all that comes can be decrypted, when it changes. */
-  protect(connection: RTCPeerConnection, told: (readable: boolean) => void): void;
+export interface FrameCryptor {
+  /** To be called before the offer is made. `onReadable` hears whether all that comes can be decrypted, when it changes. */
+  attach(connection: RTCPeerConnection, onReadable: (readable: boolean) => void): void;
   /** The connection is closed. */
   release(): void;
 }
@@ -39,28 +39,28 @@ export class CallEncryption {
   }
 
   /** What guards a connection of this call; undefined without a passphrase. */
-  async guard(callId: string): Promise<FrameGuard | undefined> {
+  async cryptorFor(callId: string): Promise<FrameCryptor | undefined> {
     if (this.passphrase === undefined) return undefined;
     if (!this.isSupported) throw new Error("This browser cannot encrypt calls end to end.");
     const key = this.keys.get(callId) ?? deriveCallKey(this.passphrase, callId);
     this.keys.clear();
     this.keys.set(callId, key);
-    return new ScriptGuard(await key);
+    return new WorkerFrameCryptor(await key);
   }
 }
 
-class ScriptGuard implements FrameGuard {
+class WorkerFrameCryptor implements FrameCryptor {
   // Written out like this, so that bundlers see that it is a worker.
   private readonly worker = new Worker(new URL("./frame-worker.js", import.meta.url), { type: "module" });
 
   constructor(private readonly key: CryptoKey) {}
 
-  protect(connection: RTCPeerConnection, told: (readable: boolean) => void): void {
+  attach(connection: RTCPeerConnection, onReadable: (readable: boolean) => void): void {
     const unreadable = new Set<number>();
-    this.worker.onmessage = ({ data }: MessageEvent<Reading>) => {
+    this.worker.onmessage = ({ data }: MessageEvent<ReadableMessage>) => {
       if (data.readable) unreadable.delete(data.slot);
       else unreadable.add(data.slot);
-      told(unreadable.size === 0);
+      onReadable(unreadable.size === 0);
     };
     const transform = (role: FrameRole): RTCRtpScriptTransform => new RTCRtpScriptTransform(this.worker, { role, key: this.key });
     for (const transceiver of connection.getTransceivers()) {

@@ -12,10 +12,10 @@ export interface EncodedFrame {
 /**
  * Replaces each frame by its encrypted or decrypted form, and drops what cannot be.
  *
- * `told` hears when received frames cannot be opened any more, and when they can again.
+ * `onReadable` hears when received frames cannot be opened any more, and when they can again.
  */
-export function frameTransform(role: FrameRole, key: CryptoKey, told: (readable: boolean) => void = () => undefined): TransformStream<EncodedFrame, EncodedFrame> {
-  const step = role === "encrypt" ? encrypting(key) : decrypting(key, told);
+export function frameTransform(role: FrameRole, key: CryptoKey, onReadable: (readable: boolean) => void = () => undefined): TransformStream<EncodedFrame, EncodedFrame> {
+  const step = role === "encrypt" ? encrypting(key) : decrypting(key, onReadable);
   return new TransformStream({
     async transform(frame, controller) {
       const data = await step(frame);
@@ -33,13 +33,13 @@ function encrypting(key: CryptoKey): Step {
   return (frame) => encryptor.encrypt(new Uint8Array(frame.data), frame.getMetadata().mimeType);
 }
 
-function decrypting(key: CryptoKey, told: (readable: boolean) => void): Step {
+function decrypting(key: CryptoKey, onReadable: (readable: boolean) => void): Step {
   const decryptor = new FrameDecryptor(key);
   const readability = new Readability();
   return async (frame) => {
     const data = await decryptor.decrypt(new Uint8Array(frame.data));
     const news = readability.note(data !== undefined);
-    if (news !== undefined) told(news);
+    if (news !== undefined) onReadable(news);
     return data;
   };
 }

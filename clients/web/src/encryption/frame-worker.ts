@@ -8,7 +8,7 @@ interface Transformer {
 }
 
 /** What the page hears of a receive slot, by a number of its own. */
-export interface Reading {
+export interface ReadableMessage {
   readonly slot: number;
   readonly readable: boolean;
 }
@@ -19,7 +19,7 @@ let slots = 0;
 addEventListener("rtctransform", (event) => {
   const { readable, writable, options } = (event as Event & { readonly transformer: Transformer }).transformer;
   const slot = slots++;
-  const told = (readable: boolean): void => postMessage({ slot, readable } satisfies Reading);
+  const onReadable = (readable: boolean): void => postMessage({ slot, readable } satisfies ReadableMessage);
   // The streams end with the connection; there is nobody left to tell of it.
-  void readable.pipeThrough(frameTransform(options.role, options.key, told)).pipeTo(writable).catch(() => undefined);
+  void readable.pipeThrough(frameTransform(options.role, options.key, onReadable)).pipeTo(writable).catch(() => undefined);
 });

@@ -23,9 +23,9 @@ import { MockCalls } from "./calls.js";
 import { MockFiles } from "./files.js";
 import { MockEdits } from "./edits.js";
 import { groupsOf } from "./groups.js";
-import { Mailbox } from "./mailbox.js";
+import { EventQueue } from "./event-queue.js";
 import { messagesOf } from "./messages.js";
-import { keepingOf, MockOwnStates } from "./own-states.js";
+import { conversationSettingsOf, MockOwnStates } from "./own-states.js";
 import { MockRelations, relationsOf } from "./relations.js";
 import { searchOf } from "./search.js";
 
@@ -37,7 +37,7 @@ interface PostOptions {
   readonly init?: MessageInitShape<typeof MessageSchema>;
 }
 
-export interface Room {
+export interface MockConversation {
   conversation: Conversation;
   readonly messages: Message[];
 }
@@ -47,9 +47,9 @@ export interface Room {
  * client relies on: one order, idempotent sends, one stream a device, sync by cursors. It is no model of the services.
  */
 export class MockBackend {
-  private readonly rooms = new Map<string, Room>();
+  private readonly conversations = new Map<string, MockConversation>();
   readonly calls = new MockCalls(this);
-  private readonly streams = new Map<string, Map<string, Mailbox<SubscribeResponse>>>();
+  private readonly streams = new Map<string, Map<string, EventQueue<SubscribeResponse>>>();
   private ids = 0;
   /** Groups by the tokens that lead into them. */
   readonly invites = new Map<string, string>();
@@ -73,7 +73,7 @@ export class MockBackend {
     return createRouterTransport((router) => {
       router.service(GatewayService, { subscribe: (request, context) => this.subscribe(userId, request.deviceId, context.signal) });
       router.service(PresenceService, this.presenceOf(userId));
-      router.service(MessagingService, { ...messagesOf(this, userId), ...groupsOf(this, userId), ...keepingOf(this, userId), ...searchOf(this, userId) });
+      router.service(MessagingService, { ...messagesOf(this, userId), ...groupsOf(this, userId), ...conversationSettingsOf(this, userId), ...searchOf(this, userId) });
       router.service(RelationsService, relationsOf(this, userId));
       router.service(AttachmentsService, this.files.methodsOf(userId));
       router.service(AccountService, accountOf(this));
@@ -83,7 +83,7 @@ export class MockBackend {
 
   /** Ends a user's streams with an error, as a restart of the gateway does. */
   dropStreams(userId: string, error: ConnectError = new ConnectError("draining", Code.Unavailable)): void {
-    for (const mailbox of this.streams.get(userId)?.values() ?? []) mailbox.fail(error);
+    for (const queue of this.streams.get(userId)?.values() ?? []) queue.fail(error);
     this.streams.delete(userId);
   }
 
@@ -93,8 +93,8 @@ export class MockBackend {
 
   /** Adds a message as if its sender's device had sent it. With `lost`, nobody is told. */
   post(conversationId: string, senderId: string, content: Message["content"], options: PostOptions = {}): Message {
-    const room = this.room(conversationId);
-    const seq = BigInt(room.messages.length + 1);
+    const stored = this.stored(conversationId);
+    const seq = BigInt(stored.messages.length + 1);
     const message = create(MessageSchema, {
       messageId: this.id("m"),
       conversationId,
@@ -105,75 +105,75 @@ export class MockBackend {
       content,
       ...options.init,
     });
-    this.append(room, message, options.lost ?? false);
+    this.append(stored, message, options.lost ?? false);
     return message;
   }
 
-  open(userId: string, peerId: string): Conversation {
+  openDirect(userId: string, peerId: string): Conversation {
     const pair = [userId, peerId].sort().join("+");
-    const known = this.rooms.get(pair);
+    const known = this.conversations.get(pair);
     if (known) return known.conversation;
     const members = [userId, peerId].map((id) => ({ userId: id, readSeq: 0n }));
-    this.relations.knock(userId, peerId, pair);
-    return this.found({ conversationId: pair, kind: ConversationKind.DIRECT, members }).conversation;
+    this.relations.requestIfNeeded(userId, peerId, pair);
+    return this.createConversation({ conversationId: pair, kind: ConversationKind.DIRECT, members }).conversation;
   }
 
   /** Makes a conversation and tells its members. */
-  found(init: MessageInitShape<typeof ConversationSchema>): Room {
+  createConversation(init: MessageInitShape<typeof ConversationSchema>): MockConversation {
     const conversation = create(ConversationSchema, { createTime: timestampFromMs(this.now()), ...init });
-    const room: Room = { conversation, messages: [] };
-    this.rooms.set(conversation.conversationId, room);
-    this.tell(memberIds(room), { case: "conversation", value: structuredClone(conversation) });
-    return room;
+    const stored: MockConversation = { conversation, messages: [] };
+    this.conversations.set(conversation.conversationId, stored);
+    this.sendEvent(memberIds(stored), { case: "conversation", value: structuredClone(conversation) });
+    return stored;
   }
 
   /** Changes a conversation and counts it. With `lost`, nobody is told; `alsoTold` are those who are out. */
-  change(room: Room, next: Partial<Conversation>, options: { lost?: boolean; alsoTold?: readonly string[] } = {}): Conversation {
-    room.conversation = { ...room.conversation, ...next, revision: room.conversation.revision + 1n };
-    const told = [...memberIds(room), ...(options.alsoTold ?? [])];
-    if (!options.lost) this.tell(told, { case: "conversation", value: structuredClone(room.conversation) });
-    return room.conversation;
+  change(stored: MockConversation, next: Partial<Conversation>, options: { lost?: boolean; alsoTold?: readonly string[] } = {}): Conversation {
+    stored.conversation = { ...stored.conversation, ...next, revision: stored.conversation.revision + 1n };
+    const told = [...memberIds(stored), ...(options.alsoTold ?? [])];
+    if (!options.lost) this.sendEvent(told, { case: "conversation", value: structuredClone(stored.conversation) });
+    return stored.conversation;
   }
 
   /** Changes a message and counts it. With `lost`, nobody is told. */
   changeMessage(conversationId: string, seq: number, next: Partial<Message>, options: { lost?: boolean } = {}): Message {
-    const room = this.room(conversationId);
-    const before = room.messages[seq - 1];
+    const stored = this.stored(conversationId);
+    const before = stored.messages[seq - 1];
     if (!before) throw new ConnectError("no such message", Code.NotFound);
-    const revision = room.conversation.revision + 1n;
-    room.conversation = { ...room.conversation, revision };
+    const revision = stored.conversation.revision + 1n;
+    stored.conversation = { ...stored.conversation, revision };
     const message = { ...before, ...next, revision };
-    room.messages[seq - 1] = message;
-    if (!options.lost) this.tell(memberIds(room), { case: "message", value: message });
+    stored.messages[seq - 1] = message;
+    if (!options.lost) this.sendEvent(memberIds(stored), { case: "message", value: message });
     return message;
   }
 
-  tell(userIds: readonly string[], event: Event): void {
+  sendEvent(userIds: readonly string[], event: Event): void {
     for (const userId of userIds) {
-      for (const mailbox of this.streams.get(userId)?.values() ?? []) mailbox.push(frame(event));
+      for (const queue of this.streams.get(userId)?.values() ?? []) queue.push(frame(event));
     }
   }
 
   private subscribe(userId: string, deviceId: string, signal: AbortSignal): AsyncIterable<SubscribeResponse> {
     this.count("subscribe");
-    const devices = this.streams.get(userId) ?? new Map<string, Mailbox<SubscribeResponse>>();
+    const devices = this.streams.get(userId) ?? new Map<string, EventQueue<SubscribeResponse>>();
     this.streams.set(userId, devices);
     devices.get(deviceId)?.fail(new ConnectError("replaced", Code.Aborted));
-    const mailbox = new Mailbox<SubscribeResponse>();
-    devices.set(deviceId, mailbox);
+    const queue = new EventQueue<SubscribeResponse>();
+    devices.set(deviceId, queue);
     signal.addEventListener("abort", () => {
-      mailbox.end();
-      if (devices.get(deviceId) === mailbox) devices.delete(deviceId);
+      queue.end();
+      if (devices.get(deviceId) === queue) devices.delete(deviceId);
       this.tellPresence(userId);
     });
-    mailbox.push(frame({ case: "ready", value: create(ReadySchema, { heartbeatS: 5 }) }));
+    queue.push(frame({ case: "ready", value: create(ReadySchema, { heartbeatS: 5 }) }));
     this.tellPresence(userId);
-    return mailbox;
+    return queue;
   }
 
   private tellPresence(userId: string): void {
-    const peers = [...this.rooms.values()].map((room) => memberIds(room)).filter((ids) => ids.includes(userId)).flat();
-    this.tell(peers.filter((id) => id !== userId), this.presenceEvent(userId));
+    const peers = [...this.conversations.values()].map((stored) => memberIds(stored)).filter((ids) => ids.includes(userId)).flat();
+    this.sendEvent(peers.filter((id) => id !== userId), this.presenceEvent(userId));
   }
 
   private presenceEvent(userId: string): Event {
@@ -185,35 +185,35 @@ export class MockBackend {
     return {
       setTyping: ({ conversationId, typing }: { conversationId: string; typing: boolean }) => {
         this.count(`setTyping ${typing}`);
-        const room = this.room(conversationId);
-        const others = memberIds(room).filter((id) => id !== userId && this.own.of(id, room).request === RequestState.UNSPECIFIED);
-        this.tell(others, { case: "typing", value: { $typeName: "parley.gateway.v1.Typing", conversationId, userId, typing } });
+        const stored = this.stored(conversationId);
+        const others = memberIds(stored).filter((id) => id !== userId && this.own.of(id, stored).request === RequestState.UNSPECIFIED);
+        this.sendEvent(others, { case: "typing", value: { $typeName: "parley.gateway.v1.Typing", conversationId, userId, typing } });
         return {};
       },
       watchPresence: ({ userIds }: { userIds: string[] }) => {
         this.count("watchPresence");
-        for (const id of userIds) this.tell([userId], this.presenceEvent(id));
+        for (const id of userIds) this.sendEvent([userId], this.presenceEvent(id));
         return {};
       },
     };
   }
 
   /** Where a user is in. */
-  roomsOf(userId: string): Room[] {
-    return [...this.rooms.values()].filter((room) => memberIds(room).includes(userId));
+  conversationsOf(userId: string): MockConversation[] {
+    return [...this.conversations.values()].filter((stored) => memberIds(stored).includes(userId));
   }
 
   /** Puts a message at the end. */
-  append(room: Room, message: Message, lost: boolean): void {
-    room.messages.push(message);
-    room.conversation.lastSeq = message.seq;
-    if (!lost) this.tell(memberIds(room), { case: "message", value: message });
+  append(stored: MockConversation, message: Message, lost: boolean): void {
+    stored.messages.push(message);
+    stored.conversation.lastSeq = message.seq;
+    if (!lost) this.sendEvent(memberIds(stored), { case: "message", value: message });
   }
 
-  room(conversationId: string): Room {
-    const room = this.rooms.get(conversationId);
-    if (!room) throw new ConnectError("no such conversation", Code.NotFound);
-    return room;
+  stored(conversationId: string): MockConversation {
+    const stored = this.conversations.get(conversationId);
+    if (!stored) throw new ConnectError("no such conversation", Code.NotFound);
+    return stored;
   }
 
   count(name: string): void {
@@ -231,6 +231,6 @@ function frame(event: Event): SubscribeResponse {
   return create(SubscribeResponseSchema, { event: { event } });
 }
 
-export function memberIds(room: Room): string[] {
-  return room.conversation.members.map((m) => m.userId);
+export function memberIds(stored: MockConversation): string[] {
+  return stored.conversation.members.map((m) => m.userId);
 }

@@ -28,9 +28,9 @@ export class MockCalls {
     return {
       startCall: ({ conversationId, video, deviceId }: { conversationId: string; video: boolean; deviceId: string }) => {
         this.backend.count("startCall");
-        const { conversation } = this.backend.room(conversationId);
+        const { conversation } = this.backend.stored(conversationId);
         const running = [...this.calls.values()].find((c) => c.group && c.conversationId === conversationId && c.state !== CallState.ENDED);
-        if (running) return { call: this.seat("joinCall", userId, { callId: running.callId, deviceId }), grant: grant() };
+        if (running) return { call: this.joinParticipant("joinCall", userId, { callId: running.callId, deviceId }), grant: grant() };
         const others = conversation.members.map((m) => m.userId).filter((id) => id !== userId);
         const call = create(CallSchema, {
           callId: this.backend.id("call"),
@@ -44,28 +44,28 @@ export class MockCalls {
           version: 1n,
         });
         this.calls.set(call.callId, call);
-        this.tell(call);
+        this.sendEvent(call);
         return { call, grant: grant() };
       },
-      acceptCall: (key: Key) => ({ call: this.seat("acceptCall", userId, key), grant: grant() }),
-      joinCall: (key: Key) => ({ call: this.seat("joinCall", userId, key), grant: grant() }),
-      takeOverCall: (key: Key) => ({ call: this.seat("takeOverCall", userId, key), grant: grant() }),
-      declineCall: ({ callId }: Of) => (this.of(callId).group ? this.unseat(callId, userId, ParticipantState.NOT_JOINED) : end(callId, EndReason.DECLINED)),
+      acceptCall: (key: Key) => ({ call: this.joinParticipant("acceptCall", userId, key), grant: grant() }),
+      joinCall: (key: Key) => ({ call: this.joinParticipant("joinCall", userId, key), grant: grant() }),
+      takeOverCall: (key: Key) => ({ call: this.joinParticipant("takeOverCall", userId, key), grant: grant() }),
+      declineCall: ({ callId }: Of) => (this.of(callId).group ? this.removeParticipant(callId, userId, ParticipantState.NOT_JOINED) : end(callId, EndReason.DECLINED)),
       cancelCall: ({ callId }: Of) => end(callId, EndReason.CANCELLED),
       leaveCall: ({ callId }: Of) => {
         this.backend.count("leaveCall");
         const call = this.of(callId);
-        if (call.group) return this.unseat(callId, userId, ParticipantState.LEFT);
+        if (call.group) return this.removeParticipant(callId, userId, ParticipantState.LEFT);
         if (call.state === CallState.ACTIVE) return end(callId, EndReason.HUNG_UP);
         return end(callId, call.callerId === userId ? EndReason.CANCELLED : EndReason.DECLINED);
       },
       setHand: ({ callId, raised }: Of & { raised: boolean }) => {
-        const { handRaiseTime: _, ...down } = this.seatOf(callId, userId);
-        return { call: this.place(callId, raised ? { ...down, handRaiseTime: this.time() } : down) };
+        const { handRaiseTime: _, ...down } = this.participantOf(callId, userId);
+        return { call: this.setParticipant(callId, raised ? { ...down, handRaiseTime: this.time() } : down) };
       },
-      requestMute: ({ callId, userId: whom }: Of & { userId: string }) => ({ call: this.place(callId, { ...this.seatOf(callId, whom), muteRequestTime: this.time() }) }),
-      removeParticipant: ({ callId, userId: whom }: Of & { userId: string }) => this.unseat(callId, whom, ParticipantState.REMOVED),
-      setLock: ({ callId, locked }: Of & { locked: boolean }) => ({ call: this.told(this.change(callId, { locked })) }),
+      requestMute: ({ callId, userId: whom }: Of & { userId: string }) => ({ call: this.setParticipant(callId, { ...this.participantOf(callId, whom), muteRequestTime: this.time() }) }),
+      removeParticipant: ({ callId, userId: whom }: Of & { userId: string }) => this.removeParticipant(callId, whom, ParticipantState.REMOVED),
+      setLock: ({ callId, locked }: Of & { locked: boolean }) => ({ call: this.publish(this.change(callId, { locked })) }),
       endCall: ({ callId }: Of) => end(callId, EndReason.HUNG_UP),
       getCallSettings: () => ({ settings: this.settings.get(userId) ?? create(CallSettingsSchema) }),
       updateCallSettings: ({ settings = create(CallSettingsSchema) }: { settings?: CallSettings | undefined }) => {
@@ -89,7 +89,7 @@ export class MockCalls {
     const before = this.of(callId);
     if (before.state === CallState.ENDED) return before;
     const call = this.change(callId, { state: CallState.ENDED, endReason: reason, endTime: timestampFromMs(this.backend.now()) });
-    this.tell(call);
+    this.sendEvent(call);
     const seconds = call.answerTime ? BigInt(Math.round(this.backend.now() / 1000)) - call.answerTime.seconds : 0n;
     const value = {
       $typeName: "parley.messaging.v1.CallContent" as const,
@@ -104,32 +104,32 @@ export class MockCalls {
   }
 
   /** Puts a device into the call, in the place of another one of its user. */
-  private seat(method: string, userId: string, { callId, deviceId }: Key): Call {
+  private joinParticipant(method: string, userId: string, { callId, deviceId }: Key): Call {
     this.backend.count(method);
     this.change(callId, { state: CallState.ACTIVE, answerTime: this.of(callId).answerTime ?? this.time() });
-    return this.place(callId, { ...this.seatOf(callId, userId), deviceId, state: ParticipantState.JOINED });
+    return this.setParticipant(callId, { ...this.participantOf(callId, userId), deviceId, state: ParticipantState.JOINED });
   }
 
-  private unseat(callId: string, userId: string, state: ParticipantState): { call: Call } {
-    const { handRaiseTime: _, ...seat } = this.seatOf(callId, userId);
-    const call = this.place(callId, { ...seat, deviceId: "", state });
+  private removeParticipant(callId: string, userId: string, state: ParticipantState): { call: Call } {
+    const { handRaiseTime: _, ...seat } = this.participantOf(callId, userId);
+    const call = this.setParticipant(callId, { ...seat, deviceId: "", state });
     if (call.participants.some((p) => p.state === ParticipantState.JOINED)) return { call };
     return { call: this.end(callId, call.answerTime ? EndReason.HUNG_UP : EndReason.CANCELLED) };
   }
 
-  private seatOf(callId: string, userId: string): Participant {
+  private participantOf(callId: string, userId: string): Participant {
     const seat = this.of(callId).participants.find((p) => p.userId === userId);
     if (!seat) throw new ConnectError("not in the call", Code.NotFound);
     return seat;
   }
 
-  private place(callId: string, seat: Participant): Call {
+  private setParticipant(callId: string, seat: Participant): Call {
     const participants = this.of(callId).participants.map((p) => (p.userId === seat.userId ? seat : p));
-    return this.told(this.change(callId, { participants }));
+    return this.publish(this.change(callId, { participants }));
   }
 
-  private told(call: Call): Call {
-    this.tell(call);
+  private publish(call: Call): Call {
+    this.sendEvent(call);
     return call;
   }
 
@@ -144,8 +144,8 @@ export class MockCalls {
     return next;
   }
 
-  private tell(call: Call): void {
-    this.backend.tell(call.participants.map((p) => p.userId), { case: "call", value: structuredClone(call) });
+  private sendEvent(call: Call): void {
+    this.backend.sendEvent(call.participants.map((p) => p.userId), { case: "call", value: structuredClone(call) });
   }
 
   private of(callId: string): Call {

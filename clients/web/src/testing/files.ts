@@ -26,7 +26,7 @@ export class MockFiles {
   };
 
   /** A file that was sent long ago. */
-  keep(init: { fileName: string; contentType: string; width?: number; height?: number }, body: Blob): Attachment {
+  add(init: { fileName: string; contentType: string; width?: number; height?: number }, body: Blob): Attachment {
     const attachment = create(AttachmentSchema, { ...init, attachmentId: this.backend.id("file"), sizeBytes: BigInt(body.size) });
     this.bodies.set(attachment.attachmentId, body);
     return attachment;

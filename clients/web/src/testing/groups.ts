@@ -15,7 +15,7 @@ import {
   SystemContentSchema,
   type TextContent,
 } from "../gen/parley/messaging/v1/messages_pb.js";
-import { type MockBackend, memberIds, type Room } from "./backend.js";
+import { type MockBackend, memberIds, type MockConversation } from "./backend.js";
 
 type Place = { conversationId: string; seq: bigint };
 type GroupChange = { title?: string | undefined; avatarRef?: string | undefined; historyOpen?: boolean | undefined; addAudience?: AddAudience | undefined };
@@ -29,65 +29,65 @@ export function groupsOf(backend: MockBackend, userId: string) {
 }
 
 function groupMethods(backend: MockBackend, userId: string) {
-  const line = (room: Room, event: SystemContent["event"]): void => {
-    backend.post(room.conversation.conversationId, userId, { case: "system", value: create(SystemContentSchema, { event }) });
+  const line = (stored: MockConversation, event: SystemContent["event"]): void => {
+    backend.post(stored.conversation.conversationId, userId, { case: "system", value: create(SystemContentSchema, { event }) });
   };
-  const enter = (room: Room, userIds: readonly string[]): Conversation => {
-    const fresh = userIds.filter((id) => !memberIds(room).includes(id)).map((id) => member(id, MemberRole.MEMBER, room.conversation.lastSeq));
-    return backend.change(room, { members: [...room.conversation.members, ...fresh] });
+  const enter = (stored: MockConversation, userIds: readonly string[]): Conversation => {
+    const fresh = userIds.filter((id) => !memberIds(stored).includes(id)).map((id) => member(id, MemberRole.MEMBER, stored.conversation.lastSeq));
+    return backend.change(stored, { members: [...stored.conversation.members, ...fresh] });
   };
-  const leave = (room: Room, out: string): Conversation =>
-    backend.change(room, { members: room.conversation.members.filter((m) => m.userId !== out) }, { alsoTold: [out] });
+  const leave = (stored: MockConversation, out: string): Conversation =>
+    backend.change(stored, { members: stored.conversation.members.filter((m) => m.userId !== out) }, { alsoTold: [out] });
   return {
     createGroup: ({ title, userIds }: { title: string; userIds: string[] }) => {
       backend.count("createGroup");
       const members = [member(userId, MemberRole.OWNER), ...userIds.map((id) => member(id))];
-      const room = backend.found({ conversationId: backend.id("group"), kind: ConversationKind.GROUP, title, members });
-      line(room, { case: "created", value: { $typeName: "parley.messaging.v1.GroupCreated" } });
-      return { conversation: room.conversation };
+      const stored = backend.createConversation({ conversationId: backend.id("group"), kind: ConversationKind.GROUP, title, members });
+      line(stored, { case: "created", value: { $typeName: "parley.messaging.v1.GroupCreated" } });
+      return { conversation: stored.conversation };
     },
     updateGroup: ({ conversationId, title, avatarRef, historyOpen, addAudience }: InGroup & GroupChange) => {
-      const room = backend.room(conversationId);
-      const before = room.conversation;
-      const conversation = backend.change(room, {
+      const stored = backend.stored(conversationId);
+      const before = stored.conversation;
+      const conversation = backend.change(stored, {
         title: title ?? before.title,
         avatarRef: avatarRef ?? before.avatarRef,
         historyOpen: historyOpen ?? before.historyOpen,
         addAudience: addAudience || before.addAudience,
       });
-      if (title !== undefined) line(room, { case: "renamed", value: { $typeName: "parley.messaging.v1.GroupRenamed", title } });
+      if (title !== undefined) line(stored, { case: "renamed", value: { $typeName: "parley.messaging.v1.GroupRenamed", title } });
       return { conversation };
     },
     setVanishing: ({ conversationId, vanishAfter }: InGroup & { vanishAfter?: Duration | undefined }) => {
-      const room = backend.room(conversationId);
+      const stored = backend.stored(conversationId);
       const after = vanishAfter ?? create(DurationSchema);
-      const conversation = backend.change(room, { vanishAfter: after });
-      line(room, { case: "vanishingChanged", value: { $typeName: "parley.messaging.v1.VanishingChanged", vanishAfter: after } });
+      const conversation = backend.change(stored, { vanishAfter: after });
+      line(stored, { case: "vanishingChanged", value: { $typeName: "parley.messaging.v1.VanishingChanged", vanishAfter: after } });
       return { conversation };
     },
     addMembers: ({ conversationId, userIds }: InGroup & { userIds: string[] }) => {
-      const room = backend.room(conversationId);
-      const conversation = enter(room, userIds);
-      line(room, { case: "membersAdded", value: { $typeName: "parley.messaging.v1.MembersAdded", userIds } });
+      const stored = backend.stored(conversationId);
+      const conversation = enter(stored, userIds);
+      line(stored, { case: "membersAdded", value: { $typeName: "parley.messaging.v1.MembersAdded", userIds } });
       return { conversation };
     },
     removeMember: ({ conversationId, userId: out }: InGroup & { userId: string }) => {
-      const room = backend.room(conversationId);
-      const conversation = leave(room, out);
-      line(room, { case: "memberRemoved", value: { $typeName: "parley.messaging.v1.MemberRemoved", userId: out } });
+      const stored = backend.stored(conversationId);
+      const conversation = leave(stored, out);
+      line(stored, { case: "memberRemoved", value: { $typeName: "parley.messaging.v1.MemberRemoved", userId: out } });
       return { conversation };
     },
     leaveGroup: ({ conversationId }: InGroup) => {
-      const room = backend.room(conversationId);
-      leave(room, userId);
-      line(room, { case: "memberLeft", value: { $typeName: "parley.messaging.v1.MemberLeft" } });
+      const stored = backend.stored(conversationId);
+      leave(stored, userId);
+      line(stored, { case: "memberLeft", value: { $typeName: "parley.messaging.v1.MemberLeft" } });
       return {};
     },
     setMemberRole: ({ conversationId, userId: of, role }: InGroup & { userId: string; role: MemberRole }) => {
-      const room = backend.room(conversationId);
-      const members = room.conversation.members.map((m) => (m.userId === of ? { ...m, role } : m));
-      const conversation = backend.change(room, { members });
-      line(room, { case: "roleChanged", value: { $typeName: "parley.messaging.v1.RoleChanged", userId: of, role } });
+      const stored = backend.stored(conversationId);
+      const members = stored.conversation.members.map((m) => (m.userId === of ? { ...m, role } : m));
+      const conversation = backend.change(stored, { members });
+      line(stored, { case: "roleChanged", value: { $typeName: "parley.messaging.v1.RoleChanged", userId: of, role } });
       return { conversation };
     },
     createInvite: ({ conversationId }: InGroup) => {
@@ -102,9 +102,9 @@ function groupMethods(backend: MockBackend, userId: string) {
     joinByInvite: ({ token }: { token: string }) => {
       const id = backend.invites.get(token);
       if (!id) throw new ConnectError("no such invite", Code.NotFound);
-      const room = backend.room(id);
-      const conversation = enter(room, [userId]);
-      line(room, { case: "memberJoined", value: { $typeName: "parley.messaging.v1.MemberJoined" } });
+      const stored = backend.stored(id);
+      const conversation = enter(stored, [userId]);
+      line(stored, { case: "memberJoined", value: { $typeName: "parley.messaging.v1.MemberJoined" } });
       return { conversation };
     },
   };
@@ -112,7 +112,7 @@ function groupMethods(backend: MockBackend, userId: string) {
 
 function changeMethods(backend: MockBackend, userId: string) {
   const held = ({ conversationId, seq }: Place): Message => {
-    const message = backend.room(conversationId).messages[Number(seq) - 1];
+    const message = backend.stored(conversationId).messages[Number(seq) - 1];
     if (!message) throw new ConnectError("no such message", Code.NotFound);
     return message;
   };
@@ -121,7 +121,7 @@ function changeMethods(backend: MockBackend, userId: string) {
     editMessage: (request: Place & { text?: TextContent | undefined }) => {
       if (!request.text) throw new ConnectError("no text", Code.InvalidArgument);
       const before = held(request);
-      backend.edits.note(before);
+      backend.edits.record(before);
       return change(request, { content: { case: "text", value: request.text }, editCount: before.editCount + 1 });
     },
     listEdits: (request: Place) => ({ edits: backend.edits.of(held(request)) }),

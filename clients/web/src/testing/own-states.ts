@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { type OwnState, OwnStateSchema, RequestState } from "../gen/parley/messaging/v1/messages_pb.js";
-import type { MockBackend, Room } from "./backend.js";
+import type { MockBackend, MockConversation } from "./backend.js";
 
 /** How each user keeps each conversation, told to the user's own devices alone. */
 export class MockOwnStates {
@@ -10,9 +10,9 @@ export class MockOwnStates {
   constructor(private readonly backend: MockBackend) {}
 
   /** With the count of what is unread now. */
-  of(userId: string, room: Room): OwnState {
-    const state = this.states.get(key(userId, room.conversation.conversationId)) ?? create(OwnStateSchema);
-    const others = room.messages.filter((m) => m.seq > state.readSeq && m.senderId !== userId);
+  of(userId: string, stored: MockConversation): OwnState {
+    const state = this.states.get(key(userId, stored.conversation.conversationId)) ?? create(OwnStateSchema);
+    const others = stored.messages.filter((m) => m.seq > state.readSeq && m.senderId !== userId);
     const unreadCount = others.filter((m) => m.content.case === "text" || m.content.case === "voice" || m.content.case === "call").length;
     return { ...state, unreadCount };
   }
@@ -23,11 +23,11 @@ export class MockOwnStates {
     this.states.set(key(userId, conversationId), { ...before, ...next });
   }
 
-  change(userId: string, room: Room, next: Partial<OwnState>): OwnState {
-    const { conversationId } = room.conversation;
+  change(userId: string, stored: MockConversation, next: Partial<OwnState>): OwnState {
+    const { conversationId } = stored.conversation;
     this.set(userId, conversationId, next);
-    const ownState = this.of(userId, room);
-    this.backend.tell([userId], { case: "ownState", value: { $typeName: "parley.gateway.v1.OwnStateChanged", conversationId, ownState } });
+    const ownState = this.of(userId, stored);
+    this.backend.sendEvent([userId], { case: "ownState", value: { $typeName: "parley.gateway.v1.OwnStateChanged", conversationId, ownState } });
     return ownState;
   }
 }
@@ -42,7 +42,7 @@ interface OwnChange {
   readonly muteEndTime?: Timestamp | undefined;
 }
 
-export function keepingOf(backend: MockBackend, userId: string) {
+export function conversationSettingsOf(backend: MockBackend, userId: string) {
   return {
     updateOwnState: ({ conversationId, pinned, archived, markedUnread, muteEndTime }: OwnChange) => {
       backend.count("updateOwnState");
@@ -51,7 +51,7 @@ export function keepingOf(backend: MockBackend, userId: string) {
       if (archived !== undefined) next.archived = archived;
       if (markedUnread !== undefined) next.markedUnread = markedUnread;
       if (muteEndTime) next.muteEndTime = muteEndTime;
-      return { ownState: backend.own.change(userId, backend.room(conversationId), next) };
+      return { ownState: backend.own.change(userId, backend.stored(conversationId), next) };
     },
   };
 }

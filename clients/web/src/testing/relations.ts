@@ -28,7 +28,7 @@ export class MockRelations {
   set(userId: string, next: Partial<Settings>): Settings {
     const settings = { ...this.settingsOf(userId), ...next };
     this.settings.set(userId, settings);
-    this.tell(userId);
+    this.sendEvent(userId);
     return settings;
   }
 
@@ -40,7 +40,7 @@ export class MockRelations {
     const rest = this.blocked(userId).filter((b) => b.userId !== other);
     const fresh = create(BlockedUserSchema, { userId: other, blockTime: timestampFromMs(this.backend.now()) });
     this.blocks.set(userId, present ? [fresh, ...rest] : rest);
-    this.tell(userId);
+    this.sendEvent(userId);
   }
 
   /** Throws when a block stands between the two, or the other takes messages of nobody. */
@@ -50,19 +50,19 @@ export class MockRelations {
   }
 
   /** A new conversation waits with whoever does not take messages of everyone. */
-  knock(userId: string, peerId: string, conversationId: string): void {
+  requestIfNeeded(userId: string, peerId: string, conversationId: string): void {
     if (userId !== peerId && this.settingsOf(peerId).messageAudience !== Audience.EVERYONE) this.backend.own.set(peerId, conversationId, PENDING);
   }
 
-  private tell(userId: string): void {
-    this.backend.tell([userId], { case: "relations", value: { $typeName: "parley.gateway.v1.RelationsChanged" } });
+  private sendEvent(userId: string): void {
+    this.backend.sendEvent([userId], { case: "relations", value: { $typeName: "parley.gateway.v1.RelationsChanged" } });
   }
 }
 
 export function relationsOf(backend: MockBackend, userId: string) {
   const { relations } = backend;
   const settle = (conversationId: string, request: RequestState): object => {
-    backend.own.change(userId, backend.room(conversationId), { request });
+    backend.own.change(userId, backend.stored(conversationId), { request });
     return {};
   };
   return {
@@ -95,7 +95,7 @@ export function relationsOf(backend: MockBackend, userId: string) {
     },
     declineRequest: ({ conversationId, block }: { conversationId: string; block: boolean }) => {
       backend.count("declineRequest");
-      if (block) for (const other of memberIds(backend.room(conversationId))) if (other !== userId) relations.block(userId, other, true);
+      if (block) for (const other of memberIds(backend.stored(conversationId))) if (other !== userId) relations.block(userId, other, true);
       return settle(conversationId, RequestState.DECLINED);
     },
     report: (request: ReportRequest) => {

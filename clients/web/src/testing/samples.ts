@@ -1,5 +1,5 @@
 import type { Conversation, Member, Message, Outgoing, OwnState } from "../index.js";
-import { ORDINARY } from "../core/own-state.js";
+import { DEFAULT_OWN_STATE } from "../core/own-state.js";
 
 /** Plain values for tests; what a test is about stands in its own `change`. */
 export const ROOM = "room";
@@ -11,7 +11,7 @@ export function member(userId: string, change: Partial<Member> = {}): Member {
 const NO_SETTINGS = { avatarRef: "", historyOpen: false, adminsAdd: false, vanishAfterS: 0, historyStartSeq: 0 };
 
 export function own(change: Partial<OwnState> = {}): OwnState {
-  return { ...ORDINARY, ...change };
+  return { ...DEFAULT_OWN_STATE, ...change };
 }
 
 /** Alice and Bob. */

@@ -18,8 +18,8 @@ export function searchOf(backend: MockBackend, userId: string) {
       backend.count("searchMessages");
       const words = wordsOf(query);
       if (words.length === 0) throw new ConnectError("no words", Code.InvalidArgument);
-      const rooms = backend.roomsOf(userId).filter((room) => !conversationId || room.conversation.conversationId === conversationId);
-      const found = rooms.flatMap((room) => room.messages.filter((m) => matches(m, words)));
+      const conversations = backend.conversationsOf(userId).filter((stored) => !conversationId || stored.conversation.conversationId === conversationId);
+      const found = conversations.flatMap((stored) => stored.messages.filter((m) => matches(m, words)));
       found.sort((a, b) => Number((b.sendTime?.seconds ?? 0n) - (a.sendTime?.seconds ?? 0n)));
       const start = Number(pageToken || 0);
       const end = start + (pageSize || 20);

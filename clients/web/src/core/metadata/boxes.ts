@@ -1,4 +1,4 @@
-import { ascii, NotOfThisForm, view } from "./bytes.js";
+import { ascii, MalformedFileError, view } from "./bytes.js";
 
 const HEAD_BYTES = 8;
 
@@ -11,7 +11,7 @@ export interface Box {
   readonly end: number;
 }
 
-/** The boxes from here to there, in order. Throws NotOfThisForm. */
+/** The boxes from here to there, in order. Throws MalformedFileError. */
 export function boxes(bytes: Uint8Array, start: number, end: number): Box[] {
   const found: Box[] = [];
   for (let at = start; at + HEAD_BYTES <= end; ) {
@@ -31,6 +31,6 @@ function boxAt(bytes: Uint8Array, start: number, end: number): Box {
   const body = start + (long ? 16 : HEAD_BYTES);
   // A list of QuickTime may end with four zeros, which are no box.
   if (short === 0 && end - start < HEAD_BYTES) return { name: "", start, body: end, end };
-  if (start + length < body || start + length > end) throw new NotOfThisForm();
+  if (start + length < body || start + length > end) throw new MalformedFileError();
   return { name: ascii(bytes, start + 4, 4), start, body, end: start + length };
 }

@@ -1,5 +1,5 @@
 /** The file is not of the form that it says it is, so that it cannot be told what in it may go. */
-export class NotOfThisForm extends Error {}
+export class MalformedFileError extends Error {}
 
 export function ascii(bytes: Uint8Array, at: number, length: number): string {
   return String.fromCharCode(...bytes.subarray(at, at + length));

@@ -1,4 +1,4 @@
-import { ascii, joined, NotOfThisForm } from "./bytes.js";
+import { ascii, joined, MalformedFileError } from "./bytes.js";
 
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
@@ -11,7 +11,7 @@ const HAS_COLOURS = 0x80;
 
 /** A GIF without remarks, texts and XMP, and without what was put behind it (GIF89a). */
 export function stripGif(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (!["GIF87a", "GIF89a"].includes(ascii(bytes, 0, 6))) throw new NotOfThisForm();
+  if (!["GIF87a", "GIF89a"].includes(ascii(bytes, 0, 6))) throw new MalformedFileError();
   let at = 13 + colours(bytes[10]);
   const kept = [bytes.subarray(0, at)];
   for (;;) {
@@ -20,7 +20,7 @@ export function stripGif(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     if (kind === TRAILER) break;
     if (kind === IMAGE) at = endOfBlocks(bytes, at + 11 + colours(bytes[at + 9]));
     else if (kind === EXTENSION) at = endOfBlocks(bytes, at + 2);
-    else throw new NotOfThisForm();
+    else throw new MalformedFileError();
     if (kind === IMAGE || isKept(bytes, start)) kept.push(bytes.subarray(start, at));
   }
   return joined([...kept, Uint8Array.of(TRAILER)]);
@@ -42,5 +42,5 @@ function endOfBlocks(bytes: Uint8Array, start: number): number {
     at += 1 + length;
     if (length === 0) return at;
   }
-  throw new NotOfThisForm();
+  throw new MalformedFileError();
 }

@@ -1,6 +1,6 @@
 import { ascii } from "./bytes.js";
 import { stripGif } from "./gif.js";
-import { stripFilm, stripStill } from "./iso-media.js";
+import { stripVideo, stripStill } from "./iso-media.js";
 import { stripJpeg } from "./jpeg.js";
 import { stripPng } from "./png.js";
 import { stripWebp } from "./webp.js";
@@ -18,15 +18,15 @@ function stripOf(bytes: Uint8Array, contentType: string): Strip | undefined {
   if (start === "\x89PNG") return stripPng;
   if (start === "RIFF" && ascii(bytes, 8, 4) === "WEBP") return stripWebp;
   if (start === "GIF8") return stripGif;
-  if (FILM_STARTS.has(form)) return contentType.startsWith("image/") ? stripStill : stripFilm;
+  if (ISO_MEDIA_STARTS.has(form)) return contentType.startsWith("image/") ? stripStill : stripVideo;
   return undefined;
 }
 
 /** With what an ISO base media file begins, older ones of QuickTime among them. */
-const FILM_STARTS = new Set(["ftyp", "moov", "mdat", "wide", "free", "skip", "pnot"]);
+const ISO_MEDIA_STARTS = new Set(["ftyp", "moov", "mdat", "wide", "free", "skip", "pnot"]);
 
 /** May say who made it, where and when, and nothing here can take that out. */
-const SAYS_MORE = new Set(["video/webm", "video/matroska", "application/pdf", "audio/mpeg", "audio/flac", "audio/ogg", "audio/wav", "audio/webm", "audio/aac"]);
+const NOT_STRIPPED = new Set(["video/webm", "video/matroska", "application/pdf", "audio/mpeg", "audio/flac", "audio/ogg", "audio/wav", "audio/webm", "audio/aac"]);
 
 export interface Stripped {
   readonly body: Blob;
@@ -44,11 +44,11 @@ export async function strip(body: Blob, contentType: string): Promise<Stripped |
   try {
     return { body: new Blob([take(bytes)], { type: contentType }), notice: undefined };
   } catch {
-    // Whatever it is, its form was not as the types say: NotOfThisForm, or cut off where a number should be.
+    // Whatever it is, its form was not as the types say: MalformedFileError, or cut off where a number should be.
     return undefined;
   }
 }
 
 function noticeOf(contentType: string): string | undefined {
-  return SAYS_MORE.has(contentType) ? "It may still say who made it, where and when." : undefined;
+  return NOT_STRIPPED.has(contentType) ? "It may still say who made it, where and when." : undefined;
 }

@@ -1,5 +1,5 @@
 import { type Box, boxes } from "./boxes.js";
-import { ascii, NotOfThisForm, view } from "./bytes.js";
+import { ascii, MalformedFileError, view } from "./bytes.js";
 import { samplesOf } from "./samples.js";
 
 /**
@@ -7,19 +7,19 @@ import { samplesOf } from "./samples.js";
  * nothing is moved: what goes becomes free space of zeros.
  */
 /** Boxes that hold others. */
-const HOLDERS = new Set(["moov", "trak", "mdia", "minf", "stbl", "edts", "moof", "traf", "mvex"]);
+const CONTAINERS = new Set(["moov", "trak", "mdia", "minf", "stbl", "edts", "moof", "traf", "mvex"]);
 /** What people and devices say of a film: places, makers, names, remarks. */
-const SAID = new Set(["udta", "meta", "uuid", "cprt", "loci", "XMP_"]);
+const METADATA_BOXES = new Set(["udta", "meta", "uuid", "cprt", "loci", "XMP_"]);
 /** What is seen, heard or read of a film. Other tracks are what devices write along: where they were, which way they faced. */
-const SHOWN_TRACKS = new Set(["vide", "soun", "auxv", "sbtl", "subt", "text", "clcp", "tmcd", "pict"]);
+const MEDIA_TRACKS = new Set(["vide", "soun", "auxv", "sbtl", "subt", "text", "clcp", "tmcd", "pict"]);
 /** What items of a picture are called that say something of it. */
-const SAID_ITEMS = new Set(["Exif", "mime", "uri "]);
+const METADATA_ITEMS = new Set(["Exif", "mime", "uri "]);
 
 /** A film or sound, in place, without what is said of it. Only the boxes are read, never the film itself. */
-export function stripFilm(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+export function stripVideo(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const kept = bytes.slice();
-  if (!boxes(kept, 0, kept.length).some(({ name }) => name === "moov" || name === "ftyp")) throw new NotOfThisForm();
-  freeSaid(kept, 0, kept.length);
+  if (!boxes(kept, 0, kept.length).some(({ name }) => name === "moov" || name === "ftyp")) throw new MalformedFileError();
+  freeMetadata(kept, 0, kept.length);
   return kept;
 }
 
@@ -28,27 +28,27 @@ export function stripStill(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuff
   const kept = bytes.slice();
   const top = boxes(kept, 0, kept.length);
   const meta = top.find(({ name }) => name === "meta");
-  if (!top.some(({ name }) => name === "ftyp") || !meta) throw new NotOfThisForm();
+  if (!top.some(({ name }) => name === "ftyp") || !meta) throw new MalformedFileError();
   const inside = boxes(kept, meta.body + 4, meta.end);
   const of = (name: string): Box | undefined => inside.find((box) => box.name === name);
-  const said = saidItems(kept, of("iinf"));
+  const said = metadataItems(kept, of("iinf"));
   const data = of("idat");
   for (const { item, start, end } of extents(kept, of("iloc"), data?.body ?? 0)) {
     if (!said.has(item)) continue;
-    if (end > kept.length) throw new NotOfThisForm();
+    if (end > kept.length) throw new MalformedFileError();
     kept.fill(0, start, end);
   }
   for (const box of top) if (box.name === "uuid" || box.name === "udta") free(kept, box);
   // A film may stand beside the picture.
-  for (const box of top) if (box.name === "moov") freeSaid(kept, box.body, box.end);
+  for (const box of top) if (box.name === "moov") freeMetadata(kept, box.body, box.end);
   return kept;
 }
 
-function freeSaid(bytes: Uint8Array, start: number, end: number): void {
+function freeMetadata(bytes: Uint8Array, start: number, end: number): void {
   for (const box of boxes(bytes, start, end)) {
-    if (SAID.has(box.name)) free(bytes, box);
-    else if (box.name === "trak" && !SHOWN_TRACKS.has(handlerOf(bytes, box))) freeTrack(bytes, box);
-    else if (HOLDERS.has(box.name)) freeSaid(bytes, box.body, box.end);
+    if (METADATA_BOXES.has(box.name)) free(bytes, box);
+    else if (box.name === "trak" && !MEDIA_TRACKS.has(handlerOf(bytes, box))) freeTrack(bytes, box);
+    else if (CONTAINERS.has(box.name)) freeMetadata(bytes, box.body, box.end);
   }
 }
 
@@ -69,7 +69,7 @@ function free(bytes: Uint8Array, { start, body, end }: Box): void {
 }
 
 /** The ids of the items that say something of the picture. */
-function saidItems(bytes: Uint8Array, iinf: Box | undefined): Set<number> {
+function metadataItems(bytes: Uint8Array, iinf: Box | undefined): Set<number> {
   const said = new Set<number>();
   if (!iinf) return said;
   const data = view(bytes);
@@ -79,7 +79,7 @@ function saidItems(bytes: Uint8Array, iinf: Box | undefined): Set<number> {
     if (entry.name !== "infe" || version < 2) continue;
     const wide = version > 2;
     const item = wide ? data.getUint32(entry.body + 4) : data.getUint16(entry.body + 4);
-    if (SAID_ITEMS.has(ascii(bytes, entry.body + (wide ? 10 : 8), 4))) said.add(item);
+    if (METADATA_ITEMS.has(ascii(bytes, entry.body + (wide ? 10 : 8), 4))) said.add(item);
   }
   return said;
 }
@@ -97,7 +97,7 @@ function extents(bytes: Uint8Array, iloc: Box | undefined, dataStart: number): E
   let at = iloc.body + 4;
   const version = bytes[iloc.body] ?? 0;
   const number = (size: number): number => {
-    if (at + size > iloc.end) throw new NotOfThisForm();
+    if (at + size > iloc.end) throw new MalformedFileError();
     at += size;
     if (size === 8) return Number(data.getBigUint64(at - 8));
     return size === 4 ? data.getUint32(at - 4) : size === 2 ? data.getUint16(at - 2) : 0;

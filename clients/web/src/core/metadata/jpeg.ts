@@ -1,4 +1,4 @@
-import { ascii, joined, NotOfThisForm, view } from "./bytes.js";
+import { ascii, joined, MalformedFileError, view } from "./bytes.js";
 import { orientationBlock, orientationOf } from "./orientation.js";
 
 /** Markers of ITU-T T.81. */
@@ -15,17 +15,17 @@ const EXIF = "Exif\0\0";
 
 /** A JPEG without EXIF, XMP, IPTC, remarks, previews and whatever was put behind the picture; colours and which way is up stay. */
 export function stripJpeg(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (bytes[0] !== 0xff || bytes[1] !== SOI) throw new NotOfThisForm();
+  if (bytes[0] !== 0xff || bytes[1] !== SOI) throw new MalformedFileError();
   const kept: Uint8Array[] = [];
   let orientation = 1;
   let at = 2;
   for (;;) {
     while (bytes[at] === 0xff && bytes[at + 1] === 0xff) at += 1;
     const marker = bytes[at + 1];
-    if (bytes[at] !== 0xff || marker === undefined) throw new NotOfThisForm();
+    if (bytes[at] !== 0xff || marker === undefined) throw new MalformedFileError();
     if (marker === EOI) break;
     const end = at + 2 + length(bytes, at + 2);
-    if (end > bytes.length) throw new NotOfThisForm();
+    if (end > bytes.length) throw new MalformedFileError();
     const data = bytes.subarray(at + 4, end);
     if (marker === APP1 && ascii(data, 0, 6) === EXIF) orientation = orientationOf(data.subarray(6));
     if (isKept(marker, data)) kept.push(bytes.subarray(at, end));
@@ -60,7 +60,7 @@ function endOfScan(bytes: Uint8Array, start: number): number {
 }
 
 function length(bytes: Uint8Array, at: number): number {
-  if (at + 2 > bytes.length) throw new NotOfThisForm();
+  if (at + 2 > bytes.length) throw new MalformedFileError();
   return view(bytes).getUint16(at);
 }
 

@@ -1,4 +1,4 @@
-import { ascii, joined, NotOfThisForm, view } from "./bytes.js";
+import { ascii, joined, MalformedFileError, view } from "./bytes.js";
 import { orientationBlock, orientationOf } from "./orientation.js";
 
 const SIGNATURE = "\x89PNG\r\n\x1a\n";
@@ -7,15 +7,15 @@ const KEPT = new Set(["IHDR", "PLTE", "IDAT", "tRNS", "gAMA", "cHRM", "sRGB", "i
 
 /** A PNG, also an animated one, without what it says beside the picture. */
 export function stripPng(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (ascii(bytes, 0, 8) !== SIGNATURE) throw new NotOfThisForm();
+  if (ascii(bytes, 0, 8) !== SIGNATURE) throw new MalformedFileError();
   const kept: Uint8Array[] = [];
   let orientation = 1;
   for (let at = 8; ; ) {
-    if (at + 12 > bytes.length) throw new NotOfThisForm();
+    if (at + 12 > bytes.length) throw new MalformedFileError();
     const length = view(bytes).getUint32(at);
     const name = ascii(bytes, at + 4, 4);
     const end = at + 12 + length;
-    if (end > bytes.length) throw new NotOfThisForm();
+    if (end > bytes.length) throw new MalformedFileError();
     if (name === "eXIf") orientation = orientationOf(bytes.subarray(at + 8, end - 4));
     if (KEPT.has(name)) kept.push(bytes.subarray(at, end));
     at = end;

@@ -1,9 +1,9 @@
 import { type Box, boxes } from "./boxes.js";
-import { NotOfThisForm, view } from "./bytes.js";
+import { MalformedFileError, view } from "./bytes.js";
 
 const WAY = ["mdia", "minf", "stbl"];
 
-/** Where in the file a track's samples stand, by its tables (ISO/IEC 14496-12, 8.7). Throws NotOfThisForm. */
+/** Where in the file a track's samples stand, by its tables (ISO/IEC 14496-12, 8.7). Throws MalformedFileError. */
 export function samplesOf(bytes: Uint8Array, trak: Box): { readonly start: number; readonly end: number }[] {
   let within: Box = trak;
   for (const step of WAY) {
@@ -18,7 +18,7 @@ export function samplesOf(bytes: Uint8Array, trak: Box): { readonly start: numbe
     const count = runs.findLast(({ first }) => first <= chunk + 1)?.count ?? 0;
     let end = start;
     for (const stop = sample + count; sample < stop; sample++) end += sizes(sample);
-    if (end > bytes.length) throw new NotOfThisForm();
+    if (end > bytes.length) throw new MalformedFileError();
     return { start, end };
   });
 }
@@ -37,13 +37,13 @@ function runsOf(bytes: Uint8Array, table: Box | undefined): { readonly first: nu
 }
 
 function sizesOf(bytes: Uint8Array, table: Box | undefined): (sample: number) => number {
-  if (!table) throw new NotOfThisForm();
+  if (!table) throw new MalformedFileError();
   const data = view(bytes);
   const same = data.getUint32(table.body + 4);
   if (same) return () => same;
   const first = table.body + 12;
   return (sample) => {
-    if (first + 4 * sample + 4 > table.end) throw new NotOfThisForm();
+    if (first + 4 * sample + 4 > table.end) throw new MalformedFileError();
     return data.getUint32(first + 4 * sample);
   };
 }
@@ -51,6 +51,6 @@ function sizesOf(bytes: Uint8Array, table: Box | undefined): (sample: number) =>
 /** Where the rows of a table begin, after its version, flags and count. */
 function rows(bytes: Uint8Array, { body, end }: Box, size: number): number[] {
   const count = view(bytes).getUint32(body + 4);
-  if (body + 8 + count * size > end) throw new NotOfThisForm();
+  if (body + 8 + count * size > end) throw new MalformedFileError();
   return Array.from({ length: count }, (_, i) => body + 8 + i * size);
 }

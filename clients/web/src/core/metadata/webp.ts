@@ -1,4 +1,4 @@
-import { ascii, joined, NotOfThisForm, view } from "./bytes.js";
+import { ascii, joined, MalformedFileError, view } from "./bytes.js";
 import { orientationBlock, orientationOf } from "./orientation.js";
 
 /** What is drawn, its colours, and how it moves (RFC 9649). */
@@ -9,16 +9,16 @@ const HAS_XMP = 0x04;
 
 /** A WebP, also an animated one, without EXIF, XMP and unknown chunks. */
 export function stripWebp(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (ascii(bytes, 0, 4) !== "RIFF" || ascii(bytes, 8, 4) !== "WEBP") throw new NotOfThisForm();
+  if (ascii(bytes, 0, 4) !== "RIFF" || ascii(bytes, 8, 4) !== "WEBP") throw new MalformedFileError();
   const end = 8 + view(bytes).getUint32(4, true);
-  if (end > bytes.length + 1) throw new NotOfThisForm();
+  if (end > bytes.length + 1) throw new MalformedFileError();
   const kept: Uint8Array[] = [];
   let orientation = 1;
   for (let at = 12; at + 8 <= Math.min(end, bytes.length); ) {
     const name = ascii(bytes, at, 4);
     const length = view(bytes).getUint32(at + 4, true);
     const next = at + 8 + length + (length % 2);
-    if (at + 8 + length > bytes.length) throw new NotOfThisForm();
+    if (at + 8 + length > bytes.length) throw new MalformedFileError();
     if (name === "EXIF") orientation = orientationOf(withoutHead(bytes.subarray(at + 8, at + 8 + length)));
     if (KEPT.has(name)) kept.push(chunk(name, bytes.slice(at + 8, at + 8 + length)));
     at = next;
