@@ -19,6 +19,8 @@ OUTER_LIBRARIES = MEDIA_LIBRARIES | {"grpc", "asyncpg", "aiokafka", "aiohttp", "
 # changes.
 PURE_LIBRARIES = {"emoji", "regex", "idna", "puremagic"}
 OUTER_RUNTIME = {"grpc", "kafka", "postgres"}
+# Rules that all services share, a core's too: they import the standard library only.
+PURE_RUNTIME = {"user_ids"}
 # The folders of runtime: each uses those after it, and the files beside them, but lifecycle.py, which is above all.
 RUNTIME_FOLDERS = ("grpc", "limits", "identity", "postgres", "kafka", "http", "observability")
 # Parts of a large service that have the files of a service themselves; among each other they are one service.
@@ -53,7 +55,9 @@ def _breach(service: str, layer: str, imported: list[str]) -> str | None:
         if other == service:
             return _own_breach(service, layer, _layer(inside))
         return _foreign_breach(service, layer, other, inside)
-    if layer in ("core", "ports") and top not in sys.stdlib_module_names | PURE_LIBRARIES:
+    if (
+        layer in ("core", "ports") or (service == "runtime" and layer in PURE_RUNTIME)
+    ) and top not in sys.stdlib_module_names | PURE_LIBRARIES:
         return "the standard library only"
     if layer == "core" and top in IMPURE:
         return "time, randomness and loops are not for a core"
@@ -80,6 +84,8 @@ def _own_breach(service: str, layer: str, target: str) -> str | None:
 
 
 def _runtime_breach(folder: str, target: str) -> str | None:
+    if folder in PURE_RUNTIME and target not in PURE_RUNTIME:
+        return "the standard library only"
     if folder not in RUNTIME_FOLDERS:
         return None
     if target == "lifecycle":
@@ -93,7 +99,7 @@ def _foreign_breach(service: str, layer: str, other: str, inside: list[str]) -> 
     if other != "runtime":
         return "services meet through the generated protocol only"
     if layer in ("core", "ports"):
-        return "the standard library only"
+        return None if inside and inside[0] in PURE_RUNTIME else "the standard library only"
     if layer == "service" and inside and inside[0] in OUTER_RUNTIME:
         return "use-cases reach the outside through ports"
     return None
@@ -141,6 +147,8 @@ def test_every_service_is_looked_at() -> None:
         ("services.messaging.core", "from time import monotonic"),
         ("services.messaging.core", "import structlog"),
         ("services.messaging.core", "from services.runtime.clock import Clock"),
+        ("services.runtime.user_ids", "import structlog"),
+        ("services.runtime.user_ids", "from services.runtime.clock import Clock"),
         ("services.messaging.core", "from parley.messaging.v1 import messages_pb2"),
         ("services.messaging.core", "def late():\n    import random"),
         ("services.signaling.core.calls", "from services.signaling.store import PostgresStore"),
@@ -167,6 +175,7 @@ def test_seeded_breach_is_found(module: str, line: str) -> None:
     ("module", "line"),
     [
         ("services.messaging.core", "from dataclasses import dataclass"),
+        ("services.messaging.core", "from services.runtime.user_ids import is_user_id"),
         ("services.signaling.core.calls", "from services.signaling.core.model import Call"),
         ("services.signaling.core.calls", "from .model import Call"),
         ("services.messaging.service", "from services.runtime.clock import Clock"),
