@@ -22,6 +22,7 @@ from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.attachments.scanning import Scans
 from services.messaging.attachments.service import Attachments, Collector
 from services.messaging.attachments.store import PostgresAttachments
+from services.messaging.client_limits import client_limits
 from services.messaging.config import Config
 from services.messaging.consumer import CallRecords, FanOut, SearchIndex
 from services.messaging.core.changes import ChangePolicy
@@ -201,7 +202,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         config.server,
         [
             *rpc.apis(messaging, groups, receipts, vanishing),
-            *relations_rpc.apis(relations, reports),
+            *relations_rpc.apis(relations, reports, client_limits(config)),
             *attachments_rpc.apis(attachments),
             *accounts_rpc.apis(accounts, sign_outs),
         ],

@@ -8,6 +8,7 @@ import type { MediaFactory } from "./calls.js";
 import { Calls } from "./calls.js";
 import { Changes } from "./changes.js";
 import { ConversationStore } from "./core/conversation-store.js";
+import type { Limits } from "./core/limits.js";
 import type { Message } from "./core/model.js";
 import { DeliveryReceipts } from "./delivery-receipts.js";
 import { Downloads } from "./downloads.js";
@@ -101,7 +102,7 @@ export class ParleyClient {
     this.groups = new Groups(api, this.messaging);
     this.conversationSettings = new ConversationSettings(api, this.messaging);
     this.relations = new Relations(api, changed, this.messaging);
-    this.uploads = new Uploads(api, options.put ?? putByXhr, changed);
+    this.uploads = new Uploads(api, options.put ?? putByXhr, changed, () => this.limits);
     this.downloads = new Downloads(api);
     this.account = new Account(api, this.userId);
     this.drafts = new Drafts(this.userId, options.storage);
@@ -122,6 +123,11 @@ export class ParleyClient {
       isCurrent: () => this.catchUp.done,
     });
     this.changes.subscribe(() => this.followUp());
+  }
+
+  /** What the service takes at most; nothing is limited until it has told. */
+  get limits(): Limits {
+    return this.relations.limits;
   }
 
   /** Opens the event stream; the rest follows from its Ready. Also takes the stream back from another window. */

@@ -8,6 +8,7 @@ export type { ConversationView } from "./core/conversation-store.js";
 export { findEntities, openMention, type Person, type Segment, segments } from "./core/entities.js";
 export { isSameEmoji, qualified } from "./core/emoji.js";
 export { contentTypeOf, displayName, sizeLine } from "./core/files.js";
+export type { Limits } from "./core/limits.js";
 export { type LinkTarget, targetOf } from "./core/links.js";
 export { truncate, graphemes, isBlank } from "./core/graphemes.js";
 export { excerpt, highlight, type Marked } from "./core/highlight.js";

@@ -1,9 +1,10 @@
 import type { Api } from "./api.js";
+import { type Limits, UNKNOWN_LIMITS } from "./core/limits.js";
 import type { RequestState } from "./core/model.js";
 import type { BlockedPerson, ReportReason, Settings, SettingsChange } from "./core/relations.js";
 import { orFailure } from "./errors.js";
 import { millis } from "./wire.js";
-import { readSettings, writeReason, writeSettings } from "./wire-relations.js";
+import { readLimits, readSettings, writeReason, writeSettings } from "./wire-relations.js";
 
 const PAGE_SIZE = 200;
 
@@ -24,6 +25,8 @@ interface Conversations {
 export class Relations {
   /** Undefined until they were brought. */
   settings: Settings | undefined;
+  /** What the service takes; comes with the settings. */
+  limits: Limits = UNKNOWN_LIMITS;
   /** The newest first. */
   blocked: readonly BlockedPerson[] = [];
   private running: Promise<void> | undefined;
@@ -51,8 +54,9 @@ export class Relations {
   private async fetchUntilCurrent(): Promise<void> {
     while (this.refreshAgain) {
       this.refreshAgain = false;
-      const [{ settings }, blocked] = await orFailure(Promise.all([this.api.relations.getSettings({}), this.listBlocked()]));
+      const [{ settings, limits }, blocked] = await orFailure(Promise.all([this.api.relations.getSettings({}), this.listBlocked()]));
       this.settings = settings && readSettings(settings);
+      this.limits = readLimits(limits);
       this.blocked = blocked;
       this.changed();
     }

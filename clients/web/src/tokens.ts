@@ -75,7 +75,7 @@ export function devTokens(userId: string, baseUrl = ""): TokenProvider {
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ user_id: userId }),
     });
-    if (response.status === 400) throw new Error("A user id is 1 to 64 letters, digits, dots, dashes or underscores.");
+    if (response.status === 400) throw new Error("A user id is made of letters, digits, dots, dashes and underscores, and not too long.");
     if (!response.ok) throw new Error("The development login is not available here.");
     const answer = (await response.json()) as { token: string };
     return readToken(answer.token);

@@ -1,5 +1,6 @@
 import type { Api } from "./api.js";
-import { contentTypeOf, fileProblem, MAX_FILES, safeName } from "./core/files.js";
+import { contentTypeOf, fileProblem, safeName } from "./core/files.js";
+import type { Limits } from "./core/limits.js";
 import { strip } from "./core/metadata/index.js";
 import type { Attachment } from "./core/model.js";
 import type { Upload, UploadInput } from "./core/uploads.js";
@@ -41,6 +42,7 @@ export class Uploads {
     private readonly api: Api,
     private readonly put: Put,
     private readonly changed: () => void,
+    private readonly limits: () => Limits,
   ) {}
 
   /** Of one conversation, in the order in which they were picked. */
@@ -50,11 +52,12 @@ export class Uploads {
 
   /** Starts to upload. Returns a sentence for people when there are too many; those are left out. */
   add(conversationId: string, files: readonly PickedFile[]): string | undefined {
-    const room = MAX_FILES - this.of(conversationId).length;
-    for (const file of files.slice(0, Math.max(0, room))) this.jobs.push(newJob(conversationId, file));
+    const { attachments, uploadBytes } = this.limits();
+    const left = Math.max(0, attachments - this.of(conversationId).length);
+    for (const file of files.slice(0, left)) this.jobs.push(newJob(conversationId, file, uploadBytes));
     this.startWaiting();
     this.changed();
-    return files.length > room ? `At most ${MAX_FILES} files go with one message.` : undefined;
+    return files.length > left ? `At most ${attachments} files go with one message.` : undefined;
   }
 
   /** Tries a failed one again, under its first id. */
@@ -132,9 +135,9 @@ export class Uploads {
   }
 }
 
-function newJob(conversationId: string, { name, contentType, body, width = 0, height = 0 }: PickedFile): Job {
+function newJob(conversationId: string, { name, contentType, body, width = 0, height = 0 }: PickedFile, maxBytes: number): Job {
   const type = contentTypeOf(contentType, name);
-  const problem = fileProblem(type, body.size);
+  const problem = fileProblem(type, body.size, maxBytes);
   const facts = { id: crypto.randomUUID(), fileName: safeName(name), contentType: type, sizeBytes: body.size, width, height };
   const upload: Upload = { ...facts, state: problem ? "refused" : "announcing", sentBytes: 0, problem, attachment: undefined };
   return { conversationId, picked: body, body: undefined, upload, abort: undefined };

@@ -1,5 +1,6 @@
 import { type Job as WireJob, JobState } from "./gen/parley/messaging/v1/accounts_pb.js";
-import { Audience, ReportReason, type Settings as WireSettings } from "./gen/parley/messaging/v1/relations_pb.js";
+import { Audience, type Limits as WireLimits, ReportReason, type Settings as WireSettings } from "./gen/parley/messaging/v1/relations_pb.js";
+import { type Limits, UNKNOWN_LIMITS } from "./core/limits.js";
 import type * as model from "./core/relations.js";
 import { millis } from "./wire.js";
 
@@ -40,6 +41,23 @@ export function writeSettings({ messages, presence, calls, sendReceipts }: model
     presenceAudience: writeAudience(presence),
     callAudience: writeAudience(calls),
     ...(sendReceipts === undefined ? {} : { sendReceipts }),
+  };
+}
+
+/** What the service does not tell, being older, is not known. */
+export function readLimits(wire: WireLimits | undefined): Limits {
+  if (!wire) return UNKNOWN_LIMITS;
+  const told = (value: number | bigint): number => Number(value) || Infinity;
+  return {
+    textChars: told(wire.textChars),
+    textEntities: told(wire.textEntities),
+    attachments: told(wire.attachments),
+    uploadBytes: told(wire.uploadBytes),
+    groupMembers: told(wire.groupMembers),
+    titleChars: told(wire.titleChars),
+    queryChars: told(wire.queryChars),
+    reportMessages: told(wire.reportMessages),
+    reportCommentChars: told(wire.reportCommentChars),
   };
 }
 

@@ -24,7 +24,7 @@ describe("entities of a text", () => {
 
   test("a mention inside a link is part of the link, and there are at most fifty", () => {
     expect(findEntities("https://a.example/ @ann https://a.example/@ann", PEOPLE).map((e) => e.kind)).toEqual(["link", "mention", "link"]);
-    expect(findEntities("@ann ".repeat(60), PEOPLE)).toHaveLength(50);
+    expect(findEntities("@ann ".repeat(60), PEOPLE, 50)).toHaveLength(50);
   });
 
   test("segments give the whole text back", () => {

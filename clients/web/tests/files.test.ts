@@ -12,10 +12,10 @@ const text = (name: string, body = "hello"): PickedFile => ({ name, contentType:
 
 describe("files before they leave", () => {
   test("what cannot be sent is said in words", () => {
-    expect(fileProblem("image/png", 1000)).toBeUndefined();
-    expect(fileProblem("image/png", 0)).toBe("This file is empty.");
-    expect(fileProblem("image/png", 101 * 1024 * 1024)).toContain("too large. At most 100 MB");
-    expect(fileProblem("application/x-msdownload", 10)).toContain("Files of this type cannot be sent");
+    expect(fileProblem("image/png", 1000, Infinity)).toBeUndefined();
+    expect(fileProblem("image/png", 0, 100)).toBe("This file is empty.");
+    expect(fileProblem("image/png", 101 * 1024 * 1024, 100 * 1024 * 1024)).toContain("too large. At most 100 MB");
+    expect(fileProblem("application/x-msdownload", 10, 100)).toContain("Files of this type cannot be sent");
   });
 
   test("names and types become what the service takes", () => {

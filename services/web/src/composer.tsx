@@ -9,9 +9,6 @@ import type { FilePicker } from "./file-picker";
 import { previews } from "./previews";
 import { UploadList } from "./upload-list";
 
-/** The service's limit, in code points. */
-const MAX_CHARACTERS = 10_000;
-
 /** What the next text is, when it is no plain new message. */
 export interface Task {
   readonly kind: "reply" | "edit";
@@ -35,7 +32,8 @@ export function Composer(props: ComposerProps): JSX.Element {
   const field = useRef<HTMLTextAreaElement>(null);
   const { text, change, submit, problem } = useWriting(props);
   const mentions = useMentions(field, text, change, peopleOf(props));
-  const excess = text.length > MAX_CHARACTERS ? [...text].length - MAX_CHARACTERS : 0;
+  const { textChars } = client.limits;
+  const excess = text.length > textChars ? [...text].length - textChars : 0;
   const editing = task?.kind === "edit";
   const uploads = editing ? [] : client.uploads.of(conversation.id);
   const sendable = (!isBlank(text) || uploads.length > 0) && excess <= 0 && allDone(uploads);
@@ -150,7 +148,7 @@ function useWriting(props: ComposerProps) {
   };
   const submit = (): void => {
     const written = text.trim();
-    const entities = findEntities(written, peopleOf(props));
+    const entities = findEntities(written, peopleOf(props), client.limits.textEntities);
     if (edited) return void client.messaging.edit(id, edited.seq, written, entities).then(onDone, (failure: Failure) => setProblem(failure.line));
     for (const upload of client.uploads.of(id)) if (upload.attachment) previews.rename(upload.id, upload.attachment.id);
     client.messaging.send(id, { text: written, entities, replyToSeq: task?.message.seq ?? 0, attachments: client.uploads.take(id) });

@@ -8,6 +8,7 @@ import { Members } from "./group-members";
 import { PicturePicker } from "./group-picture";
 import { useEscape } from "./hooks";
 import { Icon } from "./icons";
+import { maxLength } from "./max-length";
 import { InviteLink } from "./invite-link";
 import type { OpenDialog } from "./message-dialogs";
 import type { Viewer } from "./conversation-text";
@@ -137,7 +138,7 @@ function Title({ client, conversation, may, run }: TitleProps): JSX.Element {
         </div>
       ) : (
         <form class="field-row" onSubmit={save}>
-          <input aria-label="Group name" value={title} maxLength={100} autocomplete="off" ref={focus} onInput={(event) => setTitle(event.currentTarget.value)} />
+          <input aria-label="Group name" value={title} {...maxLength(client.limits.titleChars)} autocomplete="off" ref={focus} onInput={(event) => setTitle(event.currentTarget.value)} />
           <button type="submit" class="primary" disabled={isBlank(title)}>
             Save
           </button>

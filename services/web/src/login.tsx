@@ -35,7 +35,6 @@ export function Login({ session }: { session: Session }): JSX.Element {
               autocomplete="username"
               autocapitalize="none"
               spellcheck={false}
-              maxLength={64}
               onInput={(event) => setUserId(event.currentTarget.value)}
             />
             <button type="submit" class="primary" disabled={busy || !userId.trim()}>

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Failure, ParleyClient } from "@parley/client";
 import { isBlank } from "@parley/client";
+import { maxLength } from "./max-length";
 import { readIds } from "./user-ids";
 
 interface NewConversationProps {
@@ -78,7 +79,7 @@ function NewGroup({ client, onOpen }: NewConversationProps): JSX.Element {
     <form onSubmit={submit}>
       <label for="group-title">Group name</label>
       <div class="field-row">
-        <Field id="group-title" value={title} placeholder="Weekend hike" maxLength={100} onChange={setTitle} focused />
+        <Field id="group-title" value={title} placeholder="Weekend hike" maxChars={client.limits.titleChars} onChange={setTitle} focused />
       </div>
       <label for="group-people">People</label>
       <div class="field-row">
@@ -98,12 +99,12 @@ interface FieldProps {
   readonly id: string;
   readonly value: string;
   readonly placeholder: string;
-  readonly maxLength?: number;
+  readonly maxChars?: number;
   readonly focused?: boolean;
   readonly onChange: (value: string) => void;
 }
 
-function Field({ id, value, placeholder, maxLength, focused = false, onChange }: FieldProps): JSX.Element {
+function Field({ id, value, placeholder, maxChars = Infinity, focused = false, onChange }: FieldProps): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
     if (focused) input.current?.focus();
@@ -117,7 +118,7 @@ function Field({ id, value, placeholder, maxLength, focused = false, onChange }:
       autocomplete="off"
       autocapitalize="none"
       spellcheck={false}
-      {...(maxLength ? { maxLength } : {})}
+      {...maxLength(maxChars)}
       onInput={(event) => onChange(event.currentTarget.value)}
     />
   );

@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Conversation, Failure, ParleyClient, ReportReason } from "@parley/client";
-import { isUserContent, MAX_COMMENT, MAX_REPORTED } from "@parley/client";
+import { isUserContent } from "@parley/client";
+import { maxLength } from "./max-length";
 import { Modal } from "./modal";
 import { titleOf, type Viewer } from "./conversation-text";
 
@@ -60,7 +61,7 @@ export function ReportDialog({ client, conversation, viewer, seqs, userId, onClo
         </fieldset>
         <label class="labelled">
           <span>Anything to add? (optional)</span>
-          <textarea rows={3} maxLength={MAX_COMMENT} value={comment} dir="auto" onInput={(event) => setComment(event.currentTarget.value)} />
+          <textarea rows={3} {...maxLength(client.limits.reportCommentChars)} value={comment} dir="auto" onInput={(event) => setComment(event.currentTarget.value)} />
         </label>
         <p class="problem" role="alert">
           {problem}
@@ -81,5 +82,5 @@ export function ReportDialog({ client, conversation, viewer, seqs, userId, onClo
 function messagesOf(client: ParleyClient, conversationId: string, userId: string): number[] {
   const messages = client.messaging.store.get(conversationId)?.messages ?? [];
   const theirs = messages.filter((m) => m.senderId === userId && isUserContent(m.content));
-  return theirs.slice(-MAX_REPORTED).map((m) => m.seq);
+  return theirs.slice(-client.limits.reportMessages).map((m) => m.seq);
 }

@@ -6,6 +6,7 @@ import { Avatar } from "./avatar";
 import { listTime } from "./format";
 import { useFocusOnce } from "./hooks";
 import { Icon } from "./icons";
+import { maxLength } from "./max-length";
 import { titleOf, type Viewer } from "./conversation-text";
 
 /** So long the keys rest before the service is asked. */
@@ -51,13 +52,14 @@ export function useSearch(client: ParleyClient, query: string, conversationId = 
 }
 
 interface SearchFieldProps {
+  readonly maxChars: number;
   readonly label: string;
   readonly value: string;
   readonly focused?: boolean;
   readonly onChange: (value: string) => void;
 }
 
-export function SearchField({ label, value, focused = false, onChange }: SearchFieldProps): JSX.Element {
+export function SearchField({ label, value, maxChars, focused = false, onChange }: SearchFieldProps): JSX.Element {
   const field = useFocusOnce<HTMLInputElement>(focused);
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key !== "Escape" || !value) return;
@@ -72,7 +74,7 @@ export function SearchField({ label, value, focused = false, onChange }: SearchF
         aria-label={label}
         placeholder={label}
         value={value}
-        maxLength={200}
+        {...maxLength(maxChars)}
         autocomplete="off"
         spellcheck={false}
         dir="auto"

@@ -81,7 +81,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
             }}
           />
         )}
-        <SearchField label="Search messages" value={query} onChange={setQuery} />
+        <SearchField label="Search messages" value={query} maxChars={client.limits.queryChars} onChange={setQuery} />
         {query.trim() ? (
           <div class="list">
             <SearchResults client={client} query={query} viewer={{ selfId: client.userId, nameOf }} nowMs={nowMs} onChoose={jumpTo} />

@@ -43,7 +43,7 @@ function SearchPanel({ client, conversation, viewer, nowMs, onJump, onClose }: O
           <Icon name="close" />
         </button>
       </header>
-      <SearchField label="Search in this conversation" value={query} focused onChange={setQuery} />
+      <SearchField label="Search in this conversation" value={query} maxChars={client.limits.queryChars} focused onChange={setQuery} />
       <div class="list">
         {query.trim() && (
           <SearchResults {...{ client, query, viewer, nowMs }} conversationId={conversation.id} onChoose={(message) => choose(message.seq)} />

@@ -95,7 +95,7 @@ class Town:
         self.servicers = {
             "MessagingService": MessagingServicer(messaging, groups, receipts, vanishing),
             "MembershipService": MembershipServicer(relations),
-            "RelationsService": RelationsServicer(relations, reports),
+            "RelationsService": RelationsServicer(relations, reports, relations_pb2.Limits()),
             "ModerationService": ModerationServicer(reports),
             "AttachmentsService": AttachmentsServicer(self.attachments),
             "AccountService": AccountServicer(self.accounts, sign_outs),

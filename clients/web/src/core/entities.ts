@@ -13,8 +13,6 @@ export interface Person {
   readonly name: string;
 }
 
-/** The protocol's limit. */
-const MAX_ENTITIES = 50;
 // Punctuation at the end of an address mostly belongs to the sentence around it.
 const LINK = /\bhttps?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]}]/giu;
 const WORD = /[\p{L}\p{N}_]/u;
@@ -24,13 +22,13 @@ export function isWebAddress(url: string): boolean {
   return hostOf(url) !== undefined;
 }
 
-/** Mentions (`@` and a person's name, or id) and links of a text that is about to be sent; ascending, not overlapping. */
-export function findEntities(text: string, people: readonly Person[]): Entity[] {
+/** Mentions (`@` and a person's name, or id) and links of a text that is about to be sent, at most so many; ascending, not overlapping. */
+export function findEntities(text: string, people: readonly Person[], limit = Infinity): Entity[] {
   const found = [...findLinks(text), ...findMentions(text, people)].sort((a, b) => a.start - b.start);
   const entities: Entity[] = [];
   let end = 0;
   for (const { start, length, ...entity } of found) {
-    if (start < end || entities.length === MAX_ENTITIES) continue;
+    if (start < end || entities.length >= limit) continue;
     end = start + length;
     const place = { offset: codePoints(text.slice(0, start)), length: codePoints(text.slice(start, end)) };
     entities.push({ ...place, ...entity });

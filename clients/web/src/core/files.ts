@@ -1,15 +1,10 @@
 import { truncateStart, isBlank } from "./graphemes.js";
 import { isSendable, mediaType } from "./media-types.js";
 
-/** At most so many files go with one message (the service's limit). */
-export const MAX_FILES = 10;
-/** The service's default; it has the last word. */
-export const MAX_FILE_BYTES = 100 * 1024 * 1024;
-
 /** A sentence for people about why a file cannot be sent; undefined when it can. */
-export function fileProblem(contentType: string, sizeBytes: number): string | undefined {
+export function fileProblem(contentType: string, sizeBytes: number, maxBytes: number): string | undefined {
   if (sizeBytes === 0) return "This file is empty.";
-  if (sizeBytes > MAX_FILE_BYTES) return `This file is too large. At most ${sizeLine(MAX_FILE_BYTES)} can be sent.`;
+  if (sizeBytes > maxBytes) return `This file is too large. At most ${sizeLine(maxBytes)} can be sent.`;
   if (!isSendable(contentType)) return "Files of this type cannot be sent. Pictures, sounds, videos, PDF, plain text, CSV and ZIP can.";
   return undefined;
 }

@@ -29,10 +29,6 @@ export interface BlockedPerson {
 
 export type ReportReason = "spam" | "abuse" | "self_harm" | "illegal" | "other";
 
-/** The service's limits of a report. */
-export const MAX_REPORTED = 50;
-export const MAX_COMMENT = 2000;
-
 /** An export of a person's data, or the deletion of the account. */
 export interface Job {
   readonly id: string;

@@ -17,7 +17,7 @@ import { MessagingService } from "../gen/parley/messaging/v1/service_pb.js";
 import { PresenceService } from "../gen/parley/presence/v1/service_pb.js";
 import { AccountService } from "../gen/parley/messaging/v1/accounts_pb.js";
 import { AttachmentsService } from "../gen/parley/messaging/v1/attachments_pb.js";
-import { RelationsService } from "../gen/parley/messaging/v1/relations_pb.js";
+import { LimitsSchema, RelationsService } from "../gen/parley/messaging/v1/relations_pb.js";
 import { accountOf } from "./accounts.js";
 import { MockCalls } from "./calls.js";
 import { MockFiles } from "./files.js";
@@ -57,6 +57,8 @@ export class MockBackend {
   fault: ConnectError | undefined;
   /** Requests of these names fail. */
   readonly faults = new Map<string, ConnectError>();
+  /** Told to clients; nothing here refuses what is more. */
+  limits = create(LimitsSchema, { textChars: 10_000, textEntities: 50, attachments: 10, uploadBytes: 104_857_600n, titleChars: 100, queryChars: 200, reportMessages: 50, reportCommentChars: 2000 });
   readonly own = new MockOwnStates(this);
   readonly relations = new MockRelations(this);
   readonly edits = new MockEdits();

@@ -68,7 +68,7 @@ export function relationsOf(backend: MockBackend, userId: string) {
   return {
     getSettings: () => {
       backend.count("getSettings");
-      return { settings: relations.settingsOf(userId) };
+      return { settings: relations.settingsOf(userId), limits: backend.limits };
     },
     updateSettings: (request: UpdateSettingsRequest) => {
       backend.count("updateSettings");
