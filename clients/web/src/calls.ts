@@ -3,19 +3,17 @@ import { mediaSignalingFor } from "./media-signaling.js";
 import type { Api } from "./api.js";
 import { CallActions } from "./call-actions.js";
 import { ActiveCalls } from "./active-calls.js";
+import { CallMediaSession, type MediaFactory } from "./call-media-session.js";
 import type { CallView } from "./call-view.js";
 import type { CallEffect, CallInput, CallPhase } from "./core/call-state.js";
 import { readCall as readInput, stepCall } from "./core/call-state.js";
-import { deviceLine } from "./core/user-messages.js";
 import type { Call, CallParticipant } from "./core/model.js";
-import { ALL_SEEN } from "./core/slots.js";
 import { LeftCalls } from "./left-calls.js";
 import type { CallEncryption } from "./encryption/call-encryption.js";
 import type { Failure } from "./errors.js";
 import { readFailure } from "./errors.js";
-import { LocalTracks } from "./local-tracks.js";
 import type { VideoRequest } from "./media-channel.js";
-import type { MediaSignaling, CallMedia, Grant, ConnectionListener } from "./media-connection.js";
+import type { Grant } from "./media-connection.js";
 import { readCall } from "./wire.js";
 
 export interface CallsListener {
@@ -24,8 +22,6 @@ export interface CallsListener {
   onNotice(line: string): void;
   onRing(ringing: boolean): void;
 }
-
-export type MediaFactory = (signaling: MediaSignaling, listener: ConnectionListener) => CallMedia;
 
 /** How long the reason of the end stays on the screen. */
 const ENDED_SHOWN_MS = 3000;
@@ -39,9 +35,7 @@ export class Calls {
   private peerUserId = "";
   private group = false;
   private video = false;
-  private mutedByAdmin = false;
   private problem: string | undefined;
-  private media: CallMedia | undefined;
   private grant: Grant | undefined;
   private clientCallId = "";
   private dismissal: ReturnType<typeof setTimeout> | undefined;
@@ -49,7 +43,7 @@ export class Calls {
   private pendingCopies: Call[] = [];
   private readonly leftCalls = new LeftCalls();
   private readonly activeCalls = new ActiveCalls();
-  private readonly local: LocalTracks;
+  private readonly media: CallMediaSession;
   /** What one can do in the running call beside talking. */
   readonly actions: CallActions;
 
@@ -57,11 +51,11 @@ export class Calls {
     private readonly api: Api,
     private readonly selfId: string,
     private readonly deviceId: string,
-    private readonly createMedia: MediaFactory,
+    createMedia: MediaFactory,
     private readonly encryption: CallEncryption,
     private readonly listener: CallsListener,
   ) {
-    this.local = new LocalTracks(() => this.sendTracks());
+    this.media = new CallMediaSession(createMedia, () => listener.onChange(), (failure) => this.failWith(failure));
     this.actions = new CallActions(api, () => this.call?.id ?? "", (call) => this.receive(call));
   }
 
@@ -73,19 +67,8 @@ export class Calls {
       group: this.group,
       peerUserId: this.peerUserId,
       video: this.video,
-      muted: this.local.muted || !this.local.microphone,
-      mutedByAdmin: this.mutedByAdmin,
-      camera: this.local.camera,
-      screen: this.local.screen,
-      remotes: this.media?.remotes ?? [],
-      remote: this.media?.remotes.find((r) => r.userId === this.peerUserId),
-      speakers: this.media?.speakers ?? [],
-      weak: this.phase === "active" && (this.media?.weak ?? false),
-      encryption: this.media?.encryption ?? "off",
-      unseen: this.media?.unseen ?? ALL_SEEN,
-      connection: this.media?.phase ?? "idle",
+      ...this.media.view(this.peerUserId, this.phase === "active"),
       problem: this.problem,
-      deviceProblem: deviceLine(this.local.cameraProblem, this.local.microphoneProblem),
     };
   }
 
@@ -153,36 +136,36 @@ export class Calls {
     this.listener.onChange();
   }
 
-  async setMuted(muted: boolean): Promise<void> {
-    this.mutedByAdmin = false;
-    await this.local.setMuted(muted);
+  setMuted(muted: boolean): Promise<void> {
+    return this.media.setMuted(muted);
   }
 
-  async setCamera(on: boolean): Promise<void> {
-    await this.local.setCamera(on);
+  setCamera(on: boolean): Promise<void> {
+    return this.media.setCamera(on);
   }
 
-  async setScreen(on: boolean): Promise<void> {
-    await this.local.setScreen(on);
+  setScreen(on: boolean): Promise<void> {
+    return this.media.setScreen(on);
   }
 
-  /** Whom to show, and how large. */
+  /** Says whose video is to be received, and how large. */
   requestVideo(videoRequests: readonly VideoRequest[]): void {
-    this.media?.requestVideo(videoRequests);
+    this.media.requestVideo(videoRequests);
   }
 
-  /** The user has seen that they were asked for silence. */
+  /** The user has seen that an admin muted this device. */
   dismissAdminMute(): void {
-    this.mutedByAdmin = false;
+    this.media.forgetAdminMute();
     this.listener.onChange();
   }
 
+  /** Whatever waits for its next attempt makes it now. */
   retryNow(): void {
-    this.media?.retryNow();
+    this.media.retryNow();
   }
 
-  async stats(): Promise<RTCStatsReport | undefined> {
-    return this.media?.stats();
+  stats(): Promise<RTCStatsReport | undefined> {
+    return this.media.stats();
   }
 
   /** The call to hang up when the page closes. */
@@ -212,7 +195,7 @@ export class Calls {
 
   /** Ends everything on this side, without a word to the server. */
   close(): void {
-    this.endMedia();
+    this.media.close();
     this.listener.onRing(false);
     clearTimeout(this.dismissal);
     this.phase = "idle";
@@ -244,12 +227,9 @@ export class Calls {
 
   /** What a newer copy of the running call asks of this device. */
   private follow(before: Call, call: Call): void {
-    if (call.mediaEpoch > before.mediaEpoch) this.media?.move();
+    if (call.mediaEpoch > before.mediaEpoch) this.media.move();
     const asked = this.self(call)?.muteRequestTimeMs ?? 0;
-    if (asked <= (this.self(before)?.muteRequestTimeMs ?? 0) || this.local.muted) return;
-    void this.local.setMuted(true);
-    this.mutedByAdmin = true;
-    this.listener.onChange();
+    if (asked > (this.self(before)?.muteRequestTimeMs ?? 0)) this.media.muteByAdmin();
   }
 
   private self(call: Call): CallParticipant | undefined {
@@ -267,7 +247,7 @@ export class Calls {
     this.peerUserId = peerUserId;
     this.group = peerUserId === "";
     this.video = video;
-    this.mutedByAdmin = false;
+    this.media.forgetAdminMute();
     this.problem = undefined;
     this.grant = undefined;
   }
@@ -296,9 +276,9 @@ export class Calls {
       send_decline: () => this.leave((callId) => this.api.calls.declineCall({ callId })),
       send_leave: () => this.leave((callId, clientRequestId) => this.api.calls.leaveCall({ callId, deviceId: this.deviceId, clientRequestId })),
       renew_and_join: () => void this.request(() => this.renewAndJoin()),
-      open_devices: () => void this.local.open(this.video),
+      open_devices: () => this.media.openDevices(this.video),
       join_media: () => this.joinMedia(),
-      close_media: () => this.endMedia(),
+      close_media: () => this.media.close(),
       ring: () => this.listener.onRing(true),
       stop_ring: () => this.listener.onRing(false),
       notify_elsewhere: () => this.notifyElsewhere(),
@@ -364,25 +344,7 @@ export class Calls {
     const grant = this.grant;
     const callId = this.call?.id;
     if (!grant || !callId) return;
-    const media = this.createMedia(mediaSignalingFor(this.api, this.deviceId, callId, this.encryption), {
-      onChange: () => this.listener.onChange(),
-      onRefused: (failure) => this.media === media && this.failWith(failure),
-    });
-    this.media = media;
-    this.sendTracks();
-    void this.local.opened().then(() => this.media === media && media.start(grant));
-  }
-
-  private sendTracks(): void {
-    const { microphone, camera, screen, muted } = this.local;
-    this.media?.send({ microphone, camera, screen, muted });
-    this.listener.onChange();
-  }
-
-  private endMedia(): void {
-    this.media?.close();
-    this.media = undefined;
-    this.local.close();
+    this.media.join(grant, mediaSignalingFor(this.api, this.deviceId, callId, this.encryption));
   }
 
   /** Told again until it is heard, and known again by the server: a late one must not hang up a call that was joined anew. */

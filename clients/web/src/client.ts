@@ -4,7 +4,7 @@ import { Account } from "./account.js";
 import type { Api } from "./api.js";
 import { createApi, createWebTransport } from "./api.js";
 import { CallSettings } from "./call-settings.js";
-import type { MediaFactory } from "./calls.js";
+import type { MediaFactory } from "./call-media-session.js";
 import { Calls } from "./calls.js";
 import { Changes } from "./changes.js";
 import { ConversationStore } from "./core/conversation-store.js";

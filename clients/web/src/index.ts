@@ -1,7 +1,8 @@
 /** The client library's public face. */
 export type { QuietHours, Ringing } from "./call-settings.js";
 export type { CallView } from "./call-view.js";
-export type { CallsListener, MediaFactory } from "./calls.js";
+export type { MediaFactory } from "./call-media-session.js";
+export type { CallsListener } from "./calls.js";
 export { type ClientOptions, storedDeviceId, ParleyClient } from "./client.js";
 export { type CallPhase, joined } from "./core/call-state.js";
 export type { ConversationView } from "./core/conversation-store.js";
