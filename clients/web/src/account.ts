@@ -16,7 +16,7 @@ export class Account {
     return read(this.api.account.startExport({}));
   }
 
-  /** How an export stands. */
+  /** The state of an export. */
   job(jobId: string): Promise<Job> {
     return read(this.api.account.getJob({ jobId }));
   }

@@ -2,7 +2,7 @@ import type { Call as WireCall } from "./gen/parley/calls/v1/messages_pb.js";
 import type { Api } from "./api.js";
 import { readFailure } from "./errors.js";
 
-/** What one can do in the running call beside talking. All reject with a Failure; all but the hand are for a group's admins. */
+/** Actions in the running call. All reject with a Failure; all except the raised hand are for a group's admins. */
 export class CallActions {
   constructor(
     private readonly api: Api,

@@ -17,7 +17,7 @@ export interface Ringing {
 
 /** How this user wants to be rung, on all devices. Both methods reject with a Failure. */
 export class CallSettings {
-  /** Undefined until it was brought. */
+  /** Undefined until `refresh` has succeeded. */
   current: Ringing | undefined;
 
   constructor(

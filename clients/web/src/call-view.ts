@@ -18,7 +18,7 @@ export interface CallView {
   readonly camera: MediaStreamTrack | undefined;
   /** One's own, while it is shared. */
   readonly screen: MediaStreamTrack | undefined;
-  /** Those who are heard or seen now. */
+  /** The other participants with media. */
   readonly remotes: readonly RemoteParticipant[];
   /** The other side of a call of two. */
   readonly remote: RemoteParticipant | undefined;

@@ -27,7 +27,7 @@ export interface CallsListener {
 const ENDED_SHOWN_MS = 3000;
 const BUSY: readonly CallPhase[] = ["starting", "calling", "ringing", "accepting", "active", "dropped"];
 
-/** The one call of this device: carries out what the state table says. */
+/** The one call of this device: carries out the effects of the state table. */
 export class Calls {
   private phase: CallPhase = "idle";
   private call: Call | undefined;
@@ -39,12 +39,12 @@ export class Calls {
   private grant: Grant | undefined;
   private clientCallId = "";
   private dismissal: ReturnType<typeof setTimeout> | undefined;
-  /** Copies that came while a request of ours was on its way: they wait, since only its answer brings the grant. */
+  /** Copies of calls that arrived during a request of ours. They wait for its response, because only that carries the grant. */
   private pendingCopies: Call[] = [];
   private readonly leftCalls = new LeftCalls();
   private readonly activeCalls = new ActiveCalls();
   private readonly media: CallMediaSession;
-  /** What one can do in the running call beside talking. */
+  /** Actions in the running call. */
   readonly actions: CallActions;
 
   constructor(
@@ -116,7 +116,7 @@ export class Calls {
     this.handle("dismiss");
   }
 
-  /** A call that rings during the running one, for those who want that. */
+  /** Call waiting: a call that rings during the running one, for users who have it switched on. */
   waiting(): Call | undefined {
     if (this.phase !== "calling" && this.phase !== "active") return undefined;
     return this.otherRinging();
@@ -148,7 +148,7 @@ export class Calls {
     return this.media.setScreen(on);
   }
 
-  /** Says whose video is to be received, and how large. */
+  /** Requests videos, each with its largest useful height. */
   requestVideo(videoRequests: readonly VideoRequest[]): void {
     this.media.requestVideo(videoRequests);
   }
@@ -217,7 +217,7 @@ export class Calls {
     }
     const before = own ? this.call : undefined;
     this.call = call;
-    // The user has left already; what still comes only completes the record.
+    // The user has left already; later copies only complete the record.
     if (this.leftCalls.has(call.id) && input !== "ended") return;
     if (input === "removed") this.problem = "You were removed from this call.";
     if (input === "out") this.problem = "The connection was lost for too long.";
@@ -332,7 +332,7 @@ export class Calls {
     if (this.phase === "active" && this.call?.id === callId) this.joinMedia();
   }
 
-  /** The answer to our own request: the only copy of a call that comes with a grant. */
+  /** The response to our own request: the only copy of a call that carries a grant. */
   private takeAnswer(call: Call, grant: MediaGrant | undefined): void {
     this.activeCalls.update(call);
     this.call = call;

@@ -72,7 +72,7 @@ export class ParleyClient {
   readonly callSettings: CallSettings;
   /** End-to-end encryption of calls; off until it is given a passphrase. */
   readonly encryption: CallEncryption;
-  /** How the event stream stands. */
+  /** The state of the event stream. */
   stream: StreamState = { kind: "connecting" };
   /** The last line that no window shows; the interface shows it for a while. */
   notice: { readonly line: string; readonly id: number } | undefined;
@@ -125,7 +125,7 @@ export class ParleyClient {
     this.changes.subscribe(() => this.followUp());
   }
 
-  /** What the service takes at most; nothing is limited until it has told. */
+  /** The service's limits; without limit until they are known. */
   get limits(): Limits {
     return this.relations.limits;
   }
@@ -194,7 +194,7 @@ export class ParleyClient {
   private receive(event: DeviceEvent["event"]): void {
     switch (event.case) {
       case "ready":
-        // What is missing of a stream that goes on comes by itself, and its watch list stands.
+        // A resumed stream replays what was missed, and keeps its watch list.
         if (event.value.resumed) return undefined;
         this.presence.unwatch();
         return this.catchUp.start();

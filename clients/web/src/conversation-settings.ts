@@ -10,7 +10,7 @@ interface Conversations {
   receiveOwnState(conversationId: string, own: OwnState): void;
 }
 
-/** How this user keeps conversations; nobody else learns of it. Every method rejects with a Failure. */
+/** The user's own settings of conversations: pinned, archived, muted, marked unread. Nobody else sees them. Every method rejects with a Failure. */
 export class ConversationSettings {
   constructor(
     private readonly api: Api,

@@ -19,7 +19,7 @@ export class DeliveryReceipts {
     private readonly enabled: () => boolean,
   ) {}
 
-  /** Looks for what has arrived since; call after changes. What the user has not let in is not told. */
+  /** Finds messages that arrived since the last call; call after changes. Requests that were not accepted get no receipts. */
   report(views: readonly ConversationView[]): void {
     if (!this.enabled()) return;
     for (const view of views) {

@@ -40,7 +40,7 @@ export function readFailure(thrown: unknown): Failure {
   const field = violatedField(error);
   const delayMs = retryDelayMs(error);
   const line = errorLine(code, reason, { field, retryDelayMs: delayMs });
-  // A precondition that comes about by itself.
+  // A precondition that will be met without the client.
   const transient = (TRANSIENT.has(error.code) && !isCancelledHere(thrown)) || reason === "ATTACHMENT_NOT_SCANNED";
   return { code, reason, field, retryDelayMs: delayMs, transient, line };
 }

@@ -13,7 +13,7 @@ export type StreamState =
   /** Ended for good: replaced by another window, or the login is no longer accepted. */
   | { readonly kind: "stopped"; readonly reason: "replaced" | "login" | "closed"; readonly line: string };
 
-/** Before Ready says how often the heart beats. */
+/** Before Ready has told the interval of heartbeats. */
 const FIRST_EVENT_TIMEOUT_MS = 15_000;
 /** So many heartbeats may be missing (the protocol's figure). */
 const MISSED_HEARTBEATS = 3;

@@ -3,7 +3,7 @@ import type { ConversationStore } from "./core/conversation-store.js";
 /** Timers of browsers cannot be longer than 24 days; and a computer that slept should look again soon. */
 const LONGEST_MS = 60_000;
 
-/** Takes messages away when their time is over, whether or not the service's word has come. */
+/** Removes expired messages in time, also without an event of the service. */
 export class Expiry {
   private timer: ReturnType<typeof setTimeout> | undefined;
 

@@ -4,7 +4,7 @@ import type { Conversation, Invite, Role } from "./core/model.js";
 import { orFailure, readFailure } from "./errors.js";
 import { readConversation, readInvite, writeRole } from "./wire.js";
 
-/** Where what the service answers goes. */
+/** Takes the service's responses. */
 interface Conversations {
   receiveConversation(conversation: Conversation): void;
   /** Runs a request of this user's to be out; the news of it is then no surprise. */
@@ -33,7 +33,7 @@ export class Groups {
     await this.changed(this.api.messaging.updateGroup({ conversationId, avatarRef }));
   }
 
-  /** Whether people who come later see what was said before. */
+  /** Whether new members see earlier messages. */
   async setHistoryOpen(conversationId: string, historyOpen: boolean): Promise<void> {
     await this.changed(this.api.messaging.updateGroup({ conversationId, historyOpen }));
   }

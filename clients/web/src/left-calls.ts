@@ -2,7 +2,7 @@ import { readFailure } from "./errors.js";
 
 const ATTEMPTS = 5;
 
-/** The calls that this device has left, told to the server until it knows: otherwise the other side would sit in an empty call. */
+/** The calls that this device has left. The server is told again until it knows: otherwise the other side would stay in an empty call. */
 export class LeftCalls {
   private readonly left = new Set<string>();
 

@@ -1,7 +1,7 @@
 import type { DeviceProblem } from "./core/user-messages.js";
 import { openCamera, openLocalMedia, openMicrophone, openScreen } from "./devices.js";
 
-/** How long joining waits for the browser's permission question. Then it goes on, and the tracks follow. */
+/** How long joining waits for the browser's permission question. Raising it delays calls; lowering it joins without tracks, which follow. */
 const DEVICE_WAIT_MS = 2500;
 
 /** One's own microphone and camera during a call. */

@@ -3,7 +3,7 @@ import { ChannelMessageSchema, ScreenState, type UnseenVideo, VideoSource } from
 import type { ReceiveQuality } from "./core/receive-quality.js";
 import type { Slot, Unseen, UnseenPicture } from "./core/slots.js";
 
-/** What the SFU says beside the media. */
+/** Messages of the SFU on the data channel. */
 export interface ChannelListener {
   /** Who is where, and what cannot be shown for its format. */
   onSlots(slots: Slot[], unseen: Unseen): void;
@@ -26,11 +26,11 @@ export interface VideoRequest {
 export interface MediaState {
   readonly audioMuted: boolean;
   readonly videoMuted: boolean;
-  /** Whether the screen is shared: its picture may stand still, and packets alone would not tell. */
+  /** Whether the screen is shared: its picture may stand still, so that packets alone do not show it. */
   readonly sharing?: boolean;
 }
 
-/** The data channel to the SFU. What is said before it opens is kept until then; the last of each kind counts. */
+/** The data channel to the SFU. Messages from before it opens are sent then; the last of each kind counts. */
 export class MediaChannel {
   private state: MediaState = { audioMuted: false, videoMuted: true };
   private videoRequests: readonly VideoRequest[] | undefined;
@@ -55,7 +55,7 @@ export class MediaChannel {
     this.send({ message: { case: "mediaState", value: { audioMuted, videoMuted, screen } } });
   }
 
-  /** Says whom to show, and how large. */
+  /** Requests videos, each with its largest useful height. */
   requestVideo(videoRequests: readonly VideoRequest[]): void {
     this.videoRequests = videoRequests;
     const requests = videoRequests.map(({ screen, ...requestVideo }) => ({ ...requestVideo, source: screen ? VideoSource.SCREEN : VideoSource.CAMERA }));

@@ -38,10 +38,10 @@ export interface OutgoingMedia extends Tracks {
   readonly muted: boolean;
 }
 
-/** End to end: not at all, for all that is understood, or with somebody who has another passphrase, or none. */
+/** End to end: off, on, or on with a participant whose passphrase is another one or missing. */
 export type EncryptionState = "off" | "on" | "unreadable";
 
-/** The media of a call, as the call controller uses it. The mock and the tests bring their own. */
+/** The media of a call, as the call controller uses it. The mock and the tests have their own. */
 export interface CallMedia {
   readonly phase: ConnectionPhase;
   readonly remotes: readonly RemoteParticipant[];
@@ -58,7 +58,7 @@ export interface CallMedia {
   /** The call has gone over to another worker: follow it, and keep the old connection until the server closes it. */
   move(): void;
   send(sending: OutgoingMedia): void;
-  /** Whom to show, and how large. */
+  /** Requests videos, each with its largest useful height. */
   requestVideo(videoRequests: readonly VideoRequest[]): void;
   stats(): Promise<RTCStatsReport | undefined>;
   close(): void;
@@ -85,7 +85,7 @@ export class MediaConnection implements CallMedia {
   private peer: Peer | undefined;
   /** The peer that is to replace `peer`, until the SFU has answered it. */
   private next: Peer | undefined;
-  /** Connections to workers that the call has left. They carry it until the new one brings media, and the others' too. */
+  /** Connections to workers that the call has moved away from. They carry it until media arrives on the new one. */
   private readonly previousPeers = new Map<Peer, ReturnType<typeof setTimeout>>();
   private readonly maps = new Map<Peer, readonly Slot[]>();
   private readonly unseenOn = new Map<Peer, Unseen>();
@@ -212,7 +212,7 @@ export class MediaConnection implements CallMedia {
     this.setCurrent(peer);
   }
 
-  /** The new worker is reached: from now on it is the connection that counts, and the old one only goes on. */
+  /** The new worker is connected: its connection becomes the current one, and the old one stays open for a while. */
   private switchTo(peer: Peer): void {
     const previous = this.peer;
     if (previous) this.previousPeers.set(previous, setTimeout(() => this.drop(previous), PREVIOUS_PEER_MS));
@@ -260,7 +260,7 @@ export class MediaConnection implements CallMedia {
     this.listener.onChange();
   }
 
-  /** Each person by the newest connection that brings media of them, else by the newest that knows of them. */
+  /** Takes each participant from the newest connection that receives their media, or else from the newest that lists them. */
   private showRemotes(): void {
     const peers = [this.peer, ...[...this.previousPeers.keys()].reverse()].filter((peer) => peer !== undefined);
     const people = new Map<string, RemoteParticipant>();
@@ -302,7 +302,7 @@ export class MediaConnection implements CallMedia {
   }
 }
 
-/** The track, if packets come on it. */
+/** The track, if it receives packets. */
 function live(track: MediaStreamTrack | undefined): MediaStreamTrack | undefined {
   return track && !track.muted && track.readyState === "live" ? track : undefined;
 }

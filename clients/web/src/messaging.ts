@@ -10,13 +10,13 @@ import type { Draft } from "./outbox.js";
 import { Outbox } from "./outbox.js";
 import { millis, readConversation, readDelta, readMessage, readOwnState, writeText } from "./wire.js";
 
-/** Messages of history that one request brings. */
+/** Messages of history in one response. */
 const HISTORY_PAGE = 50;
-/** The most that one request brings: used on the way to a message far back. */
+/** The service's largest page: used on the way to a message far back. */
 const LONG_HISTORY_PAGE = 200;
-/** Messages of a conversation that one answer of Sync brings. */
+/** Messages of one conversation in one response of Sync. */
 const SYNC_LIMIT = 50;
-/** Conversations that Sync is told the place of; of the others it brings the newest messages. */
+/** Conversations whose cursors are sent to Sync; for the others it returns the newest messages. */
 const MAX_SYNC_CURSORS = 200;
 const LIST_PAGE = 100;
 const FOLDERS = [ConversationFolder.UNSPECIFIED, ConversationFolder.REQUESTS];
@@ -26,9 +26,9 @@ export class Messaging {
   private syncing: Promise<void> | undefined;
   private syncAgain = false;
   private listed = false;
-  /** Up to where the service has told everything, in its own words. */
+  /** The service's token for how far this device is synchronised. */
   private syncToken = "";
-  /** Where the list goes on, by folder; a folder that is through is not in it. */
+  /** The next page's token by folder; without those that are complete. */
   private readonly nextPages = new Map<ConversationFolder, string>();
   private readonly loading = new Map<string, Promise<void>>();
   private readonly leavingIds = new Set<string>();
@@ -55,7 +55,7 @@ export class Messaging {
     });
   }
 
-  /** True once the newest conversations have been brought. */
+  /** True once the newest conversations are loaded. */
   get ready(): boolean {
     return this.listed;
   }
@@ -76,8 +76,8 @@ export class Messaging {
   }
 
   /**
-   * Brings everything that this device lacks. Calls that come while one runs are answered by one more run after it.
-   * Rejects when the service cannot be reached; what was brought before that stays.
+   * Fetches everything that this device lacks. Calls during a run lead to one more run after it.
+   * Rejects when the service cannot be reached; what was fetched before that stays.
    */
   sync(): Promise<void> {
     if (this.syncing) {
@@ -138,7 +138,7 @@ export class Messaging {
       for (const id of page.goneConversationIds) this.drop(id);
       const ids = new Set(named.map(({ conversationId }) => conversationId));
       const moved = page.deltas.map(readDelta).map((delta) => delta !== undefined && this.apply(delta, ids.has(delta.conversation.id)));
-      // A page that brings nothing new would come again and again.
+      // A page with nothing new would be returned again and again.
       const walked = page.syncToken !== this.syncToken;
       more = (page.hasMore && (walked || moved.includes(true))) || (moved.includes(true) && page.deltas.some((delta) => delta.hasMore));
       this.syncToken = page.syncToken;
@@ -182,7 +182,7 @@ export class Messaging {
     return this.store.get(conversationId)?.own.request ?? "none";
   }
 
-  /** Messages came without files and links while the conversation was not let in, by this device or another one. */
+  /** Messages of a request have no files and links until it is accepted, on this device or another one. */
   private reloadIfAccepted(conversationId: string, before: RequestState): void {
     if (before !== "none" && this.requestOf(conversationId) === "none") void this.reloadNewest(conversationId).catch(() => undefined);
   }
@@ -193,7 +193,7 @@ export class Messaging {
     this.changed();
   }
 
-  /** The user let a conversation in, or put it away. */
+  /** The user accepted or declined a request. */
   setRequest(conversationId: string, request: RequestState): void {
     const view = this.store.get(conversationId);
     if (view && view.own.request !== request) this.receiveOwnState(conversationId, { ...view.own, unreadCount: view.unread, request });
@@ -229,7 +229,7 @@ export class Messaging {
     return this.writeRefused.has(conversationId);
   }
 
-  /** Blocks have changed: who could not be written to may be again. */
+  /** Blocks have changed: writing may be allowed again. */
   clearWriteRefusals(): void {
     this.writeRefused.clear();
   }
@@ -309,7 +309,7 @@ export class Messaging {
     return this.changedMessage(this.api.messaging.editMessage({ conversationId, seq: BigInt(seq), text: writeText(text, entities) }));
   }
 
-  /** Takes one's own message back for everyone. Rejects with a Failure. */
+  /** Unsends one's own message for everyone. Rejects with a Failure. */
   unsend(conversationId: string, seq: number): Promise<void> {
     return this.changedMessage(this.api.messaging.unsendMessage({ conversationId, seq: BigInt(seq) }));
   }

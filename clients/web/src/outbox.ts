@@ -27,7 +27,7 @@ export interface Draft {
 export interface OutboxListener {
   /** A message of this device was acknowledged. */
   readonly onSent: (message: Message) => void;
-  /** One cannot be sent now, or ever; the store says which. */
+  /** One could not be sent; the store has whether it can be tried again. */
   readonly onFailed: (conversationId: string, failure: Failure) => void;
 }
 

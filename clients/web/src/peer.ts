@@ -4,9 +4,9 @@ import { ReceiveQualityReporter } from "./receive-quality-reporter.js";
 
 export interface PeerListener extends ChannelListener {
   onConnection(state: RTCPeerConnectionState): void;
-  /** Packets began, or ceased, to come on some receive slot. */
+  /** Packets began or ceased to arrive on a receive slot. */
   onMedia(): void;
-  /** Of a guarded connection: whether all that comes can be decrypted. */
+  /** On an encrypted connection: whether everything received can be decrypted. */
   onReadable(readable: boolean): void;
 }
 

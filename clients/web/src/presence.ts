@@ -7,7 +7,7 @@ const WATCH_RETRY_MS = 3000;
 /** The protocol's limit. */
 const MAX_WATCHED = 1000;
 
-/** Who is online, who is typing, and telling the others that one types oneself. */
+/** Who is online and who is typing; reports that this user types. */
 export class PresenceTracker {
   private readonly people = new Map<string, Presence>();
   private readonly typingUsers = new TypingUsers();

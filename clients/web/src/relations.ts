@@ -23,9 +23,9 @@ interface Conversations {
 
 /** Who may reach this user: settings, blocks, requests, reports. Every method rejects with a Failure. */
 export class Relations {
-  /** Undefined until they were brought. */
+  /** Undefined until `refresh` has succeeded. */
   settings: Settings | undefined;
-  /** What the service takes; comes with the settings. */
+  /** The service's limits; fetched with the settings. */
   limits: Limits = UNKNOWN_LIMITS;
   /** The newest first. */
   blocked: readonly BlockedPerson[] = [];
@@ -42,7 +42,7 @@ export class Relations {
     return this.blocked.some((person) => person.userId === userId);
   }
 
-  /** Brings settings and blocks as they are now. Calls that come while one runs are answered by one more run after it. */
+  /** Fetches settings and blocks. Calls during a run lead to one more run after it. */
   refresh(): Promise<void> {
     this.refreshAgain = true;
     this.running ??= this.fetchUntilCurrent().finally(() => {
@@ -91,13 +91,13 @@ export class Relations {
     await this.refresh();
   }
 
-  /** Lets a conversation in. */
+  /** Accepts a request. */
   async accept(conversationId: string): Promise<void> {
     await orFailure(this.api.relations.acceptRequest({ conversationId }));
     this.conversations.setRequest(conversationId, "none");
   }
 
-  /** Puts a request away; nobody is told. With `block`, whoever sent it is blocked too. */
+  /** Declines a request; nobody is told. With `block`, its sender is blocked too. */
   async decline(conversationId: string, block = false): Promise<void> {
     await orFailure(this.api.relations.declineRequest({ conversationId, block }));
     this.conversations.setRequest(conversationId, "declined");

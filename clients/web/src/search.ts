@@ -6,7 +6,7 @@ import { readMessage } from "./wire.js";
 export interface SearchPage {
   /** The newest first. */
   readonly messages: readonly Message[];
-  /** What brings the next page; empty on the last one. */
+  /** For the next page; empty on the last one. */
   readonly nextPageToken: string;
 }
 

@@ -33,7 +33,7 @@ export class TokenCache {
     return this.token;
   }
 
-  /** The server refused the token: the next `get` brings a new one. */
+  /** The server refused the token: the next `get` asks for a new one. */
   invalidate(): void {
     this.token = undefined;
   }

@@ -28,7 +28,7 @@ export interface PickedFile {
 interface Job {
   readonly conversationId: string;
   readonly picked: Blob;
-  /** What leaves this device: the picked file without what it says beside what it shows. */
+  /** What is uploaded: the picked file without its metadata. */
   body: Blob | undefined;
   upload: Upload;
   abort: AbortController | undefined;
@@ -67,7 +67,7 @@ export class Uploads {
     this.startWaiting();
   }
 
-  /** Takes one away, wherever it stands. What had arrived is deleted by the service in time. */
+  /** Cancels one in any state. The service deletes what had arrived in time. */
   cancel(uploadId: string): void {
     const job = this.jobs.find(({ upload }) => upload.id === uploadId);
     this.jobs = this.jobs.filter((other) => other !== job);

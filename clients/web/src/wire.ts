@@ -232,7 +232,7 @@ export function readCall(wire: WireCall): model.Call {
 }
 
 function readParticipant({ userId, deviceId, state, handRaiseTime, muteRequestTime }: Participant): model.CallParticipant {
-  // A server that knows no states rings whoever has no device.
+  // An older server has no states: a participant without a device is ringing.
   const standing = PARTICIPANT_STATES[state] ?? (deviceId ? "joined" : "ringing");
   return { userId, deviceId, state: standing, handRaiseTimeMs: millis(handRaiseTime), muteRequestTimeMs: millis(muteRequestTime) };
 }

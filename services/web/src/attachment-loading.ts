@@ -9,7 +9,7 @@ export interface AttachmentProps {
   readonly attachment: Attachment;
 }
 
-/** A picture's address, asked for again when it has ended; undefined while it is not there, with a line when it cannot be. */
+/** A picture's address, requested again when it has expired; undefined while it loads, with a line when it cannot be loaded. */
 export function usePicture({ client, conversationId, seq, attachment }: AttachmentProps) {
   const [address, setAddress] = useState(previews.of(attachment.id));
   const [problem, setProblem] = useState("");
@@ -38,7 +38,7 @@ export function usePicture({ client, conversationId, seq, attachment }: Attachme
   return { address, problem, onError, retry };
 }
 
-/** Has the browser fetch a file. The address ends soon, so it is asked for when it is needed. */
+/** Downloads a file. Its address expires soon, so it is requested when it is needed. */
 export async function saveFile(client: ParleyClient, conversationId: string, seq: number, { id, fileName }: Attachment): Promise<void> {
   try {
     const link = document.createElement("a");

@@ -2,20 +2,20 @@ import type { Attachment, Conversation, GroupEvent, Message } from "@parley/clie
 import { isUserContent, displayName } from "@parley/client";
 import { callLine, lengthLine, voiceLine } from "./format";
 
-/** Who reads, and how people are called. */
+/** The user who views the page, and the names of people. */
 export interface Viewer {
   readonly selfId: string;
   readonly nameOf: (userId: string) => string;
 }
 
-/** What a conversation is called and pictured by. */
+/** A conversation's name and picture. */
 export interface ConversationTitle {
-  /** What gives the picture its tint. */
+  /** Determines the colour of the picture. */
   readonly id: string;
   readonly name: string;
   /** The other one of a direct conversation. */
   readonly peer: string | undefined;
-  /** Where the picture is, as the network calls it; empty for none. */
+  /** The network's reference of the picture; empty for none. */
   readonly picture: string;
 }
 

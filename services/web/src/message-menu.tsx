@@ -15,7 +15,7 @@ export const EMOJIS: readonly { readonly emoji: string; readonly name: string }[
   { emoji: "🙏", name: "Thank you" },
 ];
 
-/** What the open menu belongs to. */
+/** The message and element of the open menu. */
 export interface MenuTarget {
   readonly seq: number;
   readonly anchor: HTMLElement;

@@ -19,7 +19,7 @@ export interface SessionOptions {
   readonly media?: MediaFactory;
 }
 
-/** Who uses this page: logs in and out, and ties the client to the page's life. */
+/** The logged-in user: logs in and out, and connects the client to the page's life cycle. */
 export class Session {
   state: SessionState = { client: undefined, offered: [], problem: undefined, busy: false };
   private readonly listeners = new Set<() => void>();

@@ -1,6 +1,6 @@
 import type { Call, CallParticipant } from "./model.js";
 
-/** Where this device stands in its one call. */
+/** The state of this device's one call. */
 export type CallPhase =
   | "idle"
   /** StartCall is on its way. */

@@ -4,7 +4,7 @@ export type ConnectionPhase =
   /** First join: offer, answer, ICE, DTLS. */
   | "joining"
   | "connected"
-  /** Packets stopped; ICE may come back by itself. */
+  /** Packets stopped; ICE may recover by itself. */
   | "interrupted"
   /** A new peer connection is on its way, the old one kept until its answer is there. */
   | "rejoining"

@@ -14,7 +14,7 @@ export interface ConversationView {
   readonly conversation: Conversation;
   /** Ascending by seq, without gaps among themselves. */
   readonly messages: readonly Message[];
-  /** In the order of writing; they stand after all messages. */
+  /** In the order of writing; shown after all messages. */
   readonly outgoing: readonly Outgoing[];
   readonly hasOlder: boolean;
   readonly own: OwnState;
@@ -22,7 +22,7 @@ export interface ConversationView {
   readonly unread: number;
 }
 
-/** What Sync brings of one conversation. */
+/** What Sync returns for one conversation. */
 export interface Delta {
   readonly conversation: Conversation;
   /** New ones: ascending, gapless. */
@@ -187,7 +187,7 @@ export class ConversationStore {
     this.applyHistory(conversationId, page);
   }
 
-  /** Drops everything that the service told; what waits to be sent stays. */
+  /** Drops everything except messages that wait to be sent. */
   forgetAll(): void {
     for (const [id, entry] of this.entries) {
       if (entry.outgoing.length === 0) this.entries.delete(id);
@@ -227,7 +227,7 @@ export class ConversationStore {
       .map((entry) => ({ conversationId: entry.conversation.id, seq: this.highSeq(entry), revision: entry.revision }));
   }
 
-  /** All other people in any held conversation that the user let in, those of the most recent activity first. */
+  /** All other members of accepted conversations, the most recently active conversations first. */
   peers(): string[] {
     const known = this.sorted().filter((entry) => entry.own.request === "none");
     const ids = known.flatMap((entry) => entry.conversation.members.map((m) => m.userId));
@@ -296,7 +296,7 @@ export class ConversationStore {
     const members = newer.members.map((m) => mergeCursors(m, before.get(m.userId)));
     const historyStartSeq = Math.max(older.historyStartSeq, newer.historyStartSeq);
     entry.conversation = { ...newer, members, historyStartSeq, lastSeq: Math.max(older.lastSeq, newer.lastSeq) };
-    // Whoever was out for a while does not see what was said meanwhile, nor what was before; and history may have gone.
+    // A member who left and came back does not see older messages; and the retention policy may have removed some.
     const low = this.floor(entry);
     if ((entry.messages[0]?.seq ?? low + 1) <= low) entry.messages = entry.messages.filter((m) => m.seq > low);
   }

@@ -22,7 +22,7 @@ export function isWebAddress(url: string): boolean {
   return hostOf(url) !== undefined;
 }
 
-/** Mentions (`@` and a person's name, or id) and links of a text that is about to be sent, at most so many; ascending, not overlapping. */
+/** The first `limit` mentions (`@` and a person's name, or id) and links of a text; ascending, not overlapping. */
 export function findEntities(text: string, people: readonly Person[], limit = Infinity): Entity[] {
   const found = [...findLinks(text), ...findMentions(text, people)].sort((a, b) => a.start - b.start);
   const entities: Entity[] = [];

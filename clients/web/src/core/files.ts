@@ -23,7 +23,7 @@ export function displayName(name: string): string {
   return name.replace(BIDI_CONTROLS, "");
 }
 
-/** A name that the service takes: no slashes, no control characters, not too long; the end of it says what it is. */
+/** A name that the service accepts: no slashes, no control characters. One that is too long keeps its end, which has the suffix. */
 export function safeName(name: string): string {
   const plain = displayName(name.replace(/[/\\]/g, "_").replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/gu, "")).normalize("NFC");
   const points = [...plain];

@@ -43,7 +43,7 @@ function devanagari(text: string): string {
   return text.replace(/(?<=[\u0900-\u097f])\u093c/gu, "").replace(/[\u0919\u091e\u0923\u0928\u092e]\u094d(?=[\u0915-\u0939])|\u0901/gu, "\u0902");
 }
 
-/** Digits of a script stand in a row of ten. */
+/** Unicode has the digits of a script in a row of ten. */
 function digit(char: string): string {
   let value = 0;
   for (let code = (char.codePointAt(0) ?? 0) - 1; value < 9 && /\p{Nd}/u.test(String.fromCodePoint(code)); code--) value++;

@@ -3,7 +3,7 @@ import { MAX_HEADER_BYTES } from "./sframe-header.js";
 /**
  * How an encrypted frame lies in its packets: clear | ciphertext and tag | SFrame header | length of clear | length of header.
  *
- * The header stands last, because the SFU and the receiver's depacketizer read the codec's first bytes where they always are.
+ * The header is last, because the SFU and the receiver's depacketizer read the codec's first bytes where they always are.
  */
 export interface EncryptedFrame {
   readonly clear: Uint8Array;

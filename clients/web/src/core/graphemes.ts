@@ -5,14 +5,14 @@ export function graphemes(text: string): string[] {
   return Array.from(SEGMENTER.segment(text), ({ segment }) => segment);
 }
 
-/** The beginning of a text, of at most so many UTF-16 units, without cutting a character in two. */
+/** The first `units` UTF-16 units of a text at most, without cutting a character in two. */
 export function truncate(text: string, units: number): string {
   if (text.length <= units) return text;
   const last = SEGMENTER.segment(text).containing(units);
   return text.slice(0, last?.index ?? units);
 }
 
-/** The end of a text, of at most so many UTF-16 units, without cutting a character in two. */
+/** The last `units` UTF-16 units of a text at most, without cutting a character in two. */
 export function truncateStart(text: string, units: number): string {
   const start = text.length - units;
   if (start <= 0) return text;

@@ -65,7 +65,7 @@ function wantedOf(query: string): Wanted {
   return { words, beginnings, runs, emojis: new Set(emojis.map((emoji) => emoji.text)) };
 }
 
-/** Where in a text something stands that is wanted; ascending. */
+/** The ranges of a text that match; ascending. */
 function foundRanges(text: string, wanted: Wanted): [number, number][] {
   const { emojis } = splitEmojis(text);
   const ranges: [number, number][] = emojis

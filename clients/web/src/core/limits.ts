@@ -1,4 +1,4 @@
-/** What the service takes at most, as it tells: the client holds no copy of these numbers. Texts count Unicode code points. */
+/** The service's limits, as it tells them: the client holds no copy of these numbers. Texts count Unicode code points. */
 export interface Limits {
   readonly textChars: number;
   /** Mentions and links of one text. */
@@ -13,7 +13,7 @@ export interface Limits {
   readonly reportCommentChars: number;
 }
 
-/** Before the service has told them: it refuses what is too much, and says why. */
+/** Before they are known. The service still refuses what is too much, with a reason. */
 export const UNKNOWN_LIMITS: Limits = {
   textChars: Infinity,
   textEntities: Infinity,

@@ -1,19 +1,19 @@
 /**
- * Where a link leads, read as the browser will read it, and what has to be said beside it. The service refuses links that
- * lie (core/links.py); this holds for what older releases kept, and for what says no host at all.
+ * Where a link leads, parsed as the browser parses it, and which host to show beside it. The service refuses misleading links
+ * (core/links.py); this covers those that older releases stored, and texts that name no host.
  */
 export interface LinkTarget {
   readonly href: string;
   /** The host that opens, in ASCII: what is written in other letters may look like another host. */
   readonly host: string;
-  /** Whether the text of the link says this host and no other, so that it need not stand beside it. */
+  /** Whether the text of the link names this host, so that it need not be shown beside it. */
   readonly hostInText: boolean;
 }
 
 const MAX_URL_CHARS = 2048;
 /** Not seen, or read otherwise than it is checked. */
 const INVISIBLE = /[\p{C}\p{Z}\\]/u;
-/** What stands before the path: no credentials, which pass for a host, and no escapes. */
+/** Scheme, host and port: no credentials, which can look like a host, and no escapes. */
 const ADDRESS = /^https?:\/\/(\[[0-9a-f:.]+\]|[^/?#@\\:[\]%]+)(:[0-9]{1,5})?([/?#]|$)/iu;
 /** What is left of a host in ASCII; browsers take more, which other programs do not. */
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)$/u;
@@ -46,7 +46,7 @@ export function targetOf(text: string, url: string): LinkTarget | undefined {
 function namesHost(text: string, host: string): boolean {
   const isAddress = /^https?:\/\//iu.test(text);
   const named = hostOf(isAddress ? text : `https://${text}`);
-  // In other letters than ASCII, a host is always said once more in ASCII.
+  // A host in other letters than ASCII is always shown in ASCII too.
   return named !== undefined && withoutWww(named) === withoutWww(host) && /^[\x21-\x7e]*$/u.test(isAddress ? (ADDRESS.exec(text)?.[1] ?? "") : text);
 }
 

@@ -25,7 +25,7 @@ export interface Conversation {
   readonly revision: number;
   /** Groups only: where the network keeps the picture; empty for none. */
   readonly avatarRef: string;
-  /** Groups only: whether new members see what was said before they came. */
+  /** Groups only: whether new members see earlier messages. */
   readonly historyOpen: boolean;
   /** Groups only: whether only admins and the owner may add people. */
   readonly adminsAdd: boolean;
@@ -35,10 +35,10 @@ export interface Conversation {
   readonly historyStartSeq: number;
 }
 
-/** Whether the user let a conversation in: it is ordinary, waits in Requests, or was declined. */
+/** Whether a conversation is a request: `none` (accepted), `pending` in Requests, or `declined`. */
 export type RequestState = "none" | "pending" | "declined";
 
-/** A conversation as the user keeps it; nobody else sees this. */
+/** The user's own settings of a conversation; nobody else sees this. */
 export interface OwnState {
   readonly pinned: boolean;
   readonly archived: boolean;
@@ -95,7 +95,7 @@ export interface Reaction {
   readonly userIds: readonly string[];
 }
 
-/** A file beside a message; its bytes are elsewhere. */
+/** A file of a message; its bytes are in the object store. */
 export interface Attachment {
   readonly id: string;
   readonly fileName: string;
@@ -157,12 +157,12 @@ export interface Invite {
 export type CallServerState = "ringing" | "active" | "ended";
 export type EndReason = "hung_up" | "missed" | "declined" | "cancelled" | "busy" | "media_lost";
 
-/** Where a member stands in a call; `out` may join while it runs, `left` may come back, `removed` may not. */
+/** A member's state in a call; `out` may join while it runs, `left` may come back, `removed` may not. */
 export type ParticipantState = "ringing" | "joined" | "out" | "left" | "removed";
 
 export interface CallParticipant {
   readonly userId: string;
-  /** On which device the member is in the call; empty for one who is not. */
+  /** The device with which the member is in the call; empty for a member who is not. */
   readonly deviceId: string;
   readonly state: ParticipantState;
   /** Since when the hand is up. */
@@ -186,7 +186,7 @@ export interface Call {
   readonly group: boolean;
   /** Nobody new gets in. */
   readonly locked: boolean;
-  /** Rises when the media goes over to another worker. */
+  /** Rises with each move of the media to another worker. */
   readonly mediaEpoch: number;
 }
 

@@ -1,6 +1,6 @@
 import type { OwnState } from "./model.js";
 
-/** Of a conversation that the user did nothing about. */
+/** Of a conversation without own settings. */
 export const DEFAULT_OWN_STATE: OwnState = {
   pinned: false,
   archived: false,
@@ -16,7 +16,7 @@ export const MUTE_FOREVER_MS = Date.UTC(9999, 11, 31);
 
 export type Folder = "inbox" | "archived" | "requests";
 
-/** Where a conversation stands in the list; undefined for a declined one, which is in no list. */
+/** The folder of a conversation; undefined for a declined one, which is in none. */
 export function folderOf(own: OwnState): Folder | undefined {
   if (own.request === "declined") return undefined;
   if (own.request === "pending") return "requests";

@@ -1,4 +1,4 @@
-/** Frames in a row that cannot be opened, before it is said. Higher: later. Lower: said when somebody changes the key. */
+/** Frames in a row that cannot be decrypted, before it is reported. Raising it reports later; lowering it reports each change of the key. */
 const UNREADABLE_AFTER = 10;
 
 /** Whether the frames of one receive slot can be decrypted: they can until many in a row cannot. */

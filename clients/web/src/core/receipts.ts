@@ -1,6 +1,6 @@
 import type { Content, Conversation, Message } from "./model.js";
 
-/** How far a message of one's own got, as far as the others let one know. */
+/** The receipt of one's own message, as far as others send receipts. */
 export type Receipt = "sent" | "delivered" | "read";
 
 /** Of a direct conversation. */
@@ -17,7 +17,7 @@ export interface GroupReceipt {
   readonly delivered: readonly string[];
 }
 
-/** Whom one's own message reached, in a group. */
+/** The members of a group that one's own message reached. */
 export function groupReceipt({ members }: Conversation, seq: number, selfId: string): GroupReceipt {
   const others = members.filter((m) => m.userId !== selfId);
   const read = others.filter((m) => m.readSeq >= seq);
@@ -28,7 +28,7 @@ export function groupReceipt({ members }: Conversation, seq: number, selfId: str
 /** Whether a person wrote or spoke it, so that it can be unsent, reported and seen to be read. */
 export const isUserContent = ({ kind }: Content): boolean => kind === "text" || kind === "voice";
 
-/** Whether a message counts as unread above the read cursor: texts, voice messages and calls of others that stand. */
+/** Whether a message above the read cursor counts as unread: texts, voice messages and calls of others. */
 export function countsAsUnread(message: Message, selfId: string): boolean {
   return message.senderId !== selfId && (isUserContent(message.content) || message.content.kind === "call");
 }

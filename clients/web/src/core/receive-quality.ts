@@ -1,11 +1,11 @@
-/** What has come on one receive slot since the connection began (W3C webrtc-stats, RTCInboundRtpStreamStats). */
+/** The statistics of one receive slot since the connection began (W3C webrtc-stats, RTCInboundRtpStreamStats). */
 export interface ReceiveStats {
   readonly kind: "audio" | "video";
   readonly packets: number;
   /** Seconds for which the picture stood still. */
   readonly frozenS: number;
   readonly samples: number;
-  /** Samples that the player invented because the real ones were not there, beside those of silence. */
+  /** Samples that the player invented for missing ones, without those of silence. */
   readonly concealedSamples: number;
 }
 

@@ -3,9 +3,9 @@
 export type Audience = "everyone" | "followed" | "verified" | "contacted" | "nobody";
 
 export interface Settings {
-  /** Whose messages come in without asking; others wait in Requests. With nobody, nobody new can write at all. */
+  /** Whose messages go to the inbox; others wait in Requests. With `nobody`, new people cannot write at all. */
   readonly messages: Audience;
-  /** Who sees when the user is online; who hides it sees nobody's. */
+  /** Who sees when the user is online. A user who hides it does not see that of others. */
   readonly presence: Audience;
   /** Who may ring the user. */
   readonly calls: Audience;

@@ -4,7 +4,7 @@ export interface SFrameHeader {
   readonly counter: bigint;
 }
 
-/** A value below this stands in the configuration byte itself. */
+/** A value below this is in the configuration byte itself. */
 const INLINE = 8n;
 const MAX_FIELD = 1n << 64n;
 /** The configuration byte and two fields of eight bytes. */

@@ -7,7 +7,7 @@ export interface Slot {
   readonly screen: boolean;
 }
 
-/** A picture that its receiver cannot decode: of whom, or for whom. */
+/** A video that its receiver cannot decode, with its sender or its receiver. */
 export interface UnseenPicture {
   readonly userId: string;
   readonly screen: boolean;

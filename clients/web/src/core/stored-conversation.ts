@@ -14,7 +14,7 @@ export interface StoredConversation {
   /** Up to where `own.unreadCount` has counted. */
   countedSeq: number;
   outgoing: Outgoing[];
-  /** All changes up to this one are in. The conversation itself may be newer, since answers bring it out of turn. */
+  /** All changes up to this one are applied. The conversation itself may be newer, since responses carry it out of turn. */
   revision: number;
 }
 
@@ -31,7 +31,7 @@ export function advanceRevision(entry: StoredConversation, revision: number): bo
   return true;
 }
 
-/** Puts newer copies in the place of held messages; those that are not held come with history. */
+/** Replaces held messages by newer copies. Messages that are not held are left to history. */
 export function replaceCopies(entry: StoredConversation, copies: readonly Message[]): void {
   const newest = new Map<number, Message>();
   for (const copy of copies) if (copy.revision > (newest.get(copy.seq)?.revision ?? 0)) newest.set(copy.seq, copy);

@@ -1,6 +1,6 @@
 import type { Attachment } from "./model.js";
 
-/** A file on its way to the store. It is shown beside the text until it is sent or taken away. */
+/** A file that is being uploaded. It is shown beside the text until it is sent or removed. */
 export interface Upload {
   /** Also the idempotency key towards the service. */
   readonly id: string;
@@ -14,7 +14,7 @@ export interface Upload {
   readonly sentBytes: number;
   /** A sentence for people; set when failed or refused. */
   readonly problem: string | undefined;
-  /** A sentence for people about what the file may tell beside what it shows. */
+  /** A sentence for people about metadata that may be left in the file. */
   readonly notice?: string | undefined;
   /** Set when done: what a message names. */
   readonly attachment: Attachment | undefined;

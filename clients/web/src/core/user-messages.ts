@@ -89,7 +89,7 @@ const BY_FIELD: Record<string, string> = {
   avatar_ref: "This picture cannot be used.",
 };
 
-/** What else an error says. */
+/** Details of an error. */
 export interface ErrorDetails {
   readonly field?: string | undefined;
   readonly retryDelayMs?: number;

@@ -4,7 +4,7 @@ import type { FrameRole } from "./frame-transform.js";
 
 /** Encrypts what one connection sends and decrypts what it receives, end to end. */
 export interface FrameCryptor {
-  /** To be called before the offer is made. `onReadable` hears whether all that comes can be decrypted, when it changes. */
+  /** Call before the offer is made. `onReadable` is called when it changes whether everything received can be decrypted. */
   attach(connection: RTCPeerConnection, onReadable: (readable: boolean) => void): void;
   /** The connection is closed. */
   release(): void;
@@ -31,7 +31,7 @@ export class CallEncryption {
     return this.passphrase !== undefined;
   }
 
-  /** For the next connection on; all who are in a call need the same one. Undefined switches encryption off. */
+  /** For connections from now on; all participants need the same one. Undefined switches encryption off. */
   use(passphrase: string | undefined): void {
     this.passphrase = passphrase === "" ? undefined : passphrase;
     this.keys.clear();

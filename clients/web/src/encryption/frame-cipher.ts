@@ -5,7 +5,7 @@ import { decodeHeader, encodeHeader } from "../core/sframe-header.js";
 const SUITE = 0x0004;
 const KEY_BITS = 128;
 const NONCE_BYTES = 12;
-/** Keys kept of senders heard. Higher: more memory for one who invents key ids. Lower: derived again in large calls. */
+/** Sender keys in memory. Raising it gives more memory to a sender that invents key ids; lowering it derives keys again in large calls. */
 const MAX_SENDERS = 64;
 
 export interface SenderKey {
@@ -58,7 +58,7 @@ export class FrameEncryptor {
   }
 }
 
-/** Decrypts the frames of whoever is on a receive slot: the frame names its sender's key. */
+/** Decrypts the frames of a receive slot, whose sender changes: each frame names its sender's key. */
 export class FrameDecryptor {
   private readonly senders = new Map<bigint, Promise<SenderKey>>();
 

@@ -93,7 +93,7 @@ export class MockBackend {
     return this.streams.get(userId)?.size ?? 0;
   }
 
-  /** Adds a message as if its sender's device had sent it. With `lost`, nobody is told. */
+  /** Adds a message as if its sender's device had sent it. With `lost`, its event is not sent. */
   post(conversationId: string, senderId: string, content: Message["content"], options: PostOptions = {}): Message {
     const stored = this.stored(conversationId);
     const seq = BigInt(stored.messages.length + 1);
@@ -129,7 +129,7 @@ export class MockBackend {
     return stored;
   }
 
-  /** Changes a conversation and counts it. With `lost`, nobody is told; `alsoTold` are those who are out. */
+  /** Changes a conversation and its revision. With `lost`, no event is sent; `alsoTold` are users who are no members any more. */
   change(stored: MockConversation, next: Partial<Conversation>, options: { lost?: boolean; alsoTold?: readonly string[] } = {}): Conversation {
     stored.conversation = { ...stored.conversation, ...next, revision: stored.conversation.revision + 1n };
     const told = [...memberIds(stored), ...(options.alsoTold ?? [])];
@@ -137,7 +137,7 @@ export class MockBackend {
     return stored.conversation;
   }
 
-  /** Changes a message and counts it. With `lost`, nobody is told. */
+  /** Changes a message and the conversation's revision. With `lost`, no event is sent. */
   changeMessage(conversationId: string, seq: number, next: Partial<Message>, options: { lost?: boolean } = {}): Message {
     const stored = this.stored(conversationId);
     const before = stored.messages[seq - 1];

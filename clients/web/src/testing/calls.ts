@@ -84,7 +84,7 @@ export class MockCalls {
     };
   }
 
-  /** Ends a call as the service does: every member is told, and the conversation gets its record. */
+  /** Ends a call as the service does: an event to every member, and a record in the conversation. */
   end(callId: string, reason: EndReason): Call {
     const before = this.of(callId);
     if (before.state === CallState.ENDED) return before;

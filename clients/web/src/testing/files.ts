@@ -6,11 +6,11 @@ import { type Attachment, AttachmentSchema } from "../gen/parley/messaging/v1/me
 import type { Put } from "../index.js";
 import type { MockBackend } from "./backend.js";
 
-/** An address is good for so long. */
+/** The life of an address. */
 const ADDRESS_MS = 300_000;
 const UPLOAD = "mock-upload:";
 
-/** The object store and who may fetch what from it; the bytes stay in this page. */
+/** The object store; the bytes stay in memory. */
 export class MockFiles {
   private readonly announced = new Map<string, Attachment>();
   private readonly bodies = new Map<string, Blob>();

@@ -3,7 +3,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { type OwnState, OwnStateSchema, RequestState } from "../gen/parley/messaging/v1/messages_pb.js";
 import type { MockBackend, MockConversation } from "./backend.js";
 
-/** How each user keeps each conversation, told to the user's own devices alone. */
+/** Each user's own state of each conversation; its events go to the user's own devices only. */
 export class MockOwnStates {
   private readonly states = new Map<string, OwnState>();
 

@@ -43,13 +43,13 @@ export class MockRelations {
     this.sendEvent(userId);
   }
 
-  /** Throws when a block stands between the two, or the other takes messages of nobody. */
+  /** Throws when one has blocked the other, or the other accepts messages of nobody. */
   check(userId: string, other: string): void {
     const blocks = (a: string, b: string): boolean => this.blocked(a).some((block) => block.userId === b);
     if (blocks(userId, other) || blocks(other, userId)) throw reason(new ConnectError("not allowed", Code.PermissionDenied), "NOT_ALLOWED");
   }
 
-  /** A new conversation waits with whoever does not take messages of everyone. */
+  /** A new conversation is a request for a user who does not accept messages of everyone. */
   requestIfNeeded(userId: string, peerId: string, conversationId: string): void {
     if (userId !== peerId && this.settingsOf(peerId).messageAudience !== Audience.EVERYONE) this.backend.own.set(peerId, conversationId, PENDING);
   }

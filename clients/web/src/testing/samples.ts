@@ -1,7 +1,7 @@
 import type { Conversation, Member, Message, Outgoing, OwnState } from "../index.js";
 import { DEFAULT_OWN_STATE } from "../core/own-state.js";
 
-/** Plain values for tests; what a test is about stands in its own `change`. */
+/** Plain values for tests; `change` has what a test is about. */
 export const ROOM = "room";
 
 export function member(userId: string, change: Partial<Member> = {}): Member {

@@ -1,4 +1,4 @@
-/** The file is not of the form that it says it is, so that it cannot be told what in it may go. */
+/** The file is not in the format of its type, so its metadata cannot be found. */
 export class MalformedFileError extends Error {}
 
 export function ascii(bytes: Uint8Array, at: number, length: number): string {

@@ -5,7 +5,7 @@ const IMAGE = 0x2c;
 const TRAILER = 0x3b;
 const GRAPHIC_CONTROL = 0xf9;
 const APPLICATION = 0xff;
-/** How often it repeats, and its colours. XMP stands in a block of the same kind. */
+/** Repetition and colours. XMP is in a block of the same kind. */
 const KEPT_APPLICATIONS = new Set(["NETSCAPE2.0", "ANIMEXTS1.0", "ICCRGBG1012"]);
 const HAS_COLOURS = 0x80;
 

@@ -25,7 +25,7 @@ function stripOf(bytes: Uint8Array, contentType: string): Strip | undefined {
 /** With what an ISO base media file begins, older ones of QuickTime among them. */
 const ISO_MEDIA_STARTS = new Set(["ftyp", "moov", "mdat", "wide", "free", "skip", "pnot"]);
 
-/** May say who made it, where and when, and nothing here can take that out. */
+/** May have metadata that we cannot remove. */
 const NOT_STRIPPED = new Set(["video/webm", "video/matroska", "application/pdf", "audio/mpeg", "audio/flac", "audio/ogg", "audio/wav", "audio/webm", "audio/aac"]);
 
 export interface Stripped {

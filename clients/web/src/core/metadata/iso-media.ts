@@ -3,8 +3,8 @@ import { ascii, MalformedFileError, view } from "./bytes.js";
 import { samplesOf } from "./samples.js";
 
 /**
- * Files of ISO/IEC 14496-12: films, sounds, and pictures (HEIC, AVIF). Other boxes say where in the file something stands, so
- * nothing is moved: what goes becomes free space of zeros.
+ * Files of ISO/IEC 14496-12: video, audio, and pictures (HEIC, AVIF). Other boxes hold offsets into the file, so nothing is
+ * moved: what is removed becomes free space of zeros.
  */
 /** Boxes that hold others. */
 const CONTAINERS = new Set(["moov", "trak", "mdia", "minf", "stbl", "edts", "moof", "traf", "mvex"]);
@@ -15,7 +15,7 @@ const MEDIA_TRACKS = new Set(["vide", "soun", "auxv", "sbtl", "subt", "text", "c
 /** What items of a picture are called that say something of it. */
 const METADATA_ITEMS = new Set(["Exif", "mime", "uri "]);
 
-/** A film or sound, in place, without what is said of it. Only the boxes are read, never the film itself. */
+/** A video or sound without its metadata, changed in place. Only the boxes are read, never the media. */
 export function stripVideo(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const kept = bytes.slice();
   if (!boxes(kept, 0, kept.length).some(({ name }) => name === "moov" || name === "ftyp")) throw new MalformedFileError();
@@ -39,7 +39,7 @@ export function stripStill(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuff
     kept.fill(0, start, end);
   }
   for (const box of top) if (box.name === "uuid" || box.name === "udta") free(kept, box);
-  // A film may stand beside the picture.
+  // There may be a video beside the picture (a motion photo).
   for (const box of top) if (box.name === "moov") freeMetadata(kept, box.body, box.end);
   return kept;
 }

@@ -16,12 +16,12 @@ export function orientationOf(tiff: Uint8Array): number {
       if (data.getUint16(entry, little) === ORIENTATION) return known(data.getUint16(entry + 8, little));
     }
   } catch {
-    // Cut off, or not TIFF: it says nothing.
+    // Cut off, or not TIFF: no orientation.
   }
   return 1;
 }
 
-/** An EXIF block that says which way is up, and nothing else. */
+/** An EXIF block with the orientation and nothing else. */
 export function orientationBlock(orientation: number): Uint8Array {
   const block = new Uint8Array(26);
   const data = view(block);

@@ -5,7 +5,7 @@ const SIGNATURE = "\x89PNG\r\n\x1a\n";
 /** What is drawn, how its colours are meant, and how it moves (PNG, third edition). All else may go: texts, times, EXIF, what programs add. */
 const KEPT = new Set(["IHDR", "PLTE", "IDAT", "tRNS", "gAMA", "cHRM", "sRGB", "iCCP", "cICP", "mDCV", "cLLI", "sBIT", "bKGD", "pHYs", "acTL", "fcTL", "fdAT"]);
 
-/** A PNG, also an animated one, without what it says beside the picture. */
+/** A PNG, also an animated one, without its metadata. */
 export function stripPng(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   if (ascii(bytes, 0, 8) !== SIGNATURE) throw new MalformedFileError();
   const kept: Uint8Array[] = [];

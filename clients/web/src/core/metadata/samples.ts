@@ -3,7 +3,7 @@ import { MalformedFileError, view } from "./bytes.js";
 
 const WAY = ["mdia", "minf", "stbl"];
 
-/** Where in the file a track's samples stand, by its tables (ISO/IEC 14496-12, 8.7). Throws MalformedFileError. */
+/** The ranges of a track's samples in the file, by its tables (ISO/IEC 14496-12, 8.7). Throws MalformedFileError. */
 export function samplesOf(bytes: Uint8Array, trak: Box): { readonly start: number; readonly end: number }[] {
   let within: Box = trak;
   for (const step of WAY) {
@@ -30,7 +30,7 @@ function offsetsOf(bytes: Uint8Array, tables: ReadonlyMap<string, Box>): number[
   return long ? rows(bytes, long, 8).map((at) => Number(data.getBigUint64(at))) : [];
 }
 
-/** From which chunk on how many samples stand in each. */
+/** The number of samples in each chunk, as runs that begin at a chunk. */
 function runsOf(bytes: Uint8Array, table: Box | undefined): { readonly first: number; readonly count: number }[] {
   const data = view(bytes);
   return table ? rows(bytes, table, 12).map((at) => ({ first: data.getUint32(at), count: data.getUint32(at + 4) })) : [];
