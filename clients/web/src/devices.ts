@@ -46,7 +46,7 @@ export async function openMicrophone(): Promise<MediaStreamTrack | DeviceProblem
 export async function openScreen(): Promise<MediaStreamTrack | undefined> {
   try {
     const [track] = (await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: false })).getVideoTracks();
-    // Without it encoders take frames for a film: they keep the rate and blur the text.
+    // Without it encoders keep the frame rate and blur the text, as for a video.
     if (track) track.contentHint = "detail";
     return track;
   } catch {

@@ -1,7 +1,7 @@
 /**
  * The page without a backend: `npm run mock`. You are Alice; the address's `scene` sets the stage:
  * `?user=alice&scene=incoming`, `typing`, `offline`, `group` (the hike's group has a call; `&people=9` makes it larger, `&share` shows a
- * screen), `ring` (it rings), `waiting` (Dana calls after some seconds, for whoever talks by then), `elsewhere` (one is in it with another device), and `&peeroff`, `&shaky`, `&weak` during a call.
+ * screen), `ring` (it rings), `waiting` (Dana calls after some seconds, for whoever talks by then), `elsewhere` (one is in it with another device), and `&peeroff`, `&interrupted`, `&weak` during a call.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { render } from "preact";
@@ -52,7 +52,7 @@ bob.onRing = (ringing) => {
   if (ringing) setTimeout(() => bob.calls.accept(false), 1500);
 };
 
-/** Whom Alice sees: Bob, or who is in the group's call. */
+/** The participants whom Alice sees: Bob, or those of the group's call. */
 function shown(): DrawnParticipant[] {
   const off = query.has("peeroff");
   const running = session.state.client?.calls.view();

@@ -50,7 +50,7 @@ export function seed(backend: MockBackend): void {
   if (bob) Object.assign(bob, { readSeq: last("alice+bob") - 1n, deliveredSeq: last("alice+bob") });
 }
 
-/** Somebody new who has to ask. */
+/** A request of a stranger. */
 function seedRequest(backend: MockBackend): void {
   backend.relations.set("alice", { messageAudience: Audience.FOLLOWED });
   const { conversationId } = backend.openDirect("farid", "alice");

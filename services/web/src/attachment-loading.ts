@@ -23,7 +23,7 @@ export function usePicture({ client, conversationId, seq, attachment }: Attachme
   useEffect(() => {
     if (!address) load();
   }, [attachment.id, seq]);
-  /** The picture could not be drawn: its address may have ended. Once only, or a broken file would be asked for for ever. */
+  /** The picture could not be drawn: its address may have expired. Once only, or a broken file would be requested for ever. */
   const onError = (): void => {
     if (renewed.current) return setProblem("This picture could not be loaded.");
     renewed.current = true;

@@ -9,7 +9,7 @@ import { PictureViewer } from "./picture-viewer";
 
 /** A picture in a bubble is at most this wide and high, in pixels. */
 const MAX_PICTURE_PX = 300;
-/** Where a picture's size is not told. */
+/** Where a picture's size is not known. */
 const DEFAULT_PICTURE_PX = 220;
 
 interface AttachmentsProps {

@@ -13,7 +13,7 @@ interface AvatarProps {
   readonly picture?: string;
 }
 
-/** A person's or group's round picture. The name, and whether they are online, stand in words beside it: readers skip it. */
+/** A person's or group's round picture. Name and presence are beside it as text, so screen readers skip it. */
 export function Avatar({ userId, name, size = "small", online, picture = "" }: AvatarProps): JSX.Element {
   const [broken, setBroken] = useState("");
   const { symbol, address } = pictureOf(picture);

@@ -11,10 +11,10 @@ interface CallBannerProps {
   readonly viewer: Viewer;
 }
 
-/** The faces that a banner shows; the names say who else is there. */
+/** Avatars in a banner; the names list the other participants. */
 const MAX_AVATARS = 3;
 
-/** The conversation's running call, when this device is not in it: who is, and the way in. */
+/** The conversation's running call, when this device is not in it: its participants, and buttons to join. */
 export function CallBanner({ client, conversation, viewer }: CallBannerProps): JSX.Element | null {
   const { calls } = client;
   const call = calls.runningIn(conversation.id);

@@ -19,7 +19,7 @@ interface CallParticipantsProps {
 
 type MuteRequested = { readonly kind: "remove"; readonly userId: string } | { readonly kind: "end" };
 
-/** Who is in a group's call and who is not; its admins lead it from here. */
+/** The participants of a group's call and the members who are not in it; admins moderate it from here. */
 export function CallParticipants(props: CallParticipantsProps): JSX.Element {
   const { client, call, conversation, onClose } = props;
   const [asked, setAsked] = useState<MuteRequested | undefined>(undefined);

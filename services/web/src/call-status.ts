@@ -2,7 +2,7 @@ import type { CallView } from "@parley/client";
 import { endLine, groupEndLine } from "@parley/client";
 import { duration } from "./format";
 
-/** How the call stands, under its name. */
+/** The call's status, under its name. */
 export function statusLine(call: CallView, name: string, nowMs: number): string {
   switch (call.phase) {
     case "starting":
@@ -24,7 +24,7 @@ export function unseenLines({ of, by }: CallView["unseen"], nameOf: (userId: str
   return [...new Set([...lines, ...told])];
 }
 
-/** The media stopped and is being brought back. */
+/** The media stopped and is reconnecting. */
 export function isLost(call: CallView): boolean {
   return call.phase === "active" && ["interrupted", "rejoining", "waiting"].includes(call.connection);
 }

@@ -24,7 +24,7 @@ interface CallWindowProps {
   readonly setSmall: (small: boolean) => void;
 }
 
-/** The running call: large, or made small beside the conversation. */
+/** The running call: large, or small beside the conversation. */
 export function CallWindow(props: CallWindowProps): JSX.Element {
   const { client, call, conversation, nameOf, small, setSmall } = props;
   const dialog = useDialogFocus();

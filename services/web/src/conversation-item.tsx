@@ -19,7 +19,7 @@ interface ItemProps {
   readonly onOpen: (conversationId: string) => void;
 }
 
-/** One conversation of the list: who, the newest of it, what is unread, and a menu. */
+/** One conversation of the list: name, newest message, unread count, and a menu. */
 export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }: ItemProps): JSX.Element {
   const { conversation, messages, outgoing, own } = view;
   const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);
@@ -59,7 +59,7 @@ export function ConversationItem({ client, view, openId, nameOf, nowMs, onOpen }
   );
 }
 
-/** What stands at a row's end. */
+/** The end of a row. */
 function Marks({ view, muted, call }: { view: ConversationView; muted: boolean; call: Call | undefined }): JSX.Element {
   const { own, unread } = view;
   const inCall = call ? joined(call).length : 0;

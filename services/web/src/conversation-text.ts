@@ -58,7 +58,7 @@ export function groupLine(event: GroupEvent, actorId: string, viewer: Viewer): s
   }
 }
 
-/** A message in one line, without who wrote it. */
+/** A message in one line, without its author. */
 export function messageLine({ content, senderId, attachments }: Message, viewer: Viewer): string {
   switch (content.kind) {
     case "text":
@@ -87,7 +87,7 @@ export function attachmentsLine(attachments: readonly Attachment[]): string {
   return attachments.length === 1 ? first.fileName : `${attachments.length} files`;
 }
 
-/** A message as one line of the list; in a group it says who wrote. */
+/** A message as one line of the list; in a group with its author. */
 export function previewLine(message: Message, kind: Conversation["kind"], viewer: Viewer): string {
   const line = messageLine(message, viewer);
   if (!isUserContent(message.content)) return line;
@@ -95,14 +95,14 @@ export function previewLine(message: Message, kind: Conversation["kind"], viewer
   return kind === "group" ? `${firstName(viewer.nameOf(message.senderId))}: ${line}` : line;
 }
 
-/** Who types, for a line that stands where everyone's name is known. */
+/** The people who type, for a line below their conversation. */
 export function typingLine(userIds: readonly string[], kind: Conversation["kind"], { nameOf }: Viewer): string {
   if (kind === "direct") return "typing…";
   if (userIds.length > 2) return "several people are typing…";
   return `${userIds.map((id) => firstName(nameOf(id))).join(" and ")} ${userIds.length === 1 ? "is" : "are"} typing…`;
 }
 
-/** Who reacted, for those who cannot see the chip, and for all who point at it. */
+/** The people who reacted, for screen readers and as a tooltip. */
 export function reactionLine(emoji: string, userIds: readonly string[], viewer: Viewer): string {
   const others = userIds.filter((id) => id !== viewer.selfId);
   const ordered = others.length < userIds.length ? [...others, viewer.selfId] : others;

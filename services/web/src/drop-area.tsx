@@ -10,7 +10,7 @@ interface DropAreaProps {
   readonly children: ComponentChildren;
 }
 
-/** Takes files that are dropped on it, and says so while they hover. */
+/** Takes files that are dropped on it, and shows that while they hover. */
 export function DropArea({ class: name, label, enabled, onFiles, children }: DropAreaProps): JSX.Element {
   const [over, setOver] = useState(false);
   // Entering a child comes before leaving its parent.

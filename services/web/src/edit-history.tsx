@@ -10,7 +10,7 @@ interface EditHistoryProps {
   readonly onClose: () => void;
 }
 
-/** What a message said before, the newest first. */
+/** The earlier texts of a message, the newest first. */
 export function EditHistory({ client, message, onClose }: EditHistoryProps): JSX.Element {
   const [edits, setEdits] = useState<readonly Edit[] | undefined>(undefined);
   const [problem, setProblem] = useState("");

@@ -73,7 +73,7 @@ export function dateTime(ms: number): string {
   return new Date(ms).toLocaleString([], { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 }
 
-/** A voice message; its sound stands beside it as a file. */
+/** A voice message; its audio is an attachment. */
 export function voiceLine(lengthS: number): string {
   return `Voice message · ${duration(lengthS)}`;
 }

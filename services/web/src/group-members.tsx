@@ -24,7 +24,7 @@ interface MembersProps {
   readonly onDialog: (dialog: OpenDialog) => void;
 }
 
-/** Who is in the group, and what one may do about each. */
+/** The group's members, with the actions for each. */
 export function Members(props: MembersProps): JSX.Element {
   return (
     <ul class="members">

@@ -23,10 +23,10 @@ interface GroupPanelProps {
   readonly onClose: () => void;
 }
 
-/** Runs a request; what it fails with is told as a notice. */
+/** Runs a request; its failure is shown as a notice. */
 type Run = (request: Promise<unknown>) => Promise<void>;
 
-/** Who is in the group, and what one may do about it. */
+/** A group's members, picture and settings. */
 export function GroupPanel({ client, conversation, viewer, nowMs, onDialog, onClose }: GroupPanelProps): JSX.Element {
   const [leaving, setLeaving] = useState(false);
   const permissions = permissionsOf(conversation, client.userId);

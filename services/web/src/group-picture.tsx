@@ -15,7 +15,7 @@ interface PicturePickerProps {
   readonly may: boolean;
 }
 
-/** The group's picture, and a choice of drawings, which need no picture store, for those who may change it. */
+/** The group's picture, and for those who may change it a choice of symbols, which need no picture store. */
 export function PicturePicker({ client, conversation, may }: PicturePickerProps): JSX.Element {
   const { id, title, avatarRef } = conversation;
   const [anchor, setAnchor] = useState<HTMLElement | undefined>(undefined);

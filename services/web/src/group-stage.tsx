@@ -48,7 +48,7 @@ export function GroupStage({ client, call, nameOf, small }: GroupStageProps): JS
   );
 }
 
-/** The others in the order of the call's list, and then oneself. */
+/** The others in the order of the call's list, and then this user. */
 function tilesOf(client: ParleyClient, call: CallView, nameOf: (userId: string) => string): TileProps[] {
   const inCall = call.call ? joined(call.call) : [];
   const others = inCall.filter((p) => p.userId !== client.userId);
@@ -71,7 +71,7 @@ function tileOf({ userId, handRaiseTimeMs }: CallParticipant, remote: RemotePart
     userId,
     name: nameOf(userId),
     video: remote?.videoMuted === false ? remote.video : undefined,
-    // Of those who are on no audio slot nothing is known: they are quiet, muted or not.
+    // Whether participants without an audio slot are muted is not known: they do not speak now.
     muted: remote?.audioMid !== undefined && remote.audioMuted,
     speaking: call.speakers.includes(userId),
     hand: handRaiseTimeMs !== undefined,

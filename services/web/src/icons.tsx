@@ -55,7 +55,7 @@ const LINES = {
 
 export type IconName = keyof typeof PATHS | keyof typeof LINES;
 
-/** A picture beside or in place of a label; the label is the control's own, so this one is hidden from readers. */
+/** A picture beside or in place of a label; the control has the label, so this is hidden from screen readers. */
 export function Icon({ name, struck = false }: { name: IconName; struck?: boolean }): JSX.Element {
   return (
     <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">

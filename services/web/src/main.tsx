@@ -5,9 +5,9 @@ import { Session } from "./session";
 import "./styles";
 import { allowOwnScripts } from "./trusted-types";
 
-/** What the page offers to an embedding network and to whoever debugs it, as `window.parley`. */
+/** The page's API for an embedding network and for debugging, as `window.parley`. */
 export interface ParleyHandle {
-  /** Logs in with a JWT of the network, or a function that brings one whenever it is needed. */
+  /** Logs in with a JWT of the network, or with a function that returns one whenever it is needed. */
   login(token: string | TokenProvider): Promise<boolean>;
   logout(): void;
   /** The running call's WebRTC statistics, one object a report; empty without a call. */

@@ -19,7 +19,7 @@ export interface Mentions {
   readonly aria: AriaAttributes;
 }
 
-/** Offers people while `@` and the beginning of a name stand before the caret. */
+/** Offers people while `@` and the beginning of a name are before the caret. */
 export function useMentions(field: RefObject<HTMLTextAreaElement | null>, text: string, change: (text: string) => void, people: readonly Person[]): Mentions {
   const [caret, setCaret] = useState(0);
   const [active, setActive] = useState(0);

@@ -9,7 +9,7 @@ import { layOut } from "./timeline";
 
 /** So close to the end (in pixels), the list follows what arrives. */
 const FOLLOW_PX = 120;
-/** So close to the top, older messages are brought. */
+/** Older messages are loaded this close to the top. */
 const OLDER_PX = 200;
 
 interface MessageListProps {
@@ -20,12 +20,12 @@ interface MessageListProps {
   readonly typing: readonly string[];
   readonly name: string;
   readonly actions: Omit<MessageActions, "openMenu">;
-  /** A message to bring and show. */
+  /** A message to load and show. */
   readonly target: number | undefined;
   readonly onShown: () => void;
 }
 
-/** What was said, with what one may do with each message. */
+/** The messages, with the actions for each. */
 export function MessageList({ client, view, viewer, nowMs, typing, name, actions, target: seq, onShown }: MessageListProps): JSX.Element {
   const rows = layOut(view, client.userId, nowMs);
   const group = view.conversation.kind === "group";
@@ -81,7 +81,7 @@ function walk(event: KeyboardEvent & { currentTarget: HTMLElement }): void {
   next?.focus();
 }
 
-/** Brings a message that may be far back, and shows where it is. */
+/** Loads a message that may be far back, and scrolls to it. */
 function useJump(client: ParleyClient, view: ConversationView, seq: number | undefined, letGo: () => void, onShown: () => void): void {
   const { id } = view.conversation;
   useEffect(() => {
@@ -89,7 +89,7 @@ function useJump(client: ParleyClient, view: ConversationView, seq: number | und
     letGo();
     const before = document.activeElement;
     client.messaging.loadUntil(id, seq).then(
-      // What was brought is drawn in the next frame.
+      // Loaded messages are drawn in the next frame.
       (there) =>
         requestAnimationFrame(() => {
           if (!there || !show(seq, before)) client.showNotice("This message is not there any more.");
@@ -132,7 +132,7 @@ function useScroll(client: ParleyClient, view: ConversationView, typing: boolean
     if (box && !following.current) box.scrollTop = box.scrollHeight - fromBottom.current;
   }, [lowSeq]);
   useLayoutEffect(() => {
-    // What one writes oneself is always shown.
+    // One's own new message is always scrolled to.
     if (own > 0) following.current = true;
   }, [own]);
   useLayoutEffect(keepEnd, [view.messages, own, typing]);

@@ -29,7 +29,7 @@ export interface MessageActions {
   readonly unsend: (message: Message) => void;
   /** Shows the texts that it had before. */
   readonly history: (message: Message) => void;
-  /** Shows whom it has reached. */
+  /** Shows who has received and read it. */
   readonly readers: (message: Message) => void;
   readonly report: (message: Message) => void;
   readonly react: (message: Message, emoji: string) => void;
@@ -46,7 +46,7 @@ interface MessageMenuProps {
   readonly actions: MessageActions;
 }
 
-/** Reactions, and what one may do with the message. */
+/** Reactions, and the actions for the message. */
 export function MessageMenu({ client, message, target, group, actions }: MessageMenuProps): JSX.Element {
   const { content } = message;
   const close = (): void => actions.openMenu(undefined);

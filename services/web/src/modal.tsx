@@ -9,7 +9,7 @@ interface ModalProps {
   readonly children: ComponentChildren;
 }
 
-/** A window over the page, with a title and a way out: the button, Escape, or a click beside it. */
+/** A window over the page, with a title; closed by its button, Escape, or a click beside it. */
 export function Modal({ title, onClose, wide = false, children }: ModalProps): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();

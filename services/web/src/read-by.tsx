@@ -13,7 +13,7 @@ interface ReadByProps {
   readonly onClose: () => void;
 }
 
-/** Whom a message of one's own has reached, in a group. Who sends no receipts is in neither list. */
+/** Who has received and read one's own message in a group. Members who send no receipts are in neither list. */
 export function ReadBy({ conversation, message, viewer, onClose }: ReadByProps): JSX.Element {
   const { read, delivered } = groupReceipt(conversation, message.seq, viewer.selfId);
   return (

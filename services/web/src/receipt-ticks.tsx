@@ -4,7 +4,7 @@ import { Icon } from "./icons";
 
 const NAMES: Record<Receipt, string> = { sent: "Sent", delivered: "Delivered", read: "Read" };
 
-/** How far a message got: one tick, two, or two in colour, and the word for those who do not see them. */
+/** A message's receipt: one tick, two, or two in colour, and as a word for screen readers. */
 export function Ticks({ receipt }: { receipt: Receipt }): JSX.Element {
   return (
     <span class={`ticks ${receipt}`} role="img" aria-label={NAMES[receipt]} title={NAMES[receipt]} data-testid="receipt">

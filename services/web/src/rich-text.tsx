@@ -10,7 +10,7 @@ interface RichTextProps {
 
 /**
  * A text with its mentions and links. Only http and https become links; the page that opens learns nothing of this one. The
- * host that opens can always be read: where the text does not say it, it stands beside it. No part turns the direction of
+ * host that opens can always be read: where the text does not have it, it is shown beside it. No part turns the direction of
  * reading of another.
  */
 export function RichText({ text, entities, selfId }: RichTextProps): JSX.Element {

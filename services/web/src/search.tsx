@@ -123,7 +123,7 @@ export function SearchResults({ client, query, conversationId = "", viewer, nowM
 
 interface ResultProps extends Pick<SearchResultsProps, "client" | "query" | "viewer" | "nowMs" | "onChoose"> {
   readonly message: Message;
-  /** Within one conversation: whose message it is says enough. */
+  /** Within one conversation: the author is enough. */
   readonly brief: boolean;
 }
 

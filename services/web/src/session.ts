@@ -12,7 +12,7 @@ export interface SessionState {
 }
 
 export interface SessionOptions {
-  /** Makes the client; the mock brings its own. */
+  /** Makes the client; the mock has its own. */
   readonly createClient?: (userId: string, tokens: TokenProvider) => ParleyClient;
   readonly loadUsers?: () => Promise<DevUser[]>;
   readonly devTokens?: (userId: string) => TokenProvider;
@@ -38,7 +38,7 @@ export class Session {
     return () => this.listeners.delete(listener);
   }
 
-  /** A person's name, as far as the network has told it; the id otherwise. */
+  /** A person's name, if the network gave one; the id otherwise. */
   nameOf = (userId: string): string => displayName(this.state.offered.find((user) => user.userId === userId)?.name ?? userId);
 
   /** Takes the user from the address (`?user=alice`), if there is one. */
@@ -54,8 +54,8 @@ export class Session {
   }
 
   /**
-   * Logs in with a token of the embedding network: the JWT, or a function that brings one whenever it is needed.
-   * Returns whether it worked; if not, `state.problem` says why.
+   * Logs in with a token of the embedding network: the JWT, or a function that returns one whenever it is needed.
+   * Returns whether it worked; if not, `state.problem` has the reason.
    */
   async login(given: string | TokenProvider): Promise<boolean> {
     this.set({ busy: true, problem: undefined });

@@ -5,7 +5,7 @@ import { dateTime } from "./format";
 import { useFocusOnce } from "./hooks";
 import { Icon } from "./icons";
 
-/** An export of a few conversations takes seconds; asking more often would not bring it sooner. */
+/** How often the job's state is asked for. Raising it shows the end later; lowering it costs requests, and ends nothing sooner. */
 const ASK_MS = 2000;
 
 interface DataSettingsProps {

@@ -15,7 +15,7 @@ interface SettingsDialogProps {
   readonly onDeleted: () => void;
 }
 
-/** Who may reach this user, how and when calls ring, what encrypts them, whom they blocked, and their data. */
+/** Privacy, ringing, encryption of calls, blocked people, and the user's data. */
 export function SettingsDialog({ client, nameOf, onClose, onDeleted }: SettingsDialogProps): JSX.Element {
   return (
     <Modal title="Settings" wide onClose={onClose}>

@@ -23,7 +23,7 @@ interface ShellProps {
   readonly onLogout: () => void;
 }
 
-/** The open conversation stands in the address, so that the browser's back button and a reload do what one expects. */
+/** The open conversation is part of the address, so that the browser's back button and a reload work. */
 function useOpenConversation(): [string, (id: string) => void] {
   const read = (): string => decodeURIComponent(location.hash.replace(/^#\/?/, ""));
   const [id, setId] = useState(read());
@@ -41,7 +41,7 @@ function useTitle(unread: number): void {
   }, [unread]);
 }
 
-/** Everything behind the login: the list beside (or, on a phone, instead of) the open conversation, and the call. */
+/** Everything behind the login: the list beside the open conversation (on a phone one of them), and the call. */
 export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
   useChanges(client);
   const nowMs = useNow(30_000);
@@ -114,7 +114,7 @@ export function Shell({ client, nameOf, onLogout }: ShellProps): JSX.Element {
   );
 }
 
-/** Asks whoever came by an invite link; joining shows them to the group, so opening a link is not enough. */
+/** Asks a user who opened an invite link. Joining shows them to the group, so opening a link is not enough. */
 function Invitation({ client, onOpen }: { client: ParleyClient; onOpen: (id: string) => void }): JSX.Element | null {
   const [token, setToken] = useState(invite.read);
   if (!token) return null;

@@ -74,7 +74,7 @@ function StatusIcons({ view, conversation, nowMs }: ThreadHeaderProps): JSX.Elem
   );
 }
 
-/** `closed` says why nothing is known of the other one. */
+/** `closed`: why the other user's presence is not shown. */
 function PresenceLine({ client, conversation, face, viewer, nowMs, closed }: ThreadHeaderProps & { closed: string }): JSX.Element {
   const typing = closed ? [] : client.presence.typing(conversation.id);
   const people = conversation.members.length === 1 ? "1 member" : `${conversation.members.length} members`;

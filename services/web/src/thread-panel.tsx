@@ -21,7 +21,7 @@ interface ThreadPanelProps {
   readonly onClose: () => void;
 }
 
-/** What stands beside a conversation: the group, or a search in it. */
+/** The panel beside a conversation: the group's details, or a search. */
 export function ThreadPanel({ kind, ...props }: ThreadPanelProps): JSX.Element | null {
   if (kind === "search") return <SearchPanel {...props} />;
   return props.conversation.kind === "group" ? <GroupPanel {...props} /> : null;

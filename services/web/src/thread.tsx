@@ -34,7 +34,7 @@ interface ThreadProps {
 /** Fewer messages than this do not fill a screen. */
 const PAGE_OF_MESSAGES = 30;
 
-/** One conversation: who, what was said, and the line to write in. */
+/** One conversation: header, messages and composer. */
 export function Thread({ client, view, nameOf, nowMs, target, setTarget, onClose }: ThreadProps): JSX.Element {
   const { conversation } = view;
   const viewer = { selfId: client.userId, nameOf };
@@ -83,7 +83,7 @@ function react(client: ParleyClient, message: Message, emoji: string): void {
   void client.messaging.react(message.conversationId, message.seq, emoji, !mine).catch((failure: Failure) => client.showNotice(failure.line));
 }
 
-/** Marks as read what is seen, unless it is a request, and brings enough to fill the screen. */
+/** Marks visible messages as read, unless it is a request, and loads enough to fill the screen. */
 function useReading(client: ParleyClient, view: ConversationView): void {
   const { id } = view.conversation;
   const attentive = useAttention();

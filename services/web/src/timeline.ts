@@ -26,7 +26,7 @@ export interface BubbleRow {
   readonly attachments: readonly Attachment[];
   /** Of one's own messages in a direct conversation. */
   readonly receipt: Receipt | undefined;
-  /** Under the newest of one's own messages in a group only: by how many it was read. */
+  /** Under the newest of one's own messages in a group only: the number of members who have read it. */
   readonly status: string | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface Quote {
   readonly message: Message | undefined;
 }
 
-/** Messages of one sender closer than this stand together. */
+/** Messages of one sender closer than this are grouped. */
 const RUN_MS = 3 * 60_000;
 
 interface Line {

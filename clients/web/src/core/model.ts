@@ -80,7 +80,7 @@ export type Content =
       readonly outcome: CallOutcome;
       readonly lengthS: number;
     }
-  /** A sound, which is the message's one attachment. */
+  /** Audio, which is the message's one attachment. */
   | { readonly kind: "voice"; readonly lengthS: number }
   | { readonly kind: "system"; readonly event: GroupEvent }
   /** Its sender took it back. */

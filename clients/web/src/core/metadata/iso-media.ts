@@ -8,11 +8,11 @@ import { samplesOf } from "./samples.js";
  */
 /** Boxes that hold others. */
 const CONTAINERS = new Set(["moov", "trak", "mdia", "minf", "stbl", "edts", "moof", "traf", "mvex"]);
-/** What people and devices say of a film: places, makers, names, remarks. */
+/** Metadata of a video: places, makers, names, remarks. */
 const METADATA_BOXES = new Set(["udta", "meta", "uuid", "cprt", "loci", "XMP_"]);
-/** What is seen, heard or read of a film. Other tracks are what devices write along: where they were, which way they faced. */
+/** Video, audio and text. Other tracks are telemetry of the device: where it was, which way it faced. */
 const MEDIA_TRACKS = new Set(["vide", "soun", "auxv", "sbtl", "subt", "text", "clcp", "tmcd", "pict"]);
-/** What items of a picture are called that say something of it. */
+/** The types of a picture's items that hold metadata. */
 const METADATA_ITEMS = new Set(["Exif", "mime", "uri "]);
 
 /** A video or sound without its metadata, changed in place. Only the boxes are read, never the media. */
