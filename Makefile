@@ -8,7 +8,7 @@ NODE_VENV := .parley/node
 # The venv's programs come first; node from PyPI only where the machine has none.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):$(CURDIR)/$(NODE_VENV)/bin
 PROTOS := $(shell find protos -name '*.proto')
-WEB_SOURCES := $(shell find services/web -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' 2>/dev/null)
+WEB_SOURCES := $(shell find clients/web services/web package.json tsconfig.base.json -type f -not -name '*.py' -not -path '*/node_modules/*' -not -path '*/src/gen/*' -not -path '*/dist/*' 2>/dev/null)
 NATIVE_SOURCES := $(wildcard services/sfu/*.py services/sfu/*/*.py services/sfu/*/*/*.py services/runtime/*.py services/runtime/*/*.py)
 TYPED := $(wildcard services deploy loadtests clients/python/parley_client tests/support tests/conftest.py tests/run.py)
 
@@ -42,13 +42,13 @@ $(NODE_VENV)/.stamp: requirements-node.lock requirements-uv.lock $(VENV)/.stamp
 # Node from PyPI comes after the Python packages; a node of the machine's own waits for nothing.
 NODE := $(if $(shell command -v npm),,$(NODE_VENV)/.stamp)
 
-.parley/npm.stamp: services/web/package-lock.json $(NODE)
+.parley/npm.stamp: package-lock.json package.json clients/web/package.json services/web/package.json $(NODE)
 	@mkdir -p .parley
-	@$(STEP) "web packages" npm --prefix services/web ci --no-audit --no-fund --loglevel=error
+	@$(STEP) "web packages" npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 build/web.stamp: .parley/npm.stamp $(VENV)/.stamp $(PROTOS) $(WEB_SOURCES)
-	@$(STEP) "web client" npm --prefix services/web run --silent build
+	@$(STEP) "web client" npm run --silent build
 	@mkdir -p build && touch $@
 
 build/native.stamp: $(VENV)/.projects deploy/native.py $(NATIVE_SOURCES)
@@ -122,7 +122,7 @@ test-slow: setup ## All tests as on a machine a third as fast
 
 unit: setup ## Tests without any server: Python's and the web client's
 	python -m pytest tests/unit
-	cd services/web && npm test
+	npm test
 
 integration: setup ## Tests on the embedded stack, and kill -9 of each service
 	python -m pytest tests/integration tests/faults
@@ -143,7 +143,7 @@ lint: setup ## Style, types, protos, the edge's configuration, the documentation
 	python -m deploy.envoy.validate
 	python -m deploy.docs.markdown --check
 	python -m deploy.docs build/site
-	cd services/web && npm run --silent lint
+	npm run --silent lint
 
 format: setup ## Bring Python and Markdown into the form that lint wants
 	ruff check --fix .
@@ -211,5 +211,5 @@ wheels: gen/.stamp ## Build the distributions into build/wheels: parley, parley-
 	(cd $$folder && python -m hatchling build --target wheel --directory $(CURDIR)/$(WHEELS)) || exit 1; done
 
 clean: ## Remove what was built and installed; the data of `make run` stays in .parley
-	rm -rf build gen services/web/node_modules services/web/src/gen $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv .parley/kafka
+	rm -rf build gen node_modules clients/web/src/gen clients/web/dist $(VENV) $(NODE_VENV) .parley/npm.stamp .parley/uv .parley/kafka
 	rm -rf .mypy_cache .ruff_cache .pytest_cache

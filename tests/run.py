@@ -87,7 +87,7 @@ def browser_tests(env: Mapping[str, str]) -> Sequence[str]:
 
 def stages(media_path: str, *, browsers: Sequence[str]) -> list[list[list[Part]]]:
     """What runs when: stages one after the other, in each its lanes side by side, in each lane its parts in turn."""
-    web = Part("web-units", ("npm", "run", "test", "--", "--reporter=junit", "--outputFile"), ROOT / "services" / "web")
+    web = Part("web-units", ("npm", "run", "test", "--", "--reporter=junit", "--outputFile"), ROOT)
     shared = pytest_part("shared-stack", *SHARED, *browsers)
     calls = pytest_part("calls", *(f"tests/integration/{name}" for name in CALLS))
     services = pytest_part(

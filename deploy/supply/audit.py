@@ -45,7 +45,7 @@ def read_pip(report: Mapping[str, Any]) -> Seen:
 def read_npm(report: Mapping[str, Any]) -> Seen:
     """Of npm audit's JSON."""
     if "vulnerabilities" not in report:
-        return Seen(unseen=["the packages of services/web"])
+        return Seen(unseen=["the npm packages"])
     count = report.get("metadata", {}).get("dependencies", {}).get("total", 0)
     known = report["vulnerabilities"].items()
     holes = [f"{name}: {hole['severity']} ({hole.get('range', '')})" for name, hole in known]
@@ -82,7 +82,7 @@ def verdict(all_seen: Mapping[str, Seen]) -> tuple[int, list[str]]:
 def main() -> int:
     """Returns 1 for a known hole."""
     seen = {lock: audit_pip(sys.argv[1], lock) for lock in LOCKS if Path(lock).exists()}
-    seen["npm"] = read_npm(ask(["npm", "--prefix", "services/web", "audit", "--package-lock-only", "--json"]))
+    seen["npm"] = read_npm(ask(["npm", "audit", "--package-lock-only", "--json"]))
     status, lines = verdict(seen)
     sys.stdout.write("\n".join(lines) + "\n")
     return status

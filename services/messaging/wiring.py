@@ -27,6 +27,7 @@ from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.attachments.collecting import Collector
 from services.messaging.attachments.service.scanning import Scans
 from services.messaging.attachments.sql.store import PostgresAttachments
+from services.messaging.client_limits import client_limits
 from services.messaging.config import Config
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.conversations.service import ConversationLimits, Conversations
@@ -229,7 +230,7 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
         config.server,
         [
             rpc.api(rpc.MessagingServicer(conversations, messages, sync, search, groups, receipts, vanishing)),
-            *relations_rpc.apis(relations, reports),
+            *relations_rpc.apis(relations, reports, client_limits(config)),
             *attachments_rpc.apis(attachments),
             *accounts_rpc.apis(accounts, sign_outs),
         ],

@@ -32,6 +32,7 @@ from services.runtime.clock import Clock
 from services.runtime.errors import ErrorTable, InvalidRequest, Refusal
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
+from services.runtime.user_ids import USER_ID_RULE, is_user_id
 
 log = structlog.get_logger()
 
@@ -204,9 +205,10 @@ def _decode(data: bytes) -> api.AttachRequest:
 def _sessions(register: messages_pb2.Register) -> list[Session]:
     _check_entries("register.sessions", register.sessions)
     for session in register.sessions:
-        for name, value in (("user_id", session.user_id), ("device_id", session.device_id)):
-            if not 0 < len(value) <= MAX_ID_CHARS:
-                raise InvalidRequest(f"register.sessions.{name}", f"must have 1 to {MAX_ID_CHARS} characters")
+        if not is_user_id(session.user_id):
+            raise InvalidRequest("register.sessions.user_id", USER_ID_RULE)
+        if not 0 < len(session.device_id) <= MAX_ID_CHARS:
+            raise InvalidRequest("register.sessions.device_id", f"must have 1 to {MAX_ID_CHARS} characters")
     return [
         Session(
             session.session_id, UserId(session.user_id), DeviceId(session.device_id), session.away, session.detached

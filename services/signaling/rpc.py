@@ -13,6 +13,7 @@ from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
 from services.runtime.identity.auth import current_token, current_user
 from services.runtime.observability import tracing
+from services.runtime.user_ids import USER_ID_RULE, is_user_id
 from services.signaling.core import errors
 from services.signaling.core.call_settings import find_fault
 from services.signaling.core.model import Call, CallId, ConversationId, DeviceId, UserId, WorkerId
@@ -29,7 +30,6 @@ from services.signaling.starting import StartRequest
 
 MAX_OFFER_BYTES = 64 * 1024
 MAX_TOKEN_CHARS = 4096
-MAX_USER_ID_CHARS = 128
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 50
 _DEVICE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -163,14 +163,14 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
 
     async def RequestMute(self, request: api.RequestMuteRequest, context: Context) -> api.RequestMuteResponse:
         call = await self._service.request_mute(
-            _call_id(request.call_id), _me(), _user_id(request.user_id), _request_id(request)
+            _call_id(request.call_id), _me(), check_user_id(request.user_id), _request_id(request)
         )
         return api.RequestMuteResponse(call=encode_call(call))
 
     async def RemoveParticipant(
         self, request: api.RemoveParticipantRequest, context: Context
     ) -> api.RemoveParticipantResponse:
-        call = await self._service.remove_participant(_call_id(request.call_id), _me(), _user_id(request.user_id))
+        call = await self._service.remove_participant(_call_id(request.call_id), _me(), check_user_id(request.user_id))
         return api.RemoveParticipantResponse(call=encode_call(call))
 
     async def SetLock(self, request: api.SetLockRequest, context: Context) -> api.SetLockResponse:
@@ -273,7 +273,8 @@ def _device_id(value: str) -> DeviceId:
     return DeviceId(value)
 
 
-def _user_id(value: str) -> UserId:
-    if not 0 < len(value) <= MAX_USER_ID_CHARS:
-        raise InvalidRequest("user_id", f"is not 1 to {MAX_USER_ID_CHARS} characters")
+def check_user_id(value: str) -> UserId:
+    """A user's id. Raises InvalidRequest."""
+    if not is_user_id(value):
+        raise InvalidRequest("user_id", USER_ID_RULE)
     return UserId(value)

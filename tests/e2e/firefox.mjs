@@ -2,7 +2,7 @@
 import { createRequire } from "node:module";
 import { PATIENCE_MS } from "./waiting.mjs";
 
-const require = createRequire(new URL("../../services/web/package.json", import.meta.url));
+const require = createRequire(import.meta.url);
 const puppeteer = require("puppeteer-core");
 
 const PREFERENCES = {

@@ -21,6 +21,8 @@ OUTER_LIBRARIES = MEDIA_LIBRARIES | {"grpc", "asyncpg", "aiokafka", "aiohttp", "
 # changes.
 PURE_LIBRARIES = {"emoji", "regex", "idna", "puremagic"}
 OUTER_RUNTIME = {"grpc", "kafka", "postgres"}
+# Rules that all services share, a core's too: they import the standard library only.
+PURE_RUNTIME = {"user_ids"}
 # The folders of runtime: each uses those after it, and the files beside them, but lifecycle.py, which is above all.
 RUNTIME_FOLDERS = ("grpc", "limits", "identity", "postgres", "kafka", "http", "observability")
 # What a service is made of, as files or as folders. A folder that holds one of these is a feature: a part of a large
@@ -93,7 +95,8 @@ def _breach(service: str, place: Place, imported: list[str]) -> str | None:
         if other == service:
             return _own_breach(service, place, _place(service, inside))
         return _foreign_breach(service, place.layer, other, inside)
-    if place.layer in PURE and top not in sys.stdlib_module_names | PURE_LIBRARIES:
+    is_pure = place.layer in PURE or (service == "runtime" and place.layer in PURE_RUNTIME)
+    if is_pure and top not in sys.stdlib_module_names | PURE_LIBRARIES:
         return "the standard library only"
     if place.layer in PURE - {"ports"} and top in IMPURE:
         return "time, randomness and loops are not for a core"
@@ -155,6 +158,8 @@ def circles(needed: Mapping[str, set[str]]) -> set[str]:
 
 
 def _runtime_breach(folder: str, target: str) -> str | None:
+    if folder in PURE_RUNTIME and target not in PURE_RUNTIME:
+        return "the standard library only"
     if folder not in RUNTIME_FOLDERS:
         return None
     if target == "lifecycle":
@@ -168,7 +173,7 @@ def _foreign_breach(service: str, layer: str, other: str, inside: list[str]) -> 
     if other != "runtime":
         return "services meet through the generated protocol only"
     if layer in PURE:
-        return "the standard library only"
+        return None if inside and inside[0] in PURE_RUNTIME else "the standard library only"
     if layer == "service" and inside and inside[0] in OUTER_RUNTIME:
         return "use-cases reach the outside through ports"
     return None
@@ -280,6 +285,8 @@ def test_a_feature_that_needs_one_that_needs_it_is_found(module: str, line: str)
         ("services.gateway.uplink", "from services.presence.core import Router"),
         ("services.gateway.uplink", "import services.presence.core"),
         ("services.messaging.kernel", "import asyncio"),
+        ("services.runtime.user_ids", "import structlog"),
+        ("services.runtime.user_ids", "from services.runtime.clock import Clock"),
         ("services.messaging.kernel", "from time import monotonic"),
         ("services.messaging.kernel", "import structlog"),
         ("services.messaging.kernel", "from services.runtime.clock import Clock"),

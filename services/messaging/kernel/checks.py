@@ -11,9 +11,9 @@ from services.messaging.kernel.emojis import qualified
 from services.messaging.kernel.errors import InvalidField
 from services.messaging.kernel.links import host_of, names_its_host
 from services.messaging.kernel.model import Attachment, UserId
+from services.runtime.user_ids import USER_ID_RULE, is_user_id
 
 MAX_CLIENT_ID_CHARS = 64
-MAX_USER_ID_CHARS = 64
 MAX_TITLE_CHARS = 100
 MAX_AVATAR_REF_CHARS = 512
 MAX_ENTITIES = 50
@@ -60,9 +60,8 @@ def check_client_id(field_name: str, value: str) -> str:
 
 def check_user_id(field_name: str, value: str) -> UserId:
     """A user's id. Raises InvalidField."""
-    ok = 0 < len(value) <= MAX_USER_ID_CHARS and value.isascii() and value.isprintable() and " " not in value
-    if not ok:
-        raise InvalidField(field_name, f"must be 1 to {MAX_USER_ID_CHARS} printable ASCII characters without spaces")
+    if not is_user_id(value):
+        raise InvalidField(field_name, USER_ID_RULE)
     return UserId(value)
 
 

@@ -30,10 +30,10 @@ ERRORS: ErrorTable = {
 }
 
 
-def apis(relations: Relations, reports: Reports) -> list[Api]:
-    """What the server serves of relations."""
+def apis(relations: Relations, reports: Reports, limits: api.Limits) -> list[Api]:
+    """What the server serves of relations. `limits` are told to clients."""
     users, others, moderators = (
-        RelationsServicer(relations, reports),
+        RelationsServicer(relations, reports, limits),
         MembershipServicer(relations),
         ModerationServicer(reports),
     )
@@ -68,13 +68,14 @@ def _audience(field: str, value: int) -> Audience | None:
 class RelationsServicer(relations_pb2_grpc.RelationsServiceServicer):
     """Translates; the use-cases stand in service.py."""
 
-    def __init__(self, relations: Relations, reports: Reports) -> None:
+    def __init__(self, relations: Relations, reports: Reports, limits: api.Limits) -> None:
         self._relations = relations
         self._reports = reports
+        self._limits = limits
 
     async def GetSettings(self, request: api.GetSettingsRequest, context: Context) -> api.GetSettingsResponse:
         settings = await self._relations.get_settings(me())
-        return api.GetSettingsResponse(settings=mapping.settings_message(settings))
+        return api.GetSettingsResponse(settings=mapping.settings_message(settings), limits=self._limits)
 
     async def UpdateSettings(self, request: api.UpdateSettingsRequest, context: Context) -> api.UpdateSettingsResponse:
         change = SettingsChange(

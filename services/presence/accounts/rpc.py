@@ -10,7 +10,7 @@ from services.presence.ports import StateStore
 from services.runtime.errors import InvalidRequest
 from services.runtime.grpc.guard import Access, Context
 from services.runtime.grpc.server import Api
-from services.runtime.identity.auth import is_user_id
+from services.runtime.user_ids import is_user_id
 
 
 def apis(store: StateStore) -> list[Api]:

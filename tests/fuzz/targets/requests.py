@@ -59,7 +59,7 @@ async def _run(service: str, name: str, request: Message) -> None:
             *(world.conversations, world.messages, world.sync, world.search),
             *(world.groups, world.receipts, world.vanishing),
         ),
-        "RelationsService": lambda: RelationsServicer(world.relations, world.reports),
+        "RelationsService": lambda: RelationsServicer(world.relations, world.reports, relations_pb2.Limits()),
         "AttachmentsService": lambda: AttachmentsServicer(world.attachments),
     }
     set_current_token(UserToken(UserId(ALICE), 2**40))

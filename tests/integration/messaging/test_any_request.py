@@ -105,7 +105,7 @@ class Town:
                 *(cases.conversations, cases.messages, cases.sync, cases.search, groups, receipts, vanishing)
             ),
             "MembershipService": MembershipServicer(relations),
-            "RelationsService": RelationsServicer(relations, reports),
+            "RelationsService": RelationsServicer(relations, reports, relations_pb2.Limits()),
             "ModerationService": ModerationServicer(reports),
             "AttachmentsService": AttachmentsServicer(self.attachments),
             "AccountService": AccountServicer(self.accounts, sign_outs),

@@ -176,5 +176,5 @@ async def test_what_a_stranger_tried_has_changed_nothing(town: Town) -> None:
 def access_of(service: str) -> Access:
     """Who may call a service of the features'."""
     unused: Any = None
-    apis = [*relations_rpc.apis(unused, unused), *accounts_rpc.apis(unused, unused)]
+    apis = [*relations_rpc.apis(unused, unused, unused), *accounts_rpc.apis(unused, unused)]
     return next(api.access for api in apis if api.name.endswith(f".{service}"))
