@@ -12,8 +12,8 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from services.ops.core import DEAD_LETTER_SUFFIX, STAGES, Letter, Stage
 from services.runtime.config import KafkaConfig
 from services.runtime.identity.accounts import Standing, decode
+from services.runtime.kafka import connection
 from services.runtime.kafka.bus import REASON_HEADER, Outgoing
-from services.runtime.kafka.connection import connection
 from services.runtime.kafka.dead_letters import HEADER_PREFIX, PART_HEADER
 from services.runtime.kafka.producer import KafkaPublisher
 from services.runtime.kafka.records import Unreadable, incoming, time_of
@@ -87,7 +87,7 @@ class Broker:
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
         reader = AIOKafkaConsumer(
-            **connection.connection(self._config),
+            **connection.client_options(self._config),
             enable_auto_commit=False,
             fetch_max_wait_ms=self._config.fetch_wait_ms,
         )
@@ -99,7 +99,7 @@ class Broker:
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(**connection.connection(self._config))
+        admin = AIOKafkaAdminClient(**connection.client_options(self._config))
         await admin.start()
         try:
             yield admin

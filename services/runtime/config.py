@@ -153,9 +153,10 @@ class TelemetryConfig:
     endpoint: str
     # Whether the connection to the collector uses TLS.
     tls: bool
-    # Share of the traces that begin here. Higher: more to store. Lower: a rare fault has no trace.
+    # The share of traces begun here that is kept. Raising it stores more; lowering it leaves rare faults without a
+    # trace.
     ratio: float
-    # Between exports. Higher: fewer requests. Lower: spans are seen sooner.
+    # The time between exports. Raising it makes fewer requests; lowering it shows spans sooner.
     interval_ms: int
 
     @classmethod
@@ -324,14 +325,17 @@ class ServerConfig:
     jwt_issuer: str
     # The `aud` of the network's tokens.
     jwt_audience: str
-    # Time for load balancers to see NOT_SERVING before calls are refused. Higher: slower stops. Lower: refused calls.
+    # How long load balancers have to see NOT_SERVING before calls are refused. Raising it makes stops slower; lowering
+    # it gets calls refused.
     drain_delay_s: float
-    # Time for running calls after that. Higher: slower stops. Lower: calls cut off.
+    # How long running calls have after that. Raising it makes stops slower; lowering it cuts calls off.
     drain_grace_s: float
-    # For callers that give no deadline. Higher: stuck calls hold memory longer. Lower: slow work is cut off.
+    # The deadline of calls that come without one. Raising it lets stuck calls hold memory longer; lowering it cuts off
+    # slow work.
     default_deadline_s: float
-    # From a token's iat to its exp; without iat, what may be left of it. What lives longer is refused. Higher: a stolen
-    # one serves longer, and revocations are remembered longer. Lower: the network issues more of them.
+    # The longest life of a token, from its iat to its exp; without an iat, what may be left of it. A token that lives
+    # longer is refused. Raising it lets a stolen token serve longer, and revocations are remembered longer; lowering it
+    # makes the network issue more of them.
     jwt_max_life_s: float = 86_400.0
     # The claim that names a token's device; empty: none does.
     jwt_device_claim: str = "device_id"
@@ -405,8 +409,8 @@ class KafkaConfig:
     bootstrap: str
     # Apache Kafka takes idempotent producers; the embedded broker does not know InitProducerId.
     idempotent: bool
-    # A dead member's partitions move after this. Higher: later. Lower: a busy machine loses its partitions for nothing;
-    # Apache Kafka refuses less than its group.min.session.timeout.ms (6 s unless changed).
+    # After this, a dead member's partitions move. Raising it moves them later; lowering it lets a busy machine lose its
+    # partitions for nothing. Apache Kafka refuses less than its group.min.session.timeout.ms (6 s unless changed).
     session_timeout_ms: int
     # How long the broker may hold a fetch that finds nothing. Raising it saves requests while nothing happens; lowering
     # it notices sooner that a connection is dead.
@@ -435,7 +439,8 @@ class DatabaseConfig:
 
     # `postgresql://...`; several hosts are allowed. Only a server that takes writes is used.
     url: str
-    # Higher: more parallel transactions and more server memory. Lower: calls queue for a connection.
+    # Connections to the database. Raising it allows more parallel transactions and costs memory on the server; lowering
+    # it makes calls queue for a connection.
     pool_size: int
 
     @classmethod

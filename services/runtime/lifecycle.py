@@ -28,7 +28,8 @@ UNREADY_INTERVAL_S = 0.2
 # Who does not answer in time is away; all are asked at once, so that one which hangs hides nothing of the others.
 # Raising it tells of one that hangs later; lowering it takes a busy database for a dead one.
 READY_TIMEOUT_S = 8.0
-# Higher: a service that starts while Kafka is away takes calls later. Lower: it takes them before its consumers joined.
+# How long a start waits for Kafka. Raising it makes a service that starts while Kafka is away take calls later;
+# lowering it takes calls before the consumers have joined.
 WARM_UP_S = 15.0
 
 

@@ -7,7 +7,8 @@ import grpc
 from services.runtime.grpc.tls import Peer, SecureChannel
 from services.runtime.observability import tracing
 
-# Keep-alive finds dead peers within about 30 s. Lower: found sooner, more pings from idle connections.
+# Keep-alive finds a dead peer within about 30 s. Raising it finds it later; lowering it sends more pings on idle
+# connections.
 KEEPALIVE_MS = 20_000
 # grpc measures the bandwidth with a PING for what comes, to open its windows: inside a cluster 64 KiB are many times
 # what is under way, and on a stream of small frames it is a second frame, and a second answer, for most of them.

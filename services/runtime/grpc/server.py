@@ -26,8 +26,8 @@ LIVENESS = "liveness"
 READINESS = "readiness"
 # A message of 10,000 four-byte characters, or an SDP offer of 64 KiB, fits many times.
 MAX_REQUEST_BYTES = 1 << 20
-# Before the end of a drain's grace: what still runs is refused then. Higher: less time to finish. Lower: some refusals
-# do not get out, and clients see CANCELLED.
+# So long before the end of a drain's grace, what still runs is refused. Raising it leaves calls less time to finish;
+# lowering it keeps some refusals from getting out, and clients see CANCELLED.
 LAST_WORDS_S = 1.0
 
 _SERVER_OPTIONS = [

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 MAX_BACKOFF_S = 5.0
 
 
-def connection(config: KafkaConfig) -> dict[str, Any]:
+def client_options(config: KafkaConfig) -> dict[str, Any]:
     """The arguments that every client of aiokafka takes.
 
     Renewed files count at the next connection, also of the same client (`FollowedFiles`).

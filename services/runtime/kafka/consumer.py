@@ -14,7 +14,7 @@ from services.runtime import tasks
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, StoreUnavailable
-from services.runtime.kafka import dead_letters
+from services.runtime.kafka import connection, dead_letters
 from services.runtime.kafka.bus import (
     HandleBatch,
     Incoming,
@@ -23,7 +23,6 @@ from services.runtime.kafka.bus import (
     Publisher,
     TransientFailure,
 )
-from services.runtime.kafka.connection import connection
 from services.runtime.kafka.rebalancing import Listener, Rebalanced
 from services.runtime.kafka.records import Unreadable, incoming
 from services.runtime.kafka.suspicion import Suspicion
@@ -34,7 +33,8 @@ log = structlog.get_logger()
 
 # A failure that is nobody's outage is tried this often before the record is parked.
 POISON_ATTEMPTS = 5
-# Between commits of a consumer. Higher: more is repeated after a kill. Lower: each batch costs the broker a commit.
+# The time between a consumer's commits. Raising it repeats more after a kill; lowering it costs the broker a commit for
+# each batch.
 COMMIT_INTERVAL_S = 0.2
 # A member learns at its next heartbeat that the group changes. Raising it makes a change of the group take longer;
 # lowering it costs the broker and the service more small requests while nothing happens.
@@ -63,7 +63,7 @@ class Subscription:
     topic: str
     # Members of a group share the partitions. None: read everything from the start, and commit nothing.
     group: str | None
-    # Most records a batch. Higher: fewer round trips. Lower: less to repeat after a failure.
+    # The most records in a batch. Raising it takes fewer round trips; lowering it repeats less after a failure.
     max_batch: int = 200
     # Nobody waits for what these records cause. They still come at once from a broker whose fetches wait, but a change
     # of the group takes seconds, and with other brokers the first record after a pause is later.
@@ -141,7 +141,7 @@ class KafkaConsumer:
 
     async def _open(self) -> None:
         consumer = AIOKafkaConsumer(
-            **connection.connection(self._config),
+            **connection.client_options(self._config),
             group_id=self._subscription.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -18,10 +18,10 @@ OFFSET_HEADER = HEADER_PREFIX + "offset"
 # Says that the value is not the record's: `cut` (its size follows) or `batch` (raw bytes that cannot be read).
 PART_HEADER = HEADER_PREFIX + "part"
 
-# Long enough for any of our own reasons. Higher: a hostile record fills headers. Lower: the reason is cut.
+# Long enough for any of our own reasons. Raising it lets a hostile record fill headers; lowering it cuts reasons off.
 MAX_REASON_BYTES = 500
-# What is kept of a record for which even the dead-letter topic has no room. Higher: refused there again. Lower: people
-# see less of it.
+# What is kept of a record that is too large even for the dead-letter topic. Raising it gets the record refused there
+# again; lowering it leaves people less to look at.
 KEPT_VALUE_BYTES = 8 * 1024
 KEPT_KEY_BYTES = 512
 # Between attempts while the broker is away.

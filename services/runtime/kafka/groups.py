@@ -8,9 +8,10 @@ from aiokafka.protocol.group import LeaveGroupRequest
 
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable
-from services.runtime.kafka.connection import connection
+from services.runtime.kafka import connection
 
-# For all of it. Higher: who waits for it is late. Lower: given up while the broker is slow; the session timeout stays.
+# The deadline of the whole exchange. Raising it delays the caller; lowering it gives up while the broker is merely
+# slow, and the session timeout has to do the work.
 EXPEL_TIMEOUT_S = 3.0
 
 
@@ -28,7 +29,7 @@ class KafkaGroup:
         Errors: BusUnavailable.
         """
         try:
-            client = AIOKafkaClient(**connection.connection(self._config))
+            client = AIOKafkaClient(**connection.client_options(self._config))
         except OSError as error:
             raise BusUnavailable(f"the broker's certificates cannot be read: {error.strerror}") from error
         try:

@@ -13,13 +13,14 @@ from aiokafka.errors import KafkaError
 from services.runtime import tasks
 from services.runtime.config import KafkaConfig
 from services.runtime.errors import BusUnavailable, RecordRefused
+from services.runtime.kafka import connection
 from services.runtime.kafka.bus import Outgoing
-from services.runtime.kafka.connection import connection
 from services.runtime.observability import tracing
 
 log = structlog.get_logger()
 
-# An ack later than this counts as an outage. Higher: callers wait longer. Lower: a slow broker looks like a dead one.
+# An ack that comes later than this counts as an outage. Raising it makes callers wait longer; lowering it takes a slow
+# broker for a dead one.
 SEND_TIMEOUT_S = 10.0
 
 
@@ -168,7 +169,7 @@ class KafkaPublisher:
 
     async def _open(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            **connection.connection(self._config),
+            **connection.client_options(self._config),
             acks="all",
             enable_idempotence=self._config.idempotent,
             linger_ms=0,

@@ -25,7 +25,8 @@ NO_TIME_MS = -1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
-# A batch whose checksum is wrong may say anything of its length. Higher: such a batch may hide more that could be read.
+# A batch whose checksum is wrong may claim any number of records. Raising it lets such a batch hide more records that
+# could be read; lowering it mistrusts honest batches.
 _PLAUSIBLE_RECORDS = 1 << 20
 # Where a batch says its format, and which one is in use since Kafka 0.11.
 _MAGIC_AT, _MAGIC = 16, 2

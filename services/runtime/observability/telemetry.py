@@ -18,7 +18,8 @@ _KINDS = {
     Kind.PRODUCER: SpanKind.PRODUCER,
     Kind.CONSUMER: SpanKind.CONSUMER,
 }
-# Spans that wait for the collector; more are dropped. Higher: more memory while it is away. Lower: gaps sooner.
+# Spans that wait for the collector; what exceeds it is dropped. Raising it takes more memory while the collector is
+# away; lowering it leaves gaps sooner.
 QUEUE = 8_192
 EXPORT_TIMEOUT_S = 5
 

@@ -24,10 +24,10 @@ _MIGRATION_LOCK = 0x7061726C6579
 _MIGRATION_WITHIN_S = 3600.0
 # What serves others answers within it. As readiness does (lifecycle.py).
 _ASK_WITHIN_S = 8.0
-# After so long in the middle of a transaction without a statement, the server ends it: a replica whose host or network
-# is gone, or that is stopped, would hold its locks (the outbox's shards, rows) until TCP gives up, which by default is
-# after two hours. Higher: the others wait longer for them. Lower than what the broker may take to acknowledge (10 s):
-# the outbox gives up what would have come.
+# After so long in the middle of a transaction without a statement, the server ends it. Otherwise a replica that is
+# stopped, or whose host or network is gone, holds its locks (the outbox's shards, rows) until TCP gives up, by default
+# after two hours. Raising it makes the others wait longer for those locks; lowering it below what the broker may take
+# to acknowledge (10 s) makes the outbox give up what would have come.
 IDLE_TRANSACTION_S = 15.0
 
 # Our statements take arrays or whole keys: a plan made for the very values is never better, and to plan the joins over

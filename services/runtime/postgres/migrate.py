@@ -21,7 +21,8 @@ from services.runtime.postgres.database import migrate
 log = structlog.get_logger()
 
 SERVICES = Path(__file__).parents[2]
-# Of one statement. Higher: a migration that waits for a lock holds up the rollout. Lower: a large one cannot end.
+# The longest time of one statement. Raising it lets a migration that waits for a lock hold up the rollout; lowering it
+# keeps a large one from ending.
 STATEMENT_TIMEOUT_S = 600
 
 

@@ -34,12 +34,13 @@ from services.runtime.postgres.database import Connection, Database
 log = structlog.get_logger()
 
 SHARDS = 16
-# Shards of one lane share a transaction when they wake together. Higher: more transactions for the same rows. Lower:
-# a shard waits for what another replica does with its neighbours.
+# Shards of one lane share a transaction when they wake together. Raising it makes more transactions for the same rows;
+# lowering it makes a shard wait for what another replica does with its neighbours.
 LANES = 2
-# Rows a transaction. Higher: fewer commits. Lower: less to repeat when the broker fails in the middle.
+# Rows in a transaction. Raising it makes fewer commits; lowering it repeats less when the broker fails in the middle.
 BATCH = 500
-# How often rows that a dead replica left are looked for. Higher: they wait longer. Lower: more idle queries.
+# How often we look for rows that a dead replica left. Raising it makes them wait longer; lowering it makes more idle
+# queries.
 SWEEP_INTERVAL_S = 1.0
 _LOCK_SPACE = 0x6F7574
 
