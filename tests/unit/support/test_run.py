@@ -54,7 +54,7 @@ def test_the_plan_shows_each_part_with_a_command_that_can_be_typed() -> None:
     lines = {line.split()[2]: line for line in plan(PARTS).splitlines()}
     assert lines["faults-kills"].endswith("python -m pytest tests/faults -m 'not outages and not restarts'")
     assert " tests/integration/test_*.py " in lines["shared-stack"]
-    assert lines["web-units"].endswith("cd services/web && npm run test -- --reporter=junit")
+    assert lines["web-units"].endswith("npm run test -- --reporter=junit")
 
 
 REPORT = """<testsuites><testsuite>
