@@ -153,7 +153,7 @@ async def test_it_is_found_until_it_is_unsent_and_then_nothing_of_it_is_kept(liv
     assert await lives.places() == set()
 
 
-async def test_it_vanishes_once_its_time_is_over(lives: Lives) -> None:
+async def test_it_vanishes(lives: Lives) -> None:
     room = lives.town.pair
     await lives.vanishing.set_vanishing(ALICE, str(room.id), timedelta(minutes=5))
     sent = await lives.ask(room)
