@@ -12,12 +12,12 @@ from posixpath import normpath, relpath
 ROOT = Path(__file__).resolve().parents[2]
 # Folders that hold no text of ours.
 _FOREIGN = {"node_modules", "build", "gen", "corpus"}
-_LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^()\s]+)\)")
-_FENCE = re.compile(r"^ *(```|~~~)")
-_NAMED = re.compile(r"`((?:tests|services|deploy|loadtests)/[\w./-]+\.(?:py|ts|mjs|yaml))(?:::(\w+))?`")
 # Source files by the end of their path, and what is in them: `runtime/postgres/outbox.py: OutboxRelay`, `core.py`.
 _IN_SHORT = re.compile(r"`([\w-][\w./-]*\.(?:py|tsx?|mjs))(?:: ([a-z_A-Z]\w*))?`")
 _PLACEHOLDER = re.compile(r"[A-Z]+\.")
+_LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^()\s]+)\)")
+_FENCE = re.compile(r"^ *(```|~~~)")
+_NAMED = re.compile(r"`((?:tests|services|deploy|loadtests)/[\w./-]+\.(?:py|ts|mjs|yaml))(?:::(\w+))?`")
 
 
 @cache
