@@ -22,7 +22,7 @@ export function tell(error, shown = "") {
   const [, action, log] = /^\S*?(\w+): Timeout \d+ms exceeded\.?\s*(?:Call log:)?([^]*)/.exec(error.message) ?? [];
   if (action === undefined) return { error: inOneLine(error.message) };
   const lines = log.split("\n").map((line) => inOneLine(line).replace(/^- /, "")).filter(Boolean);
-  const target = lines.find((line) => line.startsWith("waiting for"))?.replace("waiting for ", "");
+  const target = (lines.find((line) => line.startsWith("waiting for")) ?? lines[0])?.replace("waiting for ", "");
   const last = (pattern) => lines.findLast((line) => pattern.test(line));
   const seen = [last(/resolved to/), last(/element is not|intercepts pointer/)].filter(Boolean).map((line) => line.replace(/^.*?locator resolved to /, ""));
   return { waited_for: target ? `${target} (${action})` : action, seen: seen.join(", ") || `nothing of it; the pages say: ${shown || "nothing"}` };

@@ -120,6 +120,10 @@ Call log:
       - element is not enabled
     - retrying click action
 """
+NO_PAGE = """page.goto: Timeout 90000ms exceeded.
+Call log:
+  - navigating to "http://127.0.0.1:1/", waiting until "load"
+"""
 
 
 @pytest.mark.parametrize(
@@ -137,6 +141,13 @@ Call log:
             {
                 "waited_for": "getByRole('button', { name: 'Send' }) (click)",
                 "seen": '<button disabled type="button">Send</button>, element is not enabled',
+            },
+        ),
+        (
+            NO_PAGE,
+            {
+                "waited_for": 'navigating to "http://127.0.0.1:1/", waiting until "load" (goto)',
+                "seen": 'nothing of it; the pages say: "Ringing…"',
             },
         ),
         ("page.evaluate: no call runs\n    at page", {"error": "page.evaluate: no call runs / at page"}),
