@@ -132,7 +132,7 @@ integration-tansu: setup ## The tests of events and of kills once more, on the s
 	PARLEY_BROKER=tansu python -m pytest tests/integration/runtime tests/integration/api tests/faults
 
 e2e: setup ## A message and a call between two real browsers
-	@chromium=$$(.ci/chromium) && firefox=$$(.ci/firefox) && PARLEY_CHROMIUM=$$chromium PARLEY_FIREFOX=$$firefox exec python -m pytest tests/e2e
+	@.ci/chromium >/dev/null && .ci/firefox >/dev/null && exec python -m pytest tests/e2e
 
 lint: setup ## Style, types, protos, the edge's configuration, the documentation
 	ruff check .

@@ -21,6 +21,8 @@ from tests.support.stack import RunningStack, run_stack
 from tests.support.talk import Talk, talking
 from tests.support.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.outages
+
 CONTROL_PLANE = ["postgres", "broker", "messaging", "presence", "gateway", "signaling", "edge", "issuer"]
 # How much of the other side's tone must come while nothing but the SFU runs.
 OUTAGE_MS = 4000

@@ -22,6 +22,8 @@ from tests.integration.api.conftest import open_direct, read_to_the_end, send
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.outages
+
 DEVICES = 10
 PARTS = ("postgres", "broker", "issuer", "messaging", "presence", "gateway", "signaling", "edge")
 

@@ -26,6 +26,8 @@ from tests.support.stack import RunningStack, run_stack
 from tests.support.talk import Talk, talking
 from tests.support.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.restarts
+
 AFTER_MS = 2000
 GAPS = ROOT / "build" / "reports" / "handoff_gaps.json"
 

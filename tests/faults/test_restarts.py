@@ -21,6 +21,8 @@ from tests.support.sender import SteadySender
 from tests.support.stack import RunningStack, run_stack
 from tests.support.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.restarts
+
 # Two of those whose consumers share the partitions: each end of one gives its part to the other.
 REPLICAS = {"messaging": 2, "presence": 2}
 PARTS = ("postgres", "broker", "issuer", "messaging", "presence", "gateway", "signaling", "edge")

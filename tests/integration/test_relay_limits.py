@@ -16,9 +16,9 @@ from services.runtime.clock import SystemClock
 from services.signaling.core.grants import IceServer, turn_user_id
 from services.signaling.core.model import UserId
 from services.signaling.turn import HmacTurnServers
-from tests.support.coturn import COTURN, HOST, Coturn, production_limits, run_coturn
+from tests.support.coturn import HOST, Coturn, production_limits, run_coturn
 
-pytestmark = pytest.mark.skipif(COTURN is None, reason="no coturn here; .ci/coturn installs it")
+pytestmark = pytest.mark.coturn
 QUOTA_REACHED, FORBIDDEN, UNAUTHORIZED = 486, 403, 401
 
 

@@ -20,12 +20,12 @@ from deploy.k8s.objects import find, load_base
 from services.runtime.clock import SystemClock
 from services.signaling.core.grants import IceServer
 from services.signaling.turn import HmacTurnServers
-from tests.support.coturn import COTURN, HOST, Coturn, run_coturn
+from tests.support.coturn import HOST, Coturn, run_coturn
 from tests.support.rotation import Serving, load
 from tests.support.tls import Authority, Pem
 from tests.support.waiting import PATIENCE_S, eventually
 
-pytestmark = pytest.mark.skipif(COTURN is None, reason="no coturn here; .ci/coturn installs it")
+pytestmark = pytest.mark.coturn
 OLD, NEW = "the old secret", "the new secret"
 LIFE_S = 3600
 

@@ -198,4 +198,17 @@ async function enterBoth(browser) {
   [alice, bob] = [await open(browser, url, WIDE), await open(browser, url, PHONE)];
 }
 
-await play([enterBoth, logIn, meet, talk, ring, seeAndHear, muteAndDarken, hangUp, reload, loseTheNetwork, callWithoutDevices, closeInACall]);
+await play({
+  "both open the page": enterBoth,
+  "both log in": logIn,
+  "they find each other": meet,
+  "they write to each other": talk,
+  "a call rings and is accepted": ring,
+  "both see and hear each other": seeAndHear,
+  "one mutes and turns the camera off": muteAndDarken,
+  "one hangs up": hangUp,
+  "the pages are loaded again": reload,
+  "one loses the network": loseTheNetwork,
+  "one calls without camera and microphone": callWithoutDevices,
+  "a page is closed in a call": closeInACall,
+});
