@@ -82,7 +82,7 @@ class Outcome:
         }
 
 
-class Town:
+class CallLoad:
     """Pairs of people who call each other, each pair one call at a time."""
 
     def __init__(self, pairs: list[Pair]) -> None:
@@ -196,11 +196,11 @@ async def measure(record: StackRecord, plan: Plan) -> dict[str, Any]:
     edge = Edge(record.edge_address, record.issuer_url)
     async with AsyncExitStack() as cleanup:
         pairs = [await _make_pair(edge, number, cleanup) for number in range(plan.pairs)]
-        town = Town(pairs)
-        await town.calls(plan.warm_up_calls)
-        paced = await town.paced(plan.pace, plan.paced_s)
+        load = CallLoad(pairs)
+        await load.calls(plan.warm_up_calls)
+        paced = await load.paced(plan.pace, plan.paced_s)
         used_s = _cpu_by_process(record)
-        full = await town.at_once(plan.at_once, plan.full_s)
+        full = await load.at_once(plan.at_once, plan.full_s)
         spent_s = used_since(used_s, _cpu_by_process(record))
     at_pace, at_full = paced.as_dict(), full.as_dict()
     return {

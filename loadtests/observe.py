@@ -98,10 +98,10 @@ class Check:
     async def break_each_objective(self) -> None:
         """Each fault sets off the alert of its objective, or of the edge, which then stops by itself."""
         faults: dict[str, Callable[[], Awaitable[None]]] = {
-            "ParleyDeliveryBudgetBurnsFast": lambda: drill.presence_stands_still(self._record.pids),
-            "ParleyCallSetupBudgetBurnsFast": lambda: drill.media_comes_late(self._edge, self._record.pids),
-            "ParleyCallQualityBudgetBurnsFast": lambda: drill.network_is_bad(self._edge),
-            "ParleyEdgeErrors": lambda: drill.pages_are_away(self._record.web_url),
+            "ParleyDeliveryBudgetBurnsFast": lambda: drill.stall_presence(self._record.pids),
+            "ParleyCallSetupBudgetBurnsFast": lambda: drill.delay_media(self._edge, self._record.pids),
+            "ParleyCallQualityBudgetBurnsFast": lambda: drill.degrade_network(self._edge),
+            "ParleyEdgeErrors": lambda: drill.fail_page_requests(self._record.web_url),
         }
         before = await self._prometheus.firing()
         self.errors += [f"{alert} fires before its fault" for alert in sorted(before & faults.keys())]

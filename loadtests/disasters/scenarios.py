@@ -22,7 +22,7 @@ from deploy.embedded.ports import Ports
 from deploy.embedded.settings import PARTS, StackSettings
 from deploy.embedded.stack import Stack, running_stack
 from loadtests.disasters import postgres
-from loadtests.disasters.judging import Report, losses, missing, unlike
+from loadtests.disasters.judging import Report, device_faults, missing, store_faults
 from loadtests.observing.drill import Pair, pair
 from loadtests.stacks import edge_of
 from parley_client.client import Device
@@ -154,7 +154,7 @@ async def _look_again(stack: Stack, mark: str, acknowledged: _ACKNOWLEDGED, lost
         report.figures["rto_s"] = round(time.monotonic() - lost_s, 1)
         stored = await _stored(people)
         report.figures |= {"acknowledged": len(acknowledged), "lost": len(missing(acknowledged, stored))}
-        report.errors += losses(acknowledged, stored)
+        report.errors += store_faults(acknowledged, stored)
         written += await _write(people, MESSAGES)
         await _compare(people, written, report)
         await people.call(1.0)
@@ -181,7 +181,7 @@ async def _compare(people: Pair, acknowledged: _ACKNOWLEDGED, report: Report) ->
         for one in both:
             arrived = lambda one=one: one.history(people.conversation_id).cursor >= last  # noqa: E731
             await one.stream.until(arrived, DEADLINE_S, f"message {last}")
-    report.errors += unlike(acknowledged, [one.history(people.conversation_id) for one in both])
+    report.errors += device_faults(acknowledged, [one.history(people.conversation_id) for one in both])
 
 
 async def _write(people: Pair, count: int) -> _ACKNOWLEDGED:

@@ -136,7 +136,7 @@ async def pair(
                     source,
                     expected_hz,
                     reconnects=reconnects,
-                    reroute=lambda sdp, r=relay, a=address: r.lead_through(sdp, a),  # type: ignore[misc]
+                    reroute=lambda sdp, r=relay, a=address: r.reroute(sdp, a),  # type: ignore[misc]
                 )
             people.append(await stack.enter_async_context(entered))
         caller, callee = people
@@ -145,14 +145,14 @@ async def pair(
         yield Pair(caller, callee, made.conversation.conversation_id)
 
 
-async def presence_stands_still(pids: Mapping[str, int]) -> None:
+async def stall_presence(pids: Mapping[str, int]) -> None:
     """Presence is stopped for 2 s, four times, so that what is sent meanwhile is routed late."""
     for _ in range(4):
         await _stopped(pids["presence"], PRESENCE_STOPPED_S)
         await asyncio.sleep(1.0)
 
 
-async def media_comes_late(edge: Edge, pids: Mapping[str, int]) -> None:
+async def delay_media(edge: Edge, pids: Mapping[str, int]) -> None:
     """Calls are answered while the worker stands still, so that their media comes late or never."""
     async with pair(edge) as people:
         for _ in range(2):
@@ -161,7 +161,7 @@ async def media_comes_late(edge: Edge, pids: Mapping[str, int]) -> None:
             await people.hang_up()
 
 
-async def network_is_bad(edge: Edge, seconds: float = 25.0) -> None:
+async def degrade_network(edge: Edge, seconds: float = 25.0) -> None:
     """A call in which both sides lose every fourth packet each way, with half a second of round trip."""
     relays = (ImpairedRelay(seed=1), ImpairedRelay(seed=2))
     async with pair(edge, relays) as people:
@@ -174,7 +174,7 @@ async def network_is_bad(edge: Edge, seconds: float = 25.0) -> None:
         await people.call(seconds, connected=impair)
 
 
-async def pages_are_away(web_url: str, seconds: float = 20.0) -> None:
+async def fail_page_requests(web_url: str, seconds: float = 20.0) -> None:
     """Pages are asked for, which nobody serves: a stack of its own has no `web`. Only the edge answers."""
     ends_s = time.monotonic() + seconds
     async with aiohttp.ClientSession() as session:

@@ -1,4 +1,4 @@
-"""`python -m loadtests.sfu_media.watched FD`: one worker of services.sfu as it is, that may also be asked and sampled.
+"""`python -m loadtests.sfu_media.instrumented_worker FD`: a worker of services.sfu that may be asked and sampled.
 
 Each line that comes over the socket FD is answered with one of JSON: what is alive in the process now.
 """
@@ -40,13 +40,13 @@ def run() -> int:
     answering: list[asyncio.Task[None]] = []
     build_services = wiring.build_services
 
-    def build_watched(config: Config, publisher: Publisher, clock: Clock) -> Services:
+    def build_instrumented(config: Config, publisher: Publisher, clock: Clock) -> Services:
         services = build_services(config, publisher, clock)
         answering.append(asyncio.create_task(_answer(socket_to_bench, services.media)))
         return services
 
     # An App does not give its parts away, and only the media worker knows what it holds.
-    wiring.build_services = build_watched
+    wiring.build_services = build_instrumented
     return main("sfu", Config.from_env, wiring.build)
 
 
