@@ -85,7 +85,8 @@ async def run_worker(
 ) -> AsyncIterator[WorkerProcess]:
     """Starts a worker on free ports, ends it afterwards. Its log goes to `log`.
 
-    `kafka`: what its environment says of a broker; there is none by default. `is_instrumented`: it may be asked and sampled.
+    `kafka`: what its environment says of a broker; there is none by default. `is_instrumented`: it may be asked and
+    sampled.
     """
     address, metrics = (f"127.0.0.1:{_free_port()}" for _ in range(2))
     keys = Path(tempfile.mkdtemp(prefix="parley-keys-"))
