@@ -191,7 +191,7 @@ fuzz: gen/.stamp ## Coverage-guided fuzzing of one target, as in make fuzz TARGE
 sbom: $(SECURITY)/.stamp $(NODE) ## What packages each image has, by the locks, as CycloneDX in build/sbom
 	@exec python -m deploy.supply.sbom $(SECURITY)/bin/cyclonedx-py
 
-audit: $(SECURITY)/.stamp $(NODE) ## Known holes in locked packages; fails for one, and says what could not be seen
+audit: $(SECURITY)/.stamp $(NODE) ## Known vulnerabilities of locked packages; fails for one, and says what could not be seen
 	@exec python -m deploy.supply.audit $(SECURITY)/bin/pip-audit
 
 # ---- Maintain

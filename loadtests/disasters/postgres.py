@@ -126,7 +126,7 @@ class Server:
 
     def _run(self, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         user = self._user or SystemUser(-1, -1)
-        # The leash changes the user itself: subprocess could do it only by a fork that gRPC's threads do not survive.
+        # parent_death changes the user: subprocess could do it only by a fork, which gRPC's threads do not survive.
         wrapped = (sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), str(int(signal.SIGKILL)))
         return subprocess.run(
             (*wrapped, str(user.uid), str(user.gid), *command),

@@ -116,7 +116,7 @@ async def pair(
 ) -> AsyncIterator[Pair]:
     """Two people, online, whom `mark` tells from others (new ones without it); their media goes over the relays.
 
-    `reconnects`: see `person`.
+    `reconnects`: see `open_session`.
     """
     mark = mark or secrets.token_hex(4)
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""`python -m loadtests.sfu_media.instrumented_worker FD`: one worker of services.sfu as it is, that may also be asked and sampled.
+"""`python -m loadtests.sfu_media.instrumented_worker FD`: a worker of services.sfu that may be asked and sampled.
 
 Each line that comes over the socket FD is answered with one of JSON: what is alive in the process now.
 """

@@ -1,4 +1,4 @@
-"""Calls of one device: ring, accept, media, mute, hang up, and coming back after the media was lost."""
+"""Calls of one device: ring, accept, media, mute, hang up, and reconnecting after the media was lost."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Phone:
     """The calls of one device, one at a time.
 
     `source` is what this side sends and `expected_hz` the other side's tone; see `media.MediaEndpoint` for the clock.
-    `reroute` leads the media over an impaired way. `reconnects`: it rejoins by itself when its media is lost, as the
-    web client does; without it the loss can be looked at.
+    `reroute` changes the SDP answer, to send the media through a relay. `reconnects`: it rejoins by itself when its
+    media is lost, as the web client does; without it the loss can be looked at.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Phone:
         reconnects: bool = False,
     ) -> None:
         self._reconnects = reconnects
-        # How often it has come back by itself in this call.
+        # How often it has reconnected by itself in this call.
         self.reconnections = 0
         self._relay = relay
         self._reroute = reroute
@@ -178,7 +178,7 @@ class Phone:
         return self._media
 
     async def rejoin(self) -> MediaEndpoint:
-        """Comes back after the media was lost: a new grant, a new offer, a new peer connection."""
+        """Reconnects after the media was lost: a new grant, a new offer, a new peer connection."""
         self._grant = await self._renew_grant()
         return await self.join_media()
 
@@ -194,7 +194,7 @@ class Phone:
             await self._close_media()
 
     async def close(self) -> None:
-        """Closes the media without a word to signaling, as a device that dies would."""
+        """Closes the media without telling signaling, as a device that dies would."""
         await self._close_media()
 
     async def until_state(self, state: calls.CallState.ValueType, deadline_s: float) -> None:
@@ -235,10 +235,10 @@ class Phone:
             await self._stream.inbox.changes.until_without_deadline(
                 lambda: self._told_epoch() > self.media_epoch or self._must_reconnect()
             )
-            is_return = self._must_reconnect()
+            is_reconnection = self._must_reconnect()
             try:
                 await self._move()
-                self.reconnections += is_return
+                self.reconnections += is_reconnection
             except grpc.aio.AioRpcError as error:
                 # Ended, or moved once more meanwhile: what is told next says which.
                 log.info("move_refused", device=self._device.device_id, reason=reason_of(error))

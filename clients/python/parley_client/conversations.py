@@ -304,7 +304,8 @@ class Conversations:
         early = self._take_unknown(delta.info.conversation_id)
         history = self.begin(delta.info.conversation_id)
         # Copies that came live and wait behind a gap may have changed meanwhile; later pages bring them as they are.
-        # First of all: the info may move the beginning up to one of them, which would then stand before the page.
+        # First of all: the conversation's info may move the beginning up to one of them, which would then stand before
+        # the page.
         history.drop_held_back(delta.last_seq)
         history.take_info(delta.info)
         if delta.entries:

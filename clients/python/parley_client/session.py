@@ -55,7 +55,7 @@ async def open_session(
     `tokens`: of your network; without them the development issuer is asked. `source`: the test tone and the test
     picture that calls send; `expected_hz`: the tone that the other side sends.
     `relay`: the device's media goes through a TURN relay under this scheme, "turn" or "turns", or not at all.
-    `reroute` changes its way. `reconnects`: it rejoins when its media is lost, as the web client does.
+    `reroute` changes the SDP answer. `reconnects`: it rejoins when its media is lost, as the web client does.
     """
     device = Device(edge, user_id, device_id or f"{user_id}-device", tokens)
     try:

@@ -25,10 +25,12 @@ from parley_client.waiting import Progress, no_progress
 
 log = structlog.get_logger()
 
-# How long to wait for Ready, and how many heartbeats may be missing after it.
+# How long to wait for Ready, and how many heartbeats may be missing after it. Raising them rides out a slower network;
+# lowering them notices a dead stream sooner.
 _READY_WITHIN_S = 10.0
 _MISSED_HEARTBEATS = 3
-# Conversations that a device begins with, of each folder. Higher: more to fetch before the first screen.
+# Conversations that a device begins with, of each folder. Raising it fetches more before the first screen; lowering it
+# leaves more to load_all.
 _LIST_PAGE = 100
 
 
@@ -36,7 +38,8 @@ _LIST_PAGE = 100
 class BackOff:
     """How long to wait before the n-th attempt in a row, in seconds.
 
-    `first_s`: higher spares a struggling server, lower reconnects sooner. `most_s`: higher spreads a herd wider.
+    `first_s`: raising it spares a struggling server, lowering it reconnects sooner. `most_s`: raising it spreads many
+    devices wider, lowering it reconnects sooner after a long outage.
     """
 
     first_s: float = 0.2
@@ -63,7 +66,7 @@ class EventStream:
     ) -> None:
         self.inbox = Inbox(device.user_id)
         self.account = AccountSync(self.inbox)
-        # The newer stream of the same device goes on; two that fight for the place would never end.
+        # By a newer stream of the same device. This one must not reconnect, or the two replace each other for ever.
         self._is_replaced = False
         self._device = device
         self._back_off = back_off or BackOff()

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from parley_client import signals
 
-# Share of the energy at the expected frequency from which a frame counts as the tone. Opus keeps a tone near 1;
-# higher refuses frames that concealment or a cut has touched, lower lets other sounds pass.
+# Share of the energy at the expected frequency from which a frame counts as the tone. Opus keeps a tone near 1. Raising
+# it refuses frames that concealment or a cut has touched; lowering it lets other sounds pass.
 _TONE_SHARE = 0.6
-# Every n-th decoded picture is looked at. Lower costs CPU that the stack needs, higher sees the first one later.
+# Every n-th decoded picture is looked at. Raising it sees a change later; lowering it costs CPU that the stack needs.
 _LOOK_EVERY = 3
 
 
