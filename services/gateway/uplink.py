@@ -33,11 +33,12 @@ from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
-# Frames that may wait for a replica. Higher: more memory while it hangs. Lower: the link is broken and built anew.
+# Frames that may wait for a replica. Raising it takes more memory while the replica hangs; lowering it breaks the
+# stream earlier, which is then built anew.
 QUEUE_LIMIT = 100_000
 RECONNECT_S = (0.1, 2.0)
-# Between look-ups of the names. Higher: a new replica owns users for longer before the first gateway attaches to it.
-# Lower: more questions to the name server.
+# The time between look-ups of the names. Raising it lets a new replica own users for longer before the first gateway
+# attaches to it; lowering it asks the name server more.
 LOOK_UP_S = 1.0
 
 OpenChannel = Callable[[str], grpc.aio.Channel]

@@ -15,7 +15,8 @@ from services.gateway.streams import Streams
 
 log = structlog.get_logger()
 
-# Questions to messaging at a time. Higher: a herd weighs on messaging. Lower: watch lists wait longer after one.
+# Questions to messaging at a time. Raising it loads messaging more after many reconnects; lowering it makes watch lists
+# wait longer then.
 PARALLEL = 16
 RETRY_S = 1.0
 # People in question one by one. Above it the lists of their watchers are asked for as a whole.

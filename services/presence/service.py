@@ -33,7 +33,7 @@ from services.runtime.observability.failures import describe
 log = structlog.get_logger()
 
 TICK_S = 0.5
-# Users a look-up. Higher: longer queries. Lower: more of them after a rebalance.
+# Users of one look-up. Raising it makes longer queries; lowering it makes more of them after a rebalance.
 LAST_SEEN_BATCH = 1_000
 RESTORE_RETRY_S = 1.0
 

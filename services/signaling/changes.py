@@ -18,8 +18,9 @@ from services.signaling.ports import EventsOf, IdempotencyKey, MediaCloser, Reco
 
 log = structlog.get_logger()
 
-# Each conflict means that another change of the same call was written, and a call bears few changes.
-# Higher: a request that races with many waits longer. Lower: it is refused although it could succeed.
+# How often a change is decided again after a conflict. Each conflict means that another change of the same call was
+# written, and a call bears few changes. Raising it lets a request that races with many wait longer; lowering it refuses
+# requests that could succeed.
 MAX_ATTEMPTS = 12
 
 

@@ -51,7 +51,8 @@ _MAY_BE_OF_ONE = frozenset(
 JOIN_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 1.0
 END_CALL_TIMEOUT_S = 2.0
-# Channels to workers that are kept. Higher: idle connections. Lower: reconnects with many workers.
+# Channels to workers that are kept. Raising it keeps more idle connections; lowering it makes more reconnects with many
+# workers.
 MAX_CHANNELS = 256
 
 

@@ -8,7 +8,8 @@ from services.signaling.core.inputs import PairClosed, SetMembers
 from services.signaling.core.model import Call, ConversationId, LegState, UserId
 from services.signaling.ports import Members, Store
 
-# Each further attempt means that the members changed between two readings.
+# How often members are read again. Each further attempt means that they changed between two readings. Raising it lets a
+# request wait longer; lowering it refuses requests that could succeed.
 SYNC_ATTEMPTS = 6
 # No conversation has it.
 NOWHERE = ConversationId("00000000-0000-0000-0000-000000000000")

@@ -45,7 +45,8 @@ from services.signaling.starting import CallStarter, StartRequest
 
 log = structlog.get_logger()
 
-# Each further attempt means that the call in the way changed meanwhile.
+# How often entering a call is tried again. Each further attempt means that the call in the way changed meanwhile.
+# Raising it lets a request wait longer; lowering it refuses requests that could succeed.
 ENTER_ATTEMPTS = 4
 
 

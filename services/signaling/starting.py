@@ -49,7 +49,8 @@ from services.signaling.roster import Roster
 
 log = structlog.get_logger()
 
-# Each further attempt means that the call in the way changed meanwhile.
+# How often a call is planned again. Each further attempt means that the call in the way changed meanwhile. Raising it
+# lets a request wait longer; lowering it refuses requests that could succeed.
 START_ATTEMPTS = 6
 
 

@@ -17,12 +17,12 @@ from services.signaling.ports import MediaWorkers, Store
 
 log = structlog.get_logger()
 
-# How long a replica that claimed a due call keeps it from others. Higher: a crash at that moment delays the call's
-# end. Lower: a slow replica's calls are looked at twice, which is harmless.
+# How long a replica that claimed a due call keeps it from others. Raising it delays the call's end when the replica
+# crashes at that moment; lowering it lets two replicas look at one call, which is harmless.
 CLAIM_LEASE = timedelta(seconds=5)
-# Most calls a sweep takes. Higher: longer sweeps. Lower: a backlog lasts longer.
+# Calls that one sweep takes. Raising it makes longer sweeps; lowering it makes a backlog last longer.
 SWEEP_LIMIT = 200
-# Calls that one statement forgets. Higher: longer locks. Lower: more statements.
+# Calls that one transaction deletes. Raising it makes longer locks; lowering it makes more transactions.
 PRUNE_LIMIT = 500
 
 

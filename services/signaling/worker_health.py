@@ -26,11 +26,12 @@ from services.signaling.core.placement import WorkerTable
 
 log = structlog.get_logger()
 
-# How often the set of workers is compared. Higher: a new worker is unwatched for longer.
+# How often the set of workers is compared. Raising it leaves a new worker unwatched for longer; lowering it costs
+# processor time.
 INTERVAL_S = 1.0
 # How often a worker is asked, and how long it may take. With the last look (PROBE_TIMEOUT_S) they make the time after
-# which a silent worker's calls move, below 5 s. Higher: the calls are silent for longer. Lower: a worker that stalls
-# for a moment loses its calls, and many replicas ask it a lot.
+# which a silent worker's calls move, below 5 s. Raising them leaves the calls silent for longer; lowering them takes
+# its calls from a worker that stalls for a moment, and many replicas ask it a lot.
 BEAT_S = 1.0
 BEAT_TIMEOUT_S = 1.5
 

@@ -7,7 +7,8 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from services.gateway.core.errors import TooManyDevices, TooManyStreams
 
-# No device is sent away for longer. Higher: a larger herd is spread thinner. Lower: devices come back too early, again.
+# The longest delay that a device is told. Raising it spreads a larger herd thinner; lowering it brings devices back too
+# early, again.
 MAX_RETRY_S = 60.0
 
 

@@ -11,7 +11,8 @@ _POSITION_TAG = b"\x10"
 
 @dataclass(frozen=True)
 class QueueLimits:
-    """Bounds for one device. Higher: more memory for slow ones. Lower: they are cut off, or must sync, earlier."""
+    """Bounds for one device. Raising them takes more memory for slow devices; lowering them cuts slow devices off, or
+    makes them sync, earlier."""
 
     frames: int
     bytes_: int

@@ -27,7 +27,7 @@ from services.gateway.core.model import (
 )
 from services.gateway.core.partitions import partition_of
 
-# Sessions a Register frame. Higher: fewer frames. Lower: shorter stalls of the stream.
+# Sessions of one Register frame. Raising it makes fewer frames; lowering it makes shorter stalls of the stream.
 REGISTER_BATCH = 500
 
 

@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 from services.presence.core.model import StreamId
 
-# Members remembered. Higher: memory for gateways that talk nonsense. Lower: of many that die at once some are passed
-# over, and wait for the session timeout.
+# Members remembered. Raising it takes more memory for gateways that report nonsense; lowering it leaves some of many
+# that die at once to the session timeout.
 MEMBERS_LIMIT = 64
 
 

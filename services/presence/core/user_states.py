@@ -15,9 +15,11 @@ from services.presence.core.states import (
     status_of,
 )
 
-# Offline people whose last-seen time is remembered. Higher: more memory. Lower: more reads from the store.
+# Offline people whose last-seen time is remembered. Raising it takes more memory; lowering it makes more reads from the
+# store.
 LAST_SEEN_LIMIT = 200_000
-# Nobody is in a call for longer; after this a missed end of a call is made good. Higher: shown for longer in error.
+# After this time in a call, the end of the call is taken to be lost. Raising it shows a lost end for longer; lowering
+# it hides calls that still run.
 CALL_LIMIT_S = 12 * 3600.0
 
 

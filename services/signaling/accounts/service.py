@@ -15,7 +15,7 @@ from services.signaling.core.model import CallId, UserId
 
 log = structlog.get_logger()
 
-# Calls of one transaction. Higher: longer locks. Lower: more transactions.
+# Calls of one transaction. Raising it makes longer locks; lowering it makes more transactions.
 ERASE_CALLS = 200
 # Deletions of one sweep. They wait for calls that still run, so that there are few.
 SWEEP_DELETIONS = 1_000

@@ -15,12 +15,13 @@ LEEWAY = timedelta(seconds=10)
 class GrantPolicy:
     """What a grant offers."""
 
-    # Higher: a token that leaks is of use for longer. Lower: a slow phone must renew before it joins.
+    # The life of a join token. Raising it keeps a leaked token of use for longer; lowering it makes slow phones renew
+    # before they join.
     token_ttl_s: float
-    # Receive slots for sound that a device offers. Higher: larger offers, and more streams to receive at once. Lower:
-    # people in the call who are not heard.
+    # Receive slots for sound that a device offers. Raising it makes larger offers, and more streams to receive at once;
+    # lowering it leaves people in the call unheard.
     audio_slots: int
-    # The same for pictures: people in the call who are not seen.
+    # The same for pictures: lowering it leaves people in the call unseen.
     video_slots: int
     # The same in a group's call.
     group_audio_slots: int = 4

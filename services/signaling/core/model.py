@@ -65,14 +65,17 @@ class MoveReason(Enum):
 class Timeouts:
     """How long a call waits, in seconds."""
 
-    # Higher: callers hear the tone longer and callees stay busy longer. Lower: people miss calls they would take.
+    # How long a call rings. Raising it lets callers hear the tone longer and keeps callees busy longer; lowering it
+    # lets people miss calls that they would take.
     ring_s: float
-    # Higher: a dead call keeps both users busy longer. Lower: a tunnel or a restarted app ends the call.
+    # How long media may be missing. Raising it keeps both users of a dead call busy longer; lowering it ends calls in a
+    # tunnel, or while an app restarts.
     media_lost_s: float
-    # Higher: a device that does not move keeps its old media for longer, and a stopping worker waits. Lower: slow
-    # devices are interrupted by a move.
+    # How long the old worker carries a call that moves, at most. Raising it lets a device that does not move keep its
+    # old media for longer, and a stopping worker waits; lowering it interrupts slow devices.
     handoff_s: float = 10.0
-    # How long the old worker goes on once all have media on the new one. Lower: the first key frame may come too late.
+    # How long the old worker goes on once all have media on the new one. Raising it keeps the old worker busy for
+    # longer; lowering it may cut the old picture before the first key frame of the new one.
     handoff_settle_s: float = 1.0
 
 

@@ -14,15 +14,17 @@ REPLAY_S = 1.0
 class PlacementPolicy:
     """How workers are judged."""
 
-    # Higher: calls go to dead workers for longer. Lower: a busy worker that announces late counts as lost.
+    # After this silence a worker counts as lost. Raising it sends calls to dead workers for longer; lowering it gives
+    # up busy workers that announce themselves late.
     lost_after_s: float = 5.0
-    # How long a placement counts against a worker. Higher: calls that never bring media keep others away.
-    # Lower: a burst of calls all lands on one worker before its announcements show it.
+    # How long a placement counts against a worker. Raising it lets calls that never bring media keep others away;
+    # lowering it puts a burst of calls on one worker before its announcements show them.
     recent_s: float = 10.0
-    # Higher: dead calls last longer after an outage of the broker. Lower: calls end before the good news of the
-    # outage have been read.
+    # How long a worker must be heard of before missing media is believed. Raising it makes dead calls last longer after
+    # an outage of the broker; lowering it ends calls before the good news of the outage have been read.
     settle_s: float = 10.0
-    # Higher: workers run hot and packets wait. Lower: room is left unused.
+    # The load above which a worker gets no new calls. Raising it runs workers hot, and packets wait; lowering it leaves
+    # capacity unused.
     max_cpu_ratio: float = 0.85
     # Where this replica is, and with it the clients that are led to it: workers there come first, others only when
     # those have no room. Empty: all regions are alike.

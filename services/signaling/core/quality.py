@@ -7,9 +7,11 @@ from enum import Enum
 
 from services.signaling.core.model import CallId, DeviceId, UserId, WorkerId
 
-# No interval has more of anything. Lower: what a busy device measured is thrown away. Higher: sums are falsified more.
+# The largest figure of one interval. Raising it lets a false figure distort the sums more; lowering it throws away what
+# a busy device measured.
 MAX_FIGURE = 1e12
-# Intervals are of some seconds; a worker that stalled gives longer ones.
+# The longest interval. Intervals take some seconds; a worker that stalled reports longer ones. Raising it lets a false
+# interval distort the sums more; lowering it throws away what a stalled worker measured.
 MAX_INTERVAL_S = 3_600.0
 
 
