@@ -102,8 +102,7 @@ class QualityConsumer:
 
 
 class MembersConsumer:
-    """Takes people who left a group's conversation out of its call, lets in who came, and ends the call of two who may
-    not talk any more."""
+    """Brings the members of calls in line with conversations, and ends the call of two who may not talk any more."""
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster

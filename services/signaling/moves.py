@@ -110,10 +110,10 @@ class CallMoves:
         return MoveReason.DRAIN if announcement.draining else None
 
     async def _evacuate(self, worker: Worker, why: MoveReason) -> None:
-        room = asyncio.Semaphore(MOVES_AT_ONCE)
+        slots = asyncio.Semaphore(MOVES_AT_ONCE)
 
         async def move(call_id: CallId) -> bool:
-            async with room:
+            async with slots:
                 try:
                     return await self._move_call(call_id, worker, why)
                 except StoreUnavailable as error:

@@ -24,10 +24,10 @@ class Roster:
     members: Members
 
     async def sync(self, call: Call) -> frozenset[UserId]:
-        """Have a group's call hold who is in the conversation, and nobody else; who that is.
+        """Bring the members of a group's call in line with the conversation. Gives the members.
 
-        What was read is read again once it is written: whoever went in between, and whose event found the call as it
-        was before, would be in it for good. Raises MembersUnavailable, CallNotFound, Contended.
+        The members are read again once they are written: somebody who left in between, and whose event found the call
+        as it was before, would stay in it for good. Raises MembersUnavailable, CallNotFound, Contended.
         """
         user_ids = await self._members_of(call.conversation_id)
         if user_ids == {leg.user_id for leg in call.legs if leg.state is not LegState.GONE}:
@@ -41,8 +41,8 @@ class Roster:
         raise Contended
 
     async def settle(self, call: Call) -> None:
-        """What has just begun, by what was known before: those who went meanwhile are not in it, and who may not ring
-        the other does not. The event of it may have come before there was a call. Raises MembersUnavailable, Contended.
+        """Check a new call again, because an event may have come before there was a call: members who left meanwhile
+        are out, and a caller who may not ring the other any more does not. Raises MembersUnavailable, Contended.
         """
         if call.group:
             await self.sync(call)
@@ -50,18 +50,18 @@ class Roster:
             await self.changes.apply(call.call_id, PairClosed())
 
     async def confirm(self, call: Call, user_id: UserId) -> None:
-        """The same when somebody answers, who consents by that: settings do not count, a block does."""
+        """Check a call when somebody answers it. By answering they consent, so settings do not count; a block does."""
         if call.group:
             await self.sync(call)
         elif not await self._may_talk(call, user_id):
             await self.changes.apply(call.call_id, PairClosed())
 
     async def ask_for_nobody(self) -> None:
-        """Take the time of a question, and have its outages. Raises MembersUnavailable."""
+        """Take as long as a real question, and fail as it would. Raises MembersUnavailable."""
         await self._members_of(NOWHERE)
 
     async def sync_call_of_group(self, conversation_id: ConversationId) -> None:
-        """The same for the call that runs in a group, if there is one."""
+        """`sync` for the call that runs in a group, if there is one."""
         call = await self.store.find_of_group(conversation_id)
         if call:
             await self.sync(call)

@@ -50,7 +50,7 @@ class Upkeep:
             return
 
     async def sweep(self) -> None:
-        """Look at all calls that are due, whoever was to do it. Raises StoreUnavailable."""
+        """Look at all calls that are due, whichever replica was to do it. Raises StoreUnavailable."""
         for call_id in await self.store.claim_due(self.changes.clock.now(), CLAIM_LEASE, SWEEP_LIMIT):
             try:
                 await self.tick(call_id)

@@ -37,7 +37,7 @@ class Leave:
 
 @dataclass(frozen=True)
 class Join:
-    """A member of the conversation comes into a group's call."""
+    """A member of the conversation joins a group's call."""
 
     user_id: UserId
     device_id: DeviceId

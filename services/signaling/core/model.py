@@ -49,7 +49,7 @@ class LegState(Enum):
 
 
 RUNG = frozenset({LegState.RINGING, LegState.WAITING, LegState.SILENT})
-# Who stands so is in, or held by, this call alone: others find them busy.
+# A user in one of these states is busy: in this call, or rung by it, and in no other.
 BUSY_STATES = frozenset({LegState.JOINED, LegState.RINGING})
 
 
@@ -218,7 +218,7 @@ class Call:
         was_answered = self.answer_time and leg.leave_time and self.answer_time <= leg.leave_time
         return replace(
             self,
-            # Below any copy of a call: whoever comes back to the conversation takes the next one.
+            # Below any copy of a call, so that a member who comes back takes the next version.
             version=0,
             state=CallState.ENDED,
             end_reason=EndReason.HUNG_UP if leg.join_time else EndReason.MISSED,

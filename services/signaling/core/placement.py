@@ -27,7 +27,7 @@ class PlacementPolicy:
     # capacity unused.
     max_cpu_ratio: float = 0.85
     # Where this replica is, and with it the clients that are led to it: workers there come first, others only when
-    # those have no room. Empty: all regions are alike.
+    # those are full. Empty: all regions are alike.
     region: str = ""
 
 
@@ -149,7 +149,7 @@ class WorkerTable:
         return announcement.worker if announcement else worker
 
     def choose(self, participants: int, now: datetime, exclude: Worker | None = None) -> Worker | None:
-        """The worker with the most headroom after taking `participants` more participants; None when none has room.
+        """The worker with the most headroom after taking `participants` more participants; None when none has capacity.
 
         Those of our own region come first. `exclude`: a process that is not to be chosen.
         """
@@ -167,7 +167,7 @@ class WorkerTable:
         self._recent.setdefault(worker_id, []).append((now, participants))
 
     def _headroom(self, announcement: WorkerAnnouncement, participants: int, now: datetime) -> float | None:
-        """0 to 1: the share of the scarcer of capacity and processor that stays free; None when there is no room."""
+        """0 to 1: the share of the scarcer of capacity and processor that stays free; None when it is full."""
         taken = announcement.participants + self._recent_participants(announcement.worker.worker_id, now) + participants
         if taken > announcement.max_participants or announcement.cpu_ratio >= self.policy.max_cpu_ratio:
             return None

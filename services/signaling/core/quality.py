@@ -46,7 +46,7 @@ class LegTotals:
     rtt_s: float = 0.0
     max_rtt_ms: float = 0.0
 
-    def add(self, other: "LegTotals") -> "LegTotals":
+    def __add__(self, other: "LegTotals") -> "LegTotals":
         """Both together."""
         return LegTotals(
             self.duration_s + other.duration_s,
@@ -116,7 +116,7 @@ def sum_up(parts: Iterable[tuple[UserId, Direction, LegTotals]]) -> list[UserQua
     for user_id, direction, totals in parts:
         known = users.get(user_id, UserQuality(user_id))
         if direction is Direction.UPLINK:
-            users[user_id] = replace(known, uplink=known.uplink.add(totals))
+            users[user_id] = replace(known, uplink=known.uplink + totals)
         else:
-            users[user_id] = replace(known, downlink=known.downlink.add(totals))
+            users[user_id] = replace(known, downlink=known.downlink + totals)
     return [users[user_id] for user_id in sorted(users)]
