@@ -19,7 +19,7 @@ MEMBERS_LIMIT = 50_000
 
 
 class _Known(NamedTuple):
-    """Who may learn what a user does in a conversation, and when that was asked."""
+    """The members who may learn what a user does in a conversation, and when messaging was asked."""
 
     at: float
     members: frozenset[UserId]

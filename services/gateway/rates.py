@@ -1,4 +1,4 @@
-"""How often one user may open a stream, or say that they type; core/admission.py has what all share."""
+"""How often one user may open a stream, or say that they type; core/admission.py has the limits that all share."""
 
 from services.gateway.core.errors import TooManyStreams, TypingTooOften
 from services.runtime.limits.token_buckets import Rates

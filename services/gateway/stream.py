@@ -1,4 +1,4 @@
-"""One device's stream: its queue, who writes it out, and why it has to end. There is one a device, so it is small."""
+"""One device's stream: its queue, the RPC that writes it, and why it ends. There is one a device, so it is small."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -45,7 +45,7 @@ class DeviceStream:
         self.queue = DeviceQueue(limits)
         # Of the token, in monotonic seconds.
         self.expires_at = expires_at
-        # Whom the device asked to watch, before anybody was left out.
+        # The people whom the device asked to watch, allowed or not.
         self.asked: tuple[UserId, ...] = ()
         # The conversations of durable frames that were lost; empty when they may be of any.
         self.missed: frozenset[str] | None = None
@@ -95,7 +95,7 @@ class DeviceStream:
         self._wake()
 
     def cut(self, reason: Exception) -> None:
-        """End the stream with this error, whatever waits: who reads it may not any more."""
+        """End the stream with this error at once: the device may read nothing more, not even what waits."""
         self.ending, self.cut_off = reason, True
         self._wake()
 

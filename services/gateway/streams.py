@@ -184,7 +184,7 @@ class Streams:
         if isinstance(reason, SlowConsumer):
             metrics.RESYNCS.labels("slow_consumer").inc()
         if not isinstance(reason, asyncio.CancelledError):
-            # The reason is told behind what was written, and whoever does not read would keep it waiting.
+            # The reason is sent behind what was written, so a device that does not read would keep the RPC open.
             self._close_by(writer, self._clock.monotonic() + LINGER_S)
         if stream.writer is not writer:
             return

@@ -48,7 +48,7 @@ LookUp = Callable[[str], Awaitable[Collection[str]]]
 async def look_up(address: str) -> list[str]:
     """Every `ip:port` behind a `host:port`: a headless Service has one for each pod. Raises OSError.
 
-    Of one address family only, because two addresses are taken for two replicas.
+    Only one address family is used, because each address counts as a replica.
     """
     host, _, port = address.rpartition(":")
     loop = asyncio.get_running_loop()
@@ -109,7 +109,7 @@ class PresenceUplinks:
         try:
             self._found[address] = frozenset(await self._look_up(address))
         except OSError as error:
-            # Who was there before is there still, as far as anybody knows.
+            # Keep the replicas that were found before.
             log.warning("presence_not_found", address=address, error=describe(error))
 
     def _replicas(self) -> frozenset[str]:
@@ -175,13 +175,13 @@ class PresenceUplinks:
 
 
 def _batch(first: Register, queue: "asyncio.Queue[PresenceFrame | None]") -> tuple[Register, PresenceFrame | None]:
-    """Devices that came one by one, in one frame; and the frame behind them, if it was taken."""
+    """Devices that came one by one, in one frame; and the frame behind them, if it was read already."""
     sessions = list(first.sessions)
     while len(sessions) < REGISTER_BATCH and not queue.empty():
         frame = queue.get_nowait()
         if not isinstance(frame, Register) or frame.epoch != first.epoch:
             if frame is None:
-                # The end of the stream is read by who reads next.
+                # Put it back: the next reader has to see the end of the stream.
                 queue.put_nowait(None)
             return Register(first.epoch, tuple(sessions)), frame
         sessions += frame.sessions

@@ -1,4 +1,4 @@
-"""Who of those whom a device asked to watch may be watched: asked of messaging, and asked anew when that changed."""
+"""Reduces watch lists to the people who may be seen: asks messaging, and asks again when relations changed."""
 
 import asyncio
 from collections.abc import Iterable

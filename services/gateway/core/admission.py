@@ -1,4 +1,4 @@
-"""Who is let in now and who is to come later. `now` is monotonic seconds; `chance` is a random number from 0 to 1."""
+"""Limits of new streams, and delays. `now` is monotonic seconds; `chance` is a random number from 0 to 1."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,9 @@ MAX_RETRY_S = 60.0
 
 
 class SharedStreamRate:
-    """A token bucket for the new streams of all users, each of whom has a pace first (pacing.py).
+    """A token bucket for the new streams of all users. Each user has a rate, too (rates.py).
 
-    Whoever is refused is told to come when those refused before will have come.
+    A refused device gets a delay by which the devices that were refused before it will have come.
     """
 
     def __init__(self, per_s: float, burst: float) -> None:
@@ -40,7 +40,7 @@ class SharedStreamRate:
 
 
 class StreamsPerAddress:
-    """How many streams each address has open: a share of the process that no one place can exceed."""
+    """How many streams each address has open: no address can take more than its share of the process."""
 
     def __init__(self, most: int) -> None:
         self._most = most
