@@ -1,4 +1,4 @@
-"""What happens to calls without anybody asking: timeouts, and old calls that are forgotten."""
+"""What happens to calls without a request: timeouts, and old calls that are deleted."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -75,7 +75,7 @@ class Upkeep:
             metrics.CALLS.labels(state.value).set(by_state.get(state, 0))
 
     def _found_again(self, call: Call) -> Worker | None:
-        """The call's worker, if it was given up while it stalled, and announces itself: nothing was lost."""
+        """The call's worker, if it was given up while it stalled and announces itself again: nothing was lost."""
         announcement = self.workers.find(call.worker.worker_id, self.changes.clock.now()) if call.worker else None
         is_suspected = any(leg.media_up and leg.media_deadline for leg in call.legs)
         return announcement.worker if announcement and is_suspected else None

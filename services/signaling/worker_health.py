@@ -1,7 +1,7 @@
 """Notices that an SFU worker died, long before its announcements are missed.
 
-A process that dies breaks its health stream off at once. One that hangs, or whose host or network is gone, breaks
-nothing off, but does not answer: so each worker is also asked again and again.
+The health stream of a process that dies breaks off at once. A process that hangs, or whose host or network is gone,
+breaks nothing off, but does not answer: so each worker is also asked again and again.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Who is admitted to a call's media: what a join token says, and what must be true when it is shown."""
+"""Admission to a call's media: what a join token says, and what must be true when it is used."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -69,8 +69,10 @@ class Grant:
 
 
 def turn_user_id(user_id: UserId) -> str:
-    """The person's name in TURN credentials: the same in each grant, so that the relay's quota is the person's, and not
-    the user id itself, because the network reads it."""
+    """The user's name in TURN credentials. It is the same in each grant, so that the relay has one quota for the user.
+
+    It is not the user id, because anybody on the network path can read it.
+    """
     return sha256(b"turn:" + user_id.encode()).hexdigest()[:24]
 
 

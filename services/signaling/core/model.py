@@ -42,9 +42,9 @@ class LegState(Enum):
     JOINED = "joined"
     # Not in the call; may join a group's.
     OUT = "out"
-    # Put out by an admin, for good.
+    # Removed by an admin, for good.
     REMOVED = "removed"
-    # Not in the conversation any more: is told nothing.
+    # Not in the conversation any more; learns nothing of the call.
     GONE = "gone"
 
 
@@ -210,8 +210,8 @@ class Call:
         return next((leg for leg in self.legs if leg.user_id == user_id), None)
 
     def seen_by(self, user_id: UserId) -> "Call":
-        """The call as this person is answered. To who is out of the conversation it is over: they learn nothing of the
-        others, and it never changes again, whatever comes after."""
+        """The call as this person sees it. For a person who left the conversation it is over: they learn nothing of the
+        others, and what they see never changes again."""
         leg = self.past_leg_of(user_id)
         if leg is None or leg.state is not LegState.GONE:
             return self

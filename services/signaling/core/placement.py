@@ -52,17 +52,17 @@ class WorkerAnnouncement:
 class WorkerTable:
     """The workers known now. The caller gives the time, always by one clock; the workers' own clocks may be wrong.
 
-    A worker lives as long as it is heard of here. What it says of the time only orders its own announcements.
+    A worker is live as long as it is heard of here. Its own times only order its announcements.
     """
 
     policy: PlacementPolicy = field(default_factory=PlacementPolicy)
-    # When we began to listen to the workers' other events; None: long ago.
+    # When this replica began to read the workers' other events; None: long ago.
     began: datetime | None = None
     _announcements: dict[WorkerId, WorkerAnnouncement] = field(default_factory=dict)
     # When each was first and last heard of, by the caller's clock.
     _first_heard: dict[WorkerId, datetime] = field(default_factory=dict)
     _heard: dict[WorkerId, datetime] = field(default_factory=dict)
-    # Heard of only by what may have been said long ago.
+    # Heard of only by announcements that may be old.
     _suspected: set[WorkerId] = field(default_factory=set)
     _steady_since: dict[WorkerId, datetime] = field(default_factory=dict)
     _recent: dict[WorkerId, list[tuple[datetime, int]]] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class WorkerTable:
         self._heard[worker_id] = now
 
     def remove(self, worker_id: WorkerId) -> None:
-        """Forget a worker that went in order."""
+        """Forget a worker that stopped in order."""
         self._announcements.pop(worker_id, None)
         self._recent.pop(worker_id, None)
         self._steady_since.pop(worker_id, None)
@@ -130,7 +130,7 @@ class WorkerTable:
     def is_steady(self, worker_id: WorkerId, now: datetime) -> bool:
         """Whether the worker has been heard of without a gap for so long that its other events must have come too.
 
-        Announcements from before we began are read too, and say nothing of that.
+        Announcements from before this replica began do not count.
         """
         since = self._steady_since.get(worker_id)
         if since is None or not self.is_live(worker_id, now):
