@@ -1,4 +1,4 @@
-"""Push requests as signed webhooks to whoever wakes sleeping phones."""
+"""Push requests as signed webhooks, to a provider that wakes sleeping phones."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class PushRequest:
-    """One webhook: its body, its id for the receiver to drop repeats by, and until when it is of use."""
+    """One webhook: its body, the id by which the receiver drops repeats, and the time until which it is of use."""
 
     event_id: str
     body: bytes
