@@ -61,9 +61,7 @@ class Town:
         """Attach, again and again: until it has asked for the time, a host that is wrong refuses every token."""
         while True:
             self._stream = Gateway(self._channel)
-            self._stream.say(
-                api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-1", reads_delivers=True))
-            )
+            self._stream.say(api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-1", reads_delivers=True)))
             try:
                 await self._hear()
             except grpc.aio.AioRpcError as error:
@@ -153,7 +151,7 @@ async def stored(url: str, user_id: str, status: int) -> asyncpg.Record:
     async def says_so() -> bool:
         nonlocal row
         row = await row_of(url, user_id)
-        return row is not None and row["status"] == status
+        return row is not None and row["standing"] == status
 
     await eventually(says_so, what=f"status {status} of {user_id}", progress=lambda: row)
     assert row is not None
