@@ -117,8 +117,8 @@ class Gateway:
         """A watch list that was routed to the device here."""
         stream = self.streams.by_session.get(session_id)
         if stream is not None:
-            stream.asked = tuple(UserId(user_id) for user_id in user_ids)
-            self.watch_lists.ask([session_id])
+            stream.wanted_watch_list = tuple(UserId(user_id) for user_id in user_ids)
+            self.watch_lists.recheck([session_id])
 
     def deliver(self, session_ids: Iterable[int], frame: bytes, *, durable: bool, trace: str = "") -> None:
         """A frame for devices here. Unknown sessions have just left. `trace` goes on until a device takes it."""
@@ -141,9 +141,9 @@ class Gateway:
             self._membership.forget(self.streams.by_session[session_id].session.user_id)
         if about:
             self._membership.forget(UserId(about))
-            self.watch_lists.ask_about(UserId(about), here)
+            self.watch_lists.recheck_person(UserId(about), here)
         else:
-            self.watch_lists.ask(here)
+            self.watch_lists.recheck(here)
 
     async def ready(self) -> bool:
         """Whether devices can be routed."""

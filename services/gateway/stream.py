@@ -27,7 +27,6 @@ class DeviceStream:
         "_now",
         "_spans",
         "_waiter",
-        "asked",
         "blocked_since",
         "check",
         "cut_off",
@@ -37,6 +36,7 @@ class DeviceStream:
         "queue",
         "session",
         "waited_ticks",
+        "wanted_watch_list",
         "writer",
     )
 
@@ -46,7 +46,7 @@ class DeviceStream:
         # Of the token, in monotonic seconds.
         self.expires_at = expires_at
         # The people whom the device asked to watch, allowed or not.
-        self.asked: tuple[UserId, ...] = ()
+        self.wanted_watch_list: tuple[UserId, ...] = ()
         # The conversations of durable frames that were lost; empty when they may be of any.
         self.missed: frozenset[str] | None = None
         # Why the stream has to end, once what is queued is written; or, `cut_off`, at once.

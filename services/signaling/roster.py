@@ -40,7 +40,7 @@ class Roster:
             user_ids = read_again
         raise Contended
 
-    async def settle(self, call: Call) -> None:
+    async def recheck(self, call: Call) -> None:
         """Check a new call again, because an event may have come before there was a call: members who left meanwhile
         are out, and a caller who may not ring the other any more does not. Raises MembersUnavailable, Contended.
         """
@@ -49,7 +49,7 @@ class Roster:
         elif not await self._may_ring(call):
             await self.changes.apply(call.call_id, PairClosed())
 
-    async def confirm(self, call: Call, user_id: UserId) -> None:
+    async def check_answer(self, call: Call, user_id: UserId) -> None:
         """Check a call when somebody answers it. By answering they consent, so settings do not count; a block does."""
         if call.group:
             await self.sync(call)

@@ -248,7 +248,7 @@ class CallsService:
         if not call or not leg or call.state is CallState.ENDED or call.has_device(user_id, device_id):
             return
         try:
-            await self.roster.confirm(call, user_id)
+            await self.roster.check_answer(call, user_id)
         except MembersUnavailable:
             # For those who are rung, messaging was asked when the ring began. Everybody else must wait.
             if leg.state not in RUNG:

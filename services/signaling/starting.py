@@ -94,10 +94,10 @@ class CallStarter:
             attempt = await self._plan(request, callees)
             call = await self._try_start(attempt, request.key)
             if call:
-                return await self._settle(call)
+                return await self._recheck(call)
         raise Contended
 
-    async def _settle(self, call: Call) -> Call:
+    async def _recheck(self, call: Call) -> Call:
         """Apply what changed while the call began, because its event found no call yet.
 
         Members who left the group are taken out. If the callee has blocked the caller, the call ends.
@@ -105,7 +105,7 @@ class CallStarter:
         if call.state is CallState.ENDED:
             return call
         try:
-            await self.roster.settle(call)
+            await self.roster.recheck(call)
         except MembersUnavailable:
             # The call goes on: messaging answered a moment ago, and the next event corrects the members.
             log.warning("call_members_unsettled", call_id=call.call_id)

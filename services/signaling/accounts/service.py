@@ -60,7 +60,7 @@ class AccountLifecycle:
     async def _erase(self, user_id: UserId) -> None:
         while await self.store.erase(user_id, ERASE_CALLS):
             continue
-        await self.store.settle(user_id)
+        await self.store.finish_deletion(user_id)
 
     async def _sign_out(self, user_id: UserId, standing: Standing) -> None:
         running = await self.store.list_running(user_id)
