@@ -6,7 +6,7 @@ from google.protobuf.message import DecodeError
 from parley.gateway.v1 import messages_pb2
 from parley.gateway.v1 import service_pb2 as api
 
-# Conversations that a Resync names. Higher: larger frames. Lower: devices sync everything earlier.
+# Conversations that a Resync names. Raising it makes larger frames; lowering it makes devices sync everything earlier.
 MAX_NAMED = 100
 
 

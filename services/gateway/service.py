@@ -66,7 +66,7 @@ class Gateway:
             self._admission.depart(network)
 
     async def _write_out(self, stream: DeviceStream, expires_at: float, write: Write) -> None:
-        # From here on by the monotonic clock: a wall clock that is set ends nobody's stream.
+        # From here on by the monotonic clock, so that setting the wall clock ends no stream.
         left_s = expires_at + CLOCK_SKEW_S - self._clock.now().timestamp()
         stream.expires_at = self._clock.monotonic() + left_s
         writer = asyncio.current_task()
@@ -88,7 +88,7 @@ class Gateway:
             self.streams.leave(stream, writer, reason)
 
     async def set_typing(self, user_id: str, conversation_id: str, is_typing: bool) -> None:
-        """Tell those who may learn of it. Errors: TypingTooOften, ConversationNotFound, RouterUnavailable,
+        """Tell the members who may learn of it. Errors: TypingTooOften, ConversationNotFound, RouterUnavailable,
         MembershipUnavailable."""
         self._typing_rate.admit(user_id, self._clock.monotonic())
         members = await self._membership.audience(conversation_id, UserId(user_id))
@@ -100,8 +100,10 @@ class Gateway:
                 self.streams.apply(self.registry.route(member, frame))
 
     async def watch_presence(self, user_id: str, device_id: str, user_ids: Sequence[str]) -> None:
-        """Replace what a device watches. Who may not be seen is left out where the list arrives. Errors:
-        InvalidField, RouterUnavailable."""
+        """Replace the watch list of a device. The gateway that holds the device leaves out people who may not be seen.
+
+        Errors: InvalidField, RouterUnavailable.
+        """
         device = checks.check_device_id(device_id)
         asked = checks.check_watch_list(user_ids)
         self.streams.apply(self.registry.route_watch_list(UserId(user_id), device, asked))
@@ -115,8 +117,8 @@ class Gateway:
         """A watch list that was routed to the device here."""
         stream = self.streams.by_session.get(session_id)
         if stream is not None:
-            stream.asked = tuple(UserId(user_id) for user_id in user_ids)
-            self.watch_lists.ask([session_id])
+            stream.wanted_watch_list = tuple(UserId(user_id) for user_id in user_ids)
+            self.watch_lists.recheck([session_id])
 
     def deliver(self, session_ids: Iterable[int], frame: bytes, *, durable: bool, trace: str = "") -> None:
         """A frame for devices here. Unknown sessions have just left. `trace` goes on until a device takes it."""
@@ -133,15 +135,15 @@ class Gateway:
             queued.inc()
 
     def relations_changed(self, session_ids: Iterable[int], about: str) -> None:
-        """Whom these devices may see changed, or whether they may see one person."""
+        """The people whom these devices may see changed; with `about`, only whether they may see this one person."""
         here = [session_id for session_id in session_ids if session_id in self.streams.by_session]
         for session_id in here:
             self._membership.forget(self.streams.by_session[session_id].session.user_id)
         if about:
             self._membership.forget(UserId(about))
-            self.watch_lists.ask_about(UserId(about), here)
+            self.watch_lists.recheck_person(UserId(about), here)
         else:
-            self.watch_lists.ask(here)
+            self.watch_lists.recheck(here)
 
     async def ready(self) -> bool:
         """Whether devices can be routed."""

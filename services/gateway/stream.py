@@ -1,4 +1,4 @@
-"""One device's stream: its queue, who writes it out, and why it has to end. There is one a device, so it is small."""
+"""One device's stream: its queue, the RPC that writes it, and why it ends. There is one a device, so it is small."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,6 @@ class DeviceStream:
         "_now",
         "_spans",
         "_waiter",
-        "asked",
         "blocked_since",
         "check",
         "cut_off",
@@ -37,6 +36,7 @@ class DeviceStream:
         "queue",
         "session",
         "waited_ticks",
+        "wanted_watch_list",
         "writer",
     )
 
@@ -45,8 +45,8 @@ class DeviceStream:
         self.queue = DeviceQueue(limits)
         # Of the token, in monotonic seconds.
         self.expires_at = expires_at
-        # Whom the device asked to watch, before anybody was left out.
-        self.asked: tuple[UserId, ...] = ()
+        # The people whom the device asked to watch, allowed or not.
+        self.wanted_watch_list: tuple[UserId, ...] = ()
         # The conversations of durable frames that were lost; empty when they may be of any.
         self.missed: frozenset[str] | None = None
         # Why the stream has to end, once what is queued is written; or, `cut_off`, at once.
@@ -95,7 +95,7 @@ class DeviceStream:
         self._wake()
 
     def cut(self, reason: Exception) -> None:
-        """End the stream with this error, whatever waits: who reads it may not any more."""
+        """End the stream with this error at once: the device may read nothing more, not even what waits."""
         self.ending, self.cut_off = reason, True
         self._wake()
 

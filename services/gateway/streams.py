@@ -35,14 +35,14 @@ from services.runtime.clock import Clock
 from services.runtime.errors import AccountDeleted, Unauthenticated
 
 TICK_S = 1.0
-# A write that waits so many ticks for the device to read means a dead or stuck one. Higher: found later. Lower: a phone
-# in a tunnel is cut off. In ticks and not in seconds, because a process that gets no CPU is late with both: it would
-# take all its devices for stuck, end them, and be the busier for their coming back.
+# A write that waits so many ticks for the device to read means a dead or stuck device. It counts ticks and not seconds,
+# because a process that gets no CPU is late with both: it would take all its devices for stuck, end them, and be the
+# busier for their coming back. Raising it finds dead devices later; lowering it cuts off phones in a tunnel.
 STALLED_TICKS = 20
 # What was written longer ago has arrived: keep-alive or STALLED_TICKS would have found the stream dead.
 ARRIVED_S = 40.0
-# From the end of a stream to cutting off a device that does not read it. Higher: memory is held longer. Lower: a slow
-# device does not learn why.
+# The time from the end of a stream to cutting off a device that does not read it. Raising it holds memory longer;
+# lowering it leaves slow devices without the reason.
 LINGER_S = 5.0
 
 _CLOSING: dict[CloseReason, Callable[[], GatewayError]] = {
@@ -184,7 +184,7 @@ class Streams:
         if isinstance(reason, SlowConsumer):
             metrics.RESYNCS.labels("slow_consumer").inc()
         if not isinstance(reason, asyncio.CancelledError):
-            # The reason is told behind what was written, and whoever does not read would keep it waiting.
+            # The reason is sent behind what was written, so a device that does not read would keep the RPC open.
             self._close_by(writer, self._clock.monotonic() + LINGER_S)
         if stream.writer is not writer:
             return

@@ -33,11 +33,12 @@ from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
-# Frames that may wait for a replica. Higher: more memory while it hangs. Lower: the link is broken and built anew.
+# Frames that may wait for a replica. Raising it takes more memory while the replica hangs; lowering it breaks the
+# stream earlier, which is then built anew.
 QUEUE_LIMIT = 100_000
 RECONNECT_S = (0.1, 2.0)
-# Between look-ups of the names. Higher: a new replica owns users for longer before the first gateway attaches to it.
-# Lower: more questions to the name server.
+# The time between look-ups of the names. Raising it lets a new replica own users for longer before the first gateway
+# attaches to it; lowering it asks the name server more.
 LOOK_UP_S = 1.0
 
 OpenChannel = Callable[[str], grpc.aio.Channel]
@@ -47,7 +48,7 @@ LookUp = Callable[[str], Awaitable[Collection[str]]]
 async def look_up(address: str) -> list[str]:
     """Every `ip:port` behind a `host:port`: a headless Service has one for each pod. Raises OSError.
 
-    Of one address family only, because two addresses are taken for two replicas.
+    Only one address family is used, because each address counts as a replica.
     """
     host, _, port = address.rpartition(":")
     loop = asyncio.get_running_loop()
@@ -108,7 +109,7 @@ class PresenceUplinks:
         try:
             self._found[address] = frozenset(await self._look_up(address))
         except OSError as error:
-            # Who was there before is there still, as far as anybody knows.
+            # Keep the replicas that were found before.
             log.warning("presence_not_found", address=address, error=describe(error))
 
     def _replicas(self) -> frozenset[str]:
@@ -174,13 +175,13 @@ class PresenceUplinks:
 
 
 def _batch(first: Register, queue: "asyncio.Queue[PresenceFrame | None]") -> tuple[Register, PresenceFrame | None]:
-    """Devices that came one by one, in one frame; and the frame behind them, if it was taken."""
+    """Devices that came one by one, in one frame; and the frame behind them, if it was read already."""
     sessions = list(first.sessions)
     while len(sessions) < REGISTER_BATCH and not queue.empty():
         frame = queue.get_nowait()
         if not isinstance(frame, Register) or frame.epoch != first.epoch:
             if frame is None:
-                # The end of the stream is read by who reads next.
+                # Put it back: the next reader has to see the end of the stream.
                 queue.put_nowait(None)
             return Register(first.epoch, tuple(sessions)), frame
         sessions += frame.sessions

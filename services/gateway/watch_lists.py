@@ -1,4 +1,4 @@
-"""Who of those whom a device asked to watch may be watched: asked of messaging, and asked anew when that changed."""
+"""Reduces watch lists to the people who may be seen: asks messaging, and asks again when relations changed."""
 
 import asyncio
 from collections.abc import Iterable
@@ -15,7 +15,8 @@ from services.gateway.streams import Streams
 
 log = structlog.get_logger()
 
-# Questions to messaging at a time. Higher: a herd weighs on messaging. Lower: watch lists wait longer after one.
+# Questions to messaging at a time. Raising it loads messaging more after many reconnects; lowering it makes watch lists
+# wait longer then.
 PARALLEL = 16
 RETRY_S = 1.0
 # People in question one by one. Above it the lists of their watchers are asked for as a whole.
@@ -34,55 +35,55 @@ class WatchLists:
         self._registry = registry
         self._membership = membership
         self._streams = streams
-        self._lists: dict[int, None] = {}
-        self._people: dict[UserId, set[int]] = {}
+        self._lists_to_check: dict[int, None] = {}
+        self._people_to_check: dict[UserId, set[int]] = {}
         self._wanted = asyncio.Event()
 
-    def ask(self, session_ids: Iterable[int]) -> None:
+    def recheck(self, session_ids: Iterable[int]) -> None:
         """What these sessions may watch of what they asked for is to be found out (anew)."""
-        self._lists.update(dict.fromkeys(session_ids))
+        self._lists_to_check.update(dict.fromkeys(session_ids))
         self._wanted.set()
 
-    def ask_about(self, person: UserId, session_ids: Iterable[int]) -> None:
+    def recheck_person(self, person: UserId, session_ids: Iterable[int]) -> None:
         """Which of these sessions may watch one person is to be found out anew."""
-        if person not in self._people and len(self._people) >= PEOPLE_LIMIT:
-            self.ask(session_ids)
+        if person not in self._people_to_check and len(self._people_to_check) >= PEOPLE_LIMIT:
+            self.recheck(session_ids)
             return
-        self._people.setdefault(person, set()).update(session_ids)
+        self._people_to_check.setdefault(person, set()).update(session_ids)
         self._wanted.set()
 
     async def run(self) -> None:
         """Ask messaging, for ever. While it is away, lists stand as they are."""
         while True:
             await self._wanted.wait()
-            answered = await asyncio.gather(*(self._answer_list(session_id) for session_id in self._next_lists()))
-            answered += await asyncio.gather(*(self._answer_person(*item) for item in self._next_people()))
-            if not self._lists and not self._people:
+            done = await asyncio.gather(*(self._check_list(session_id) for session_id in self._take_lists()))
+            done += await asyncio.gather(*(self._check_person(*item) for item in self._take_people()))
+            if not self._lists_to_check and not self._people_to_check:
                 self._wanted.clear()
-            if not all(answered):
-                log.warning("watch_lists_wait", lists=len(self._lists), people=len(self._people))
+            if not all(done):
+                log.warning("watch_lists_wait", lists=len(self._lists_to_check), people=len(self._people_to_check))
                 await asyncio.sleep(RETRY_S)
 
-    def _next_lists(self) -> list[int]:
-        taken = list(self._lists)[:PARALLEL]
+    def _take_lists(self) -> list[int]:
+        taken = list(self._lists_to_check)[:PARALLEL]
         for session_id in taken:
-            del self._lists[session_id]
+            del self._lists_to_check[session_id]
         return taken
 
-    def _next_people(self) -> list[tuple[UserId, set[int]]]:
-        return [(person, self._people.pop(person)) for person in list(self._people)[:PARALLEL]]
+    def _take_people(self) -> list[tuple[UserId, set[int]]]:
+        return [(person, self._people_to_check.pop(person)) for person in list(self._people_to_check)[:PARALLEL]]
 
-    async def _answer_list(self, session_id: int) -> bool:
+    async def _check_list(self, session_id: int) -> bool:
         stream = self._streams.by_session.get(session_id)
         if stream is None:
             return True
-        asked = stream.asked
+        asked = stream.wanted_watch_list
         try:
             allowed = await self._membership.contacts_among(stream.session.user_id, asked) if asked else ()
         except MembershipUnavailable:
-            self.ask([session_id])
+            self.recheck([session_id])
             return False
-        if stream.asked is not asked:
+        if stream.wanted_watch_list is not asked:
             # A newer list came meanwhile, and with it another question.
             return True
         before = self._registry.watched(session_id)
@@ -90,7 +91,7 @@ class WatchLists:
         self._hide(stream, set(before) - set(allowed))
         return True
 
-    async def _answer_person(self, person: UserId, session_ids: set[int]) -> bool:
+    async def _check_person(self, person: UserId, session_ids: set[int]) -> bool:
         streams = {id_: stream for id_ in session_ids if (stream := self._streams.by_session.get(id_))}
         users = sorted({stream.session.user_id for stream in streams.values()})
         allowed: set[UserId] = set()
@@ -98,10 +99,10 @@ class WatchLists:
             for start in range(0, len(users), MAX_WATCHED):
                 allowed.update(await self._membership.contacts_among(person, users[start : start + MAX_WATCHED]))
         except MembershipUnavailable:
-            self.ask_about(person, session_ids)
+            self.recheck_person(person, session_ids)
             return False
         for session_id, stream in streams.items():
-            may_see = stream.session.user_id in allowed and person in stream.asked
+            may_see = stream.session.user_id in allowed and person in stream.wanted_watch_list
             self._streams.apply(self._registry.watch_person(session_id, person, may_see))
             if not may_see:
                 self._hide(stream, {person})

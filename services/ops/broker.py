@@ -135,7 +135,7 @@ async def _committed(
     try:
         offsets = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
     except GroupCoordinatorNotAvailableError:
-        # A broker that has never seen a group makes the place for their offsets when it is asked: nothing is committed.
+        # A broker without groups creates the topic of their offsets when it is asked: nothing is committed yet.
         return {}
     return {partition: at.offset for partition, at in offsets.items() if at.offset >= 0}
 
@@ -171,7 +171,7 @@ async def _records(
 
 
 def _account(record: ConsumerRecord) -> tuple[str, Standing | None]:
-    """Whose standing a record tells; nobody's, when it has no meaning."""
+    """The user and account state that a record holds; no user when it cannot be read."""
     try:
         return decode(incoming(record)) if not isinstance(record.value, Unreadable) else ("", None)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The admin services: of presence and of the gateway, asked all at once; signaling's and messaging's, one replica."""
+"""The admin services. All replicas of presence and of the gateway are asked; of signaling and messaging, one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Fleet:
-    """All processes that were named. Who does not answer in time is Unreachable, and the others are told of."""
+    """All processes that were named. A process that does not answer in time is Unreachable."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class Deletions:
         self._peer = peer
 
     async def known(self) -> list[str]:
-        """Who was ever deleted, as messaging's database has it."""
+        """All users that were deleted, as messaging's database has it."""
         found: list[str] = []
         async with connect(self._addresses, self._tokens, self._peer) as channel:
             stub = accounts_grpc.AccountAdminServiceStub(channel)

@@ -1,4 +1,4 @@
-"""What is shown, line by line."""
+"""What the commands print, line by line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Unreachable:
     reason: str
 
 
-# Who reads what, in the order of the pipeline; a test holds it against the services' own subscriptions.
+# The groups that read each topic, in the order of the pipeline; a test compares them with the services' subscriptions.
 STAGES = (
     ("messaging.events.v1", "messaging-fanout"),
     ("messaging.events.v1", "messaging-search"),
@@ -87,7 +87,7 @@ DEAD_LETTER_SUFFIX = ".dlq"
 class Stage:
     """What waits for a group that reads a topic; `oldest_s` is 0 when nothing does.
 
-    Who has never committed may not be there at all: push without a provider, or a fleet that has just begun.
+    A group that has never committed may not exist: push without a provider, or a stack that has just started.
     """
 
     topic: str
@@ -99,7 +99,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record that nobody could handle, without what is in it."""
+    """A record that a consumer could not handle, without its contents."""
 
     offset: int
     time: datetime
@@ -140,7 +140,7 @@ def replayed(topic: str, offset: int, letter: DeadLetter | None) -> list[str]:
 
 
 def partitions(found: Sequence[Replica | Unreachable]) -> list[str]:
-    """Which replica owns which partitions; what nobody or more than one owns stands below."""
+    """Which replica owns which partitions; below, the partitions with no owner or with more than one."""
     replicas = [entry for entry in found if isinstance(entry, Replica)]
     rows = [
         (

@@ -1,4 +1,4 @@
-"""Takes leave of the consumer group for replicas that the gateways call dead."""
+"""Removes replicas from the consumer group that the gateways report dead."""
 
 import asyncio
 from collections.abc import Collection
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class FailedReplicas:
-    """Says what the gateways agree on to the group's coordinator, each member once."""
+    """Removes a member from the group once enough gateways report it dead."""
 
     def __init__(self, group: Group) -> None:
         self._group = group
@@ -24,12 +24,12 @@ class FailedReplicas:
         self._confirmed: asyncio.Queue[str] = asyncio.Queue(MEMBERS_LIMIT)
 
     def report(self, stream: StreamId, member_id: str, attached: Collection[StreamId]) -> None:
-        """A gateway says that a member is dead."""
+        """A gateway reports a member dead."""
         if self._reports.report(stream, member_id, attached) and not self._confirmed.full():
             self._confirmed.put_nowait(member_id)
 
     async def run(self) -> None:
-        """Expel whom enough gateways call dead, for ever. When the broker is away, the session timeout has to do."""
+        """Remove the reported members, for ever. While the broker is away, the session timeout does it."""
         while True:
             member_id = await self._confirmed.get()
             try:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from services.presence.core.model import Frame
 
-# Frames taken at a time. Higher: the event loop is kept for longer. Lower: more writes.
+# Frames taken at a time. Raising it keeps the event loop for longer; lowering it makes more writes.
 BATCH = 500
 
 

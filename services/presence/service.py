@@ -33,7 +33,7 @@ from services.runtime.observability.failures import describe
 log = structlog.get_logger()
 
 TICK_S = 0.5
-# Users a look-up. Higher: longer queries. Lower: more of them after a rebalance.
+# Users of one look-up. Raising it makes longer queries; lowering it makes more of them after a rebalance.
 LAST_SEEN_BATCH = 1_000
 RESTORE_RETRY_S = 1.0
 
@@ -48,7 +48,7 @@ class GatewayReplaced(Exception):
 
 @dataclass(frozen=True)
 class GatewayView:
-    """One attached gateway, for people who run it."""
+    """One attached gateway, as operators see it."""
 
     gateway_id: str
     sessions: int
@@ -170,7 +170,7 @@ class Presence:
         self.apply(self.router.assign((), 0, self.router.assignment.member_id))
 
     async def run_timers(self) -> None:
-        """Tell of those who went offline, for ever."""
+        """Report the users who went offline, for ever."""
         while True:
             await asyncio.sleep(TICK_S)
             self.apply(self.router.tick(self.now(), self._unix()))
@@ -204,7 +204,7 @@ class Presence:
                 self.apply(self.router.restore(assignment.epoch, stored, self.now()))
 
     def describe(self) -> ReplicaView:
-        """For people who run it."""
+        """The replica, as operators see it."""
         assignment = self.router.assignment
         return ReplicaView(
             assignment.epoch,

@@ -20,15 +20,15 @@ from services.runtime.observability.failures import describe
 
 log = structlog.get_logger()
 
-# Users whose state may wait. Higher: more memory in a long outage. Lower: older states are lost in it.
+# Users whose state may wait. Raising it takes more memory in a long outage; lowering it loses older states in one.
 BACKLOG_LIMIT = 500_000
-# Rows a statement, records a batch. Higher: longer statements. Lower: more round trips.
+# Rows of a statement, and records of a batch. Raising it makes longer statements; lowering it makes more round trips.
 BATCH = 2_000
-# A batch that is cut off is tried again with so many times fewer rows. Higher: the culprit is found in fewer steps.
-# Lower: fewer of the others wait for it.
+# A batch that is cut off is tried again with so many times fewer rows. Raising it finds the faulty row in fewer steps;
+# lowering it makes fewer of the other rows wait.
 SMALLER = 8
-# Rows that are put off until the next round. Higher: a table that is locked holds a round up for longer (each takes up
-# to 10 s). Lower: so many culprits at once keep the others from being written.
+# Rows that are put off until the next round. Raising it lets a locked table hold a round up for longer (each row takes
+# up to 10 s); lowering it lets fewer faulty rows keep the others from being written.
 MOST_PUT_OFF = 10
 STOP_TIMEOUT_S = 2.0
 

@@ -18,8 +18,9 @@ from services.signaling.ports import EventsOf, IdempotencyKey, MediaCloser, Reco
 
 log = structlog.get_logger()
 
-# Each conflict means that another change of the same call was written, and a call bears few changes.
-# Higher: a request that races with many waits longer. Lower: it is refused although it could succeed.
+# How often a change is decided again after a conflict. Each conflict means that another change of the same call was
+# written, and a call bears few changes. Raising it lets a request that races with many wait longer; lowering it refuses
+# requests that could succeed.
 MAX_ATTEMPTS = 12
 
 
@@ -38,13 +39,13 @@ class CallChanges:
         """The call after the input; an input that has had its effect changes nothing.
 
         `key` is remembered with the change; where it is known already, its call is given as it stands.
-        Raises CallNotFound, the state table's refusals, UserTaken, and Contended.
+        Raises CallNotFound, the state table's refusals, UserBusy, and Contended.
         """
         for _ in range(MAX_ATTEMPTS):
             before = await self.store.find(call_id)
             if before is None:
                 raise CallNotFound
-            # After the call was read: whoever remembers the key in between changes the call, which is a conflict.
+            # After the call was read: a request that stores the key in between changes the call, which is a conflict.
             if key and (known := await self.store.find_by_key(key)):
                 return known
             now = self.clock.now()

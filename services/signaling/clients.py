@@ -38,7 +38,7 @@ log = structlog.get_logger()
 AnswerT = TypeVar("AnswerT")
 
 MEMBERS_TIMEOUT_S = 3.0
-# What one conversation may bring upon itself, every time. A token that is refused is not: it is so for all of them.
+# Failures that may be of one conversation only. A refused token is none of them: it concerns all conversations.
 _MAY_BE_OF_ONE = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -51,7 +51,8 @@ _MAY_BE_OF_ONE = frozenset(
 JOIN_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 1.0
 END_CALL_TIMEOUT_S = 2.0
-# Channels to workers that are kept. Higher: idle connections. Lower: reconnects with many workers.
+# Channels to workers that are kept. Raising it keeps more idle connections; lowering it makes more reconnects with many
+# workers.
 MAX_CHANNELS = 256
 
 
@@ -122,7 +123,7 @@ class GrpcMembers:
 class SfuClient:
     """See ports.MediaWorkers; keeps a channel to each process in use.
 
-    To each process, not to each address: what was learnt of one that died must not keep us from the next one there.
+    A channel belongs to a process, not to an address: the back-off after a dead process must not delay the next one.
     """
 
     name = "sfu-client"

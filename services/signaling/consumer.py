@@ -57,7 +57,7 @@ class WorkerConsumer:
                 continue
             announcement = _decode_announcement(record)
             if announcement is None:
-                # Not parked: each replica reads it at each start, and the worker says it anew in 2 s.
+                # Not parked: each replica reads it at each start, and the worker announces itself again in 2 s.
                 ANNOUNCEMENTS_PASSED_OVER.inc()
                 log.warning("announcement_unreadable", offset=record.offset)
             elif self._workers.announce(announcement, self._clock.now()):
@@ -67,9 +67,9 @@ class WorkerConsumer:
 class MediaConsumer:
     """Gives the workers' reports to the calls; other events are passed over.
 
-    Believed is a report of the worker that carries the call (the core asks); which worker wrote it the broker cannot
-    tell, since all workers are one Kafka user. Parked is what no honest worker says: of a call under another's key, of
-    one that was never placed on it, or what is not for workers to say.
+    A report counts if it names the worker that carries the call (the core checks). The broker cannot tell which worker
+    wrote it, since all workers are one Kafka user. Parked is what no honest worker writes: an event under another
+    call's key, about a call that was never placed on the worker, or of a kind that workers may not write.
     """
 
     def __init__(self, service: CallsService) -> None:
@@ -102,8 +102,7 @@ class QualityConsumer:
 
 
 class MembersConsumer:
-    """Takes people who left a group's conversation out of its call, lets in who came, and ends the call of two who may
-    not talk any more."""
+    """Brings the members of calls in line with conversations, and ends the call of two who may not talk any more."""
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
@@ -166,7 +165,7 @@ def _decode_announcement(record: Incoming) -> WorkerAnnouncement | None:
         return None
     if not message.worker_id or message.worker_id.encode() != record.key or not is_address(message.grpc_address):
         return None
-    # What is no number would be more than all others to a comparison, or less.
+    # A figure that is not a number would break comparisons.
     if message.max_participants <= 0 or message.participants < 0 or not 0 <= message.cpu_ratio < inf:
         return None
     return WorkerAnnouncement(

@@ -152,7 +152,7 @@ def encode_settings(settings: CallSettings) -> messages_pb2.CallSettings:
 
 
 def to_settings(encoded: messages_pb2.CallSettings) -> CallSettings:
-    """The settings of a request; core.settings.find_fault judges them."""
+    """The settings of a request; core.call_settings.find_fault checks them."""
     if not encoded.HasField("quiet_hours"):
         return CallSettings(encoded.call_waiting)
     hours = encoded.quiet_hours

@@ -16,10 +16,12 @@ from services.signaling.ports import MediaWorkers, Store
 
 log = structlog.get_logger()
 
-# Most calls that one look takes from a worker before it asks for more. Higher: longer lists.
+# Calls that one query takes from a worker. Raising it makes longer lists; lowering it makes more queries for a full
+# worker.
 MOVE_LIMIT = 200
-# Calls that are moved at once: each waits for the database most of the time, and those of a lost worker hear
-# nothing meanwhile. Higher: fewer connections for everybody else. Lower: the last call of a full worker waits longer.
+# Calls that are moved at once: each waits for the database most of the time, and those of a lost worker are silent
+# meanwhile. Raising it leaves fewer connections for everything else; lowering it makes the last call of a full worker
+# wait longer.
 MOVES_AT_ONCE = 6
 
 
@@ -108,10 +110,10 @@ class CallMoves:
         return MoveReason.DRAIN if announcement.draining else None
 
     async def _evacuate(self, worker: Worker, why: MoveReason) -> None:
-        room = asyncio.Semaphore(MOVES_AT_ONCE)
+        slots = asyncio.Semaphore(MOVES_AT_ONCE)
 
         async def move(call_id: CallId) -> bool:
-            async with room:
+            async with slots:
                 try:
                     return await self._move_call(call_id, worker, why)
                 except StoreUnavailable as error:

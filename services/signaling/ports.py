@@ -41,7 +41,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True)
 class Created:
-    """The call is stored, and its members are taken by it."""
+    """The call is stored, and those whom it rings are busy with it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class CallerBusy:
 
 @dataclass(frozen=True)
 class CalleesBusy:
-    """Nothing was stored: these members, who were to be rung, are held by other calls."""
+    """Nothing was stored: these members, who were to be rung, are busy with other calls."""
 
     user_ids: tuple[UserId, ...]
 
@@ -106,10 +106,10 @@ class Store(Protocol):
     async def save(
         self, call: Call, records: Sequence[Record], key: IdempotencyKey | None = None, *, same_busy: bool = False
     ) -> None:
-        """Store a call's next version and its events, all or nothing; whom it does not hold any more is free.
+        """Store a call's next version and its events, all or nothing; a user who is not busy with it any more is free.
 
-        Raises VersionConflict unless the stored version is the one just below, UserTaken when another call holds one
-        that this one would. `same_busy`: the version before held the same people.
+        Raises VersionConflict unless the stored version is the one just below, UserBusy when another call has one of
+        its users. `same_busy`: the same users were busy with the version before.
         """
 
     async def save_key(self, key: IdempotencyKey, call_id: CallId) -> None:
@@ -125,7 +125,7 @@ class Store(Protocol):
         """The calls that have not ended and that this user is told of, oldest first."""
 
     async def find_busy_with(self, user_id: UserId) -> Call | None:
-        """The call that holds this user."""
+        """The call that this user is busy with: in it, or rung by it."""
 
     async def find_of_group(self, conversation_id: ConversationId) -> Call | None:
         """The call of a group that has not ended."""
@@ -136,8 +136,8 @@ class Store(Protocol):
     async def list_over_ring_limit(
         self, user_ids: Sequence[UserId], conversation_id: ConversationId, since: datetime, limit: int
     ) -> Sequence[UserId]:
-        """Those of these people who were called by others `limit` times since then, and to whom this conversation is
-        strange: they never were in a call of it."""
+        """Those of these people who were called by others `limit` times since then, and never were in a call of this
+        conversation."""
 
     async def list_ended(self, user_id: UserId, before: CallId | None, limit: int) -> Sequence[Call]:
         """The user's calls that have ended, the newest first, below `before`."""

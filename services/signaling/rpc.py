@@ -206,7 +206,7 @@ class CallsServicer(service_pb2_grpc.CallsServiceServicer):
 
 
 class OperationsServicer(operations_pb2_grpc.CallOperationsServiceServicer):
-    """For operators, through other services' tokens."""
+    """For operators, on the admin port."""
 
     def __init__(self, moves: CallMoves) -> None:
         self._moves = moves

@@ -45,7 +45,8 @@ from services.signaling.starting import CallStarter, StartRequest
 
 log = structlog.get_logger()
 
-# Each further attempt means that the call in the way changed meanwhile.
+# How often entering a call is tried again. Each further attempt means that the call in the way changed meanwhile.
+# Raising it lets a request wait longer; lowering it refuses requests that could succeed.
 ENTER_ATTEMPTS = 4
 
 
@@ -207,53 +208,55 @@ class CallsService:
             return
 
     async def _enter(self, call_id: CallId, given: Accept | Join, key: IdempotencyKey | None) -> Call:
-        """The call with the device in it, out of any other one that holds the user."""
+        """The call with the device in it. The user leaves any other call first."""
         for _ in range(ENTER_ATTEMPTS):
             try:
                 return await self.changes.apply(call_id, given, key)
-            except UserBusy as taken:
-                await self._leave_other(taken)
+            except UserBusy as busy:
+                await self._leave_other(busy)
         raise Contended
 
-    async def _leave_other(self, taken: UserBusy) -> None:
-        other = await self.store.find(CallId(taken.call_id)) if taken.call_id else None
-        leg = other.leg_of(UserId(taken.user_id)) if other else None
+    async def _leave_other(self, busy: UserBusy) -> None:
+        other = await self.store.find(CallId(busy.call_id)) if busy.call_id else None
+        leg = other.leg_of(UserId(busy.user_id)) if other else None
         if other and leg:
             # Whichever device it is on; one that only rings has none.
             await self.changes.apply(other.call_id, Leave(leg.user_id, leg.device_id or DeviceId("")))
 
     async def _check_new_participant(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
-        """Whoever comes into a group's call is looked for among the members as they are now: the news of having come,
-        or of having been removed, may be on its way. Raises CallNotFound, MembersUnavailable."""
+        """Somebody who joins a group's call must be a member now; events about members may still be on their way.
+
+        Raises CallNotFound, MembersUnavailable.
+        """
         if call and call.has_device(user_id, device_id):
             return
         if call and call.group and call.state is not CallState.ENDED:
             if user_id not in await self.roster.sync(call):
                 raise CallNotFound
         elif call is None or call.leg_of(user_id) is None:
-            # Asked all the same: whether there is such a call is told neither by the time nor by an outage.
+            # Ask all the same, so that neither the time nor an outage tells whether there is such a call.
             await self.roster.ask_for_nobody()
             raise CallNotFound
 
     async def _find_done(self, key: IdempotencyKey | None) -> Call | None:
-        """The call of a request that had its effect, before anything is asked about who sends it again."""
+        """The call of a request that had its effect; a retry is answered before anything is checked."""
         return await self.store.find_by_key(key) if key else None
 
     async def _check_answer(self, call: Call | None, user_id: UserId, device_id: DeviceId) -> None:
-        """The same for who answers; in a call of two, a block ends it. Raises MembersUnavailable."""
+        """The same for somebody who answers; in a call of two, a block ends it. Raises MembersUnavailable."""
         leg = call.leg_of(user_id) if call else None
         if not call or not leg or call.state is CallState.ENDED or call.has_device(user_id, device_id):
             return
         try:
-            await self.roster.confirm(call, user_id)
+            await self.roster.check_answer(call, user_id)
         except MembersUnavailable:
-            # Who is rung was asked about when it began to ring. Who comes later must wait.
+            # For those who are rung, messaging was asked when the ring began. Everybody else must wait.
             if leg.state not in RUNG:
                 raise
             log.warning("answer_unconfirmed", call_id=call.call_id)
 
     async def _moderate(self, call_id: CallId, given: Moderation, key: IdempotencyKey | None = None) -> Call:
-        """What is done already is answered before anybody asks whether the user may do it."""
+        """A retry of what is done already is answered without asking whether the user may do it."""
         try:
             return (await self.changes.apply(call_id, given, key)).seen_by(given.user_id)
         except NotAdmin:

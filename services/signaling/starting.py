@@ -49,7 +49,8 @@ from services.signaling.roster import Roster
 
 log = structlog.get_logger()
 
-# Each further attempt means that the call in the way changed meanwhile.
+# How often a call is planned again. Each further attempt means that the call in the way changed meanwhile. Raising it
+# lets a request wait longer; lowering it refuses requests that could succeed.
 START_ATTEMPTS = 6
 
 
@@ -93,18 +94,20 @@ class CallStarter:
             attempt = await self._plan(request, callees)
             call = await self._try_start(attempt, request.key)
             if call:
-                return await self._settle(call)
+                return await self._recheck(call)
         raise Contended
 
-    async def _settle(self, call: Call) -> Call:
-        """The call without those who left the group while it began, and ended if the callee has blocked the caller: the
-        event of it found no call yet."""
+    async def _recheck(self, call: Call) -> Call:
+        """Apply what changed while the call began, because its event found no call yet.
+
+        Members who left the group are taken out. If the callee has blocked the caller, the call ends.
+        """
         if call.state is CallState.ENDED:
             return call
         try:
-            await self.roster.settle(call)
+            await self.roster.recheck(call)
         except MembersUnavailable:
-            # The call stands, and messaging was there a moment ago: the next event mends it.
+            # The call goes on: messaging answered a moment ago, and the next event corrects the members.
             log.warning("call_members_unsettled", call_id=call.call_id)
             return call
         return await self.store.find(call.call_id) or call
@@ -147,18 +150,18 @@ class CallStarter:
     async def _find_over_ring_limit(
         self, conversation_id: ConversationId, callees: Callees, now: datetime
     ) -> Sequence[UserId]:
-        """Who is rung too often to be rung by strangers too; of a group they are not rung, and may join."""
+        """Callees who are rung too often to be rung by strangers, too. In a group they may still join."""
         policy = self.policy.rate
         found = await self.store.list_over_ring_limit(
             sorted(callees.allowed), conversation_id, policy.begin(now), policy.max_rings
         )
         if found and not callees.group:
-            # Always the same delay: when others called is nobody's business.
+            # Always the same delay, so that the caller does not learn when others called.
             raise CallRate(policy.window_s)
         return found
 
     async def _try_start(self, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
-        """The call; None when what stood in the way has changed, so that all must be looked at anew."""
+        """The call; None when the call in the way has changed, so that the attempt must be planned again."""
         call = ring(attempt, self._find_worker(attempt), self.changes.clock.now(), self.changes.timeouts)
         outcome = await self._create(call, key)
         if isinstance(outcome, CalleesBusy):
@@ -186,31 +189,34 @@ class CallStarter:
                 return call
             case AlreadyStarted(known):
                 return known
-            case taken:
-                return taken
+            case refused:
+                return refused
 
-    async def _without_busy(self, call: Call, taken: tuple[UserId, ...]) -> Call:
-        """The call for those who are in another one: call waiting rings them, else they are busy."""
-        settings = await self.store.settings_of(taken)
-        waiting = [user_id for user_id in taken if user_id in settings and settings[user_id].call_waiting]
+    async def _without_busy(self, call: Call, busy: tuple[UserId, ...]) -> Call:
+        """The call when these callees are in other calls: it rings those with call waiting."""
+        settings = await self.store.settings_of(busy)
+        waiting = [user_id for user_id in busy if user_id in settings and settings[user_id].call_waiting]
         if not call.group and not waiting:
             return refuse_as_busy(call)
-        return apply_call_waiting(call, taken, waiting)
+        return apply_call_waiting(call, busy, waiting)
 
     async def _resolve_silent_glare(self, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
-        """The callee may be taken by the very call that it is placing to us, without ringing us aloud."""
+        """Answer the call that the callee is placing to the caller, where quiet hours keep it from ringing."""
         if attempt.callee_id is None:
             return None
         existing = await self.store.find_busy_with(attempt.callee_id)
         return await self._answer(existing, attempt, key) if existing and is_glare(existing, attempt) else None
 
     async def _resolve_glare(self, existing: Call, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
-        """Answer the call that the callee is placing to us; None when the call in the way changed meanwhile."""
+        """The caller is in another call: answer or join it if it is the same one that they are placing.
+
+        None when that call changed meanwhile. Raises AlreadyInCall for any other call.
+        """
         if is_glare(existing, attempt):
             return await self._answer(existing, attempt, key)
         if existing.group and existing.conversation_id == attempt.conversation_id:
             return await self._join(existing, attempt, key)
-        # The same request may have answered that very call a moment ago.
+        # The same request may have answered that call a moment ago.
         if known := await self.store.find_by_key(key):
             return known
         raise AlreadyInCall
@@ -222,7 +228,7 @@ class CallStarter:
             return None
 
     async def _join_existing(self, existing: Call, attempt: CallAttempt, key: IdempotencyKey) -> Call | None:
-        """The group's call runs: join it."""
+        """Join the call that the group has already."""
         if existing.leg_of(attempt.caller_id) is None:
             await self.roster.sync(existing)
         return await self._join(existing, attempt, key)

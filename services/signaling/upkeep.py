@@ -1,4 +1,4 @@
-"""What happens to calls without anybody asking: timeouts, and old calls that are forgotten."""
+"""What happens to calls without a request: timeouts, and old calls that are deleted."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,12 +17,12 @@ from services.signaling.ports import MediaWorkers, Store
 
 log = structlog.get_logger()
 
-# How long a replica that claimed a due call keeps it from others. Higher: a crash at that moment delays the call's
-# end. Lower: a slow replica's calls are looked at twice, which is harmless.
+# How long a replica that claimed a due call keeps it from others. Raising it delays the call's end when the replica
+# crashes at that moment; lowering it lets two replicas look at one call, which is harmless.
 CLAIM_LEASE = timedelta(seconds=5)
-# Most calls a sweep takes. Higher: longer sweeps. Lower: a backlog lasts longer.
+# Calls that one sweep takes. Raising it makes longer sweeps; lowering it makes a backlog last longer.
 SWEEP_LIMIT = 200
-# Calls that one statement forgets. Higher: longer locks. Lower: more statements.
+# Calls that one transaction deletes. Raising it makes longer locks; lowering it makes more transactions.
 PRUNE_LIMIT = 500
 
 
@@ -50,7 +50,7 @@ class Upkeep:
             return
 
     async def sweep(self) -> None:
-        """Look at all calls that are due, whoever was to do it. Raises StoreUnavailable."""
+        """Look at all calls that are due, whichever replica was to do it. Raises StoreUnavailable."""
         for call_id in await self.store.claim_due(self.changes.clock.now(), CLAIM_LEASE, SWEEP_LIMIT):
             try:
                 await self.tick(call_id)
@@ -75,7 +75,7 @@ class Upkeep:
             metrics.CALLS.labels(state.value).set(by_state.get(state, 0))
 
     def _found_again(self, call: Call) -> Worker | None:
-        """The call's worker, if it was given up while it stalled, and announces itself: nothing was lost."""
+        """The call's worker, if it was given up while it stalled and announces itself again: nothing was lost."""
         announcement = self.workers.find(call.worker.worker_id, self.changes.clock.now()) if call.worker else None
         is_suspected = any(leg.media_up and leg.media_deadline for leg in call.legs)
         return announcement.worker if announcement and is_suspected else None

@@ -66,7 +66,8 @@ from services.signaling.upkeep import Upkeep
 from services.signaling.worker_health import WorkerHealth
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-# Between looks for deleted people whose calls have ended since. Higher: they stand there longer. Lower: idle queries.
+# The time between looks for deleted people whose calls have ended since. Raising it keeps their rows longer; lowering
+# it costs idle queries.
 ERASE_INTERVAL_S = 30.0
 
 

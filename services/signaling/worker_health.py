@@ -1,7 +1,7 @@
 """Notices that an SFU worker died, long before its announcements are missed.
 
-A process that dies breaks its health stream off at once. One that hangs, or whose host or network is gone, breaks
-nothing off, but does not answer: so each worker is also asked again and again.
+The health stream of a process that dies breaks off at once. A process that hangs, or whose host or network is gone,
+breaks nothing off, but does not answer: so each worker is also asked again and again.
 """
 
 import asyncio
@@ -26,11 +26,12 @@ from services.signaling.core.placement import WorkerTable
 
 log = structlog.get_logger()
 
-# How often the set of workers is compared. Higher: a new worker is unwatched for longer.
+# How often the set of workers is compared. Raising it leaves a new worker unwatched for longer; lowering it costs
+# processor time.
 INTERVAL_S = 1.0
 # How often a worker is asked, and how long it may take. With the last look (PROBE_TIMEOUT_S) they make the time after
-# which a silent worker's calls move, below 5 s. Higher: the calls are silent for longer. Lower: a worker that stalls
-# for a moment loses its calls, and many replicas ask it a lot.
+# which a silent worker's calls move, below 5 s. Raising them leaves the calls silent for longer; lowering them takes
+# its calls from a worker that stalls for a moment, and many replicas ask it a lot.
 BEAT_S = 1.0
 BEAT_TIMEOUT_S = 1.5
 

@@ -1,4 +1,4 @@
-"""Who is let in now and who is to come later. `now` is monotonic seconds; `chance` is a random number from 0 to 1."""
+"""Limits of new streams, and delays. `now` is monotonic seconds; `chance` is a random number from 0 to 1."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,14 +7,15 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from services.gateway.core.errors import TooManyDevices, TooManyStreams
 
-# No device is sent away for longer. Higher: a larger herd is spread thinner. Lower: devices come back too early, again.
+# The longest delay that a device is told. Raising it spreads a larger herd thinner; lowering it brings devices back too
+# early, again.
 MAX_RETRY_S = 60.0
 
 
 class SharedStreamRate:
-    """A token bucket for the new streams of all users, each of whom has a pace first (pacing.py).
+    """A token bucket for the new streams of all users. Each user has a rate, too (rates.py).
 
-    Whoever is refused is told to come when those refused before will have come.
+    A refused device gets a delay by which the devices that were refused before it will have come.
     """
 
     def __init__(self, per_s: float, burst: float) -> None:
@@ -39,7 +40,7 @@ class SharedStreamRate:
 
 
 class StreamsPerAddress:
-    """How many streams each address has open: a share of the process that no one place can exceed."""
+    """How many streams each address has open: no address can take more than its share of the process."""
 
     def __init__(self, most: int) -> None:
         self._most = most

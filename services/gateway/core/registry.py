@@ -27,7 +27,7 @@ from services.gateway.core.model import (
 )
 from services.gateway.core.partitions import partition_of
 
-# Sessions a Register frame. Higher: fewer frames. Lower: shorter stalls of the stream.
+# Sessions of one Register frame. Raising it makes fewer frames; lowering it makes shorter stalls of the stream.
 REGISTER_BATCH = 500
 
 
@@ -121,11 +121,11 @@ class Registry:
         return [SendToPresence(replica, Unregister((session_id,))) for replica in sorted(concerned)]
 
     def detach(self, session_id: int) -> list[Effect]:
-        """A device's stream broke: it is routed on, and makes nobody online."""
+        """A device's stream broke: events are still routed to it, but it does not make its user online."""
         return self._set_detached(session_id, True)
 
     def resume(self, session_id: int) -> list[Effect]:
-        """A device is back: it counts as there again, and gets a snapshot of everybody whom it watches."""
+        """A device is back: its user counts as online again, and it gets a snapshot of everybody on its watch list."""
         effects = self._set_detached(session_id, False)
         watched = self._watches.get(session_id, ())
         for replica, assignment in self._assignments.items():
@@ -167,7 +167,7 @@ class Registry:
         return effects
 
     def watched(self, session_id: int) -> tuple[UserId, ...]:
-        """Whom a session watches."""
+        """The people that a session watches."""
         return self._watches.get(session_id, ())
 
     def watch(self, session_id: int, user_ids: Sequence[UserId]) -> list[Effect]:

@@ -1,4 +1,4 @@
-"""accounts.events.v1 → whoever is deleted is forgotten, once for all replicas."""
+"""accounts.events.v1 → what is stored of deleted users is erased, once for all replicas."""
 
 from collections.abc import Sequence
 

@@ -1,12 +1,12 @@
-"""Which replicas the gateways call dead. No IO, no clock."""
+"""Which replicas the gateways report dead. No IO, no clock."""
 
 from collections import OrderedDict
 from collections.abc import Collection
 
 from services.presence.core.model import StreamId
 
-# Members remembered. Higher: memory for gateways that talk nonsense. Lower: of many that die at once some are passed
-# over, and wait for the session timeout.
+# Members remembered. Raising it takes more memory for gateways that report nonsense; lowering it leaves some of many
+# that die at once to the session timeout.
 MEMBERS_LIMIT = 64
 
 
@@ -18,13 +18,13 @@ class FailureReports:
         self._reporters: OrderedDict[str, set[StreamId]] = OrderedDict()
 
     def report(self, stream: StreamId, member_id: str, attached: Collection[StreamId]) -> bool:
-        """A gateway says that a member is dead. True when with this it is to be believed."""
-        said = self._reporters.setdefault(member_id, set())
-        said.intersection_update(attached)
-        if stream in said or stream not in attached:
+        """A gateway reports a member dead. True when this is the report that makes it believed."""
+        reporters = self._reporters.setdefault(member_id, set())
+        reporters.intersection_update(attached)
+        if stream in reporters or stream not in attached:
             return False
-        said.add(stream)
+        reporters.add(stream)
         self._reporters.move_to_end(member_id)
         if len(self._reporters) > MEMBERS_LIMIT:
             self._reporters.popitem(last=False)
-        return len(said) - 1 <= len(attached) / 2 < len(said)
+        return len(reporters) - 1 <= len(attached) / 2 < len(reporters)

@@ -29,7 +29,7 @@ class Session:
 
     @property
     def state(self) -> SessionState:
-        """What the stream is at."""
+        """Whether the device is in use."""
         if self.detached:
             return SessionState.DETACHED
         return SessionState.AWAY if self.away else SessionState.ACTIVE
@@ -68,13 +68,13 @@ class Deliver:
     session_ids: tuple[int, ...]
     content: bytes | PresenceChange
     durable: bool
-    # `traceparent` of the routing; empty where nobody keeps its trace.
+    # The `traceparent` of the routing; empty when its trace is not kept.
     trace: str = ""
 
 
 @dataclass(frozen=True)
 class RecheckWatches:
-    """To a gateway: whom these sessions may see changed; with `about`, only whether they may see this one person."""
+    """To a gateway: check the watch lists of these sessions again; with `about`, only for this one person."""
 
     session_ids: tuple[int, ...]
     about: UserId | None = None
@@ -132,7 +132,7 @@ class UserDeleted:
 
 
 class Refusal(Enum):
-    """Why something that a gateway said was not taken. The values are metric labels."""
+    """Why something that a gateway said was refused. The values are metric labels."""
 
     STALE_EPOCH = "stale_epoch"
     FOREIGN_USER = "foreign_user"

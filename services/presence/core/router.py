@@ -57,7 +57,7 @@ class Router:
         self._awaited: set[StreamId] = set()
         self._users = UserStates(offline_delay_s)
         self._watches = Watches()
-        # Who waits for an answer of the store before there can be a snapshot.
+        # The sessions that wait for the store's answer before they can get a snapshot of a user.
         self._awaiting_last_seen: dict[UserId, set[SessionRef]] = {}
 
     @property
@@ -127,7 +127,7 @@ class Router:
     def restore(self, epoch: int, stored: Collection[StoredState], now: float) -> list[Effect]:
         """What the owner before has left in the store, once the gateways have registered.
 
-        Whoever was called online there, and is not here, is offline after the delay.
+        A user who was online there, and has no device here, is offline after the delay.
         """
         if epoch != self._assignment.epoch:
             return []
@@ -243,7 +243,7 @@ class Router:
         return self._state_changed(user_id) if self._users.note_call(user_id, activity, now) else []
 
     def relations_changed(self, user_id: UserId) -> list[Effect]:
-        """Whom the user may see, or who may see the user, changed: gateways ask anew, and meanwhile nobody is told."""
+        """The user's relations changed: gateways check their watch lists again, and meanwhile nobody is told."""
         own = _grouped(self._users.devices_of(user_id))
         watchers = _grouped(self._watches.remove_watchers(user_id))
         self._awaiting_last_seen.pop(user_id, None)
@@ -292,7 +292,7 @@ class Router:
         )
 
     def _snapshots(self, asked: Mapping[UserId, Collection[SessionRef]]) -> list[Effect]:
-        """Snapshots of those whom we know; the store is asked about the others, all at once."""
+        """Snapshots of the users that are known here; the store is asked about the others, all at once."""
         effects: list[Effect] = []
         unknown = []
         for user_id, refs in asked.items():

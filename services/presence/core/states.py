@@ -43,17 +43,17 @@ class OngoingCall:
 
 
 class SessionState(Enum):
-    """What a device's stream is at."""
+    """Whether a device is in use."""
 
     ACTIVE = "active"
-    # Its user is away from it, by its own word.
+    # The device says that its user is away from it.
     AWAY = "away"
-    # It broke and may be resumed: events are routed on, but it makes nobody online.
+    # Its stream broke and may be resumed: events are still routed to it, but its user does not count as online.
     DETACHED = "detached"
 
 
 # (an active device, one that is away, the last of both left less than the delay ago) → status.
-# Who left a moment ago keeps what they had, so that a change of networks shows to nobody; None stands for that.
+# None: the status of before. Users who left a moment ago keep it, so that a change of networks does not show.
 STATUSES: dict[tuple[bool, bool, bool], PresenceStatus | None] = {
     (True, False, False): PresenceStatus.ONLINE,
     (True, True, False): PresenceStatus.ONLINE,

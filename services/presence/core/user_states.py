@@ -1,4 +1,4 @@
-"""Who is in which state: people with a device here, those who left a moment ago, and when others were seen."""
+"""The states of users: those with a device here, those who left a moment ago, and when others were last seen."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +15,11 @@ from services.presence.core.states import (
     status_of,
 )
 
-# Offline people whose last-seen time is remembered. Higher: more memory. Lower: more reads from the store.
+# Offline people whose last-seen time is remembered. Raising it takes more memory; lowering it makes more reads from the
+# store.
 LAST_SEEN_LIMIT = 200_000
-# Nobody is in a call for longer; after this a missed end of a call is made good. Higher: shown for longer in error.
+# After this time in a call, the end of the call is taken to be lost. Raising it shows a lost end for longer; lowering
+# it hides calls that still run.
 CALL_LIMIT_S = 12 * 3600.0
 
 
@@ -100,7 +102,7 @@ class UserStates:
         return user is not None and user.deleted
 
     def add_session(self, user_id: UserId, ref: SessionRef, state: SessionState, now: float) -> bool:
-        """A device has come, or is at something else now."""
+        """A device has come, or its state changed."""
         user = self._users.get(user_id)
         if user is None:
             user = self._users[user_id] = _User()
@@ -115,7 +117,7 @@ class UserStates:
         return self._update_status(user_id, user, now)
 
     def expire(self, now: float, unix: float) -> list[UserId]:
-        """Those whose state changed because a time is over: the delay of who left, the longest time of a call.
+        """The users whose state changed because a time is over: the delay after leaving, or the longest time of a call.
 
         `unix` is the same instant in Unix seconds: when they left is told by it.
         """
@@ -162,8 +164,8 @@ class UserStates:
     def restore(self, stored: Collection[StoredState], now: float) -> list[UserId]:
         """What the owner before kept; those whose state is another now.
 
-        A user who is not here any more is about to be offline, and who was in a call is still. What came to be known
-        here since is newer.
+        A user who has no device here is about to be offline; a user who was in a call still is. What came to be known
+        here since the assignment is newer.
         """
         meanwhile, self._since_assignment = self._since_assignment or _SinceAssignment(), None
         stored = [row for row in stored if row.user_id not in meanwhile.gone]

@@ -59,8 +59,8 @@ def leaves_of_revoked_devices(
         leg = call.leg_of(user_id)
         if leg is None or leg.state is not LegState.JOINED or not leg.device_id:
             continue
-        # Without a time it was seated by a replica of the release before.
-        seated = leg.device_join_time or leg.join_time
-        if seated and is_revoked(seated, leg.device_id):
+        # Without a time a replica of the release before wrote it.
+        joined = leg.device_join_time or leg.join_time
+        if joined and is_revoked(joined, leg.device_id):
             found.append((call, Leave(user_id, leg.device_id)))
     return found

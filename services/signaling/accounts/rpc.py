@@ -16,7 +16,8 @@ from services.signaling.accounts.ports import AccountStore, OwnCall
 from services.signaling.core.model import CallId, UserId
 from services.signaling.mapping import encode_record
 
-# Of a page; one of a large group has hundreds of members. Higher: answers beyond what gRPC takes. Lower: more pages.
+# Calls of one page; a call of a large group has hundreds of members. Raising it makes answers larger than gRPC takes;
+# lowering it makes more pages.
 PAGE_CALLS = 20
 
 

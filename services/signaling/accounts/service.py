@@ -15,7 +15,7 @@ from services.signaling.core.model import CallId, UserId
 
 log = structlog.get_logger()
 
-# Calls of one transaction. Higher: longer locks. Lower: more transactions.
+# Calls of one transaction. Raising it makes longer locks; lowering it makes more transactions.
 ERASE_CALLS = 200
 # Deletions of one sweep. They wait for calls that still run, so that there are few.
 SWEEP_DELETIONS = 1_000
@@ -60,7 +60,7 @@ class AccountLifecycle:
     async def _erase(self, user_id: UserId) -> None:
         while await self.store.erase(user_id, ERASE_CALLS):
             continue
-        await self.store.settle(user_id)
+        await self.store.finish_deletion(user_id)
 
     async def _sign_out(self, user_id: UserId, standing: Standing) -> None:
         running = await self.store.list_running(user_id)

@@ -38,7 +38,7 @@ _ERASE = (
 )
 _ERASE_BESIDE = ("DELETE FROM call_keys WHERE user_id = $1", "DELETE FROM call_settings WHERE user_id = $1")
 _EMPTY = "SELECT call_id FROM calls WHERE call_id = ANY ($1) AND call_id NOT IN (SELECT call_id FROM participants)"
-_SETTLE = """
+_FINISH_DELETION = """
 DELETE FROM erasures WHERE user_id = $1 AND is_last AND NOT EXISTS (
     SELECT FROM participants JOIN calls USING (call_id) WHERE user_id = $1 AND calls.state <> 'ended'
 ) RETURNING user_id
@@ -81,10 +81,10 @@ class PostgresAccounts:
                 await connection.execute(statement, empty)
         return len(ids) == limit
 
-    async def settle(self, user_id: UserId) -> bool:
+    async def finish_deletion(self, user_id: UserId) -> bool:
         """See ports.AccountStore."""
         async with self._database.connection() as connection:
-            return await connection.fetchval(_SETTLE, user_id) is not None
+            return await connection.fetchval(_FINISH_DELETION, user_id) is not None
 
     async def list_deletions(self, limit: int) -> Sequence[UserId]:
         """See ports.AccountStore."""

@@ -21,7 +21,7 @@ from services.signaling.core.model import (
 from services.signaling.core.rules import Effect, Timing
 from services.signaling.core.table import InputT, find_line
 
-# Who talks one-to-one.
+# People in a one-to-one call.
 DIRECT_CAPACITY = 2
 
 
@@ -79,9 +79,9 @@ def refuse_as_busy(call: Call) -> Call:
     return replace(ended, worker=None)
 
 
-def apply_call_waiting(call: Call, taken: Sequence[UserId], waiting: Sequence[UserId]) -> Call:
-    """The same new call for callees who are taken by others: those with call waiting ring all the same."""
-    states = {user_id: LegState.WAITING if user_id in waiting else LegState.OUT for user_id in taken}
+def apply_call_waiting(call: Call, busy: Sequence[UserId], waiting: Sequence[UserId]) -> Call:
+    """The same new call when these callees are busy with others: those with call waiting ring all the same."""
+    states = {user_id: LegState.WAITING if user_id in waiting else LegState.OUT for user_id in busy}
     legs = tuple(
         replace(leg, state=states[leg.user_id]) if leg.user_id in states and leg.state is LegState.RINGING else leg
         for leg in call.legs

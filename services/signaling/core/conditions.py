@@ -105,7 +105,7 @@ def is_full(call: Call, _: object, __: datetime) -> bool:
 
 
 def by_user_not_rung(call: Call, given: Decline | Leave, _: datetime) -> bool:
-    """By somebody who is neither rung nor in the call."""
+    """By somebody who is not rung. The lines for somebody in the call come first."""
     leg = call.leg_of(given.user_id)
     return leg is not None and leg.state not in RUNG
 
@@ -163,7 +163,7 @@ def was_removed(call: Call, given: Remove, _: datetime) -> bool:
 
 
 def target_is_stranger(call: Call, given: Remove, _: datetime) -> bool:
-    """Whoever is meant is not part of the call."""
+    """The person who is meant is not part of the call."""
     return call.leg_of(given.target_id) is None
 
 

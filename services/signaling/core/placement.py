@@ -14,18 +14,20 @@ REPLAY_S = 1.0
 class PlacementPolicy:
     """How workers are judged."""
 
-    # Higher: calls go to dead workers for longer. Lower: a busy worker that announces late counts as lost.
+    # After this silence a worker counts as lost. Raising it sends calls to dead workers for longer; lowering it gives
+    # up busy workers that announce themselves late.
     lost_after_s: float = 5.0
-    # How long a placement counts against a worker. Higher: calls that never bring media keep others away.
-    # Lower: a burst of calls all lands on one worker before its announcements show it.
+    # How long a placement counts against a worker. Raising it lets calls that never bring media keep others away;
+    # lowering it puts a burst of calls on one worker before its announcements show them.
     recent_s: float = 10.0
-    # Higher: dead calls last longer after an outage of the broker. Lower: calls end before the good news of the
-    # outage have been read.
+    # How long a worker must be heard of before missing media is believed. Raising it makes dead calls last longer after
+    # an outage of the broker; lowering it ends calls before the good news of the outage have been read.
     settle_s: float = 10.0
-    # Higher: workers run hot and packets wait. Lower: room is left unused.
+    # The load above which a worker gets no new calls. Raising it runs workers hot, and packets wait; lowering it leaves
+    # capacity unused.
     max_cpu_ratio: float = 0.85
     # Where this replica is, and with it the clients that are led to it: workers there come first, others only when
-    # those have no room. Empty: all regions are alike.
+    # those are full. Empty: all regions are alike.
     region: str = ""
 
 
@@ -50,17 +52,17 @@ class WorkerAnnouncement:
 class WorkerTable:
     """The workers known now. The caller gives the time, always by one clock; the workers' own clocks may be wrong.
 
-    A worker lives as long as it is heard of here. What it says of the time only orders its own announcements.
+    A worker is live as long as it is heard of here. Its own times only order its announcements.
     """
 
     policy: PlacementPolicy = field(default_factory=PlacementPolicy)
-    # When we began to listen to the workers' other events; None: long ago.
+    # When this replica began to read the workers' other events; None: long ago.
     began: datetime | None = None
     _announcements: dict[WorkerId, WorkerAnnouncement] = field(default_factory=dict)
     # When each was first and last heard of, by the caller's clock.
     _first_heard: dict[WorkerId, datetime] = field(default_factory=dict)
     _heard: dict[WorkerId, datetime] = field(default_factory=dict)
-    # Heard of only by what may have been said long ago.
+    # Heard of only by announcements that may be old.
     _suspected: set[WorkerId] = field(default_factory=set)
     _steady_since: dict[WorkerId, datetime] = field(default_factory=dict)
     _recent: dict[WorkerId, list[tuple[datetime, int]]] = field(default_factory=dict)
@@ -101,7 +103,7 @@ class WorkerTable:
         self._heard[worker_id] = now
 
     def remove(self, worker_id: WorkerId) -> None:
-        """Forget a worker that went in order."""
+        """Forget a worker that stopped in order."""
         self._announcements.pop(worker_id, None)
         self._recent.pop(worker_id, None)
         self._steady_since.pop(worker_id, None)
@@ -128,7 +130,7 @@ class WorkerTable:
     def is_steady(self, worker_id: WorkerId, now: datetime) -> bool:
         """Whether the worker has been heard of without a gap for so long that its other events must have come too.
 
-        Announcements from before we began are read too, and say nothing of that.
+        Announcements from before this replica began do not count.
         """
         since = self._steady_since.get(worker_id)
         if since is None or not self.is_live(worker_id, now):
@@ -147,7 +149,7 @@ class WorkerTable:
         return announcement.worker if announcement else worker
 
     def choose(self, participants: int, now: datetime, exclude: Worker | None = None) -> Worker | None:
-        """The worker with the most headroom after taking `participants` more participants; None when none has room.
+        """The worker with the most headroom after taking `participants` more participants; None when none has capacity.
 
         Those of our own region come first. `exclude`: a process that is not to be chosen.
         """
@@ -165,7 +167,7 @@ class WorkerTable:
         self._recent.setdefault(worker_id, []).append((now, participants))
 
     def _headroom(self, announcement: WorkerAnnouncement, participants: int, now: datetime) -> float | None:
-        """0 to 1: the share of the scarcer of capacity and processor that stays free; None when there is no room."""
+        """0 to 1: the share of the scarcer of capacity and processor that stays free; None when it is full."""
         taken = announcement.participants + self._recent_participants(announcement.worker.worker_id, now) + participants
         if taken > announcement.max_participants or announcement.cpu_ratio >= self.policy.max_cpu_ratio:
             return None

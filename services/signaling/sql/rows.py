@@ -92,8 +92,15 @@ def changing(call: Call) -> Iterable[Any]:
 
 def fixed(call: Call) -> Iterable[Any]:
     """FIXED."""
-    place = (call.conversation_id, call.caller_id, call.video, call.group, call.capacity)
-    return (*place, call.create_time, call.trace)
+    return (
+        call.conversation_id,
+        call.caller_id,
+        call.video,
+        call.group,
+        call.capacity,
+        call.create_time,
+        call.trace,
+    )
 
 
 def legs(call: Call) -> Iterable[Any]:

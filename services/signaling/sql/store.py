@@ -43,13 +43,13 @@ class PostgresStore:
         """See ports.Store."""
         try:
             await self._insert(call, key, records)
-        except _Conflict as taken:
-            if isinstance(taken.what, CalleesBusy):
-                return taken.what
+        except _Conflict as conflict:
+            if isinstance(conflict.what, CalleesBusy):
+                return conflict.what
             known = await self.find_by_key(key)
             if known:
                 return AlreadyStarted(known)
-            if taken.what is GroupCallExists:
+            if conflict.what is GroupCallExists:
                 return GroupCallExists(await self.find_of_group(call.conversation_id))
             return CallerBusy(await self.find_busy_with(call.caller_id))
         self._wake(call.call_id)
@@ -219,5 +219,5 @@ async def _mark_all_busy(connection: Connection, call: Call) -> None:
 
 
 async def _mark_busy(connection: Connection, call: Call) -> set[str]:
-    """Frees whom the call does not hold any more and takes whom it does; those whom it has then."""
+    """Marks the users who are busy with the call, and frees the others; those that it could mark."""
     return {row["user_id"] for row in await connection.fetch(sql.MARK_BUSY, list(call.busy_user_ids), call.call_id)}

@@ -61,9 +61,7 @@ class Town:
         """Attach, again and again: until it has asked for the time, a host that is wrong refuses every token."""
         while True:
             self._stream = Gateway(self._channel)
-            self._stream.report(
-                api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-1", reads_delivers=True))
-            )
+            self._stream.say(api.AttachRequest(hello=messages_pb2.Hello(gateway_id="gateway-1", reads_delivers=True)))
             try:
                 await self._hear()
             except grpc.aio.AioRpcError as error:
@@ -79,7 +77,7 @@ class Town:
             if response.HasField("assignment"):
                 self._epoch = response.assignment.epoch
                 self._owns = len(response.assignment.partitions) > 0
-                self._stream.report(api.AttachRequest(registered=messages_pb2.Registered(epoch=self._epoch)))
+                self._stream.say(api.AttachRequest(registered=messages_pb2.Registered(epoch=self._epoch)))
             for deliver in (response.deliver, *response.delivers.delivers):
                 frame = gateway_service.SubscribeResponse.FromString(deliver.frame)
                 if frame.event.HasField("presence"):
@@ -94,14 +92,14 @@ class Town:
 
     def arrive(self, session_id: int, user_id: str) -> None:
         session = messages_pb2.Session(session_id=session_id, user_id=user_id, device_id="device-1")
-        self._stream.report(api.AttachRequest(register=messages_pb2.Register(sessions=[session], epoch=self._epoch)))
+        self._stream.say(api.AttachRequest(register=messages_pb2.Register(sessions=[session], epoch=self._epoch)))
 
     def go(self, session_id: int) -> None:
-        self._stream.report(api.AttachRequest(unregister=messages_pb2.Unregister(session_ids=[session_id])))
+        self._stream.say(api.AttachRequest(unregister=messages_pb2.Unregister(session_ids=[session_id])))
 
     def watch(self, session_id: int, user_id: str) -> None:
         watch = messages_pb2.Watch(session_id=session_id, user_ids=[user_id], epoch=self._epoch)
-        self._stream.report(api.AttachRequest(watch=watch))
+        self._stream.say(api.AttachRequest(watch=watch))
 
     async def told_last(self, user_id: str, state: gateway.PresenceState) -> gateway.PresenceChanged:
         def last() -> gateway.PresenceChanged | None:
@@ -153,7 +151,7 @@ async def stored(url: str, user_id: str, status: int) -> asyncpg.Record:
     async def says_so() -> bool:
         nonlocal row
         row = await row_of(url, user_id)
-        return row is not None and row["status"] == status
+        return row is not None and row["standing"] == status
 
     await eventually(says_so, what=f"status {status} of {user_id}", progress=lambda: row)
     assert row is not None

@@ -7,13 +7,13 @@ FOUR = [StreamId(number) for number in range(4)]
 
 
 def test_a_replica_is_dead_when_more_than_half_of_the_gateways_say_so_and_that_is_news_once() -> None:
-    deaths = FailureReports()
-    assert [deaths.report(stream, "member-1", FOUR) for stream in FOUR] == [False, False, True, False]
+    reports = FailureReports()
+    assert [reports.report(stream, "member-1", FOUR) for stream in FOUR] == [False, False, True, False]
 
 
 def test_one_gateway_that_is_cut_off_expels_nobody_however_often_it_says_so() -> None:
-    deaths = FailureReports()
-    assert not any(deaths.report(FOUR[0], "member-1", FOUR) for _ in range(10))
+    reports = FailureReports()
+    assert not any(reports.report(FOUR[0], "member-1", FOUR) for _ in range(10))
 
 
 def test_the_only_gateway_is_believed() -> None:
@@ -21,21 +21,21 @@ def test_the_only_gateway_is_believed() -> None:
 
 
 def test_what_a_gateway_that_has_left_said_counts_no_more() -> None:
-    deaths = FailureReports()
-    deaths.report(FOUR[0], "member-1", FOUR)
-    deaths.report(FOUR[1], "member-1", FOUR)
-    assert not deaths.report(FOUR[2], "member-1", FOUR[2:])
-    assert not deaths.report(FOUR[0], "member-1", FOUR[2:])
+    reports = FailureReports()
+    reports.report(FOUR[0], "member-1", FOUR)
+    reports.report(FOUR[1], "member-1", FOUR)
+    assert not reports.report(FOUR[2], "member-1", FOUR[2:])
+    assert not reports.report(FOUR[0], "member-1", FOUR[2:])
 
 
 def test_replicas_that_die_at_once_are_told_apart() -> None:
-    deaths = FailureReports()
-    told = [deaths.report(stream, member, FOUR) for stream in FOUR[:3] for member in ("member-1", "member-2")]
+    reports = FailureReports()
+    told = [reports.report(stream, member, FOUR) for stream in FOUR[:3] for member in ("member-1", "member-2")]
     assert told == [False, False, False, False, True, True]
 
 
 def test_a_gateway_that_names_one_after_the_other_fills_no_memory_and_the_last_is_still_believed() -> None:
-    deaths = FailureReports()
+    reports = FailureReports()
     for number in range(10 * MEMBERS_LIMIT):
-        deaths.report(FOUR[0], f"nonsense-{number}", FOUR)
-    assert [deaths.report(stream, "member-1", FOUR) for stream in FOUR[:3]] == [False, False, True]
+        reports.report(FOUR[0], f"nonsense-{number}", FOUR)
+    assert [reports.report(stream, "member-1", FOUR) for stream in FOUR[:3]] == [False, False, True]

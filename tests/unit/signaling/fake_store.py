@@ -143,7 +143,7 @@ class FakeStore:
                 call = self._calls.get(report.key.call_id)
                 is_known = call is not None and report.key.user_id in call.user_ids and _had(call, report)
                 if is_known and (last is None or last < report.report_time):
-                    self._quality[report.key, direction] = (report.report_time, sums.add(totals))
+                    self._quality[report.key, direction] = (report.report_time, sums + totals)
 
     async def quality_of(self, call_ids: Sequence[CallId]) -> Mapping[CallId, Sequence[UserQuality]]:
         self._check()
