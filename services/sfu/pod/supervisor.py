@@ -79,7 +79,7 @@ class Pod:
         ]
 
     async def stop(self) -> None:
-        """Let all workers drain at once, and wait for them; who takes too long is killed."""
+        """Let all workers drain at once, and wait for them; one that takes too long is killed."""
         await tasks.stop(*self._keepers)
         for process in self._running.values():
             with suppress(ProcessLookupError):
@@ -100,7 +100,7 @@ class Pod:
             try:
                 status = await self._watch(spec, process, began)
             except Exception:
-                # Who begins again starts another one, and two must not run under one id.
+                # The next start is another process, and two must not run under one id.
                 _kill(process)
                 await process.wait()
                 raise

@@ -39,7 +39,7 @@ _KEPT_STAMPS: Final = 1024
 
 
 @dataclass(slots=True)
-class Downlink:
+class DownlinkReport:
     """What the receiver said last of this slot: jitter in seconds, and what it lost of all that was sent to it.
 
     What its publisher had lost is missing there too, but is not counted.
@@ -71,7 +71,7 @@ class ReceiveSlot(Subscriber):
         self.path = path
         self.publication: Publication | None = None
         self.max_height = self.weight = 0
-        self.downlink = Downlink()
+        self.downlink = DownlinkReport()
         self.key_frame_requests = KeyFrameBackoff()
         self.packet_format = packet_format_of(line)
         takes = line.takes
