@@ -135,8 +135,10 @@ async def test_the_relay_shows_a_renewed_certificate_of_which_its_pod_tells_it(t
     before, renewed = authority.issue("before"), authority.issue("renewed")
 
     def put(pem: Pem) -> None:
-        shutil.copy(pem.certificate, relay.certificate)
+        # The certificate last and at once: it is what tells that both are new. A pod's files change together.
         shutil.copy(pem.key, tmp_path / "relay.key")
+        shutil.copy(pem.certificate, tmp_path / "next.crt")
+        (tmp_path / "next.crt").replace(relay.certificate)
 
     put(before)
     await asyncio.to_thread(relay.start)
