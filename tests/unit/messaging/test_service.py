@@ -79,7 +79,7 @@ async def test_a_failed_commit_fails_its_senders_and_never_stops_the_others(erro
     world.store = FaultyStore(error)
     world.sends = GroupCommit(world.store, 100)
     cases = Cases(world.store, world.sends, SendRates(), world.clock, new_id, MessageLimits(text_chars=20))
-    world.messages = cases.messages
+    world.conversations, world.messages = cases.conversations, cases.messages
     committer = asyncio.create_task(world.sends.run())
     room = await world.room()
     keys = ("a", "faulty", "b")

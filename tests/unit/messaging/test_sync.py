@@ -93,7 +93,7 @@ class World:
         rates = SendRates()
         cases = Cases(*(self.store, self.sends, rates, self.clock, self._new_id, MessageLimits(), self.attachments))
         self.conversations, self.messages = cases.conversations, cases.messages
-        self.sync, self.search = cases.sync, cases.search
+        self.syncing = cases.sync
         self.groups = Groups(
             *(self.store, self.store, self.store, self.store.relations, self.store.relations, rates, self.clock),
             *(self._new_id, self._new_secret, GroupLimits(members=4)),
@@ -265,7 +265,7 @@ class World:
         """Sync as the wire carries it."""
         cursors = [(cursor.conversation_id, cursor.seq, cursor.revision) for cursor in request.cursors]
         wanted = AccountSyncRequest(request.sync_token, cursors, request.limit, request.page_size)
-        catchup, token = await self.sync.sync_account(user_id, wanted)
+        catchup, token = await self.syncing.sync_account(user_id, wanted)
         assert len(catchup.deltas) <= request.page_size
         answer = service_pb2.SyncResponse(
             deltas=[api.delta_message(delta) for delta in catchup.deltas],
@@ -354,7 +354,7 @@ def assert_same(stale: Inbox, fresh: Inbox, now_s: float) -> None:
 
 async def assert_unread_is_right(world: World, device: Inbox) -> None:
     """What the device counts, where it has all that is unread, is what the service counts."""
-    page = await world.sync.list_conversations(UserId(device.me), 100, "")
+    page = await world.syncing.list_conversations(UserId(device.me), 100, "")
     for listed in page.items:
         history = device.conversations.history(str(listed.conversation.id))
         member = listed.conversation.member(UserId(device.me))
@@ -426,7 +426,7 @@ async def test_an_account_of_any_size_hears_its_news_by_token_and_one_too_large_
     small: Small, count: int
 ) -> None:
     rooms = await acquainted(small, count)
-    device = AccountDevice(ALICE, small.sync)
+    device = AccountDevice(ALICE, small.syncing)
     await device.log_in()
     await send(small, UserId(f"peer{count - 1:05}"), rooms[-1], "k2", "NEWS")
     await send(small, UserId("peer00003"), rooms[3], "k2", "NEWS")
@@ -448,21 +448,21 @@ async def test_an_account_of_any_size_hears_its_news_by_token_and_one_too_large_
     cursors = [(room, 1, 0) for room in rooms[-1_000:]]
     if count > 1_000:
         with pytest.raises(TooManyConversations):
-            await small.sync.sync(ALICE, cursors, 200, None)
+            await small.syncing.sync(ALICE, cursors, 200, None)
     else:
-        assert (await small.sync.sync(ALICE, cursors, 200, None)).has_more
+        assert (await small.syncing.sync(ALICE, cursors, 200, None)).has_more
     with pytest.raises(InvalidField):
-        await small.sync.sync(ALICE, [(room, 1, 0) for room in [*rooms, *rooms][:1_001]], 200, None)
+        await small.syncing.sync(ALICE, [(room, 1, 0) for room in [*rooms, *rooms][:1_001]], 200, None)
 
 
 async def test_a_token_of_somebody_else_or_of_nobody_is_refused_and_a_forged_one_shows_nothing_of_others(
     small: Small,
 ) -> None:
     await acquainted(small, 3)
-    (token, rest) = (await small.sync.list_conversations(ALICE, 0, "")).sync_token, "A" * 88
+    (token, rest) = (await small.syncing.list_conversations(ALICE, 0, "")).sync_token, "A" * 88
     for foreign in (token, rest, token[:-4], token + "AAAA", "no token", "\u2603", "A", token.replace("A", "*", 1)):
         with pytest.raises(SyncTokenUnknown):
-            await small.sync.sync_account(UserId("mallory"), AccountSyncRequest(foreign))
+            await small.syncing.sync_account(UserId("mallory"), AccountSyncRequest(foreign))
 
 
 async def test_long_answers_end_before_they_are_too_large_for_a_client(small: Small) -> None:
@@ -474,13 +474,13 @@ async def test_long_answers_end_before_they_are_too_large_for_a_client(small: Sm
         for number in range(60):
             await send(small, ALICE, room, f"long {number}", "\U0001f600" * 10_000)
     # The device's own check is that of a client of gRPC: see AccountDevice.
-    device = AccountDevice(ALICE, small.sync, limit=200)
+    device = AccountDevice(ALICE, small.syncing, limit=200)
     await device.log_in()
     for room in rooms:
         assert device.inbox.conversations.history(room).cursor == 61
         messages, has_more = await small.messages.list_messages(ALICE, room, 0, 200)
         assert (len(messages) <= 30, has_more) == (True, True)
-    named = AccountDevice(ALICE, small.sync, limit=200)
+    named = AccountDevice(ALICE, small.syncing, limit=200)
     named.account.token = device.account.token
     for room in rooms:
         named.inbox.conversations.begin(room).take_card(Card(room, roles=(("alice", 1),)))
