@@ -32,10 +32,12 @@ LOGS = ROOT / "build" / "test-logs"
 class RunningStack:
     """A stack in a process of its own. Its record follows restarts."""
 
-    def __init__(self, process: subprocess.Popen[bytes], record_path: Path, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], record_path: Path, log: Path, logged_before: int) -> None:
         self._process = process
         self._record_path = record_path
         self._log = log
+        # By stacks of the same name that ran before this one.
+        self._logged_before = logged_before
 
     @property
     def record(self) -> StackRecord:
@@ -80,7 +82,7 @@ class RunningStack:
 
     def _logged_bytes(self) -> int:
         """How much its processes have said while it starts."""
-        return min(START_LOG_BYTES, sum(log.stat().st_size for log in self._log.parent.rglob("*.log")))
+        return min(START_LOG_BYTES, logged_bytes(self._log.parent) - self._logged_before)
 
     def _output(self) -> str:
         return self._log.read_text(errors="replace")[-4000:]
@@ -118,6 +120,8 @@ def _run_in(folder: Path, name: str, options: Sequence[str], env: Mapping[str, s
     ]
     free_ports = {"PARLEY_PORT_EDGE": "0", "PARLEY_PORT_MEDIA": "0"}
     output = logs / "stack.log"
+    output.unlink(missing_ok=True)
+    logged_before = logged_bytes(logs)
     with output.open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -129,7 +133,7 @@ def _run_in(folder: Path, name: str, options: Sequence[str], env: Mapping[str, s
             # Ctrl-C at the terminal reaches pytest, which then stops the stack in good order.
             start_new_session=True,
         )
-    stack = RunningStack(process, record_path, output)
+    stack = RunningStack(process, record_path, output, logged_before)
     try:
         stack._await_start()
         yield stack
@@ -137,6 +141,11 @@ def _run_in(folder: Path, name: str, options: Sequence[str], env: Mapping[str, s
         _keep_metrics(record_path, logs)
         _keep_headers(record_path, logs)
         stack._stop()
+
+
+def logged_bytes(folder: Path) -> int:
+    """How much has been logged there so far."""
+    return sum(log.stat().st_size for log in folder.rglob("*.log"))
 
 
 def _keep_metrics(record_path: Path, logs: Path) -> None:
