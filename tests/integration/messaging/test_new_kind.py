@@ -1,4 +1,4 @@
-"""A kind of content that is two rows of two tables, and nothing else, does all that content does: on PostgreSQL."""
+"""A kind of content that is three rows of three tables, and nothing else, does all that content does: on PostgreSQL."""
 
 import asyncio
 import json

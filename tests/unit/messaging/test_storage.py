@@ -52,6 +52,8 @@ BEFORE: dict[type[ProtoMessage], type[ProtoMessage]] = {
     stored.CallRecord: api.CallContent,
     stored.Line: api.SystemContent,
 }
+# Of kinds that came afterwards: what never stood in a column as a message of the API.
+SINCE: set[str] = set()
 # Every outcome of a call, every line, with every role.
 SAMPLES: list[tuple[str, Content]] = [
     ("content", Voice(AttachmentId(UUID(int=7)), timedelta(seconds=61.5), b"\x00\xff")),
@@ -112,7 +114,7 @@ def test_every_stored_message_is_looked_at() -> None:
             for field in message.fields
             if field.message_type and field.message_type.file is stored.DESCRIPTOR
         ]
-    assert seen == set(stored.DESCRIPTOR.message_types_by_name)
+    assert seen | SINCE == set(stored.DESCRIPTOR.message_types_by_name)
 
 
 def test_no_column_is_written_with_a_message_of_the_api() -> None:
