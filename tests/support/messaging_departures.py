@@ -50,24 +50,26 @@ def words(mention: bool = False) -> Text:
     return Text("hi @carol", (Mention(3, 6, CAROL),)) if mention else Text("hi")
 
 
-def send(room: str, key: str, *, mention: bool = False, reply: int = 0) -> Callable[[Town], Awaitable[object]]:
+def send(conversation: str, key: str, *, mention: bool = False, reply: int = 0) -> Callable[[Town], Awaitable[object]]:
     def act(town: Town) -> Awaitable[object]:
         request = TextRequest(key, words(mention), reply)
-        return town.world.messages.send_text(BOB, getattr(town, room), request)
+        return town.world.messages.send_text(BOB, getattr(town, conversation), request)
 
     return act
 
 
-def edit(room: str, text: Text) -> Callable[[Town], Awaitable[object]]:
-    return lambda town: town.world.messages.edit_message(BOB, getattr(town, room), MINE[room], text)
+def edit(conversation: str, text: Text) -> Callable[[Town], Awaitable[object]]:
+    return lambda town: town.world.messages.edit_message(BOB, getattr(town, conversation), MINE[conversation], text)
 
 
-def react(room: str, emoji: str) -> Callable[[Town], Awaitable[object]]:
-    return lambda town: town.world.messages.set_reaction(BOB, getattr(town, room), HERS[room], emoji, present=True)
+def react(conversation: str, emoji: str) -> Callable[[Town], Awaitable[object]]:
+    return lambda town: town.world.messages.set_reaction(
+        BOB, getattr(town, conversation), HERS[conversation], emoji, present=True
+    )
 
 
-def unsend(room: str, seq: int) -> Callable[[Town], Awaitable[object]]:
-    return lambda town: town.world.messages.unsend_message(BOB, getattr(town, room), seq)
+def unsend(conversation: str, seq: int) -> Callable[[Town], Awaitable[object]]:
+    return lambda town: town.world.messages.unsend_message(BOB, getattr(town, conversation), seq)
 
 
 def report(key: str) -> Callable[[Town], Awaitable[object]]:
@@ -77,13 +79,13 @@ def report(key: str) -> Callable[[Town], Awaitable[object]]:
     return act
 
 
-async def ring(town: Town, room: str) -> str:
-    callees = (await town.world.relations.callees_of(getattr(town, room), BOB)).user_ids
+async def ring(town: Town, conversation: str) -> str:
+    callees = (await town.world.relations.callees_of(getattr(town, conversation), BOB)).user_ids
     return "carol" if CAROL in callees else "not carol"
 
 
-async def type_in(town: Town, room: str) -> str:
-    _, told = await town.world.relations.members_of(getattr(town, room), BOB)
+async def type_in(town: Town, conversation: str) -> str:
+    _, told = await town.world.relations.members_of(getattr(town, conversation), BOB)
     return "carol" if CAROL in told else "not carol"
 
 
@@ -91,10 +93,10 @@ async def watch(town: Town) -> str:
     return "carol" if await town.world.relations.filter_contacts(BOB, [CAROL]) else "not carol"
 
 
-def record(room: str) -> Callable[[Town], Awaitable[object]]:
+def record(conversation: str) -> Callable[[Town], Awaitable[object]]:
     def act(town: Town) -> Awaitable[object]:
         call = CallRecord(CALL, True, CallOutcome.COMPLETED, timedelta(minutes=1), (BOB, CAROL))
-        return town.world.messages.record_call(ConversationId(UUID(getattr(town, room))), BOB, call)
+        return town.world.messages.record_call(ConversationId(UUID(getattr(town, conversation))), BOB, call)
 
     return act
 
@@ -180,8 +182,8 @@ DONE_BEFORE = [name for name in ACTIONS if "again" in name]
 
 # What happens.
 async def she_leaves(town: Town) -> None:
-    for room in (town.group, town.own):
-        await town.world.groups.leave_group(CAROL, room)
+    for conversation in (town.group, town.own):
+        await town.world.groups.leave_group(CAROL, conversation)
 
 
 async def she_is_removed(town: Town) -> None:
@@ -202,8 +204,8 @@ async def her_account_goes(town: Town) -> None:
 
 
 async def he_leaves(town: Town) -> None:
-    for room in (town.group, town.own):
-        await town.world.groups.leave_group(BOB, room)
+    for conversation in (town.group, town.own):
+        await town.world.groups.leave_group(BOB, conversation)
 
 
 async def he_is_removed(town: Town) -> None:
@@ -262,8 +264,8 @@ async def settle(world: People) -> Town:
     town = Town(world, group, "", pair, invite, {})
     town.first["join again"] = await groups.join_by_invite(BOB, invite)
     await groups.set_role(ALICE, group, BOB, Role.ADMIN)
-    for room in (group, pair):
-        await world.messages.send_text(CAROL, room, TextRequest("hers", Text("hello")))
+    for conversation in (group, pair):
+        await world.messages.send_text(CAROL, conversation, TextRequest("hers", Text("hello")))
     before = [
         "send again in the group",
         "send again with a mention",
@@ -273,8 +275,8 @@ async def settle(world: People) -> Town:
     for name in before:
         town.first[name] = await ACTIONS[name](town)
     await world.messages.send_text(BOB, group, TextRequest("taken back", Text("oh")))
-    for room in (group, pair):
-        await world.messages.send_text(BOB, room, TextRequest("mine", Text("ha")))
+    for conversation in (group, pair):
+        await world.messages.send_text(BOB, conversation, TextRequest("mine", Text("ha")))
     founded = await groups.create_group(BOB, GroupRequest("own", "Own", [CAROL], "", False))
     town.own = str(founded.id)
     await groups.add_members(BOB, town.own, [DAN])

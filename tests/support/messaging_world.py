@@ -92,21 +92,21 @@ class World:
                 self.store.set_blocked(conversation.id, True)
             await self.store.take_back(conversation.id, user_id)
 
-    async def room(self) -> str:
+    async def conversation(self) -> str:
         return str((await self.conversations.open_direct(ALICE, BOB)).id)
 
 
-async def send(world: World, user: UserId, room: str, key: str, text: str) -> Message:
-    return await world.messages.send_text(user, room, TextRequest(key, Text(text)))
+async def send(world: World, user: UserId, conversation: str, key: str, text: str) -> Message:
+    return await world.messages.send_text(user, conversation, TextRequest(key, Text(text)))
 
 
 async def said(world: World, user: UserId, other: UserId, *, both: bool = False) -> str:
     """A conversation that the user opened and wrote in; the other answered, if both."""
-    room = str((await world.conversations.open_direct(user, other)).id)
-    await send(world, user, room, "hello", "hello")
+    conversation = str((await world.conversations.open_direct(user, other)).id)
+    await send(world, user, conversation, "hello", "hello")
     if both:
-        await send(world, other, room, "answer", "answer")
-    return room
+        await send(world, other, conversation, "answer", "answer")
+    return conversation
 
 
 async def group(world: World, *others: UserId, key: str = "g") -> str:

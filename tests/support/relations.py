@@ -106,8 +106,8 @@ class FakeRelations:
             contacted=any(m.sender_id == one and not m.client_message_id.startswith("\x1f") for m in said),
             unanswered=sum(
                 member.request is not Request.NONE and member.added_by == other
-                for room in self._store.conversations_of(one)
-                if (member := room.member(one)) is not None
+                for conversation in self._store.conversations_of(one)
+                if (member := conversation.member(one)) is not None
             ),
         )
 

@@ -15,7 +15,7 @@ from loadtests.headless.waiting import Changes
 # What a client may meet while a service restarts. Any other status is a fault and ends the sender.
 # CANCELLED: a call that had come in when its server stopped, and that nobody began to serve; grpc itself ends it so.
 EXPECTED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
-# One message after the other, at a pace that leaves the machine room to restart what was killed.
+# One message after the other, at a pace that leaves the machine conversation to restart what was killed.
 PAUSE_S = 0.02
 RPC_TIMEOUT_S = 3.0
 

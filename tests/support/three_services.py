@@ -170,10 +170,12 @@ class ThreeServices:
         """A group that all let in."""
         request = relations_pb2.AcceptRequestRequest
         wanted = GroupRequest(f"g{next(self._keys)}", "Trip", others, "", history_open=False)
-        room = str((await self.messaging.groups.create_group(_person(owner), wanted)).id)
+        conversation = str((await self.messaging.groups.create_group(_person(owner), wanted)).id)
         for user_id in others:
-            await self.messaging.ask("RelationsService", "AcceptRequest", user_id, request(conversation_id=room))
-        return room
+            await self.messaging.ask(
+                "RelationsService", "AcceptRequest", user_id, request(conversation_id=conversation)
+            )
+        return conversation
 
     async def block(self, user_id: str, other: str) -> None:
         request = relations_pb2.BlockUserRequest(user_id=other)

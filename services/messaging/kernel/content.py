@@ -2,7 +2,7 @@
 
 Everything that treats kinds differently reads the row: unread counts, reactions, unsending, vanishing, search, reports,
 what is shown in Requests, the size of answers, and the erasing of accounts. How a kind is stored and told is its row in
-content_forms.py.
+wire/contents.py, and in wire/storage.py.
 """
 
 from collections.abc import Callable, Sequence

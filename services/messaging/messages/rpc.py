@@ -28,7 +28,7 @@ ERRORS: ErrorTable = {
 
 
 class MessagesRpcs(service_pb2_grpc.MessagingServiceServicer):
-    """Translates; see rpc.py of messaging."""
+    """Translates; the use-cases stand in service.py. The servicer of messaging's rpc.py is made of these."""
 
     _messages: Messages
 

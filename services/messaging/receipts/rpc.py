@@ -9,7 +9,7 @@ from services.runtime.grpc.guard import Context
 
 
 class ReceiptsRpcs(service_pb2_grpc.MessagingServiceServicer):
-    """Translates; see rpc.py of messaging."""
+    """Translates; the use-cases stand in service.py. The servicer of messaging's rpc.py is made of these."""
 
     _receipts: Receipts
 

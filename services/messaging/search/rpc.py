@@ -10,7 +10,7 @@ from services.runtime.grpc.guard import Context
 
 
 class SearchRpcs(service_pb2_grpc.MessagingServiceServicer):
-    """Translates; see rpc.py of messaging."""
+    """Translates; the use-cases stand in service.py. The servicer of messaging's rpc.py is made of these."""
 
     _search: Search
 

@@ -24,7 +24,7 @@ _FOLDERS = {api.CONVERSATION_FOLDER_UNSPECIFIED: Request.NONE, api.CONVERSATION_
 
 
 class SyncRpcs(service_pb2_grpc.MessagingServiceServicer):
-    """Translates; see rpc.py of messaging."""
+    """Translates; the use-cases stand in service.py. The servicer of messaging's rpc.py is made of these."""
 
     _sync: Sync
 

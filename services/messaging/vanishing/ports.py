@@ -8,8 +8,8 @@ from services.messaging.groups.ports import DecideGroup
 from services.messaging.kernel.model import Conversation, ConversationId
 
 
-class ConversationStore(Protocol):
-    """The part of messaging's Store that changes conversations."""
+class GroupStore(Protocol):
+    """The part of the store of groups that changes conversations."""
 
     async def change_group(
         self, conversation_id: ConversationId, decide: DecideGroup, stamp: LineStamp

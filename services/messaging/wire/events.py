@@ -76,7 +76,7 @@ def read_cursor_moved(
 
 
 def withheld_event(event: events_pb2.ConversationEvent) -> events_pb2.ConversationEvent:
-    """The event as it is told to who has not let the conversation in: see core/withholding.py."""
+    """The event as it is told to who has not let the conversation in: see kernel/withholding.py."""
     bare = events_pb2.ConversationEvent()
     bare.CopyFrom(event)
     match bare.WhichOneof("event"):

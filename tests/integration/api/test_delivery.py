@@ -15,7 +15,7 @@ from loadtests.headless.inbox import OFFLINE
 from loadtests.headless.stream import EventStream
 from tests.integration.api.conftest import DEADLINE_S, World, new_user, open_direct, read_to_the_end, refused, send
 
-# The delayed offline, with room to spare.
+# The delayed offline, with conversation to spare.
 OFFLINE_DEADLINE_S = 60.0
 
 

@@ -98,17 +98,19 @@ async def test_who_is_out_exports_what_they_wrote_and_nothing_of_what_became_of_
 
 
 async def test_an_export_holds_nothing_of_what_has_vanished_before_the_sweeper_came(town: Town) -> None:
-    room = await founded(town.store, town.clock, "short", BOB)
+    conversation = await founded(town.store, town.clock, "short", BOB)
     await town.store.change_group(
-        room.id, lambda group: vanishing.set_vanishing(group, ALICE, timedelta(minutes=5)), stamp(town.clock, ALICE)
+        conversation.id,
+        lambda group: vanishing.set_vanishing(group, ALICE, timedelta(minutes=5)),
+        stamp(town.clock, ALICE),
     )
-    await town.store.append([text(town.clock, room, "secret")])
+    await town.store.append([text(town.clock, conversation, "secret")])
     job = await town.accounts.start_export(ALICE)
     town.clock.advance(301)
     await town.run_killed(1_000_000)
     data = json.dumps(await exported(town, job))
     assert "text secret" not in data
-    assert str(room.id) in data
+    assert str(conversation.id) in data
 
 
 @pytest.mark.parametrize("calls", [0, 11])

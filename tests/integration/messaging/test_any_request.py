@@ -32,7 +32,6 @@ from services.messaging.messages.service.rates import SendRates
 from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations.core.reports import Reason, ReportRequest
-from services.messaging.relations.rpc import ERRORS as RELATION_ERRORS
 from services.messaging.relations.rpc import MembershipServicer, ModerationServicer, RelationsServicer
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.relations.sql.store import PostgresReports
@@ -54,7 +53,7 @@ from tests.support.messaging_cases import Cases
 from tests.support.messaging_postgres import PostgresRelations, PostgresStore
 from tests.support.requests import any_request
 
-TABLE = {**BASE_TABLE, **ERRORS, **RELATION_ERRORS}
+TABLE = {**BASE_TABLE, **ERRORS}
 ALICE = UserId("alice")
 SERVICES = {
     name: service
@@ -117,14 +116,14 @@ class Town:
         await self.database.start()
         await self.database.wait_connected()
         self._committer = asyncio.create_task(self.sends.run())
-        room = str((await self.groups.create_group(ALICE, GroupRequest("k", "Trip", ["bob"], "", False))).id)
+        conversation = str((await self.groups.create_group(ALICE, GroupRequest("k", "Trip", ["bob"], "", False))).id)
         direct = str((await self.conversations.open_direct(ALICE, "bob")).id)
-        report_id = str((await self.reports.report(ALICE, ReportRequest("k", room, [], Reason.SPAM, ""))).id)
-        token, _ = await self.groups.create_invite(ALICE, room)
+        report_id = str((await self.reports.report(ALICE, ReportRequest("k", conversation, [], Reason.SPAM, ""))).id)
+        token, _ = await self.groups.create_invite(ALICE, conversation)
         png = UploadRequest("u1", "a.png", "image/png", 80)
         sent, waiting = [await self._uploaded(replace(png, client_upload_id=key)) for key in "12"]
         picture = TextRequest("picture", Text(""), attachment_ids=[sent])
-        await self.messages.send_text(ALICE, room, picture)
+        await self.messages.send_text(ALICE, conversation, picture)
         job = await self.accounts.start_export(ALICE)
         self.known = {
             "attachment_id": [sent, waiting],
@@ -135,7 +134,7 @@ class Town:
             "job_id": [str(job.id)],
             "device_ids": ["phone-0001", "tablet-0001"],
             "confirm_user_id": ["mallory"],
-            "conversation_id": [room, direct],
+            "conversation_id": [conversation, direct],
             "user_id": ["alice", "bob"],
             "of_user_id": ["alice", "bob", ""],
             "caller_id": ["alice", "bob"],

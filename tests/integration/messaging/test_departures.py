@@ -246,18 +246,18 @@ async def test_what_vanishes_goes_whoever_has_left_meanwhile(database: OneTransa
         town = await settle(first)
         secret = TextRequest("secret", Text("secret"))
         places = [
-            (room, (await first.messages.send_text(author, room, secret)).seq)
-            for room, author in product((town.own, town.pair), (BOB, CAROL))
+            (conversation, (await first.messages.send_text(author, conversation, secret)).seq)
+            for conversation, author in product((town.own, town.pair), (BOB, CAROL))
         ]
     for event in EVENTS:
         async with database.taken_back(), replica_on(database, clock) as replica:
             await EVENTS[event](replace(town, world=replica))
             clock.advance(2 * HOUR.total_seconds())
             await replica.sweeper.sweep()
-            for room, seq in places:
-                message = await replica.store.find_message(ConversationId(UUID(room)), seq)
+            for conversation, seq in places:
+                message = await replica.store.find_message(ConversationId(UUID(conversation)), seq)
                 assert message is not None
-                assert isinstance(message.content, Expired), (event, room, seq)
+                assert isinstance(message.content, Expired), (event, conversation, seq)
             assert await replica.sweeps.expire_due(clock.now(), 99) == 0, event
             # A retry still gets its first result: the place, without what was said.
             again = await replica.messages.send_text(BOB, town.pair, secret)
@@ -274,8 +274,8 @@ async def exported(replica: Replica, job: Job) -> list[dict[str, Any]]:
 async def assert_exported(replica: Replica, town: Town, job: Job) -> None:
     """All conversations and messages, once each."""
     lines = await exported(replica, job)
-    rooms = [line["conversation"]["conversation_id"] for line in lines if line["type"] == "conversation"]
-    assert sorted(rooms) == sorted([town.group, town.own, town.pair])
+    conversations = [line["conversation"]["conversation_id"] for line in lines if line["type"] == "conversation"]
+    assert sorted(conversations) == sorted([town.group, town.own, town.pair])
     places = [
         (line["message"]["conversation_id"], line["message"]["seq"]) for line in lines if line["type"] == "message"
     ]
@@ -286,8 +286,8 @@ async def assert_exported(replica: Replica, town: Town, job: Job) -> None:
 async def assert_deleted(replica: Replica, town: Town, job: Job) -> None:
     """The person is in no group, the pair is closed, and there is no export of theirs."""
     assert (await replica.accounts.get_job(str(job.id), None)).finished_at
-    for room in (town.group, town.own):
-        group = await replica.store.find_conversation(ConversationId(UUID(room)))
+    for conversation in (town.group, town.own):
+        group = await replica.store.find_conversation(ConversationId(UUID(conversation)))
         assert group is not None
         assert group.member(job.user_id) is None
     pair = await replica.store.find_conversation(ConversationId(UUID(town.pair)))

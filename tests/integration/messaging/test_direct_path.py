@@ -35,7 +35,7 @@ from tests.support.messaging_postgres import PostgresStore
 from tests.support.messaging_world import World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROOM = ConversationId(UUID(int=1))
+CONVERSATION = ConversationId(UUID(int=1))
 ALICE, BOB = UserId("alice"), UserId("bob")
 
 
@@ -79,13 +79,13 @@ async def line(database_url: str) -> AsyncIterator[Line]:
 
 
 def draft(number: int) -> Draft:
-    return Draft(MessageId(UUID(int=50 + number)), ROOM, ALICE, f"k{number}", NOW, Text("hello"))
+    return Draft(MessageId(UUID(int=50 + number)), CONVERSATION, ALICE, f"k{number}", NOW, Text("hello"))
 
 
 async def test_whatever_happens_between_two_people_is_told_to_both_in_order_without_the_fan_out(line: Line) -> None:
-    await line.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
+    await line.store.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
     await line.store.append([draft(1), draft(2)])
-    await line.receipts.move_read_cursor(ROOM, BOB, 2, NOW)
+    await line.receipts.move_read_cursor(CONVERSATION, BOB, 2, NOW)
     expected = [("conversation", 0), ("message", 1), ("message", 2), ("read", 2)]
     told = await line.told()
     assert [(event, at) for user, event, at in told if user == ALICE] == expected
@@ -93,7 +93,7 @@ async def test_whatever_happens_between_two_people_is_told_to_both_in_order_with
 
 
 async def test_the_fan_out_leaves_out_what_was_told_already(line: Line) -> None:
-    await line.store.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
+    await line.store.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, day_quota(ALICE, 9, NOW))
     await line.store.append([draft(1)])
     assert await line.told()
     again = MemoryPublisher()
@@ -102,7 +102,7 @@ async def test_the_fan_out_leaves_out_what_was_told_already(line: Line) -> None:
 
 
 async def test_a_group_is_told_by_the_fan_out_alone(line: Line) -> None:
-    made = groups.create_group(ROOM, ALICE, [BOB], Settings("Trip"), NOW)
+    made = groups.create_group(CONVERSATION, ALICE, [BOB], Settings("Trip"), NOW)
     await line.store.create_group(made, "k", LineStamp(MessageId(UUID(int=2)), ALICE, NOW), day_quota(ALICE, 9, NOW))
     await line.store.append([draft(1)])
     assert await line.told() == []

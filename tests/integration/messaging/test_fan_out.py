@@ -29,7 +29,7 @@ from tests.support.waiting import until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALICE, BOB = UserId("alice"), UserId("bob")
-ROOMS = 48
+CONVERSATIONS = 48
 MESSAGES = 5
 PARTITIONS = 16
 
@@ -73,18 +73,18 @@ async def running(kafka: KafkaConfig, world: World, count: int) -> AsyncIterator
 
 
 async def found_groups(world: World) -> list[ConversationId]:
-    rooms = [ConversationId(uuid4()) for _ in range(ROOMS)]
-    for room in rooms:
-        made = groups.create_group(room, ALICE, [BOB], Settings("Trip"), NOW)
+    conversations = [ConversationId(uuid4()) for _ in range(CONVERSATIONS)]
+    for conversation in conversations:
+        made = groups.create_group(conversation, ALICE, [BOB], Settings("Trip"), NOW)
         await world.store.create_group(
-            made, str(room), LineStamp(MessageId(uuid4()), ALICE, NOW), day_quota(ALICE, 99, NOW)
+            made, str(conversation), LineStamp(MessageId(uuid4()), ALICE, NOW), day_quota(ALICE, 99, NOW)
         )
-    return rooms
+    return conversations
 
 
-def sent(room: ConversationId, seq: int) -> Outgoing:
-    message = Message(MessageId(uuid4()), room, seq, ALICE, f"k{seq}", NOW, Text("hello"))
-    return Outgoing(topics.EVENTS, str(room).encode(), message_sent(message))
+def sent(conversation: ConversationId, seq: int) -> Outgoing:
+    message = Message(MessageId(uuid4()), conversation, seq, ALICE, f"k{seq}", NOW, Text("hello"))
+    return Outgoing(topics.EVENTS, str(conversation).encode(), message_sent(message))
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
@@ -92,10 +92,12 @@ async def test_each_replica_tells_its_share_in_order_and_together_they_tell_ever
     kafka: KafkaConfig, publisher: KafkaPublisher, count: int
 ) -> None:
     world = World(capacity=5)
-    rooms = await found_groups(world)
+    conversations = await found_groups(world)
     async with running(kafka, world, count) as replicas:
-        await publisher.publish([sent(room, seq) for seq in range(2, 2 + MESSAGES) for room in rooms])
-        expected = ROOMS * MESSAGES * 2
+        await publisher.publish(
+            [sent(conversation, seq) for seq in range(2, 2 + MESSAGES) for conversation in conversations]
+        )
+        expected = CONVERSATIONS * MESSAGES * 2
         await until(lambda: sum(len(replica.publisher.records) for replica in replicas) >= expected)
     everything: dict[tuple[str, str], list[int]] = {}
     for replica in replicas:
@@ -103,4 +105,8 @@ async def test_each_replica_tells_its_share_in_order_and_together_they_tell_ever
         assert told, "a replica without work"
         assert not everything.keys() & told.keys(), "a conversation told by two replicas"
         everything |= told
-    assert everything == {(str(room), user): list(range(2, 2 + MESSAGES)) for room in rooms for user in (ALICE, BOB)}
+    assert everything == {
+        (str(conversation), user): list(range(2, 2 + MESSAGES))
+        for conversation in conversations
+        for user in (ALICE, BOB)
+    }

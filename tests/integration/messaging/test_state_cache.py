@@ -31,7 +31,7 @@ from tests.support.db import connected
 from tests.support.messaging_postgres import PostgresStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROOM = ConversationId(UUID(int=1))
+CONVERSATION = ConversationId(UUID(int=1))
 ALICE, BOB = UserId("alice"), UserId("bob")
 QUOTA = day_quota(ALICE, 1_000, NOW)
 
@@ -48,7 +48,7 @@ def replicas(database: Database) -> list[PostgresStore]:
 
 
 def draft(key: str, sender: UserId = ALICE) -> Draft:
-    return Draft(MessageId(uuid4()), ROOM, sender, key, NOW, Text(f"text of {key}"))
+    return Draft(MessageId(uuid4()), CONVERSATION, sender, key, NOW, Text(f"text of {key}"))
 
 
 def seqs(outcomes: Sequence[Message | MessagingError]) -> list[int]:
@@ -56,12 +56,12 @@ def seqs(outcomes: Sequence[Message | MessagingError]) -> list[int]:
 
 
 async def found_group(store: PostgresStore) -> None:
-    made = groups.create_group(ROOM, ALICE, [BOB], Settings("Trip"), NOW)
+    made = groups.create_group(CONVERSATION, ALICE, [BOB], Settings("Trip"), NOW)
     await store.create_group(made, "k", LineStamp(MessageId(uuid4()), ALICE, NOW), QUOTA)
 
 
 async def test_replicas_that_write_in_turn_leave_no_gap(replicas: list[PostgresStore]) -> None:
-    await replicas[0].open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, QUOTA)
+    await replicas[0].open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, QUOTA)
     outcomes = [
         await store.append([draft(f"{turn}-{number}-{of}") for of in range(2)])
         for turn in range(5)
@@ -71,19 +71,24 @@ async def test_replicas_that_write_in_turn_leave_no_gap(replicas: list[PostgresS
 
 
 async def test_replicas_that_write_at_once_neither_deadlock_nor_leave_gaps(replicas: list[PostgresStore]) -> None:
-    rooms = [ConversationId(UUID(int=number)) for number in range(1, 6)]
-    for room in rooms:
-        await replicas[0].open_direct(open_direct(room, ALICE, UserId(f"bob{room.int}"), NOW), ALICE, QUOTA)
+    conversations = [ConversationId(UUID(int=number)) for number in range(1, 6)]
+    for conversation in conversations:
+        await replicas[0].open_direct(
+            open_direct(conversation, ALICE, UserId(f"bob{conversation.int}"), NOW), ALICE, QUOTA
+        )
 
     async def write(store: PostgresStore, backwards: bool) -> None:
         for turn in range(20):
-            order = rooms[::-1] if backwards else rooms
-            made = [Draft(MessageId(uuid4()), room, ALICE, f"{backwards}-{turn}", NOW, Text("x")) for room in order]
-            assert len(seqs(await store.append(made))) == len(rooms)
+            order = conversations[::-1] if backwards else conversations
+            made = [
+                Draft(MessageId(uuid4()), conversation, ALICE, f"{backwards}-{turn}", NOW, Text("x"))
+                for conversation in order
+            ]
+            assert len(seqs(await store.append(made))) == len(conversations)
 
     await asyncio.gather(write(replicas[0], backwards=False), write(replicas[1], backwards=True))
-    for room in rooms:
-        stored = await replicas[0].list_messages(room, 0, None, 100)
+    for conversation in conversations:
+        stored = await replicas[0].list_messages(conversation, 0, None, 100)
         assert [message.seq for message in stored] == list(range(40, 0, -1))
 
 
@@ -93,7 +98,7 @@ async def test_who_was_removed_through_another_replica_cannot_write_any_more(rep
     for number in range(3):
         await one.append([draft(f"warm{number}", BOB)])
     await other.change_group(
-        ROOM, lambda group: groups.remove_member(group, ALICE, BOB), LineStamp(MessageId(uuid4()), ALICE, NOW)
+        CONVERSATION, lambda group: groups.remove_member(group, ALICE, BOB), LineStamp(MessageId(uuid4()), ALICE, NOW)
     )
     (outcome,) = await one.append([draft("late", BOB)])
     assert isinstance(outcome, ConversationNotFound)
@@ -101,18 +106,18 @@ async def test_who_was_removed_through_another_replica_cannot_write_any_more(rep
 
 async def test_a_block_counts_from_the_next_send_on(replicas: list[PostgresStore], database: Database) -> None:
     one = replicas[0]
-    await one.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, QUOTA)
+    await one.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, QUOTA)
     for number in range(3):
         await one.append([draft(f"warm{number}")])
     async with database.connection() as connection:
-        await connection.execute("UPDATE conversations SET blocked = true WHERE id = $1", ROOM)
+        await connection.execute("UPDATE conversations SET blocked = true WHERE id = $1", CONVERSATION)
     (outcome,) = await one.append([draft("blocked")])
     assert isinstance(outcome, NotAllowed)
 
 
 async def test_a_retry_among_new_sends_gets_its_first_result(replicas: list[PostgresStore]) -> None:
     one = replicas[0]
-    await one.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, QUOTA)
+    await one.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, QUOTA)
     await one.append([draft("warm")])
     (first,) = await one.append([draft("again")])
     outcomes = await one.append([draft("new"), draft("again"), draft("newer")])
@@ -122,15 +127,17 @@ async def test_a_retry_among_new_sends_gets_its_first_result(replicas: list[Post
 
 async def test_when_messages_vanish_counts_from_the_next_send_on(replicas: list[PostgresStore]) -> None:
     one, other = replicas
-    await one.open_direct(open_direct(ROOM, ALICE, BOB, NOW), ALICE, QUOTA)
+    await one.open_direct(open_direct(CONVERSATION, ALICE, BOB, NOW), ALICE, QUOTA)
     for number in range(3):
         await one.append([draft(f"warm{number}")])
     for length in (timedelta(minutes=5), timedelta(hours=1), timedelta(0)):
         stamp = LineStamp(MessageId(uuid4()), BOB, NOW)
-        await other.change_group(ROOM, lambda room, length=length: set_vanishing(room, BOB, length), stamp)  # type: ignore[misc]
+        await other.change_group(
+            CONVERSATION, lambda conversation, length=length: set_vanishing(conversation, BOB, length), stamp
+        )  # type: ignore[misc]
         for number in range(3):
             (sent,) = await one.append([draft(f"{length}-{number}")])
             assert isinstance(sent, Message)
             assert sent.expires_at == (NOW + length if length else None)
-        stored = await other.list_messages(ROOM, 0, None, 3)
+        stored = await other.list_messages(CONVERSATION, 0, None, 3)
         assert [message.expires_at for message in stored] == [sent.expires_at] * 3

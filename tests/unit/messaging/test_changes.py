@@ -47,7 +47,7 @@ from services.messaging.messages.core.changes import (
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROOM = ConversationId(UUID(int=1))
+CONVERSATION = ConversationId(UUID(int=1))
 ALICE, BOB, MALLORY = UserId("alice"), UserId("bob"), UserId("mallory")
 POLICY = ChangePolicy(edit_window=timedelta(minutes=15), max_edits=2, max_emojis=2)
 CALL = CallRecord(UUID(int=3), True, CallOutcome.MISSED, timedelta(0))
@@ -55,7 +55,7 @@ CALL = CallRecord(UUID(int=3), True, CallOutcome.MISSED, timedelta(0))
 
 def message(content: object = None) -> Message:
     kept = content if isinstance(content, Text | CallRecord | Line | Unsent) else Text("hello")
-    return Message(MessageId(UUID(int=2)), ROOM, 1, ALICE, "k", NOW, kept)
+    return Message(MessageId(UUID(int=2)), CONVERSATION, 1, ALICE, "k", NOW, kept)
 
 
 def made(change: MessageChange | None) -> MessageChange:
@@ -135,7 +135,7 @@ def test_reactions_are_a_set_of_person_and_emoji(steps: list[tuple[UserId, str, 
 
 
 def test_what_one_may_not_see_is_not_there() -> None:
-    conversation = open_direct(ROOM, ALICE, BOB, NOW)
+    conversation = open_direct(CONVERSATION, ALICE, BOB, NOW)
     assert find_visible(conversation, BOB, message()) == message()
     for user, candidate in ((MALLORY, message()), (BOB, None)):
         with pytest.raises(MessageNotFound):

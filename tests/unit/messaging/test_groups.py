@@ -33,13 +33,13 @@ from services.messaging.kernel.model import (
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROOM = ConversationId(UUID(int=1))
+CONVERSATION = ConversationId(UUID(int=1))
 OLGA, ADAM, MIA, NEW, STRANGER = (UserId(name) for name in ("olga", "adam", "mia", "new", "stranger"))
 
 
 def group(history_open: bool = False) -> Conversation:
     """Olga owns it, Adam is an admin, Mia a member; nine messages."""
-    made = groups.create_group(ROOM, OLGA, [ADAM, MIA], Settings("Trip", "", history_open), NOW).after
+    made = groups.create_group(CONVERSATION, OLGA, [ADAM, MIA], Settings("Trip", "", history_open), NOW).after
     return replace(changed(groups.set_role(made, OLGA, ADAM, Role.ADMIN)).after, last_seq=9)
 
 
@@ -71,7 +71,7 @@ def test_a_stranger_learns_of_no_group(act: Act) -> None:
 
 
 def test_a_direct_conversation_is_no_group() -> None:
-    direct = open_direct(ROOM, OLGA, ADAM, NOW)
+    direct = open_direct(CONVERSATION, OLGA, ADAM, NOW)
     for attempt in (
         lambda: groups.update(direct, OLGA, Settings("x")),
         lambda: groups.leave(direct, OLGA),
@@ -127,7 +127,7 @@ def test_the_owners_role_passes_to_the_admin_and_then_to_the_longest_standing_me
 
 
 def test_the_last_one_can_leave() -> None:
-    alone = groups.create_group(ROOM, OLGA, [], Settings("x"), NOW).after
+    alone = groups.create_group(CONVERSATION, OLGA, [], Settings("x"), NOW).after
     assert groups.leave(alone, OLGA).after.members == ()
 
 
@@ -221,7 +221,7 @@ class GroupMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.group = groups.create_group(ROOM, OLGA, [ADAM, MIA], Settings("Trip"), NOW).after
+        self.group = groups.create_group(CONVERSATION, OLGA, [ADAM, MIA], Settings("Trip"), NOW).after
         self.limit = 4
         self.banned: set[UserId] = set()
 

@@ -72,10 +72,10 @@ def test_texts_that_are_made_to_be_slow_to_read_are_read(piece: str) -> None:
 
 
 async def test_sending_and_editing_refuse_alike(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     lie = Text("bank.example", (Link(0, 12, EVIL),))
     with pytest.raises(InvalidField):
-        await world.messages.send_text(ALICE, room, TextRequest("k", lie))
-    sent = await world.messages.send_text(ALICE, room, TextRequest("k", Text("hello")))
+        await world.messages.send_text(ALICE, conversation, TextRequest("k", lie))
+    sent = await world.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
     with pytest.raises(InvalidField):
-        await world.messages.edit_message(ALICE, room, sent.seq, lie)
+        await world.messages.edit_message(ALICE, conversation, sent.seq, lie)

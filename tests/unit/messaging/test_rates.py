@@ -74,45 +74,45 @@ def limited(world: World, burst: int) -> tuple[Cases, Groups]:
 
 
 async def test_sends_edits_reactions_and_groups_all_count(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     cases, groups = limited(world, 4)
-    await cases.messages.send_text(ALICE, room, TextRequest("k", Text("hello")))
-    await cases.messages.edit_message(ALICE, room, 1, Text("hello!"))
-    await cases.messages.set_reaction(ALICE, room, 1, "👍", present=True)
+    await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
+    await cases.messages.edit_message(ALICE, conversation, 1, Text("hello!"))
+    await cases.messages.set_reaction(ALICE, conversation, 1, "👍", present=True)
     await groups.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
     for refused in (
-        cases.messages.send_text(ALICE, room, TextRequest("l", Text("hello"))),
-        cases.messages.edit_message(ALICE, room, 1, Text("hello?")),
-        cases.messages.set_reaction(ALICE, room, 1, "❤", present=True),
+        cases.messages.send_text(ALICE, conversation, TextRequest("l", Text("hello"))),
+        cases.messages.edit_message(ALICE, conversation, 1, Text("hello?")),
+        cases.messages.set_reaction(ALICE, conversation, 1, "❤", present=True),
         groups.create_group(ALICE, GroupRequest("h", "Trip", [BOB], "", False)),
     ):
         with pytest.raises(SendRate) as refusal:
             await refused
         assert refusal.value.retry_delay_s == pytest.approx(1)
-    await cases.messages.send_text(BOB, room, TextRequest("k", Text("hi")))
+    await cases.messages.send_text(BOB, conversation, TextRequest("k", Text("hi")))
     world.clock.advance(1)
-    await cases.messages.send_text(ALICE, room, TextRequest("l", Text("hello")))
+    await cases.messages.send_text(ALICE, conversation, TextRequest("l", Text("hello")))
 
 
 async def test_retries_get_their_first_results_at_any_rate_as_often_as_one_may_write(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     cases, groups = limited(world, 4)
-    first = await cases.messages.send_text(ALICE, room, TextRequest("k", Text("hello")))
-    edited = await cases.messages.edit_message(ALICE, room, 1, Text("hello!"))
-    reacted = await cases.messages.set_reaction(ALICE, room, 1, "👍", present=True)
+    first = await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
+    edited = await cases.messages.edit_message(ALICE, conversation, 1, Text("hello!"))
+    reacted = await cases.messages.set_reaction(ALICE, conversation, 1, "👍", present=True)
     founded = await groups.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))
-    assert (await cases.messages.send_text(ALICE, room, TextRequest("k", Text("hello")))).id == first.id
-    assert (await cases.messages.edit_message(ALICE, room, 1, Text("hello!"))).content == edited.content
-    assert await cases.messages.set_reaction(ALICE, room, 1, "👍", present=True) == reacted
+    assert (await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))).id == first.id
+    assert (await cases.messages.edit_message(ALICE, conversation, 1, Text("hello!"))).content == edited.content
+    assert await cases.messages.set_reaction(ALICE, conversation, 1, "👍", present=True) == reacted
     assert (await groups.create_group(ALICE, GroupRequest("g", "Trip", [BOB], "", False))).id == founded.id
     # The looks have a rate of their own: a flood of retries makes no more work than a flood of sends.
     with pytest.raises(SendRate):
-        await cases.messages.send_text(ALICE, room, TextRequest("k", Text("hello")))
+        await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))
     world.clock.advance(1)
-    assert (await cases.messages.send_text(ALICE, room, TextRequest("k", Text("hello")))).id == first.id
+    assert (await cases.messages.send_text(ALICE, conversation, TextRequest("k", Text("hello")))).id == first.id
 
 
 async def test_by_default_a_person_writes_faster_than_anybody_types(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     for number in range(100):
-        await send(world, ALICE, room, str(number), "x")
+        await send(world, ALICE, conversation, str(number), "x")

@@ -110,7 +110,7 @@ class World:
         # Whether devices name the conversations that they have: in large ones Sync tells cursors of others only then.
         self.is_naming = is_naming
         self.page_size = 1 + seed % 5
-        self.rooms: list[str] = []
+        self.conversations: list[str] = []
         # Devices that an event of the last fan-out told to sync, and its kind.
         self.must_sync: list[tuple[UserId, str]] = []
         self.count = 0
@@ -139,68 +139,72 @@ class World:
 
     async def _act(self, actor: UserId, other: UserId) -> None:  # noqa: C901 - one case a doing
         random = self.random
-        if not self.rooms or random.random() < 0.08:
+        if not self.conversations or random.random() < 0.08:
             request = GroupRequest(
                 f"g{self.count}", f"group {self.count}", [other], "", random.random() < self.open_share
             )
             group = await self.groups.create_group(actor, request)
-            self.rooms.append(str(group.id))
+            self.conversations.append(str(group.id))
             return
-        room, seq = random.choice(self.rooms), random.randint(1, 12)
+        conversation, seq = random.choice(self.conversations), random.randint(1, 12)
         if self._relates and random.random() < 0.15:
-            await self._relate(actor, other, room)
+            await self._relate(actor, other, conversation)
             return
         match random.choice(DOINGS):
             case "send":
-                await self.messages.send_text(actor, room, TextRequest(f"k{self.count}", Text(f"text {self.count}")))
+                await self.messages.send_text(
+                    actor, conversation, TextRequest(f"k{self.count}", Text(f"text {self.count}"))
+                )
             case "picture":
                 request = UploadRequest(f"k{self.count}", f"{self.count}.png", "image/png", 80)
                 upload, _ = await self.attachments.create_upload(actor, request)
                 self.objects.receive(upload)
                 files = [str(upload.attachment.id)]
                 await self.messages.send_text(
-                    actor, room, TextRequest(f"k{self.count}", Text(""), attachment_ids=files)
+                    actor, conversation, TextRequest(f"k{self.count}", Text(""), attachment_ids=files)
                 )
             case "edit":
-                await self.messages.edit_message(actor, room, seq, Text(f"edit {self.count}"))
+                await self.messages.edit_message(actor, conversation, seq, Text(f"edit {self.count}"))
             case "unsend":
-                await self.messages.unsend_message(actor, room, seq)
+                await self.messages.unsend_message(actor, conversation, seq)
             case "react":
-                await self.messages.set_reaction(actor, room, seq, random.choice("👍❤"), present=True)
+                await self.messages.set_reaction(actor, conversation, seq, random.choice("👍❤"), present=True)
             case "unreact":
-                await self.messages.set_reaction(actor, room, seq, random.choice("👍❤"), present=False)
+                await self.messages.set_reaction(actor, conversation, seq, random.choice("👍❤"), present=False)
             case "add":
-                await self.groups.add_members(actor, room, [other])
+                await self.groups.add_members(actor, conversation, [other])
             case "remove":
-                await self.groups.remove_member(actor, room, other)
+                await self.groups.remove_member(actor, conversation, other)
             case "leave":
-                await self.groups.leave_group(actor, room)
+                await self.groups.leave_group(actor, conversation)
             case "role":
-                await self.groups.set_role(actor, room, other, random.choice(list(Role)))
+                await self.groups.set_role(actor, conversation, other, random.choice(list(Role)))
             case "rename":
-                await self.groups.update_group(actor, room, Settings(title=f"title {self.count}"))
+                await self.groups.update_group(actor, conversation, Settings(title=f"title {self.count}"))
             case "vanish":
-                await self.vanishing.set_vanishing(actor, room, timedelta(minutes=random.choice([0, 5])))
+                await self.vanishing.set_vanishing(actor, conversation, timedelta(minutes=random.choice([0, 5])))
             case "wait":
                 self.clock.advance(random.choice([30, LONG_S]))
             case "sweep":
                 await self.sweeper.sweep()
             case "keep":
                 change = OwnChange(pinned=random.random() < 0.5, archived=random.random() < 0.5)
-                await self.conversations.update_own_state(actor, room, change)
+                await self.conversations.update_own_state(actor, conversation, change)
             case "read":
-                await self.receipts.mark_read(actor, room, seq)
+                await self.receipts.mark_read(actor, conversation, seq)
             case "deliver":
-                await self.receipts.mark_delivered(actor, [(room, seq), (random.choice(self.rooms), seq + 2)])
+                await self.receipts.mark_delivered(
+                    actor, [(conversation, seq), (random.choice(self.conversations), seq + 2)]
+                )
             case _:
-                self.rooms.append(str((await self.conversations.open_direct(actor, other)).id))
+                self.conversations.append(str((await self.conversations.open_direct(actor, other)).id))
 
-    async def _relate(self, actor: UserId, other: UserId, room: str) -> None:
+    async def _relate(self, actor: UserId, other: UserId, conversation: str) -> None:
         match self.random.choice(("decline", "decline", "accept", "block", "unblock", "choosy")):
             case "decline":
-                await self.relations.decline_request(actor, room, block=False)
+                await self.relations.decline_request(actor, conversation, block=False)
             case "accept":
-                await self.relations.accept_request(actor, room)
+                await self.relations.accept_request(actor, conversation)
             case "block":
                 await self.relations.block_user(actor, other)
             case "unblock":
@@ -412,47 +416,49 @@ async def test_a_device_that_missed_nothing_syncs_only_for_conversations_that_ar
 
 async def acquainted(world: Small, count: int) -> list[str]:
     """Alice and so many people who each wrote to her once."""
-    rooms = []
+    conversations = []
     for number in range(count):
         world.clock.advance(1)
         peer = UserId(f"peer{number:05}")
-        rooms.append(str((await world.conversations.open_direct(peer, ALICE)).id))
-        await send(world, peer, rooms[-1], "k", "hello")
-    return rooms
+        conversations.append(str((await world.conversations.open_direct(peer, ALICE)).id))
+        await send(world, peer, conversations[-1], "k", "hello")
+    return conversations
 
 
 @pytest.mark.parametrize("count", [1_000, 1_001, 1_250])
 async def test_an_account_of_any_size_hears_its_news_by_token_and_one_too_large_for_cursors_is_told_so(
     small: Small, count: int
 ) -> None:
-    rooms = await acquainted(small, count)
+    conversations = await acquainted(small, count)
     device = AccountDevice(ALICE, small.syncing)
     await device.log_in()
-    await send(small, UserId(f"peer{count - 1:05}"), rooms[-1], "k2", "NEWS")
-    await send(small, UserId("peer00003"), rooms[3], "k2", "NEWS")
+    await send(small, UserId(f"peer{count - 1:05}"), conversations[-1], "k2", "NEWS")
+    await send(small, UserId("peer00003"), conversations[3], "k2", "NEWS")
     answers = await device.sync()
     assert [[each.conversation.conversation_id for each in answer.deltas] for answer in answers] == [
-        sorted((rooms[3], rooms[-1]))
+        sorted((conversations[3], conversations[-1]))
     ]
     await device.load_all()
     assert len(list(device.inbox.conversations)) == count
     # All of them at once, more than any page and any list of cursors.
-    for number, room in enumerate(rooms):
-        await send(small, UserId(f"peer{number:05}"), room, "k3", "all")
+    for number, conversation in enumerate(conversations):
+        await send(small, UserId(f"peer{number:05}"), conversation, "k3", "all")
     answers = await device.sync()
-    assert {room: device.inbox.conversations.history(room).shown[-1].text for room in rooms} == dict.fromkeys(
-        rooms, "all"
-    )
+    assert {
+        conversation: device.inbox.conversations.history(conversation).shown[-1].text for conversation in conversations
+    } == dict.fromkeys(conversations, "all")
     assert max(len(answer.deltas) for answer in answers) <= 100
 
-    cursors = [(room, 1, 0) for room in rooms[-1_000:]]
+    cursors = [(conversation, 1, 0) for conversation in conversations[-1_000:]]
     if count > 1_000:
         with pytest.raises(TooManyConversations):
             await small.syncing.sync(ALICE, cursors, 200, None)
     else:
         assert (await small.syncing.sync(ALICE, cursors, 200, None)).has_more
     with pytest.raises(InvalidField):
-        await small.syncing.sync(ALICE, [(room, 1, 0) for room in [*rooms, *rooms][:1_001]], 200, None)
+        await small.syncing.sync(
+            ALICE, [(conversation, 1, 0) for conversation in [*conversations, *conversations][:1_001]], 200, None
+        )
 
 
 async def test_a_token_of_somebody_else_or_of_nobody_is_refused_and_a_forged_one_shows_nothing_of_others(
@@ -469,23 +475,23 @@ async def test_long_answers_end_before_they_are_too_large_for_a_client(small: Sm
     small.messages._limits = MessageLimits(text_chars=10_000)
     small.rates = SendRates(per_s=1e6, burst=10**6)
     small.messages._rates = small.rates
-    rooms = await acquainted(small, 8)
-    for room in rooms:
+    conversations = await acquainted(small, 8)
+    for conversation in conversations:
         for number in range(60):
-            await send(small, ALICE, room, f"long {number}", "\U0001f600" * 10_000)
+            await send(small, ALICE, conversation, f"long {number}", "\U0001f600" * 10_000)
     # The device's own check is that of a client of gRPC: see AccountDevice.
     device = AccountDevice(ALICE, small.syncing, limit=200)
     await device.log_in()
-    for room in rooms:
-        assert device.inbox.conversations.history(room).cursor == 61
-        messages, has_more = await small.messages.list_messages(ALICE, room, 0, 200)
+    for conversation in conversations:
+        assert device.inbox.conversations.history(conversation).cursor == 61
+        messages, has_more = await small.messages.list_messages(ALICE, conversation, 0, 200)
         assert (len(messages) <= 30, has_more) == (True, True)
     named = AccountDevice(ALICE, small.syncing, limit=200)
     named.account.token = device.account.token
-    for room in rooms:
-        named.inbox.conversations.begin(room).take_card(Card(room, roles=(("alice", 1),)))
-        named.inbox.conversations.history(room).held_back[99] = Entry(room, 99, "x", "x", "x")
-        named.inbox.conversations.history(room).base = 1
+    for conversation in conversations:
+        named.inbox.conversations.begin(conversation).take_card(Card(conversation, roles=(("alice", 1),)))
+        named.inbox.conversations.history(conversation).held_back[99] = Entry(conversation, 99, "x", "x", "x")
+        named.inbox.conversations.history(conversation).base = 1
     await named.sync()
-    for room in rooms:
-        assert named.inbox.conversations.history(room).cursor == 61
+    for conversation in conversations:
+        assert named.inbox.conversations.history(conversation).cursor == 61

@@ -48,20 +48,20 @@ async def put(world: World, request: UploadRequest = SOUND) -> Upload:
     return upload
 
 
-async def speak(world: World, room: str, upload: Upload, voice: Voice = SPOKEN, *ids: str) -> Message:
+async def speak(world: World, conversation: str, upload: Upload, voice: Voice = SPOKEN, *ids: str) -> Message:
     id_ = upload.attachment.id
     request = SendRequest("k", replace(voice, attachment_id=id_), attachment_ids=ids or [str(id_)])
-    return await world.messages.send(ALICE, room, request)
+    return await world.messages.send(ALICE, conversation, request)
 
 
 async def test_what_was_spoken_is_heard_by_the_other_as_it_was_sent(world: World) -> None:
-    room, upload = await world.room(), await put(world)
-    sent = await speak(world, room, upload)
+    conversation, upload = await world.conversation(), await put(world)
+    sent = await speak(world, conversation, upload)
     assert sent.content == replace(SPOKEN, attachment_id=upload.attachment.id)
     assert sent.attachments == (upload.attachment,)
-    (shown,), _ = await world.messages.list_messages(BOB, room, 0, 0)
+    (shown,), _ = await world.messages.list_messages(BOB, conversation, 0, 0)
     assert shown == sent
-    url, _ = await world.attachments.get_download(BOB, room, 1, str(upload.attachment.id))
+    url, _ = await world.attachments.get_download(BOB, conversation, 1, str(upload.attachment.id))
     assert "audio/ogg" in url
     told = api.message_message(shown).voice
     assert (told.attachment_id, told.length.ToTimedelta(), told.waveform) == (
@@ -72,11 +72,11 @@ async def test_what_was_spoken_is_heard_by_the_other_as_it_was_sent(world: World
 
 
 async def test_a_retry_gets_the_first_result(world: World) -> None:
-    room, upload = await world.room(), await put(world)
-    first = await speak(world, room, upload)
-    assert await speak(world, room, upload) == first
+    conversation, upload = await world.conversation(), await put(world)
+    first = await speak(world, conversation, upload)
+    assert await speak(world, conversation, upload) == first
     # Also of what would be refused today.
-    assert await speak(world, room, upload, replace(SPOKEN, length=timedelta(0))) == first
+    assert await speak(world, conversation, upload, replace(SPOKEN, length=timedelta(0))) == first
 
 
 @pytest.mark.parametrize(
@@ -92,92 +92,96 @@ async def test_a_retry_gets_the_first_result(world: World) -> None:
 async def test_what_is_beyond_the_bounds_is_refused_by_the_name_of_the_field(
     world: World, field: str, voice: Voice
 ) -> None:
-    room, upload = await world.room(), await put(world)
+    conversation, upload = await world.conversation(), await put(world)
     with pytest.raises(InvalidField) as refused:
-        await speak(world, room, upload, voice)
+        await speak(world, conversation, upload, voice)
     assert refused.value.field == field
 
 
 @pytest.mark.parametrize("length", [timedelta(milliseconds=100), timedelta(minutes=15)])
 async def test_the_bounds_themselves_are_taken_and_a_waveform_may_be_left_out(world: World, length: timedelta) -> None:
-    room, upload = await world.room(), await put(world)
-    assert isinstance((await speak(world, room, upload, replace(SPOKEN, length=length, waveform=b""))).content, Voice)
+    conversation, upload = await world.conversation(), await put(world)
+    assert isinstance(
+        (await speak(world, conversation, upload, replace(SPOKEN, length=length, waveform=b""))).content, Voice
+    )
 
 
 async def test_it_has_its_one_sound_and_no_other_file(world: World) -> None:
-    room, upload = await world.room(), await put(world)
+    conversation, upload = await world.conversation(), await put(world)
     other = await put(world, replace(SOUND, client_upload_id="v"))
     one, two = str(upload.attachment.id), str(other.attachment.id)
     for ids in ((one, two), (two,), (one, one), ("x",)):
         with pytest.raises(InvalidField) as refused:
-            await speak(world, room, upload, SPOKEN, *ids)
+            await speak(world, conversation, upload, SPOKEN, *ids)
         assert refused.value.field == "attachment_ids"
     for voice, beside in ((SPOKEN, ()), (SPOKEN, (one,)), (replace(SPOKEN, attachment_id=upload.attachment.id), ())):
         with pytest.raises(InvalidField):
-            await world.messages.send(ALICE, room, SendRequest("k", voice, attachment_ids=beside))
+            await world.messages.send(ALICE, conversation, SendRequest("k", voice, attachment_ids=beside))
 
 
 async def test_a_picture_is_no_sound(world: World) -> None:
-    room, picture = await world.room(), await put(world, UploadRequest("u", "a.png", "image/png", 80))
+    conversation, picture = await world.conversation(), await put(world, UploadRequest("u", "a.png", "image/png", 80))
     with pytest.raises(InvalidField, match="audio/") as refused:
-        await speak(world, room, picture)
+        await speak(world, conversation, picture)
     assert refused.value.field == "attachment_ids"
 
 
 async def test_its_sound_must_be_there_and_ones_own(world: World) -> None:
-    room = await world.room()
+    conversation = await world.conversation()
     upload, _ = await world.attachments.create_upload(ALICE, SOUND)
     with pytest.raises(AttachmentNotUploaded):
-        await speak(world, room, upload)
+        await speak(world, conversation, upload)
     id_ = upload.attachment.id
     theirs = SendRequest("k", replace(SPOKEN, attachment_id=id_), attachment_ids=[str(id_)])
     with pytest.raises(AttachmentNotFound):
-        await world.messages.send(BOB, room, theirs)
+        await world.messages.send(BOB, conversation, theirs)
 
 
 async def test_the_scanner_is_asked_about_it_as_about_any_file(world: World) -> None:
-    room, upload = await world.room(), await put(world)
+    conversation, upload = await world.conversation(), await put(world)
     world.attachments._wake_scans = lambda: None
     with pytest.raises(AttachmentNotScanned):
-        await speak(world, room, upload)
+        await speak(world, conversation, upload)
     (waiting,) = await world.uploads.claim_scans(world.clock.now(), world.clock.now() + timedelta(seconds=30), 9)
     await world.uploads.end_scan(upload.attachment.id, waiting.etag, Scan.CLEAN)
-    assert (await speak(world, room, upload)).attachments == (upload.attachment,)
+    assert (await speak(world, conversation, upload)).attachments == (upload.attachment,)
 
 
 async def test_it_counts_as_a_send_of_the_person(world: World) -> None:
-    room, upload = await world.room(), await put(world)
+    conversation, upload = await world.conversation(), await put(world)
     rates = SendRates(per_s=0.001, burst=1)
     cases = Cases(world.store, world.sends, rates, world.clock, new_id, MessageLimits(), world.attachments)
     slow = cases.messages
     id_ = upload.attachment.id
-    await slow.send_text(ALICE, room, TextRequest("t", Text("one")))
+    await slow.send_text(ALICE, conversation, TextRequest("t", Text("one")))
     with pytest.raises(SendRate):
-        await slow.send(ALICE, room, SendRequest("k", replace(SPOKEN, attachment_id=id_), attachment_ids=[str(id_)]))
+        await slow.send(
+            ALICE, conversation, SendRequest("k", replace(SPOKEN, attachment_id=id_), attachment_ids=[str(id_)])
+        )
 
 
 async def test_before_anybody_lets_it_in_nothing_is_spoken(world: World) -> None:
     nobody = SettingsChange(Audience.FOLLOWED, None, None)
     await world.store.relations.change_settings(BOB, nobody, world.clock.now())
-    room, upload = await world.room(), await put(world)
+    conversation, upload = await world.conversation(), await put(world)
     with pytest.raises(RequestPending):
-        await speak(world, room, upload)
+        await speak(world, conversation, upload)
 
 
 async def test_it_can_be_unsent_with_its_sound_and_not_be_edited(world: World) -> None:
-    room, upload = await world.room(), await put(world)
-    await speak(world, room, upload)
+    conversation, upload = await world.conversation(), await put(world)
+    await speak(world, conversation, upload)
     with pytest.raises(NotEditable):
-        await world.messages.edit_message(ALICE, room, 1, Text("no"))
-    unsent = await world.messages.unsend_message(ALICE, room, 1)
+        await world.messages.edit_message(ALICE, conversation, 1, Text("no"))
+    unsent = await world.messages.unsend_message(ALICE, conversation, 1)
     assert (unsent.content, unsent.attachments) == (Unsent(), ())
     await world.collector.collect()
     assert world.objects.held == {}
 
 
 async def test_in_requests_its_length_is_told_and_nothing_to_fetch_or_draw(world: World) -> None:
-    room, upload = await world.room(), await put(world)
-    sent = await speak(world, room, upload)
+    conversation, upload = await world.conversation(), await put(world)
+    sent = await speak(world, conversation, upload)
     shown = withhold(sent)
     assert (shown.content, shown.attachments) == (Voice(None, SPOKEN.length), ())
     event = events_pb2.ConversationEvent.FromString(message_sent(sent))
