@@ -9,6 +9,8 @@ from services.messaging.messages.ports import MessageStore, Uploads
 from services.messaging.messages.service.group_commit import GroupCommit
 from services.messaging.messages.service.messages import MessageLimits, Messages
 from services.messaging.messages.service.rates import SendRates
+from services.messaging.relations import ports
+from services.messaging.relations.ports import ContactReader, RequestStore
 from services.messaging.search.ports import SearchStore
 from services.messaging.search.service import Search
 from services.messaging.sync.ports import SyncStore
@@ -17,8 +19,12 @@ from services.runtime.clock import Clock
 from services.runtime.ids import NewId
 
 
-class Store(ConversationStore, MessageStore, SyncStore, SearchStore, GroupStore, Protocol):
+class Store(ConversationStore, ContactReader, MessageStore, SyncStore, SearchStore, GroupStore, Protocol):
     """One store for all features, as the tests have it."""
+
+
+class RelationStore(ports.RelationStore, RequestStore, Protocol):
+    """Relations, and letting conversations in."""
 
 
 class Cases:

@@ -10,7 +10,7 @@ from services.messaging.groups.ports import InviteStore
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.receipts.sql import PostgresReceipts
-from services.messaging.relations.ports import RelationStore, ReportStore
+from services.messaging.relations.ports import ReportStore
 from services.messaging.relations.sql.store import PostgresReports
 from services.messaging.vanishing.ports import SweepStore
 from services.messaging.vanishing.sql import PostgresSweepStore
@@ -23,7 +23,7 @@ from tests.support.attachments import FakeAttachments
 from tests.support.bus import MemoryPublisher
 from tests.support.clock import ManualClock
 from tests.support.db import connected
-from tests.support.messaging_cases import Store
+from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_news import MemoryNews, News, PostgresNews
 from tests.support.messaging_postgres import PostgresRelations, PostgresStore

@@ -11,7 +11,6 @@ from services.messaging.kernel.own_state import OwnChange
 from services.messaging.kernel.request import Request
 from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.reach import Audience, SettingsChange
-from services.messaging.relations.ports import RelationStore
 from services.messaging.sync.core.account import (
     AccountCatchup,
     Mark,
@@ -20,7 +19,7 @@ from services.messaging.sync.core.account import (
     token_at,
 )
 from tests.support.clock import ManualClock
-from tests.support.messaging_cases import Store
+from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fill, founded, left, opened, text
 
 MOST_BYTES = 1_000_000

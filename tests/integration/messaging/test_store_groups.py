@@ -32,11 +32,10 @@ from services.messaging.kernel.model import (
 )
 from services.messaging.messages.core import changes
 from services.messaging.messages.core.changes import ChangePolicy
-from services.messaging.relations.ports import RelationStore
 from services.runtime.ids import new_id
 from services.runtime.postgres.database import Database
 from tests.support.clock import ManualClock
-from tests.support.messaging_cases import Store
+from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_memory import MemoryStore
 from tests.support.messaging_store import (
     ALICE,

@@ -28,11 +28,10 @@ from services.messaging.receipts.ports import ReceiptStore
 from services.messaging.relations.core.errors import ConversationQuota, TooManyBlocks
 from services.messaging.relations.core.graph import Block, Fact, FactKind
 from services.messaging.relations.core.reach import Audience, Relationship, Settings, SettingsChange
-from services.messaging.relations.ports import RelationStore
 from services.messaging.search.core import query_of
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
-from tests.support.messaging_cases import Store
+from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, added, fail, founded, opened, quota, stamp, text
 
 LIMIT = 100

@@ -29,11 +29,11 @@ from services.messaging.relations.core.errors import RequestQuota
 from services.messaging.relations.core.reach import Audience, SettingsChange
 from services.messaging.relations.core.reports import Reason, Report, State, resolve
 from services.messaging.relations.core.throttling import FREE_REPORTERS, REPORTS_COUNT_FOR
-from services.messaging.relations.ports import RelationStore, ReportStore
+from services.messaging.relations.ports import ReportStore
 from services.messaging.vanishing.ports import SweepStore
 from services.runtime.ids import new_id
 from tests.support.clock import ManualClock
-from tests.support.messaging_cases import Store
+from tests.support.messaging_cases import RelationStore, Store
 from tests.support.messaging_store import ALICE, BOB, CAROL, stamp, text
 
 

@@ -110,7 +110,7 @@ class World:
         # Whether devices name the conversations that they have: in large ones Sync tells cursors of others only then.
         self.is_naming = is_naming
         self.page_size = 1 + seed % 5
-        self.conversations: list[str] = []
+        self.conversation_ids: list[str] = []
         # Devices that an event of the last fan-out told to sync, and its kind.
         self.must_sync: list[tuple[UserId, str]] = []
         self.count = 0
@@ -139,14 +139,14 @@ class World:
 
     async def _act(self, actor: UserId, other: UserId) -> None:  # noqa: C901 - one case a doing
         random = self.random
-        if not self.conversations or random.random() < 0.08:
+        if not self.conversation_ids or random.random() < 0.08:
             request = GroupRequest(
                 f"g{self.count}", f"group {self.count}", [other], "", random.random() < self.open_share
             )
             group = await self.groups.create_group(actor, request)
-            self.conversations.append(str(group.id))
+            self.conversation_ids.append(str(group.id))
             return
-        conversation, seq = random.choice(self.conversations), random.randint(1, 12)
+        conversation, seq = random.choice(self.conversation_ids), random.randint(1, 12)
         if self._relates and random.random() < 0.15:
             await self._relate(actor, other, conversation)
             return
@@ -194,10 +194,10 @@ class World:
                 await self.receipts.mark_read(actor, conversation, seq)
             case "deliver":
                 await self.receipts.mark_delivered(
-                    actor, [(conversation, seq), (random.choice(self.conversations), seq + 2)]
+                    actor, [(conversation, seq), (random.choice(self.conversation_ids), seq + 2)]
                 )
             case _:
-                self.conversations.append(str((await self.conversations.open_direct(actor, other)).id))
+                self.conversation_ids.append(str((await self.conversations.open_direct(actor, other)).id))
 
     async def _relate(self, actor: UserId, other: UserId, conversation: str) -> None:
         match self.random.choice(("decline", "decline", "accept", "block", "unblock", "choosy")):
@@ -430,7 +430,7 @@ async def test_an_account_of_any_size_hears_its_news_by_token_and_one_too_large_
     small: Small, count: int
 ) -> None:
     conversations = await acquainted(small, count)
-    device = AccountDevice(ALICE, small.syncing)
+    device = AccountDevice(ALICE, small.sync)
     await device.log_in()
     await send(small, UserId(f"peer{count - 1:05}"), conversations[-1], "k2", "NEWS")
     await send(small, UserId("peer00003"), conversations[3], "k2", "NEWS")
@@ -452,11 +452,11 @@ async def test_an_account_of_any_size_hears_its_news_by_token_and_one_too_large_
     cursors = [(conversation, 1, 0) for conversation in conversations[-1_000:]]
     if count > 1_000:
         with pytest.raises(TooManyConversations):
-            await small.syncing.sync(ALICE, cursors, 200, None)
+            await small.sync.sync(ALICE, cursors, 200, None)
     else:
-        assert (await small.syncing.sync(ALICE, cursors, 200, None)).has_more
+        assert (await small.sync.sync(ALICE, cursors, 200, None)).has_more
     with pytest.raises(InvalidField):
-        await small.syncing.sync(
+        await small.sync.sync(
             ALICE, [(conversation, 1, 0) for conversation in [*conversations, *conversations][:1_001]], 200, None
         )
 
@@ -465,10 +465,10 @@ async def test_a_token_of_somebody_else_or_of_nobody_is_refused_and_a_forged_one
     small: Small,
 ) -> None:
     await acquainted(small, 3)
-    (token, rest) = (await small.syncing.list_conversations(ALICE, 0, "")).sync_token, "A" * 88
+    (token, rest) = (await small.sync.list_conversations(ALICE, 0, "")).sync_token, "A" * 88
     for foreign in (token, rest, token[:-4], token + "AAAA", "no token", "\u2603", "A", token.replace("A", "*", 1)):
         with pytest.raises(SyncTokenUnknown):
-            await small.syncing.sync_account(UserId("mallory"), AccountSyncRequest(foreign))
+            await small.sync.sync_account(UserId("mallory"), AccountSyncRequest(foreign))
 
 
 async def test_long_answers_end_before_they_are_too_large_for_a_client(small: Small) -> None:
@@ -480,13 +480,13 @@ async def test_long_answers_end_before_they_are_too_large_for_a_client(small: Sm
         for number in range(60):
             await send(small, ALICE, conversation, f"long {number}", "\U0001f600" * 10_000)
     # The device's own check is that of a client of gRPC: see AccountDevice.
-    device = AccountDevice(ALICE, small.syncing, limit=200)
+    device = AccountDevice(ALICE, small.sync, limit=200)
     await device.log_in()
     for conversation in conversations:
         assert device.inbox.conversations.history(conversation).cursor == 61
         messages, has_more = await small.messages.list_messages(ALICE, conversation, 0, 200)
         assert (len(messages) <= 30, has_more) == (True, True)
-    named = AccountDevice(ALICE, small.syncing, limit=200)
+    named = AccountDevice(ALICE, small.sync, limit=200)
     named.account.token = device.account.token
     for conversation in conversations:
         named.inbox.conversations.begin(conversation).take_card(Card(conversation, roles=(("alice", 1),)))
