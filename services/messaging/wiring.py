@@ -24,7 +24,7 @@ from services.messaging.attachments.clients import S3Objects
 from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.scanner import WebhookScanner
 from services.messaging.attachments.service.attachments import Attachments
-from services.messaging.attachments.service.attachments.collecting import Collector
+from services.messaging.attachments.service.collecting import Collector
 from services.messaging.attachments.service.scanning import Scans
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.client_limits import client_limits

@@ -16,7 +16,7 @@ from services.messaging.accounts.sql.store import (
     PostgresJobs,
     PostgresSessions,
 )
-from services.messaging.attachments.service.attachments.collecting import Collector
+from services.messaging.attachments.service.collecting import Collector
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.groups.ports import Invite
 from services.messaging.groups.sql.invites import PostgresInvites

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.service.attachments import Attachments
-from services.messaging.attachments.service.attachments.collecting import Collector
+from services.messaging.attachments.service.collecting import Collector
 from services.messaging.conversations.service import Conversations
 from services.messaging.groups.service import GroupLimits, GroupRequest, Groups
 from services.messaging.kernel.content import Text

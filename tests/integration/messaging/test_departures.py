@@ -21,7 +21,7 @@ from services.messaging.accounts.service.runner import JobRunner
 from services.messaging.accounts.sql.store import PostgresAccounts, PostgresJobs
 from services.messaging.attachments.core.uploads import UploadPolicy
 from services.messaging.attachments.service.attachments import Attachments
-from services.messaging.attachments.service.attachments.collecting import Collector
+from services.messaging.attachments.service.collecting import Collector
 from services.messaging.attachments.sql.store import PostgresAttachments
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
