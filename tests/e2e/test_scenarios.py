@@ -152,6 +152,7 @@ Call log:
         ),
         ("page.evaluate: no call runs\n    at page", {"error": "page.evaluate: no call runs / at page"}),
     ],
+    ids=["not there", "not enabled", "no page", "no wait"],
 )
 def test_an_error_of_playwright_tells_what_it_looked_for_and_what_was_there(message: str, told: object) -> None:
     said = json.dumps('"Ringing…"')

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -51,7 +51,7 @@ PROGRAMS = {
 MARKERS = {
     **{marker: f"needs {program.name}; skipped where there is none" for marker, program in PROGRAMS.items()},
     "stack": "runs a whole embedded stack, or asks for the session's one",
-    "backing": "asks for the session's PostgreSQL and broker",
+    "backing": "asks for the session's PostgreSQL and broker, or stands in a folder whose tests do",
     "compiled": "in a whole run only on the compiled media path, not on the sources as well",
     "outages": "of tests/faults: a service is away for a while. Runs beside the rest of that folder",
     "restarts": "of tests/faults: calls and groups while processes are replaced. Runs beside the rest of that folder",
@@ -59,18 +59,20 @@ MARKERS = {
 # What all tests of a folder are, and what a fixture stands for.
 OF_FOLDERS = {
     "tests/faults": ("stack",),
+    "tests/integration/messaging": ("backing",),
+    "tests/integration/presence": ("backing",),
     "tests/integration/sfu": ("compiled",),
+    "tests/integration/signaling": ("backing",),
 }
 OF_FIXTURES = {"stack": "stack", "web_url": "stack", "backing": "backing", "turn": "coturn"}
 
 
-def markers_of(path: Path, fixtures: Collection[str]) -> Iterator[str]:
+def markers_of(path: Path, fixtures: Collection[str]) -> list[str]:
     """The markers that a test has by its place and by its fixtures, beside those that its module names."""
-    place = f"{path.relative_to(ROOT).as_posix()}" if path.is_relative_to(ROOT) else ""
-    for folder, markers in OF_FOLDERS.items():
-        if place.startswith(f"{folder}/"):
-            yield from markers
-    yield from (marker for fixture, marker in OF_FIXTURES.items() if fixture in fixtures)
+    place = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
+    by_place = [marker for folder, of in OF_FOLDERS.items() if place.startswith(f"{folder}/") for marker in of]
+    by_fixtures = [marker for fixture, marker in OF_FIXTURES.items() if fixture in fixtures]
+    return list(dict.fromkeys(by_place + by_fixtures))
 
 
 def program(marker: str) -> str:

@@ -48,12 +48,12 @@ def test_a_program_is_found_by_its_variable_before_its_name(monkeypatch: pytest.
     ],
 )
 def test_folders_and_fixtures_say_what_a_test_needs(place: str, fixtures: tuple[str, ...], markers: list[str]) -> None:
-    assert list(markers_of(ROOT / place, fixtures)) == markers
+    assert markers_of(ROOT / place, fixtures) == markers
     assert set(markers) <= set(MARKERS)
 
 
 def test_a_file_outside_of_the_repository_has_no_markers(tmp_path: Path) -> None:
-    assert list(markers_of(tmp_path / "test_any.py", ())) == []
+    assert markers_of(tmp_path / "test_any.py", ()) == []
 
 
 def test_every_script_that_brings_a_program_is_there() -> None:
