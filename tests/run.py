@@ -93,7 +93,7 @@ INTEGRATION = "tests/integration"
 PARTS = (
     # Without any server.
     Part(1, "a", "units", ("tests/unit",), "not compiled", ("-n", "2", "--dist", "loadfile")),
-    WebPart(1, "a", "web-units", ("services/web",)),
+    WebPart(1, "a", "web-units", (".",)),
     # Three lanes on two cores: each of them waits a good part of its time.
     Part(2, "a", "shared-stack", (f"{INTEGRATION}/api", f"{INTEGRATION}/test_*.py", "tests/e2e")),
     Part(2, "b", "calls", tuple(f"{INTEGRATION}/{name}" for name in ("signaling", "presence", "runtime"))),

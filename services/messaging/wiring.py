@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
+from parley.messaging.v1.relations_pb2 import Limits
 
 from services.messaging import rpc
 from services.messaging.accounts import rpc as accounts_rpc
@@ -27,7 +28,6 @@ from services.messaging.attachments.service.attachments import Attachments
 from services.messaging.attachments.service.collecting import Collector
 from services.messaging.attachments.service.scanning import Scans
 from services.messaging.attachments.sql.store import PostgresAttachments
-from services.messaging.client_limits import client_limits
 from services.messaging.config import Config
 from services.messaging.conversations.consumer import FanOut
 from services.messaging.conversations.service import ConversationLimits, Conversations
@@ -35,6 +35,7 @@ from services.messaging.conversations.sql.store import PostgresConversations, Po
 from services.messaging.groups.service import GroupLimits, Groups
 from services.messaging.groups.sql.invites import PostgresInvites
 from services.messaging.groups.sql.store import PostgresGroups
+from services.messaging.kernel.checks import MAX_ENTITIES, MAX_TITLE_CHARS
 from services.messaging.kernel.model import UserId
 from services.messaging.messages.consumer import CallRecords
 from services.messaging.messages.core.changes import ChangePolicy
@@ -46,9 +47,11 @@ from services.messaging.receipts.service import Receipts
 from services.messaging.receipts.sql import PostgresReceipts
 from services.messaging.relations import rpc as relations_rpc
 from services.messaging.relations.consumer import GraphCopy
+from services.messaging.relations.core.reports import MAX_COMMENT_CHARS, MAX_MESSAGES
 from services.messaging.relations.service import RelationLimits, Relations, Reports
 from services.messaging.relations.sql.store import PostgresRelations, PostgresReports
 from services.messaging.search.consumer import SearchIndex
+from services.messaging.search.core import MAX_QUERY_CHARS
 from services.messaging.search.service import Reindexer, Search
 from services.messaging.search.sql import PostgresSearch
 from services.messaging.sync.service import Sync
@@ -257,4 +260,19 @@ def build(config: Config, own_clock: Clock | None = None) -> App:
             *(fan_out, call_records, search_index, graph_copy, account_feed),
         ],
         server,
+    )
+
+
+def client_limits(config: Config) -> Limits:
+    """What the service takes, as it tells clients, so that they need no copy: what is configured, and what is fixed."""
+    return Limits(
+        text_chars=config.text_limit,
+        text_entities=MAX_ENTITIES,
+        attachments=config.attachments,
+        upload_bytes=config.upload_bytes,
+        group_members=config.group_members,
+        title_chars=MAX_TITLE_CHARS,
+        query_chars=MAX_QUERY_CHARS,
+        report_messages=MAX_MESSAGES,
+        report_comment_chars=MAX_COMMENT_CHARS,
     )

@@ -37,6 +37,7 @@ ADAPTERS |= {"sql", "mapping", "wire"}
 BESIDE = {
     "rpc": {"mapping", "wire"},
     "consumer": {"mapping", "wire"},
+    "publisher": {"mapping", "wire"},
     "sql": {"sql", "mapping", "wire"},
     "mapping": {"wire"},
     "wire": {"wire"},
@@ -130,7 +131,7 @@ def _is_beside(place: Place, target: Place) -> bool:
     if place.layer == target.layer and (place.feature == target.feature or not place.feature):
         # One adapter in several files; and at the root, what puts those of the features together.
         return True
-    is_anothers_mapping = target.layer == "mapping" and target.feature != place.feature
+    is_anothers_mapping = target.layer == "mapping" and target.feature not in ("", place.feature)
     return target.layer in BESIDE.get(place.layer, ()) and not is_anothers_mapping
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from parley.messaging.v1 import relations_pb2 as api
 
-from services.messaging.client_limits import client_limits
 from services.messaging.config import Config
 from services.messaging.kernel.model import UserId
 from services.messaging.relations.core.reach import Settings
 from services.messaging.relations.rpc import RelationsServicer
+from services.messaging.wiring import client_limits
 from services.runtime.identity.auth import UserId as AuthUserId
 from services.runtime.identity.auth import UserToken, set_current_token
 
